@@ -1,0 +1,6 @@
+"""Run from a checkout: ``python optillm.py`` is the ``optillm`` command."""
+
+from optillm.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""The nouns of the wire: a chat request, the replies an upstream gives, the completion a client gets.
+
+Messages stay the plain JSON objects the client sent, unknown fields included: nothing here flattens,
+renames or drops what it does not understand.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+Message = Mapping[str, Any]
+Progress = Literal["off", "comments", "reasoning"]
+
+
+def content_text(message: Message) -> str:
+    """The text of a message's content, its text parts joined; empty when there is none."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        parts = (part.get("text") for part in content if isinstance(part, Mapping))
+        return "".join(part for part in parts if isinstance(part, str))
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bounds on one request; `None` leaves the server's ceiling in force. Seconds are wall-clock seconds."""
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One chat completion request, validated.
+
+    `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`,
+    `progress` and `trace` are those fields. `authorization` is the header to send upstream when the
+    client's key is passed through. `raw` is the client's body byte for byte, when `body` is all of it: what a
+    verbatim relay sends.
+    """
+
+    body: Mapping[str, Any]
+    approach: str | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    progress: Progress = "comments"
+    trace: bool = False
+    request_id: str = ""
+    authorization: str | None = None
+    raw: bytes | None = None
+
+    @property
+    def model(self) -> str:
+        """The model name as the client wrote it, slug included."""
+        return str(self.body["model"])
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The conversation, oldest first."""
+        messages: Sequence[Message] = self.body["messages"]
+        return messages
+
+    @property
+    def stream(self) -> bool:
+        """Whether the client wants server-sent events."""
+        return bool(self.body.get("stream"))
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with a usage chunk."""
+        return bool((self.body.get("stream_options") or {}).get("include_usage"))
+
+    @property
+    def choices(self) -> int:
+        """How many choices the client wants (`n`)."""
+        return int(self.body.get("n") or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, or the sum over many; details are `None` where no call reported them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    estimated: bool = False
+
+    @classmethod
+    def read(cls, wire: Mapping[str, Any] | None) -> Usage | None:
+        """The usage object of a reply, or `None` when the upstream sent none worth the name."""
+        if not isinstance(wire, Mapping) or not isinstance(wire.get("prompt_tokens"), int):
+            return None
+        completion = wire.get("completion_tokens")
+        return cls(
+            prompt_tokens=wire["prompt_tokens"],
+            completion_tokens=completion if isinstance(completion, int) else 0,
+            reasoning_tokens=_detail(wire, "completion_tokens_details", "reasoning_tokens"),
+            cached_tokens=_detail(wire, "prompt_tokens_details", "cached_tokens"),
+        )
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion tokens together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            _add_known(self.reasoning_tokens, other.reasoning_tokens),
+            _add_known(self.cached_tokens, other.cached_tokens),
+            self.estimated or other.estimated,
+        )
+
+    def wire(self) -> dict[str, Any]:
+        """The OpenAI usage object; `estimated` appears only when some call's tokens had to be guessed."""
+        usage: dict[str, Any] = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total_tokens,
+        }
+        if self.reasoning_tokens is not None:
+            usage["completion_tokens_details"] = {"reasoning_tokens": self.reasoning_tokens}
+        if self.cached_tokens is not None:
+            usage["prompt_tokens_details"] = {"cached_tokens": self.cached_tokens}
+        if self.estimated:
+            usage["estimated"] = True
+        return usage
+
+
+def _detail(wire: Mapping[str, Any], group: str, name: str) -> int | None:
+    details = wire.get(group)
+    value = details.get(name) if isinstance(details, Mapping) else None
+    return value if isinstance(value, int) else None
+
+
+def _add_known(a: int | None, b: int | None) -> int | None:
+    return None if a is None and b is None else (a or 0) + (b or 0)
+
+
+class ReplyKind(Enum):
+    """What a reply is good for."""
+
+    OK = "ok"
+    TRUNCATED = "truncated"
+    REFUSAL = "refusal"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One choice of one upstream completion; `message` is exactly what the upstream sent."""
+
+    message: Message
+    finish_reason: str | None = None
+    logprobs: Any = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The content as text; empty when there is none."""
+        return content_text(self.message)
+
+    @property
+    def tool_calls(self) -> Sequence[Mapping[str, Any]]:
+        """The tools this reply wants called; empty for an answer."""
+        calls = self.message.get("tool_calls")
+        return calls if isinstance(calls, list) else ()
+
+    @property
+    def kind(self) -> ReplyKind:
+        """Whether the reply is complete, cut, a refusal or nothing at all."""
+        if self.finish_reason == "content_filter" or self.message.get("refusal"):
+            return ReplyKind.REFUSAL
+        if not self.text.strip() and not self.tool_calls:
+            return ReplyKind.EMPTY
+        if self.finish_reason == "length":
+            return ReplyKind.TRUNCATED
+        return ReplyKind.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a technique did for one request: the reply's `optillm` block and the `x-optillm-*` headers."""
+
+    technique: str
+    options: Mapping[str, Any]
+    rounds: int
+    calls: Mapping[str, int]
+    seconds: float
+    stop_reason: str
+    losses: Mapping[str, int] = field(default_factory=dict)
+    trace: Mapping[str, Any] | None = None
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON form of this report."""
+        block: dict[str, Any] = {
+            "technique": self.technique,
+            "options": dict(self.options),
+            "rounds": self.rounds,
+            "calls": dict(self.calls),
+            "seconds": round(self.seconds, 4),
+            "stop_reason": self.stop_reason,
+            "losses": dict(self.losses),
+        }
+        return block if self.trace is None else block | {"trace": self.trace}
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The answer of a technique in the wire's shape: one reply per choice, best first."""
+
+    replies: Sequence[Reply]
+    usage: Usage | None
+    report: Report
+    model: str
+    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def system_fingerprint(self) -> str | None:
+        """The fingerprint of the chosen reply's upstream."""
+        return self.replies[0].system_fingerprint if self.replies else None
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """An upstream's own reply on its way to the client, untouched.
+
+    `headers` are those the client may see. A whole reply has its bytes in `body`; a stream has `body` `None`
+    and its bytes in `chunks`, as they arrive.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    chunks: AsyncIterator[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Tokens of the answer, for choice `index`, in the order they are to be shown."""
+
+    content: str
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of progress while a technique works."""
+
+    text: str
+
+
+Event = Delta | Note | Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A technique at work: events that end with the one `Completion`, or raise an `OptillmError`.
+
+    The completion's replies are whole: what no `Delta` has carried yet is still to be shown. `id`, `created`
+    and `model` are those of the completion, known before it.
+    """
+
+    events: AsyncGenerator[Event, None]
+    technique: str
+    model: str
+    id: str
+    created: int

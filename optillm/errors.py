@@ -1,0 +1,134 @@
+"""The errors of optillm: one small tree, each class knowing its HTTP status and OpenAI type and code.
+
+Errors are raised where they happen and rendered once, by the server's error handler. A message is written
+for the client that reads it: no internals, no keys, no prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class OptillmError(Exception):
+    """Our own fault unless a subclass says otherwise; rendered as an OpenAI error object."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or type(self).code
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """The wire's error object, all four keys always there."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+class InvalidRequest(OptillmError):
+    """The client sent something that cannot be served as it stands; `param` names the field."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class Unauthorized(InvalidRequest):
+    """The proxy's own key is missing or wrong."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class NotFound(InvalidRequest):
+    """No such route or model here."""
+
+    status = 404
+
+
+class PayloadTooLarge(InvalidRequest):
+    """The body is larger than the operator allows."""
+
+    status = 413
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The body is not `application/json`."""
+
+    status = 415
+
+
+class RateLimited(OptillmError):
+    """Too much at once; carries `Retry-After`."""
+
+    status = 429
+    type = "rate_limit_error"
+
+
+class UpstreamError(OptillmError):
+    """The upstream failed a call.
+
+    `status` is the upstream's own when it answered, else 502; `upstream_body` is its error body as JSON, when
+    it sent one. `retryable` says whether the same call may succeed later.
+    """
+
+    status = 502
+    type = "upstream_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        upstream_body: Mapping[str, Any] | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, headers=headers)
+        self.status = status
+        self.upstream_body = upstream_body
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, Any]:
+        """The upstream's own error object with the missing keys filled in, or ours when it sent none."""
+        own = super().body()["error"]
+        sent = (self.upstream_body or {}).get("error")
+        if isinstance(sent, Mapping):
+            return {"error": own | {"type": None} | dict(sent)}
+        if isinstance(sent, str):
+            return {"error": own | {"message": sent}}
+        return {"error": own}
+
+
+class DeadlineExceeded(OptillmError):
+    """The request's time is up and nothing usable has arrived."""
+
+    status = 504
+    type = "timeout_error"
+
+
+class BudgetExhausted(OptillmError):
+    """The request's budget ends before anything usable has arrived."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "budget_exhausted"
+
+
+class ShuttingDown(OptillmError):
+    """The server drains; another replica, or this one in a moment, will answer."""
+
+    status = 503

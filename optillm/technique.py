@@ -1,0 +1,194 @@
+"""The contract of a technique: what it is handed, what it may declare, what it gives back.
+
+A technique is one module in `optillm/techniques/`: a docstring, prompts, `Options` and `run`. It sees the
+world only through its `Context`; whether that is a live upstream or a scripted one is not its business.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, Literal, TypeVar, overload
+
+from pydantic import BaseModel, ConfigDict
+
+from optillm.chat import Message, Reply, ReplyKind
+from optillm.toolkit.answers import FinalAnswer
+from optillm.trace import Span
+
+T = TypeVar("T")
+V = TypeVar("V", bound=BaseModel)
+
+
+class BaseOptions(BaseModel):
+    """Options of a technique: each field has a default, bounds and a description, and is declared once.
+
+    The declaration makes the command-line flag, the environment variable, the TOML key, the request field,
+    the slug argument and the row of the documentation table.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One full reply to the client's request, a possible answer.
+
+    `index` numbers the candidates of a request in the order they were asked for; `answer` is the final answer
+    the text states, `None` for a free-form text; `copies` counts equal candidates this one stands for.
+    """
+
+    reply: Reply
+    index: int = 0
+    answer: FinalAnswer | None = None
+    copies: int = 1
+
+    @property
+    def text(self) -> str:
+        """The content of the reply."""
+        return self.reply.text
+
+    @property
+    def complete(self) -> bool:
+        """Whether the upstream finished this reply of its own accord."""
+        return self.reply.kind is ReplyKind.OK
+
+    def standing_for(self, copies: int) -> Candidate:
+        """This candidate, counted `copies` times."""
+        return replace(self, copies=copies)
+
+
+StopReason = Literal["complete", "settled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a technique returns: candidates, best first, and why it stopped.
+
+    `settled` means that the evidence made further rounds pointless; `complete` that the algorithm ran its
+    course. The client's first choice is the first candidate, its second choice the second, and so on.
+    """
+
+    candidates: tuple[Candidate, ...]
+    stop: StopReason = "complete"
+
+    @classmethod
+    def of(cls, *candidates: Candidate, stop: StopReason = "complete") -> Answer:
+        """An answer from candidates, best first; there is at least one."""
+        if not candidates:
+            raise ValueError("an answer needs a candidate")
+        return cls(candidates, stop)
+
+
+class Context(ABC):
+    """Everything a technique may touch. One context serves one request.
+
+    Failures, retries, budgets, deadlines, streaming and the parameters of each call are the context's work;
+    see docs/architecture.md for what reaches which call.
+    """
+
+    messages: Sequence[Message]
+    """The conversation as sent."""
+
+    question: str
+    """The last user turn as text."""
+
+    transcript: str
+    """The conversation as quoted text, for prompts that talk about it rather than continue it."""
+
+    choices: int
+    """How many choices the client wants."""
+
+    rng: Random
+    """Chance, seeded by the request."""
+
+    model: str
+    """The upstream model this request names."""
+
+    @abstractmethod
+    async def sample(
+        self,
+        n: int,
+        *,
+        temperature: float | None = None,
+        models: Sequence[str] = (),
+        instructions: Sequence[str] = (),
+    ) -> list[Candidate]:
+        """Candidates for the client's own conversation, asked for in parallel, in the order asked.
+
+        At most `n`: truncated ones come only when no complete one did, failed ones not at all, and stragglers
+        are cut once a quorum is in. `models` and `instructions` are dealt out in turn; an instruction is one
+        trailing message. Raises the most telling upstream error when no candidate is usable.
+        """
+
+    @abstractmethod
+    def arrivals(
+        self, n: int, *, temperature: float | None = None, models: Sequence[str] = ()
+    ) -> AsyncGenerator[Candidate, None]:
+        """The candidates of `sample` one by one in order of arrival; leaving the loop cancels the rest.
+
+        Iterate inside `contextlib.aclosing`, so that leaving takes effect at once.
+        """
+
+    @overload
+    async def ask(
+        self, prompt: str, *, model: str | None = None, temperature: float | None = 0.0
+    ) -> str | None: ...
+
+    @overload
+    async def ask(
+        self, prompt: str, *, verdict: type[V], model: str | None = None, temperature: float | None = 0.0
+    ) -> V | None: ...
+
+    @abstractmethod
+    async def ask(
+        self,
+        prompt: str,
+        *,
+        verdict: type[V] | None = None,
+        model: str | None = None,
+        temperature: float | None = 0.0,
+    ) -> V | str | None:
+        """One judging or helping call that the client never sees.
+
+        The text of the reply, or the verdict read from it. `None` is an abstention: the call failed, or said
+        nothing that could be read. It is never to be counted against anybody.
+        """
+
+    @abstractmethod
+    async def write(self, instruction: str, *, models: Sequence[str] = ()) -> list[Candidate]:
+        """The last call, whose words are the answer: one candidate for each choice the client wants.
+
+        The conversation plus one trailing instruction, streamed to the client when it asked for a stream.
+        `models` are tried in order while nothing has reached the client.
+        """
+
+    @abstractmethod
+    def offer(self, candidate: Candidate, score: float = 0.0) -> None:
+        """Keep this as the best answer so far when its score beats the kept one's."""
+
+    @abstractmethod
+    async def gather(self, *calls: Coroutine[Any, Any, T]) -> list[T]:
+        """Run calls concurrently; results in the order given. A failure cancels the siblings."""
+
+    @abstractmethod
+    def arriving(self, *calls: Coroutine[Any, Any, T]) -> AsyncGenerator[T, None]:
+        """Run calls concurrently; results in order of arrival, stragglers cut once most are in.
+
+        Iterate inside `contextlib.aclosing`; leaving the loop cancels the rest.
+        """
+
+    @abstractmethod
+    def span(self, name: str, **attributes: Any) -> AbstractContextManager[Span]:
+        """A named step in the trace."""
+
+    @abstractmethod
+    def say(self, text: str) -> None:
+        """A line of progress, for clients that show it."""
+
+    @abstractmethod
+    def quote(self, label: str, text: str) -> str:
+        """`text` as data behind a fence that no text of this request can close; judges are told so."""

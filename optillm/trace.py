@@ -1,0 +1,148 @@
+"""The trace of one request: named steps, upstream calls, and which call waited for which.
+
+A call depends on the calls whose results its task had seen when it was issued. Each task carries that set
+in a context variable, so the graph follows the flow of data, not the accident of timing: a call that queued
+behind its siblings is still one round. Names follow OpenTelemetry's conventions for generative AI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
+from contextvars import Context as Variables
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import networkx
+
+    CallGraph = networkx.DiGraph[int]
+
+_seen: ContextVar[Set[int]] = ContextVar("calls whose results this task has seen", default=frozenset())
+_step: ContextVar[str | None] = ContextVar("the innermost named step", default=None)
+
+
+@dataclass(slots=True)
+class Span:
+    """A named step; times are seconds of the trace's clock."""
+
+    name: str
+    start: float
+    parent: str | None = None
+    end: float | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long the step took; 0 while it runs."""
+        return 0.0 if self.end is None else self.end - self.start
+
+
+@dataclass(slots=True)
+class Call(Span):
+    """One upstream call, its retries included; `after` are the calls it had to wait for."""
+
+    id: int = 0
+    after: Set[int] = frozenset()
+    status: Literal["running", "ok", "failed", "cancelled"] = "running"
+
+
+class Trace:
+    """Spans and calls of one request; `clock` gives seconds from any fixed point."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.spans: list[Span] = []
+        self.calls: list[Call] = []
+        _seen.set(frozenset())  # the task that begins a trace has seen nothing of it
+
+    @contextmanager
+    def span(self, name: str, **attributes: Any) -> Iterator[Span]:
+        """Record a step for as long as the block runs."""
+        span = Span(name, self.clock(), _step.get(), attributes=attributes)
+        self.spans.append(span)
+        token = _step.set(name)
+        try:
+            yield span
+        finally:
+            _step.reset(token)
+            span.end = self.clock()
+
+    @contextmanager
+    def call(self, role: str, **attributes: Any) -> Iterator[Call]:
+        """Record an upstream call for as long as the block runs; what follows in this task depends on it."""
+        call = Call(
+            role, self.clock(), _step.get(), attributes=attributes, id=len(self.calls), after=_seen.get()
+        )
+        self.calls.append(call)
+        try:
+            yield call
+        except Exception:
+            call.status = "failed"
+            raise
+        else:
+            call.status = "ok"
+        finally:
+            call.end = self.clock()
+            if call.status == "running":  # neither returned nor failed: the task was cancelled
+                call.status = "cancelled"
+            else:
+                _seen.set(frozenset([call.id]))
+
+    @staticmethod
+    def see(branch: Variables) -> None:
+        """Note that the running task has taken over what the finished task of `branch` had seen."""
+        _seen.set(_seen.get() | branch.get(_seen, frozenset()))
+
+    def graph(self) -> CallGraph:
+        """The calls that ended of their own accord, an edge from each to those that waited for it."""
+        import networkx  # 0.1 s to import: only a process that traces pays for it
+
+        graph: CallGraph = networkx.DiGraph()
+        for call in self.calls:
+            if call.status in ("ok", "failed"):
+                graph.add_node(call.id, role=call.name, seconds=call.seconds)
+                graph.add_edges_from((earlier, call.id, {"seconds": call.seconds}) for earlier in call.after)
+        return graph
+
+    def rounds(self) -> int:
+        """The length in calls of the longest chain of calls that waited for each other."""
+        import networkx
+
+        graph = self.graph()
+        return networkx.dag_longest_path_length(graph, default_weight=1) + 1 if graph else 0
+
+    def critical_path(self) -> list[int]:
+        """The chain of calls that took the longest, by their ids, first call first."""
+        import networkx
+
+        graph = self.graph()
+        source = -1  # a start before all calls, so that the first call's own seconds count
+        graph.add_edges_from(
+            (source, first, {"seconds": graph.nodes[first]["seconds"]})
+            for first in [node for node in graph if graph.in_degree(node) == 0]
+        )
+        return [node for node in networkx.dag_longest_path(graph, weight="seconds") if node != source]
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON form; no content of any message is in it."""
+        origin = min((span.start for span in (*self.spans, *self.calls)), default=0.0)
+
+        def item(span: Span) -> dict[str, Any]:
+            start, seconds = round(span.start - origin, 4), round(span.seconds, 4)
+            return {
+                "name": span.name,
+                "parent": span.parent,
+                "start": start,
+                "seconds": seconds,
+            } | span.attributes
+
+        return {
+            "spans": [item(span) for span in self.spans],
+            "calls": [
+                {"id": call.id, "after": sorted(call.after), "status": call.status} | item(call)
+                for call in self.calls
+            ],
+            "critical_path": self.critical_path(),
+        }
