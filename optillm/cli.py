@@ -1,0 +1,248 @@
+"""The command line, and the composition root: here and only here the parts are put together.
+
+Whatever a command does not need is not imported: help and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from optillm import __version__, logs, tables
+from optillm.config import Settings, load, settings_model
+from optillm.errors import InvalidRequest
+from optillm.sources import Setting, SettingsError, catalogue, nearest, shapes
+from optillm.values import allowed, is_loopback, masked
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from optillm.techniques import Technique
+
+USAGE: Final = """optillm [flags]            start the server
+       optillm settings [flags]   show every setting and the value it would have
+       optillm techniques         show the techniques, their cost and their options"""
+EPILOGUE: Final = """Every flag --some-name is also the variable OPTILLM_SOME_NAME and the key some_name of
+optillm.toml; a flag counts more than a variable, and a variable more than the file."""
+COMMANDS: Final = ("settings", "techniques")
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the `optillm` command; a mistake of the operator's ends it with one line and exit code 2."""
+    from optillm.techniques import registry
+
+    try:
+        run(sys.argv[1:] if argv is None else argv, registry())
+    except SettingsError as error:
+        print(f"optillm: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
+    """Do what the arguments ask for, with these techniques. Raises `SettingsError` for a mistake in them."""
+    model = settings_model({slug: technique.Options for slug, technique in techniques.items()})
+    command, flags = parse(argv, model, techniques)
+    target = flags.pop("markdown", None)
+    if command == "techniques":
+        _show_techniques(model, techniques, target)
+    elif target is not None:
+        _publish(target, "settings", tables.settings_markdown(model, techniques))
+    else:
+        settings = load(model, flags)
+        _check_approach(settings, techniques)
+        if command == "settings":
+            print(tables.settings_columns(settings))
+        else:
+            start(settings)
+
+
+def start(settings: Settings) -> None:
+    """Serve until stopped."""
+    from optillm.server.serve import serve
+
+    logs.configure(settings.log, settings.secrets())
+    with demo_model(settings) as effective:
+        announce(effective, no_upstream=settings.demo == "auto")
+        serve(effective, partial(load_app, effective))
+
+
+def load_app(settings: Settings) -> Flask:
+    """The WSGI application with its engine; made in the process that serves it."""
+    from optillm.engine.engine import Engine
+    from optillm.server.app import create_app
+    from optillm.techniques import registry
+
+    return create_app(settings, Engine.from_settings(settings, registry()))
+
+
+@contextmanager
+def demo_model(settings: Settings) -> Iterator[Settings]:
+    """The settings to serve with; pointed at a running demo model when they ask for one."""
+    if settings.demo == "off" or (settings.demo == "auto" and settings.upstream_configured):
+        yield settings
+        return
+    from optillm.demo import launch
+
+    with launch(latency=settings.demo_latency) as demo:
+        # No vendor's key or header goes to the demo model.
+        vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
+        update: dict[str, Any] = dict.fromkeys(vendors) | {"base_url": demo.base_url, "upstream_headers": {}}
+        if "model" not in settings.model_fields_set:
+            update["model"] = "demo-small"
+        yield settings.model_copy(update=update | {"demo": "on"})
+
+
+def announce(settings: Settings, *, no_upstream: bool = False) -> None:
+    """The first lines of the log: what is served, from where, with whose keys."""
+    logger.info("Starting server with approach: %s", settings.approach)
+    logger.info("Server configuration: %s", settings.public())
+    upstream, clients = settings.upstream(), len(settings.optillm_api_key)
+    if settings.demo == "on":
+        reason = "No upstream configured: using" if no_upstream else "Using"
+        logger.info("%s the embedded demo model (demo-small, demo-large) at %s", reason, upstream.base_url)
+    else:
+        # A client's key that opens the proxy is not one for the upstream.
+        without = "none" if clients else "passed through from the client"
+        key = "set" if upstream.key else without
+        logger.info("Upstream: %s at %s; upstream key: %s", upstream.kind, masked(upstream.base_url), key)
+    logger.info("Client keys: %s", f"{clients} configured" if clients else "none, every client is served")
+    if not clients and not is_loopback(settings.host):
+        logger.warning("Whoever reaches %s may use this server: no client key is configured", settings.host)
+    if not settings.ssl_verify:
+        logger.warning("The upstream's certificate is not checked (--no-ssl-verify)")
+
+
+def parse(
+    argv: Sequence[str], model: type[Settings], techniques: Mapping[str, Technique]
+) -> tuple[str | None, dict[str, Any]]:
+    """The command, and the flags given: raw values by the name of the setting.
+
+    Raises `SettingsError` for a flag or a command that does not exist; exits for `--help` and `--version`.
+    """
+    known = [_dashed(argument) for argument in argv]
+    given, rest = parser(model, techniques).parse_known_args(known)
+    for word in rest:
+        flag, _, _ = word.partition("=")
+        if flag.startswith("-"):
+            raise SettingsError(f"unknown flag {flag}{nearest(flag, _flags(model))}")
+    for word in rest:
+        if word not in COMMANDS:
+            raise SettingsError(f"unknown command {word}{nearest(word, COMMANDS)}")
+    if rest[1:]:
+        raise SettingsError(f"one command at a time, not {' and '.join(rest)}")
+    flags = {
+        name: ",".join(value) if isinstance(value, list) else value for name, value in vars(given).items()
+    }
+    return (rest[0] if rest else None), flags
+
+
+def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argparse.ArgumentParser:
+    """The parser of all flags, one group of help for each group of settings."""
+    made = _Parser(
+        prog="optillm",
+        usage=USAGE,
+        epilog=EPILOGUE,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=partial(argparse.HelpFormatter, max_help_position=34),
+    )
+    made.add_argument("--version", action="version", version=f"optillm {__version__}")
+    made.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help=argparse.SUPPRESS)
+    settings = catalogue(model)
+    schemas = shapes(model)
+    for group in dict.fromkeys(setting.group for setting in settings.values()):
+        members = [setting for setting in settings.values() if setting.group == group]
+        technique = techniques.get(group)
+        title = f"{technique.name} ({group})" if technique else group
+        section = made.add_argument_group(title, _without_flag(members))
+        for setting in members:
+            if setting.flag:
+                _add_flag(section, setting, schemas[setting.name])
+    return made
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+def _add_flag(section: argparse._ArgumentGroup, setting: Setting, schema: Mapping[str, Any]) -> None:
+    told = [setting.field.description or "", *_fine_print(setting, schema)]
+    how: dict[str, Any] = {"dest": setting.name, "help": "; ".join(told).replace("%", "%%")}
+    kinds = {branch.get("type") for branch in schema.get("anyOf", [schema])}
+    if kinds == {"boolean"}:
+        how["action"] = argparse.BooleanOptionalAction
+    else:
+        how["metavar"] = _metavar(schema, kinds)
+    if "array" in kinds:
+        how["action"] = "append"
+    if setting.name == "demo":
+        how |= {"nargs": "?", "const": "on"}
+    section.add_argument(*setting.flags, **how)
+
+
+def _metavar(schema: Mapping[str, Any], kinds: Collection[str | None]) -> str:
+    if "enum" in schema:
+        return "{" + ",".join(schema["enum"]) + "}"
+    names = {"array": "LIST", "integer": "N", "number": "X"}
+    return next((name for kind, name in names.items() if kind in kinds), "TEXT")
+
+
+def _fine_print(setting: Setting, schema: Mapping[str, Any]) -> Iterator[str]:
+    if setting.secret:
+        yield f"safer as {setting.variables[0]}, because everybody can read flags in the list of processes"
+        return
+    if "enum" not in schema and schema.get("type") != "boolean" and allowed(schema) != "text":
+        yield allowed(schema)
+    if value := tables.default(setting):
+        yield f"default {value}"
+
+
+def _without_flag(members: Sequence[Setting]) -> str | None:
+    names = [setting.vendor or setting.variables[0] for setting in members if not setting.flag]
+    return f"Only in the environment or the file: {', '.join(names)}." if names else None
+
+
+def _flags(model: type[Settings]) -> list[str]:
+    flags = [flag for setting in catalogue(model).values() for flag in setting.flags]
+    switches = [flag for s in catalogue(model).values() if isinstance(s.default, bool) for flag in s.flags]
+    return ["--help", "--version", *flags, *(f"--no-{flag[2:]}" for flag in switches)]
+
+
+def _dashed(argument: str) -> str:
+    flag, equals, value = argument.partition("=")
+    return (flag.replace("_", "-") if flag.startswith("--") else flag) + equals + value
+
+
+def _check_approach(settings: Settings, techniques: Mapping[str, Technique]) -> None:
+    if settings.approach == "auto":
+        return
+    from optillm.engine.plan import parse as parse_expression
+
+    try:
+        parse_expression(settings.approach, techniques)
+    except InvalidRequest as error:
+        raise SettingsError(f"approach: {error.message}") from None
+
+
+def _show_techniques(model: type[Settings], techniques: Mapping[str, Technique], target: str | None) -> None:
+    if target is None:
+        print(tables.techniques_columns(techniques.values(), model))
+    else:
+        _publish(target, "techniques", tables.techniques_markdown(techniques.values(), model))
+
+
+def _publish(target: str, topic: str, content: str) -> None:
+    if target == "-":
+        print(content)
+    else:
+        file = Path(target)
+        file.write_text(tables.renewed(file.read_text(encoding="utf-8"), topic, content), encoding="utf-8")

@@ -1,0 +1,261 @@
+"""Settings of the proxy: defaults < TOML file < environment < flags, checked once at start and then frozen.
+
+Each setting is declared here once, or as an option in a technique's module; help, documentation and all
+three sources follow from the declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, SecretStr, ValidationError, create_model, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from optillm.sources import Environment, SettingsError, TomlFile, catalogue, declare, explain, nearest
+from optillm.values import (
+    Demo,
+    File,
+    Headers,
+    Key,
+    Keys,
+    LogLevel,
+    Names,
+    ProgressStyle,
+    Url,
+    is_loopback,
+    listed,
+    masked,
+)
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
+CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
+S = TypeVar("S", bound="Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The upstream the settings name. `key` is `None` when the client's own key is passed through."""
+
+    kind: Literal["openai", "azure", "cerebras"]
+    base_url: str = field(repr=False)  # may hold a password
+    key: str | None = field(default=None, repr=False)
+    api_version: str | None = None
+
+
+_server = partial(declare, "Server")
+_upstream = partial(declare, "Upstream")
+_technique = partial(declare, "Techniques")
+
+
+class Settings(BaseSettings):
+    """All settings of a running proxy; `settings_model` adds the options of the techniques."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
+    option_models: ClassVar[Mapping[str, type[BaseModel]]] = {}
+    """The option classes of the techniques by slug."""
+
+    option_fields: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """Which field holds which option of which technique: slug, option, field."""
+
+    config: str | None = _server(
+        None, "the TOML file; by default optillm.toml, if the working directory has it"
+    )
+    host: str = _server(
+        "127.0.0.1", "the address to listen on; a key is needed unless it is loopback", min_length=1
+    )
+    port: int = _server(8000, "the port to listen on; 0 takes a free one", ge=0, le=65535)
+    workers: int = _server(1, "worker processes", ge=1, le=256)
+    threads: int = _server(256, "requests one worker serves at a time", ge=1, le=4096)
+    log: LogLevel = _server("info", "the least severe lines to log")
+    optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
+    insecure: bool = _server(False, "allow other than loopback addresses without a key")
+    max_body_mb: int = _server(32, "the largest request body, in megabytes", ge=1, le=1024)
+    grace: float = _server(30.0, "seconds that running requests get to finish on SIGTERM", ge=0, le=3600)
+
+    base_url: Url | None = _upstream(
+        None, "the OpenAI-compatible API to call, if not OpenAI's", env="OPENAI_BASE_URL"
+    )
+    openai_api_key: Key | None = _upstream(
+        None, "the upstream key; unset passes the client's through", secret=True, env="OPENAI_API_KEY"
+    )
+    azure_openai_api_key: Key | None = _upstream(
+        None, "the key of an Azure OpenAI resource", secret=True, env="AZURE_OPENAI_API_KEY"
+    )
+    azure_api_base: Url | None = _upstream(
+        None, "the endpoint of an Azure OpenAI resource", env="AZURE_API_BASE"
+    )
+    azure_api_version: str | None = _upstream(None, "its API version", env="AZURE_API_VERSION")
+    cerebras_api_key: Key | None = _upstream(None, "the key of Cerebras", secret=True, env="CEREBRAS_API_KEY")
+    ssl_verify: bool = _upstream(True, "check the upstream's certificate")
+    ssl_cert_path: File | None = _upstream(None, "a file of certificates to trust instead of the usual ones")
+    upstream_headers: Headers = _upstream({}, "headers to add to every upstream call", secret=True)
+    connect_timeout: float = _upstream(10.0, "seconds an upstream has to accept a connection", gt=0, le=600)
+    upstream_concurrency: int = _upstream(
+        256, "upstream calls in flight at a time, per worker", ge=1, le=10_000
+    )
+    upstream_retries: int = _upstream(3, "how often a call that failed in passing is repeated", ge=0, le=10)
+    demo: Demo = _upstream("off", "use the embedded demo model; auto: when no upstream is configured")
+    demo_latency: float = _upstream(0.0, "seconds the demo model takes for a reply", ge=0, le=60)
+
+    approach: str = _technique(
+        "auto", "a technique expression; auto reads it from the model name", min_length=1
+    )
+    model: str = _technique("gpt-4o-mini", "the model to advertise and to fall back on", min_length=1)
+    n: int = _technique(1, "choices per reply when a request does not say", ge=1, le=128)
+    return_full_response: bool = _technique(
+        False, "show the reasoning of a technique together with its answer"
+    )
+    user_tags: bool = _technique(False, "read <optillm_approach> tags in user messages, too")
+    advertise: Names | None = _technique(None, "techniques to list among the models, or none; all if unset")
+    timeout: float = _technique(600.0, "seconds until a request gets its best answer so far", ge=1, le=86_400)
+    max_calls: int = _technique(128, "upstream calls one request may make", ge=1, le=100_000)
+    max_tokens_per_request: int | None = _technique(None, "tokens all calls of a request may use", ge=1)
+    keep_alive: float = _technique(
+        10.0, "seconds of silence before a stream's comment; 0: never", ge=0, le=3600
+    )
+    progress: ProgressStyle = _technique("comments", "how a stream shows what a technique is doing")
+    respect_temperature: bool = _technique(False, "sample at the client's temperature even when it is low")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The sources, the strongest first."""
+        return init_settings, Environment(settings_cls), TomlFile(settings_cls)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if not (self.optillm_api_key or self.insecure or is_loopback(self.host)):
+            raise ValueError(
+                f"host {self.host} is open to other machines: set OPTILLM_API_KEY, "
+                "or --insecure to serve without a key"
+            )
+        if self.upstream().kind == "azure" and not (self.azure_api_base and self.azure_api_version):
+            raise ValueError("Azure OpenAI needs both AZURE_API_BASE and AZURE_API_VERSION")
+        return self
+
+    @property
+    def upstream_configured(self) -> bool:
+        """Whether anything says which upstream to use."""
+        named = (
+            self.base_url,
+            self.openai_api_key,
+            self.cerebras_api_key,
+            self.azure_openai_api_key,
+            self.azure_api_base,
+        )
+        return any(named)
+
+    def upstream(self) -> Upstream:
+        """The upstream to call: an explicit base URL first, then Cerebras, OpenAI, Azure by their keys.
+
+        A vendor's key goes to that vendor only: with a base URL the one in use is the OpenAI key, unless the
+        URL is Cerebras's own.
+        """
+        openai, cerebras = _plain(self.openai_api_key), _plain(self.cerebras_api_key)
+        if self.base_url and not (cerebras and self.base_url == CEREBRAS_URL):
+            return Upstream("openai", self.base_url, openai)
+        if cerebras:
+            return Upstream("cerebras", CEREBRAS_URL, cerebras)
+        if not openai and (self.azure_openai_api_key or self.azure_api_base):
+            return Upstream(
+                "azure", self.azure_api_base or "", _plain(self.azure_openai_api_key), self.azure_api_version
+            )
+        return Upstream("openai", OPENAI_URL, openai)
+
+    def technique_options(self, slug: str) -> dict[str, Any]:
+        """The values of a technique's options by option name; empty for a technique not known here."""
+        return {option: getattr(self, name) for option, name in self.option_fields.get(slug, {}).items()}
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must not appear in a log."""
+        keys = self.openai_api_key, self.azure_openai_api_key, self.cerebras_api_key, *self.optillm_api_key
+        urls = [urlsplit(url) for url in (self.base_url, self.azure_api_base) if url]
+        users = [url.password or url.username for url in urls]
+        return tuple(filter(None, (*map(_plain, keys), *self.upstream_headers.values(), *users)))
+
+    def public(self) -> dict[str, Any]:
+        """Every setting and its value, fit for a log: secrets as `[set]`, what is not set as `None`."""
+        shown = {name: getattr(self, name) for name in type(self).model_fields}
+        for setting in catalogue(type(self)).values():
+            value = shown[setting.name]
+            if setting.secret:
+                shown[setting.name] = "[set]" if value else None
+            elif isinstance(value, str):
+                shown[setting.name] = masked(value)
+        return shown
+
+    def __repr_args__(self) -> Iterable[tuple[str, Any]]:
+        return self.public().items()
+
+
+def load(model: type[S], flags: Mapping[str, Any]) -> S:
+    """The settings from all four sources; `flags` holds the raw values of the command line by setting.
+
+    Raises `SettingsError`, one line about everything that is wrong.
+    """
+    try:
+        settings = model(**flags)
+    except ValidationError as error:
+        raise SettingsError(explain(error, model, flags)) from None
+    for slug in settings.advertise or ():
+        if slug not in model.option_models:
+            raise SettingsError(
+                f"advertise names an unknown technique `{slug}`{nearest(slug, model.option_models)}"
+            )
+    for slug, options in model.option_models.items():
+        try:
+            options(**settings.technique_options(slug))  # rules that join several options
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"the options of {slug} do not agree: {message}") from None
+    return settings
+
+
+def settings_model(techniques: Mapping[str, type[BaseModel]]) -> type[Settings]:
+    """`Settings` with one field for each option of each technique, given the option classes by slug.
+
+    The field is called `<slug>_<option>`, or what `json_schema_extra={"flag": …}` of the option says; then
+    the longer name is accepted as well. Raises `TypeError` when two settings would share a name.
+    """
+    fields: dict[str, Any] = {}
+    places: dict[str, dict[str, str]] = {}
+    taken = {key for setting in catalogue(Settings).values() for key in setting.keys}
+    for slug, options in techniques.items():
+        places[slug] = {}
+        for option, declared in options.model_fields.items():
+            keys = _option_keys(slug, option, declared)
+            if not taken.isdisjoint(keys):
+                raise TypeError(f"option {option!r} of technique {slug!r} takes a name in use: {keys}")
+            taken.update(keys)
+            places[slug][option] = keys[0]
+            fields[keys[0]] = _option_field(slug, keys[1:], declared)
+    model: type[Settings] = create_model(
+        "TechniqueSettings", __base__=Settings, __module__=__name__, **fields
+    )
+    model.option_fields, model.option_models = places, dict(techniques)
+    return model
+
+
+def _option_keys(slug: str, option: str, declared: FieldInfo) -> list[str]:
+    told = declared.json_schema_extra if isinstance(declared.json_schema_extra, dict) else {}
+    return list(dict.fromkeys([str(told.get("flag", f"{slug}_{option}")), f"{slug}_{option}"]))
+
+
+def _option_field(slug: str, aliases: list[str], declared: FieldInfo) -> tuple[Any, Any]:
+    kind: Any = declared.annotation
+    for constraint in (*declared.metadata, *listed(declared.annotation)):
+        kind = Annotated[kind, constraint]
+    default = declared.get_default(call_default_factory=True)
+    return kind, declare(slug, default, declared.description or "", aliases=aliases)
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

@@ -1,0 +1,76 @@
+"""Logging: one plain line per record on stderr, and no line that shows a key.
+
+Redaction happens where records are made, so that it holds for every logger and every handler, whoever
+added them and whenever.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
+LIBRARIES: Final = ("aiohttp", "asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai")
+
+_HANDLER: Final = "optillm"
+_SHORT: Final = 8  # a shorter key may well be part of a common word
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"} | {
+    10: "\\n"
+}
+
+
+def configure(level: str, secrets: Iterable[str] = ()) -> None:
+    """Log to stderr from `level` on, with every one of `secrets` replaced by `[redacted]`.
+
+    May be called again; the last call counts. Client libraries log from WARNING on, or from INFO when the
+    level is debug: what they say below that quotes requests.
+    """
+    handler = logging.StreamHandler()
+    handler.name = _HANDLER
+    handler.setFormatter(logging.Formatter(FORMAT))
+    root = logging.getLogger()
+    for former in [each for each in root.handlers if each.name == _HANDLER]:
+        root.removeHandler(former)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.INFO if level == "debug" else logging.WARNING)
+    logging.captureWarnings(True)
+    logging.setLogRecordFactory(partial(_record, redaction(secrets)))
+
+
+def redaction(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that replaces each of `secrets` in a text by `[redacted]`.
+
+    A short one is replaced only where it stands alone: nobody can read a log without the letter x.
+    """
+    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    if not longest_first:
+        return str
+    patterns = (
+        re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
+        for secret in longest_first
+    )
+    return partial(re.compile("|".join(patterns)).sub, "[redacted]")
+
+
+def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.LogRecord:
+    record = logging.LogRecord(*args, **kwargs)
+    try:
+        message = record.getMessage()
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+    ):  # the arguments do not fit: logging would print them as they are
+        message = f"{record.msg} {record.args}"
+    # Text from outside must not be able to begin a line of its own.
+    record.msg, record.args = redact(message).translate(_CONTROL), ()
+    if record.exc_info:
+        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+    if record.stack_info:
+        record.stack_info = redact(record.stack_info)
+    return record

@@ -1,0 +1,172 @@
+"""What the value of a setting may look like: how it is read from text, and how that is put into words."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+_USER = re.compile(r"//[^/@\s]*@")
+_QUERY = re.compile(r"(://[^\s?]*)\?\S*")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"[\t -~]*")
+_LISTS: Final = {list, tuple, set, frozenset}
+
+
+def _split(value: Any) -> Any:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _split_keys(value: Any) -> Any:
+    keys = _split(value)
+    if isinstance(value, str) and not keys:
+        raise ValueError("there is no key in it")  # commas only: the proxy would stand open unnoticed
+    return keys
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _none_or_list(value: Any) -> Any:
+    return [] if _lower(value) == "none" else _split(value)
+
+
+def _switch(value: Any) -> Any:
+    word = str(value).strip().lower()
+    return {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}.get(word, word)
+
+
+def _json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError('write a JSON object such as {"x-team": "search"}') from None
+
+
+def _key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+        raise ValueError("a key is made of printable ASCII characters without spaces")
+    return value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query:
+        raise ValueError("a base URL looks like https://host/v1")
+    return value.rstrip("/")
+
+
+def _file(value: str) -> str:
+    if not Path(value).is_file():
+        raise ValueError("no such file")
+    return value
+
+
+def _headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+            raise ValueError(f"header {name!r} has a name or a value that HTTP does not allow")
+    return value
+
+
+Key = Annotated[SecretStr, AfterValidator(_key)]
+Keys = Annotated[tuple[Key, ...], BeforeValidator(_split_keys)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_none_or_list)]
+Url = Annotated[str, AfterValidator(_url)]
+File = Annotated[str, AfterValidator(_file)]
+Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
+ProgressStyle = Annotated[Literal["off", "comments", "reasoning"], BeforeValidator(_lower)]
+Demo = Annotated[Literal["off", "auto", "on"], BeforeValidator(_switch)]
+
+
+def listed(annotation: Any) -> tuple[WrapValidator, ...]:
+    """What lets a type that may be a list be written as text with commas; nothing for other types."""
+    kinds = set(_kinds(annotation))
+    if not kinds & _LISTS:
+        return ()
+    number = bool(kinds & {int, float})
+
+    def read(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            # A number out of bounds is a mistake, not a list of one name.
+            if not isinstance(value, str) or (number and _NUMBER.fullmatch(value.strip())):
+                raise
+        return handler(_split(value))
+
+    return (WrapValidator(read),)
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for branch in get_args(annotation):
+            yield from _kinds(branch)
+    else:
+        yield origin or annotation
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def masked(text: str) -> str:
+    """The text with the user, password and query of every URL in it hidden."""
+    return _QUERY.sub(r"\1?[set]", _USER.sub("//[set]@", text))
+
+
+def allowed(schema: Mapping[str, Any]) -> str:
+    """What a value may be, from its JSON schema: `an integer from 1 to 64`."""
+    if "anyOf" in schema:
+        kinds = (allowed(branch) for branch in schema["anyOf"] if branch.get("type") != "null")
+        return " or ".join(dict.fromkeys(kinds))
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    if schema.get("type") == "array":
+        items = schema.get("items", {})
+        return f"a list of {', '.join(items['enum'])}" if "enum" in items else "a list"
+    words = {"integer": "an integer", "number": "a number", "boolean": "true or false", "object": "a table"}
+    return words.get(schema.get("type", ""), "text") + _range(schema)
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f" from {number(low)} to {number(high)}"
+    bounds = {
+        "minimum": "of at least",
+        "exclusiveMinimum": "above",
+        "maximum": "up to",
+        "exclusiveMaximum": "below",
+    }
+    said = [f"{words} {number(schema[bound])}" for bound, words in bounds.items() if bound in schema]
+    return " " + " and ".join(said) if said else ""
+
+
+def number(value: float) -> str:
+    """A number as one writes it: no exponent, no `.0`."""
+    return str(int(value)) if value == int(value) else str(value)
