@@ -1,0 +1,250 @@
+"""The upstream calls of one request: admitted by the ledger, paced by the limiter, spoken in the model's
+dialect, retried while that can help, and written down in the trace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from optillm.chat import Reply, Usage, content_text
+from optillm.engine.dialect import Dialect, Dialects
+from optillm.engine.ledger import Ledger, Reservation
+from optillm.engine.limiter import Limiter
+from optillm.engine.upstream import Upstream
+from optillm.errors import UpstreamError
+from optillm.trace import Trace
+
+BACKOFF: Final = 0.5
+"""Seconds before the first retry; doubled each time, with full jitter."""
+LONGEST_BACKOFF: Final = 30.0
+ASSUMED_REPLY: Final = 1024
+"""Tokens a reply is taken to need at worst when the request sets no limit."""
+
+T = TypeVar("T")
+Emit = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the calls of all requests share: one upstream, its dialects, its limiter, and how often to retry."""
+
+    upstream: Upstream
+    dialects: Dialects
+    limiter: Limiter
+    retries: int
+
+
+class Calls:
+    """The door of one request to the upstream.
+
+    `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, on the
+    trace's clock.
+    """
+
+    def __init__(
+        self, route: Route, ledger: Ledger, trace: Trace, rng: Random, authorization: str | None = None
+    ) -> None:
+        self.route = route
+        self.ledger = ledger
+        self.trace = trace
+        self.last_sent = 0.0
+        self._rng = rng
+        self._authorization = authorization
+
+    def dialect(self, model: str) -> Dialect:
+        """What is known of this model."""
+        return self.route.dialects.of(self.route.upstream.base_url, model)
+
+    @property
+    def queued(self) -> int:
+        """How many calls of this request wait for the limiter."""
+        return self.route.limiter.waiting(self)
+
+    async def complete(self, role: str, body: Mapping[str, Any]) -> list[Reply]:
+        """All choices of one completion, at least one; raises `UpstreamError` or `BudgetExhausted`."""
+        with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
+            async for attempt in self._attempts():
+                with attempt:
+                    wire = await self._adapted(role, body, self._once)
+            replies = read_replies(wire)
+            call.attributes["gen_ai.usage.output_tokens"] = (
+                Usage.read(wire.get("usage")) or Usage()
+            ).completion_tokens
+            self.dialect(body["model"]).counted(body.get("n") or 1, len(replies))
+            return replies
+
+    async def stream(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
+        """One completion whose text goes to `emit` as it comes; retried only while nothing has gone out."""
+        started = False
+
+        async def forward(text: str) -> None:
+            nonlocal started
+            started = True
+            await emit(text)
+
+        async def once(role: str, body: Mapping[str, Any]) -> Reply:
+            return await self._once_streamed(role, body, forward)
+
+        with self.trace.call(role, **{"gen_ai.request.model": body["model"]}):
+            async for attempt in self._attempts(lambda: not started):
+                with attempt:
+                    reply = await self._adapted(role, body, once)
+            return reply
+
+    def _attempts(self, allowed: Callable[[], bool] = lambda: True) -> AsyncRetrying:
+        def again(error: BaseException) -> bool:
+            if not (isinstance(error, UpstreamError) and error.retryable and allowed()):
+                return False
+            return (error.retry_after or 0.0) < self.ledger.seconds_left
+
+        return AsyncRetrying(
+            retry=retry_if_exception(again),
+            stop=stop_after_attempt(self.route.retries + 1),
+            wait=self._pause,
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+
+    def _pause(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        jittered = self._rng.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2 ** (state.attempt_number - 1)))
+        asked = error.retry_after if isinstance(error, UpstreamError) else None
+        return jittered if asked is None else asked + jittered / 4
+
+    async def _adapted(
+        self, role: str, body: Mapping[str, Any], once: Callable[[str, Mapping[str, Any]], Awaitable[T]]
+    ) -> T:
+        """Make the call in the model's dialect, again at once for each thing the refusal teaches."""
+        dialect = self.dialect(body["model"])
+        while True:
+            spoken = dialect.adapt(body)
+            try:
+                return await once(role, spoken)
+            except UpstreamError as error:
+                if not dialect.learn(error, spoken):
+                    raise
+
+    async def _once(self, role: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        async with self.route.limiter.slot(self):
+            reservation = self._reserve(role, body)
+            try:
+                wire = await self.route.upstream.chat(body, self._authorization)
+            except UpstreamError as error:
+                self.ledger.settle(reservation, None, "failed")
+                self._noted(error)
+                raise
+            except asyncio.CancelledError:
+                self.ledger.settle(reservation, estimate(body), "cancelled")
+                raise
+        self.route.limiter.succeeded()
+        replies = read_replies(wire)
+        written = "".join(reply.text for reply in replies)
+        self.ledger.settle(reservation, Usage.read(wire.get("usage")) or estimate(body, written))
+        if not replies:
+            self.ledger.lose("failed")
+            raise UpstreamError("the upstream's reply has no choices", retryable=True)
+        return wire
+
+    async def _once_streamed(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
+        async with self.route.limiter.slot(self):
+            reservation = self._reserve(role, body)
+            assembly = Assembly()
+            loss: str | None = "cancelled"
+            try:
+                async for chunk in self.route.upstream.stream(body, self._authorization):
+                    text = assembly.add(chunk)
+                    if text:
+                        await emit(text)
+                reply, loss = assembly.reply(), None
+            except UpstreamError as error:
+                loss = "failed"
+                self._noted(error)
+                raise
+            finally:
+                sent = assembly.chunks or loss == "cancelled"
+                usage = assembly.usage or estimate(body, "".join(assembly.text))
+                self.ledger.settle(reservation, usage if sent else None, loss)
+        self.route.limiter.succeeded()
+        return reply
+
+    def _noted(self, error: UpstreamError) -> None:
+        if error.status == 429:
+            self.route.limiter.throttled()
+
+    def _reserve(self, role: str, body: Mapping[str, Any]) -> Reservation:
+        counted = self.ledger.budget.max_tokens is not None  # else spare the estimate
+        reservation = self.ledger.reserve(role, worst_case(body) if counted else 0)
+        self.last_sent = self.trace.clock()
+        return reservation
+
+
+def worst_case(body: Mapping[str, Any]) -> int:
+    """The most tokens a call may take: its prompt, estimated, and each of its choices at full length."""
+    limit = body.get("max_completion_tokens") or body.get("max_tokens") or ASSUMED_REPLY
+    return estimate(body).prompt_tokens + limit * (body.get("n") or 1)
+
+
+def estimate(body: Mapping[str, Any], written: str = "") -> Usage:
+    """Tokens of a call nobody reported: about four characters each, and marked as estimated."""
+    prompt = sum(len(content_text(message)) // 4 + 4 for message in body["messages"])
+    return Usage(prompt, -(-len(written) // 4), estimated=True)
+
+
+def read_replies(wire: Mapping[str, Any]) -> list[Reply]:
+    """The choices of a completion; what is missing in them is empty, never an error."""
+    choices = wire.get("choices")
+    return [
+        Reply(
+            message=choice.get("message") or {"role": "assistant", "content": None},
+            finish_reason=choice.get("finish_reason"),
+            logprobs=choice.get("logprobs"),
+            model=wire.get("model"),
+            system_fingerprint=wire.get("system_fingerprint"),
+        )
+        for choice in (choices if isinstance(choices, list) else ())
+        if isinstance(choice, Mapping)
+    ]
+
+
+class Assembly:
+    """A reply being put together from the chunks of a stream."""
+
+    def __init__(self) -> None:
+        self.chunks = 0
+        self.text: list[str] = []
+        self.usage: Usage | None = None
+        self._message: dict[str, Any] = {"role": "assistant"}
+        self._finish_reason: str | None = None
+        self._model: str | None = None
+        self._fingerprint: str | None = None
+
+    def add(self, chunk: Mapping[str, Any]) -> str:
+        """Take in a chunk; the piece of visible text it carries, if any."""
+        self.chunks += 1
+        self.usage = Usage.read(chunk.get("usage")) or self.usage
+        self._model = chunk.get("model") or self._model
+        self._fingerprint = chunk.get("system_fingerprint") or self._fingerprint
+        choices = chunk.get("choices")
+        if not choices:
+            return ""
+        self._finish_reason = choices[0].get("finish_reason") or self._finish_reason
+        delta = choices[0].get("delta") or {}
+        for name in ("refusal", "reasoning_content", "reasoning"):
+            if isinstance(delta.get(name), str):
+                self._message[name] = self._message.get(name, "") + delta[name]
+        text = delta.get("content") or ""
+        self.text.append(text)
+        return text
+
+    def reply(self) -> Reply:
+        """The whole reply; raises `UpstreamError` when the stream ended before its end."""
+        if self._finish_reason is None:
+            raise UpstreamError("the upstream's stream ended early", retryable=True)
+        message = {**self._message, "content": "".join(self.text)}
+        return Reply(message, self._finish_reason, model=self._model, system_fingerprint=self._fingerprint)

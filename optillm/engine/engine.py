@@ -1,0 +1,302 @@
+"""The engine: a chat request in, the upstream's own reply or a technique's better one out.
+
+Without a technique the request and the reply pass through untouched. With one, this is the task boundary:
+the deadline is set here, and whatever ends a technique early, the best answer so far is what comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+import orjson
+from anyio.streams.memory import MemoryObjectSendStream
+
+from optillm.chat import Budget, ChatRequest, Completion, Event, Relay, Reply, Report, Stream
+from optillm.engine.calls import Calls, Route
+from optillm.engine.context import Refused, RequestContext
+from optillm.engine.dialect import Dialects
+from optillm.engine.ledger import Ledger
+from optillm.engine.limiter import Limiter
+from optillm.engine.offload import Offload
+from optillm.engine.plan import Plan, Planner
+from optillm.engine.upstream import Upstream, connect
+from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
+from optillm.technique import Candidate
+from optillm.techniques import Technique
+from optillm.trace import Trace
+
+if TYPE_CHECKING:
+    from optillm.config import Settings
+
+log = logging.getLogger(__name__)
+N = TypeVar("N", int, float)
+
+OUTLET: Final = 256
+"""Events that may wait for a slow client before the technique waits too."""
+LISTS: Final = 64
+"""Model lists remembered for when the upstream is down, one per key that asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The server's side of every request: its ceilings, and what it advertises."""
+
+    budget: Budget = field(default_factory=Budget)
+    respect_temperature: bool = False
+    advertised: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class _Work:
+    """One request with a technique, while it is being served."""
+
+    plan: Plan
+    technique: Technique
+    request: ChatRequest
+    id: str
+    created: int
+
+
+class Engine:
+    """Serves chat requests over one upstream; one per process, on one event loop."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        planner: Planner,
+        limits: Limits | None = None,
+        *,
+        cap: int = 256,
+        retries: int = 3,
+    ) -> None:
+        self.upstream = upstream
+        self.planner = planner
+        self.limits = limits or Limits()
+        self.offload = Offload()
+        self.route = Route(upstream, Dialects(time.monotonic), Limiter(cap), retries)
+        self._lists: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+
+    @classmethod
+    def from_settings(cls, settings: Settings, techniques: Mapping[str, Technique]) -> Engine:
+        """The engine that the settings describe."""
+        defaults = {slug: settings.technique_options(slug) for slug in techniques}
+        slugs = techniques if settings.advertise is None else settings.advertise
+        return cls(
+            connect(settings),
+            Planner(techniques, defaults, settings.approach),
+            Limits(
+                Budget(settings.max_calls, settings.max_tokens_per_request, settings.timeout),
+                settings.respect_temperature,
+                [f"{slug}-{settings.model}" for slug in slugs],
+            ),
+            cap=settings.upstream_concurrency,
+            retries=settings.upstream_retries,
+        )
+
+    async def complete(self, request: ChatRequest) -> Relay | Completion | Stream:
+        """Serve one chat request; raises `OptillmError`."""
+        plan = self.planner.plan(request)
+        if plan.technique is None:
+            return await self._plain(request, plan.model)
+        log.info("Using approach %s, with %s", plan.technique.slug, plan.model)
+        work = _Work(plan, plan.technique, request, f"chatcmpl-{secrets.token_hex(12)}", int(time.time()))
+        if request.stream:
+            return Stream(self._events(work), work.technique.slug, plan.model, work.id, work.created)
+        return await self._answer(work, None)
+
+    async def relay(
+        self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
+    ) -> Relay:
+        """Pass a request for another endpoint on, byte for byte."""
+        return await self.upstream.relay(
+            method, path, content, content_type=content_type, authorization=authorization
+        )
+
+    async def models(self, authorization: str | None) -> list[dict[str, Any]]:
+        """The upstream's models, the last good list when it is down, and those of the techniques."""
+        key = hashlib.sha256((authorization or "").encode()).hexdigest()
+        reply: Relay | None = None
+        try:
+            reply = await self.upstream.relay("GET", "/models", b"", authorization=authorization)
+        except UpstreamError:
+            if key not in self._lists:
+                raise
+        if reply is not None and reply.status == 200:
+            self._lists[key] = _model_list(reply)
+            while len(self._lists) > LISTS:
+                self._lists.popitem(last=False)
+        elif reply is not None and (reply.status < 500 or key not in self._lists):
+            raise _as_error(reply)
+        own = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "optillm"}
+            for name in self.limits.advertised
+        ]
+        return [*self._lists[key], *own]
+
+    async def reachable(self) -> bool:
+        """Whether the upstream answers at all, whatever it thinks of our key."""
+        try:
+            return (await self.upstream.relay("GET", "/models", b"", authorization=None)).status < 500
+        except UpstreamError:
+            return False
+
+    async def close(self) -> None:
+        """Close connections and the child process."""
+        self.offload.close()
+        await self.upstream.close()
+
+    # Without a technique.
+
+    async def _plain(self, request: ChatRequest, model: str) -> Relay:
+        content = request.raw
+        if content is None or model != request.model:
+            content = orjson.dumps({**request.body, "model": model})
+        try:
+            async with asyncio.timeout(self._budget(request).seconds):
+                relay = await self.upstream.relay(
+                    "POST",
+                    "/chat/completions",
+                    content,
+                    authorization=request.authorization,
+                    stream=request.stream,
+                )
+        except TimeoutError:
+            raise DeadlineExceeded("the upstream did not answer within the deadline") from None
+        log.info("Using approach none, with %s: status %d", model, relay.status)
+        return self._with_suggestion(relay, model) if relay.status == 404 else relay
+
+    def _with_suggestion(self, relay: Relay, model: str) -> Relay:
+        suggestion = self.planner.suggestion(model)
+        if suggestion is None:
+            return relay
+        error = _as_error(relay).body()["error"]
+        error["message"] = f"{error['message']} (did you mean {suggestion!r}?)"
+        return replace(relay, body=orjson.dumps({"error": error}))
+
+    # With one.
+
+    async def _events(self, work: _Work) -> AsyncGenerator[Event, None]:
+        outlet, events = anyio.create_memory_object_stream[Event](OUTLET)
+        task = asyncio.create_task(self._answer(work, outlet))
+        try:
+            async with events:
+                async for event in events:
+                    yield event
+            yield await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _answer(self, work: _Work, outlet: MemoryObjectSendStream[Event] | None) -> Completion:
+        clock = asyncio.get_running_loop().time
+        started, trace = clock(), Trace(clock)
+        request = work.request
+        ledger = Ledger(self._budget(request), clock)
+        rng = Random(str(request.body.get("seed", request.request_id)))  # noqa: S311 - chance, not secrecy
+        ctx = RequestContext(
+            request,
+            work.plan.model,
+            Calls(self.route, ledger, trace, rng, request.authorization),
+            rng=rng,
+            canonical=self.offload.canonical,
+            outlet=outlet,
+            respect_temperature=self.limits.respect_temperature,
+        )
+        try:
+            candidates, stop = await self._run(work, ctx, ledger)
+        finally:
+            if outlet is not None:
+                outlet.close()
+        replies = [candidate.reply for candidate in candidates[: request.choices]]
+        report = Report(
+            technique=work.technique.slug,
+            options=work.plan.options.model_dump() if work.plan.options else {},
+            rounds=trace.rounds(),
+            calls=dict(ledger.calls),
+            seconds=clock() - started,
+            stop_reason=stop,
+            losses=dict(ledger.losses),
+            trace=trace.wire() if request.trace else None,
+        )
+        log.info(
+            "%s-%s: %s in %.2f s, %d calls in %d rounds, %d tokens",
+            *(report.technique, work.plan.model, stop, report.seconds),
+            *(ledger.calls.total(), report.rounds, ledger.usage.total_tokens),
+        )
+        model = replies[0].model or work.plan.model
+        return Completion(replies, ledger.usage, report, model, work.id, work.created)
+
+    async def _run(self, work: _Work, ctx: RequestContext, ledger: Ledger) -> tuple[Sequence[Candidate], str]:
+        """The candidates to return, best first, and why it stopped; raises when there is none."""
+        try:
+            async with asyncio.timeout_at(ledger.deadline):
+                answer = await work.technique.run(ctx, work.plan.options)
+        except Refused as refusal:
+            return [refusal.candidate], "complete"
+        except TimeoutError:
+            timeout = DeadlineExceeded("the deadline passed before anything usable arrived")
+            return self._best(ctx, ledger, "deadline", timeout)
+        except BudgetExhausted as error:
+            return self._best(ctx, ledger, "budget", error)
+        except UpstreamError as error:
+            return self._best(ctx, ledger, "degraded", error)
+        except OptillmError:
+            raise
+        except Exception as error:  # the task boundary: a fault in a technique must not lose a usable answer
+            log.exception("technique %s failed", work.technique.slug)
+            return self._best(ctx, ledger, "degraded", error)
+        if ledger.stopped_by_budget:
+            return answer.candidates, "budget"
+        return answer.candidates, "degraded" if ctx.degraded else answer.stop
+
+    @staticmethod
+    def _best(
+        ctx: RequestContext, ledger: Ledger, stop: str, error: Exception
+    ) -> tuple[Sequence[Candidate], str]:
+        shown = ctx.writing.text
+        if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
+            return [Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop
+        if shown or ledger.best is None:
+            raise error
+        return [ledger.best], stop
+
+    def _budget(self, request: ChatRequest) -> Budget:
+        ceiling, asked = self.limits.budget, request.budget
+        return Budget(
+            _least(ceiling.max_calls, asked.max_calls),
+            _least(ceiling.max_tokens, asked.max_tokens),
+            _least(ceiling.seconds, asked.seconds),
+        )
+
+
+def _least(a: N | None, b: N | None) -> N | None:
+    return b if a is None else a if b is None else min(a, b)
+
+
+def _model_list(relay: Relay) -> list[dict[str, Any]]:
+    try:
+        data = orjson.loads(relay.body or b"").get("data")
+    except (orjson.JSONDecodeError, AttributeError):
+        data = None
+    return [model for model in data if isinstance(model, dict)] if isinstance(data, list) else []
+
+
+def _as_error(relay: Relay) -> UpstreamError:
+    try:
+        body = orjson.loads(relay.body or b"")
+    except orjson.JSONDecodeError:
+        body = None
+    body = body if isinstance(body, dict) else None
+    return UpstreamError(
+        f"the upstream answered with status {relay.status}", status=relay.status, upstream_body=body
+    )

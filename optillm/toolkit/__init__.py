@@ -1,0 +1,1 @@
+"""Pure parts that techniques share: no I/O, no model calls."""

@@ -1,0 +1,48 @@
+"""Calendar dates in English, as ISO 8601."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from optillm.toolkit.vocabulary import MONTHS
+
+_WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+", re.IGNORECASE)
+_ISO = re.compile(r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})")
+_MONTH_FIRST = re.compile(r"(?P<m>[A-Za-z]{3,9})\.?\s(?P<d>\d{1,2})(?:st|nd|rd|th)?(?:,?\s(?P<y>\d{4}))?")
+_DAY_FIRST = re.compile(
+    r"(?:the\s)?(?P<d>\d{1,2})(?:st|nd|rd|th)?\s(?:of\s)?(?P<m>[A-Za-z]{3,9})\.?(?:,?\s(?P<y>\d{4}))?"
+)
+_MONTH_ONLY = re.compile(r"(?P<m>[A-Za-z]{3,9})\.?,?\s(?P<y>\d{4})")
+_SLASHED = re.compile(r"(?P<a>\d{1,2})[/.](?P<b>\d{1,2})[/.](?P<y>\d{4})")
+_LEAP_YEAR = 2000
+
+
+def iso_date(text: str) -> str | None:
+    """The date `text` consists of: 2024-03-05, 2024-03 without a day, --03-05 without a year.
+
+    `None` when there is none, and for 3/5/2024, which is March to some and May to others.
+    """
+    text = _WEEKDAY.sub("", text, count=1)
+    if slashed := _SLASHED.fullmatch(text):
+        low, high = sorted((int(slashed["a"]), int(slashed["b"])))
+        return _calendar(slashed["y"], low, high) if high > 12 or low == high else None
+    for pattern in (_ISO, _MONTH_FIRST, _DAY_FIRST):
+        if match := pattern.fullmatch(text):
+            return _calendar(match["y"], _month(match["m"]), int(match["d"]))
+    match = _MONTH_ONLY.fullmatch(text)
+    month = _month(match["m"]) if match else None
+    return f"{match['y']}-{month:02}" if match and month else None
+
+
+def _month(name: str) -> int | None:
+    number = MONTHS.get(name.casefold(), name)
+    return int(number) if number.isdecimal() else None
+
+
+def _calendar(year: str | None, month: int | None, day: int) -> str | None:
+    try:
+        written = date(int(year) if year else _LEAP_YEAR, month or 0, day).isoformat()
+    except ValueError:
+        return None
+    return written if year else f"-{written[4:]}"

@@ -1,0 +1,141 @@
+"""Answers that consist of several: bracketed lists, matrices, rankings and enumerations in words."""
+
+from __future__ import annotations
+
+import re
+
+from optillm.toolkit.quantities import quantity
+from optillm.toolkit.vocabulary import CLAUSE_STARTS
+
+_LETTERS = re.compile(
+    r"[(\[]?([A-Z])[)\]]?(?:(?:\s?,\s?(?:and\s)?|\s?&\s?|\sand\s)[(\[]?([A-Z])[)\]]?){1,25}"
+)
+
+
+def letters(text: str) -> list[str]:
+    """The option letters of "A, C and D"; empty for anything else, a single letter included."""
+    return re.findall(r"[A-Z]", text) if _LETTERS.fullmatch(text) else []
+
+
+_MATRIX = re.compile(r"\\begin\{([pbB]?matrix)\}(.*)\\end\{\1\}", re.DOTALL)
+
+
+def matrix_rows(text: str) -> list[list[str]]:
+    """The rows of a LaTeX matrix; empty for anything else."""
+    match = _MATRIX.fullmatch(text)
+    if not match:
+        return []
+    rows = (row for row in match[2].split("\\\\") if row.strip())
+    return [[cell.strip() for cell in row.split("&")] for row in rows]
+
+
+def bracketed(text: str) -> tuple[str, list[str], str] | None:
+    """Opening bracket, items and closing bracket of a text that one pair of brackets encloses."""
+    text = text.replace("\\{", "{").replace("\\}", "}")
+    if text[:1] not in ("(", "[", "{") or text[-1:] not in (")", "]", "}"):
+        return None
+    if (text[0] == "{") != (text[-1] == "}"):
+        return None
+    items = split_top(text[1:-1], ",;")
+    return (text[0], items, text[-1]) if items and all(items) else None
+
+
+def split_top(text: str, separators: str) -> list[str]:
+    """The pieces of `text` between separators outside brackets; empty when its brackets do not balance."""
+    pieces: list[str] = []
+    depth = start = 0
+    for at, char in enumerate(text):
+        if char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+            if depth < 0:
+                return []
+        elif char in separators and depth == 0:
+            pieces.append(text[start:at].strip())
+            start = at + 1
+    return [*pieces, text[start:].strip()] if depth == 0 else []
+
+
+_CHAIN = re.compile(r"\s*(?:->|=>|→|⇒|>|≻|<|\\to(?![a-z])|\\rightarrow|\\succ|\\gt?(?![a-z]))\s*")
+_NAME = re.compile(r"[^\W\d_][\w .'&/-]{0,39}")
+_JOINER = re.compile(r"^(?:and|then|followed by|finally|lastly|and then|and finally)\s+", re.IGNORECASE)
+_THEN = re.compile(r",?\s+(?:and then|then|followed by)\s+", re.IGNORECASE)
+_NUMBERING = re.compile(r"^(?:(\d{1,2})\s?[.):]\s?|(\d{1,2})(?:st|nd|rd|th)\s?(?:place)?\s?[:–-]\s?)(?=\S)")
+_INLINE_NUMBER = re.compile(r"(?:^|(?<=[\s,;]))\(?(\d{1,2})[.):]\s")
+_CLAIM = re.compile(r"\w{1,20} (?:is|are|was|were) ")
+_ASSIGNMENT = re.compile(r"\s?([A-Za-z](?:_\{?\w\}?)?)\s?=([^=]+)")
+
+Items = tuple[str, list[str], str]
+
+
+def bare_items(text: str) -> Items | None:
+    """The items of a list without brackets, between the brackets that say what kind of list it is.
+
+    Commas, arrows, ">" and "then" make a sequence; "or" makes a set; "x = 1, y = 2" is the tuple of the values
+    in the order of their names. Prose with commas is no list.
+    """
+    return _chain(text) or _alternatives(text) or _enumeration(text) or _sequence(text)
+
+
+def _chain(text: str) -> Items | None:
+    parts = [_without_number(part) for part in _CHAIN.split(text)]
+    if len(parts) < 2 or not all(_NAME.fullmatch(part) for part in parts):
+        return None
+    # "x > y" is an inequality, "Ann > Bob" and "B > A > C" are rankings.
+    return ("(", parts, ")") if len(parts) > 2 or min(map(len, parts)) > 1 else None
+
+
+def _alternatives(text: str) -> Items | None:
+    parts = re.split(r",?\s+or\s+|,\s?", text) if " or " in text else []
+    values = [part.rpartition("=")[2].strip() for part in parts]
+    return ("{", values, "}") if len(values) > 1 and all(quantity(value) for value in values) else None
+
+
+def _enumeration(text: str) -> Items | None:
+    """The items of "1. Ann 2. Bob", which nothing but their numbers separates."""
+    numbers = list(_INLINE_NUMBER.finditer(text))
+    if len(numbers) < 2 or [int(match[1]) for match in numbers] != list(range(1, len(numbers) + 1)):
+        return None
+    ends = [match.start() for match in numbers[1:]] + [len(text)]
+    parts = [text[match.end() : end].strip(" ,;\n") for match, end in zip(numbers, ends, strict=True)]
+    return ("(", parts, ")") if not text[: numbers[0].start()].strip() and all(map(_is_item, parts)) else None
+
+
+def _sequence(text: str) -> Items | None:
+    text = _THEN.sub(", ", text)
+    parts = split_top(text, ",;\n")
+    head, joined, tail = parts[-1].rpartition(" and ") if parts else ("", "", "")
+    if joined and head:
+        parts[-1:] = [head.strip(), tail.strip()]
+    parts = _unnumbered([_JOINER.sub("", part) for part in parts])
+    if len(parts) < 2 or not all(map(_is_item, parts)):
+        return None
+    assigned = [_ASSIGNMENT.fullmatch(part) for part in parts]
+    pairs = sorted((match[1], match[2].strip()) for match in assigned if match)
+    if len(pairs) == len(parts):
+        if len({name for name, _ in pairs}) == 1:
+            return "{", [value for _, value in pairs], "}"
+        return "(", [value for _, value in pairs], ")"
+    # "Ann is the knave, Bob is the knight" says the same the other way round.
+    return ("{", parts, "}") if all(map(_CLAIM.match, parts)) else ("(", parts, ")")
+
+
+def _is_item(part: str) -> bool:
+    words = part.split()
+    if not words or len(words) > 4:
+        return False
+    # A sentence that happens to contain a comma is not a list.
+    return words[0].casefold() not in CLAUSE_STARTS and not part.endswith(("?", "!"))
+
+
+def _unnumbered(parts: list[str]) -> list[str]:
+    """The items without their numbers, when they are numbered from one on; else the items as they are."""
+    numbers = [_NUMBERING.match(part) for part in parts]
+    if [int(match[1] or match[2]) for match in numbers if match] != list(range(1, len(parts) + 1)):
+        return parts
+    return [_without_number(part) for part in parts]
+
+
+def _without_number(part: str) -> str:
+    return _NUMBERING.sub("", part.strip())

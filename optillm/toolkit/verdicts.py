@@ -1,0 +1,202 @@
+"""What judges say, read tolerantly, and abstention: a verdict that cannot be read is `None`, never a default.
+
+`read` tries, in this order: the whole reply as JSON, the last JSON object in it, that object repaired, and
+for the verdicts of this module the ways in which models state them in words (see `verdict_phrases`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import json_repair
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from optillm.toolkit import verdict_phrases as phrases
+from optillm.toolkit.extraction import strip_reasoning
+from optillm.toolkit.typography import plain
+
+V = TypeVar("V", bound=BaseModel)
+
+Label = Annotated[str, BeforeValidator(phrases.label)]
+
+
+class Verdict(BaseModel):
+    """What the verdicts here share: they are frozen, and reasons beside the verdict are ignored."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class Ranking(Verdict):
+    """Labels of candidates, the best first; possibly not all of them, none twice."""
+
+    ranking: Annotated[list[Label], BeforeValidator(phrases.listed)] = Field(
+        min_length=1, validation_alias=AliasChoices("ranking", "rank", "order")
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_list(cls, data: Any) -> Any:
+        return {"ranking": data} if isinstance(data, list) else data
+
+    @model_validator(mode="after")
+    def _no_label_twice(self) -> Ranking:
+        if len(set(self.ranking)) != len(self.ranking):
+            raise ValueError("a candidate is ranked twice")
+        return self
+
+
+class Rating(Verdict):
+    """How good something is, from 0 to 10. Other scales are converted when the judge states them."""
+
+    score: Annotated[float, BeforeValidator(phrases.score)] = Field(
+        ge=0, le=10, validation_alias=AliasChoices("score", "rating", "grade")
+    )
+
+
+class Preference(Verdict):
+    """Which of two is better, if any."""
+
+    better: Annotated[Literal["A", "B", "tie"], BeforeValidator(phrases.side)] = Field(
+        validation_alias=AliasChoices("better", "winner", "preference", "preferred", "choice")
+    )
+
+
+class Groups(Verdict):
+    """Candidates that agree, by label, and the one that speaks best for the largest group."""
+
+    groups: list[list[Label]] = Field(min_length=1)
+    pick: Label
+
+    @model_validator(mode="after")
+    def _is_partition(self) -> Groups:
+        labels = [label for group in self.groups for label in group]
+        if len(set(labels)) != len(labels) or self.pick not in labels:
+            raise ValueError("a candidate is in two groups, or the pick in none")
+        return self
+
+
+class Decision(Verdict):
+    """Yes or no."""
+
+    yes: Annotated[bool, BeforeValidator(phrases.truth)] = Field(
+        validation_alias=AliasChoices("yes", "decision", "verdict", "answer", "correct", "applicable")
+    )
+
+
+_SAID: Final = (
+    (Ranking, "ranking", phrases.said_ranking),
+    (Rating, "score", phrases.said_score),
+    (Preference, "better", phrases.said_side),
+    (Decision, "yes", phrases.said_truth),
+)
+_LONGEST_REPAIR = 20_000
+
+
+def read(text: str, verdict: type[V]) -> V | None:
+    """The verdict a judge's reply states, or `None` for an abstention.
+
+    Any pydantic model works; those of this module are understood in words too.
+    """
+    text = strip_reasoning(text).strip()
+    for found in _objects(text):
+        if (valid := _valid(found, verdict)) is not None:
+            return valid
+    said = plain(text)
+    for kind, field, phrase in _SAID:
+        if issubclass(verdict, kind):
+            value = phrase(said)
+            return None if value is None else _valid({field: value}, verdict)
+    return None
+
+
+def _valid(data: object, verdict: type[V]) -> V | None:
+    try:
+        return verdict.model_validate(data)
+    except ValidationError:
+        return None
+
+
+def _objects(text: str) -> Iterator[object]:
+    """JSON values to try as the verdict, the most trustworthy first."""
+    whole = _loaded(text)
+    if isinstance(whole, (dict, list)):
+        yield whole
+    pieces, rest = json_pieces(text)
+    for piece in reversed(pieces):
+        found = _loaded(piece)
+        found = _repaired(piece) if found is None else found
+        if isinstance(found, dict):
+            yield found
+    if rest and isinstance(found := _repaired(rest), dict):
+        yield found
+
+
+def _loaded(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _repaired(text: str) -> object:
+    if len(text) > _LONGEST_REPAIR:
+        return None
+    try:
+        return json_repair.loads(text, skip_json_loads=True)
+    except (ValueError, RecursionError):
+        return None
+
+
+_TOKEN = re.compile(r'\\.|["{}]', re.DOTALL)
+_KEY = re.compile(r"\{\s{0,20}[\"']")
+_MOST_RESTARTS = 8
+
+
+def json_pieces(text: str) -> tuple[list[str], str]:
+    """The outermost balanced `{…}` of `text` in order, and the object cut off at its end, if there is one.
+
+    Braces inside strings do not count. A brace that never closes is passed over, a bounded number of times,
+    so that the cost stays linear.
+    """
+    pieces: list[str] = []
+    rest, at = "", 0
+    for _ in range(_MOST_RESTARTS):
+        closed, opened = _scan(text, at)
+        pieces += closed
+        rest = "" if closed else rest
+        if opened is None:
+            break
+        if not rest and _KEY.match(text, opened):
+            rest = text[opened:]
+        at = opened + 1
+    return pieces, rest
+
+
+def _scan(text: str, at: int) -> tuple[list[str], int | None]:
+    """The balanced pieces from `at` on, and where the one opens that does not close."""
+    pieces: list[str] = []
+    depth, start, quoted = 0, 0, False
+    for token in _TOKEN.finditer(text, at):
+        if token[0] == '"':
+            quoted = not quoted if depth else False
+        elif quoted or token[0].startswith("\\"):
+            continue
+        elif token[0] == "{":
+            start = start if depth else token.start()
+            depth += 1
+        elif depth:
+            depth -= 1
+            if depth == 0:
+                pieces.append(text[start : token.end()])
+    return pieces, start if depth else None

@@ -1,0 +1,17 @@
+"""When a vote is safe to close."""
+
+from __future__ import annotations
+
+from math import comb
+
+
+def beta_stop(lead: int, runner_up: int) -> float:
+    """How probable it is that the leading answer is the more frequent of the top two.
+
+    The mass above ½ of Beta(lead + 1, runner_up + 1), in closed form; Adaptive-Consistency stops at 0.95
+    (https://arxiv.org/abs/2305.11860). Raises `ValueError` when the runner-up leads.
+    """
+    if not 0 <= runner_up <= lead:
+        raise ValueError("the lead has at least as many votes as the runner-up, and nobody fewer than none")
+    trials = lead + runner_up + 1
+    return float(sum(comb(trials, k) for k in range(lead + 1)) / 2**trials)

@@ -1,0 +1,162 @@
+"""Retries, accounting and the assembly of streamed replies."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from optillm.chat import Budget, Delta, Usage
+from optillm.engine.calls import ASSUMED_REPLY, BACKOFF, Assembly, estimate, read_replies, worst_case
+from optillm.errors import UpstreamError
+from tests.fakes import HANG, Say, Sent, World, failing
+
+ANSWER = "The answer is 4."
+
+
+def failing_first(times: int, **circumstances: Any) -> Callable[[Sent], str]:
+    """Each of the first calls fails `times` times before it answers."""
+
+    def script(sent: Sent) -> str:
+        if sent.number < times:
+            raise failing(**circumstances)
+        return ANSWER
+
+    return script
+
+
+def one(script: Callable[[Sent], Any], **world: Any) -> World:
+    """A world whose technique makes a single call."""
+    return World(script, **world)
+
+
+def test_a_passing_failure_is_retried_within_the_back_off() -> None:
+    world = one(failing_first(2, status=503))
+    completion = world.complete("bon(n=1)-m")
+    assert completion.replies[0].text == ANSWER
+    assert 1.0 < world.seconds <= 1.0 + BACKOFF + 2 * BACKOFF
+    assert completion.report.rounds == 1
+    assert completion.report.calls == {"generate": 3}
+    assert completion.report.losses == {"failed": 2}
+
+
+def test_retry_after_is_honoured() -> None:
+    world = one(failing_first(1, status=429, retry_after=7.0))
+    world.complete("bon(n=1)-m")
+    assert 8.0 <= world.seconds <= 8.0 + BACKOFF / 4
+
+
+def test_a_wait_that_passes_the_deadline_is_not_begun() -> None:
+    world = one(failing_first(99, status=429, retry_after=60.0))
+    with pytest.raises(UpstreamError) as error:
+        world.complete("bon(n=1)-m", budget=Budget(seconds=30))
+    assert error.value.status == 429
+    assert world.seconds == 0.0
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_what_a_retry_cannot_mend_is_not_retried(status: int) -> None:
+    world = one(failing_first(99, status=status))
+    with pytest.raises(UpstreamError):
+        world.complete("bon(n=1)-m")
+    assert len(world.sent) == 1
+
+
+def test_retries_end() -> None:
+    world = one(failing_first(99, status=500), retries=2)
+    with pytest.raises(UpstreamError):
+        world.complete("bon(n=1)-m")
+    assert len(world.sent) == 3
+
+
+def test_a_reply_without_choices_is_retried_and_its_tokens_are_booked() -> None:
+    empty = {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 0}}
+    world = one(lambda sent: ANSWER if sent.number else empty)
+    completion = world.complete("bon(n=1)-m")
+    assert completion.usage == Usage(20, 5)
+    assert completion.report.losses == {"failed": 1}
+
+
+def test_missing_usage_is_estimated_and_flagged_never_zero() -> None:
+    completion = one(lambda sent: Say(ANSWER, usage=None)).complete("bon(n=1)-m")
+    assert completion.usage is not None
+    assert completion.usage.estimated
+    assert completion.usage.completion_tokens == 4
+    assert completion.usage.wire()["estimated"] is True
+
+
+def test_a_cancelled_call_is_booked_as_an_estimate() -> None:
+    world = World(lambda sent: HANG if sent.number == 0 else ANSWER)
+    completion = world.complete("self_consistency-m")
+    assert completion.usage is not None
+    assert completion.usage.estimated
+    assert completion.usage.prompt_tokens > 10 * 7
+
+
+def test_a_429_narrows_the_window() -> None:
+    world = World(failing_first(1, status=429), cap=8)
+    world.complete("bon(n=1)-m")
+    assert 4 <= world.engine.route.limiter.window < 5
+
+
+def test_at_most_the_cap_runs_at_once() -> None:
+    world = World(lambda sent: f"The answer is {sent.number}.", cap=3)
+    completion = world.complete("self_consistency(mode=fixed,tie=shortest)-m")
+    assert world.most_running == 3
+    assert world.seconds == 3.0
+    assert completion.report.rounds == 1  # queueing is not a round
+
+
+def test_a_stream_that_fails_before_its_first_word_is_retried() -> None:
+    def script(sent: Sent) -> str | Say:
+        if sent.role != "write":
+            return f"City {sent.number}, I say."
+        if sent.number == 4:
+            raise failing(503)
+        return "Rome."
+
+    events = [event for _, event in World(script).events("moa-m")]
+    assert [event.content for event in events if isinstance(event, Delta)] == ["Rome."]
+
+
+def chunk(delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
+
+
+def test_assembles_a_reply_from_its_chunks() -> None:
+    assembly = Assembly()
+    chunks = [
+        chunk({"role": "assistant", "content": ""}, model="real-m", system_fingerprint="fp"),
+        chunk({"reasoning_content": "Hm"}),
+        chunk({"reasoning_content": "."}),
+        chunk({"content": "He"}),
+        chunk({"content": "llo"}),
+        chunk({}, "stop"),
+        {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+    ]
+    assert [assembly.add(piece) for piece in chunks] == ["", "", "", "He", "llo", "", ""]
+    reply = assembly.reply()
+    assert reply.message == {"role": "assistant", "reasoning_content": "Hm.", "content": "Hello"}
+    assert (reply.finish_reason, reply.model, reply.system_fingerprint) == ("stop", "real-m", "fp")
+    assert assembly.usage == Usage(3, 2)
+
+
+@pytest.mark.parametrize("odd", [{}, {"choices": None}, {"choices": [{}]}, {"choices": [{"delta": None}]}])
+def test_odd_chunks_carry_nothing(odd: dict[str, Any]) -> None:
+    assembly = Assembly()
+    assert assembly.add(odd) == ""
+    with pytest.raises(UpstreamError, match="ended early"):
+        assembly.reply()
+
+
+@pytest.mark.parametrize("wire", [{}, {"choices": None}, {"choices": "x"}, {"choices": [None, 3]}])
+def test_odd_completions_have_no_replies(wire: dict[str, Any]) -> None:
+    assert read_replies(wire) == []
+
+
+def test_the_worst_case_counts_the_prompt_and_every_choice_at_its_limit() -> None:
+    body = {"messages": [{"role": "user", "content": "x" * 400}]}
+    prompt = estimate(body).prompt_tokens
+    assert prompt == 104
+    assert worst_case(body) == prompt + ASSUMED_REPLY
+    assert worst_case({**body, "max_tokens": 50, "n": 3}) == prompt + 150
+    assert worst_case({**body, "max_completion_tokens": 20}) == prompt + 20

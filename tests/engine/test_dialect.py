@@ -1,0 +1,108 @@
+from typing import Any
+
+import pytest
+
+from optillm.engine.dialect import REMEMBERED, TTL, Dialect, Dialects, merge_turns
+from optillm.errors import UpstreamError
+from tests.fakes import failing
+
+
+def refusal(
+    message: str, param: str | None = None, code: str | None = None, status: int = 400
+) -> UpstreamError:
+    body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+    return UpstreamError(message, status=status, upstream_body=body)
+
+
+def body(**fields: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": "q"}], **fields}
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (refusal("Unsupported parameter: 'seed' is not supported with this model.", "seed"), "seed"),
+        (refusal("n > 1 is not supported"), "n"),
+        (refusal("Unrecognized request argument supplied: top_p"), "top_p"),
+        (refusal("temperature: Extra inputs are not permitted", status=422), "temperature"),
+        (refusal("Only the default is allowed here.", "temperature", "unsupported_value"), "temperature"),
+    ],
+)
+def test_drops_a_parameter_the_upstream_does_not_know(error: UpstreamError, name: str) -> None:
+    dialect = Dialect(expires=0)
+    sent = body(**{name: 2})
+    assert dialect.learn(error, sent)
+    assert name not in dialect.adapt(sent)
+    assert not dialect.learn(error, dialect.adapt(sent))
+
+
+def test_a_bad_value_of_one_client_teaches_nothing() -> None:
+    dialect = Dialect(expires=0)
+    error = refusal("temperature must be between 0 and 2", "temperature")
+    assert not dialect.learn(error, body(temperature=9))
+    assert dialect.adapt(body(temperature=1)) == body(temperature=1)
+
+
+@pytest.mark.parametrize("name", ["tools", "response_format", "stop", "messages"])
+def test_never_drops_what_the_client_depends_on(name: str) -> None:
+    dialect = Dialect(expires=0)
+    error = refusal(f"'{name}' is not supported", name, "unsupported_parameter")
+    assert not dialect.learn(error, body() | {name: [1]})
+
+
+@pytest.mark.parametrize(
+    ("sent", "accepted"),
+    [("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")],
+)
+def test_uses_the_other_name_of_the_token_limit(sent: str, accepted: str) -> None:
+    dialect = Dialect(expires=0)
+    message = f"Unsupported parameter: '{sent}' is not supported with this model. Use '{accepted}' instead."
+    assert dialect.learn(refusal(message, sent, "unsupported_parameter"), body(**{sent: 5}))
+    assert dialect.adapt(body(**{sent: 5})) == body(**{accepted: 5})
+    back = refusal(f"unknown argument {accepted}")
+    assert not dialect.learn(back, dialect.adapt(body(**{sent: 5}))) or dialect.renamed
+
+
+def test_joins_user_turns_for_a_model_that_insists_on_turns() -> None:
+    dialect = Dialect(expires=0)
+    turns = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
+    error = refusal("Conversation roles must alternate user/assistant/user/assistant/...")
+    assert dialect.learn(error, {"model": "m", "messages": turns})
+    assert dialect.adapt({"model": "m", "messages": turns})["messages"] == [
+        {"role": "user", "content": "a\n\nb"}
+    ]
+    assert not dialect.learn(error, body())
+
+
+def test_joined_turns_keep_their_parts_in_order() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    merged = merge_turns([{"role": "user", "content": [image]}, {"role": "user", "content": "b"}])
+    assert merged == [{"role": "user", "content": [image, {"type": "text", "text": "b"}]}]
+
+
+def test_other_failures_teach_nothing() -> None:
+    assert not Dialect(expires=0).learn(failing(500, "seed is not supported"), body(seed=1))
+
+
+def test_notices_whether_n_is_honoured() -> None:
+    dialect = Dialect(expires=0)
+    dialect.counted(1, 1)
+    assert dialect.honours_n is None
+    dialect.counted(3, 1)
+    assert dialect.honours_n is False
+    dialect.counted(2, 2)
+    assert dialect.honours_n is True
+
+
+def test_dialects_are_kept_per_model_for_an_hour_and_bounded() -> None:
+    now = 0.0
+    dialects = Dialects(lambda: now)
+    known = dialects.of("u", "m")
+    assert dialects.of("u", "m") is known
+    assert dialects.of("u", "other") is not known
+    now = TTL + 1
+    assert dialects.of("u", "m") is not known
+    oldest = dialects.of("u", "oldest")
+    for number in range(REMEMBERED):
+        dialects.of("u", str(number))
+    assert dialects.of("u", "oldest") is not oldest

@@ -1,0 +1,206 @@
+"""The engine as the server sees it: plain relays, model lists, reports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from optillm.chat import Budget, ChatRequest, Relay
+from optillm.engine.engine import Engine, Limits
+from optillm.engine.plan import Planner
+from optillm.errors import DeadlineExceeded, UpstreamError
+from optillm.techniques import registry
+from tests.fakes import Sent, World, run
+
+MESSAGES = [{"role": "user", "content": "Hi"}]
+
+
+class Wire:
+    """An upstream that answers relays only, and records them."""
+
+    base_url = "http://wire/v1"
+
+    def __init__(self, *replies: Relay | UpstreamError, seconds: float = 0.0) -> None:
+        self.replies = list(replies)
+        self.seconds = seconds
+        self.seen: list[tuple[str, str, bytes, str | None, bool]] = []
+
+    async def relay(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        *,
+        authorization: str | None,
+        content_type: str = "application/json",
+        stream: bool = False,
+    ) -> Relay:
+        self.seen.append((method, path, content, authorization, stream))
+        await asyncio.sleep(self.seconds)
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if isinstance(reply, UpstreamError):
+            raise reply
+        return reply
+
+    async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
+        raise AssertionError("a relay is no chat")
+
+    def stream(self, body: Mapping[str, Any], authorization: str | None) -> Any:
+        raise AssertionError("a relay is no chat")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def engine(upstream: Wire, **limits: Any) -> Engine:
+    return Engine(upstream, Planner(registry(), {}, "auto"), Limits(**limits))
+
+
+def reply(status: int = 200, **body: Any) -> Relay:
+    return Relay(status, {"content-type": "application/json"}, json.dumps(body).encode())
+
+
+def test_a_plain_request_goes_up_as_the_bytes_it_came_in() -> None:
+    wire = Wire(reply(strange={"field": [1, None]}))
+    raw = b'{ "model":"gpt-4o",  "messages": [{"role":"user","content":"Hi"}], "odd": null }'
+    request = ChatRequest(json.loads(raw), raw=raw, authorization="Bearer x")
+    relay = run(engine(wire).complete(request))
+    assert isinstance(relay, Relay)
+    assert relay.body == reply(strange={"field": [1, None]}).body
+    assert relay.headers["x-optillm-technique"] == "none"
+    assert wire.seen == [("POST", "/chat/completions", raw, "Bearer x", False)]
+
+
+def test_only_the_model_name_changes_when_a_slug_is_taken_off() -> None:
+    wire = Wire(reply())
+    body = {"model": "none-gpt-4o", "messages": MESSAGES, "stream": True, "odd": None}
+    run(engine(wire).complete(ChatRequest(body, raw=json.dumps(body).encode())))
+    assert json.loads(wire.seen[0][2]) == body | {"model": "gpt-4o"}
+    assert wire.seen[0][4] is True
+
+
+def test_a_plain_request_meets_the_deadline() -> None:
+    with pytest.raises(DeadlineExceeded):
+        run(
+            engine(Wire(reply(), seconds=9), budget=Budget(seconds=5.0)).complete(
+                ChatRequest({"model": "gpt-4o", "messages": MESSAGES})
+            )
+        )
+
+
+def test_an_unknown_model_that_is_nearly_a_slug_gets_a_suggestion() -> None:
+    wire = Wire(reply(404, error={"message": "The model does not exist", "code": "model_not_found"}))
+    relay = run(engine(wire).complete(ChatRequest({"model": "MOA-gpt-4o", "messages": MESSAGES})))
+    assert isinstance(relay, Relay)
+    error = json.loads(relay.body or b"")["error"]
+    assert error["message"] == "The model does not exist (did you mean 'moa-gpt-4o'?)"
+    assert error["code"] == "model_not_found"
+
+
+def test_another_unknown_model_gets_the_upstreams_words_untouched() -> None:
+    wire = Wire(reply(404, error="gone"))
+    relay = run(engine(wire).complete(ChatRequest({"model": "gpt-9", "messages": MESSAGES})))
+    assert isinstance(relay, Relay)
+    assert relay.body == b'{"error": "gone"}'
+
+
+def test_models_are_the_upstreams_and_the_advertised_techniques() -> None:
+    listing = reply(data=[{"id": "m", "object": "model"}])
+    models = run(engine(Wire(listing), advertised=["bon-m"]).models(None))
+    assert [model["id"] for model in models] == ["m", "bon-m"]
+
+
+def test_the_last_good_list_serves_while_the_upstream_is_down() -> None:
+    down = UpstreamError("the upstream cannot be reached")
+    served = engine(Wire(reply(data=[{"id": "m"}]), down, reply(503), reply(data="odd")))
+
+    async def four() -> list[list[str]]:
+        return [[model["id"] for model in await served.models("Bearer a")] for _ in range(4)]
+
+    assert run(four()) == [["m"], ["m"], ["m"], []]
+
+
+def test_lists_of_different_keys_are_kept_apart() -> None:
+    served = engine(Wire(reply(data=[{"id": "secret"}]), UpstreamError("down")))
+
+    async def two() -> None:
+        await served.models("Bearer a")
+        with pytest.raises(UpstreamError):
+            await served.models("Bearer b")
+
+    run(two())
+
+
+def test_a_refused_key_is_said_so_and_not_papered_over_with_an_old_list() -> None:
+    refused = reply(401, error={"message": "bad key", "type": "invalid_request_error"})
+    served = engine(Wire(reply(data=[]), refused))
+
+    async def two() -> None:
+        await served.models(None)
+        with pytest.raises(UpstreamError) as error:
+            await served.models(None)
+        assert error.value.status == 401
+
+    run(two())
+
+
+@pytest.mark.parametrize(
+    ("answer", "up"),
+    [(reply(200), True), (reply(401), True), (reply(503), False), (UpstreamError("no"), False)],
+)
+def test_an_upstream_that_answers_at_all_is_reachable(answer: Relay | UpstreamError, up: bool) -> None:
+    assert run(engine(Wire(answer)).reachable()) is up
+
+
+def test_a_report_says_what_was_done() -> None:
+    world = World(lambda sent: f"The answer is {sent.number}.")
+    completion = world.complete("bon(n=2)-m", trace=True)
+    block = completion.report.wire()
+    assert block["technique"] == "bon"
+    assert block["options"]["n"] == 2
+    assert block["rounds"] == 2
+    assert block["seconds"] == 2.0
+    assert [call["name"] for call in block["trace"]["calls"]] == ["generate"] * 2 + ["judge"] * 2
+    assert block["trace"]["calls"][2]["after"] == [0, 1]
+    assert len(block["trace"]["critical_path"]) == 2
+    assert "trace" not in world.complete("bon(n=2)-m").report.wire()
+
+
+def test_a_completion_names_the_model_as_the_upstream_reports_it() -> None:
+    wire = {"model": "m-2026-01", "choices": [{"message": {"role": "assistant", "content": "Hi!"}}]}
+    completion = World(lambda sent: wire).complete("bon(n=1)-m")
+    assert completion.model == "m-2026-01"
+
+
+def test_a_fault_in_a_technique_does_not_lose_a_usable_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def script(sent: Sent) -> str:
+        if sent.role == "judge":
+            raise ZeroDivisionError("a bug of ours")
+        return f"The answer is {sent.number}."
+
+    with caplog.at_level(logging.ERROR):
+        completion = World(script).complete("bon-m")
+    assert completion.report.stop_reason == "degraded"
+    assert "a bug of ours" in caplog.text
+
+
+def test_a_fault_before_any_answer_is_a_fault() -> None:
+    def script(sent: Sent) -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        World(script).complete("bon-m")
+
+
+def test_each_request_logs_what_it_uses_and_one_line_when_done(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        World(lambda sent: "The answer is 4.").complete("bon-m", "a secret question")
+    first, last = (r.getMessage() for r in caplog.records if r.name.startswith("optillm"))
+    assert first == "Using approach bon, with m"
+    assert last.startswith("bon-m: settled in 1.00 s, 3 calls in 1 rounds, 45 tokens")
+    assert "secret" not in caplog.text
