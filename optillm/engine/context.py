@@ -5,7 +5,6 @@ loses its stragglers, and what a truncated, empty or refused reply means. Decide
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
 from contextvars import copy_context
@@ -69,8 +68,9 @@ class Writing:
 class RequestContext(Context):
     """The one implementation of `Context`, over the calls of one request.
 
-    `outlet` takes events for a client that streams and is `None` otherwise; `canonical` resolves a mathematical
-    expression to its canonical form; `seeds` are replies already at hand, taken before any is asked for.
+    `fence` marks quoted text and is not to be guessed; `outlet` takes events for a client that streams and is
+    `None` otherwise; `canonical` resolves a mathematical expression to its canonical form; `seeds` are replies
+    already at hand, taken before any is asked for.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class RequestContext(Context):
         calls: Calls,
         *,
         rng: Random,
+        fence: str,
         canonical: Callable[[str], Awaitable[str | None]],
         outlet: MemoryObjectSendStream[Event] | None = None,
         seeds: Sequence[Reply] = (),
@@ -87,7 +88,7 @@ class RequestContext(Context):
     ) -> None:
         self.messages = request.messages
         self.question = next((content_text(m) for m in reversed(self.messages) if m["role"] == "user"), "")
-        self.transcript = transcript(self.messages)
+        self.transcript = transcript(self.messages, fence)
         self.choices = request.choices
         self.rng = rng
         self.model = model
@@ -100,7 +101,7 @@ class RequestContext(Context):
         self._outlet = outlet
         self._seeds = list(seeds)
         self._respect_temperature = respect_temperature
-        self._fence = secrets.token_hex(4)
+        self._fence = fence
         self._asked = 0
         self._base = {k: v for k, v in request.body.items() if k not in OURS and v is not None}
 
@@ -418,8 +419,7 @@ def most_telling(errors: Sequence[Exception]) -> Exception:
     return UpstreamError("the upstream failed every call of this request, in different ways")
 
 
-def transcript(messages: Sequence[Message]) -> str:
+def transcript(messages: Sequence[Message], fence: str) -> str:
     """The conversation as text for a judge: each turn between its role's tags, which no turn can forge."""
-    fence = secrets.token_hex(4)
     turns = (f"<{m['role']}-{fence}>\n{content_text(m)}\n</{m['role']}-{fence}>" for m in messages)
     return "\n".join(turns)

@@ -28,7 +28,7 @@ from optillm.engine.dialect import Dialects
 from optillm.engine.ledger import Ledger
 from optillm.engine.limiter import Limiter
 from optillm.engine.offload import Offload
-from optillm.engine.plan import Plan, Planner
+from optillm.engine.plan import NONE, Plan, Planner
 from optillm.engine.upstream import Upstream, connect
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
 from optillm.technique import Candidate
@@ -84,6 +84,7 @@ class Engine:
         self.limits = limits or Limits()
         self.offload = Offload()
         self.route = Route(upstream, Dialects(time.monotonic), Limiter(cap), retries)
+        self._secret = secrets.token_bytes(32)
         self._lists: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
 
     @classmethod
@@ -173,6 +174,7 @@ class Engine:
         except TimeoutError:
             raise DeadlineExceeded("the upstream did not answer within the deadline") from None
         log.info("Using approach none, with %s: status %d", model, relay.status)
+        relay = replace(relay, headers={**relay.headers, "x-optillm-technique": NONE})
         return self._with_suggestion(relay, model) if relay.status == 404 else relay
 
     def _with_suggestion(self, relay: Relay, model: str) -> Relay:
@@ -208,6 +210,7 @@ class Engine:
             work.plan.model,
             Calls(self.route, ledger, trace, rng, request.authorization),
             rng=rng,
+            fence=self._fence(request),
             canonical=self.offload.canonical,
             outlet=outlet,
             respect_temperature=self.limits.respect_temperature,
@@ -235,6 +238,10 @@ class Engine:
         )
         model = replies[0].model or work.plan.model
         return Completion(replies, ledger.usage, report, model, work.id, work.created)
+
+    def _fence(self, request: ChatRequest) -> str:
+        """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
+        return hashlib.blake2b(orjson.dumps(request.body), key=self._secret, digest_size=4).hexdigest()
 
     async def _run(self, work: _Work, ctx: RequestContext, ledger: Ledger) -> tuple[Sequence[Candidate], str]:
         """The candidates to return, best first, and why it stopped; raises when there is none."""

@@ -1,0 +1,112 @@
+"""Accuracy of the techniques on the demo model, against known truth.
+
+    python -m benchmarks.accuracy [--problems 200] [--model demo-small] [technique …]
+
+Prints a Markdown table per family of problems: accuracy with its 95 % interval (Wilson), and what one answer
+costs in calls, tokens and rounds. Every technique sees the same problems; "plain" is one call at temperature 0.
+The demo model errs at documented rates by simulation: the table shows what the algorithms make of an
+unreliable reasoner, not how much a real model would gain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, get_args
+
+from openai import AsyncOpenAI, DefaultAioHttpClient
+
+from optillm.demo.problems import Family, Problem, generate
+from optillm.toolkit.answers import canonical, extract
+from tests.e2e.proxy import serving
+
+SEED = 20_261
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one problem."""
+
+    right: bool
+    calls: int
+    tokens: int
+    rounds: int
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The 95 % score interval of a proportion."""
+    z, share = 1.96, right / total
+    centre = share + z * z / (2 * total)
+    spread = z * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return (centre - spread) / (1 + z * z / total), (centre + spread) / (1 + z * z / total)
+
+
+def is_right(text: str, problem: Problem) -> bool:
+    """Whether a reply states the true answer."""
+    stated = extract(text, problem.question)
+    return stated is not None and stated.matches(canonical(problem.answer, problem.question))
+
+
+async def solve(
+    sdk: AsyncOpenAI, gate: asyncio.Semaphore, model: str, problem: Problem, seed: int
+) -> Outcome:
+    """Ask for one answer and grade it."""
+    plain = "-" not in model.removeprefix("demo-")
+    request: dict[str, Any] = {"temperature": 0} if plain else {"seed": seed}
+    async with gate:
+        reply = await sdk.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": problem.question}], **request
+        )
+    report = (reply.model_extra or {}).get("optillm") or {"calls": {"plain": 1}, "rounds": 1}
+    tokens = reply.usage.total_tokens if reply.usage else 0
+    right = is_right(reply.choices[0].message.content or "", problem)
+    return Outcome(right, sum(report["calls"].values()), tokens, report["rounds"])
+
+
+def row(name: str, outcomes: Sequence[Outcome]) -> str:
+    """One line of the table."""
+    total, right = len(outcomes), sum(outcome.right for outcome in outcomes)
+    low, high = wilson(right, total)
+    calls, tokens, rounds = (
+        sum(getattr(outcome, field) for outcome in outcomes) / total
+        for field in ("calls", "tokens", "rounds")
+    )
+    return f"| {name} | {right / total:.1%} | {low:.1%} to {high:.1%} | {calls:.1f} | {tokens:.0f} | {rounds:.2f} |"
+
+
+async def measure(base_url: str, model: str, techniques: Sequence[str], count: int) -> None:
+    """Print the tables."""
+    gate = asyncio.Semaphore(8)
+    async with AsyncOpenAI(base_url=base_url, api_key="none", http_client=DefaultAioHttpClient()) as sdk:
+        for family in get_args(Family):
+            problems = generate(family, count, SEED)
+            print(f"\n{count} {family} problems, {model}\n")
+            print(
+                "| technique | accuracy | 95 % interval | calls | tokens | rounds |\n|---|---|---|---|---|---|"
+            )
+            for name in ("plain", *techniques):
+                full = model if name == "plain" else f"{name}-{model}"
+                outcomes = await asyncio.gather(
+                    *(solve(sdk, gate, full, problem, seed) for seed, problem in enumerate(problems))
+                )
+                print(row(name, outcomes), flush=True)
+
+
+def main() -> None:
+    """Read the arguments and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--problems", type=int, default=200)
+    parser.add_argument("--model", default="demo-small")
+    parser.add_argument("techniques", nargs="*", default=["self_consistency", "bon", "moa"])
+    given = parser.parse_args()
+    with serving("--demo") as proxy:
+        asyncio.run(measure(proxy.base_url, given.model, given.techniques, given.problems))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The real command in a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Proxy:
+    """A running proxy: `url` without a path, `base_url` as SDKs want it, and its log so far."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment without anything that configures us or an SDK."""
+    mine = ("OPTILLM_", "OPENAI_", "AZURE_", "CEREBRAS_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(mine)} | extra
+
+
+@contextmanager
+def serving(*flags: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> Iterator[Proxy]:
+    """A proxy on a free port, stopped when the block ends; its log tells when it is ready."""
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, str(ROOT / "optillm.py"), "--port", "0", *flags],
+        cwd=cwd,
+        env=clean_environment(**(environment or {})),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    proxy, ready = Proxy("", process), threading.Event()
+    reader = threading.Thread(target=_follow, args=(proxy, ready))
+    reader.start()
+    try:
+        ready.wait()
+        if not proxy.url:
+            raise AssertionError(f"the proxy did not start:\n{''.join(proxy.log)}")
+        yield proxy
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        reader.join()
+
+
+def _follow(proxy: Proxy, ready: threading.Event) -> None:
+    """Read the log to its end: a process whose log nobody reads stands still once the pipe is full."""
+    assert proxy.process.stderr is not None
+    with proxy.process.stderr as lines:
+        for line in lines:
+            proxy.log.append(line)
+            if listening := re.search(r"Listening at (http://\S+)", line):
+                proxy.url = listening.group(1)
+                ready.set()
+    ready.set()
