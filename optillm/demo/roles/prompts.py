@@ -1,0 +1,30 @@
+"""A prompt taken apart into what it quotes and what it asks."""
+
+from __future__ import annotations
+
+from optillm.demo.roles.blocks import Block, Parts
+from optillm.demo.roles.headings import headed, last_user_line, listed, task_paragraph
+from optillm.demo.roles.tags import tagged
+
+
+def take_apart(text: str) -> Parts:
+    """The quotations in a prompt, and the prompt without them. Tags are believed before headings and lists."""
+    in_tags = tagged(text, take_apart)
+    task = task_paragraph(in_tags.rest)
+    blocks = in_tags.blocks + task.blocks
+    if in_tags.of("candidate"):
+        return Parts(blocks, task.rest)
+    others = in_tags.of("other")
+    if len(others) > 1:  # fences of an unknown name, but fences
+        return Parts(
+            blocks + tuple(Block("candidate", other.label, other.text) for other in others), task.rest
+        )
+    found = headed(task.rest)
+    found = found if found.blocks else listed(task.rest)
+    return Parts(blocks + found.blocks, found.rest, found.listed)
+
+
+def last_user_turn(conversation: str) -> str:
+    """The last thing the user says in a quoted conversation."""
+    turns = [block.text for block in tagged(conversation, take_apart).blocks if block.label == "user"]
+    return turns[-1] if turns else last_user_line(conversation)

@@ -1,0 +1,51 @@
+"""The answer that somebody's text states, and whether it is the right one."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from optillm.demo.skills.puzzle import ORDINALS, Puzzle
+from optillm.demo.skills.reasoner import Task
+from optillm.demo.skills.sums import shown
+
+_ANSWER = re.compile(r"\b(?:answer|result|total|solution)\b|\\boxed", re.IGNORECASE)
+_NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?[1-9]\d*)?")
+
+
+def stated_answer(text: str, task: Task) -> str | None:
+    """The answer a text ends on, in the form in which right answers are kept; `None` when it states none."""
+    lines = [line for line in text.replace("*", "").splitlines() if line.strip()]
+    for line in reversed(lines):
+        named = list(_ANSWER.finditer(line))
+        if named:
+            found = _read(line[named[-1].end() :], task, last=False)
+            if found is not None:
+                return found
+    return _read(lines[-1], task, last=True) if lines else None
+
+
+def _read(words: str, task: Task, *, last: bool) -> str | None:
+    if isinstance(task, Puzzle):
+        return _read_order(words, task)
+    numbers = _NUMBER.findall(words)
+    if not numbers:
+        return None
+    number = numbers[-1 if last else 0].replace(",", "").replace("−", "-").replace(" ", "")
+    return shown(Fraction(number))
+
+
+def _read_order(words: str, puzzle: Puzzle) -> str | None:
+    if puzzle.wanted == "place":
+        told = re.findall(r"\w+", words.lower())
+        places = {word: ORDINALS[place] for place, word in enumerate(ORDINALS)}
+        places |= {"1st": "first", "2nd": "second", "3rd": "third"} | {
+            "last": ORDINALS[len(puzzle.names) - 1]
+        }
+        places |= {f"{place}th": ORDINALS[place - 1] for place in range(4, 9)}
+        places |= {str(place): ordinal for place, ordinal in enumerate(ORDINALS, start=1)}
+        return next((places[word] for word in told if word in places), None)
+    named = [word for word in re.findall(r"\w+", words) if word in puzzle.names]
+    if puzzle.wanted == "who":
+        return named[0] if named else None
+    return ", ".join(named) if len(set(named)) == len(puzzle.names) == len(named) else None
