@@ -1,0 +1,1 @@
+"""HTTP: the Flask application and the server it runs in; nothing else of ours imports Flask."""

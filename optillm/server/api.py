@@ -1,0 +1,98 @@
+"""The OpenAI endpoints: chat completions, models, and those that are only passed on."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, g, request
+
+from optillm.chat import Relay, Stream
+from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
+from optillm.server.replies import JSON, completed, departure, relayed, streamed
+from optillm.server.state import here
+from optillm.server.wire import dumps, read_chat
+
+FORM: Final = "multipart/form-data"
+PASSED_ON: Final = (
+    "/v1/embeddings",
+    "/v1/completions",
+    "/v1/moderations",
+    "/v1/responses",
+    "/v1/audio/<task>",
+    "/v1/images/<task>",
+)
+
+_TASK = re.compile(r"[A-Za-z0-9_-]*")
+
+views = Blueprint("api", __name__)
+
+
+@views.post("/v1/chat/completions")
+def chat() -> Response:
+    """One chat completion, through a technique or untouched."""
+    state, gone = here(), departure()
+    asked = read_chat(_body(JSON), state.settings, request_id=g.request_id, authorization=state.authorization)
+    outcome = state.portal.run(state.engine.complete(asked), gone)
+    if isinstance(outcome, Relay):
+        return relayed(outcome, state.portal, gone)
+    if isinstance(outcome, Stream):
+        return streamed(outcome, asked, state.portal, state.settings.keep_alive, gone)
+    return completed(outcome)
+
+
+@views.get("/v1/models")
+def models() -> Response:
+    """The upstream's models and the names that stand for techniques."""
+    return Response(dumps({"object": "list", "data": _models()}), content_type=JSON)
+
+
+@views.get("/v1/models/<path:name>")
+def model(name: str) -> Response:
+    """One of the models."""
+    for known in _models():
+        if known.get("id") == name:
+            return Response(dumps(known), content_type=JSON)
+    raise NotFound(f"There is no model {name!r} here", param="model", code="model_not_found")
+
+
+def pass_on(task: str = "") -> Response:
+    """A request for an endpoint that the proxy only passes on."""
+    if not _TASK.fullmatch(task):  # `..` and the like would leave the endpoints that are meant
+        raise NotFound("There is no such endpoint here")
+    state, gone = here(), departure()
+    path, content, media_type = (
+        request.path.removeprefix("/v1"),
+        _body(JSON, FORM),
+        request.content_type or "",
+    )
+    reply = state.engine.relay(path, request.method, content, media_type, state.authorization)
+    return relayed(state.portal.run(reply, gone), state.portal, gone)
+
+
+for rule in PASSED_ON:
+    views.add_url_rule(rule, view_func=pass_on, methods=["POST"])
+
+
+def _models() -> list[dict[str, Any]]:
+    state = here()
+    return state.portal.run(state.engine.models(state.authorization), departure())
+
+
+def _body(*media_types: str) -> bytes:
+    """The request's body, of one of these media types and not compressed."""
+    if request.mimetype not in media_types:
+        raise UnsupportedMediaType(f"Content-Type must be {' or '.join(media_types)}")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Content-Encoding is not supported")
+    # Any web page may post a form to a local server, and a form is all it may post without asking.
+    origin = request.headers.get("Origin") if request.mimetype == FORM else None
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise InvalidRequest("Forms of other web sites are not accepted")
+    content = request.get_data(cache=False)
+    # A body of unannounced length is not refused by Flask but cut at the limit.
+    if request.content_length is None and len(content) >= (request.max_content_length or math.inf):
+        raise PayloadTooLarge("The request body is too large")
+    return content

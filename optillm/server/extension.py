@@ -1,0 +1,90 @@
+"""The proxy's own fields of a request: `optillm_approach`, and the `optillm` object with the finer choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast, get_args
+
+from optillm.chat import Budget, Progress
+from optillm.errors import InvalidRequest
+from optillm.server.checks import of_kind
+
+_FIELDS: Final = ("approach", "options", "budget", "progress", "trace")
+_BOUNDS: Final = ("max_calls", "max_tokens", "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What a request says to the proxy and not to the upstream; `None` where it says nothing."""
+
+    approach: str | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    progress: Progress | None = None
+    trace: bool = False
+
+
+NOTHING: Final = Extension()
+
+
+def take_extension(body: dict[str, Any]) -> Extension:
+    """Take the proxy's own fields out of a body; raises `InvalidRequest` that names the wrong one."""
+    if "optillm" not in body and "optillm_approach" not in body:
+        return NOTHING
+    approach, block = body.pop("optillm_approach", None), body.pop("optillm", None)
+    own = _object(block, "optillm", _FIELDS)
+    return Extension(
+        _approach(approach, own.get("approach")),
+        _options(own.get("options")),
+        _budget(own.get("budget")),
+        _progress(own.get("progress")),
+        of_kind(own.get("trace"), bool, "optillm.trace") or False,
+    )
+
+
+def _object(value: Any, name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+    fields = of_kind(value, dict, name) or {}
+    for key in fields:
+        if key not in known:
+            where = f"{name}.{key}"
+            raise InvalidRequest(f"{where} is unknown; {name} holds {', '.join(known)}", param=where)
+    return fields
+
+
+def _approach(plain: Any, structured: Any) -> str | None:
+    of_kind(plain, str, "optillm_approach")
+    of_kind(structured, str, "optillm.approach")
+    if plain is not None and structured is not None and plain != structured:
+        raise InvalidRequest(
+            "optillm_approach and optillm.approach contradict each other", param="optillm_approach"
+        )
+    approach: str | None = structured if plain is None else plain
+    if approach is not None and not approach.strip():
+        name = "optillm.approach" if plain is None else "optillm_approach"
+        raise InvalidRequest(f"{name} must not be empty", param=name)
+    return approach
+
+
+def _options(value: Any) -> Mapping[str, Mapping[str, Any]]:
+    options = of_kind(value, dict, "optillm.options") or {}
+    return {slug: of_kind(chosen, dict, f"optillm.options.{slug}") or {} for slug, chosen in options.items()}
+
+
+def _budget(value: Any) -> Budget:
+    bounds = _object(value, "optillm.budget", _BOUNDS)
+    for name, bound in bounds.items():
+        kinds: tuple[type, ...] = (int, float) if name == "seconds" else (int,)
+        if bound is not None and (type(bound) not in kinds or bound <= 0):
+            where = f"optillm.budget.{name}"
+            raise InvalidRequest(
+                f"{where} must be a positive {'number' if len(kinds) == 2 else 'integer'}", param=where
+            )
+    return Budget(**bounds)
+
+
+def _progress(value: Any) -> Progress | None:
+    styles = get_args(Progress)
+    if value is not None and value not in styles:
+        raise InvalidRequest(f"optillm.progress must be one of {', '.join(styles)}", param="optillm.progress")
+    return cast("Progress | None", value)

@@ -1,0 +1,97 @@
+"""What the engine gives, as responses: an upstream's own reply, a completion, a stream."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from errno import ECONNRESET
+from functools import partial
+from typing import Final
+
+from flask import Response, g, request
+
+from optillm.chat import ChatRequest, Completion, Relay, Stream
+from optillm.engine.portal import Batches, ClientGone, Portal, never
+from optillm.errors import OptillmError
+from optillm.server import sse
+from optillm.server.faults import explain
+from optillm.server.wire import completion_json
+
+JSON: Final = "application/json"
+
+
+def departure() -> Callable[[], bool]:
+    """What tells whether the client of this request has left; under another server than gunicorn: never."""
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+    if connection is None:
+        return never
+
+    def gone() -> bool:
+        try:
+            return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+
+    return gone
+
+
+def completed(completion: Completion) -> Response:
+    """A technique's answer."""
+    report = completion.report
+    headers = {
+        "x-optillm-technique": report.technique,
+        "x-optillm-calls": str(sum(report.calls.values())),
+        "x-optillm-rounds": str(report.rounds),
+        "x-optillm-stop-reason": report.stop_reason,
+    }
+    return Response(completion_json(completion), headers=headers, content_type=JSON)
+
+
+def streamed(
+    stream: Stream, asked: ChatRequest, portal: Portal, silence: float, gone: Callable[[], bool]
+) -> Response:
+    """A technique at work, event by event."""
+    batches = portal.stream(stream.events, silence, gone)
+    events = sse.Chunks(stream, asked).events(batches, partial(explain, request_id=g.request_id))
+    headers = sse.HEADERS | {"x-optillm-technique": stream.technique}
+    response = Response(events, headers=headers, content_type=sse.MEDIA_TYPE)
+    response.call_on_close(batches.close)  # also when the server never asks for the first event
+    return response
+
+
+def relayed(relay: Relay, portal: Portal, gone: Callable[[], bool]) -> Response:
+    """An upstream's own reply: its status and bytes as they are, as they come."""
+    headers = {name.lower(): value for name, value in relay.headers.items()}
+    media_type = headers.get("content-type", "application/octet-stream")
+    if relay.chunks is None:
+        return Response(relay.body, relay.status, headers, content_type=media_type)
+    events = media_type.startswith(sse.MEDIA_TYPE)
+    if events:
+        headers |= sse.HEADERS
+    batches = portal.stream(relay.chunks, gone=gone)
+    chunks = forwarded(batches, events, partial(explain, request_id=g.request_id))
+    response = Response(chunks, relay.status, headers, content_type=media_type)
+    response.call_on_close(batches.close)
+    return response
+
+
+def forwarded(
+    batches: Batches[bytes], events: bool, explain: Callable[[Exception], OptillmError]
+) -> Iterator[bytes]:
+    """The chunks of a relay; when it breaks, an error event between two events, else a broken connection."""
+    end = b"\n\n"
+    try:
+        for batch in batches:
+            chunk = b"".join(batch)
+            end = (end + chunk)[-4:]
+            yield chunk
+    except ClientGone:
+        return
+    except Exception as error:
+        told = explain(error)
+        if not (events and end.endswith((b"\n\n", b"\r\n\r\n"))):
+            # A reply that ended here as if it were whole would be a lie.
+            raise ConnectionResetError(ECONNRESET, "the upstream's reply broke off") from error
+        yield sse.error_event(told)

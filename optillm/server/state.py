@@ -1,0 +1,71 @@
+"""What the views of one application share, and what they ask of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from flask import Flask, current_app, request
+
+from optillm.chat import ChatRequest, Completion, Relay, Stream
+from optillm.engine.portal import Portal
+
+if TYPE_CHECKING:
+    from optillm.config import Settings
+
+NAME: Final = "optillm"
+
+
+class Engine(Protocol):
+    """The engine as the server sees it; everything here runs on the portal's loop."""
+
+    async def complete(self, request: ChatRequest) -> Relay | Completion | Stream:
+        """Serve one chat request."""
+
+    async def models(self, authorization: str | None) -> list[dict[str, Any]]:
+        """The model objects to list."""
+
+    async def reachable(self) -> bool:
+        """Whether the upstream answers."""
+
+    async def relay(
+        self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
+    ) -> Relay:
+        """Pass a request for another endpoint on; the path begins with a slash and is below the base URL."""
+
+    async def close(self) -> None:
+        """Release what the engine holds."""
+
+
+@dataclass
+class State:
+    """What one application serves with; `draining` refuses new requests."""
+
+    settings: Settings
+    engine: Engine
+    portal: Portal
+    draining: bool = False
+
+    def __post_init__(self) -> None:
+        # Neither key is guessed from its looks: a client's goes upstream only where nobody has set another.
+        self._pass_through = not self.settings.optillm_api_key and self.settings.upstream().key is None
+
+    @property
+    def authorization(self) -> str | None:
+        """The `Authorization` of this request, when it is the client's key that the upstream is to see."""
+        return request.headers.get("Authorization") if self._pass_through else None
+
+    def close(self) -> None:
+        """End what still runs, close the engine, stop the loop."""
+        self.draining = True
+        self.portal.close(last=self.engine.close)
+
+
+def state_of(app: Flask) -> State:
+    """The state that `create_app` gave this application."""
+    return cast("State", app.extensions[NAME])
+
+
+def here() -> State:
+    """The state of the application that serves this request."""
+    return state_of(current_app)

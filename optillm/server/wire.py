@@ -1,0 +1,139 @@
+"""The JSON of a request to a `ChatRequest`, checked once, here at the edge; a `Completion` to its JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from optillm.chat import ChatRequest, Completion, Reply
+from optillm.errors import InvalidRequest
+from optillm.server.checks import check_chat
+from optillm.server.extension import NOTHING, take_extension
+from optillm.server.tags import cut_tags
+
+if TYPE_CHECKING:
+    from optillm.config import Settings
+
+MAX_DEPTH: Final = 64
+
+
+def read_chat(
+    content: bytes, settings: Settings, *, request_id: str = "", authorization: str | None = None
+) -> ChatRequest:
+    """The chat request in a body; raises `InvalidRequest`, whose `param` names the field it objects to.
+
+    `raw` of the request is the body as it came, when nothing had to be added to it or taken out.
+    """
+    body = read_object(content)
+    own = take_extension(body)
+    filled = _fill(body, settings)
+    check_chat(body)
+    messages, tag = cut_tags(body["messages"], settings.user_tags)
+    if not messages:
+        raise InvalidRequest("messages must hold more than a tag", param="messages")
+    untouched = own is NOTHING and not filled and messages is body["messages"]
+    body["messages"] = messages
+    return ChatRequest(
+        body=body,
+        approach=own.approach or tag,
+        options=own.options,
+        budget=own.budget,
+        progress=own.progress or settings.progress,
+        trace=own.trace,
+        request_id=request_id,
+        authorization=authorization,
+        raw=content if untouched else None,
+    )
+
+
+def read_object(content: bytes) -> dict[str, Any]:
+    """The JSON object in a body, strictly read; raises `InvalidRequest`."""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body must be a JSON object")
+    if _deeper_than(MAX_DEPTH, body):
+        raise InvalidRequest(f"The body nests deeper than {MAX_DEPTH} levels")
+    # orjson takes the last of two equal keys; an upstream may take the first, and see another request than we.
+    json.loads(content, object_pairs_hook=_distinct)
+    return body
+
+
+def _deeper_than(limit: int, value: dict[str, Any]) -> bool:
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidRequest(f"The key {twice!r} appears twice in one object", param=twice)
+
+
+def _fill(body: dict[str, Any], settings: Settings) -> bool:
+    """Fill in the server's defaults; whether there was anything to fill."""
+    filled = False
+    if body.get("model") is None:
+        body["model"], filled = settings.model, True
+    if settings.n > 1 and body.get("n") is None:
+        body["n"], filled = settings.n, True
+    return filled
+
+
+def completion_json(completion: Completion) -> bytes:
+    """The chat completion a client gets, the `optillm` block included."""
+    wire: dict[str, Any] = {
+        "id": completion.id,
+        "object": "chat.completion",
+        "created": completion.created,
+        "model": completion.model,
+        "choices": [_choice(index, reply) for index, reply in enumerate(completion.replies)],
+    }
+    if completion.usage is not None:
+        wire["usage"] = completion.usage.wire()
+    if completion.system_fingerprint is not None:
+        wire["system_fingerprint"] = completion.system_fingerprint
+    wire["optillm"] = completion.report.wire()
+    return dumps(wire)
+
+
+def finish_reason(reply: Reply) -> str:
+    """Why the reply ended; where the upstream did not say, what its content implies."""
+    return reply.finish_reason or ("tool_calls" if reply.tool_calls else "stop")
+
+
+def dumps(value: Any) -> bytes:
+    """The JSON of what the engine hands over: any mapping is an object, any sequence an array."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _choice(index: int, reply: Reply) -> dict[str, Any]:
+    return {
+        "index": index,
+        "message": {"role": "assistant", **reply.message},
+        "logprobs": reply.logprobs,
+        "finish_reason": finish_reason(reply),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence | set | frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,114 @@
+"""An engine that does as it is told, and what tests need around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from flask.testing import FlaskClient
+
+from optillm.chat import ChatRequest, Completion, Event, Relay, Reply, Report, Stream, Usage
+from optillm.config import Settings
+from optillm.engine.portal import Portal
+from optillm.server.app import create_app
+
+Outcome = Relay | Completion | Stream
+CHAT = "/v1/chat/completions"
+HELLO: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings that no environment of a test run can change."""
+    return Settings(**{"base_url": "http://upstream.test/v1", "openai_api_key": None} | changes)
+
+
+def report(**changes: Any) -> Report:
+    known: dict[str, Any] = {
+        "technique": "bon",
+        "options": {"n": 2},
+        "rounds": 2,
+        "calls": {"sample": 2, "ask": 1},
+        "seconds": 0.5,
+        "stop_reason": "complete",
+    }
+    return Report(**known | changes)
+
+
+def completion(*replies: Reply, **changes: Any) -> Completion:
+    known: dict[str, Any] = {
+        "replies": replies or (Reply({"role": "assistant", "content": "four"}, "stop"),),
+        "usage": Usage(10, 5),
+        "report": report(),
+        "model": "gpt-test",
+        "id": "chatcmpl-1",
+        "created": 1700000000,
+    }
+    return Completion(**known | changes)
+
+
+def stream(*events: Event | Exception) -> Stream:
+    async def play() -> AsyncGenerator[Event, None]:
+        for event in events:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    return Stream(play(), "bon", "gpt-test", "chatcmpl-1", 1700000000)
+
+
+class FakeEngine:
+    """Gives `outcome`, or raises it, and remembers what it was asked."""
+
+    def __init__(self, outcome: Outcome | Exception | None = None) -> None:
+        self.outcome = outcome or completion()
+        self.asked: list[ChatRequest] = []
+        self.relays: list[tuple[str, str, bytes, str, str | None]] = []
+        self.listed: list[str | None] = []
+        self.up = True
+        self.closed = False
+
+    async def complete(self, request: ChatRequest) -> Outcome:
+        self.asked.append(request)
+        return self._give()
+
+    async def models(self, authorization: str | None) -> list[dict[str, Any]]:
+        self.listed.append(authorization)
+        return [{"id": "gpt-test", "object": "model"}, {"id": "bon-org/gpt-test", "object": "model"}]
+
+    async def reachable(self) -> bool:
+        return self.up
+
+    async def relay(
+        self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
+    ) -> Relay:
+        self.relays.append((path, method, content, content_type, authorization))
+        outcome = self._give()
+        assert isinstance(outcome, Relay)
+        return outcome
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _give(self) -> Outcome:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+@contextmanager
+def served(engine: FakeEngine, **changes: Any) -> Iterator[FlaskClient]:
+    """A test client of an application around the engine."""
+    portal = Portal()
+    app = create_app(settings(**changes), engine, portal)
+    try:
+        yield app.test_client()
+    finally:
+        portal.close()
+
+
+def data(body: bytes) -> list[Any]:
+    """The JSON of each data event of a stream, `[DONE]` left out."""
+    lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
+    return [orjson.loads(line) for line in lines if line != b"[DONE]"]

@@ -1,0 +1,86 @@
+"""A server of its own process around a scripted engine, for tests that need real sockets and signals.
+
+`python -m tests.server.live FOLDER SETTINGS`: the engine tells what happens to it by files in the folder;
+the settings are JSON; `stall` is the server's STALL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+from flask import Flask
+
+import optillm.server.serve as server
+from optillm.chat import ChatRequest, Delta, Event, Relay, Stream
+from optillm.server.app import create_app
+from tests.server.fakes import FakeEngine, Outcome, completion, settings
+
+
+class LiveEngine(FakeEngine):
+    """What it does is the model's name."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    async def complete(self, request: ChatRequest) -> Outcome:
+        if request.model == "hang":
+            await self.hang()
+        if request.model == "gate":
+            (self.folder / "began").touch()
+            while not (self.folder / "go").exists():  # noqa: ASYNC110 - another process makes it
+                await asyncio.sleep(0.01)
+        if request.model == "hang-stream":
+            return Stream(self.events(), "bon", "m", "chatcmpl-1", 1700000000)
+        if request.model == "flood":
+            return Relay(200, {}, chunks=self.flood())
+        if request.model == "hang-relay":
+            return Relay(200, {"content-type": "text/event-stream"}, chunks=self.chunks())
+        return completion()
+
+    async def hang(self) -> None:
+        (self.folder / "began").touch()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            (self.folder / "cancelled").touch()
+            raise
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        await self.hang()
+        yield Delta("never")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+        await self.hang()
+
+    async def flood(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 2**16
+        finally:
+            (self.folder / "cancelled").touch()
+
+    async def close(self) -> None:
+        (self.folder / "closed").touch()
+
+
+def main(folder: str, changes: str) -> None:
+    told = json.loads(changes)
+    server.STALL = told.pop("stall", server.STALL)
+    chosen = settings(**told)
+
+    def load() -> Flask:
+        return create_app(chosen, LiveEngine(Path(folder)))
+
+    logging.basicConfig(level="INFO", format="%(message)s")
+    server.serve(chosen, load)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,264 @@
+"""The server as a process: streams, clients that leave, signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optillm.server.serve import listen, url_of
+from tests.server.fakes import CHAT, HELLO
+
+SOON = 15.0  # seconds: how long a test waits for what must happen
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Live:
+    """A running server."""
+
+    process: subprocess.Popen[str]
+    port: int
+    folder: Path
+
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=SOON)
+
+    def post(self, model: str, **changes: Any) -> tuple[HTTPConnection, HTTPResponse]:
+        connection = self.send(model, **changes)
+        return connection, connection.getresponse()
+
+    def send(self, model: str, **changes: Any) -> HTTPConnection:
+        connection = self.connect()
+        content = json.dumps(HELLO | {"model": model} | changes)
+        connection.request("POST", CHAT, content, {"Content-Type": "application/json"})
+        return connection
+
+    def tells(self, what: str) -> bool:
+        return eventually((self.folder / what).exists)
+
+    def end(self, sign: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        self.process.send_signal(sign)
+        _, said = self.process.communicate(timeout=SOON)
+        return self.process.returncode, said
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    limit = time.monotonic() + SOON
+    while not condition() and time.monotonic() < limit:
+        time.sleep(0.005)
+    return condition()
+
+
+def command(folder: Path, **changes: Any) -> list[str]:
+    return [sys.executable, "-m", "tests.server.live", str(folder), json.dumps({"port": 0} | changes)]
+
+
+@contextmanager
+def running(folder: Path, **changes: Any) -> Iterator[Live]:
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command(folder, **changes), stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stderr is not None
+    try:
+        first = process.stderr.readline()
+        assert first.startswith("Listening at http://127.0.0.1:"), first + process.stderr.read()
+        yield Live(process, int(first.rsplit(":", 1)[1]), folder)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SOON)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Live]:
+    with running(tmp_path, keep_alive=0.05, threads=8, max_body_mb=1) as live:
+        yield live
+
+
+def test_serves_requests_on_a_connection_that_stays(live: Live) -> None:
+    connection = live.connect()
+    for _ in range(3):
+        connection.request("POST", CHAT, json.dumps(HELLO), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert response.status == 200
+        assert json.loads(response.read())["choices"][0]["message"]["content"] == "four"
+    connection.close()
+
+
+def test_refuses_a_body_too_large_whose_length_nobody_announced(live: Live) -> None:
+    connection = live.connect()
+    parts = (b" " * 2**16 for _ in range(20))
+    connection.request("POST", CHAT, parts, {"Content-Type": "application/json"}, encode_chunked=True)
+    response = connection.getresponse()
+    assert response.status == 413
+    assert json.loads(response.read())["error"]["type"] == "invalid_request_error"
+    connection.close()
+
+
+def test_the_first_chunk_of_a_stream_leaves_at_once_and_comments_fill_the_silence(live: Live) -> None:
+    connection, response = live.post("hang-stream", stream=True)
+    assert response.headers["Content-Type"] == "text/event-stream"
+    assert json.loads(response.readline()[6:])["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert [response.readline() for _ in range(4)] == [b"\n", b": keep-alive\n", b"\n", b": keep-alive\n"]
+    connection.close()
+    response.close()
+
+
+def test_a_client_that_leaves_cancels_its_request(live: Live) -> None:
+    connection = live.send("hang")
+    assert live.tells("began")
+    assert not (live.folder / "cancelled").exists()
+    connection.close()
+    assert live.tells("cancelled")
+
+
+@pytest.mark.parametrize("model", ["hang-stream", "hang-relay"])
+def test_a_client_that_leaves_cancels_its_stream(live: Live, model: str) -> None:
+    connection, response = live.post(model, stream=True)
+    response.readline()
+    assert live.tells("began")
+    response.close()
+    connection.close()
+    assert live.tells("cancelled")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"POST /v1/chat/comp", f"POST {CHAT} HTTP/1.1\r\nContent-Length: 9\r\n".encode()]
+)
+def test_a_client_that_stalls_while_it_sends_loses_its_connection(tmp_path: Path, sent: bytes) -> None:
+    with running(tmp_path, stall=1) as live:
+        with socket.create_connection(("127.0.0.1", live.port), timeout=SOON) as client:
+            client.sendall(sent)
+            assert client.recv(1) == b""
+        assert live.end() == (0, "")
+
+
+def test_a_client_that_stalls_in_the_middle_of_a_body_gets_an_error(tmp_path: Path) -> None:
+    head = f"POST {CHAT} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
+    with running(tmp_path, stall=1) as live:
+        with socket.create_connection(("127.0.0.1", live.port), timeout=SOON) as client:
+            client.sendall(head.encode())
+            assert client.recv(99).startswith(b"HTTP/1.1 400 ")
+        assert live.end()[0] == 0
+
+
+def test_a_client_that_stalls_while_it_reads_loses_its_stream(tmp_path: Path) -> None:
+    with running(tmp_path, stall=1) as live:
+        connection, response = live.post("flood")
+        response.read(1)
+        assert live.tells("cancelled")
+        response.close()
+        connection.close()
+        assert live.end() == (0, "")
+
+
+def test_a_running_request_ends_well_after_a_signal_and_new_clients_are_refused(tmp_path: Path) -> None:
+    with running(tmp_path, grace=10) as live:
+        connection = live.send("gate")
+        assert live.tells("began")
+        live.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: refused(live.port))
+        (tmp_path / "go").touch()
+        response = connection.getresponse()
+        assert response.status == 200
+        assert json.loads(response.read())["object"] == "chat.completion"
+        connection.close()
+        assert live.end() == (0, "")
+        assert (tmp_path / "closed").exists()
+
+
+def refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=SOON).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_connection_kept_alive_gets_a_503_after_a_signal(tmp_path: Path) -> None:
+    with running(tmp_path, grace=10) as live:
+        kept = live.connect()
+        kept.request("GET", "/health")
+        kept.getresponse().read()
+        live.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: refused(live.port))
+        kept.request("GET", "/v1/models")
+        response = kept.getresponse()
+        assert response.status == 503
+        assert response.headers["Retry-After"] == "1"
+        assert json.loads(response.read())["error"]["type"] == "server_error"
+        kept.close()
+        assert live.end()[0] == 0
+
+
+def test_a_request_that_outlives_the_grace_period_is_cancelled_and_answered(tmp_path: Path) -> None:
+    with running(tmp_path, grace=0.2) as live:
+        connection = live.send("hang")
+        assert live.tells("began")
+        live.process.send_signal(signal.SIGTERM)
+        response = connection.getresponse()
+        assert response.status == 503
+        assert live.tells("cancelled")
+        response.read()
+        connection.close()
+        assert live.end()[0] == 0
+        assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.parametrize("before", [None, signal.SIGTERM])
+def test_an_interrupt_ends_running_requests_at_once(tmp_path: Path, before: signal.Signals | None) -> None:
+    with running(tmp_path, grace=600) as live:
+        connection = live.send("hang")
+        assert live.tells("began")
+        if before is not None:
+            live.process.send_signal(before)
+            assert eventually(lambda: refused(live.port))
+        live.process.send_signal(signal.SIGINT)
+        response = connection.getresponse()
+        assert response.status == 503
+        response.read()
+        connection.close()
+        assert live.end(signal.SIGINT)[0] == 0
+        assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_says_one_line_at_the_start_and_none_at_the_end(tmp_path: Path, sign: signal.Signals) -> None:
+    with running(tmp_path, workers=2) as live:
+        connection, response = live.post("m")
+        response.read()
+        connection.close()
+        assert live.end(sign) == (0, "")
+
+
+def test_a_port_in_use_is_one_line_and_a_failure(tmp_path: Path) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(  # noqa: S603 - our own interpreter and module
+            command(tmp_path, port=port), capture_output=True, text=True, cwd=ROOT, timeout=SOON, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == f"Cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+
+
+def test_a_name_that_does_not_resolve_is_an_error() -> None:
+    with pytest.raises(OSError, match=r".+"):
+        listen("no such host", 0)
+
+
+@pytest.mark.parametrize(("host", "url"), [("127.0.0.1", "http://127.0.0.1:"), ("[::1]", "http://[::1]:")])
+def test_knows_its_url(host: str, url: str) -> None:
+    with listen(host, 0) as listener:
+        assert url_of(listener) == f"{url}{listener.getsockname()[1]}"
