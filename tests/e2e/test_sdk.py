@@ -39,7 +39,7 @@ def test_a_technique_is_only_another_model_name(demo: Proxy, slug: str) -> None:
     assert (
         completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
     )
-    block = completion.model_extra["optillm"]  # type: ignore[index]
+    block = completion.model_extra["optillm"]
     assert block["technique"] == slug
     assert sum(block["calls"].values()) == int(reply.headers["x-optillm-calls"]) > 0
     assert block["rounds"] == int(reply.headers["x-optillm-rounds"])

@@ -1,0 +1,77 @@
+"""README and docs are true: commands run as written, links lead somewhere, generated parts are current."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from optillm.cli import run
+from optillm.techniques import registry
+from tests.e2e.proxy import ROOT, Proxy, clean_environment
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+CURLS = [block.strip() for block in SHELL if block.startswith("curl")]
+
+
+def curl(command: str, proxy: Proxy) -> str:
+    done = subprocess.run(  # noqa: S603 - README's own command
+        ["/bin/bash", "-c", command.replace("localhost:8000", proxy.url.removeprefix("http://"))],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_the_first_request_is_answered(demo: Proxy) -> None:
+    reply = json.loads(curl(CURLS[0], demo))
+    assert reply["choices"][0]["message"]["content"]
+    assert reply["optillm"]["technique"] == "bon"
+
+
+def test_the_streamed_request_is_answered(demo: Proxy) -> None:
+    events = curl(CURLS[1], demo)
+    assert events.endswith("data: [DONE]\n\n")
+    assert '"usage"' in events
+
+
+def test_the_python_example_runs(demo: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    program = program.replace("http://localhost:8000", demo.url).replace("gpt-4o-mini", "demo-small")
+    program = program.replace("OpenAI(base_url", 'OpenAI(api_key="any", base_url')
+    exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - README's own program
+    assert "CompletionUsage" in capsys.readouterr().out
+
+
+def test_the_two_commands_are_targets_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in ("run", "test"):
+        assert re.search(rf"^make {target}\b", README, re.MULTILINE)
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_technique_is_in_the_readme() -> None:
+    assert all(f"[`{slug}`](docs/techniques.md)" in README for slug in registry())
+
+
+def test_the_techniques_page_is_what_the_code_says(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "techniques.md"
+    copy = tmp_path / "techniques.md"
+    copy.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+    run(["techniques", "--markdown", str(copy)], registry())
+    assert copy.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
