@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 Message = Mapping[str, Any]
 Progress = Literal["off", "comments", "reasoning"]
+Merge = Literal["select", "choices", "first"]
 
 
 def content_text(message: Message) -> str:
@@ -42,7 +43,7 @@ class ChatRequest:
     """One chat completion request, validated.
 
     `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`,
-    `progress` and `trace` are those fields. `authorization` is the header to send upstream when the
+    `progress`, `merge` and `trace` are those fields. `authorization` is the header to send upstream when the
     client's key is passed through. `raw` is the client's body byte for byte, when `body` is all of it: what a
     verbatim relay sends.
     """
@@ -52,6 +53,7 @@ class ChatRequest:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     progress: Progress = "comments"
+    merge: Merge | None = None
     trace: bool = False
     request_id: str = ""
     authorization: str | None = None
@@ -269,8 +271,8 @@ Event = Delta | Note | Completion
 class Stream:
     """A technique at work: events that end with the one `Completion`, or raise an `OptillmError`.
 
-    The completion's replies are whole: what no `Delta` has carried yet is still to be shown. `id`, `created`
-    and `model` are those of the completion, known before it.
+    The completion's replies are whole: what no `Delta` has carried yet is still to be shown. `id`, `created`,
+    `model` and the number of choices are those of the completion, known before it.
     """
 
     events: AsyncGenerator[Event, None]
@@ -278,3 +280,4 @@ class Stream:
     model: str
     id: str
     created: int
+    choices: int = 1

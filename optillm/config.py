@@ -24,6 +24,7 @@ from optillm.values import (
     Key,
     Keys,
     LogLevel,
+    MergeRule,
     Names,
     ProgressStyle,
     Url,
@@ -121,6 +122,9 @@ class Settings(BaseSettings):
         10.0, "seconds of silence before a stream's comment; 0: never", ge=0, le=3600
     )
     progress: ProgressStyle = _technique("comments", "how a stream shows what a technique is doing")
+    merge: MergeRule = _technique(
+        "select", "what comes of parallel branches: the best answer, one choice each, or the first settled"
+    )
     respect_temperature: bool = _technique(False, "sample at the client's temperature even when it is low")
 
     @classmethod

@@ -56,6 +56,15 @@ class Candidate:
         """Whether the upstream finished this reply of its own accord."""
         return self.reply.kind is ReplyKind.OK
 
+    def after(self, marker: str) -> Candidate:
+        """This candidate without what it says up to the first line that is `marker`; itself without one."""
+        lines = self.text.split("\n")
+        place = next((place for place, line in enumerate(lines) if line.strip() == marker), None)
+        answer = "" if place is None else "\n".join(lines[place + 1 :]).lstrip("\n")
+        if not answer.strip():
+            return self
+        return replace(self, reply=replace(self.reply, message={**self.reply.message, "content": answer}))
+
     def standing_for(self, copies: int) -> Candidate:
         """This candidate, counted `copies` times."""
         return replace(self, copies=copies)
@@ -159,12 +168,24 @@ class Context(ABC):
         """
 
     @abstractmethod
-    async def write(self, instruction: str, *, models: Sequence[str] = ()) -> list[Candidate]:
+    async def write(
+        self, instruction: str | None = None, *, models: Sequence[str] = (), after: str | None = None
+    ) -> list[Candidate]:
         """The last call, whose words are the answer: one candidate for each choice the client wants.
 
         The conversation plus one trailing instruction, streamed to the client when it asked for a stream.
-        `models` are tried in order while nothing has reached the client.
+        `models` are tried in order while nothing has reached the client. With `after`, only what follows the
+        first line that consists of this marker is the answer, and all of it when there is no such line.
         """
+
+    @abstractmethod
+    async def proceed(self, messages: Sequence[Message]) -> Answer:
+        """Go on with another form of the conversation: the next technique of a pipeline, else one plain call."""
+
+    @property
+    @abstractmethod
+    def marker(self) -> str:
+        """A line that no text of this request can contain, for replies of two parts; see `Candidate.after`."""
 
     @abstractmethod
     def offer(self, candidate: Candidate, score: float = 0.0) -> None:

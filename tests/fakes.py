@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from optillm.chat import Budget, ChatRequest, Completion, Event, Relay, Stream, content_text
 from optillm.engine.engine import Engine, Limits
-from optillm.engine.plan import Planner
+from optillm.engine.planner import Planner
 from optillm.errors import UpstreamError
 from optillm.techniques import Technique, registry
 
@@ -165,7 +165,9 @@ class World:
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
         own = {
-            name: fields.pop(name) for name in ("approach", "options", "budget", "trace") if name in fields
+            name: fields.pop(name)
+            for name in ("approach", "options", "budget", "merge", "trace")
+            if name in fields
         }
         self._client_messages = messages
         body = {"model": model, "messages": messages, **fields}

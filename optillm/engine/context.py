@@ -8,20 +8,24 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
 from contextvars import copy_context
+from copy import copy
 from dataclasses import dataclass, field
+from itertools import count
 from math import ceil
 from random import Random
 from statistics import median
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
+import orjson
 from anyio import WouldBlock
 from anyio.streams.memory import MemoryObjectSendStream
 from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Delta, Event, Message, Note, Reply, ReplyKind, content_text
 from optillm.engine.calls import Calls, worst_case
+from optillm.engine.draws import Draws
 from optillm.errors import BudgetExhausted, UpstreamError
-from optillm.technique import Candidate, Context
+from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit import answers, verdicts
 from optillm.toolkit.answers import FinalAnswer
 from optillm.trace import Span, Trace
@@ -65,6 +69,32 @@ class Writing:
         return "".join(self.pieces)
 
 
+class Gate:
+    """Lets through what follows the first line that is `marker`."""
+
+    def __init__(self, marker: str, show: Callable[[str], Awaitable[None]]) -> None:
+        self._marker = marker
+        self._show = show
+        self._line = ""
+        self._state: Literal["closed", "opening", "open"] = "closed"
+
+    async def show(self, text: str) -> None:
+        """Take in the next piece of the reply."""
+        while self._state == "closed" and "\n" in text:
+            line, _, text = text.partition("\n")
+            if (self._line + line).strip() == self._marker:
+                self._state = "opening"
+            self._line = ""
+        if self._state == "closed":
+            self._line += text
+            return
+        if self._state == "opening":
+            text = text.lstrip("\n")
+        if text:
+            self._state = "open"
+            await self._show(text)
+
+
 class RequestContext(Context):
     """The one implementation of `Context`, over the calls of one request.
 
@@ -86,24 +116,73 @@ class RequestContext(Context):
         seeds: Sequence[Reply] = (),
         respect_temperature: bool = False,
     ) -> None:
-        self.messages = request.messages
-        self.question = next((content_text(m) for m in reversed(self.messages) if m["role"] == "user"), "")
-        self.transcript = transcript(self.messages, fence)
         self.choices = request.choices
         self.rng = rng
         self.model = model
-        self.degraded = False
+        self.ledger = calls.ledger
         self.writing = Writing()
+        self._converse(request.messages, fence)
         self._calls = calls
-        self._ledger = calls.ledger
         self._trace: Trace = calls.trace
         self._canonical = canonical
         self._outlet = outlet
         self._seeds = list(seeds)
         self._respect_temperature = respect_temperature
         self._fence = fence
-        self._asked = 0
+        self._streaming = outlet is not None
+        self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
+        self._draws: Draws[list[Candidate]] | None = None
+        self._numbers = count()
         self._base = {k: v for k, v in request.body.items() if k not in OURS and v is not None}
+
+    def _converse(self, messages: Sequence[Message], fence: str) -> None:
+        self.messages = messages
+        self.question = next((content_text(m) for m in reversed(messages) if m["role"] == "user"), "")
+        self.transcript = transcript(messages, fence)
+
+    # Contexts of parts of a composition: they share calls, ledger and trace.
+
+    def before(self, following: Callable[[RequestContext], Awaitable[Answer]]) -> RequestContext:
+        """This context for a stage that others follow: it does not stream, and `proceed` goes on with them."""
+        ctx = self._copied()
+        ctx._streaming, ctx._following = False, following
+        return ctx
+
+    def resumed(self, origin: RequestContext) -> RequestContext:
+        """This context for the stages after a transformation that began in `origin`."""
+        ctx = self._copied()
+        ctx._streaming, ctx._following = origin._streaming, origin._following
+        return ctx
+
+    def seeded(self, candidates: Sequence[Candidate]) -> RequestContext:
+        """This context with candidates at hand that are taken before any is asked for."""
+        ctx = self._copied()
+        ctx._seeds = [candidate.reply for candidate in candidates]
+        return ctx
+
+    def apart(self) -> RequestContext:
+        """This context for branches side by side: they do not stream, give one choice and share their draws."""
+        ctx = self._copied()
+        ctx._streaming, ctx._following, ctx.choices, ctx._draws = False, None, 1, Draws()
+        return ctx
+
+    def _copied(self) -> RequestContext:
+        ctx = copy(self)
+        ctx._seeds = [*self._seeds]  # a stage uses up its own
+        return ctx
+
+    async def proceed(self, messages: Sequence[Message]) -> Answer:
+        """See `Context.proceed`."""
+        ctx = self._copied()
+        ctx._converse(messages, self._fence)
+        if self._following is not None:
+            return await self._following(ctx)
+        return Answer.of(*await ctx.write())
+
+    @property
+    def marker(self) -> str:
+        """See `Context.marker`."""
+        return f"=== {self._fence} ==="
 
     # Candidates: continuations of the client's own conversation.
 
@@ -147,7 +226,7 @@ class RequestContext(Context):
             wave = self._wave(n - usable, temperature, models, instructions, together=together and first)
             if not wave:
                 errors.append(BudgetExhausted("the budget of this request ends before its first reply"))
-            async with aclosing(self._race(wave, quorum)) as race:
+            async with aclosing(self.race(wave, quorum)) as race:
                 async for got in race:
                     if isinstance(got, Exception):
                         errors.append(got)
@@ -156,7 +235,7 @@ class RequestContext(Context):
                         usable += 1
                         yield candidate
         self._check_refusals(withheld, usable)
-        self.degraded |= usable < quorum
+        self.ledger.degraded |= usable < quorum
         if not usable:
             for candidate in self._last_resort(withheld, errors):
                 yield candidate
@@ -165,9 +244,9 @@ class RequestContext(Context):
         """The complete ones, each a possible answer from now on; the others are kept for the last resort."""
         for candidate in candidates:
             if candidate.complete:
-                self._ledger.offer(candidate, 0.0)
+                self.ledger.offer(candidate, 0.0)
             else:
-                self._ledger.lose(candidate.reply.kind.value)
+                self.ledger.lose(candidate.reply.kind.value)
                 withheld.append(candidate)
         return [candidate for candidate in candidates if candidate.complete]
 
@@ -179,7 +258,7 @@ class RequestContext(Context):
     def _last_resort(self, withheld: Sequence[Candidate], errors: Sequence[Exception]) -> list[Candidate]:
         cut = [candidate for candidate in withheld if candidate.reply.kind is ReplyKind.TRUNCATED]
         for candidate in cut:
-            self._ledger.offer(candidate, 0.0)
+            self.ledger.offer(candidate, 0.0)
         if not cut:
             raise most_telling(errors)
         return cut
@@ -207,8 +286,8 @@ class RequestContext(Context):
         ]
         if together and n > 1 and not models and not instructions:
             bodies = self._bundled(bodies)
-        room = self._ledger.room([worst_case(body) for body in bodies])
-        return seeded + [self._generate(body) for body in bodies[:room]]
+        room = self.ledger.room([worst_case(body) for body in bodies])
+        return seeded + [self._drawn(body, place) for place, body in enumerate(bodies[:room])]
 
     def _bundled(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """One call with `n` where the model honours it; else single calls, the first of which finds out.
@@ -225,15 +304,20 @@ class RequestContext(Context):
     async def _seeded(self, reply: Reply) -> list[Candidate]:
         return [await self._candidate(reply)]
 
+    async def _drawn(self, body: Mapping[str, Any], place: int) -> list[Candidate]:
+        """The candidates of one call, the same for every branch that draws from the same body."""
+        if self._draws is None:
+            return await self._generate(body)
+        return await self._draws.draw(orjson.dumps(body), place, lambda: self._generate(body))
+
     async def _generate(self, body: Mapping[str, Any]) -> list[Candidate]:
         return [await self._candidate(reply) for reply in await self._calls.complete("generate", body)]
 
     async def _candidate(self, reply: Reply) -> Candidate:
-        index, self._asked = self._asked, self._asked + 1
         answer = self._answer(reply)
         if answer is not None and answer.kind == "expression":
             answer = answers.resolved(answer, await self._canonical(answer.value))
-        return Candidate(reply, index, answer)
+        return Candidate(reply, next(self._numbers), answer)
 
     def _answer(self, reply: Reply) -> FinalAnswer | None:
         if reply.tool_calls:
@@ -258,20 +342,22 @@ class RequestContext(Context):
         try:
             replies = await self._calls.complete("judge", body)
         except (UpstreamError, BudgetExhausted):
-            self._ledger.lose("abstained")
+            self.ledger.lose("abstained")
             return None
         text = replies[0].text
         read = text or None if verdict is None else verdicts.read(text, verdict)
         if read is None:
-            self._ledger.lose("abstained")
+            self.ledger.lose("abstained")
         return read
 
-    async def write(self, instruction: str, *, models: Sequence[str] = ()) -> list[Candidate]:
+    async def write(
+        self, instruction: str | None = None, *, models: Sequence[str] = (), after: str | None = None
+    ) -> list[Candidate]:
         """See `Context.write`."""
         errors = list[Exception]()
         for model in dict.fromkeys(models or (self.model,)):
             try:
-                written = await self._write(self._body(model, instruction))
+                written = await self._write(self._body(model, instruction), after)
             except UpstreamError as error:
                 if self.writing.pieces:
                     raise
@@ -283,14 +369,16 @@ class RequestContext(Context):
             errors.append(UpstreamError("the upstream wrote nothing"))
         raise most_telling(errors)
 
-    async def _write(self, body: Mapping[str, Any]) -> list[Candidate]:
-        if self._outlet is not None and self.choices == 1:
+    async def _write(self, body: Mapping[str, Any], after: str | None) -> list[Candidate]:
+        if self._streaming and self.choices == 1:
             options = {"stream_options": {"include_usage": True}}
-            reply = await self._calls.stream("write", {**body, **options}, self._show)
-            return [await self._candidate(reply)]
-        bodies = [{**body, **self._seed(i)} for i in range(self.choices)]
-        replies = await self.gather(*(self._calls.complete("write", body) for body in bodies))
-        return [await self._candidate(reply[0]) for reply in replies]
+            show = self._show if after is None else Gate(after, self._show).show
+            written = [[await self._calls.stream("write", {**body, **options}, show)]]
+        else:
+            bodies = [{**body, **self._seed(i)} for i in range(self.choices)]
+            written = await self.gather(*(self._calls.complete("write", body) for body in bodies))
+        candidates = [await self._candidate(replies[0]) for replies in written]
+        return candidates if after is None else [candidate.after(after) for candidate in candidates]
 
     async def _show(self, text: str) -> None:
         self.writing.pieces.append(text)
@@ -334,12 +422,12 @@ class RequestContext(Context):
 
     async def arriving(self, *calls: Coroutine[Any, Any, T]) -> AsyncGenerator[T, None]:
         """See `Context.arriving`."""
-        async with aclosing(self._race(calls, ceil(len(calls) * QUORUM))) as race:
+        async with aclosing(self.race(calls, ceil(len(calls) * QUORUM))) as race:
             async for result in race:
                 if not isinstance(result, Exception):
                     yield result
 
-    async def _race(
+    async def race(
         self, calls: Sequence[Coroutine[Any, Any, T]], quorum: int
     ) -> AsyncGenerator[T | UpstreamError | BudgetExhausted, None]:
         """Results and losses in order of arrival; with a quorum in, stragglers are cut."""
@@ -379,7 +467,7 @@ class RequestContext(Context):
 
     def offer(self, candidate: Candidate, score: float = 0.0) -> None:
         """See `Context.offer`."""
-        self._ledger.offer(candidate, score)
+        self.ledger.offer(candidate, score)
 
     def span(self, name: str, **attributes: Any) -> AbstractContextManager[Span]:
         """See `Context.span`."""

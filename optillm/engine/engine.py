@@ -21,14 +21,16 @@ import anyio
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
-from optillm.chat import Budget, ChatRequest, Completion, Event, Relay, Reply, Report, Stream
+from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Relay, Reply, Report, Stream
 from optillm.engine.calls import Calls, Route
+from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
 from optillm.engine.dialect import Dialects
 from optillm.engine.ledger import Ledger
 from optillm.engine.limiter import Limiter
 from optillm.engine.offload import Offload
-from optillm.engine.plan import NONE, Plan, Planner
+from optillm.engine.plan import NONE
+from optillm.engine.planner import Fork, Planner, Stage, Work
 from optillm.engine.upstream import Upstream, connect
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
 from optillm.technique import Candidate
@@ -43,6 +45,8 @@ N = TypeVar("N", int, float)
 
 OUTLET: Final = 256
 """Events that may wait for a slow client before the technique waits too."""
+SELECTOR: Final = "bon"
+"""The technique that selects among the answers of parallel branches, given them as its candidates."""
 LISTS: Final = 64
 """Model lists remembered for when the upstream is down, one per key that asked."""
 
@@ -54,14 +58,15 @@ class Limits:
     budget: Budget = field(default_factory=Budget)
     respect_temperature: bool = False
     advertised: Sequence[str] = ()
+    merge: Merge = "select"
 
 
 @dataclass(slots=True)
-class _Work:
-    """One request with a technique, while it is being served."""
+class _Job:
+    """One request with techniques, while it is being served."""
 
-    plan: Plan
-    technique: Technique
+    work: Work
+    model: str
     request: ChatRequest
     id: str
     created: int
@@ -99,6 +104,7 @@ class Engine:
                 Budget(settings.max_calls, settings.max_tokens_per_request, settings.timeout),
                 settings.respect_temperature,
                 [f"{slug}-{settings.model}" for slug in slugs],
+                settings.merge,
             ),
             cap=settings.upstream_concurrency,
             retries=settings.upstream_retries,
@@ -107,13 +113,16 @@ class Engine:
     async def complete(self, request: ChatRequest) -> Relay | Completion | Stream:
         """Serve one chat request; raises `OptillmError`."""
         plan = self.planner.plan(request)
-        if plan.technique is None:
+        if plan.work is None:
             return await self._plain(request, plan.model)
-        log.info("Using approach %s, with %s", plan.technique.slug, plan.model)
-        work = _Work(plan, plan.technique, request, f"chatcmpl-{secrets.token_hex(12)}", int(time.time()))
+        log.info("Using approach %s, with %s", plan.work, plan.model)
+        if isinstance(plan.work, Fork) and self._merge(request) == "choices":
+            choices = max(request.choices, len(plan.work.parts))
+            request = replace(request, body={**request.body, "n": choices})
+        job = _Job(plan.work, plan.model, request, f"chatcmpl-{secrets.token_hex(12)}", int(time.time()))
         if request.stream:
-            return Stream(self._events(work), work.technique.slug, plan.model, work.id, work.created)
-        return await self._answer(work, None)
+            return Stream(self._events(job), str(plan.work), plan.model, job.id, job.created, request.choices)
+        return await self._answer(job, None)
 
     async def relay(
         self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
@@ -187,9 +196,9 @@ class Engine:
 
     # With one.
 
-    async def _events(self, work: _Work) -> AsyncGenerator[Event, None]:
+    async def _events(self, job: _Job) -> AsyncGenerator[Event, None]:
         outlet, events = anyio.create_memory_object_stream[Event](OUTLET)
-        task = asyncio.create_task(self._answer(work, outlet))
+        task = asyncio.create_task(self._answer(job, outlet))
         try:
             async with events:
                 async for event in events:
@@ -199,15 +208,15 @@ class Engine:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _answer(self, work: _Work, outlet: MemoryObjectSendStream[Event] | None) -> Completion:
+    async def _answer(self, job: _Job, outlet: MemoryObjectSendStream[Event] | None) -> Completion:
         clock = asyncio.get_running_loop().time
         started, trace = clock(), Trace(clock)
-        request = work.request
+        request = job.request
         ledger = Ledger(self._budget(request), clock)
         rng = Random(str(request.body.get("seed", request.request_id)))  # noqa: S311 - chance, not secrecy
         ctx = RequestContext(
             request,
-            work.plan.model,
+            job.model,
             Calls(self.route, ledger, trace, rng, request.authorization),
             rng=rng,
             fence=self._fence(request),
@@ -216,14 +225,14 @@ class Engine:
             respect_temperature=self.limits.respect_temperature,
         )
         try:
-            candidates, stop = await self._run(work, ctx, ledger)
+            candidates, stop = await self._run(job, ctx)
         finally:
             if outlet is not None:
                 outlet.close()
         replies = [candidate.reply for candidate in candidates[: request.choices]]
         report = Report(
-            technique=work.technique.slug,
-            options=work.plan.options.model_dump() if work.plan.options else {},
+            technique=str(job.work),
+            options=_options(job.work),
             rounds=trace.rounds(),
             calls=dict(ledger.calls),
             seconds=clock() - started,
@@ -233,49 +242,52 @@ class Engine:
         )
         log.info(
             "%s-%s: %s in %.2f s, %d calls in %d rounds, %d tokens",
-            *(report.technique, work.plan.model, stop, report.seconds),
+            *(report.technique, job.model, stop, report.seconds),
             *(ledger.calls.total(), report.rounds, ledger.usage.total_tokens),
         )
-        model = replies[0].model or work.plan.model
-        return Completion(replies, ledger.usage, report, model, work.id, work.created)
+        model = replies[0].model or job.model
+        return Completion(replies, ledger.usage, report, model, job.id, job.created)
 
     def _fence(self, request: ChatRequest) -> str:
         """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
         return hashlib.blake2b(orjson.dumps(request.body), key=self._secret, digest_size=4).hexdigest()
 
-    async def _run(self, work: _Work, ctx: RequestContext, ledger: Ledger) -> tuple[Sequence[Candidate], str]:
+    async def _run(self, job: _Job, ctx: RequestContext) -> tuple[Sequence[Candidate], str]:
         """The candidates to return, best first, and why it stopped; raises when there is none."""
+        ledger = ctx.ledger
         try:
             async with asyncio.timeout_at(ledger.deadline):
-                answer = await work.technique.run(ctx, work.plan.options)
+                merge, judge = self._merge(job.request), self.planner.techniques[SELECTOR]
+                answer = await perform(job.work, ctx, merge, judge)
         except Refused as refusal:
             return [refusal.candidate], "complete"
         except TimeoutError:
             timeout = DeadlineExceeded("the deadline passed before anything usable arrived")
-            return self._best(ctx, ledger, "deadline", timeout)
+            return self._best(ctx, "deadline", timeout)
         except BudgetExhausted as error:
-            return self._best(ctx, ledger, "budget", error)
+            return self._best(ctx, "budget", error)
         except UpstreamError as error:
-            return self._best(ctx, ledger, "degraded", error)
+            return self._best(ctx, "degraded", error)
         except OptillmError:
             raise
         except Exception as error:  # the task boundary: a fault in a technique must not lose a usable answer
-            log.exception("technique %s failed", work.technique.slug)
-            return self._best(ctx, ledger, "degraded", error)
+            log.exception("technique %s failed", job.work)
+            return self._best(ctx, "degraded", error)
         if ledger.stopped_by_budget:
             return answer.candidates, "budget"
-        return answer.candidates, "degraded" if ctx.degraded else answer.stop
+        return answer.candidates, "degraded" if ledger.degraded else answer.stop
 
     @staticmethod
-    def _best(
-        ctx: RequestContext, ledger: Ledger, stop: str, error: Exception
-    ) -> tuple[Sequence[Candidate], str]:
+    def _best(ctx: RequestContext, stop: str, error: Exception) -> tuple[Sequence[Candidate], str]:
         shown = ctx.writing.text
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
             return [Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop
-        if shown or ledger.best is None:
+        if shown or ctx.ledger.best is None:
             raise error
-        return [ledger.best], stop
+        return [ctx.ledger.best], stop
+
+    def _merge(self, request: ChatRequest) -> Merge:
+        return request.merge or self.limits.merge
 
     def _budget(self, request: ChatRequest) -> Budget:
         ceiling, asked = self.limits.budget, request.budget
@@ -288,6 +300,13 @@ class Engine:
 
 def _least(a: N | None, b: N | None) -> N | None:
     return b if a is None else a if b is None else min(a, b)
+
+
+def _options(work: Work) -> dict[str, Any]:
+    """The options that ran: a technique's own, or those of each technique of a composition by slug."""
+    if isinstance(work, Stage):
+        return work.options.model_dump()
+    return {stage.technique.slug: stage.options.model_dump() for stage in work.stages()}
 
 
 def _model_list(relay: Relay) -> list[dict[str, Any]]:

@@ -34,10 +34,13 @@ class Ledger:
         self.calls: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
         self.usage = Usage()
+        self.degraded = False
         self.best: Candidate | None = None
         self._best_score = float("-inf")
         self._reserved_tokens = 0
         self._stopped_by_budget = False
+
+    # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
 
     @property
     def stopped_by_budget(self) -> bool:
@@ -79,6 +82,10 @@ class Ledger:
     def lose(self, loss: str) -> None:
         """Count a reply that was paid for and cannot be used."""
         self.losses[loss] += 1
+
+    def settle_on(self, candidate: Candidate) -> None:
+        """Make a stage's answer the best so far; scores of the next stage start from nought."""
+        self.best, self._best_score = candidate, 0.0
 
     def offer(self, candidate: Candidate, score: float) -> None:
         """Keep `candidate` as the best so far if it beats the kept one; complete ones beat cut ones."""

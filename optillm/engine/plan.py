@@ -7,21 +7,14 @@ name only if every slug in it is a registered technique; otherwise the whole str
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import ValidationError
-
-from optillm.chat import ChatRequest
 from optillm.errors import InvalidRequest
-from optillm.technique import BaseOptions
-from optillm.techniques import Technique
 
-AUTO: Final = "auto"
 NONE: Final = "none"
 _SLUG = re.compile(r"[a-z][a-z0-9_]*")
 _DEEPEST: Final = 8
@@ -166,77 +159,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What will be done for a request: `technique` is `None` for a plain relay to `model`."""
-
-    model: str
-    technique: Technique | None = None
-    options: BaseOptions | None = None
-
-
-class Planner:
-    """Turns requests into plans; `defaults` are the operator's options by slug, `approach` theirs for all."""
-
-    def __init__(
-        self, techniques: Mapping[str, Technique], defaults: Mapping[str, Mapping[str, Any]], approach: str
-    ) -> None:
-        self.techniques = techniques
-        self.defaults = defaults
-        self.approach = None if approach == AUTO else approach
-        if self.approach is not None:
-            self._resolve(parse(self.approach, techniques), "", {})  # a bad --approach ends the start
-
-    def plan(self, request: ChatRequest) -> Plan:
-        """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
-        expression, model = (None, request.model) if self.approach else split(request.model, self.techniques)
-        asked = request.approach if request.approach != AUTO else None
-        if asked is not None or self.approach is not None:
-            expression = parse(asked or self.approach or NONE, self.techniques)
-        return self._resolve(expression or Step(NONE, {}), model, request.options)
-
-    def suggestion(self, model: str) -> str | None:
-        """The model name that was probably meant when its first token is nearly a slug."""
-        head, dash, rest = model.partition("-")
-        close = difflib.get_close_matches(head.lower(), self.techniques, n=1, cutoff=0.65)
-        return f"{close[0]}-{rest}" if dash and rest and close and close[0] != head else None
-
-    def _resolve(self, expression: Expression, model: str, chosen: Mapping[str, Mapping[str, Any]]) -> Plan:
-        if not isinstance(expression, Step):
-            raise InvalidRequest(
-                "compositions with '&' and '|' are not served yet; name one technique", param="model"
-            )
-        for slug in chosen:
-            if slug not in self.techniques:
-                known = ", ".join(self.techniques)
-                raise InvalidRequest(
-                    f"unknown technique {slug!r}; known: {known}", param=f"optillm.options.{slug}"
-                )
-        if expression.slug == NONE:
-            return Plan(model)
-        technique = self.techniques[expression.slug]
-        values = {
-            **self.defaults.get(technique.slug, {}),
-            **chosen.get(technique.slug, {}),
-            **expression.arguments,
-        }
-        return Plan(model, technique, _validated(technique, values))
-
-
-def _validated(technique: Technique, values: Mapping[str, Any]) -> BaseOptions:
-    try:
-        return technique.Options.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        name = ".".join(str(part) for part in first["loc"][:1])
-        given = f", not {first['input']!r}" if first["type"] != "extra_forbidden" else ""
-        known = ", ".join(technique.Options.model_fields)
-        problem = (
-            f"no such option; known: {known}" if not given else first["msg"][:1].lower() + first["msg"][1:]
-        )
-        raise InvalidRequest(
-            f"option {name!r} of {technique.slug!r}: {problem}{given}",
-            param=f"optillm.options.{technique.slug}.{name}",
-        ) from None

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast, get_args
 
-from optillm.chat import Budget, Progress
+from optillm.chat import Budget, Merge, Progress
 from optillm.errors import InvalidRequest
 from optillm.server.checks import of_kind
 
-_FIELDS: Final = ("approach", "options", "budget", "progress", "trace")
+_FIELDS: Final = ("approach", "options", "budget", "progress", "merge", "trace")
 _BOUNDS: Final = ("max_calls", "max_tokens", "seconds")
 
 
@@ -22,6 +22,7 @@ class Extension:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     progress: Progress | None = None
+    merge: Merge | None = None
     trace: bool = False
 
 
@@ -38,7 +39,8 @@ def take_extension(body: dict[str, Any]) -> Extension:
         _approach(approach, own.get("approach")),
         _options(own.get("options")),
         _budget(own.get("budget")),
-        _progress(own.get("progress")),
+        cast("Progress | None", _one_of(get_args(Progress), own.get("progress"), "optillm.progress")),
+        cast("Merge | None", _one_of(get_args(Merge), own.get("merge"), "optillm.merge")),
         of_kind(own.get("trace"), bool, "optillm.trace") or False,
     )
 
@@ -83,8 +85,7 @@ def _budget(value: Any) -> Budget:
     return Budget(**bounds)
 
 
-def _progress(value: Any) -> Progress | None:
-    styles = get_args(Progress)
-    if value is not None and value not in styles:
-        raise InvalidRequest(f"optillm.progress must be one of {', '.join(styles)}", param="optillm.progress")
-    return cast("Progress | None", value)
+def _one_of(words: tuple[str, ...], value: Any, name: str) -> str | None:
+    if value is not None and value not in words:
+        raise InvalidRequest(f"{name} must be one of {', '.join(words)}", param=name)
+    return cast("str | None", value)

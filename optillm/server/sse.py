@@ -49,7 +49,7 @@ class Chunks:
         }
         self._usage: dict[str, Any] = {"usage": None} if request.include_usage else {}
         self._progress = request.progress
-        self._shown = [0] * request.choices  # characters of each choice that its deltas have carried
+        self._shown = [0] * stream.choices  # characters of each choice that its deltas have carried
         self.complete = False
 
     def events(

@@ -42,6 +42,7 @@ def read_chat(
         options=own.options,
         budget=own.budget,
         progress=own.progress or settings.progress,
+        merge=own.merge,
         trace=own.trace,
         request_id=request_id,
         authorization=authorization,

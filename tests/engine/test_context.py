@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from optillm.chat import Budget, Note
+from optillm.chat import Budget, Note, Reply
+from optillm.engine.context import Gate
 from optillm.engine.engine import Limits
 from optillm.errors import UpstreamError
-from tests.fakes import HANG, Say, Sent, World, failing
+from optillm.technique import Candidate
+from tests.fakes import HANG, Say, Sent, World, failing, run
 
 ANSWERS = "The answer is {}."
 
@@ -172,3 +174,33 @@ def test_mathematical_answers_are_compared_by_their_canonical_form() -> None:
     assert len(seen) == 3
     assert completion.replies[0].text in (f"So {forms[0]}", f"So {forms[1]}")
     assert completion.report.calls == {"generate": 3}
+
+
+@pytest.mark.parametrize("cut", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [
+        ("thinking\n=M=\nThe answer\n is 4.", "The answer\n is 4."),
+        ("=M=\n\n\nThe answer", "The answer"),
+        ("thinking\n =M= \nThe answer\n=M=\nagain", "The answer\n=M=\nagain"),
+        ("I shall write =M= soon\nand then\n", ""),
+        ("no marker at all", ""),
+        ("ends with it\n=M=\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_gate_opens_after_the_marker_wherever_the_pieces_break(reply: str, shown: str, cut: int) -> None:
+    seen: list[str] = []
+
+    async def show(text: str) -> None:
+        seen.append(text)
+
+    async def feed() -> None:
+        gate = Gate("=M=", show)
+        for start in range(0, len(reply), cut):
+            await gate.show(reply[start : start + cut])
+
+    run(feed())
+    assert "".join(seen) == shown
+    whole = Candidate(Reply({"role": "assistant", "content": reply}, "stop")).after("=M=")
+    assert whole.text == (shown or reply)

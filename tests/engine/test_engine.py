@@ -12,7 +12,7 @@ import pytest
 
 from optillm.chat import Budget, ChatRequest, Relay
 from optillm.engine.engine import Engine, Limits
-from optillm.engine.plan import Planner
+from optillm.engine.planner import Planner
 from optillm.errors import DeadlineExceeded, UpstreamError
 from optillm.techniques import registry
 from tests.fakes import Sent, World, run

@@ -1,26 +1,18 @@
-from typing import Any
+"""The grammar of technique expressions."""
+
+from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optillm.chat import ChatRequest
-from optillm.engine.plan import Expression, Parallel, Pipeline, Plan, Planner, Step, parse, split
+from optillm.engine.plan import Expression, Parallel, Pipeline, Step, parse, split
 from optillm.errors import InvalidRequest
-from optillm.techniques import registry
 
 SLUGS = ("bon", "moa", "re2", "self_consistency", "mcts")
 
 
-def planner(approach: str = "auto", **defaults: dict[str, Any]) -> Planner:
-    return Planner(registry(), defaults, approach)
-
-
-def request(model: str, **own: Any) -> ChatRequest:
-    return ChatRequest({"model": model, "messages": []}, **own)
-
-
-def step(slug: str, **arguments: Any) -> Step:
+def step(slug: str, **arguments: object) -> Step:
     return Step(slug, arguments)
 
 
@@ -95,70 +87,3 @@ def written(expression: Expression) -> str:
 def test_what_is_written_is_what_is_read(expression: Expression, model: str) -> None:
     assert split(f"{written(expression)}-{model}", SLUGS) == (expression, model)
     assert parse(written(expression), SLUGS) == expression
-
-
-def test_a_model_without_a_technique_is_relayed() -> None:
-    plan = planner().plan(request("gpt-4o"))
-    assert (plan.model, plan.technique) == ("gpt-4o", None)
-    assert planner().plan(request("none-bon-7b")).model == "bon-7b"
-
-
-def test_the_field_comes_before_the_slug_and_the_slug_before_the_operator() -> None:
-    def slug(plan: Plan) -> str | None:
-        return None if plan.technique is None else plan.technique.slug
-
-    assert slug(planner().plan(request("moa-x", approach="bon"))) == "bon"
-    assert slug(planner().plan(request("moa-x", approach="auto"))) == "moa"
-    assert slug(planner().plan(request("moa-x", approach="none"))) is None
-    assert planner().plan(request("moa-x", approach="bon")).model == "x"
-    fixed = planner("bon")
-    assert slug(fixed.plan(request("moa-x"))) == "bon"
-    assert fixed.plan(request("moa-x")).model == "moa-x"
-    assert slug(fixed.plan(request("moa-x", approach="moa"))) == "moa"
-
-
-def test_slug_arguments_come_before_request_options_and_these_before_the_operators() -> None:
-    plans = planner(bon={"n": 4, "temperature": 1.0, "group": 5})
-    plan = plans.plan(request("bon(n=8)-x", options={"bon": {"n": 6, "temperature": 0.5}}))
-    assert plan.options is not None
-    assert plan.options.model_dump().items() >= {"n": 8, "temperature": 0.5, "group": 5}.items()
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "param", "words"),
-    [
-        ("bon(n=99)-x", {}, "optillm.options.bon.n", ("32", "99")),
-        ("bon(n=two)-x", {}, "optillm.options.bon.n", ("integer", "two")),
-        ("bon(size=2)-x", {}, "optillm.options.bon.size", ("no such option", "judge")),
-        ("bon-x", {"bon": {"judge": "coin"}}, "optillm.options.bon.judge", ("coin", "pairwise")),
-        ("gpt-4o", {"bin": {}}, "optillm.options.bin", ("unknown technique",)),
-    ],
-)
-def test_a_bad_option_is_named_with_its_range_and_value(
-    name: str, options: dict[str, dict[str, Any]], param: str, words: tuple[str, ...]
-) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        planner().plan(request(name, options=options))
-    assert refused.value.param == param
-    assert all(word in refused.value.message for word in words)
-
-
-def test_compositions_are_refused_clearly_until_they_can_be_served() -> None:
-    with pytest.raises(InvalidRequest, match="'&' and '\\|'"):
-        planner().plan(request("bon&moa-x"))
-
-
-def test_an_unknown_approach_names_the_known_ones() -> None:
-    with pytest.raises(InvalidRequest, match="self_consistency") as refused:
-        planner().plan(request("x", approach="bonn"))
-    assert refused.value.param == "optillm_approach"
-    with pytest.raises(InvalidRequest):
-        planner("bonn")
-
-
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [("MOA-gpt-4o", "moa-gpt-4o"), ("mao-gpt-4o", "moa-gpt-4o"), ("gpt-4o", None), ("moat", None)],
-)
-def test_suggests_the_slug_that_was_probably_meant(name: str, meant: str | None) -> None:
-    assert planner().suggestion(name) == meant

@@ -48,14 +48,14 @@ def completion(*replies: Reply, **changes: Any) -> Completion:
     return Completion(**known | changes)
 
 
-def stream(*events: Event | Exception) -> Stream:
+def stream(*events: Event | Exception, choices: int = 1) -> Stream:
     async def play() -> AsyncGenerator[Event, None]:
         for event in events:
             if isinstance(event, Exception):
                 raise event
             yield event
 
-    return Stream(play(), "bon", "gpt-test", "chatcmpl-1", 1700000000)
+    return Stream(play(), "bon", "gpt-test", "chatcmpl-1", 1700000000, choices)
 
 
 class FakeEngine:

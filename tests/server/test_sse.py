@@ -37,7 +37,7 @@ def render(*batches: list[Event] | Exception, **changes: Any) -> str:
         return explain(error, "req_1")
 
     asked = read_chat(orjson.dumps(HELLO | {"stream": True} | changes), settings())
-    return b"".join(Chunks(stream(), asked).events(play(), told)).decode()
+    return b"".join(Chunks(stream(choices=asked.choices), asked).events(play(), told)).decode()
 
 
 def chunk(delta: str, index: int = 0, finish: str = "null", extra: str = "", head: str = HEAD) -> str:

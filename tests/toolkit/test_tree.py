@@ -13,9 +13,7 @@ from optillm.toolkit.tree import Node, Tree, uct
 def bandit(values: Sequence[float], exploration: float, pulls: int, wave: int) -> list[int]:
     """Visits of each arm when arm i always pays values[i]: a root whose children are the arms."""
     tree: Tree[float] = Tree(0.0, exploration)
-    arms = []
-    for value in values:
-        arms.append(Node(value, tree.root))
+    arms = [Node(value, tree.root) for value in values]
     tree.root.children = arms
     done = 0
     while done < pulls:

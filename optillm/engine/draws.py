@@ -1,0 +1,46 @@
+"""Draws that parallel branches share: the same call, the k-th time in each of them, is made once.
+
+Whoever waits last and leaves takes the call along: a draw nobody wants is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context as Variables
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
+
+from optillm.trace import Trace
+
+T = TypeVar("T")
+
+
+class _Draw(Generic[T]):
+    def __init__(self, call: Coroutine[Any, Any, T]) -> None:
+        self.variables: Variables = copy_context()
+        self.task = asyncio.get_running_loop().create_task(call, context=self.variables)
+        self.waiting = 0
+
+
+class Draws(Generic[T]):
+    """The shared draws of one fork, by what identifies the call and by how often it was asked for before."""
+
+    def __init__(self) -> None:
+        self._draws: dict[tuple[bytes, int], _Draw[T]] = {}
+
+    async def draw(self, key: bytes, place: int, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The result of the call at this place of its sequence; made if nobody has made it yet."""
+        draw = self._draws.get((key, place))
+        if draw is None or draw.task.cancelled():
+            draw = self._draws[key, place] = _Draw(call())
+        draw.waiting += 1
+        try:
+            await asyncio.wait([draw.task])
+        finally:
+            draw.waiting -= 1
+            if not draw.waiting and not draw.task.done():
+                draw.task.cancel()
+                await asyncio.wait([draw.task])
+        Trace.see(draw.variables)
+        return draw.task.result()

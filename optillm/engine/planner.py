@@ -1,0 +1,143 @@
+"""From a request to the work it asks for: techniques with validated options, composed, or a plain relay."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from optillm.chat import ChatRequest
+from optillm.engine.plan import NONE, Expression, Parallel, Pipeline, Step, parse, split
+from optillm.errors import InvalidRequest
+from optillm.technique import BaseOptions
+from optillm.techniques import Technique
+
+AUTO: Final = "auto"
+MOST_STAGES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One technique with its options."""
+
+    technique: Technique
+    options: BaseOptions
+
+    def __str__(self) -> str:
+        return self.technique.slug
+
+    def stages(self) -> Iterator[Stage]:
+        """This stage."""
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Stages one after the other, each improving on the answer before it."""
+
+    parts: tuple[Work, ...]
+
+    def __str__(self) -> str:
+        return "&".join(f"({part})" if isinstance(part, Fork) else str(part) for part in self.parts)
+
+    def stages(self) -> Iterator[Stage]:
+        """All stages in it, in the order written."""
+        for part in self.parts:
+            yield from part.stages()
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Branches side by side."""
+
+    parts: tuple[Work, ...]
+
+    def __str__(self) -> str:
+        return "|".join(map(str, self.parts))
+
+    def stages(self) -> Iterator[Stage]:
+        """All stages in it, in the order written."""
+        for part in self.parts:
+            yield from part.stages()
+
+
+Work = Stage | Chain | Fork
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done for a request: `work` is `None` for a plain relay to `model`."""
+
+    model: str
+    work: Work | None = None
+
+
+class Planner:
+    """Turns requests into plans; `defaults` are the operator's options by slug, `approach` theirs for all."""
+
+    def __init__(
+        self, techniques: Mapping[str, Technique], defaults: Mapping[str, Mapping[str, Any]], approach: str
+    ) -> None:
+        self.techniques = techniques
+        self.defaults = defaults
+        self.approach = None if approach == AUTO else approach
+        if self.approach is not None:
+            self._work(parse(self.approach, techniques), {})  # a bad --approach ends the start
+
+    def plan(self, request: ChatRequest) -> Plan:
+        """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
+        expression, model = (None, request.model) if self.approach else split(request.model, self.techniques)
+        asked = request.approach if request.approach != AUTO else None
+        if asked is not None or self.approach is not None:
+            expression = parse(asked or self.approach or NONE, self.techniques)
+        for slug in request.options:
+            if slug not in self.techniques:
+                known = ", ".join(self.techniques)
+                raise InvalidRequest(
+                    f"unknown technique {slug!r}; known: {known}", param=f"optillm.options.{slug}"
+                )
+        work = None if expression is None else self._work(expression, request.options)
+        if work is not None and sum(1 for _ in work.stages()) > MOST_STAGES:
+            raise InvalidRequest(f"a composition has at most {MOST_STAGES} techniques", param="model")
+        return Plan(model, work)
+
+    def suggestion(self, model: str) -> str | None:
+        """The model name that was probably meant when its first token is nearly a slug."""
+        head, dash, rest = model.partition("-")
+        close = difflib.get_close_matches(head.lower(), self.techniques, n=1, cutoff=0.65)
+        return f"{close[0]}-{rest}" if dash and rest and close and close[0] != head else None
+
+    def _work(self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]]) -> Work | None:
+        """The work an expression stands for; `none` in a composition is a part that adds nothing."""
+        if isinstance(expression, Step):
+            return None if expression.slug == NONE else self._stage(expression, chosen)
+        inner = expression.steps if isinstance(expression, Pipeline) else expression.branches
+        parts = tuple(part for each in inner if (part := self._work(each, chosen)) is not None)
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        return Fork(parts) if isinstance(expression, Parallel) else Chain(parts)
+
+    def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]]) -> Stage:
+        technique = self.techniques[step.slug]
+        values = {**self.defaults.get(step.slug, {}), **chosen.get(step.slug, {}), **step.arguments}
+        return Stage(technique, _validated(technique, values))
+
+
+def _validated(technique: Technique, values: Mapping[str, Any]) -> BaseOptions:
+    try:
+        return technique.Options.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        given = f", not {first['input']!r}" if first["type"] != "extra_forbidden" else ""
+        known = ", ".join(technique.Options.model_fields)
+        problem = (
+            f"no such option; known: {known}" if not given else first["msg"][:1].lower() + first["msg"][1:]
+        )
+        raise InvalidRequest(
+            f"option {name!r} of {technique.slug!r}: {problem}{given}",
+            param=f"optillm.options.{technique.slug}.{name}",
+        ) from None

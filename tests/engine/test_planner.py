@@ -1,0 +1,109 @@
+"""Plans: which technique, with which options, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from optillm.chat import ChatRequest
+from optillm.engine.planner import Chain, Fork, Plan, Planner, Stage
+from optillm.errors import InvalidRequest
+from optillm.techniques import registry
+
+
+def planner(approach: str = "auto", **defaults: dict[str, Any]) -> Planner:
+    return Planner(registry(), defaults, approach)
+
+
+def request(model: str, **own: Any) -> ChatRequest:
+    return ChatRequest({"model": model, "messages": []}, **own)
+
+
+def work(plan: Plan) -> str:
+    return str(plan.work)
+
+
+def test_compositions_become_chains_and_forks() -> None:
+    chain = planner().plan(request("bon&moa-x")).work
+    assert isinstance(chain, Chain)
+    fork = planner().plan(request("bon|moa&bon-x")).work
+    assert isinstance(fork, Fork)
+    assert [str(stage) for stage in fork.stages()] == ["bon", "moa", "bon"]
+    assert work(planner().plan(request("(bon|moa)&bon-x"))) == "(bon|moa)&bon"
+
+
+def test_none_adds_nothing_to_a_composition() -> None:
+    assert work(planner().plan(request("none&bon-x"))) == "bon"
+    assert planner().plan(request("none|none-x")).work is None
+
+
+def test_a_composition_has_its_limits() -> None:
+    with pytest.raises(InvalidRequest, match="at most"):
+        planner().plan(request("&".join(["bon"] * 17) + "-x"))
+
+
+def test_options_reach_their_technique_wherever_it_stands() -> None:
+    plan = planner().plan(request("bon(n=2)&moa-x", options={"moa": {"proposers": 3}, "bon": {"group": 4}}))
+    assert plan.work is not None
+    bon, moa = (stage.options.model_dump() for stage in plan.work.stages())
+    assert (bon["n"], bon["group"], moa["proposers"]) == (2, 4, 3)
+
+
+def test_a_model_without_a_technique_is_relayed() -> None:
+    plan = planner().plan(request("gpt-4o"))
+    assert (plan.model, plan.work) == ("gpt-4o", None)
+    assert planner().plan(request("none-bon-7b")).model == "bon-7b"
+
+
+def test_the_field_comes_before_the_slug_and_the_slug_before_the_operator() -> None:
+    assert work(planner().plan(request("moa-x", approach="bon"))) == "bon"
+    assert work(planner().plan(request("moa-x", approach="auto"))) == "moa"
+    assert planner().plan(request("moa-x", approach="none")).work is None
+    assert planner().plan(request("moa-x", approach="bon")).model == "x"
+    fixed = planner("bon")
+    assert work(fixed.plan(request("moa-x"))) == "bon"
+    assert fixed.plan(request("moa-x")).model == "moa-x"
+    assert work(fixed.plan(request("moa-x", approach="moa"))) == "moa"
+
+
+def test_slug_arguments_come_before_request_options_and_these_before_the_operators() -> None:
+    plans = planner(bon={"n": 4, "temperature": 1.0, "group": 5})
+    plan = plans.plan(request("bon(n=8)-x", options={"bon": {"n": 6, "temperature": 0.5}}))
+    assert isinstance(plan.work, Stage)
+    assert plan.work.options.model_dump().items() >= {"n": 8, "temperature": 0.5, "group": 5}.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "param", "words"),
+    [
+        ("bon(n=99)-x", {}, "optillm.options.bon.n", ("32", "99")),
+        ("bon(n=two)-x", {}, "optillm.options.bon.n", ("integer", "two")),
+        ("bon(size=2)-x", {}, "optillm.options.bon.size", ("no such option", "judge")),
+        ("bon-x", {"bon": {"judge": "coin"}}, "optillm.options.bon.judge", ("coin", "pairwise")),
+        ("gpt-4o", {"bin": {}}, "optillm.options.bin", ("unknown technique",)),
+    ],
+)
+def test_a_bad_option_is_named_with_its_range_and_value(
+    name: str, options: dict[str, dict[str, Any]], param: str, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        planner().plan(request(name, options=options))
+    assert refused.value.param == param
+    assert all(word in refused.value.message for word in words)
+
+
+def test_an_unknown_approach_names_the_known_ones() -> None:
+    with pytest.raises(InvalidRequest, match="self_consistency") as refused:
+        planner().plan(request("x", approach="bonn"))
+    assert refused.value.param == "optillm_approach"
+    with pytest.raises(InvalidRequest):
+        planner("bonn")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("MOA-gpt-4o", "moa-gpt-4o"), ("mao-gpt-4o", "moa-gpt-4o"), ("gpt-4o", None), ("moat", None)],
+)
+def test_suggests_the_slug_that_was_probably_meant(name: str, meant: str | None) -> None:
+    assert planner().suggestion(name) == meant
