@@ -54,8 +54,14 @@ def test_the_wire_form_nests_calls_in_named_steps() -> None:
     wire = trace.wire()
     assert wire["spans"][0]["name"] == "judge"
     assert wire["calls"][0] | {"start": 0, "seconds": 0} == {
-        **{"id": 0, "after": [], "status": "ok", "name": "judge", "parent": "judge", "model": "m"},
-        **{"start": 0, "seconds": 0},
+        "id": 0,
+        "after": [],
+        "status": "ok",
+        "name": "judge",
+        "parent": "judge",
+        "model": "m",
+        "start": 0,
+        "seconds": 0,
     }
     assert wire["critical_path"] == [0]
 

@@ -24,7 +24,7 @@ from optillm.toolkit.answers import clusters
 from optillm.toolkit.ballots import LABELS, borda, mean_marks, order_of, rotations
 from optillm.toolkit.similarity import medoid
 from optillm.toolkit.verdicts import Groups, Ranking
-from optillm.toolkit.votes import beta_stop
+from optillm.toolkit.votes import beta_stop, standing
 
 GROUP = """\
 Several assistants answered the last turn of this conversation independently. Sort their answers into groups \
@@ -108,17 +108,10 @@ async def solutions(ctx: Context, options: Options) -> AsyncGenerator[Candidate,
 
 def settled(candidates: Sequence[Candidate], options: Options) -> bool:
     """Whether the votes still out would hardly change the outcome, or cannot."""
-    lead, runner_up = standing(candidates)
+    lead, runner_up = standing([candidate.answer for candidate in candidates])
     outstanding = options.samples - len(candidates)
     confident = lead >= options.min_votes and beta_stop(lead, runner_up) >= options.confidence
     return outstanding > 0 and (confident or lead - runner_up > outstanding)
-
-
-def standing(candidates: Sequence[Candidate]) -> tuple[int, int]:
-    """Votes of the leading answer and of the next."""
-    groups = clusters([candidate.answer for candidate in candidates])
-    votes = [len(group) for group in groups if candidates[group[0]].answer is not None]
-    return (*votes, 0, 0)[0], (*votes, 0, 0)[1]
 
 
 async def elected(ctx: Context, candidates: Sequence[Candidate], options: Options) -> list[Candidate]:

@@ -7,7 +7,7 @@ https://arxiv.org/abs/1810.11755).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf, log, sqrt
 from typing import Any, Final, Generic, TypeVar
@@ -119,6 +119,15 @@ class Tree(Generic[T]):
         for ancestor in node.path():
             ancestor.in_flight -= 1
             if reward is not None:
+                ancestor.visits += 1
+                ancestor.total += reward
+
+    def revalue(self, rewards: Iterable[tuple[Node[T], float]]) -> None:
+        """Book all rewards anew, for when the worth of one result depends on the others."""
+        for node in self.root.subtree():
+            node.visits, node.total = 0, 0.0
+        for leaf, reward in rewards:
+            for ancestor in leaf.path():
                 ancestor.visits += 1
                 ancestor.total += reward
 

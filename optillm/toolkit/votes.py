@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
+
+from optillm.toolkit.answers import FinalAnswer, clusters
+
+
+def standing(answers: Sequence[FinalAnswer | None]) -> tuple[int, int]:
+    """The votes of the leading answer and of the next; who states none has no vote."""
+    votes = [*map(len, clusters([answer for answer in answers if answer is not None])), 0, 0]
+    return votes[0], votes[1]
 
 
 def beta_stop(lead: int, runner_up: int) -> float:

@@ -114,6 +114,19 @@ def test_one_good_refinement_makes_a_node_promising() -> None:
     assert node.promise == pytest.approx(0.7)
 
 
+def test_rewards_can_be_booked_anew() -> None:
+    tree: Tree[int] = Tree(0, 1.0)
+    leaves = []
+    for _ in range(2):
+        node = tree.select(lambda node: node.depth == 0)
+        assert node is not None
+        leaves.append(tree.add(node, 1))
+        tree.backpropagate(leaves[-1], 0.9)
+    tree.revalue(zip(leaves, (0.25, 0.75), strict=True))
+    assert [leaf.mean for leaf in leaves] == [0.25, 0.75]
+    assert (tree.root.visits, tree.root.mean) == (2, 0.5)
+
+
 def test_the_rendering_can_be_drawn() -> None:
     tree: Tree[str] = Tree("root", 1.0)
     node = tree.select(lambda node: True)

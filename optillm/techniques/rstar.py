@@ -1,0 +1,281 @@
+"""rStar: search over human-like reasoning actions, and keep the answer that masked reasoning leads back to.
+
+Paper: Qi et al., Mutual Reasoning Makes Smaller LLMs Stronger Problem-Solvers (2024)
+https://arxiv.org/abs/2408.06195
+Rounds: max_depth + 1 (1 when the first solutions all agree; without the discriminator's round when confident)
+Calls: 2 · votes + 3, then num_rollouts per further depth, then at most 6 · masks by the discriminator
+
+The generator grows a tree of partial reasoning by five typed actions; every path ends in a complete solution. A
+solution is rewarded by the share of solutions that give its answer. The discriminator, best another model,
+sees only the beginning of a solution and finishes it; a solution it finishes with another answer is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import Enum
+from math import ceil
+
+from pydantic import Field
+
+from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.toolkit.answers import clusters, extract
+from optillm.toolkit.similarity import medoid
+from optillm.toolkit.tree import Node, Tree
+from optillm.toolkit.votes import beta_stop, standing
+
+TASK = """\
+The conversation, quoted as data; its last turn is the task:
+{conversation}
+
+The work on it so far, quoted as data:
+{notes}
+
+"""
+STEP = (
+    TASK
+    + "Write only the next step of the reasoning towards its answer: one small step, checked, and no more."
+)
+SUBQUESTION = (
+    TASK
+    + """\
+Write only the next sub-question whose answer helps most to solve the task, and answer that sub-question."""
+)
+REANSWER = (
+    TASK
+    + """\
+Look at the last sub-question of that work. Answer this sub-question again from scratch, carefully, in another way."""
+)
+REPHRASE = (
+    TASK
+    + """\
+Rephrase the task: list every condition it states, one per line and leaving none out, and then what it asks for."""
+)
+FINISH = """\
+Some work on my last message has been done already, quoted as data:
+{notes}
+Check it, continue from it, and write the complete answer to my last message, with all its steps, in the form I \
+asked for. Do not mention these notes.
+"""
+COMPLETE = """\
+The conversation, quoted as data; its last turn is the task:
+{conversation}
+
+Here is the beginning of a solution, quoted as data:
+{notes}
+
+Finish this partial solution: continue from where it stops, step by step, and end by stating the final answer.
+"""
+
+
+class Action(Enum):
+    """The paper's actions; the value is the prompt of those that add a note."""
+
+    STEP = STEP
+    FINISH = FINISH
+    SUBQUESTION = SUBQUESTION
+    REANSWER = REANSWER
+    REPHRASE = REPHRASE
+
+
+ALLOWED: dict[Action | None, tuple[Action, ...]] = {
+    None: (Action.FINISH, Action.STEP, Action.SUBQUESTION, Action.REPHRASE),
+    Action.REPHRASE: (Action.FINISH, Action.STEP, Action.SUBQUESTION),
+    Action.SUBQUESTION: (Action.FINISH, Action.STEP, Action.SUBQUESTION, Action.REANSWER),
+    Action.REANSWER: (Action.FINISH, Action.STEP, Action.SUBQUESTION),
+    Action.STEP: (Action.FINISH, Action.STEP),
+    Action.FINISH: (),
+}
+"""What may follow what; the root has no action."""
+
+FEWEST = 4
+"""How many solutions must agree, at least, to settle a search."""
+CLUSTERS, EACH = 3, 2
+"""How many answers the discriminator looks at, and how many solutions of each."""
+
+
+class Options(BaseOptions):
+    """The size of the search and the strictness of the discriminator."""
+
+    max_depth: int = Field(
+        3, ge=1, le=8, description="rounds of the generator; the last one finishes every path"
+    )
+    num_rollouts: int = Field(5, ge=1, le=64, description="expansions per round after the first")
+    c: float = Field(1.4, ge=0, le=5, description="weight of exploration in the upper confidence bound")
+    votes: int = Field(2, ge=1, le=8, description="half of the complete solutions sampled at the root")
+    masks: int = Field(
+        2, ge=0, le=8, description="partial solutions the discriminator finishes, each; 0 is none"
+    )
+    keep: float = Field(0.5, gt=0, le=1, description="share of them that must lead back to the same answer")
+    confidence: float = Field(0.95, ge=0.5, le=1, description="agreement that needs no discriminator")
+    discriminator_model: str | None = Field(
+        None, description="the model that finishes; by default the request's own"
+    )
+    temperature: float = Field(0.8, ge=0, le=2, description="sampling temperature")
+
+
+@dataclass(slots=True)
+class State:
+    """A node: the action that led to it, the notes so far, and the solution if it is finished."""
+
+    action: Action | None = None
+    notes: str = ""
+    solution: Candidate | None = None
+
+
+async def run(ctx: Context, options: Options) -> Answer:
+    """Generate, reward, discriminate."""
+    tree: Tree[State] = Tree(State(), options.c)
+    with ctx.span("tree") as span:
+        await expand_root(ctx, tree, options)
+        for depth in range(2, options.max_depth + 1):
+            if settled(tree, options):
+                break
+            await expand(ctx, tree, options, last=depth == options.max_depth)
+        span.attributes["tree"] = tree.render(described)
+    solutions = [leaf.item.solution for leaf in tree.nodes() if leaf.item.solution]
+    if sum(solution.answer is None for solution in solutions) * 2 > len(solutions):
+        typical = solutions[medoid([solution.text for solution in solutions])]
+        return Answer.of(typical, *(solution for solution in solutions if solution is not typical))
+    if settled(tree, options):
+        return Answer.of(*by_reward(solutions, {}), stop="settled")
+    ctx.offer(by_reward(solutions, {})[0], score=1.0)
+    return Answer.of(*by_reward(solutions, await discriminate(ctx, solutions, options)))
+
+
+async def expand_root(ctx: Context, tree: Tree[State], options: Options) -> None:
+    """All actions of the root at once: complete solutions, and one note of each other kind."""
+
+    async def solutions() -> list[State | None]:
+        wanted = max(2 * options.votes, ctx.choices)
+        sampled = await ctx.sample(wanted, temperature=options.temperature)
+        return [State(Action.FINISH, "", candidate) for candidate in sampled]
+
+    async def notes() -> list[State | None]:
+        others = ALLOWED[None][1:] if options.max_depth > 1 else ()
+        return await ctx.gather(*(take(ctx, tree.root, action, options) for action in others))
+
+    for states in await ctx.gather(solutions(), notes()):
+        for state in filter(None, states):
+            tree.select(lambda node: node is tree.root)
+            tree.backpropagate(tree.add(tree.root, state), None)
+    reward(tree)
+
+
+async def expand(ctx: Context, tree: Tree[State], options: Options, *, last: bool) -> None:
+    """One round: the most promising open nodes each take an action; in the last one all of them finish."""
+    calls, selected = [], []
+
+    async def grow(node: Node[State], action: Action) -> tuple[Node[State], State | None]:
+        return node, await take(ctx, node, action, options)
+
+    for _ in range(options.num_rollouts):
+        node = tree.select(lambda node: node is not tree.root and bool(untried(node)))
+        if node is None:
+            break
+        selected.append(node)
+        action = ALLOWED[node.item.action][len(node.children) + node.expanding - 1]
+        calls.append(grow(node, Action.FINISH if last else action))
+    async with aclosing(ctx.arriving(*calls)) as arriving:
+        async for node, state in arriving:
+            if state is not None:
+                tree.backpropagate(tree.add(node, state), None)
+    for node in selected:
+        while node.expanding:
+            tree.give_up(node)
+    reward(tree)
+
+
+def untried(node: Node[State]) -> Action | None:
+    """The next action a node has not taken and is not taking."""
+    return next(iter(ALLOWED[node.item.action][len(node.children) + node.expanding :]), None)
+
+
+async def take(ctx: Context, node: Node[State], action: Action, options: Options) -> State | None:
+    """The state that an action leads to, `None` when it came to nothing."""
+    notes = ctx.quote("notes", node.item.notes or "(none yet)")
+    if action is Action.FINISH:
+        instruction = FINISH.format(notes=notes)
+        finished = await ctx.sample(1, temperature=options.temperature, instructions=[instruction])
+        return State(action, node.item.notes, finished[0])
+    prompt = action.value.format(conversation=ctx.transcript, notes=notes)
+    note = await ctx.ask(prompt, temperature=options.temperature)
+    return None if note is None else State(action, f"{node.item.notes}\n\n{note}".strip())
+
+
+def reward(tree: Tree[State]) -> None:
+    """Book every solution's reward anew: the share of all solutions that give its answer."""
+    leaves = [(node, node.item.solution) for node in tree.nodes() if node.item.solution]
+    groups = clusters([solution.answer for _, solution in leaves])
+    tree.revalue((leaves[place][0], len(group) / len(leaves)) for group in groups for place in group)
+
+
+def settled(tree: Tree[State], options: Options) -> bool:
+    """Whether the solutions so far agree with confidence."""
+    lead, runner_up = standing([node.item.solution.answer for node in tree.nodes() if node.item.solution])
+    return lead >= FEWEST and beta_stop(lead, runner_up) >= options.confidence
+
+
+async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> dict[int, float]:
+    """The survival rate of solutions by their index: masked, finished by the discriminator, same answer?
+
+    A solution none of whose masks came back is unverified and has no rate.
+    """
+    groups = clusters([solution.answer for solution in solutions])[:CLUSTERS]
+    suspects = [solutions[place] for group in groups for place in group[:EACH] if solutions[place].answer]
+
+    async def agrees(solution: Candidate, prefix: str) -> tuple[int, bool | None]:
+        prompt = COMPLETE.format(conversation=ctx.transcript, notes=ctx.quote("notes", prefix))
+        text = await ctx.ask(prompt, model=options.discriminator_model, temperature=1.0)
+        if text is None or solution.answer is None:
+            return solution.index, None
+        answer = extract(text, ctx.question)
+        return solution.index, answer is not None and answer.matches(solution.answer)
+
+    checks = [
+        agrees(solution, prefix) for solution in suspects for prefix in prefixes(solution.text, options.masks)
+    ]
+    found: dict[int, list[bool]] = {}
+    with ctx.span("discriminate", solutions=len(suspects), masks=len(checks)):
+        async with aclosing(ctx.arriving(*checks)) as arriving:
+            async for index, same in arriving:
+                if same is not None:
+                    found.setdefault(index, []).append(same)
+    return {
+        index: sum(same) / len(same) if sum(same) >= ceil(options.keep * len(same)) else 0.0
+        for index, same in found.items()
+    }
+
+
+def prefixes(text: str, masks: int) -> list[str]:
+    """Beginnings of a text, cut at ends of sentences nearest to evenly spaced shares from 20 % to 50 %."""
+    ends = [place + 1 for place, mark in enumerate(text) if mark in ".\n;"] or [len(text) // 2]
+    shares = [0.2 + 0.3 * i / max(masks - 1, 1) for i in range(masks)]
+    cuts = [min(ends, key=lambda end: abs(end - share * len(text))) for share in shares]
+    return [text[:cut] for cut in dict.fromkeys(cuts) if text[:cut].strip()]
+
+
+def by_reward(solutions: Sequence[Candidate], survival: dict[int, float]) -> list[Candidate]:
+    """One solution for each answer, best answer first, then the others.
+
+    An answer counts its share of the solutions plus the mean survival of those that were checked; its spokesman is
+    the one that survived best, the shortest of equals.
+    """
+    ranked: list[tuple[float, list[Candidate]]] = []
+    for group in clusters([solution.answer for solution in solutions]):
+        members = [solutions[place] for place in group]
+        rates = [survival[member.index] for member in members if member.index in survival]
+        score = len(group) / len(solutions) + (sum(rates) / len(rates) if rates else 0.0)
+        ranked.append((score, sorted(members, key=lambda m: (-survival.get(m.index, 0.0), len(m.text)))))
+    ranked.sort(key=lambda each: -each[0])
+    first = [members[0] for _, members in ranked]
+    return first + [member for _, members in ranked for member in members[1:]]
+
+
+def described(state: State) -> dict[str, str | None]:
+    """What the drawing of the tree says of a node."""
+    answer = state.solution.answer if state.solution else None
+    action = state.action.name.lower() if state.action else None
+    return {"action": action, "answer": answer.value if answer else None}
