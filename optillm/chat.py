@@ -81,6 +81,11 @@ class ChatRequest:
         return bool((self.body.get("stream_options") or {}).get("include_usage"))
 
     @property
+    def offers_tools(self) -> bool:
+        """Whether the reply may be an action: tools are offered, and their use is not ruled out."""
+        return bool(self.body.get("tools")) and self.body.get("tool_choice") != "none"
+
+    @property
     def choices(self) -> int:
         """How many choices the client wants (`n`)."""
         return int(self.body.get("n") or 1)
@@ -202,6 +207,7 @@ class Report:
     seconds: float
     stop_reason: str
     losses: Mapping[str, int] = field(default_factory=dict)
+    turn: Literal["action", "answer"] = "answer"
     trace: Mapping[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
@@ -214,6 +220,7 @@ class Report:
             "seconds": round(self.seconds, 4),
             "stop_reason": self.stop_reason,
             "losses": dict(self.losses),
+            "turn": self.turn,
         }
         return block if self.trace is None else block | {"trace": self.trace}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except SettingsError as error:
         print(f"optillm: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # a pager or `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:

@@ -11,8 +11,9 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from optillm.chat import Merge
-from optillm.engine.context import RequestContext, most_telling
+from optillm.engine.context import RequestContext
 from optillm.engine.planner import Chain, Fork, Stage, Work
+from optillm.engine.rounds import most_telling
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate
 from optillm.techniques import Technique

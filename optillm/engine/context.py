@@ -1,52 +1,35 @@
-"""The context a technique runs in: which of the client's parameters reach which call, how a round of calls
-loses its stragglers, and what a truncated, empty or refused reply means. Decided here once, for every technique.
+"""The context a technique runs in: what a truncated, empty or refused reply means, when a round is asked for again,
+what is judged and what is shown. Decided here once, for every technique.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager, aclosing, suppress
-from contextvars import copy_context
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing
 from copy import copy
-from dataclasses import dataclass, field
 from itertools import count
-from math import ceil
 from random import Random
-from statistics import median
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, TypeVar
 
 import orjson
-from anyio import WouldBlock
 from anyio.streams.memory import MemoryObjectSendStream
 from pydantic import BaseModel
 
-from optillm.chat import ChatRequest, Delta, Event, Message, Note, Reply, ReplyKind, content_text
+from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_text
+from optillm.engine.bodies import Bodies
 from optillm.engine.calls import Calls, worst_case
 from optillm.engine.draws import Draws
+from optillm.engine.ledger import JUDGE
+from optillm.engine.rounds import most_telling, quorum, race, together
+from optillm.engine.shown import Gate, Shown
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit import answers, verdicts
 from optillm.toolkit.answers import FinalAnswer
-from optillm.trace import Span, Trace
+from optillm.trace import Span
 
 T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
-
-QUORUM: Final = 0.5
-"""The share of a round that must be usable before the round goes on without the rest."""
-STRAGGLER: Final = 1.5
-"""With a quorum in, a call may take this many times the median of the finished ones."""
-PATIENCE: Final = 0.25
-"""Seconds a straggler is given beyond the median at least: short calls vary more than they last."""
-DIVERSITY_FLOOR: Final = 0.3
-"""Below this temperature samples hardly differ, so a technique's own temperature takes over."""
-JUDGE_LIMIT: Final = 4096
-"""Tokens a judging call may write, reasoning included."""
-
-OURS: Final = frozenset({"stream", "stream_options", "n", "model", "messages"})
-CARRIED: Final = ("user", "metadata", "service_tier", "store", "prompt_cache_key", "safety_identifier")
-CARRIED_TO_JUDGES: Final = (*CARRIED, "seed", "reasoning_effort")
 
 
 class Refused(Exception):
@@ -57,50 +40,11 @@ class Refused(Exception):
         self.candidate = candidate
 
 
-@dataclass(slots=True)
-class Writing:
-    """What a streamed last call has shown the client so far."""
-
-    pieces: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """Everything shown."""
-        return "".join(self.pieces)
-
-
-class Gate:
-    """Lets through what follows the first line that is `marker`."""
-
-    def __init__(self, marker: str, show: Callable[[str], Awaitable[None]]) -> None:
-        self._marker = marker
-        self._show = show
-        self._line = ""
-        self._state: Literal["closed", "opening", "open"] = "closed"
-
-    async def show(self, text: str) -> None:
-        """Take in the next piece of the reply."""
-        while self._state == "closed" and "\n" in text:
-            line, _, text = text.partition("\n")
-            if (self._line + line).strip() == self._marker:
-                self._state = "opening"
-            self._line = ""
-        if self._state == "closed":
-            self._line += text
-            return
-        if self._state == "opening":
-            text = text.lstrip("\n")
-        if text:
-            self._state = "open"
-            await self._show(text)
-
-
 class RequestContext(Context):
     """The one implementation of `Context`, over the calls of one request.
 
     `fence` marks quoted text and is not to be guessed; `outlet` takes events for a client that streams and is
-    `None` otherwise; `canonical` resolves a mathematical expression to its canonical form; `seeds` are replies
-    already at hand, taken before any is asked for.
+    `None` otherwise; `canonical` resolves a mathematical expression to its canonical form.
     """
 
     def __init__(
@@ -113,32 +57,28 @@ class RequestContext(Context):
         fence: str,
         canonical: Callable[[str], Awaitable[str | None]],
         outlet: MemoryObjectSendStream[Event] | None = None,
-        seeds: Sequence[Reply] = (),
         respect_temperature: bool = False,
     ) -> None:
         self.choices = request.choices
         self.rng = rng
         self.model = model
         self.ledger = calls.ledger
-        self.writing = Writing()
-        self._converse(request.messages, fence)
+        self.shown = Shown(outlet)
         self._calls = calls
-        self._trace: Trace = calls.trace
         self._canonical = canonical
-        self._outlet = outlet
-        self._seeds = list(seeds)
-        self._respect_temperature = respect_temperature
         self._fence = fence
-        self._streaming = outlet is not None
+        self._streaming = self.shown.live
+        self._seeds: list[Reply] = []
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
         self._draws: Draws[list[Candidate]] | None = None
         self._numbers = count()
-        self._base = {k: v for k, v in request.body.items() if k not in OURS and v is not None}
+        self._converse(Bodies.of(request, respect_temperature=respect_temperature))
 
-    def _converse(self, messages: Sequence[Message], fence: str) -> None:
-        self.messages = messages
-        self.question = next((content_text(m) for m in reversed(messages) if m["role"] == "user"), "")
-        self.transcript = transcript(messages, fence)
+    def _converse(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self.messages = bodies.messages
+        self.question = next((content_text(m) for m in reversed(self.messages) if m["role"] == "user"), "")
+        self.transcript = transcript(self.messages, self._fence)
 
     # Contexts of parts of a composition: they share calls, ledger and trace.
 
@@ -174,7 +114,7 @@ class RequestContext(Context):
     async def proceed(self, messages: Sequence[Message]) -> Answer:
         """See `Context.proceed`."""
         ctx = self._copied()
-        ctx._converse(messages, self._fence)
+        ctx._converse(self._bodies.about(messages))
         if self._following is not None:
             return await self._following(ctx)
         return Answer.of(*await ctx.write())
@@ -183,6 +123,17 @@ class RequestContext(Context):
     def marker(self) -> str:
         """See `Context.marker`."""
         return f"=== {self._fence} ==="
+
+    async def faithful(self) -> Candidate:
+        """The reply to the client's request exactly as sent, tools included."""
+        replies = await self._calls.complete("generate", self._bodies.candidate(self.model))
+        return await self._candidate(replies[0])
+
+    def answering(self, first: Candidate) -> RequestContext:
+        """This context for a turn that answers though tools are offered: with that reply at hand, and no actions."""
+        ctx = self.seeded([first])
+        ctx._converse(self._bodies.without_actions())
+        return ctx
 
     # Candidates: continuations of the client's own conversation.
 
@@ -218,16 +169,16 @@ class RequestContext(Context):
         *,
         together: bool,
     ) -> AsyncGenerator[Candidate, None]:
-        quorum, usable = ceil(n * QUORUM), 0
+        enough, usable = quorum(n), 0
         withheld, errors = list[Candidate](), list[Exception]()
         for first in (True, False):
-            if usable >= quorum or (errors and not usable and not withheld):
+            if usable >= enough or (errors and not usable and not withheld):
                 break  # enough came, or the upstream is down; else a second wave replaces what was lost
             wave = self._wave(n - usable, temperature, models, instructions, together=together and first)
             if not wave:
                 errors.append(BudgetExhausted("the budget of this request ends before its first reply"))
-            async with aclosing(self.race(wave, quorum)) as race:
-                async for got in race:
+            async with aclosing(race(wave, enough, self._calls)) as arriving:
+                async for got in arriving:
                     if isinstance(got, Exception):
                         errors.append(got)
                         continue
@@ -235,7 +186,7 @@ class RequestContext(Context):
                         usable += 1
                         yield candidate
         self._check_refusals(withheld, usable)
-        self.ledger.degraded |= usable < quorum
+        self.ledger.degraded |= usable < enough
         if not usable:
             for candidate in self._last_resort(withheld, errors):
                 yield candidate
@@ -276,10 +227,10 @@ class RequestContext(Context):
         seeded = [self._seeded(self._seeds.pop(0)) for _ in range(min(n, len(self._seeds)))]
         n -= len(seeded)
         bodies = [
-            self._body(
+            self._bodies.candidate(
                 models[i % len(models)] if models else self.model,
                 instructions[i % len(instructions)] if instructions else None,
-                temperature=self._diverse(temperature),
+                temperature=temperature,
                 seed=i,
             )
             for i in range(n)
@@ -335,12 +286,9 @@ class RequestContext(Context):
         temperature: float | None = 0.0,
     ) -> Any:
         """See `Context.ask`."""
-        limit = "max_completion_tokens" if "max_completion_tokens" in self._base else "max_tokens"
-        body: dict[str, Any] = {key: self._base[key] for key in CARRIED_TO_JUDGES if key in self._base}
-        body |= {"model": model or self.model, "messages": [{"role": "user", "content": prompt}]}
-        body |= {limit: JUDGE_LIMIT} | ({} if temperature is None else {"temperature": temperature})
+        body = self._bodies.judge(model or self.model, prompt, temperature)
         try:
-            replies = await self._calls.complete("judge", body)
+            replies = await self._calls.complete(JUDGE, body)
         except (UpstreamError, BudgetExhausted):
             self.ledger.lose("abstained")
             return None
@@ -357,9 +305,9 @@ class RequestContext(Context):
         errors = list[Exception]()
         for model in dict.fromkeys(models or (self.model,)):
             try:
-                written = await self._write(self._body(model, instruction), after)
+                written = await self._write(model, instruction, after)
             except UpstreamError as error:
-                if self.writing.pieces:
+                if self.shown.text:
                     raise
                 errors.append(error)
                 continue
@@ -369,101 +317,35 @@ class RequestContext(Context):
             errors.append(UpstreamError("the upstream wrote nothing"))
         raise most_telling(errors)
 
-    async def _write(self, body: Mapping[str, Any], after: str | None) -> list[Candidate]:
+    async def _write(self, model: str, instruction: str | None, after: str | None) -> list[Candidate]:
+        bodies = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
         if self._streaming and self.choices == 1:
-            options = {"stream_options": {"include_usage": True}}
-            show = self._show if after is None else Gate(after, self._show).show
-            written = [[await self._calls.stream("write", {**body, **options}, show)]]
+            body = {**bodies[0], "stream_options": {"include_usage": True}}
+            show = self.shown.show if after is None else Gate(after, self.shown.show).show
+            written = [[await self._calls.stream("write", body, show)]]
         else:
-            bodies = [{**body, **self._seed(i)} for i in range(self.choices)]
-            written = await self.gather(*(self._calls.complete("write", body) for body in bodies))
+            written = await together([self._calls.complete("write", body) for body in bodies])
         candidates = [await self._candidate(replies[0]) for replies in written]
         return candidates if after is None else [candidate.after(after) for candidate in candidates]
-
-    async def _show(self, text: str) -> None:
-        self.writing.pieces.append(text)
-        if self._outlet is not None:
-            await self._outlet.send(Delta(text))
-
-    def _body(
-        self, model: str, instruction: str | None, *, temperature: float | None = None, seed: int = 0
-    ) -> dict[str, Any]:
-        messages: list[Message] = list(self.messages)
-        if instruction is not None:
-            messages.append({"role": "user", "content": instruction})
-        body = {"model": model, "messages": messages, **self._base, **self._seed(seed)}
-        return body if temperature is None else body | {"temperature": temperature}
-
-    def _seed(self, offset: int) -> dict[str, int]:
-        seed = self._base.get("seed")
-        return {"seed": seed + offset} if isinstance(seed, int) else {}
-
-    def _diverse(self, wanted: float | None) -> float | None:
-        sent = self._base.get("temperature")
-        if isinstance(sent, int | float) and (self._respect_temperature or sent >= DIVERSITY_FLOOR):
-            return None  # the client's own stands in the body
-        return wanted
 
     # Concurrency, progress, evidence.
 
     async def gather(self, *calls: Coroutine[Any, Any, T]) -> list[T]:
         """See `Context.gather`."""
-        variables = [copy_context() for _ in calls]
-        loop = asyncio.get_running_loop()
-        tasks = [loop.create_task(c, context=v) for c, v in zip(calls, variables, strict=True)]
-        try:
-            results = await asyncio.gather(*tasks)
-        except BaseException:
-            await _cancelled(tasks)
-            raise
-        for branch in variables:
-            Trace.see(branch)
-        return results
+        return await together(calls)
 
     async def arriving(self, *calls: Coroutine[Any, Any, T]) -> AsyncGenerator[T, None]:
         """See `Context.arriving`."""
-        async with aclosing(self.race(calls, ceil(len(calls) * QUORUM))) as race:
-            async for result in race:
+        async with aclosing(self.race(calls, quorum(len(calls)))) as arriving:
+            async for result in arriving:
                 if not isinstance(result, Exception):
                     yield result
 
-    async def race(
-        self, calls: Sequence[Coroutine[Any, Any, T]], quorum: int
+    def race(
+        self, work: Sequence[Coroutine[Any, Any, T]], enough: int
     ) -> AsyncGenerator[T | UpstreamError | BudgetExhausted, None]:
-        """Results and losses in order of arrival; with a quorum in, stragglers are cut."""
-        loop = asyncio.get_running_loop()
-        branches = {}
-        for call in calls:
-            variables = copy_context()
-            branches[loop.create_task(call, context=variables)] = variables
-        started, elapsed, pending = loop.time(), list[float](), set(branches)
-        try:
-            while pending:
-                patience = None
-                if len(elapsed) >= quorum and not self._calls.queued:
-                    # Counted from the last call sent: one that queued was slow through no fault of its own.
-                    sent = max(started, self._calls.last_sent)
-                    typical = median(elapsed)
-                    patience = sent + max(STRAGGLER * typical, typical + PATIENCE) - loop.time()
-                done, pending = await asyncio.wait(
-                    pending,
-                    timeout=patience if patience is None else max(0.0, patience),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if not done and not self._calls.queued:
-                    return
-                for task in [task for task in branches if task in done]:
-                    Trace.see(branches[task])
-                    error = task.exception()
-                    if error is None:
-                        elapsed.append(loop.time() - started)
-                        yield task.result()
-                    elif isinstance(error, UpstreamError | BudgetExhausted):
-                        yield error
-                    else:
-                        raise error
-        finally:
-            await _cancelled(branches)
+        """Results and losses in order of arrival, see `optillm.engine.rounds.race`."""
+        return race(work, enough, self._calls)
 
     def offer(self, candidate: Candidate, score: float = 0.0) -> None:
         """See `Context.offer`."""
@@ -471,40 +353,15 @@ class RequestContext(Context):
 
     def span(self, name: str, **attributes: Any) -> AbstractContextManager[Span]:
         """See `Context.span`."""
-        return self._trace.span(name, **attributes)
+        return self._calls.trace.span(name, **attributes)
 
     def say(self, text: str) -> None:
         """See `Context.say`."""
-        if self._outlet is not None:
-            with suppress(WouldBlock):  # a slow reader misses a line of progress, nothing else
-                self._outlet.send_nowait(Note(text))
+        self.shown.note(text)
 
     def quote(self, label: str, text: str) -> str:
         """See `Context.quote`."""
         return f'<candidate-{self._fence} label="{label}">\n{text}\n</candidate-{self._fence}>'
-
-
-async def _cancelled(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel what still runs, and wait until all have ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def most_telling(errors: Sequence[Exception]) -> Exception:
-    """The error that says most about a round nobody survived.
-
-    One the client can act on first, then one all agree on; where the upstream's failures differ, a 502.
-    """
-    upstream = [error for error in errors if isinstance(error, UpstreamError)]
-    if not upstream:
-        return errors[0] if errors else UpstreamError("no usable reply from the upstream")
-    actionable = [error for error in upstream if 400 <= error.status < 500]
-    if actionable:
-        return actionable[0]
-    if len({error.status for error in upstream}) == 1:
-        return upstream[0]
-    return UpstreamError("the upstream failed every call of this request, in different ways")
 
 
 def transcript(messages: Sequence[Message], fence: str) -> str:

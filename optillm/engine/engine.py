@@ -11,7 +11,6 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -23,6 +22,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Relay, Reply, Report, Stream
 from optillm.engine.calls import Calls, Route
+from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
 from optillm.engine.dialect import Dialects
@@ -47,8 +47,6 @@ OUTLET: Final = 256
 """Events that may wait for a slow client before the technique waits too."""
 SELECTOR: Final = "bon"
 """The technique that selects among the answers of parallel branches, given them as its candidates."""
-LISTS: Final = 64
-"""Model lists remembered for when the upstream is down, one per key that asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ class Engine:
         self.offload = Offload()
         self.route = Route(upstream, Dialects(time.monotonic), Limiter(cap), retries)
         self._secret = secrets.token_bytes(32)
-        self._lists: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self.catalogue = Catalogue(upstream, self.limits.advertised)
 
     @classmethod
     def from_settings(cls, settings: Settings, techniques: Mapping[str, Technique]) -> Engine:
@@ -133,25 +131,8 @@ class Engine:
         )
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
-        """The upstream's models, the last good list when it is down, and those of the techniques."""
-        key = hashlib.sha256((authorization or "").encode()).hexdigest()
-        reply: Relay | None = None
-        try:
-            reply = await self.upstream.relay("GET", "/models", b"", authorization=authorization)
-        except UpstreamError:
-            if key not in self._lists:
-                raise
-        if reply is not None and reply.status == 200:
-            self._lists[key] = _model_list(reply)
-            while len(self._lists) > LISTS:
-                self._lists.popitem(last=False)
-        elif reply is not None and (reply.status < 500 or key not in self._lists):
-            raise _as_error(reply)
-        own = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "optillm"}
-            for name in self.limits.advertised
-        ]
-        return [*self._lists[key], *own]
+        """The models that can be asked for: the upstream's, and those names that stand for techniques."""
+        return await self.catalogue.models(authorization)
 
     async def reachable(self) -> bool:
         """Whether the upstream answers at all, whatever it thinks of our key."""
@@ -190,7 +171,7 @@ class Engine:
         suggestion = self.planner.suggestion(model)
         if suggestion is None:
             return relay
-        error = _as_error(relay).body()["error"]
+        error = as_error(relay).body()["error"]
         error["message"] = f"{error['message']} (did you mean {suggestion!r}?)"
         return replace(relay, body=orjson.dumps({"error": error}))
 
@@ -238,6 +219,7 @@ class Engine:
             seconds=clock() - started,
             stop_reason=stop,
             losses=dict(ledger.losses),
+            turn="action" if replies[0].tool_calls else "answer",
             trace=trace.wire() if request.trace else None,
         )
         log.info(
@@ -257,6 +239,12 @@ class Engine:
         ledger = ctx.ledger
         try:
             async with asyncio.timeout_at(ledger.deadline):
+                if job.request.offers_tools:
+                    first = await ctx.faithful()
+                    if first.reply.tool_calls:
+                        return [first], "complete"
+                    ctx.offer(first)
+                    ctx = ctx.answering(first)
                 merge, judge = self._merge(job.request), self.planner.techniques[SELECTOR]
                 answer = await perform(job.work, ctx, merge, judge)
         except Refused as refusal:
@@ -279,7 +267,7 @@ class Engine:
 
     @staticmethod
     def _best(ctx: RequestContext, stop: str, error: Exception) -> tuple[Sequence[Candidate], str]:
-        shown = ctx.writing.text
+        shown = ctx.shown.text
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
             return [Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop
         if shown or ctx.ledger.best is None:
@@ -307,22 +295,3 @@ def _options(work: Work) -> dict[str, Any]:
     if isinstance(work, Stage):
         return work.options.model_dump()
     return {stage.technique.slug: stage.options.model_dump() for stage in work.stages()}
-
-
-def _model_list(relay: Relay) -> list[dict[str, Any]]:
-    try:
-        data = orjson.loads(relay.body or b"").get("data")
-    except (orjson.JSONDecodeError, AttributeError):
-        data = None
-    return [model for model in data if isinstance(model, dict)] if isinstance(data, list) else []
-
-
-def _as_error(relay: Relay) -> UpstreamError:
-    try:
-        body = orjson.loads(relay.body or b"")
-    except orjson.JSONDecodeError:
-        body = None
-    body = body if isinstance(body, dict) else None
-    return UpstreamError(
-        f"the upstream answered with status {relay.status}", status=relay.status, upstream_body=body
-    )

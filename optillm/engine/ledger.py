@@ -10,10 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Final
 
 from optillm.chat import Budget, Usage
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
+
+JUDGE: Final = "judge"
+"""The role of calls that only help to judge or to find an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,10 @@ class Ledger:
 
     def reserve(self, role: str, tokens: int = 0) -> Reservation:
         """Admit one call, or raise `BudgetExhausted`."""
-        if not self.room([tokens]):
+        kept = (
+            [0] if role == JUDGE and self.best is None else []
+        )  # until there is an answer, a call is kept for it
+        if self.room([*kept, tokens]) <= len(kept):
             raise BudgetExhausted("the budget of this request does not allow another upstream call")
         self.calls[role] += 1
         self._reserved_tokens += tokens

@@ -45,6 +45,7 @@ def completed(completion: Completion) -> Response:
         "x-optillm-calls": str(sum(report.calls.values())),
         "x-optillm-rounds": str(report.rounds),
         "x-optillm-stop-reason": report.stop_reason,
+        "x-optillm-turn": report.turn,
     }
     return Response(completion_json(completion), headers=headers, content_type=JSON)
 

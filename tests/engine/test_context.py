@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from optillm.chat import Budget, Note, Reply
-from optillm.engine.context import Gate
 from optillm.engine.engine import Limits
+from optillm.engine.shown import Gate
 from optillm.errors import UpstreamError
 from optillm.technique import Candidate
 from tests.fakes import HANG, Say, Sent, World, failing, run

@@ -17,11 +17,19 @@ def candidate(text: str, finish_reason: str = "stop") -> Candidate:
 def test_admits_calls_until_the_budget_is_spent() -> None:
     book = ledger(max_calls=2)
     book.reserve("generate")
+    book.offer(candidate("an answer"), 0.0)
     book.reserve("judge")
     with pytest.raises(BudgetExhausted):
         book.reserve("judge")
     assert book.calls == {"generate": 1, "judge": 1}
     assert book.stopped_by_budget
+
+
+def test_keeps_a_call_for_an_answer_until_there_is_one() -> None:
+    book = ledger(max_calls=1)
+    with pytest.raises(BudgetExhausted):
+        book.reserve("judge")
+    book.reserve("generate")
 
 
 def test_reserves_the_worst_case_and_gives_back_what_was_not_used() -> None:

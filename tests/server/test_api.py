@@ -35,6 +35,7 @@ def test_answers_with_a_completion_and_what_was_done_for_it() -> None:
         "x-optillm-calls": "3",
         "x-optillm-rounds": "2",
         "x-optillm-stop-reason": "budget",
+        "x-optillm-turn": "answer",
     }
 
 

@@ -19,7 +19,7 @@ from tests.server.fakes import HELLO, completion, data, settings, stream
 HEAD = '{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-test",'
 REPORT = (
     '"optillm":{"technique":"bon","options":{"n":2},"rounds":2,"calls":{"sample":2,"ask":1},'
-    '"seconds":0.5,"stop_reason":"complete","losses":{}}'
+    '"seconds":0.5,"stop_reason":"complete","losses":{},"turn":"answer"}'
 )
 USAGE = '"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}'
 

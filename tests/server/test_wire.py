@@ -221,7 +221,7 @@ def test_writes_a_completion() -> None:
         b'"finish_reason":"stop"}],'
         b'"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15},"system_fingerprint":"fp",'
         b'"optillm":{"technique":"bon","options":{"n":2},"rounds":2,"calls":{"sample":2,"ask":1},'
-        b'"seconds":0.5,"stop_reason":"complete","losses":{}}}'
+        b'"seconds":0.5,"stop_reason":"complete","losses":{},"turn":"answer"}}'
     )
 
 

@@ -101,7 +101,8 @@ def test_the_clients_parameters_reach_generating_calls_and_nulls_and_our_fields_
 def test_low_temperatures_give_way_to_diversity_unless_told_otherwise(slug: str) -> None:
     world = World(disagreeing)
     world.complete(f"{slug}-m", QUESTION, temperature=0)
-    assert all(sent.body["temperature"] >= 0.3 for sent in world.sent if sent.start == 0.0)
+    drawn = [sent.body["temperature"] for sent in world.of("generate") if sent.start == 0.0]
+    assert len(drawn) == 1 or min(drawn) >= 0.3
     world = World(disagreeing)
     world.complete(f"{slug}-m", QUESTION, temperature=0.9)
     assert all(sent.body["temperature"] == 0.9 for sent in world.sent if sent.role != "judge")

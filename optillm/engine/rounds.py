@@ -1,0 +1,105 @@
+"""A round of calls: run together, taken in order of arrival, its stragglers cut, its failures summed up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Coroutine, Sequence
+from contextvars import copy_context
+from math import ceil
+from statistics import median
+from typing import Any, Final, TypeVar
+
+from optillm.engine.calls import Calls
+from optillm.errors import BudgetExhausted, UpstreamError
+from optillm.trace import Trace
+
+T = TypeVar("T")
+Lost = UpstreamError | BudgetExhausted
+
+QUORUM: Final = 0.5
+"""The share of a round that must be usable before the round goes on without the rest."""
+STRAGGLER: Final = 1.5
+"""With a quorum in, a call may take this many times the median of the finished ones."""
+PATIENCE: Final = 0.25
+"""Seconds a straggler is given beyond the median at least: short calls vary more than they last."""
+
+
+def quorum(count: int) -> int:
+    """How many of a round must be usable."""
+    return ceil(count * QUORUM)
+
+
+async def race(
+    work: Sequence[Coroutine[Any, Any, T]], enough: int, calls: Calls
+) -> AsyncGenerator[T | Lost, None]:
+    """Results and losses in order of arrival; once `enough` results are in, stragglers are cut.
+
+    Leaving the loop cancels the rest. Any other error cancels all and is raised.
+    """
+    loop = asyncio.get_running_loop()
+    branches = {}
+    for part in work:
+        variables = copy_context()
+        branches[loop.create_task(part, context=variables)] = variables
+    started, elapsed, pending = loop.time(), list[float](), set(branches)
+    try:
+        while pending:
+            patience = None
+            if len(elapsed) >= enough and not calls.queued:
+                # Counted from the last call sent: one that queued was slow through no fault of its own.
+                typical = median(elapsed)
+                limit = max(STRAGGLER * typical, typical + PATIENCE)
+                patience = max(0.0, max(started, calls.last_sent) + limit - loop.time())
+            done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if not done and not calls.queued:
+                return
+            for task in [task for task in branches if task in done]:
+                Trace.see(branches[task])
+                error = task.exception()
+                if error is None:
+                    elapsed.append(loop.time() - started)
+                    yield task.result()
+                elif isinstance(error, Lost):
+                    yield error
+                else:
+                    raise error
+    finally:
+        await cancelled(branches)
+
+
+async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results in the order given; a failure cancels the others and is raised."""
+    variables = [copy_context() for _ in work]
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(part, context=v) for part, v in zip(work, variables, strict=True)]
+    try:
+        results = await asyncio.gather(*tasks)
+    except BaseException:
+        await cancelled(tasks)
+        raise
+    for branch in variables:
+        Trace.see(branch)
+    return results
+
+
+async def cancelled(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs, and wait until all have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def most_telling(errors: Sequence[Exception]) -> Exception:
+    """The error that says most about a round nobody survived.
+
+    One the client can act on first, then one all agree on; where the upstream's failures differ, a 502.
+    """
+    upstream = [error for error in errors if isinstance(error, UpstreamError)]
+    if not upstream:
+        return errors[0] if errors else UpstreamError("no usable reply from the upstream")
+    actionable = [error for error in upstream if 400 <= error.status < 500]
+    if actionable:
+        return actionable[0]
+    if len({error.status for error in upstream}) == 1:
+        return upstream[0]
+    return UpstreamError("the upstream failed every call of this request, in different ways")

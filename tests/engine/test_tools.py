@@ -1,0 +1,90 @@
+"""Requests with tools: actions go back as they are, answers get the technique."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from optillm.chat import Completion
+from optillm.techniques import registry
+from tests.fakes import Say, Sent, World, failing
+
+TOOLS = [{"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}}]
+CALLS = [{"id": "call_1", "type": "function", "function": {"name": "search", "arguments": '{"q":  "x"}'}}]
+TECHNIQUES = sorted(registry())
+
+
+def acting(sent: Sent) -> Say:
+    return Say(None, "tool_calls", {"tool_calls": CALLS})
+
+
+def answering(sent: Sent) -> str:
+    return '{"ranking": ["A", "B"], "score": 5}' if sent.role == "judge" else f"The answer is {sent.number}."
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_an_action_goes_back_as_it_is_after_one_call(slug: str) -> None:
+    world = World(acting)
+    completion = world.complete(f"{slug}-m", "Find x.", tools=TOOLS, temperature=0, parallel_tool_calls=True)
+    assert completion.replies[0].message["tool_calls"] == CALLS
+    assert completion.replies[0].finish_reason == "tool_calls"
+    assert completion.report.turn == "action"
+    (sent,) = world.sent
+    assert sent.body["tools"] == TOOLS
+    assert sent.body["temperature"] == 0
+    assert sent.body["parallel_tool_calls"] is True
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_an_answer_gets_the_technique_with_that_reply_as_its_first_candidate(slug: str) -> None:
+    world = World(answering)
+    completion = world.complete(f"{slug}-m", "Find x.", tools=TOOLS)
+    assert completion.report.turn == "answer"
+    assert "tool_choice" not in world.sent[0].body
+    assert all(sent.body.get("tool_choice") == "none" for sent in world.sent[1:] if sent.role != "judge")
+    assert not any("tools" in sent.body for sent in world.of("judge"))
+
+
+def test_the_first_reply_takes_a_place_among_the_candidates() -> None:
+    world = World(answering)
+    world.complete("bon-m", "Find x.", tools=TOOLS)
+    assert len(world.of("generate")) == 3
+    assert world.seconds == 3.0
+
+
+@pytest.mark.parametrize("fields", [{"tools": []}, {"tools": TOOLS, "tool_choice": "none"}, {"tools": None}])
+def test_without_usable_tools_there_is_no_faithful_call(fields: dict[str, Any]) -> None:
+    world = World(answering)
+    world.complete("bon-m", "Find x.", **fields)
+    assert world.seconds == 2.0
+
+
+def test_tool_turns_in_the_history_stay_as_they_are() -> None:
+    messages = [
+        {"role": "user", "content": "Find x."},
+        {"role": "assistant", "content": None, "tool_calls": CALLS},
+        {"role": "tool", "tool_call_id": "call_1", "content": "x is 7"},
+    ]
+    world = World(answering)
+    world.complete("moa-m", messages, tools=TOOLS)
+    assert all(
+        list(sent.body["messages"][:3]) == messages for sent in [*world.of("generate"), *world.of("write")]
+    )
+
+
+def test_an_action_streams_too() -> None:
+    events = [event for _, event in World(acting).events("moa-m", "Find x.", tools=TOOLS)]
+    (last,) = events
+    assert isinstance(last, Completion)
+    assert last.replies[0].tool_calls == CALLS
+
+
+def test_when_the_technique_fails_the_first_reply_is_the_answer() -> None:
+    def script(sent: Sent) -> str:
+        if sent.number:
+            raise failing(400)
+        return "x is 7."
+
+    completion = World(script).complete("bon-m", "Find x.", tools=TOOLS)
+    assert completion.replies[0].text == "x is 7."
