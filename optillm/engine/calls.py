@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from optillm.chat import Reply, Usage, content_text
+from optillm.engine.assembly import Assembly, read_replies
 from optillm.engine.dialect import Dialect, Dialects
 from optillm.engine.ledger import Ledger, Reservation
 from optillm.engine.limiter import Limiter
@@ -194,57 +195,3 @@ def estimate(body: Mapping[str, Any], written: str = "") -> Usage:
     """Tokens of a call nobody reported: about four characters each, and marked as estimated."""
     prompt = sum(len(content_text(message)) // 4 + 4 for message in body["messages"])
     return Usage(prompt, -(-len(written) // 4), estimated=True)
-
-
-def read_replies(wire: Mapping[str, Any]) -> list[Reply]:
-    """The choices of a completion; what is missing in them is empty, never an error."""
-    choices = wire.get("choices")
-    return [
-        Reply(
-            message=choice.get("message") or {"role": "assistant", "content": None},
-            finish_reason=choice.get("finish_reason"),
-            logprobs=choice.get("logprobs"),
-            model=wire.get("model"),
-            system_fingerprint=wire.get("system_fingerprint"),
-        )
-        for choice in (choices if isinstance(choices, list) else ())
-        if isinstance(choice, Mapping)
-    ]
-
-
-class Assembly:
-    """A reply being put together from the chunks of a stream."""
-
-    def __init__(self) -> None:
-        self.chunks = 0
-        self.text: list[str] = []
-        self.usage: Usage | None = None
-        self._message: dict[str, Any] = {"role": "assistant"}
-        self._finish_reason: str | None = None
-        self._model: str | None = None
-        self._fingerprint: str | None = None
-
-    def add(self, chunk: Mapping[str, Any]) -> str:
-        """Take in a chunk; the piece of visible text it carries, if any."""
-        self.chunks += 1
-        self.usage = Usage.read(chunk.get("usage")) or self.usage
-        self._model = chunk.get("model") or self._model
-        self._fingerprint = chunk.get("system_fingerprint") or self._fingerprint
-        choices = chunk.get("choices")
-        if not choices:
-            return ""
-        self._finish_reason = choices[0].get("finish_reason") or self._finish_reason
-        delta = choices[0].get("delta") or {}
-        for name in ("refusal", "reasoning_content", "reasoning"):
-            if isinstance(delta.get(name), str):
-                self._message[name] = self._message.get(name, "") + delta[name]
-        text = delta.get("content") or ""
-        self.text.append(text)
-        return text
-
-    def reply(self) -> Reply:
-        """The whole reply; raises `UpstreamError` when the stream ended before its end."""
-        if self._finish_reason is None:
-            raise UpstreamError("the upstream's stream ended early", retryable=True)
-        message = {**self._message, "content": "".join(self.text)}
-        return Reply(message, self._finish_reason, model=self._model, system_fingerprint=self._fingerprint)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Delta, Usage
-from optillm.engine.calls import ASSUMED_REPLY, BACKOFF, Assembly, estimate, read_replies, worst_case
+from optillm.engine.assembly import Assembly, read_replies
+from optillm.engine.calls import ASSUMED_REPLY, BACKOFF, estimate, worst_case
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent, World, failing
 
