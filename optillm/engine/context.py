@@ -26,10 +26,19 @@ from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit import answers, verdicts
 from optillm.toolkit.answers import FinalAnswer
+from optillm.toolkit.schema import Form
 from optillm.trace import Span
 
 T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
+
+
+MEND = """\
+This draft of an answer to my last message, quoted as data, does not have the form I asked for:
+{draft}
+The first thing wrong with it: {violation}
+Write the answer again in that form, and nothing beside it.
+"""
 
 
 class Refused(Exception):
@@ -67,6 +76,7 @@ class RequestContext(Context):
         self._calls = calls
         self._canonical = canonical
         self._fence = fence
+        self._form = Form.of(request.body.get("response_format"))
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
@@ -193,13 +203,24 @@ class RequestContext(Context):
 
     def _complete(self, candidates: Sequence[Candidate], withheld: list[Candidate]) -> list[Candidate]:
         """The complete ones, each a possible answer from now on; the others are kept for the last resort."""
+        good = []
         for candidate in candidates:
-            if candidate.complete:
-                self.ledger.offer(candidate, 0.0)
-            else:
+            if not candidate.complete:
                 self.ledger.lose(candidate.reply.kind.value)
                 withheld.append(candidate)
-        return [candidate for candidate in candidates if candidate.complete]
+            elif self._violation(candidate):
+                self.ledger.lose("invalid")
+                withheld.append(candidate)
+            else:
+                self.ledger.offer(candidate, 0.0)
+                good.append(candidate)
+        return good
+
+    def _violation(self, candidate: Candidate) -> str | None:
+        """What keeps an answer from the form the client demands; actions have forms of their own."""
+        if self._form is None or candidate.reply.tool_calls:
+            return None
+        return self._form.violation(candidate.text)
 
     def _check_refusals(self, withheld: Sequence[Candidate], usable: int) -> None:
         refusals = [c for c in withheld if c.reply.kind is ReplyKind.REFUSAL]
@@ -207,12 +228,15 @@ class RequestContext(Context):
             raise Refused(refusals[0])
 
     def _last_resort(self, withheld: Sequence[Candidate], errors: Sequence[Exception]) -> list[Candidate]:
-        cut = [candidate for candidate in withheld if candidate.reply.kind is ReplyKind.TRUNCATED]
-        for candidate in cut:
-            self.ledger.offer(candidate, 0.0)
-        if not cut:
+        kinds = (ReplyKind.TRUNCATED, ReplyKind.OK)  # complete ones are here for want of the demanded form
+        flawed = [candidate for candidate in withheld if candidate.reply.kind in kinds]
+        best = self.ledger.best
+        sound = best is not None and best.complete and self._violation(best) is None
+        if sound or not flawed:
             raise most_telling(errors)
-        return cut
+        for candidate in flawed:
+            self.ledger.offer(candidate, -1.0)
+        return flawed
 
     def _wave(
         self,
@@ -313,13 +337,13 @@ class RequestContext(Context):
                 continue
             usable = [c for c in written if c.reply.kind is not ReplyKind.EMPTY]
             if usable:
-                return usable
+                return [await self._mended(candidate, model) for candidate in usable]
             errors.append(UpstreamError("the upstream wrote nothing"))
         raise most_telling(errors)
 
     async def _write(self, model: str, instruction: str | None, after: str | None) -> list[Candidate]:
         bodies = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
-        if self._streaming and self.choices == 1:
+        if self._streaming and self.choices == 1 and self._form is None:
             body = {**bodies[0], "stream_options": {"include_usage": True}}
             show = self.shown.show if after is None else Gate(after, self.shown.show).show
             written = [[await self._calls.stream("write", body, show)]]
@@ -327,6 +351,24 @@ class RequestContext(Context):
             written = await together([self._calls.complete("write", body) for body in bodies])
         candidates = [await self._candidate(replies[0]) for replies in written]
         return candidates if after is None else [candidate.after(after) for candidate in candidates]
+
+    async def _mended(self, candidate: Candidate, model: str) -> Candidate:
+        """The candidate, or what one repair call makes of it when it lacks the form the client demands."""
+        violation = self._violation(candidate)
+        if violation is None or candidate.reply.kind is ReplyKind.REFUSAL:
+            return candidate
+        instruction = MEND.format(draft=self.quote("draft", candidate.text), violation=violation)
+        try:
+            replies = await self._calls.complete("write", self._bodies.candidate(model, instruction))
+        except (UpstreamError, BudgetExhausted):
+            replies = []
+        for reply in replies[:1]:
+            mended = await self._candidate(reply)
+            if self._violation(mended) is None:
+                return mended
+        self.ledger.lose("invalid")
+        self.ledger.degraded = True
+        return candidate
 
     # Concurrency, progress, evidence.
 
