@@ -13,6 +13,9 @@ DIVERSITY_FLOOR: Final = 0.3
 JUDGE_LIMIT: Final = 4096
 """Tokens a judging call may write, reasoning included."""
 
+MOST_PARTS: Final = 4
+"""Images and other parts of the conversation that a judge is shown; with more of them it sees none."""
+
 OURS: Final = frozenset({"stream", "stream_options", "n", "model", "messages"})
 CARRIED_TO_JUDGES: Final = frozenset(
     {"user", "metadata", "service_tier", "store", "prompt_cache_key", "safety_identifier"}
@@ -64,9 +67,16 @@ class Bodies:
     def judge(self, model: str, prompt: str, temperature: float | None) -> dict[str, Any]:
         """A call of its own that the client never sees."""
         body = {key: value for key, value in self.sampling.items() if key in CARRIED_TO_JUDGES}
-        body |= {"model": model, "messages": [{"role": "user", "content": prompt}]}
+        body |= {"model": model, "messages": [{"role": "user", "content": self._seeing(prompt)}]}
         limit = "max_completion_tokens" if "max_completion_tokens" in self.sampling else "max_tokens"
         return body | {limit: JUDGE_LIMIT} | ({} if temperature is None else {"temperature": temperature})
+
+    def _seeing(self, prompt: str) -> str | list[Any]:
+        """The prompt with what the conversation holds beside text, as long as that is not too much."""
+        contents = (message.get("content") for message in self.messages)
+        parts = [part for content in contents if isinstance(content, list) for part in content]
+        others = [part for part in parts if isinstance(part, Mapping) and part.get("type") != "text"]
+        return [{"type": "text", "text": prompt}, *others] if 0 < len(others) <= MOST_PARTS else prompt
 
     def _keeps_temperature(self) -> bool:
         sent = self.sampling.get("temperature")
