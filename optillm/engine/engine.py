@@ -134,6 +134,10 @@ class Engine:
         """The models that can be asked for: the upstream's, and those names that stand for techniques."""
         return await self.catalogue.models(authorization)
 
+    def techniques(self) -> list[dict[str, Any]]:
+        """All techniques, described."""
+        return [technique.described() for technique in self.planner.techniques.values()]
+
     async def reachable(self) -> bool:
         """Whether the upstream answers at all, whatever it thinks of our key."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import ExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -33,14 +34,42 @@ views = Blueprint("api", __name__)
 @views.post("/v1/chat/completions")
 def chat() -> Response:
     """One chat completion, through a technique or untouched."""
-    state, gone = here(), departure()
-    asked = read_chat(_body(JSON), state.settings, request_id=g.request_id, authorization=state.authorization)
-    outcome = state.portal.run(state.engine.complete(asked), gone)
-    if isinstance(outcome, Relay):
-        return relayed(outcome, state.portal, gone)
-    if isinstance(outcome, Stream):
-        return streamed(outcome, asked, state.portal, state.settings.keep_alive, gone)
-    return completed(outcome)
+    state, left = here(), departure()
+    request_id = g.request_id
+
+    def gone() -> bool:
+        return request_id in state.cancelled or left()
+
+    asked = read_chat(_body(JSON), state.settings, request_id=request_id, authorization=state.authorization)
+    with ExitStack() as serving:
+        serving.enter_context(state.cancellable(request_id))
+        outcome = state.portal.run(state.engine.complete(asked), gone)
+        if isinstance(outcome, Relay):
+            response = relayed(outcome, state.portal, gone)
+        elif isinstance(outcome, Stream):
+            response = streamed(outcome, asked, state.portal, state.settings.keep_alive, gone)
+        else:
+            return completed(outcome)
+        response.call_on_close(serving.pop_all().close)  # it is served until its last byte
+        return response
+
+
+@views.post("/v1/chat/cancel/<request_id>")
+def cancel(request_id: str) -> Response:
+    """Call off a request at work in this process: all its upstream calls end."""
+    state = here()
+    if request_id not in state.serving:
+        raise NotFound(f"No request {request_id!r} is being served here", code="request_not_found")
+    state.cancelled.add(request_id)
+    return Response(
+        dumps({"id": request_id, "object": "chat.completion.cancelled", "cancelled": True}), content_type=JSON
+    )
+
+
+@views.get("/v1/techniques")
+def techniques() -> Response:
+    """What there is to choose from."""
+    return Response(dumps({"object": "list", "data": here().engine.techniques()}), content_type=JSON)
 
 
 @views.get("/v1/models")

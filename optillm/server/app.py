@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, g, request
 
 from optillm.engine.portal import ClientGone, Portal
-from optillm.errors import ShuttingDown, Unauthorized
+from optillm.errors import OptillmError, ShuttingDown, Unauthorized
 from optillm.server import api, ops
 from optillm.server.faults import error_response, explain
 from optillm.server.state import NAME, Engine, State, here
+from optillm.server.wire import dumps
 
 if TYPE_CHECKING:
     from optillm.config import Settings
 
 OPEN_ENDPOINT = "ops.health"  # the one that needs no key and answers while the server drains
-CLIENT_GONE = 499  # what web servers log for it; nobody reads this response
+CLIENT_GONE = 499  # what web servers log for it; read by a client whose request somebody else has cancelled
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -78,8 +79,9 @@ def sign(response: Response) -> Response:
 def answer(error: Exception) -> Response:
     """Render any exception; the only place that does, streams that have begun aside."""
     if isinstance(error, ClientGone):
-        log.info("Request %s: the client left", g.request_id)
-        return Response(status=CLIENT_GONE)
+        log.info("Request %s: the client left, or the request was cancelled", g.request_id)
+        gone = OptillmError("The request was cancelled", code="request_cancelled")
+        return Response(dumps(gone.body()), CLIENT_GONE, content_type="application/json")
     response = error_response(explain(error, g.request_id))
     log.info("%s %s: status %d, request %s", request.method, request.path, response.status_code, g.request_id)
     return response

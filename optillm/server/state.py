@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from flask import Flask, current_app, request
@@ -25,6 +28,9 @@ class Engine(Protocol):
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
         """The model objects to list."""
 
+    def techniques(self) -> list[dict[str, Any]]:
+        """What there is to choose from, described."""
+
     async def reachable(self) -> bool:
         """Whether the upstream answers."""
 
@@ -39,12 +45,17 @@ class Engine(Protocol):
 
 @dataclass
 class State:
-    """What one application serves with; `draining` refuses new requests."""
+    """What one application serves with; `draining` refuses new requests.
+
+    `serving` counts the chat requests at work by their ids, `cancelled` are those that somebody has called off.
+    """
 
     settings: Settings
     engine: Engine
     portal: Portal
     draining: bool = False
+    serving: Counter[str] = field(default_factory=Counter)
+    cancelled: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # Neither key is guessed from its looks: a client's goes upstream only where nobody has set another.
@@ -54,6 +65,18 @@ class State:
     def authorization(self) -> str | None:
         """The `Authorization` of this request, when it is the client's key that the upstream is to see."""
         return request.headers.get("Authorization") if self._pass_through else None
+
+    @contextmanager
+    def cancellable(self, request_id: str) -> Iterator[None]:
+        """Let others cancel a request by its id for as long as the block runs."""
+        self.serving[request_id] += 1
+        try:
+            yield
+        finally:
+            self.serving[request_id] -= 1
+            if not self.serving[request_id]:
+                del self.serving[request_id]
+                self.cancelled.discard(request_id)
 
     def close(self) -> None:
         """End what still runs, close the engine, stop the loop."""

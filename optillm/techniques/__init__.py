@@ -35,6 +35,14 @@ class Technique:
     Options: type[BaseOptions]
     run: Callable[[Context, Any], Awaitable[Answer]]
 
+    def described(self) -> dict[str, Any]:
+        """The technique as JSON: what it is, what it costs, and its options as JSON schemas."""
+        texts = {
+            name: getattr(self, name)
+            for name in ("slug", "name", "summary", "paper", "url", "rounds", "calls")
+        }
+        return {**texts, "options": self.Options.model_json_schema()["properties"]}
+
 
 @cache
 def registry() -> Mapping[str, Technique]:

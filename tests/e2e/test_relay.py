@@ -241,3 +241,39 @@ def test_the_request_is_logged_without_its_content(upstream: Upstream) -> None:
     assert "Starting server with approach: auto" in log
     assert "Server configuration: {" in log
     assert "top secret" not in log
+
+
+def test_a_request_can_be_cancelled_by_its_id(upstream: Upstream) -> None:
+    left = Event()
+
+    def respond(call: Call) -> None:
+        call.until_left()
+        left.set()
+
+    upstream.responds(respond)
+    waiting = upstream.connect()
+    content = json.dumps({**BODY, "model": "bon-m"}).encode()
+    headers = {"Content-Type": "application/json", "x-request-id": "mine-1"}
+    waiting.request("POST", "/v1/chat/completions", content, headers)
+    while not upstream.stub.calls:
+        assert waiting.sock is not None
+    canceller = upstream.connect()
+    canceller.request("POST", "/v1/chat/cancel/mine-1")
+    assert json.loads(canceller.getresponse().read())["cancelled"] is True
+    response = waiting.getresponse()
+    assert (response.status, json.loads(response.read())["error"]["code"]) == (499, "request_cancelled")
+    assert left.wait(20)
+    again = upstream.connect()
+    again.request("POST", "/v1/chat/cancel/mine-1")
+    assert again.getresponse().status == 404
+
+
+def test_the_techniques_describe_themselves(upstream: Upstream) -> None:
+    connection = upstream.connect()
+    connection.request("GET", "/v1/techniques")
+    listed = {
+        technique["slug"]: technique for technique in json.loads(connection.getresponse().read())["data"]
+    }
+    assert listed["bon"]["options"]["n"]["maximum"] == 32
+    assert listed["bon"]["options"]["n"]["default"] == 3
+    assert listed["moa"]["url"] == "https://arxiv.org/abs/2406.04692"

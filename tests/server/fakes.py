@@ -77,6 +77,9 @@ class FakeEngine:
         self.listed.append(authorization)
         return [{"id": "gpt-test", "object": "model"}, {"id": "bon-org/gpt-test", "object": "model"}]
 
+    def techniques(self) -> list[dict[str, Any]]:
+        return [{"slug": "bon", "options": {"n": {"default": 3}}}]
+
     async def reachable(self) -> bool:
         return self.up
 
