@@ -20,6 +20,7 @@ from optillm.toolkit.answers import FinalAnswer
 from optillm.trace import Span
 
 T = TypeVar("T")
+H = TypeVar("H")
 V = TypeVar("V", bound=BaseModel)
 
 
@@ -196,11 +197,18 @@ class Context(ABC):
         """Run calls concurrently; results in the order given. A failure cancels the siblings."""
 
     @abstractmethod
-    def arriving(self, *calls: Coroutine[Any, Any, T]) -> AsyncGenerator[T, None]:
+    def arriving(self, *calls: Coroutine[Any, Any, T | None]) -> AsyncGenerator[T, None]:
         """Run calls concurrently; results in order of arrival, stragglers cut once most are in.
 
+        A call that gives nothing (`None`, or anything empty) abstains: it is passed over and hurries nobody.
         Iterate inside `contextlib.aclosing`; leaving the loop cancels the rest.
         """
+
+    @abstractmethod
+    async def beside(
+        self, essential: Coroutine[Any, Any, T], *helpers: Coroutine[Any, Any, H | None]
+    ) -> tuple[T, list[H | None]]:
+        """Run a call and its helpers concurrently; helpers that are late or lost give `None`."""
 
     @abstractmethod
     def span(self, name: str, **attributes: Any) -> AbstractContextManager[Span]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
 
-from optillm.chat import Budget, ChatRequest, Completion, Event, Relay, Stream, content_text
+from optillm.chat import Budget, ChatRequest, Completion, Event, Message, Relay, Stream, content_text
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
 from optillm.errors import UpstreamError
@@ -258,10 +258,9 @@ class World:
             self.running -= 1
 
     def _role(self, body: Mapping[str, Any]) -> Literal["generate", "write", "judge"]:
-        extra = list(body["messages"])[len(self._client_messages) :]
-        if list(body["messages"])[: len(self._client_messages)] != list(self._client_messages):
+        if not continues(body["messages"], self._client_messages):
             return "judge"
-        return "write" if extra else "generate"
+        return "write" if len(body["messages"]) > len(self._client_messages) else "generate"
 
     def _said(self, sent: Sent) -> Say | Mapping[str, Any]:
         said = self.script(sent)
@@ -279,6 +278,20 @@ class World:
                 message = f"Unsupported parameter: '{name}' is not supported with this model."
                 error = {"message": message, "type": "invalid_request_error", "param": name}
                 raise UpstreamError(message, status=400, upstream_body={"error": error})
+
+
+def continues(messages: Sequence[Message], asked: Sequence[Message]) -> bool:
+    """Whether messages start with those asked, all of them as they were; the last may say more at its end."""
+    if not asked or messages[: len(asked)] == asked:
+        return True
+    *history, last = asked
+    if len(messages) < len(asked) or list(messages[: len(history)]) != history:
+        return False
+    said = messages[len(history)]
+    begun, begins = said.get("content"), last.get("content")
+    if not isinstance(begun, str | list) or not isinstance(begins, type(begun)):
+        return False
+    return begun[: len(begins)] == begins and {**said, "content": begins} == last
 
 
 async def _no_algebra(source: str) -> str | None:

@@ -65,8 +65,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_every_technique_is_in_the_readme() -> None:
-    assert all(f"[`{slug}`](docs/techniques.md)" in README for slug in registry())
+def test_every_technique_has_a_row_in_the_readme_and_a_section_in_the_docs() -> None:
+    sections = (ROOT / "docs" / "techniques.md").read_text(encoding="utf-8")
+    assert all(f"\n### {slug}\n" in sections for slug in registry())
+    assert all(f"[`{slug}`](docs/techniques.md#{slug})" in README for slug in registry())
 
 
 def test_the_techniques_page_is_what_the_code_says(tmp_path: Path) -> None:

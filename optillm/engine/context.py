@@ -20,7 +20,7 @@ from optillm.engine.bodies import Bodies
 from optillm.engine.calls import Calls, worst_case
 from optillm.engine.draws import Draws
 from optillm.engine.ledger import JUDGE
-from optillm.engine.rounds import most_telling, quorum, race, together
+from optillm.engine.rounds import beside, most_telling, quorum, race, together
 from optillm.engine.shown import Gate, Shown
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
@@ -30,6 +30,7 @@ from optillm.toolkit.schema import Form
 from optillm.trace import Span
 
 T = TypeVar("T")
+H = TypeVar("H")
 V = TypeVar("V", bound=BaseModel)
 
 
@@ -376,12 +377,18 @@ class RequestContext(Context):
         """See `Context.gather`."""
         return await together(calls)
 
-    async def arriving(self, *calls: Coroutine[Any, Any, T]) -> AsyncGenerator[T, None]:
+    async def arriving(self, *calls: Coroutine[Any, Any, T | None]) -> AsyncGenerator[T, None]:
         """See `Context.arriving`."""
         async with aclosing(self.race(calls, quorum(len(calls)))) as arriving:
             async for result in arriving:
-                if not isinstance(result, Exception):
+                if result and not isinstance(result, Exception):
                     yield result
+
+    async def beside(
+        self, essential: Coroutine[Any, Any, T], *helpers: Coroutine[Any, Any, H | None]
+    ) -> tuple[T, list[H | None]]:
+        """See `Context.beside`."""
+        return await beside(essential, helpers, self._calls)
 
     def race(
         self, work: Sequence[Coroutine[Any, Any, T]], enough: int

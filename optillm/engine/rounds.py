@@ -14,6 +14,7 @@ from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.trace import Trace
 
 T = TypeVar("T")
+H = TypeVar("H")
 Lost = UpstreamError | BudgetExhausted
 
 QUORUM: Final = 0.5
@@ -22,6 +23,11 @@ STRAGGLER: Final = 1.5
 """With a quorum in, a call may take this many times the median of the finished ones."""
 PATIENCE: Final = 0.25
 """Seconds a straggler is given beyond the median at least: short calls vary more than they last."""
+
+
+FIRST_STEPS: Final = 3
+"""Steps of the loop after which the calls of a round have gone out: essential ones go before their helpers,
+who get what the budget leaves."""
 
 
 def quorum(count: int) -> int:
@@ -46,10 +52,7 @@ async def race(
         while pending:
             patience = None
             if len(elapsed) >= enough and not calls.queued:
-                # Counted from the last call sent: one that queued was slow through no fault of its own.
-                typical = median(elapsed)
-                limit = max(STRAGGLER * typical, typical + PATIENCE)
-                patience = max(0.0, max(started, calls.last_sent) + limit - loop.time())
+                patience = _patience(median(elapsed), started, calls)
             done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if not done and not calls.queued:
                 return
@@ -57,7 +60,8 @@ async def race(
                 Trace.see(branches[task])
                 error = task.exception()
                 if error is None:
-                    elapsed.append(loop.time() - started)
+                    if task.result():  # what gives nothing at once must not hurry the others
+                        elapsed.append(loop.time() - started)
                     yield task.result()
                 elif isinstance(error, Lost):
                     yield error
@@ -65,6 +69,49 @@ async def race(
                     raise error
     finally:
         await cancelled(branches)
+
+
+async def beside(
+    essential: Coroutine[Any, Any, T], helpers: Sequence[Coroutine[Any, Any, H | None]], calls: Calls
+) -> tuple[T, list[H | None]]:
+    """The essential result, and those of its helpers in the order given; one that is late or lost gives `None`."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    variables = [copy_context() for _ in (essential, *helpers)]
+    main = loop.create_task(essential, context=variables[0])
+    tasks: list[asyncio.Task[H | None]] = []
+    try:
+        for _ in range(FIRST_STEPS):
+            await asyncio.sleep(0)
+        tasks += [loop.create_task(part, context=v) for part, v in zip(helpers, variables[1:], strict=True)]
+        result = await main
+        pending = [task for task in tasks if not task.done()]
+        if pending:
+            await asyncio.wait(pending, timeout=_patience(loop.time() - started, started, calls))
+        done = [task.done() for task in tasks]
+    finally:
+        for part in helpers[len(tasks) :]:  # cancelled before its time came
+            part.close()
+        await cancelled([main, *tasks])
+    found: list[H | None] = []
+    for task, came, branch in zip(tasks, done, variables[1:], strict=True):
+        error = task.exception() if came else None
+        if error is not None and not isinstance(error, Lost):
+            raise error
+        if came:
+            Trace.see(branch)
+        found.append(task.result() if came and error is None else None)
+    Trace.see(variables[0])
+    return result, found
+
+
+def _patience(typical: float, started: float, calls: Calls) -> float:
+    """Seconds that stragglers have left when others took `typical` ones.
+
+    Counted from the last call sent: one that queued was slow through no fault of its own.
+    """
+    limit = max(STRAGGLER * typical, typical + PATIENCE)
+    return max(0.0, max(started, calls.last_sent) + limit - asyncio.get_running_loop().time())
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

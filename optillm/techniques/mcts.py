@@ -155,11 +155,12 @@ async def refine(ctx: Context, state: State, options: Options) -> Candidate:
 async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None]], options: Options) -> None:
     """Rate the new nodes together and back their rewards up; an abstention counts as no visit."""
 
-    async def rate(state: State) -> None:
+    async def rate(state: State) -> bool:
         quoted = ctx.quote(LABELS[0], state.candidate.text)
         prompt = RATE.format(conversation=ctx.transcript, candidate=quoted)
         rating = await ctx.ask(prompt, verdict=Rating, model=options.judge_model)
         state.rating = None if rating is None else rating.score / 10
+        return rating is not None
 
     with ctx.span("evaluate", nodes=len(nodes)):
         async with aclosing(ctx.arriving(*(rate(node.item) for node in nodes if node.item))) as arriving:

@@ -148,19 +148,15 @@ async def run(ctx: Context, options: Options) -> Answer:
 async def expand_root(ctx: Context, tree: Tree[State], options: Options) -> None:
     """All actions of the root at once: complete solutions, and one note of each other kind."""
 
-    async def solutions() -> list[State | None]:
-        wanted = max(2 * options.votes, ctx.choices)
-        sampled = await ctx.sample(wanted, temperature=options.temperature)
-        return [State(Action.FINISH, "", candidate) for candidate in sampled]
-
-    async def notes() -> list[State | None]:
-        others = ALLOWED[None][1:] if options.max_depth > 1 else ()
-        return await ctx.gather(*(take(ctx, tree.root, action, options) for action in others))
-
-    for states in await ctx.gather(solutions(), notes()):
-        for state in filter(None, states):
-            tree.select(lambda node: node is tree.root)
-            tree.backpropagate(tree.add(tree.root, state), None)
+    wanted = max(2 * options.votes, ctx.choices)
+    others = ALLOWED[None][1:] if options.max_depth > 1 else ()
+    sampled, notes = await ctx.beside(
+        ctx.sample(wanted, temperature=options.temperature),
+        *(take(ctx, tree.root, action, options) for action in others),
+    )
+    for state in [*(State(Action.FINISH, "", candidate) for candidate in sampled), *filter(None, notes)]:
+        tree.select(lambda node: node is tree.root)
+        tree.backpropagate(tree.add(tree.root, state), None)
     reward(tree)
 
 
@@ -168,8 +164,9 @@ async def expand(ctx: Context, tree: Tree[State], options: Options, *, last: boo
     """One round: the most promising open nodes each take an action; in the last one all of them finish."""
     calls, selected = [], []
 
-    async def grow(node: Node[State], action: Action) -> tuple[Node[State], State | None]:
-        return node, await take(ctx, node, action, options)
+    async def grow(node: Node[State], action: Action) -> tuple[Node[State], State] | None:
+        state = await take(ctx, node, action, options)
+        return None if state is None else (node, state)
 
     for _ in range(options.num_rollouts):
         node = tree.select(lambda node: node is not tree.root and bool(untried(node)))
@@ -180,8 +177,7 @@ async def expand(ctx: Context, tree: Tree[State], options: Options, *, last: boo
         calls.append(grow(node, Action.FINISH if last else action))
     async with aclosing(ctx.arriving(*calls)) as arriving:
         async for node, state in arriving:
-            if state is not None:
-                tree.backpropagate(tree.add(node, state), None)
+            tree.backpropagate(tree.add(node, state), None)
     for node in selected:
         while node.expanding:
             tree.give_up(node)
@@ -226,11 +222,11 @@ async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Op
     groups = clusters([solution.answer for solution in solutions])[:CLUSTERS]
     suspects = [solutions[place] for group in groups for place in group[:EACH] if solutions[place].answer]
 
-    async def agrees(solution: Candidate, prefix: str) -> tuple[int, bool | None]:
+    async def agrees(solution: Candidate, prefix: str) -> tuple[int, bool] | None:
         prompt = COMPLETE.format(conversation=ctx.transcript, notes=ctx.quote("notes", prefix))
         text = await ctx.ask(prompt, model=options.discriminator_model, temperature=1.0)
         if text is None or solution.answer is None:
-            return solution.index, None
+            return None
         answer = extract(text, ctx.question)
         return solution.index, answer is not None and answer.matches(solution.answer)
 
@@ -241,8 +237,7 @@ async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Op
     with ctx.span("discriminate", solutions=len(suspects), masks=len(checks)):
         async with aclosing(ctx.arriving(*checks)) as arriving:
             async for index, same in arriving:
-                if same is not None:
-                    found.setdefault(index, []).append(same)
+                found.setdefault(index, []).append(same)
     return {
         index: sum(same) / len(same) if sum(same) >= ceil(options.keep * len(same)) else 0.0
         for index, same in found.items()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from optillm.toolkit.closing import chosen, last
+from optillm.toolkit.code import read_program
 from optillm.toolkit.extraction import boxed, fences, first_sentence, statements
 from optillm.toolkit.forms import form, json_form
-from optillm.toolkit.programs import read_program
 from optillm.toolkit.questions import Question
 from optillm.toolkit.sentence import Found, in_words, only_value, solid_value, unexcited
 

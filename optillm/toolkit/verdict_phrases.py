@@ -226,3 +226,41 @@ def said_truth(text: str) -> bool | None:
         if word:
             return truth(word[1])
     return None
+
+
+_NOTHING = frozenset(
+    ("", "none", "none found", "no error", "no errors", "no errors found", "nothing", "null", "n/a")
+)
+
+
+_LONGEST_REMARK = 300
+_MOST_REMARKS = 20
+
+
+def remarks(value: Any) -> list[str]:
+    """What a judge has to remark, each as one line and not without end; nothing where it says so in a word."""
+    parts = list(value) if isinstance(value, (list, tuple)) else [value]
+    lines = [
+        " ".join(_remark(part)[: 4 * _LONGEST_REMARK].split())[:_LONGEST_REMARK]
+        for part in parts[:_MOST_REMARKS]
+    ]
+    return [line for line in lines if line.strip(_WRAPPING).casefold() not in _NOTHING]
+
+
+def _remark(value: Any) -> str:
+    if isinstance(value, dict):
+        return ": ".join(part for part in value.values() if isinstance(part, str))
+    return value if isinstance(value, str) else ""
+
+
+_DECLINED = re.compile(
+    r"[\s*_\"'#>-]{0,9}(?:(?:I'm|I am)(?: \w{1,12})? sorry|sorry\b|I apologi[sz]e|as an AI\b"
+    r"|I(?:'m| am) (?:unable|not able|not going)|I must decline"
+    r"|(?:(?:unfortunately|no),? )?I (?:can't|cannot|can not|won't|will not|would rather not)\b)",
+    re.IGNORECASE,
+)
+
+
+def declines(text: str) -> bool:
+    """Whether a reply opens by declining what it was asked for; `text` is `plain`."""
+    return _DECLINED.match(text) is not None

@@ -64,6 +64,14 @@ class Rating(Verdict):
     )
 
 
+class Examination(Rating):
+    """How likely something is right, from 0 to 10, and the errors found in it, each with its place."""
+
+    errors: Annotated[list[str], BeforeValidator(phrases.remarks)] = Field(
+        default_factory=list, validation_alias=AliasChoices("errors", "error", "mistakes", "flaws", "issues")
+    )
+
+
 class Preference(Verdict):
     """Which of two is better, if any."""
 

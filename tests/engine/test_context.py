@@ -204,3 +204,29 @@ def test_a_gate_opens_after_the_marker_wherever_the_pieces_break(reply: str, sho
     assert "".join(seen) == shown
     whole = Candidate(Reply({"role": "assistant", "content": reply}, "stop")).after("=M=")
     assert whole.text == (shown or reply)
+
+
+def test_a_judge_that_fails_at_once_does_not_hurry_the_others() -> None:
+    def script(sent: Sent) -> str | Say:
+        if sent.role != "judge":
+            return f"The answer is {sent.number}."
+        if sent.number < 5:
+            raise failing(400)
+        return Say('{"ranking": ["C", "A", "B"]}', seconds=9.0)
+
+    world = World(script)
+    completion = world.complete("bon-m")
+    assert world.seconds == 10.0
+    assert completion.report.losses == {"failed": 2, "abstained": 2}
+
+
+def test_a_helper_that_hangs_does_not_hold_what_it_helps() -> None:
+    def script(sent: Sent) -> str:
+        if sent.role == "judge" and sent.start == 0.0:
+            return HANG
+        return '{"score": 8}' if sent.role == "judge" else f"The answer is {sent.number}."
+
+    world = World(script)
+    world.complete("pvg-m")
+    assert world.seconds == 2.5
+    assert world.running == 0

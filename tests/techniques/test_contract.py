@@ -14,7 +14,7 @@ import pytest
 from optillm.chat import Budget, ChatRequest, Completion, Note, Stream
 from optillm.errors import BudgetExhausted, DeadlineExceeded, UpstreamError
 from optillm.techniques import registry
-from tests.fakes import HANG, Say, Sent, World, failing
+from tests.fakes import HANG, Say, Sent, World, continues, failing
 
 QUESTION = "A farmer has 12 sheep and buys 30 more. How many sheep are there?"
 GOOD = "Twelve and thirty make forty-two. The answer is 42."
@@ -28,6 +28,13 @@ def disagreeing(sent: Sent) -> str:
     if sent.role == "judge":
         return '{"ranking": ["A", "B", "C"], "score": 7, "groups": [["A"], ["B"]], "pick": "A"}'
     return f"Let me see. The answer is {40 + sent.number}."
+
+
+def opening(slug: str) -> int:
+    """How many possible answers a technique asks for at once to begin with."""
+    world = World(disagreeing)
+    world.complete(f"{slug}-m", QUESTION)
+    return sum(sent.start == 0.0 and sent.role != "judge" for sent in world.sent)
 
 
 def test_its_options_are_declared_with_bounds_and_descriptions(slug: str) -> None:
@@ -65,7 +72,7 @@ def test_usage_is_the_sum_over_all_calls(slug: str) -> None:
 
 
 def test_the_whole_conversation_starts_every_generating_call(slug: str) -> None:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": "Hi", "name": "ann"},
         {
@@ -79,7 +86,7 @@ def test_the_whole_conversation_starts_every_generating_call(slug: str) -> None:
     world = World(disagreeing)
     world.complete(f"{slug}-m", messages)
     for sent in [*world.of("generate"), *world.of("write")]:
-        assert list(sent.body["messages"][:5]) == messages
+        assert continues(sent.body["messages"], messages)
 
 
 def test_the_clients_parameters_reach_generating_calls_and_nulls_and_our_fields_none(slug: str) -> None:
@@ -101,7 +108,7 @@ def test_the_clients_parameters_reach_generating_calls_and_nulls_and_our_fields_
 def test_low_temperatures_give_way_to_diversity_unless_told_otherwise(slug: str) -> None:
     world = World(disagreeing)
     world.complete(f"{slug}-m", QUESTION, temperature=0)
-    drawn = [sent.body["temperature"] for sent in world.of("generate") if sent.start == 0.0]
+    drawn = [sent.body["temperature"] for sent in world.sent if sent.start == 0.0 and sent.role != "judge"]
     assert len(drawn) == 1 or min(drawn) >= 0.3
     world = World(disagreeing)
     world.complete(f"{slug}-m", QUESTION, temperature=0.9)
@@ -110,8 +117,10 @@ def test_low_temperatures_give_way_to_diversity_unless_told_otherwise(slug: str)
 
 @pytest.mark.parametrize("survivor", range(3))
 def test_survives_when_all_other_first_calls_fail(slug: str, survivor: int) -> None:
+    spared = survivor % opening(slug)
+
     def script(sent: Sent) -> str:
-        if sent.start == 0.0 and sent.role == "generate" and sent.number != survivor:
+        if sent.start == 0.0 and sent.role != "judge" and sent.number != spared:
             raise failing(400)
         return GOOD
 
@@ -132,7 +141,8 @@ def test_survives_when_all_other_first_calls_fail(slug: str, survivor: int) -> N
     ],
 )
 def test_survives_junk_among_the_replies(slug: str, junk: Any) -> None:
-    world = World(lambda sent: junk if sent.number in (0, 2) else GOOD, retries=0)
+    among = (0, 2) if opening(slug) > 1 else ()  # one reply is not among others
+    world = World(lambda sent: junk if sent.number in among else GOOD, retries=0)
     assert world.text(f"{slug}-m", QUESTION) == GOOD
 
 

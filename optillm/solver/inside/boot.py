@@ -1,0 +1,13 @@
+"""The script that the server executes to start a zygote: `python -I -B boot.py [--language-only]`."""
+
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+zygote = importlib.import_module("inside.zygote")
+job = importlib.import_module("inside.job")
+install = importlib.import_module("inside.jail").install
+del sys.path[0]
+
+zygote.main(zygote.Plan(install, job.execute, language_only="--language-only" in sys.argv))

@@ -1,0 +1,217 @@
+"""The modules a program may import: tables of names, none of them the real thing."""
+
+from __future__ import annotations
+
+import bisect
+import calendar
+import cmath
+import collections
+import collections.abc
+import copy
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import heapq
+import itertools
+import json
+import math
+import numbers
+import operator
+import random
+import re
+import statistics
+import string
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from ..outcome import Refused
+from . import classes, guards, policy
+
+
+class Module:
+    """A module as programs see it."""
+
+    def __init__(self, name: str, names: Mapping[str, Any]) -> None:
+        self._name = name
+        self._names = dict(names)
+
+    def __repr__(self) -> str:
+        return f"<module '{self._name}'>"
+
+    def lookup(self, name: str) -> Any:
+        """One of its names. Raises `Refused`."""
+        try:
+            return self._names[name]
+        except KeyError:
+            raise Refused(f"{self._name}.{name} is not offered") from None
+
+    def names(self) -> dict[str, Any]:
+        """What `import *` brings."""
+        return dict(self._names)
+
+    def knows(self, name: str) -> bool:
+        """Whether it has such a name."""
+        return name in self._names
+
+    def add(self, name: str, value: Any) -> None:
+        """Give it one more name: a sub-module."""
+        self._names[name] = value
+
+
+def picked(source: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Some names of a real module, those that this version of it has."""
+    return {name: getattr(source, name) for name in names if hasattr(source, name)}
+
+
+def public(source: Any) -> dict[str, Any]:
+    """All the public names of a module of pure functions and numbers."""
+    return {name: value for name, value in vars(source).items() if not name.startswith("_")}
+
+
+def standard() -> dict[str, Module]:
+    """The parts of the standard library that compute."""
+    tables: dict[str, dict[str, Any]] = {
+        "math": public(math) | {"factorial": guards.factorial},
+        "cmath": public(cmath),
+        "itertools": public(itertools),
+        "functools": _functools(),
+        "collections": picked(collections, ("Counter", "OrderedDict", "defaultdict", "deque"))
+        | {"namedtuple": classes.named_tuple},
+        "fractions": {"Fraction": fractions.Fraction},
+        "decimal": picked(decimal, _DECIMAL),
+        "random": picked(random, _RANDOM) | {"Random": random.Random},
+        "statistics": picked(statistics, _STATISTICS),
+        "operator": _operator(),
+        "string": picked(string, _STRING),
+        "time": {name: getattr(time, name) for name in ("time", "perf_counter", "monotonic", "process_time")}
+        | {"sleep": lambda _: None, "time_ns": time.time_ns},
+        "sys": _sys(),
+        "heapq": picked(heapq, ("heappush", "heappop", "heapify", "heappushpop", "heapreplace", "nlargest",
+                                "nsmallest", "merge")),
+        "bisect": picked(bisect, ("bisect", "bisect_left", "bisect_right", "insort", "insort_left", "insort_right")),
+        "copy": {"copy": copy.copy, "deepcopy": copy.deepcopy},
+        "datetime": picked(datetime, ("date", "datetime", "time", "timedelta")),
+        "calendar": picked(calendar, ("isleap", "monthrange", "weekday", "leapdays")),
+        "re": picked(re, _RE),
+        "json": {"dumps": _dumps, "loads": lambda text: json.loads(str(text))},
+        "numbers": picked(numbers, ("Number", "Complex", "Real", "Rational", "Integral")),
+        "enum": {"Enum": guards.TypeName(enum.Enum), "IntEnum": guards.TypeName(enum.IntEnum), "auto": enum.auto, "unique": lambda new: new},
+        "dataclasses": {"dataclass": classes.dataclass, "field": classes.Field},
+        "abc": {"ABC": classes.Plain, "abstractmethod": lambda function: function},
+        "typing": dict.fromkeys(_TYPING, classes.AnyType())
+        | {"NamedTuple": classes.TupleBase, "cast": classes.cast, "TYPE_CHECKING": False},
+        "collections.abc": {n: guards.TypeName(v) for n, v in vars(collections.abc).items() if isinstance(v, type)},
+        "pprint": {"pprint": lambda value, *_, **__: guards.show(repr(value)), "pformat": repr},
+        "warnings": {"filterwarnings": _nothing, "simplefilter": _nothing, "warn": _nothing},
+        "traceback": {"print_exc": _print_exception, "format_exc": _format_exception},
+        "builtins": guards.builtin_names(),
+    }  # fmt: skip
+    tables["builtins"].pop("__build_class__")
+    return {name: Module(name, names) for name, names in tables.items()}
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+def _format_exception(*_: Any) -> str:
+    error = sys.exc_info()[1]
+    return f"{type(error).__name__}: {error}\n"
+
+
+def _print_exception(*_: Any, **__: Any) -> None:
+    sys.stdout.write(_format_exception())
+
+
+def _dumps(value: Any, *, indent: Any = None, sort_keys: Any = False, default: Any = None, **_: Any) -> str:
+    return json.dumps(value, indent=indent, sort_keys=bool(sort_keys), default=default)
+
+
+def _functools() -> dict[str, Any]:
+    names = picked(functools, ("reduce", "lru_cache", "cache", "partial", "cmp_to_key"))
+    return names | {
+        "wraps": lambda _: lambda wrapper: wrapper,
+        "cached_property": property,
+        "total_ordering": classes.total_ordering,
+    }
+
+
+def _attrgetter(*names: Any) -> Callable[[Any], Any]:
+    def walk(value: Any, path: Any) -> Any:
+        for name in path.split("."):
+            value = policy.read_by_name(value, name)
+        return value
+
+    if not all(type(name) is str for name in names):
+        raise TypeError("attribute name must be a string")
+    if len(names) == 1:
+        return lambda value: walk(value, names[0])
+    return lambda value: tuple(walk(value, name) for name in names)
+
+
+def _methodcaller(name: Any, *arguments: Any, **named: Any) -> Callable[[Any], Any]:
+    return lambda value: policy.read_by_name(value, name)(*arguments, **named)
+
+
+def _operator() -> dict[str, Any]:
+    names = picked(operator, _OPERATOR)
+    return names | {
+        "mul": guards.multiply,
+        "pow": guards.power,
+        "lshift": guards.shift,
+        "attrgetter": _attrgetter,
+        "methodcaller": _methodcaller,
+    }
+
+
+class _Stream:
+    def write(self, text: Any) -> int:
+        return sys.stdout.write(str(text))
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+def _sys() -> dict[str, Any]:
+    stream = Module("stream", {"write": _Stream().write, "flush": _Stream().flush})
+    return {
+        "exit": guards.leave,
+        "maxsize": sys.maxsize,
+        "setrecursionlimit": guards.recursion_limit,
+        "getrecursionlimit": sys.getrecursionlimit,
+        "set_int_max_str_digits": _nothing,
+        "version_info": tuple(sys.version_info),
+        "version": "3",
+        "argv": ["program"],
+        "stdout": stream,
+        "stderr": stream,
+    }
+
+
+_DECIMAL: Final = (
+    "Decimal getcontext ROUND_HALF_UP ROUND_HALF_EVEN ROUND_DOWN ROUND_UP ROUND_FLOOR ROUND_CEILING"
+    " InvalidOperation DivisionByZero"
+).split()
+_RANDOM: Final = "random randint choice choices shuffle sample seed uniform randrange gauss getrandbits".split()
+_STATISTICS: Final = (
+    "mean fmean median median_low median_high mode multimode stdev pstdev variance pvariance harmonic_mean"
+    " geometric_mean quantiles correlation linear_regression StatisticsError"
+).split()
+_OPERATOR: Final = (
+    "add sub truediv floordiv mod neg pos abs and_ or_ xor not_ invert rshift eq ne lt le gt ge is_ is_not contains"
+    " itemgetter getitem concat countOf indexOf truth matmul index"
+).split()
+_STRING: Final = "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation whitespace".split()
+_RE: Final = (
+    "compile match search fullmatch findall finditer split sub escape IGNORECASE I MULTILINE M DOTALL S error"
+).split()
+_TYPING: Final = (
+    "Any Callable ClassVar Collection DefaultDict Deque Dict Final FrozenSet Generator Generic Hashable Iterable"
+    " Iterator List Literal Mapping MutableMapping MutableSequence NewType NoReturn Optional Protocol Sequence Set"
+    " Sized Tuple Type TypeAlias TypeVar Union Counter OrderedDict Text Annotated Self TypedDict overload Set"
+    " ParamSpec SupportsInt SupportsFloat Container ItemsView KeysView ValuesView MutableSet"
+).split()

@@ -1,0 +1,223 @@
+"""The few places where z3 and sympy turn text into deeds, patched once, whatever route leads there.
+
+sympy evaluates strings in two places. z3 reads options in two, opens files in a handful, and takes whatever
+object it is handed for a context.
+"""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import re
+import sys
+from typing import Any, Final
+
+import sympy.parsing.sympy_parser as sympy_parser
+import sympy.utilities.lambdify  # noqa: F401  the name `sympy.utilities.lambdify` is a function
+import z3
+from sympy.core.assumptions import _assume_defined
+from sympy.core.function import UndefinedFunction
+from z3 import z3 as core
+from z3 import z3core, z3types
+
+from ..outcome import Refused
+from ..smtlib.allowed import DECLARING, OPTIMIZING, admit
+from ..smtlib.reader import read, show
+from . import names_z3, tables
+from .guards import refusing
+from .modules import Module
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-]{1,60}")
+_LARGEST: Final = 2**31 - 1
+_MEMORY_ONLY: Final = DECLARING | {"assert", "set-logic", "set-option", "set-info"}
+_FILES: Final = re.compile(r"Z3_(?:open_log|append_log|close_log|.*_from_file|.*_file|.*trace.*|.*_log|get_tactic_.*file)")
+
+
+_NEW_FUNCTION: Final = UndefinedFunction.__new__
+
+
+def patch() -> None:
+    """Put the guards in."""
+    _patch_z3()
+    _patch_sympy()
+
+
+def _patch_z3() -> None:
+    core.ParamsRef.set = _guarded_set(core.ParamsRef.set)
+    core.set_pp_option = _guarded_printing(core.set_pp_option)
+    core.Z3_global_param_set = _guarded_global(core.Z3_global_param_set)
+    core._get_ctx = core.get_ctx = _context
+    core.CreateDatatypes = z3.CreateDatatypes = _guarded_datatypes(core.CreateDatatypes)
+    _guard_pointers()
+    for name in [name for name in vars(core) if _FILES.fullmatch(name) and callable(getattr(core, name))]:
+        setattr(core, name, refusing(name))
+    core.Z3_eval_smtlib2_string = refusing("Z3_eval_smtlib2_string")
+    core.Z3_fixedpoint_from_string = refusing("parse_string")
+    core.Z3_parse_smtlib2_string = _guarded_text(core.Z3_parse_smtlib2_string, 1, _MEMORY_ONLY)
+    core.Z3_solver_from_string = _guarded_text(core.Z3_solver_from_string, 2, _MEMORY_ONLY)
+    core.Z3_optimize_from_string = _guarded_text(core.Z3_optimize_from_string, 2, _MEMORY_ONLY | OPTIMIZING)
+
+
+def _guard_pointers() -> None:
+    """Let nothing but z3's own handles cross into its library where it expects a handle.
+
+    z3's wrappers hand over whatever they are given: an integer, or an object that says it has a handle. Types
+    of arguments are looked up when a signature is set, so each is set again.
+    """
+    for kind in vars(z3types).values():
+        if isinstance(kind, type) and issubclass(kind, ctypes.c_void_p) and "from_param" in vars(kind):
+            kind.from_param = staticmethod(_handle)  # type: ignore[method-assign,assignment]
+    for wrapper in list(vars(z3core).values()):
+        for default in getattr(wrapper, "__defaults__", None) or ():
+            function = getattr(default, "f", None)
+            if getattr(function, "argtypes", None) is not None:
+                function.argtypes = function.argtypes
+
+
+def _handle(value: Any) -> Any:
+    if value is None or isinstance(value, ctypes.c_void_p):
+        return value
+    raise Refused(f"a {type(value).__name__} where z3 needs one of its own objects")
+
+
+def _check_option(name: Any, value: Any) -> None:
+    plain = str(name).strip().lower().lstrip(":").replace("-", "_")
+    if plain not in names_z3.OPTIONS or type(name) is not str:
+        raise Refused(f"the option {str(name)[:60]!r} cannot be set", hint="leave the option out")
+    if type(value) not in {bool, int, float, str} or (type(value) is str and not _PLAIN.fullmatch(value)):
+        raise Refused(f"the option {plain} takes a plain value")
+    if type(value) is int and not 0 <= value <= _LARGEST:
+        raise Refused(f"the option {plain} takes a number up to {_LARGEST}")
+
+
+def _clamped(name: str, value: Any) -> Any:
+    """Time limits may be lowered only: 0 and the largest number mean none, and a thread more or two do no good."""
+    last = name.strip().lower().rpartition(".")[2]
+    if last == "timeout":
+        longest = int(core.get_param("timeout"))
+        number = int(value) if str(value).isdigit() else longest
+        return min(number, longest) or longest
+    return 1 if last == "threads" else value
+
+
+def _guarded_set(original: Any) -> Any:
+    def set_option(self: Any, name: Any, value: Any) -> None:
+        _check_option(name, value)
+        original(self, name, _clamped(name, value))
+
+    return set_option
+
+
+def _guarded_printing(original: Any) -> Any:
+    def set_printing(name: Any, value: Any) -> Any:
+        if type(name) is not str or name not in names_z3.PRINTING or type(value) not in {bool, int}:
+            return False
+        return original(name, value)
+
+    return set_printing
+
+
+def _guarded_global(original: Any) -> Any:
+    def set_global(name: Any, value: Any) -> None:
+        _check_option(name, value)
+        original(name, str(_clamped(name, value)))
+
+    return set_global
+
+
+def _context(context: Any = None) -> Any:
+    """The one context there is. Any other object would be asked for a pointer."""
+    if context is not None and type(context) is not core.Context:
+        raise Refused("a context of your own")
+    return core.main_ctx() if context is None else context
+
+
+def _guarded_datatypes(original: Any) -> Any:
+    def create(*types: Any) -> Any:
+        """Constructors and accessors become attributes of the sort: they must not hide those it has."""
+        flat = types[0] if len(types) == 1 and isinstance(types[0], list | tuple) else types
+        for declared in flat:
+            for constructor in getattr(declared, "constructors", ()):
+                for name in (constructor[0], constructor[1], *(field[0] for field in constructor[2])):
+                    taken = type(name) is not str or name.startswith("_") or name in {"ast", "ctx"}
+                    if taken or hasattr(core.DatatypeSortRef, name):
+                        raise Refused(f"{name!r} cannot be the name of a constructor or field", hint="rename it")
+        return original(*types)
+
+    return create
+
+
+def _guarded_text(original: Any, place: int, commands: frozenset[str]) -> Any:
+    def parse(*arguments: Any) -> Any:
+        longest = int(core.get_param("timeout"))
+        forms = [admit(node, commands, longest) for node in read(str(arguments[place]))]
+        text = "\n".join(show(form) for form in forms if form is not None)
+        return original(*arguments[:place], text, *arguments[place + 1 :])
+
+    return parse
+
+
+def _patch_sympy() -> None:
+    sys.modules["sympy.external.importtools"].__import__ = _no_import  # type: ignore[attr-defined]
+    UndefinedFunction.__new__ = _undefined_function  # type: ignore[method-assign,assignment]
+    sympy_parser.eval_expr = _evaluate
+    sympy_parser.compile = lambda tree, *_, **__: tree  # type: ignore[attr-defined]
+    generator = sys.modules["sympy.utilities.lambdify"]
+    generator._get_namespace = _namespace  # type: ignore[attr-defined]
+    generator._import = lambda name, *_: _namespace(name)  # type: ignore[attr-defined]
+    generator.compile = lambda text, *_, **__: text  # type: ignore[attr-defined]
+    generator.exec = _execute  # type: ignore[attr-defined]
+
+
+def _undefined_function(kind: Any, name: Any, **assumptions: Any) -> Any:
+    """sympy makes whatever else it is given attributes of the new function's class."""
+    for given in assumptions:
+        if given not in _assume_defined and given != "nargs":
+            raise Refused(f"the assumption {given}")
+    return _NEW_FUNCTION(kind, name, **assumptions)
+
+
+def _evaluate(code: Any, local_names: Any, _: Any) -> Any:
+    """Stands for sympy's `eval_expr`: the same dialect, expressions only, and the names on the list."""
+    from .run import evaluated
+
+    tree = code if isinstance(code, ast.Expression) else ast.parse(str(code).strip(), mode="eval")
+    known = _ordinary(dict(local_names))
+    return evaluated(tree, tables.sympy_names() | {"max": tables.sympy_names()["Max"]} | known)
+
+
+def _namespace(source: Any) -> dict[str, Any]:
+    """What generated functions may name: of modules the names on the lists, and what the program brings itself."""
+    if isinstance(source, dict):
+        return _ordinary(source)
+    name = source if isinstance(source, str) else source._name if isinstance(source, Module) else ""
+    if name not in {"math", "cmath", "mpmath", "sympy"}:
+        raise ImportError(f"functions can be generated for math, mpmath and sympy, not for {name or source!r}")
+    names = tables.module(name).names()
+    if name == "mpmath":
+        names |= {"Abs": names["fabs"], "E": names["e"], "I": names["j"], "ceiling": names["ceil"], "oo": names["inf"]}
+    return {"Abs": abs, "I": 1j} | names
+
+
+def _no_import(name: Any, *_: Any, **__: Any) -> Any:
+    """sympy looks for optional companions by whatever name it is given: there are none."""
+    raise ImportError(f"no module named {name!r}")
+
+
+def _ordinary(names: dict[Any, Any]) -> dict[str, Any]:
+    """The entries whose key is a name that a program could write."""
+    return {n: v for n, v in names.items() if type(n) is str and n.isidentifier() and not n.startswith("__")}
+
+
+def _execute(text: Any, names: dict[str, Any], results: dict[str, Any] | None = None) -> None:
+    """Stands for `exec` where sympy generates functions and fetches what they need."""
+    from .run import executed
+
+    if results is names or results is None:
+        raise Refused("generated code of another shape")
+    known = {name: value for name, value in names.items() if name != "builtins"}
+    known["builtins"] = tables.module("builtins")
+    produced = executed(str(text), known)
+    results.update(produced)
+
+

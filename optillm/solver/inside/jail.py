@@ -1,0 +1,107 @@
+"""The walls around one job, and the proof that they stand.
+
+`install` is called in a fresh fork, before the job has read a byte of the program: limits first, then the
+system call filter, which takes away the calls that set limits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from . import kernel, seccomp
+
+MEGABYTE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one job may use: wall time in milliseconds, processor time in seconds, address space in megabytes."""
+
+    wall_ms: int
+    cpu: int
+    memory_mb: int
+
+
+def install(bounds: Bounds, *, filtered: bool) -> None:
+    """Limit this process and, where the kernel can, filter its system calls."""
+    limit(bounds)
+    if filtered:
+        seccomp.install()
+
+
+def limit(bounds: Bounds) -> None:
+    """Resource limits, for what each system knows of them.
+
+    No limit on processes: it counts per user and not for root; the filter forbids forking.
+    """
+    memory = bounds.memory_mb * MEGABYTE
+    for name, soft, hard in (
+        ("RLIMIT_CORE", 0, 0),
+        ("RLIMIT_FSIZE", 0, 0),
+        ("RLIMIT_MEMLOCK", 0, 0),
+        ("RLIMIT_MSGQUEUE", 0, 0),
+        ("RLIMIT_NOFILE", 16, 16),
+        ("RLIMIT_STACK", 16 * MEGABYTE, 16 * MEGABYTE),
+        ("RLIMIT_CPU", bounds.cpu, bounds.cpu + 1),
+        ("RLIMIT_AS", memory, memory),
+    ):
+        number = getattr(resource, name, None)
+        if number is None:
+            continue
+        with contextlib.suppress(ValueError, OSError):  # an outer limit is lower: as good
+            resource.setrlimit(number, (soft, hard))
+
+
+def holds(install_walls: Callable[[], None]) -> bool:
+    """Whether the walls stop a child of ours from all it must not do, by trying it."""
+    child = os.fork()
+    if child == 0:
+        os._exit(_try_everything(install_walls))
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def _try_everything(install_walls: Callable[[], None]) -> int:
+    parent = os.getppid()
+    try:
+        install_walls()
+        tries: list[Callable[[], object]] = [
+            lambda: os.open("/dev/null", os.O_RDONLY),
+            lambda: os.open("/tmp/optillm-solver-self-test", os.O_WRONLY | os.O_CREAT, 0o600),  # noqa: S108
+            lambda: os.stat("/"),
+            lambda: os.listdir("/"),
+            lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+            lambda: socket.socketpair(),
+            lambda: os.pipe(),
+            _fork,
+            lambda: os.execv("/bin/true", ["true"]),  # noqa: S606
+            lambda: os.kill(parent, 0),
+            lambda: os.kill(os.getpid(), 0),
+            lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+            lambda: kernel.prctl(4, 0),
+        ]
+        return sum(1 for attempt in tries if not _refused(attempt))
+    except BaseException:  # noqa: BLE001  whatever went wrong, the walls are not proven
+        return 99
+
+
+def _fork() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def _refused(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError as refusal:
+        return refusal.errno in {errno.EPERM, errno.EACCES}
+    except ValueError as refusal:  # what `resource` makes of EPERM
+        return "not allowed" in str(refusal)
+    return False

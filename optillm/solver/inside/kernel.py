@@ -1,0 +1,79 @@
+"""The few system calls that Python has no name for, through ctypes."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import sys
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_SECCOMP: Final = 22
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_SECCOMP_MODE_FILTER: Final = 2
+_CLONE_NEWIPC: Final = 0x0800_0000
+_CLONE_NEWNET: Final = 0x4000_0000
+NOBODY: Final = 65534
+
+LINUX: Final = sys.platform == "linux"
+MACHINE: Final = platform.machine().lower()
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def syscall(number: int, *arguments: int | ctypes.c_void_p | None) -> int:
+    """Call the kernel; raises `OSError` when it refuses."""
+    words = [ctypes.c_long(a) if isinstance(a, int) else (a or ctypes.c_void_p(None)) for a in arguments]
+    result = _libc.syscall(ctypes.c_long(number), *words)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"system call {number} refused")
+    return int(result)
+
+
+def prctl(option: int, value: int = 0, pointer: ctypes.c_void_p | None = None) -> None:
+    """Set an attribute of this process; raises `OSError` when the kernel refuses."""
+    nothing = ctypes.c_ulong(0)
+    second = pointer if pointer is not None else nothing
+    if _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), second, nothing, nothing) < 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option} refused")
+
+
+def die_with_parent(parent: int) -> None:
+    """End with SIGKILL when the process `parent`, our single-threaded parent, does."""
+    if LINUX:
+        prctl(_PR_SET_PDEATHSIG, 9)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def never_gain_privileges() -> None:
+    """No set-uid gain from here on, no core dump and no tracing by others of the same user."""
+    if LINUX:
+        prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        prctl(_PR_SET_DUMPABLE, 0)
+
+
+def install_filter(program: ctypes.Structure) -> None:
+    """Put this process, for good, under a seccomp filter."""
+    prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.cast(ctypes.pointer(program), ctypes.c_void_p))
+
+
+def leave_network() -> None:
+    """Enter an empty network and IPC namespace, where one is allowed to."""
+    if LINUX:
+        _libc.unshare(ctypes.c_int(_CLONE_NEWNET))
+        _libc.unshare(ctypes.c_int(_CLONE_NEWIPC))
+
+
+def become_nobody() -> None:
+    """Drop root, when we are root and may: a container can take away the right to."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not LINUX:
+        return
+    with contextlib.suppress(OSError):
+        os.setgroups([])
+    with contextlib.suppress(OSError):
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)

@@ -1,0 +1,34 @@
+"""How a program inside a job can end other than by reaching its last line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Failed(Exception):
+    """The program is at fault; `kind` is one of those the server knows."""
+
+    def __init__(self, kind: str, name: str, message: str, line: int | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.name = name
+        self.message = message
+        self.line = line
+        self.hint = hint
+
+    def as_message(self) -> dict[str, Any]:
+        """The failure as the reply carries it."""
+        return {
+            "kind": self.kind,
+            "type": self.name,
+            "message": self.message,
+            "line": self.line,
+            "hint": self.hint,
+        }
+
+
+class Refused(Failed):
+    """The program asks for something that is not offered here."""
+
+    def __init__(self, message: str, line: int | None = None, hint: str = "") -> None:
+        super().__init__("refused", "Refused", message, line, hint)

@@ -1,0 +1,66 @@
+"""Everything a job may need, imported before the files are closed off, and used once."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import pkgutil
+import sys
+import warnings
+from typing import Final
+
+_SKIPPED: Final = (
+    "tests", "plotting", "testing", "interactive", "external.tests", "benchmarks", "parsing.latex",
+    "parsing.autolev", "parsing.c", "parsing.fortran", "parsing.sym_expr", "galgebra", "conftest",
+    "utilities.mathml", "utilities.matchpy_connector", "printing.preview", "this", "abc", "_compilation",
+    "utilities.autowrap", "utilities.runtests", "utilities.pytest", "utilities.tmpfiles",
+)  # fmt: skip
+
+_ABSENT: Final = (
+    "numpy", "scipy", "matplotlib", "gmpy2", "flint", "numexpr", "tensorflow", "torch", "jax", "cupy", "IPython",
+    "pyglet", "antlr4", "lfortran", "clang", "sage", "pycosat", "pysat", "symengine", "llvmlite", "matchpy",
+)  # fmt: skip
+"""Modules sympy would try to import while it works: the answer is no, and at once."""
+
+
+def preload() -> None:
+    """Import z3, sympy and the languages, and let each of them do a little work."""
+    warnings.simplefilter("ignore")
+    for name in _ABSENT:
+        sys.modules[name] = None  # type: ignore[assignment]
+    import sympy
+
+    for module in pkgutil.walk_packages(sympy.__path__, "sympy.", onerror=lambda _: None):
+        if not any(f".{part}" in module.name for part in _SKIPPED):
+            with contextlib.suppress(Exception):  # optional parts want modules that are not there
+                importlib.import_module(module.name)
+    for name in ("_strptime", "encodings.idna", "mpmath", "statistics", "unicodedata", "sympy.abc"):
+        importlib.import_module(name)
+    _warm_up()
+    from .dialect import sinks, tables
+
+    sinks.patch()
+    tables.build()
+    warnings.simplefilter("ignore")
+
+
+def _warm_up() -> None:
+    """First uses fill caches and start lazy imports. No time limit for z3: that would start a thread."""
+    import sympy
+    import z3
+
+    solver = z3.Solver()
+    x = z3.Int("x")
+    solver.add(x > 2, x < 4)
+    solver.check()
+    str(solver.model())
+    optimizer = z3.Optimize()
+    optimizer.add(x < 4)
+    optimizer.maximize(x)
+    optimizer.check()
+    t = sympy.Symbol("t")
+    sympy.solve(t**2 - 2, t)
+    sympy.integrate(t * sympy.exp(t), t)
+    sympy.sympify("t + 1").subs(t, 3).evalf()
+    for modules in ("math", "mpmath", "sympy"):
+        sympy.lambdify(t, sympy.sin(t), modules)(1)

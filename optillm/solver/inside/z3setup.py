@@ -1,0 +1,30 @@
+"""The limits z3 itself keeps, set anew in every job."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import z3
+from z3.z3 import Z3_global_param_set
+
+from .jail import Bounds
+
+_SHARE_OF_MEMORY: Final = 0.7
+_HEADROOM_MS: Final = 500
+_kept: list[Any] = []
+
+
+def solver_timeout(bounds: Bounds) -> int:
+    """Milliseconds one check may take: less than the job may, so that `unknown` can still be reported."""
+    return max(bounds.wall_ms - _HEADROOM_MS, bounds.wall_ms // 2)
+
+
+def configure_z3(bounds: Bounds) -> None:
+    """Bound z3's memory and time in this process.
+
+    The context of the warm-up was made before the default time limit was known, so a new one replaces it.
+    """
+    Z3_global_param_set("memory_max_size", str(int(bounds.memory_mb * _SHARE_OF_MEMORY)))
+    Z3_global_param_set("timeout", str(solver_timeout(bounds)))
+    _kept.append(z3.z3._main_ctx)
+    z3.z3._main_ctx = None

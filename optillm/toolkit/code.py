@@ -1,0 +1,172 @@
+"""Programs in replies: which blocks they are, when two are the same, what they must look like from outside.
+
+Python is compared by syntax trees. Sameness is never guessed: programs that differ in a way that could matter
+differ here, though they may well behave alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from textwrap import dedent
+from typing import Final
+
+from optillm.toolkit.extraction import FENCED, Fence, fences, strip_reasoning
+from optillm.toolkit.forms import Form, form, json_form
+from optillm.toolkit.questions import Question
+from optillm.toolkit.syntax import defines, dumped, parsed, plain_tree, signatures
+
+_PROSE = frozenset(("", "text", "txt", "plaintext", "plain", "markdown", "md", "latex", "tex", "math"))
+_ASIDE = _PROSE - {""} | {"console", "output", "shell", "sh", "bash", "zsh", "powershell", "cmd", "diff"}
+_PYTHON = frozenset(("", "python", "py", "python3"))
+_SLASHED = (
+    *("c", "h", "cc", "cpp", "c++", "cxx", "hpp", "cs", "csharp", "c#", "java", "kotlin", "kt", "scala"),
+    *("js", "javascript", "jsx", "ts", "typescript", "tsx", "go", "golang", "rust", "rs", "swift", "dart"),
+)
+_LONGEST_VALUE = 60
+_LONGEST = 50_000
+
+
+def read_program(
+    blocks: Sequence[Fence], prose: str, question: Question, *, asked: bool
+) -> tuple[str, Form] | None:
+    """The answer in the longest fenced block, the last of equals; a short one may hold any kind of answer.
+
+    With `asked`, only when the question asks for a program; without, when the blocks outweigh the prose
+    around them or a short one ends the reply.
+    """
+    filled = [block for block in blocks if block.content.strip()]
+    if not filled or (asked and not question.asks_for_code):
+        return None
+    block = max(reversed(filled), key=lambda block: len(block.content))
+    content = block.content.strip()
+    short = block.language in _PROSE and "\n" not in content and len(content) <= _LONGEST_VALUE
+    if not asked:
+        outweighed = sum(len(block.content) for block in filled) < len(prose.replace(FENCED, "").strip())
+        if outweighed and not (short and len(filled) == 1 and prose.rstrip().endswith(FENCED)):
+            return None
+    if found := json_form(content):
+        return content, found
+    if short and not asked:
+        return content, form(content, question)
+    return content, Form("code", program_key(content, block.language))
+
+
+def program_key(source: str, language: str = "") -> str:
+    """The syntax tree of a Python program, or the text of any other without trailing blanks and empty lines."""
+    tree = parsed(source) if language in _PYTHON else None
+    if tree is not None and (key := dumped(tree)) is not None:
+        return key
+    return "\n".join(line.rstrip() for line in source.splitlines() if line.strip())
+
+
+def programs(text: str) -> list[Fence]:
+    """The programs of a reply: its fenced blocks without commands and output, unless it has nothing else.
+
+    The language is the first word of what the fence is labelled with.
+    """
+    _, blocks = fences(strip_reasoning(text))
+    named = [Fence(_language(block), dedent(block.content)) for block in blocks if block.content.strip()]
+    return [block for block in named if block.language not in _ASIDE] or named
+
+
+def program_text(text: str) -> str:
+    """The programs of a reply in their fences and nothing else; the reply itself when it has none."""
+    blocks = (f"```{block.language}\n{block.content}\n```" for block in programs(text))
+    return "\n\n".join(blocks) or strip_reasoning(text)
+
+
+def without_programs(text: str) -> str:
+    """A text without its fenced blocks."""
+    prose, _ = fences(text)
+    return prose.replace(FENCED, "").strip()
+
+
+def _language(block: Fence) -> str:
+    return (re.split(r"[\s:,{]", block.language, maxsplit=1) or [""])[0]
+
+
+def behaviour_key(text: str) -> tuple[str, ...]:
+    """Equal for replies whose programs do the same beyond doubt: a key per program, in no particular order.
+
+    Layout and comments do not count, in Python neither do docstrings, annotations and the names of locals. The
+    key of a reply without fenced blocks is its text.
+    """
+    return tuple(sorted(_behaviour(block) for block in programs(text) or [Fence("text", text)]))
+
+
+def _behaviour(block: Fence) -> str:
+    tree = parsed(block.content) if block.language in _PYTHON else None
+    if tree is not None and (block.language or defines(tree)) and (key := plain_tree(tree)) is not None:
+        return key
+    if block.language in _SLASHED and len(block.content) <= _LONGEST:
+        return _tokens(block.content)
+    return program_key(block.content, "text")
+
+
+# A comment starts after a blank, so that no address and no regular expression is taken for one. What is never
+# closed runs to the end of its line or of the text, so that nothing is tried twice.
+_TOKEN = re.compile(
+    r"(?<!\S)(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))"
+    r'|"(?:\\.|[^"\\\n])*"?|\'(?:\\.|[^\'\\\n])*\'?|`(?:\\.|[^`\\])*`?'
+    r"|\w+|\\.|[-+*/%&|^<>=!?:~@#$]+|[^\w\s]|\n",
+    re.DOTALL,
+)
+
+
+def _tokens(source: str) -> str:
+    """The tokens of a program in a language with slashed comments, line by line: some end statements so."""
+    lines: list[list[str]] = [[]]
+    for match in _TOKEN.finditer(source):
+        if match[0] == "\n":
+            lines.append([])
+        elif match["comment"] is None:
+            lines[-1].append(match[0])
+    return "\n".join(" ".join(line) for line in lines if line)
+
+
+def broken(text: str) -> bool:
+    """Whether a reply has a program that calls itself Python and is not."""
+    return any(block.language in _PYTHON - {""} and parsed(block.content) is None for block in programs(text))
+
+
+_FILE_NAME = re.compile(
+    r"(?<![\w/.-])[\w-][\w/.-]{0,80}\.(?:py|js|jsx|ts|tsx|go|rs|rb|c|h|cc|cpp|hpp|cs|java|kt|swift|php|sql|html|css"
+    r"|scss|sh|json|toml|ya?ml|vue|svelte)(?![\w/-]|\.\w)"
+)
+_DEFINITION = re.compile(
+    r"^[ \t]{0,4}(?:(?:export|default|public|private|protected|static|async|pub|abstract|final)[ \t]{1,4}){0,5}"
+    r"(?:function|func|fn|class|struct|interface|enum|trait|def|type)[ \t]{1,4}(\w{1,80})",
+    re.MULTILINE,
+)
+_MOST_NAMES: Final = 40
+
+
+def interface(text: str) -> dict[str, list[str]]:
+    """What somebody who writes the same programs again must know: languages, file names, names to define."""
+    blocks = programs(text)
+    names: list[str] = []
+    for block in blocks:
+        tree = parsed(block.content) if block.language in _PYTHON else None
+        names += signatures(tree) if tree is not None else _DEFINITION.findall(block.content)
+    found = {
+        "languages": [block.language for block in blocks if block.language],
+        "files": _FILE_NAME.findall(text[:_LONGEST]),
+        "names": names,
+    }
+    return {kind: list(dict.fromkeys(values))[:_MOST_NAMES] for kind, values in found.items()}
+
+
+_GRAM: Final = 8
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def leaked(source: str, text: str) -> float:
+    """The share of the runs of eight tokens in `source` that `text` repeats; 0 for anything shorter."""
+    own, repeated = _grams(source), _grams(text)
+    return len(own & repeated) / len(own) if own else 0.0
+
+
+def _grams(text: str) -> set[tuple[str, ...]]:
+    tokens = _WORD.findall(text)
+    return {tuple(tokens[i : i + _GRAM]) for i in range(len(tokens) - _GRAM + 1)}
