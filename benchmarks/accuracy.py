@@ -20,10 +20,14 @@ from typing import Any, get_args
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from optillm.demo.problems import Family, Problem, generate
+from optillm.solver import Limits
+from optillm.solver import solve as solve_program
 from optillm.toolkit.answers import canonical, extract
+from optillm.toolkit.extraction import fences
 from tests.e2e.proxy import serving
 
 SEED = 20_261
+SANDBOX = asyncio.Semaphore(2)
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,13 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     return (centre - spread) / (1 + z * z / total), (centre + spread) / (1 + z * z / total)
 
 
-def is_right(text: str, problem: Problem) -> bool:
-    """Whether a reply states the true answer."""
+async def is_right(text: str, problem: Problem) -> bool:
+    """Whether a reply states the true answer; a program must pass the problem's tests, in the sandbox."""
+    if problem.tests:
+        _, blocks = fences(text)
+        program = "\n".join([*(block.content for block in blocks), *problem.tests, 'print("passed")'])
+        async with SANDBOX:
+            return bool(blocks) and (await solve_program("sympy", program, Limits(wall=20))).output == "passed\n"
     stated = extract(text, problem.question)
     return stated is not None and stated.matches(canonical(problem.answer, problem.question))
 
@@ -62,7 +71,7 @@ async def solve(
         )
     report = (reply.model_extra or {}).get("optillm") or {"calls": {"plain": 1}, "rounds": 1}
     tokens = reply.usage.total_tokens if reply.usage else 0
-    right = is_right(reply.choices[0].message.content or "", problem)
+    right = await is_right(reply.choices[0].message.content or "", problem)
     return Outcome(right, sum(report["calls"].values()), tokens, report["rounds"])
 
 

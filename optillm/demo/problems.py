@@ -3,26 +3,62 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from optillm.demo.characters import MODELS
+from optillm.demo.roles.stated import stated_answer
+from optillm.demo.skills.functions import invent_function
 from optillm.demo.skills.invented_puzzles import invent_puzzle
 from optillm.demo.skills.invented_stories import invent_story
+from optillm.demo.skills.reader import read
+from optillm.demo.skills.reasoner import habit, truth
 
-Family = Literal["arithmetic", "ordering"]
+Family = Literal["arithmetic", "ordering", "functions"]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A question, its right answer (a number, a name, an ordinal or names in order), and its family."""
+    """A question, its right answer, its family, and tests where the answer is a program.
+
+    The answer is a number, a name, an ordinal, names in order, or the source of a function; a test is an
+    assertion in Python that holds for that function. Run tests of foreign programs in a sandbox only.
+    """
 
     question: str
     answer: str
     family: Family
+    tests: list[str] = field(default_factory=list)
+
+    def solved_by(self, reply: str) -> bool:
+        """Whether a demo model's reply is right; a program by its shape, without running it."""
+        task = read(self.question)
+        return task is not None and stated_answer(reply, task) == truth(task)
+
+    def hard_for(self, model: str) -> bool:
+        """Whether this problem trips a demo model up in most samples, so that voting does not help."""
+        task = read(self.question)
+        return task is not None and habit(task, MODELS[model]) != truth(task)
 
 
-def generate(family: Family, count: int, seed: int) -> list[Problem]:
-    """`count` problems of a family."""
+def generate(family: Family, count: int, seed: int, *, easy_for: str | None = None) -> list[Problem]:
+    """`count` problems of a family; with `easy_for`, without those that are hard for that demo model.
+
+    Some problems are hard for a model, the same ones in every call (`Character.hard`): there its samples err
+    alike, as those of real models do, and voting gains less.
+    """
     luck = random.Random(f"{family} {seed}")  # noqa: S311 - reproducible, not secret
+    found: list[Problem] = []
+    while len(found) < count:
+        problem = _invented(family, luck)
+        if easy_for is None or not problem.hard_for(easy_for):
+            found.append(problem)
+    return found
+
+
+def _invented(family: Family, luck: random.Random) -> Problem:
+    if family == "functions":
+        question, answer, tests = invent_function(luck)
+        return Problem(question, answer, family, tests)
     invent = invent_story if family == "arithmetic" else invent_puzzle
-    return [Problem(*invent(luck), family) for _ in range(count)]
+    return Problem(*invent(luck), family)

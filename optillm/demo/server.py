@@ -45,21 +45,22 @@ class _Chat:
         self._pace = pace
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
+        due = asyncio.get_running_loop().time() + self._pace.latency  # what thinking costs us is part of it
         body = wire.read_body(await request.read())
         completion = _complete(body)
         if body.stream:
-            return await self._stream(request, body, completion)
+            return await self._stream(request, body, completion, due)
         longest = max(len(choice.tokens) for choice in completion.choices)
-        await _pause(self._pace.latency + longest * self._pace.per_token)
+        await _until(due + longest * self._pace.per_token)
         return _json(completion.reply())
 
     async def _stream(
-        self, request: web.Request, body: ChatBody, completion: Completion
+        self, request: web.Request, body: ChatBody, completion: Completion, due: float
     ) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        await _pause(self._pace.latency)
+        await _until(due)
         for events in self._paced(_waves(completion)):
             await response.write(events)
             await _pause(self._pace.per_token)
@@ -82,6 +83,10 @@ class _Chat:
 async def _pause(seconds: float) -> None:
     if seconds > 0:
         await asyncio.sleep(seconds)
+
+
+async def _until(time: float) -> None:
+    await _pause(time - asyncio.get_running_loop().time())
 
 
 def _complete(body: ChatBody) -> Completion:

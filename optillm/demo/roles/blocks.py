@@ -11,7 +11,7 @@ from typing import Literal
 
 from optillm.demo.vocabulary import vocabulary
 
-Kind = Literal["candidate", "task", "partial", "other"]
+Kind = Literal["candidate", "task", "partial", "feedback", "facts", "formal", "code", "spec", "sub", "other"]
 
 CANDIDATE_NAMES = vocabulary(
     "candidate answer response reply solution reference draft option proposal output attempt sample completion"
@@ -21,12 +21,31 @@ TASK_NAMES = vocabulary(
     "conversation question task problem prompt query request user dialogue dialog chat messages history context"
     " puzzle original"
 )
-_PARTIAL_NAMES = vocabulary("partial prefix notes work progress reasoning unfinished beginning steps start")
+_PARTIAL_NAMES = vocabulary(
+    "partial prefix notes work progress reasoning unfinished beginning steps start trajectory chain path sofar"
+)
+_FEEDBACK_NAMES = vocabulary(
+    "feedback review critique error errors objection objections flaws issues findings remarks complaint core"
+    " diagnosis conflict counterexample report diagnostics trouble"
+)
+_FACT_NAMES = vocabulary("facts fact certified model models solver values verdict solved outcome")
+_FORMAL_NAMES = vocabulary(
+    "formalisation formalization smt smt2 smtlib encoding assertions constraints formal translation z3"
+)
+_CODE_NAMES = vocabulary("code program implementation function artefact artifact script source file")
+_SPEC_NAMES = vocabulary("specification spec description requirements")
+_SUB_NAMES = vocabulary("sub subquestion subproblem")
 
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(CANDIDATE_NAMES, "candidate"),
     **dict.fromkeys(TASK_NAMES, "task"),
     **dict.fromkeys(_PARTIAL_NAMES, "partial"),
+    **dict.fromkeys(_FEEDBACK_NAMES, "feedback"),
+    **dict.fromkeys(_FACT_NAMES, "facts"),
+    **dict.fromkeys(_FORMAL_NAMES, "formal"),
+    **dict.fromkeys(_CODE_NAMES, "code"),
+    **dict.fromkeys(_SPEC_NAMES, "spec"),
+    **dict.fromkeys(_SUB_NAMES, "sub"),
 }
 
 

@@ -28,10 +28,20 @@ _TASK_HEADING = re.compile(
     rf"{_MARKUP}(?:the )?(?:(?:user|original|user's) )?(?:{_TASKS})[*_]{{0,3}}[ \t]*:{_AFTER}",
     re.IGNORECASE | re.MULTILINE,
 )
+_PARTIAL_HEADING = re.compile(
+    rf"""{_MARKUP}(?:the\ |your\ |my\ |here\ (?:is|are)\ the\ )?(?:
+        (?:partial|unfinished|previous|earlier|existing)\ (?:\w+\ )?(?:solution|steps?|work|reasoning|answer|notes)
+        |(?:steps?|work|progress|reasoning|solution|notes|sub-?questions?)(?:\ and\ answers)?
+         \ (?:so\ far|taken|done|up\ to\ now|until\ now|already)[\ \w]{{0,20}}
+        |(?:progress|notes|trajectory)
+    )[*_]{{0,3}}[ \t]*:{_AFTER}""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
 _INSTRUCTIVE = re.compile(
     r"\b(?:rank|rate|score|compare|which|judge|evaluate|assess|return|respond|reply|output|give|now|please|json|write"
     r"|combine|merge|synthes\w+|group|cluster|pick|choose|decide|list|order|select|critique|criticise|state|end|finish"
-    r"|point|find|identify|what|explain|continue|verify|check|say|tell|sort|grade|best|name|put|are|is|do)\b",
+    r"|point|find|identify|what|propose|add|think|ask|decompose|paraphrase|rephrase|reword|restate|complete"
+    r"|take|proceed|break|pose|refine|improve|revise|criti\w+|repair|mend|fix|explain|continue|verify|check|say|tell|sort|grade|best|name|put|are|is|do)\b",
     re.IGNORECASE,
 )
 _USER_TURN = re.compile(
@@ -132,6 +142,17 @@ def task_paragraph(text: str) -> Parts:
     if next_heading:
         told, rest = told[: next_heading.start()], told[next_heading.start() :] + gap + rest
     return Parts((Block("task", "", unescape(told).strip()),), text[: heading.start()] + "\n" + rest)
+
+
+def partial_paragraphs(text: str) -> Parts:
+    """Work begun under a heading of its own: "Steps so far:", "Partial solution:", "Previous steps:"."""
+    heading = _PARTIAL_HEADING.search(text)
+    if heading is None:
+        return Parts((), text)
+    told, after = _without_instruction(text[heading.end() :])
+    begun = unescape(told).strip()
+    blocks = (Block("partial", "", begun),) if begun else ()
+    return Parts(blocks, text[: heading.start()] + "\n" + after)
 
 
 def last_user_line(conversation: str) -> str:

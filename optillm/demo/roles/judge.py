@@ -1,75 +1,33 @@
 """The roles that judge: rank, rate, compare, group, criticise.
 
-A judge works the task out for itself and sees rightly whether a candidate is right as often as its character
-says, anew for each candidate in each call. What a candidate says about itself does not count. A task beyond
-its skills is judged by a harmless rule, the fuller candidate first, and the verdict says so.
+A task beyond its skills is judged by a harmless rule, the fuller candidate first, and the verdict says so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 
-from optillm.demo.roles.blocks import Block
-from optillm.demo.roles.findings import Findings, Scale, fill
+from optillm.demo.roles.filling import fill
+from optillm.demo.roles.findings import Findings, Scale
+from optillm.demo.roles.impressions import impressions
 from optillm.demo.roles.scene import Scene
 from optillm.demo.roles.shapes import Shape
 from optillm.demo.roles.stated import stated_answer
-from optillm.demo.skills.reasoner import truth
+from optillm.demo.skills.functions import code_in, recognised
 
 _MEMBER = r"\b(?:[Cc]andidate|[Aa]nswer|[Rr]esponse|[Ss]olution|[Dd]raft|[Rr]eference|labelled)"
-_UNKNOWN = "I am a simulated demo model and cannot check this kind of task; I go by how complete each one is."
+_PROBABILITY = re.compile(r"probab|likelihood|\bp_?\(?correct", re.IGNORECASE)
+_SAMENESS = re.compile(r"equivalen|\bsame|agree", re.IGNORECASE)
+_EQUIVALENT = re.compile(r"\bequivalent\b[^.\n]{0,40}\?|\b(?:yes or no|whether)\b", re.IGNORECASE)
 _SCALES = (
     re.compile(
         r"(-?\d+(?:\.\d+)?)\s{0,2}(?:\([^()\n]{0,40}\)\s{0,2})?(?:-|–|—|to|and|through)\s{0,2}(\d+(?:\.\d+)?)(?![\d/])"
     ),
     re.compile(r"()(?:out of|/)\s{0,2}(\d+)"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Impression:
-    """How a judge sees one candidate: right or not, between 0 and 1, and why."""
-
-    label: str
-    right: bool
-    share: float
-    remark: str
-
-
-def impressions(scene: Scene) -> list[Impression]:
-    """How the judge of this scene sees each candidate, in the order shown."""
-    if scene.task is None:
-        return _by_length(scene.candidates)
-    answer = truth(scene.task)
-    character, last = scene.character, len(scene.candidates) - 1
-    seen: list[Impression] = []
-    for place, block in enumerate(scene.candidates):
-        stated = stated_answer(block.text, scene.task)
-        lean = character.position_bias * (1 - 2 * place / last) if last else 0.0
-        chance = (character.reliability if stated == answer else 1 - character.reliability) + lean
-        right = scene.luck.random() < chance
-        share = scene.luck.uniform(0.78, 1.0) if right else scene.luck.uniform(0.05, 0.42)
-        seen.append(Impression(block.label, right, share, _remark(block.label, stated, right)))
-    return seen
-
-
-def _remark(label: str, stated: str | None, right: bool) -> str:
-    who = f"Candidate {label}" if label else "The answer"
-    if stated is None:
-        return f"{who} states no answer that I can read" + (", yet its working holds." if right else ".")
-    holds = "its steps hold up" if right else "one of its steps does not hold up"
-    return f"{who} arrives at {stated}; {holds}."
-
-
-def _by_length(candidates: Sequence[Block]) -> list[Impression]:
-    longest = max((len(block.text) for block in candidates), default=1) or 1
-    return [
-        Impression(block.label, True, 0.3 + 0.4 * len(block.text) / longest, _UNKNOWN) for block in candidates
-    ]
 
 
 def judged(scene: Scene) -> Findings:
@@ -90,6 +48,7 @@ def judged(scene: Scene) -> Findings:
         pick=pick,
         reason=" ".join(dict.fromkeys(remarks.values())),
         scale=_scale(scene),
+        located={one.label: one.errors for one in seen},
     )
 
 
@@ -97,9 +56,15 @@ def _groups(scene: Scene) -> list[list[str]]:
     """Labels of candidates with the same answer together, the largest group first."""
     groups: dict[str, list[str]] = {}
     for block in scene.candidates:
-        stated = stated_answer(block.text, scene.task) if scene.task else None
+        stated = stated_answer(block.text, scene.task) if scene.task else _program(block.text)
         groups.setdefault(stated or " ".join(block.text.lower().split()), []).append(block.label)
     return sorted(groups.values(), key=lambda group: -len(group))
+
+
+def _program(text: str) -> str | None:
+    """What a program does, when nobody says what it should do."""
+    known = recognised(code_in(text) or "")
+    return None if known is None else f"{known[0].kind} {known[0].k} {known[1]}"
 
 
 def _scale(scene: Scene) -> Scale:
@@ -110,7 +75,9 @@ def _scale(scene: Scene) -> Scale:
                 low, high = float(match[1] or 0), float(match[2])
                 if low < high and high in (1, 3, 4, 5, 6, 7, 9, 10, 20, 100):
                     return Scale(low, high)
-    return Scale()
+    asked = f"{scene.instruction}\n{scene.standing}"
+    keys = list(scene.shape.keys()) if scene.shape else []
+    return Scale(0, 1) if _PROBABILITY.search(asked) or any(map(_PROBABILITY.search, keys)) else Scale()
 
 
 def rank(scene: Scene) -> str:
@@ -146,7 +113,10 @@ def group(scene: Scene) -> str:
     members = {label for one in largest for label in one}
     pick = next((label for label in found.ranking if label in members), "")
     told = "; ".join(", ".join(one) for one in found.groups)
-    found = replace(found, pick=pick)
+    same = len(found.groups) == 1
+    found = replace(found, pick=pick, given=[(_SAMENESS, same)])
+    if scene.shape is None and _EQUIVALENT.search(scene.instruction) and len(found.labels) == 2:
+        return deliver(scene, found, "Equivalent", "yes" if same else "no", Shape())
     shape = Shape("object", {"groups": Shape("array"), "pick": Shape("string")})
     return deliver(scene, found, "Groups", f"{told}\nPick: {pick}", shape)
 

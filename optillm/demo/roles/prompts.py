@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from optillm.demo.roles.blocks import Block, Parts
-from optillm.demo.roles.headings import headed, last_user_line, listed, task_paragraph
+from optillm.demo.roles.headings import headed, last_user_line, listed, partial_paragraphs, task_paragraph
 from optillm.demo.roles.tags import tagged
+
+_SPEAKERS = frozenset({"assistant", "system", "developer", "tool"})
 
 
 def take_apart(text: str) -> Parts:
     """The quotations in a prompt, and the prompt without them. Tags are believed before headings and lists."""
     in_tags = tagged(text, take_apart)
     task = task_paragraph(in_tags.rest)
-    blocks = in_tags.blocks + task.blocks
+    begun = partial_paragraphs(task.rest)
+    blocks, rest = in_tags.blocks + task.blocks + begun.blocks, begun.rest
     if in_tags.of("candidate"):
-        return Parts(blocks, task.rest)
-    others = in_tags.of("other")
+        return Parts(blocks, rest)
+    others = [other for other in in_tags.of("other") if other.label not in _SPEAKERS]
     if len(others) > 1:  # fences of an unknown name, but fences
-        return Parts(
-            blocks + tuple(Block("candidate", other.label, other.text) for other in others), task.rest
-        )
-    found = headed(task.rest)
-    found = found if found.blocks else listed(task.rest)
+        return Parts(blocks + tuple(Block("candidate", other.label, other.text) for other in others), rest)
+    found = headed(rest)
+    found = found if found.blocks else listed(rest)
     return Parts(blocks + found.blocks, found.rest, found.listed)
 
 

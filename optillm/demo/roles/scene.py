@@ -10,9 +10,11 @@ from itertools import takewhile
 from typing import Any
 
 from optillm.demo.characters import Character
-from optillm.demo.roles.blocks import Block, Parts
+from optillm.demo.roles.blocks import Block, Kind, Parts
+from optillm.demo.roles.markers import marker_in
 from optillm.demo.roles.prompts import last_user_turn, take_apart
 from optillm.demo.roles.shapes import Shape, shape_in, shape_of_schema
+from optillm.demo.roles.stated import concluded
 from optillm.demo.skills.reader import read
 from optillm.demo.skills.reasoner import Task
 
@@ -24,22 +26,39 @@ class Scene:
     """What a role works with.
 
     `said` is the last user message, `instruction` that without what it quotes, `standing` the system messages.
-    `task` is what it is all about, `own` when the user asks it now and not in an earlier exchange; `bare` when
-    the last message is that task and nothing else. `strict` wants nothing but JSON.
+    `task` is what it is all about, `asked` its text, `own` when the user asks it now and not in an earlier
+    exchange; `bare` when the last message is that task and nothing else. `blocks` is everything quoted;
+    `marker` a line that is to stand between what a reply thinks and what it answers. `strict` wants nothing
+    but JSON.
     """
 
     said: str
     instruction: str
     standing: str
     task: Task | None
+    asked: str
     own: bool
     bare: bool
     candidates: tuple[Block, ...]
     partial: str
+    blocks: tuple[Block, ...]
+    marker: str
     shape: Shape | None
     strict: bool
     character: Character
     luck: random.Random
+
+    def quoted(self, *kinds: Kind) -> str:
+        """What is quoted of some kinds, one after the other; empty when nothing is."""
+        return "\n\n".join(block.text for block in self.blocks if block.kind in kinds)
+
+    @property
+    def begun(self) -> str:
+        """Work to go on with: the partial work, else a single quotation that comes to no answer."""
+        if self.partial or len(self.candidates) != 1:
+            return self.partial
+        (only,) = self.candidates
+        return "" if concluded(only.text) else only.text
 
 
 def set_scene(
@@ -57,19 +76,21 @@ def set_scene(
     partial = (
         turns[-1][1] if turns[-1][0] == "assistant" else "\n".join(one.text for one in parts.of("partial"))
     )
-    task = _first_readable(_asked_now(parts, turns))
-    own = task is not None
-    task = task or _first_readable(_asked_before(turns))
+    asked_now = _first_readable(_asked_now(parts, turns))
+    task, asked = asked_now or _first_readable(_asked_before(turns)) or (None, "")
     shape, strict = _format(parts.rest, standing, response_format)
     return Scene(
         said=last,
         instruction=parts.rest,
         standing=standing,
         task=task,
-        own=own,
+        asked=asked,
+        own=asked_now is not None,
         bare=not quoted and read(last) is not None,
         candidates=candidates,
         partial=partial,
+        blocks=parts.blocks,
+        marker=marker_in(parts.rest) or marker_in(standing),
         shape=shape,
         strict=strict,
         character=character,
@@ -83,7 +104,8 @@ def _candidates(parts: Parts, turns: Sequence[Turn]) -> tuple[tuple[Block, ...],
     The second value says whether the last message itself quotes them, by more than a list.
     """
     found = parts.of("candidate")
-    quoted = bool(found) and not parts.listed
+    others = any(block.kind not in ("candidate", "task", "other") for block in parts.blocks)
+    quoted = others or (bool(found) and not parts.listed)
     for role, text in reversed(turns[:-1]):
         if not found and role == "user":
             found = take_apart(text).of("candidate")
@@ -99,8 +121,8 @@ def _candidates(parts: Parts, turns: Sequence[Turn]) -> tuple[tuple[Block, ...],
     return tuple(named), quoted
 
 
-def _first_readable(texts: Iterator[str]) -> Task | None:
-    return next((task for text in texts if text.strip() and (task := read(text)) is not None), None)
+def _first_readable(texts: Iterator[str]) -> tuple[Task, str] | None:
+    return next(((task, text) for text in texts if text.strip() and (task := read(text))), None)
 
 
 def _asked_now(parts: Parts, turns: Sequence[Turn]) -> Iterator[str]:
@@ -108,6 +130,7 @@ def _asked_now(parts: Parts, turns: Sequence[Turn]) -> Iterator[str]:
     quoted = [block.text for block in reversed(parts.of("task"))]
     yield from map(last_user_turn, quoted)
     yield from quoted
+    yield from (block.text for block in parts.of("spec"))
     yield parts.rest
     yield from re.split(r"\n[ \t]*\n", parts.rest)
     unanswered = list(takewhile(lambda turn: turn[0] != "assistant", reversed(_until_user(turns))))

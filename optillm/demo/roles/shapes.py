@@ -94,10 +94,14 @@ def shape_of_example(value: Any) -> Shape:
 
 
 def shape_in(instruction: str) -> Shape | None:
-    """The shape of the last JSON object that an instruction shows, be it sloppy; `None` when it shows none."""
+    """The shape of the last JSON object that an instruction shows, be it sloppy; `None` when it shows none.
+
+    One that has no key of its own is only a shorter form of the one before.
+    """
     found = None
-    for text in _objects(instruction):
-        found = _sloppy(text) or found
+    for shape in filter(None, map(_sloppy, _objects(instruction))):
+        if found is None or not set(shape.keys()) < set(found.keys()):
+            found = shape
     return found
 
 

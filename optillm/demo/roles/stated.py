@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import random
 import re
 from fractions import Fraction
 
+from optillm.demo.skills.functions import Function, canonical, code_in, variant_of
 from optillm.demo.skills.puzzle import ORDINALS, Puzzle
-from optillm.demo.skills.reasoner import Task
-from optillm.demo.skills.sums import shown
+from optillm.demo.skills.reasoner import Task, truth
+from optillm.demo.skills.sums import Sum, shown
 
 _ANSWER = re.compile(r"\b(?:answer|result|total|solution)\b|\\boxed", re.IGNORECASE)
 _NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?[1-9]\d*)?")
 
 
+_CLOSED = re.compile(
+    r"\b(?:answer|result|solution)[*_]{0,2}\s{0,2}(?:is|are|=|:)[*_]{0,2}\s{0,2}\S|\\boxed", re.IGNORECASE
+)
+
+
+def concluded(text: str) -> bool:
+    """Whether a text says what its answer is."""
+    return bool(_CLOSED.search(text))
+
+
 def stated_answer(text: str, task: Task) -> str | None:
-    """The answer a text ends on, in the form in which right answers are kept; `None` when it states none."""
+    """The answer a text ends on, in the form in which right answers are kept; `None` when it states none.
+
+    Of a program it is the canonical code when its shape is known, else the program itself.
+    """
+    if isinstance(task, Function):
+        code = code_in(text)
+        variant = None if code is None else variant_of(task, code)
+        return code if variant is None else canonical(task, variant)
     lines = [line for line in text.replace("*", "").splitlines() if line.strip()]
     for line in reversed(lines):
         named = list(_ANSWER.finditer(line))
@@ -25,7 +44,24 @@ def stated_answer(text: str, task: Task) -> str | None:
     return _read(lines[-1], task, last=True) if lines else None
 
 
-def _read(words: str, task: Task, *, last: bool) -> str | None:
+def another_answer(task: Task, luck: random.Random) -> str:
+    """An answer of the right kind that is not the right one."""
+    if isinstance(task, Function):
+        return canonical(
+            task, luck.choice([n for n in range(len(task.made.faults) + 1) if n != task.variant])
+        )
+    right = truth(task)
+    if isinstance(task, Sum):
+        return shown(Fraction(right) + luck.choice((1, 2, 10)))
+    if task.wanted == "place":
+        return luck.choice([place for place in ORDINALS[: len(task.names)] if place != right])
+    if task.wanted == "who":
+        return luck.choice([name for name in task.names if name != right])
+    first, second, *others = right.split(", ")
+    return ", ".join((second, first, *others))
+
+
+def _read(words: str, task: Sum | Puzzle, *, last: bool) -> str | None:
     if isinstance(task, Puzzle):
         return _read_order(words, task)
     numbers = _NUMBER.findall(words)

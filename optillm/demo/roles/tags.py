@@ -54,6 +54,9 @@ def _blocks(tag: str, attributes: str, inner: str, inside: Inside) -> list[Block
     if _LABEL.match(tag[:1]) and len(base) == 1:  # <A-19ce>, but not <b>
         return [Block("candidate", tag[:1], content)]
     kind = KINDS.get(base)
+    if kind in ("candidate", "other", None) and (given or kind):  # <candidate-7f3a label="notes">
+        named = KINDS.get(re.split(r"[-_.:]", label.lower())[0])
+        kind, label = (named, "") if named and named != "candidate" else (kind, label)
     if kind == "task":
         return [Block("task", "user" if base == "user" else label, content)]
     if kind:

@@ -96,3 +96,11 @@ def shown(value: Fraction) -> str:
         if 10**places % value.denominator == 0:
             return f"{float(value):.{places}f}"
     return f"{value.numerator}/{value.denominator}"
+
+
+def plain_number(text: str) -> str:
+    """A number as `shown` writes it, however it was written; empty when it is none."""
+    try:
+        return shown(Fraction(text.replace(",", "")))
+    except (ValueError, ZeroDivisionError):
+        return ""

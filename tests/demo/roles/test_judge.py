@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from optillm.demo.characters import LARGE, SMALL, Character
-from optillm.demo.roles.judge import impressions
+from optillm.demo.roles.impressions import impressions
 from optillm.demo.roles.scene import set_scene
 from tests.demo.talk import QUESTION, RIGHT, WRONG, quoting, say
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
 from optillm.demo.characters import FAULTLESS, LARGE, SMALL, Character, chance
 from optillm.demo.problems import Family, generate
+from optillm.demo.skills.puzzle import Puzzle
 from optillm.demo.skills.reader import read
-from optillm.demo.skills.reasoner import Working, work
+from optillm.demo.skills.reasoner import Working, habit, truth, work
 from optillm.demo.skills.sums import Sum
 from tests.demo.talk import PUZZLE, QUESTION
 
@@ -46,6 +48,7 @@ def test_works_a_puzzle_clue_by_clue() -> None:
 
 @CHARACTERS
 def test_a_step_goes_wrong_as_often_as_documented(character: Character) -> None:
+    character = replace(character, hard=0.0)
     tasks = [read(problem.question) for problem in generate("arithmetic", 400, 11)]
     sums = [task for task in tasks if isinstance(task, Sum)]
     steps = sum(len(task.steps) for task in sums)
@@ -55,15 +58,16 @@ def test_a_step_goes_wrong_as_often_as_documented(character: Character) -> None:
 
 @CHARACTERS
 def test_a_clue_is_misread_as_often_as_documented(character: Character) -> None:
+    character = replace(character, hard=0.0)
     tasks = [read(problem.question) for problem in generate("ordering", 400, 12)]
-    puzzles = [task for task in tasks if task is not None and not isinstance(task, Sum)]
+    puzzles = [task for task in tasks if isinstance(task, Puzzle)]
     clues = sum(len(task.clues) for task in puzzles)
     slips = sum(work(task, character, random.Random(seed)).slips for seed, task in enumerate(puzzles))
     assert close(slips, clues, character.misreading)
 
 
 @CHARACTERS
-@pytest.mark.parametrize("family", ["arithmetic", "ordering"])
+@pytest.mark.parametrize("family", ["arithmetic", "ordering", "functions"])
 def test_plain_accuracy_lies_in_the_promised_band(family: Family, character: Character) -> None:
     problems = generate(family, 400, 13)
     right = 0
@@ -82,6 +86,23 @@ def test_wrong_answers_sometimes_collide() -> None:
     commonest = max(wrong.count(answer) for answer in set(wrong))
     assert len(set(wrong)) > 2
     assert 0.15 < commonest / len(wrong) < 0.7
+
+
+@CHARACTERS
+def test_some_tasks_are_hard_for_a_model_in_every_sample(character: Character) -> None:
+    tasks = [read(problem.question) for problem in generate("arithmetic", 600, 17)]
+    hard = [task for task in tasks if task and truth(task) != habit(task, character)]
+    assert close(len(hard), len(tasks), character.hard)
+    samples = [work(hard[0], character, random.Random(seed)) for seed in range(300)]
+    fallen = [one for one in samples if one.answer == habit(hard[0], character)]
+    assert len(fallen) > 300 * character.stumbles / 2
+    assert len({one.answer for one in samples}) > 1
+
+
+def test_hard_problems_can_be_left_out() -> None:
+    everything = generate("arithmetic", 60, 17)
+    easy = generate("arithmetic", 40, 17, easy_for="demo-small")
+    assert easy == [problem for problem in everything if not problem.hard_for("demo-small")][:40]
 
 
 def test_a_slip_never_leaves_a_negative_number_of_apples() -> None:
