@@ -329,17 +329,19 @@ class RequestContext(Context):
         """See `Context.write`."""
         errors = list[Exception]()
         for model in dict.fromkeys(models or (self.model,)):
-            try:
-                written = await self._write(model, instruction, after)
-            except UpstreamError as error:
-                if self.shown.text:
-                    raise
-                errors.append(error)
-                continue
-            usable = [c for c in written if c.reply.kind is not ReplyKind.EMPTY]
-            if usable:
-                return [await self._mended(candidate, model) for candidate in usable]
-            errors.append(UpstreamError("the upstream wrote nothing"))
+            for _ in range(2):  # a reply that says nothing is asked for once more
+                try:
+                    written = await self._write(model, instruction, after)
+                except UpstreamError as error:
+                    if self.shown.text:
+                        raise
+                    errors.append(error)
+                    break
+                usable = [c for c in written if c.reply.kind is not ReplyKind.EMPTY]
+                if usable:
+                    return [await self._mended(candidate, model) for candidate in usable]
+                self.ledger.lose("empty")
+                errors.append(UpstreamError("the upstream wrote nothing"))
         raise most_telling(errors)
 
     async def _write(self, model: str, instruction: str | None, after: str | None) -> list[Candidate]:

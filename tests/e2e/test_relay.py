@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from optillm.techniques import registry
 from tests.e2e.proxy import Proxy, serving
 from tests.stub import Call, Stub, completion, delta
 
+TECHNIQUES = sorted(registry())
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
@@ -116,8 +118,8 @@ def candidates_of(answer: Callable[[Call, int], None]) -> Callable[[Call], None]
     numbers = iter(range(1000))
 
     def respond(call: Call) -> None:
-        if "ranking" in call.sent["messages"][-1]["content"]:
-            call.json(completion('{"ranking": ["A", "B"]}'))
+        if not call.sent["messages"][0]["content"].startswith("Hi"):
+            call.json(completion('{"ranking": ["A", "B"], "score": 7, "groups": [["A"], ["B"]], "pick": "A"}'))
         else:
             answer(call, next(numbers))
 
@@ -169,7 +171,7 @@ def refusing_temperature(call: Call, number: int) -> None:
         refusing_temperature,
     ],
 )
-@pytest.mark.parametrize("slug", ["bon", "moa", "self_consistency"])
+@pytest.mark.parametrize("slug", TECHNIQUES)
 def test_a_difficult_upstream_still_yields_a_good_answer(
     upstream: Upstream, slug: str, answer: Callable[[Call, int], None]
 ) -> None:
@@ -181,7 +183,7 @@ def test_a_difficult_upstream_still_yields_a_good_answer(
     assert body["usage"]["total_tokens"] > 0
 
 
-@pytest.mark.parametrize("slug", ["bon", "moa", "self_consistency"])
+@pytest.mark.parametrize("slug", TECHNIQUES)
 def test_an_upstream_that_only_fails_is_an_error_with_its_status_never_an_answer(
     upstream: Upstream, slug: str
 ) -> None:
