@@ -54,7 +54,9 @@ async def is_right(text: str, problem: Problem) -> bool:
         _, blocks = fences(text)
         program = "\n".join([*(block.content for block in blocks), *problem.tests, 'print("passed")'])
         async with SANDBOX:
-            return bool(blocks) and (await solve_program("sympy", program, Limits(wall=20))).output == "passed\n"
+            return (
+                bool(blocks) and (await solve_program("sympy", program, Limits(wall=20))).output == "passed\n"
+            )
     stated = extract(text, problem.question)
     return stated is not None and stated.matches(canonical(problem.answer, problem.question))
 

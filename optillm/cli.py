@@ -79,10 +79,12 @@ def start(settings: Settings) -> None:
 
 def load_app(settings: Settings) -> Flask:
     """The WSGI application with its engine; made in the process that serves it."""
+    from optillm import solver
     from optillm.engine.engine import Engine
     from optillm.server.app import create_app
     from optillm.techniques import registry
 
+    solver.configure(language_only=settings.solver_sandbox == "language-only")
     return create_app(settings, Engine.from_settings(settings, registry()))
 
 

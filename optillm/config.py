@@ -27,6 +27,7 @@ from optillm.values import (
     MergeRule,
     Names,
     ProgressStyle,
+    SandboxLevel,
     Url,
     is_loopback,
     listed,
@@ -125,6 +126,9 @@ class Settings(BaseSettings):
     merge: MergeRule = _technique(
         "select", "what comes of parallel branches: the best answer, one choice each, or the first settled"
     )
+    solver_sandbox: SandboxLevel = _technique(
+        "full", "language-only admits solver programs without a kernel wall; on a developer's loopback only"
+    )
     respect_temperature: bool = _technique(False, "sample at the client's temperature even when it is low")
 
     @classmethod
@@ -141,6 +145,8 @@ class Settings(BaseSettings):
                 f"host {self.host} is open to other machines: set OPTILLM_API_KEY, "
                 "or --insecure to serve without a key"
             )
+        if self.solver_sandbox == "language-only" and not is_loopback(self.host):
+            raise ValueError("solver_sandbox language-only is for loopback addresses")
         if self.upstream().kind == "azure" and not (self.azure_api_base and self.azure_api_version):
             raise ValueError("Azure OpenAI needs both AZURE_API_BASE and AZURE_API_VERSION")
         return self

@@ -93,6 +93,7 @@ File = Annotated[str, AfterValidator(_file)]
 Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 ProgressStyle = Annotated[Literal["off", "comments", "reasoning"], BeforeValidator(_lower)]
+SandboxLevel = Annotated[Literal["full", "language-only"], BeforeValidator(_lower)]
 MergeRule = Annotated[Literal["select", "choices", "first"], BeforeValidator(_lower)]
 Demo = Annotated[Literal["off", "auto", "on"], BeforeValidator(_switch)]
 

@@ -273,3 +273,10 @@ def test_errors_of_direct_construction_show_no_values_either() -> None:
     with pytest.raises(ValidationError) as caught:
         Settings(openai_api_key=SecretStr("sk hidden"))
     assert "hidden" not in str(caught.value)
+
+
+def test_a_sandbox_without_a_kernel_wall_is_for_loopback_only() -> None:
+    model = settings_model({})
+    assert load(model, {"solver_sandbox": "language-only"}).solver_sandbox == "language-only"
+    with pytest.raises(SettingsError, match="loopback"):
+        load(model, {"solver_sandbox": "language-only", "host": "0.0.0.0", "insecure": "true"})  # noqa: S104

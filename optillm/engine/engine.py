@@ -20,6 +20,7 @@ import anyio
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
+from optillm import solver
 from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Relay, Reply, Report, Stream
 from optillm.engine.calls import Calls, Route
 from optillm.engine.catalogue import Catalogue, as_error
@@ -146,8 +147,9 @@ class Engine:
             return False
 
     async def close(self) -> None:
-        """Close connections and the child process."""
+        """Close connections and the child processes."""
         self.offload.close()
+        solver.close()
         await self.upstream.close()
 
     # Without a technique.

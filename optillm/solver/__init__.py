@@ -92,7 +92,7 @@ def configure(*, language_only: bool = False, at_once: int | None = None) -> Non
 
     `language_only` admits Python programs on machines without a kernel wall: for a developer, on loopback.
     """
-    global _default  # noqa: PLW0603  one sandbox per process is the point
+    global _default
     _default.close()
     _default = Solver(language_only=language_only, at_once=at_once)
 

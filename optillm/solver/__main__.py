@@ -9,9 +9,9 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from optillm.solver import Failure, Solved, close, solve
+from optillm.solver import Failure, Language, Solved, close, solve
 
 _LONGEST: Final = 4 * 1024 * 1024
 
@@ -37,7 +37,7 @@ async def _solve(text: bytes) -> Solved:
     language, program = request.get("language"), request.get("program")
     if not isinstance(language, str) or not isinstance(program, str):
         return _bad('expected {"language": "z3py" | "sympy" | "smtlib2", "program": "..."}')
-    return await solve(language, program)  # type: ignore[arg-type]  checked there
+    return await solve(cast(Language, language), program)
 
 
 def _bad(message: str) -> Solved:

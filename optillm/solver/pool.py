@@ -1,8 +1,8 @@
 """Programs in, results out: how many run at once, who waits, and what happens when the zygote dies.
 
-    >>> solver = Solver()
-    >>> (await solver.run("smtlib2", "(check-sat)", Limits())).output
-    'sat\\n'
+>>> solver = Solver()
+>>> (await solver.run("smtlib2", "(check-sat)", Limits())).output
+'sat\\n'
 """
 
 from __future__ import annotations
@@ -14,19 +14,17 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 from optillm.solver import replies
+from optillm.solver.gate import LONGEST_WAIT, Gate, Rejected
 from optillm.solver.inside.frames import ENDED, HEADER, LONGEST_REPLY, encode
 from optillm.solver.process import BOOT, CannotStart, Process, exactly, start
 from optillm.solver.results import Failure, Level, Limits, Solved
 
 _log = logging.getLogger(__name__)
 
-_QUEUE: Final = 8
-_LONGEST_WAIT: Final = 5.0
 _GIVE_UP: Final = 1.5
 _NOTICE: Final = 2.0
 _BACK_OFF: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -36,22 +34,15 @@ LONGEST_PROGRAM: Final = {"smtlib2": 100_000, "check": 200_000}
 _LONGEST_PYTHON: Final = 64 * 1024
 
 
-class _Rejected(Exception):
-    def __init__(self, failure: Failure) -> None:
-        self.failure = failure
-
-
 class Solver:
     """The sandbox of one server process. Used from one event loop at a time; started by the first program."""
 
-    def __init__(
-        self, *, language_only: bool = False, at_once: int | None = None, boot: Path = BOOT
-    ) -> None:
+    def __init__(self, *, language_only: bool = False, at_once: int | None = None, boot: Path = BOOT) -> None:
         self._language_only = language_only
         self._boot = boot
-        self._gate = _Gate(at_once or min(2, os.cpu_count() or 1))
+        self._gate = Gate(at_once or min(2, os.cpu_count() or 1))
         self._process: Process | None = None
-        self._starting: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        self._starting: asyncio.Task[Process] | None = None
         self._starts: deque[float] = deque(maxlen=_STARTS_A_MINUTE)
         self._lost = 0
         self._not_before = 0.0
@@ -78,7 +69,7 @@ class Solver:
                 process = await self._running()
                 self._admit(process, language)
                 solved = await self._job(process, language, program, limits, began)
-        except _Rejected as rejected:
+        except Rejected as rejected:
             return Solved(False, "", rejected.failure, _since(began))
         if solved.error is None or solved.error.kind != "unavailable":
             self._lost = 0
@@ -86,36 +77,43 @@ class Solver:
 
     async def warm(self) -> Level | None:
         """Start the zygote ahead of the first program; its level, or `None` when it does not come up."""
-        with contextlib.suppress(_Rejected):
+        with contextlib.suppress(Rejected):
             await self._running()
         return self.level
 
     def close(self) -> None:
         """End all solver processes. The next program starts them anew."""
         process, self._process = self._process, None
+        self._starts.clear()
+        self._lost, self._not_before = 0, 0.0
         if process is not None:
             (process.kill if self._owner == os.getpid() else process.forget)()
 
     def _admit(self, process: Process, language: str) -> None:
         if process.ready.level == "none" and not self._language_only and language in {"z3py", "sympy"}:
             message = "Python programs are not run here: this machine offers no kernel sandbox"
-            raise _Rejected(Failure("unavailable", "NoSandbox", message, None, "write SMT-LIB instead"))
+            raise Rejected(Failure("unavailable", "NoSandbox", message, None, "write SMT-LIB instead"))
 
     async def _running(self) -> Process:
-        """The zygote, started when there is none. One caller starts it, the others wait for that."""
+        """The zygote, started when there is none. All who need it wait for one start, which outlives each."""
+        if self._owner != os.getpid():  # forked: the parent's zygote is not ours to use
+            self.close()
+            self._owner = os.getpid()
+            self._starting = None
+        if self._process is not None and self._process.alive:
+            return self._process
+        starting = self._starting
         loop = asyncio.get_running_loop()
-        if self._starting is None or self._starting[0] is not loop:
-            self._starting = (loop, asyncio.Lock())
-        async with self._starting[1]:
-            if self._owner != os.getpid():  # forked: the parent's zygote is not ours to use
-                self.close()
-                self._owner = os.getpid()
-            if self._process is not None and self._process.alive:
-                return self._process
-            if self._process is not None:
-                self._lose(self._process)
-            await self._patience()
-            return await self._start()
+        if starting is None or starting.done() or starting.get_loop() is not loop:
+            starting = self._starting = loop.create_task(self._started())
+            starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(starting)
+
+    async def _started(self) -> Process:
+        if self._process is not None:
+            self._lose(self._process)
+        await self._patience()
+        return await self._start()
 
     async def _start(self) -> Process:
         self._starts.append(time.monotonic())
@@ -124,10 +122,16 @@ class Solver:
         except CannotStart as error:
             self._delay()
             _log.warning("solver: %s", error)
-            raise _Rejected(Failure("unavailable", "CannotStart", str(error))) from None
+            raise Rejected(Failure("unavailable", "CannotStart", str(error))) from None
         ready = self._process.ready
         how = logging.WARNING if ready.level == "none" else logging.INFO
-        _log.log(how, "solver: sandbox level %s, landlock %d, up in %.1f s", ready.level, ready.landlock, ready.seconds)
+        _log.log(
+            how,
+            "solver: sandbox level %s, landlock %d, up in %.1f s",
+            ready.level,
+            ready.landlock,
+            ready.seconds,
+        )
         return self._process
 
     async def _patience(self) -> None:
@@ -136,8 +140,10 @@ class Solver:
         if len(self._starts) == _STARTS_A_MINUTE and now - self._starts[0] < 60:
             self._not_before = max(self._not_before, self._starts[-1] + _REST)
         wait = self._not_before - now
-        if wait > _LONGEST_WAIT:
-            raise _Rejected(Failure("unavailable", "BackOff", "the solver keeps failing; it rests for a while"))
+        if wait > LONGEST_WAIT:
+            raise Rejected(
+                Failure("unavailable", "BackOff", "the solver keeps failing; it rests for a while")
+            )
         if wait > 0:
             await asyncio.sleep(wait)
 
@@ -172,7 +178,7 @@ class Solver:
             reply: bytes | None = None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
-                    reply = await _converse(work, language, program, limits)
+                    reply = await _converse(work, language, program)
             late = time.monotonic() - ordered >= limits.wall
             ending = await self._ending(process, status)
             return replies.solved(reply, replies.Ending(ending, late), _since(began))
@@ -195,52 +201,7 @@ class Solver:
 _LOST: Final = Failure("unavailable", "SolverLost", "the solver process ended; it is being started again")
 
 
-class _Gate:
-    """So many at once, so many more that wait so long."""
-
-    def __init__(self, at_once: int) -> None:
-        self._free = at_once
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    @contextlib.asynccontextmanager
-    async def entered(self) -> AsyncIterator[None]:
-        await self._enter()
-        try:
-            yield
-        finally:
-            self._leave()
-
-    async def _enter(self) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        if len(self._waiting) >= _QUEUE:
-            raise _Rejected(Failure("busy", "Busy", "too many programs wait for the solver"))
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            async with asyncio.timeout(_LONGEST_WAIT):
-                await turn
-        except BaseException as end:
-            if turn.done() and not turn.cancelled():
-                self._leave()  # our turn came while we were leaving
-            elif turn in self._waiting:
-                self._waiting.remove(turn)
-            if isinstance(end, TimeoutError):
-                message = f"the solver was busy for {_LONGEST_WAIT:.0f} s"
-                raise _Rejected(Failure("busy", "Busy", message)) from None
-            raise
-
-    def _leave(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
-
-
-async def _converse(work: socket.socket, language: str, program: str, limits: Limits) -> bytes | None:
+async def _converse(work: socket.socket, language: str, program: str) -> bytes | None:
     """Hand the program over and read the reply; `None` when none comes or it is not a frame."""
     loop = asyncio.get_running_loop()
     try:
@@ -261,7 +222,9 @@ def _flaw(language: str, program: str) -> Failure | None:
     if "\0" in program:
         return Failure("syntax", "ValueError", "the program contains a NUL character")
     if size > longest:
-        return Failure("refused", "TooLong", f"the program is longer than {longest} bytes", None, "shorten it")
+        return Failure(
+            "refused", "TooLong", f"the program is longer than {longest} bytes", None, "shorten it"
+        )
     return None
 
 

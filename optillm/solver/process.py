@@ -12,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from optillm.solver.inside.frames import HEADER, ORDER
 from optillm.solver.results import Level, Limits
@@ -87,7 +87,7 @@ async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
     ours, theirs = socket.socketpair()
     arguments = [sys.executable, "-I", "-B", str(boot), *(["--language-only"] if language_only else [])]
     try:
-        child = await asyncio.to_thread(_spawn, arguments, theirs)
+        child = _spawn(arguments, theirs)
     except OSError as error:
         ours.close()
         raise CannotStart(error.strerror or "the solver process cannot be started") from None
@@ -95,7 +95,7 @@ async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
         theirs.close()
     try:
         ready = await asyncio.wait_for(_ready(ours), _START_LIMIT)
-    except (OSError, ValueError, EOFError, TimeoutError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TimeoutError) as error:
         ours.close()
         kill(child)
         raise CannotStart(f"the solver process does not come up ({type(error).__name__})") from None
@@ -128,6 +128,8 @@ async def _ready(ours: socket.socket) -> Ready:
     if length > _LONGEST_READY:
         raise ValueError("not a zygote")
     told = json.loads(await exactly(ours, length))
+    if not isinstance(told, dict) or told.get("level") not in get_args(Level):
+        raise ValueError("not a zygote")
     return Ready(told["level"], int(told["landlock"]), float(told["seconds"]))
 
 

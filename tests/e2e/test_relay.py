@@ -119,7 +119,9 @@ def candidates_of(answer: Callable[[Call, int], None]) -> Callable[[Call], None]
 
     def respond(call: Call) -> None:
         if not call.sent["messages"][0]["content"].startswith("Hi"):
-            call.json(completion('{"ranking": ["A", "B"], "score": 7, "groups": [["A"], ["B"]], "pick": "A"}'))
+            call.json(
+                completion('{"ranking": ["A", "B"], "score": 7, "groups": [["A"], ["B"]], "pick": "A"}')
+            )
         else:
             answer(call, next(numbers))
 

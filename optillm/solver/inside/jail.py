@@ -18,6 +18,7 @@ from typing import Final
 from . import kernel, seccomp
 
 MEGABYTE: Final = 1024 * 1024
+_MOST_THREADS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def install(bounds: Bounds, *, filtered: bool) -> None:
 def limit(bounds: Bounds) -> None:
     """Resource limits, for what each system knows of them.
 
-    No limit on processes: it counts per user and not for root; the filter forbids forking.
+    The filter forbids processes. Threads, which z3 needs one of, are bounded per user, generously: a flood of
+    them would cost the machine memory that no other limit counts.
     """
     memory = bounds.memory_mb * MEGABYTE
     for name, soft, hard in (
@@ -48,6 +50,7 @@ def limit(bounds: Bounds) -> None:
         ("RLIMIT_MEMLOCK", 0, 0),
         ("RLIMIT_MSGQUEUE", 0, 0),
         ("RLIMIT_NOFILE", 16, 16),
+        ("RLIMIT_NPROC", _MOST_THREADS, _MOST_THREADS),
         ("RLIMIT_STACK", 16 * MEGABYTE, 16 * MEGABYTE),
         ("RLIMIT_CPU", bounds.cpu, bounds.cpu + 1),
         ("RLIMIT_AS", memory, memory),
@@ -75,13 +78,14 @@ def _try_everything(install_walls: Callable[[], None]) -> int:
         tries: list[Callable[[], object]] = [
             lambda: os.open("/dev/null", os.O_RDONLY),
             lambda: os.open("/tmp/optillm-solver-self-test", os.O_WRONLY | os.O_CREAT, 0o600),  # noqa: S108
-            lambda: os.stat("/"),
-            lambda: os.listdir("/"),
+            lambda: os.stat("/"),  # noqa: PTH116  the calls themselves are what is tried
+            lambda: os.listdir("/"),  # noqa: PTH208
             lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
             lambda: socket.socketpair(),
             lambda: os.pipe(),
             _fork,
-            lambda: os.execv("/bin/true", ["true"]),  # noqa: S606
+            # Of a file that is not there: one that is would end this process with its own exit code.
+            lambda: os.execv("/nonexistent/program", ["program"]),  # noqa: S606
             lambda: os.kill(parent, 0),
             lambda: os.kill(os.getpid(), 0),
             lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),

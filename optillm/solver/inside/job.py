@@ -22,6 +22,7 @@ from .z3setup import configure_z3
 Runner = Callable[[str, str, Bounds], str]
 """Runs a program of a language within bounds; the text it returns is added to the output."""
 
+
 def execute(descriptor: int, bounds: Bounds, install: Callable[[], None], *, python: bool) -> None:
     """Serve the one request that arrives at `descriptor`."""
     serve(descriptor, bounds, install, run if python else run_without_python)
@@ -46,7 +47,7 @@ def run_without_python(language: str, program: str, bounds: Bounds) -> str:
 def serve(descriptor: int, bounds: Bounds, install: Callable[[], None], runner: Runner) -> None:
     """Put the walls up, read the request, run it, reply and end this process."""
     job = _Job(descriptor)
-    sys.stdout = sys.stderr = job.output  # type: ignore[assignment]
+    sys.stdout = sys.stderr = job.output
     signal.signal(signal.SIGALRM, job.out_of_time)
     signal.setitimer(signal.ITIMER_REAL, bounds.wall_ms / 1000)
     configure_z3(bounds)

@@ -11,7 +11,7 @@ class Failed(Exception):
     def __init__(self, kind: str, name: str, message: str, line: int | None = None, hint: str = "") -> None:
         super().__init__(message)
         self.kind = kind
-        self.name = name
+        self.type_name = name
         self.message = message
         self.line = line
         self.hint = hint
@@ -20,7 +20,7 @@ class Failed(Exception):
         """The failure as the reply carries it."""
         return {
             "kind": self.kind,
-            "type": self.name,
+            "type": self.type_name,
             "message": self.message,
             "line": self.line,
             "hint": self.hint,
@@ -32,3 +32,7 @@ class Refused(Failed):
 
     def __init__(self, message: str, line: int | None = None, hint: str = "") -> None:
         super().__init__("refused", "Refused", message, line, hint)
+
+
+class RefusedImport(Refused, ImportError):
+    """A module that is not offered; programs may catch it as they would a missing one."""

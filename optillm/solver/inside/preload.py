@@ -37,10 +37,8 @@ def preload() -> None:
     for name in ("_strptime", "encodings.idna", "mpmath", "statistics", "unicodedata", "sympy.abc"):
         importlib.import_module(name)
     _warm_up()
-    from .dialect import sinks, tables
-
-    sinks.patch()
-    tables.build()
+    importlib.import_module(".dialect.sinks", __package__).patch()
+    importlib.import_module(".dialect.tables", __package__).build()
     warnings.simplefilter("ignore")
 
 

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from .kernel import LINUX, MACHINE, install_filter
+from .words import words
 
-_ALLOWED: Final = (
-    "read write readv writev close fstat lseek poll ppoll select pselect6 munmap brk mremap madvise membarrier"
-    " rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack futex"
-    " sched_yield sched_getaffinity getcpu getpid getppid gettid getuid geteuid getgid getegid clock_gettime"
-    " clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage getrandom exit exit_group"
-    " restart_syscall set_robust_list rseq sysinfo"
-).split()
+_ALLOWED: Final = words(
+    """
+    read write readv writev close fstat lseek poll ppoll select pselect6 munmap brk mremap madvise membarrier
+    rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack futex
+    sched_yield sched_getaffinity getcpu getpid getppid gettid getuid geteuid getgid getegid clock_gettime
+    clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage getrandom exit exit_group
+    restart_syscall set_robust_list rseq sysinfo
+    """
+)
 
 _X86_64: Final = {
     "read": 0, "write": 1, "close": 3, "fstat": 5, "poll": 7, "lseek": 8, "mmap": 9, "mprotect": 10,
@@ -128,7 +131,12 @@ def _rules(pid: int) -> dict[str, list[_Instruction]]:
         "mmap": no_exec,
         "mprotect": no_exec,
         # z3 starts a thread to watch the clock; a process it may never start.
-        "clone": [_low(0), (_ANY_BIT, 1, 0, _CLONE_THREAD), _returning(_ERRNO | errno.EPERM), _returning(_ALLOW)],
+        "clone": [
+            _low(0),
+            (_ANY_BIT, 1, 0, _CLONE_THREAD),
+            _returning(_ERRNO | errno.EPERM),
+            _returning(_ALLOW),
+        ],
         # Its flags lie in memory, where a filter cannot look: the C library falls back to clone.
         "clone3": [_returning(_ERRNO | errno.ENOSYS)],
         # abort() is a signal to oneself.

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from . import jail, kernel, landlock, seccomp
-from .frames import EXIT_NO_JAIL, EXIT_NO_MEMORY, ORDER, encode
 from .frames import ENDED as ENDED_RECORD
+from .frames import EXIT_NO_JAIL, EXIT_NO_MEMORY, ORDER, encode
 from .jail import Bounds
 from .preload import preload
 
@@ -73,7 +73,7 @@ def _settle(plan: Plan) -> tuple[str, int]:
     kernel.leave_network()
     kernel.become_nobody()
     kernel.never_gain_privileges()
-    if kernel.LINUX and len(os.listdir("/proc/self/task")) != 1:
+    if kernel.LINUX and len(os.listdir("/proc/self/task")) != 1:  # noqa: PTH208
         sys.exit("a fork would lose a thread")
     version = plan.files()
     gc.collect()
@@ -194,5 +194,3 @@ class _Zygote:
         for descriptor in range(3):
             os.dup2(self._null, descriptor)
         os.closerange(JOB_SOCKET + 1, 65536)
-
-

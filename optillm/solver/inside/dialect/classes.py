@@ -11,6 +11,7 @@ from typing import Any, Final
 from ..outcome import Refused
 from . import guards, policy
 from .grammar import METHODS, check_own
+from .own import fields_of, is_own, own
 
 _LEFT_BY_PYTHON: Final = frozenset(
     {"__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__hash__", "__new__",
@@ -42,7 +43,7 @@ def base(parent: Any) -> type:
         return Plain
     if not isinstance(parent, type):
         raise Refused(f"a class cannot inherit from {parent!r}"[:200])
-    if parent in _BASES or policy.is_own(parent):
+    if parent in _BASES or is_own(parent):
         return parent
     if issubclass(parent, Exception) and parent.__module__ == "builtins":
         return parent
@@ -51,29 +52,34 @@ def base(parent: Any) -> type:
 
 def made(new: type) -> type:
     """Admit a class that was just defined."""
-    for name in (*vars(new), *policy.fields_of(new)):
+    for name in (*vars(new), *fields_of(new)):
         if name.startswith("__") and name not in METHODS and name not in _LEFT_BY_PYTHON:
             raise Refused(f"a class cannot define {name}")
         check_own(name)
     if issubclass(new, TupleBase):
         new = _named_tuple(new)
-    policy.own(new)
+    own(new)
+    policy.forget(new)
     return new
 
 
 def named_tuple(typename: Any, field_names: Any, *, defaults: Any = None, rename: Any = False) -> type:
     """`collections.namedtuple`, without a say in where the class pretends to come from."""
-    texts = field_names.replace(",", " ").split() if isinstance(field_names, str) else list(map(str, field_names))
+    texts = (
+        field_names.replace(",", " ").split() if isinstance(field_names, str) else list(map(str, field_names))
+    )
     for name in texts:
         check_own(name)
-    return collections.namedtuple(str(typename), texts, defaults=defaults, rename=bool(rename))  # type: ignore[return-value]
+    return collections.namedtuple(str(typename), texts, defaults=defaults, rename=bool(rename))
 
 
 def _named_tuple(new: type) -> type:
-    names = policy.fields_of(new)
+    names = fields_of(new)
     defaults = [vars(new)[name] for name in names if name in vars(new)]
     plain = named_tuple(new.__name__, list(names), defaults=defaults)
-    own = {name: value for name, value in vars(new).items() if name not in names and name not in _LEFT_BY_PYTHON}
+    own = {
+        name: value for name, value in vars(new).items() if name not in names and name not in _LEFT_BY_PYTHON
+    }
     finished: type = type(new.__name__, (plain,), own)
     return finished
 
@@ -86,13 +92,15 @@ class Field:
         self.factory = default_factory
 
 
-def dataclass(decorated: Any = None, *, frozen: bool = False, order: bool = False, eq: bool = True, **_: Any) -> Any:
+def dataclass(
+    decorated: Any = None, *, frozen: bool = False, order: bool = False, eq: bool = True, **_: Any
+) -> Any:
     """`dataclasses.dataclass` for the program's own classes."""
     if decorated is None:
         return lambda new: dataclass(new, frozen=frozen, order=order, eq=eq)
-    if not isinstance(decorated, type) or not policy.is_own(decorated):
+    if not isinstance(decorated, type) or not is_own(decorated):
         raise Refused("dataclass decorates your own classes")
-    names = policy.fields_of(decorated)
+    names = fields_of(decorated)
     methods = _methods(decorated, names)
     if not eq:
         del methods["__eq__"]
@@ -157,7 +165,7 @@ def _comparisons(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
 
 def total_ordering(decorated: Any) -> Any:
     """`functools.total_ordering` for the program's own classes."""
-    if not isinstance(decorated, type) or not policy.is_own(decorated):
+    if not isinstance(decorated, type) or not is_own(decorated):
         raise Refused("total_ordering decorates your own classes")
     return functools.total_ordering(decorated)
 
@@ -169,6 +177,7 @@ class AnyType:
         return self
 
     def __call__(self, *arguments: Any, **_: Any) -> Any:
+        """As a decorator (`overload`) or a declaration (`TypeVar`): nothing happens."""
         return arguments[-1] if arguments and callable(arguments[-1]) else self
 
     def __or__(self, _: Any) -> AnyType:

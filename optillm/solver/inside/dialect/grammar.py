@@ -6,38 +6,51 @@ import ast
 from typing import Final
 
 from ..outcome import Refused
+from ..words import words
 
 MOST_NODES: Final = 20_000
 DEEPEST: Final = 80
 
 _ALLOWED: Final = frozenset(
     getattr(ast, name)
-    for name in """
-    Module Expression FunctionDef ClassDef Return Delete Assign AugAssign AnnAssign For While If Raise Try Assert
-    Import ImportFrom Global Nonlocal Expr Pass Break Continue BoolOp NamedExpr BinOp UnaryOp Lambda IfExp Dict Set
-    ListComp SetComp DictComp GeneratorExp Yield YieldFrom Compare Call FormattedValue JoinedStr Constant Attribute
-    Subscript Starred Name List Tuple Slice Load Store Del And Or Add Sub Mult MatMult Div Mod Pow LShift RShift
-    BitOr BitXor BitAnd FloorDiv Invert Not UAdd USub Eq NotEq Lt LtE Gt GtE Is IsNot In NotIn comprehension
-    ExceptHandler arguments arg keyword alias
-    """.split()
+    for name in words(
+        """
+        Module Expression FunctionDef ClassDef Return Delete Assign AugAssign AnnAssign For While If Raise Try
+        Assert Import ImportFrom Global Nonlocal Expr Pass Break Continue BoolOp NamedExpr BinOp UnaryOp
+        Lambda IfExp Dict Set ListComp SetComp DictComp GeneratorExp Yield YieldFrom Compare Call
+        FormattedValue JoinedStr Constant Attribute Subscript Starred Name List Tuple Slice Load Store Del And
+        Or Add Sub Mult MatMult Div Mod Pow LShift RShift BitOr BitXor BitAnd FloorDiv Invert Not UAdd USub Eq
+        NotEq Lt LtE Gt GtE Is IsNot In NotIn comprehension ExceptHandler arguments arg keyword alias Match
+        match_case MatchValue MatchSingleton MatchSequence MatchStar MatchMapping MatchAs MatchOr
+        """
+    )
 )
 
 _WHAT: Final = {
-    "With": "with", "AsyncWith": "async", "AsyncFor": "async", "AsyncFunctionDef": "async", "Await": "await",
-    "Match": "match", "TryStar": "except*",
-}  # fmt: skip
+    "With": "with",
+    "AsyncWith": "async",
+    "AsyncFor": "async",
+    "AsyncFunctionDef": "async",
+    "Await": "await",
+    "TryStar": "except*",
+}
 
 METHODS: Final = frozenset(
     f"__{name}__"
-    for name in """
-    init post_init repr str eq ne lt le gt ge hash len iter next getitem setitem delitem contains call bool neg pos
-    abs invert add radd iadd sub rsub isub mul rmul imul truediv rtruediv floordiv rfloordiv mod rmod pow rpow and
-    rand or ror xor rxor matmul lshift rshift int float index round divmod reversed missing
-    """.split()
+    for name in words(
+        """
+        init post_init repr str eq ne lt le gt ge hash len iter next getitem setitem delitem contains call
+        bool neg pos abs invert add radd iadd sub rsub isub mul rmul imul truediv rtruediv floordiv rfloordiv
+        mod rmod pow rpow and rand or ror xor rxor matmul lshift rshift int float index round divmod reversed
+        missing
+        """
+    )
 )
 """The special methods a class may define."""
 
-RESERVED: Final = frozenset({"as_ast", "ast", "ctx", "ctx_ref", "as_func_decl", "from_param", "ref", "_as_parameter_"})
+RESERVED: Final = frozenset(
+    {"as_ast", "ast", "ctx", "ctx_ref", "as_func_decl", "from_param", "ref", "_as_parameter_"}
+)
 """Names under which z3 looks for raw pointers in whatever object it is handed."""
 
 
@@ -62,7 +75,9 @@ def check(tree: ast.AST) -> None:
 def check_attribute(name: str, line: int | None = None) -> None:
     """Refuse a name that can never be read or written as an attribute by a program."""
     if name.startswith("__") and name not in METHODS and name not in {"__name__", "__doc__"}:
-        raise Refused(f"the attribute {name} is not offered", line, hint="leave out names with double underscores")
+        raise Refused(
+            f"the attribute {name} is not offered", line, hint="leave out names with double underscores"
+        )
 
 
 def check_own(name: str, line: int | None = None) -> None:
@@ -88,13 +103,17 @@ def _check_names(node: ast.AST, line: int | None, in_class: bool) -> None:
             check_own(node.name, line)
     elif isinstance(node, ast.arg | ast.keyword):
         _check_name(node.arg or "", line)
-    elif isinstance(node, ast.ExceptHandler):
+    elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
         _check_name(node.name or "", line)
+    elif isinstance(node, ast.MatchMapping):
+        _check_name(node.rest or "", line)
+    elif isinstance(node, ast.MatchValue) and any(isinstance(n, ast.Attribute) for n in ast.walk(node)):
+        raise Refused("a name with a dot in a pattern", line, hint="compare with if and elif instead")
     elif isinstance(node, ast.Global | ast.Nonlocal):
         for name in node.names:
             _check_name(name, line)
     elif isinstance(node, ast.alias):
-        for part in node.name.split(".") + [node.asname or ""]:
+        for part in [*node.name.split("."), node.asname or ""]:
             if part != "__future__":
                 _check_name(part, line)
 

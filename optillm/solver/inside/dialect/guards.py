@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from ..outcome import Refused
+from ..words import words
 from . import policy
+from .own import is_own
 from .text import format_value
 
 MOST_BITS: Final = 4_000_000
@@ -25,9 +27,9 @@ def multiply(left: Any, right: Any) -> Any:
     if kind is int and other is int:
         if left.bit_length() + right.bit_length() > MOST_BITS:
             raise Refused(f"an integer of more than {MOST_BITS} bits")
-    elif kind in _SEQUENCES and other is int and len(left) * right > MOST_ITEMS:
-        raise Refused(f"a sequence of more than {MOST_ITEMS} items")
-    elif other in _SEQUENCES and kind is int and len(right) * left > MOST_ITEMS:
+    elif (kind in _SEQUENCES and other is int and len(left) * right > MOST_ITEMS) or (
+        other in _SEQUENCES and kind is int and len(right) * left > MOST_ITEMS
+    ):
         raise Refused(f"a sequence of more than {MOST_ITEMS} items")
     return left * right
 
@@ -36,9 +38,9 @@ def power(left: Any, right: Any, modulus: Any = None) -> Any:
     """`pow`, unless the result is a giant."""
     if modulus is not None:
         return pow(left, right, modulus)
-    if type(left) is int and type(right) is int and right > 0 and left.bit_length() * right > MOST_BITS:
-        if left not in {0, 1, -1}:
-            raise Refused(f"an integer of more than {MOST_BITS} bits")
+    giant = type(left) is int and type(right) is int and right > 0 and left.bit_length() * right > MOST_BITS
+    if giant and left not in {0, 1, -1}:
+        raise Refused(f"an integer of more than {MOST_BITS} bits")
     return left**right
 
 
@@ -63,7 +65,7 @@ class TypeName:
         self._kind = kind
 
     @property
-    def __name__(self) -> str:  # type: ignore[override]
+    def __name__(self) -> str:
         return self._kind.__name__
 
     def __eq__(self, other: object) -> bool:
@@ -92,6 +94,7 @@ class Marker(TypeName):
         self._most = most_arguments
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """An instance of the class. Raises `Refused` for arguments that could be pointers or files."""
         if self._most is None or named.keys() - {"ctx"} or named.get("ctx") is not None:
             raise Refused(f"{self.__name__} cannot be called like that")
         if len(arguments) > self._most or not all(type(a) in {str, bool} for a in arguments):
@@ -111,12 +114,12 @@ def type_of(value: Any, *rest: Any) -> Any:
     kind = type(value)
     if isinstance(value, type):
         raise Refused("the type of a class is not offered")
-    if kind in _KNOWN or policy.is_own(kind) or issubclass(kind, BaseException):
+    if kind in _KNOWN or is_own(kind) or issubclass(kind, BaseException):
         return kind
     return TypeName(kind)
 
 
-def show(*values: Any, sep: Any = " ", end: Any = "\n", file: Any = None, flush: Any = False) -> None:
+def show(*values: Any, sep: Any = " ", end: Any = "\n", **_: Any) -> None:
     """`print`, always to the output."""
     separator = " " if sep is None else str(sep)
     sys.stdout.write(separator.join([str(value) for value in values]) + ("\n" if end is None else str(end)))
@@ -150,24 +153,28 @@ def _no_input(*_: Any) -> NoReturn:
     raise EOFError("there is no input")
 
 
-_FOR_C_CODE: Final = frozenset({"_strptime", "time", "datetime", "decimal", "numbers", "_decimal", "collections.abc"})
-_NATIVE: Final = (
-    "abs all any ascii bin bool bytes callable chr complex dict divmod enumerate filter float frozenset hash hex"
-    " id int isinstance issubclass iter len list map max min next oct ord range repr reversed round set slice"
-    " sorted str sum tuple zip super property staticmethod classmethod object __build_class__ True False None"
-    " NotImplemented Ellipsis __debug__"
-).split()
-_REFUSED: Final = (
-    "open eval exec compile globals locals vars dir memoryview bytearray breakpoint help aiter anext"
-).split()
+_FOR_C_CODE: Final = frozenset(
+    {"_strptime", "time", "datetime", "decimal", "numbers", "_decimal", "collections.abc"}
+)
+_NATIVE: Final = words(
+    """
+    abs all any ascii bin bool bytes callable chr complex dict divmod enumerate filter float frozenset hash
+    hex id int isinstance issubclass iter len list map max min next oct ord range repr reversed round set
+    slice sorted str sum tuple zip super property staticmethod classmethod object __build_class__ True False
+    None NotImplemented Ellipsis __debug__
+    """
+)
+_REFUSED: Final = words(
+    """
+    open eval exec compile globals locals vars dir memoryview bytearray breakpoint help aiter anext
+    """
+)
 
 
 def builtin_names() -> dict[str, Any]:
     """The built-in names of programs, guards included."""
     names = {name: getattr(builtins, name) for name in _NATIVE if hasattr(builtins, name)}
-    for name, value in vars(builtins).items():
-        if isinstance(value, type) and issubclass(value, BaseException):
-            names[name] = value
+    names |= {n: v for n, v in vars(builtins).items() if isinstance(v, type) and issubclass(v, BaseException)}
     names |= {name: refusing(f"{name}()") for name in _REFUSED}
     return names | {
         "pow": power,

@@ -26,9 +26,11 @@ import string
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any, Final
 
 from ..outcome import Refused
+from ..words import words
 from . import classes, guards, policy
 
 
@@ -67,51 +69,49 @@ def picked(source: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: getattr(source, name) for name in names if hasattr(source, name)}
 
 
-def public(source: Any) -> dict[str, Any]:
-    """All the public names of a module of pure functions and numbers."""
-    return {name: value for name, value in vars(source).items() if not name.startswith("_")}
-
-
 def standard() -> dict[str, Module]:
     """The parts of the standard library that compute."""
-    tables: dict[str, dict[str, Any]] = {
-        "math": public(math) | {"factorial": guards.factorial},
-        "cmath": public(cmath),
-        "itertools": public(itertools),
-        "functools": _functools(),
-        "collections": picked(collections, ("Counter", "OrderedDict", "defaultdict", "deque"))
-        | {"namedtuple": classes.named_tuple},
-        "fractions": {"Fraction": fractions.Fraction},
-        "decimal": picked(decimal, _DECIMAL),
-        "random": picked(random, _RANDOM) | {"Random": random.Random},
-        "statistics": picked(statistics, _STATISTICS),
-        "operator": _operator(),
-        "string": picked(string, _STRING),
-        "time": {name: getattr(time, name) for name in ("time", "perf_counter", "monotonic", "process_time")}
-        | {"sleep": lambda _: None, "time_ns": time.time_ns},
+    tables = {source.__name__: picked(source, names) for source, names in _TAKEN}
+    for name, more in _made_here().items():
+        tables[name] = tables.get(name, {}) | more
+    return {name: Module(name, names) for name, names in tables.items()}
+
+
+def _made_here() -> dict[str, dict[str, Any]]:
+    """What stands in for functions that reach too far, and modules that are nothing but stand-ins."""
+    plain_builtins = guards.builtin_names()
+    del plain_builtins["__build_class__"]
+    anything = dict.fromkeys(_TYPING, classes.AnyType())
+    abstract = {n: guards.TypeName(v) for n, v in vars(collections.abc).items() if isinstance(v, type)}
+    enums = {"Enum": guards.TypeName(enum.Enum), "IntEnum": guards.TypeName(enum.IntEnum), "auto": enum.auto}
+    return {
+        "math": {"factorial": guards.factorial},
+        "functools": {
+            "wraps": lambda _: lambda wrapper: wrapper,
+            "cached_property": property,
+            "total_ordering": classes.total_ordering,
+        },
+        "collections": {"namedtuple": classes.named_tuple},
+        "operator": {
+            "mul": guards.multiply,
+            "pow": guards.power,
+            "lshift": guards.shift,
+            "attrgetter": _attrgetter,
+            "methodcaller": _methodcaller,
+        },
+        "time": {"sleep": _nothing},
         "sys": _sys(),
-        "heapq": picked(heapq, ("heappush", "heappop", "heapify", "heappushpop", "heapreplace", "nlargest",
-                                "nsmallest", "merge")),
-        "bisect": picked(bisect, ("bisect", "bisect_left", "bisect_right", "insort", "insort_left", "insort_right")),
-        "copy": {"copy": copy.copy, "deepcopy": copy.deepcopy},
-        "datetime": picked(datetime, ("date", "datetime", "time", "timedelta")),
-        "calendar": picked(calendar, ("isleap", "monthrange", "weekday", "leapdays")),
-        "re": picked(re, _RE),
         "json": {"dumps": _dumps, "loads": lambda text: json.loads(str(text))},
-        "numbers": picked(numbers, ("Number", "Complex", "Real", "Rational", "Integral")),
-        "enum": {"Enum": guards.TypeName(enum.Enum), "IntEnum": guards.TypeName(enum.IntEnum), "auto": enum.auto, "unique": lambda new: new},
+        "enum": enums | {"unique": lambda new: new},
         "dataclasses": {"dataclass": classes.dataclass, "field": classes.Field},
         "abc": {"ABC": classes.Plain, "abstractmethod": lambda function: function},
-        "typing": dict.fromkeys(_TYPING, classes.AnyType())
-        | {"NamedTuple": classes.TupleBase, "cast": classes.cast, "TYPE_CHECKING": False},
-        "collections.abc": {n: guards.TypeName(v) for n, v in vars(collections.abc).items() if isinstance(v, type)},
+        "typing": anything | {"NamedTuple": classes.TupleBase, "cast": classes.cast, "TYPE_CHECKING": False},
+        "collections.abc": abstract,
         "pprint": {"pprint": lambda value, *_, **__: guards.show(repr(value)), "pformat": repr},
-        "warnings": {"filterwarnings": _nothing, "simplefilter": _nothing, "warn": _nothing},
+        "warnings": dict.fromkeys(("filterwarnings", "simplefilter", "warn"), _nothing),
         "traceback": {"print_exc": _print_exception, "format_exc": _format_exception},
-        "builtins": guards.builtin_names(),
-    }  # fmt: skip
-    tables["builtins"].pop("__build_class__")
-    return {name: Module(name, names) for name, names in tables.items()}
+        "builtins": plain_builtins,
+    }
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -131,15 +131,6 @@ def _dumps(value: Any, *, indent: Any = None, sort_keys: Any = False, default: A
     return json.dumps(value, indent=indent, sort_keys=bool(sort_keys), default=default)
 
 
-def _functools() -> dict[str, Any]:
-    names = picked(functools, ("reduce", "lru_cache", "cache", "partial", "cmp_to_key"))
-    return names | {
-        "wraps": lambda _: lambda wrapper: wrapper,
-        "cached_property": property,
-        "total_ordering": classes.total_ordering,
-    }
-
-
 def _attrgetter(*names: Any) -> Callable[[Any], Any]:
     def walk(value: Any, path: Any) -> Any:
         for name in path.split("."):
@@ -155,17 +146,6 @@ def _attrgetter(*names: Any) -> Callable[[Any], Any]:
 
 def _methodcaller(name: Any, *arguments: Any, **named: Any) -> Callable[[Any], Any]:
     return lambda value: policy.read_by_name(value, name)(*arguments, **named)
-
-
-def _operator() -> dict[str, Any]:
-    names = picked(operator, _OPERATOR)
-    return names | {
-        "mul": guards.multiply,
-        "pow": guards.power,
-        "lshift": guards.shift,
-        "attrgetter": _attrgetter,
-        "methodcaller": _methodcaller,
-    }
 
 
 class _Stream:
@@ -192,26 +172,65 @@ def _sys() -> dict[str, Any]:
     }
 
 
-_DECIMAL: Final = (
-    "Decimal getcontext ROUND_HALF_UP ROUND_HALF_EVEN ROUND_DOWN ROUND_UP ROUND_FLOOR ROUND_CEILING"
-    " InvalidOperation DivisionByZero"
-).split()
-_RANDOM: Final = "random randint choice choices shuffle sample seed uniform randrange gauss getrandbits".split()
-_STATISTICS: Final = (
-    "mean fmean median median_low median_high mode multimode stdev pstdev variance pvariance harmonic_mean"
-    " geometric_mean quantiles correlation linear_regression StatisticsError"
-).split()
-_OPERATOR: Final = (
-    "add sub truediv floordiv mod neg pos abs and_ or_ xor not_ invert rshift eq ne lt le gt ge is_ is_not contains"
-    " itemgetter getitem concat countOf indexOf truth matmul index"
-).split()
-_STRING: Final = "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation whitespace".split()
-_RE: Final = (
-    "compile match search fullmatch findall finditer split sub escape IGNORECASE I MULTILINE M DOTALL S error"
-).split()
-_TYPING: Final = (
-    "Any Callable ClassVar Collection DefaultDict Deque Dict Final FrozenSet Generator Generic Hashable Iterable"
-    " Iterator List Literal Mapping MutableMapping MutableSequence NewType NoReturn Optional Protocol Sequence Set"
-    " Sized Tuple Type TypeAlias TypeVar Union Counter OrderedDict Text Annotated Self TypedDict overload Set"
-    " ParamSpec SupportsInt SupportsFloat Container ItemsView KeysView ValuesView MutableSet"
-).split()
+_DECIMAL: Final = words(
+    """
+    Decimal getcontext ROUND_HALF_UP ROUND_HALF_EVEN ROUND_DOWN ROUND_UP ROUND_FLOOR ROUND_CEILING
+    InvalidOperation DivisionByZero
+    """
+)
+_RANDOM: Final = words(
+    """
+    random randint choice choices shuffle sample seed uniform randrange gauss getrandbits
+    """
+)
+_STATISTICS: Final = words(
+    """
+    mean fmean median median_low median_high mode multimode stdev pstdev variance pvariance harmonic_mean
+    geometric_mean quantiles correlation linear_regression StatisticsError
+    """
+)
+_OPERATOR: Final = words(
+    """
+    add sub truediv floordiv mod neg pos abs and_ or_ xor not_ invert rshift eq ne lt le gt ge is_ is_not
+    contains itemgetter getitem concat countOf indexOf truth matmul index
+    """
+)
+_STRING: Final = words(
+    """
+    ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits punctuation whitespace
+    """
+)
+_RE: Final = words(
+    """
+    compile match search fullmatch findall finditer split sub escape IGNORECASE I MULTILINE M DOTALL S error
+    """
+)
+_TYPING: Final = words(
+    """
+    Any Callable ClassVar Collection DefaultDict Deque Dict Final FrozenSet Generator Generic Hashable
+    Iterable Iterator List Literal Mapping MutableMapping MutableSequence NewType NoReturn Optional Protocol
+    Sequence Set Sized Tuple Type TypeAlias TypeVar Union Counter OrderedDict Text Annotated Self TypedDict
+    overload Set ParamSpec SupportsInt SupportsFloat Container ItemsView KeysView ValuesView MutableSet
+    """
+)
+_TAKEN: Final[tuple[tuple[ModuleType, Iterable[str]], ...]] = (
+    (math, [name for name in dir(math) if not name.startswith("_")]),
+    (cmath, [name for name in dir(cmath) if not name.startswith("_")]),
+    (itertools, [name for name in dir(itertools) if not name.startswith("_")]),
+    (functools, words("reduce lru_cache cache partial cmp_to_key")),
+    (collections, words("Counter OrderedDict defaultdict deque")),
+    (fractions, words("Fraction")),
+    (decimal, _DECIMAL),
+    (random, (*_RANDOM, "Random")),
+    (statistics, _STATISTICS),
+    (operator, _OPERATOR),
+    (string, _STRING),
+    (time, words("time time_ns perf_counter monotonic process_time")),
+    (heapq, words("heappush heappop heapify heappushpop heapreplace nlargest nsmallest merge")),
+    (bisect, words("bisect bisect_left bisect_right insort insort_left insort_right")),
+    (copy, words("copy deepcopy")),
+    (datetime, words("date datetime time timedelta")),
+    (calendar, words("isleap monthrange weekday leapdays")),
+    (re, _RE),
+    (numbers, words("Number Complex Real Rational Integral")),
+)

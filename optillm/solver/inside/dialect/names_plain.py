@@ -9,7 +9,9 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_NUMBER: Final = _names("real imag numerator denominator conjugate bit_length bit_count is_integer as_integer_ratio to_bytes")
+_NUMBER: Final = _names(
+    "real imag numerator denominator conjugate bit_length bit_count is_integer as_integer_ratio to_bytes"
+)
 _DICT: Final = _names("get keys values items pop popitem setdefault update clear copy")
 _DATE: Final = _names(
     """

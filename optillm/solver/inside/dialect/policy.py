@@ -6,22 +6,15 @@ family of types has a list, and a type that belongs to no family has nothing.
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from ..outcome import Refused
-from . import names_plain, names_z3
+from . import names_plain
 from .grammar import check_attribute, check_own
-from .rewrite import FIELDS
-from .text import formatter_of
+from .own import is_own
+from .readers import Reader, full_name, reader_for
 
-Reader = Callable[[Any, str], Any]
-
-_own_classes: set[type] = set()
-"""Classes that the program itself defines."""
 _readers: dict[type, Reader] = {}
-_NOTHING: Final = object()
 
 
 def read(owner: Any, name: str) -> Any:
@@ -29,7 +22,7 @@ def read(owner: Any, name: str) -> Any:
     reader = _readers.get(type(owner))
     if reader is None:
         check_attribute(name)
-        reader = _readers[type(owner)] = _reader_for(type(owner))
+        reader = _readers[type(owner)] = reader_for(type(owner))
     return reader(owner, name)
 
 
@@ -53,6 +46,11 @@ def has(owner: Any, name: str) -> bool:
     except (AttributeError, Refused):
         return False
     return True
+
+
+def forget(kind: type) -> None:
+    """Decide anew about a type: it has just become the program's own."""
+    _readers.pop(kind, None)
 
 
 def register_module(kind: type, reader: Reader) -> None:
@@ -87,214 +85,12 @@ def write_by_name(owner: Any, name: str, value: Any) -> None:
     Slot(owner)[name] = value
 
 
-def own(made: type) -> None:
-    """Take a class over as the program's own."""
-    _own_classes.add(made)
-    _readers.pop(made, None)
-
-
-def is_own(kind: type) -> bool:
-    """Whether the program itself defined a class."""
-    return kind in _own_classes
-
-
 def _check_write(owner: Any, name: str) -> None:
     if name.startswith("__"):
         raise Refused(f"the attribute {name} cannot be set")
     check_own(name)
-    if type(owner) in _own_classes or (isinstance(owner, type) and owner in _own_classes):
+    if is_own(type(owner)) or is_own(owner):
         return
-    if name in names_plain.WRITABLE.get(_full_name(type(owner)), ()):
+    if name in names_plain.WRITABLE.get(full_name(type(owner)), ()):
         return
     raise Refused(f"attributes of {type(owner).__name__} objects cannot be set")
-
-
-def _full_name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _missing(owner: Any, name: str) -> Any:
-    """What to raise for a name that is not on a list: the everyday error when there is no such attribute."""
-    kind = owner if isinstance(owner, type) else type(owner)
-    what = f"type object '{kind.__name__}'" if owner is kind else f"'{kind.__name__}' object"
-    if not name.startswith("_") and not any(name in vars(base) for base in kind.__mro__):
-        return AttributeError(f"{what} has no attribute '{name}'")
-    return Refused(f"the attribute {name} of {what} is not offered")
-
-
-def _reader_for(kind: type) -> Reader:
-    if kind in _own_classes:
-        return _of_own
-    if issubclass(kind, type):
-        return _of_class
-    listed = names_plain.ATTRIBUTES.get(_full_name(kind))
-    if kind is str:
-        return _of_text
-    if listed is not None:
-        return _listed(listed)
-    if issubclass(kind, BaseException):
-        return _of_exception
-    if kind is super:
-        return _of_super
-    if issubclass(kind, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
-        return _of_named_tuple
-    if kind in {types.FunctionType, types.BuiltinFunctionType, types.MethodType}:
-        return _listed(frozenset({"__name__", "__doc__"}))
-    return _of_library(kind)
-
-
-def _of_library(kind: type) -> Reader:
-    modules = {str(base.__module__).split(".")[0] for base in kind.__mro__}
-    if kind.__module__ == "z3.z3":
-        return _of_z3
-    if "sympy" in modules and any(_full_name(base) in names_plain.SYMPY_FAMILIES for base in kind.__mro__):
-        return _of_sympy
-    for base in kind.__mro__[1:]:
-        listed = names_plain.ATTRIBUTES.get(_full_name(base))
-        if listed is not None:
-            return _listed(listed)
-    return _listed(frozenset())
-
-
-def _listed(names: frozenset[str]) -> Reader:
-    def read_listed(owner: Any, name: str) -> Any:
-        if name in names:
-            return getattr(owner, name)
-        raise _missing(owner, name)
-
-    return read_listed
-
-
-def _of_text(owner: str, name: str) -> Any:
-    if name in {"format", "format_map"}:
-        return formatter_of(owner, name)
-    if name in names_plain.ATTRIBUTES["builtins.str"]:
-        return getattr(owner, name)
-    raise _missing(owner, name)
-
-
-def _of_own(owner: Any, name: str) -> Any:
-    """An instance of one of the program's classes: whatever the program put there."""
-    if name.startswith("__") and name not in {"__name__", "__doc__"}:
-        return _special(owner, type(owner), name)
-    if isinstance(owner, type):
-        return _of_class(owner, name)
-    foreign = _found_in(type(owner), name)
-    if foreign is not None and foreign not in _own_classes and name not in getattr(foreign, "_fields", ()):
-        inherited = names_plain.ATTRIBUTES.get(_full_name(foreign), frozenset({"args"}))
-        if name not in inherited:
-            raise _missing(owner, name)
-    return getattr(owner, name)
-
-
-def _found_in(kind: type, name: str) -> type | None:
-    return next((base for base in kind.__mro__ if name in vars(base)), None)
-
-
-def _special(owner: Any, kind: type, name: str) -> Any:
-    """A special method that one of the program's classes defines."""
-    base = _found_in(kind, name)
-    if base in _own_classes:
-        return getattr(owner, name)
-    raise Refused(f"the attribute {name} is not offered")
-
-
-def _of_class(owner: type, name: str) -> Any:
-    if name == "__name__":
-        return str(type.__dict__["__name__"].__get__(owner))
-    if owner in _own_classes:
-        return _of_own_class(owner, name)
-    if owner is str and name in {"format", "format_map"}:
-        return lambda text, *arguments, **named: formatter_of(text, name)(*arguments, **named)
-    listed = names_plain.ATTRIBUTES.get(_full_name(owner))
-    if listed is not None:
-        listed = listed | names_plain.OF_CLASSES.get(_full_name(owner), frozenset())
-        if name in listed:
-            return getattr(owner, name)
-    elif any(_full_name(base) in names_plain.SYMPY_FAMILIES for base in owner.__mro__):
-        return _of_sympy(owner, name)
-    raise _missing(owner, name)
-
-
-def _of_own_class(owner: type, name: str) -> Any:
-    base = _found_in(owner, name)
-    members = getattr(owner, "__members__", {}) if _full_name(type(owner)) == "enum.EnumType" else {}
-    if name in members or name == "__members__":
-        return members[name]
-    if base in _own_classes and not (name.startswith("__") and name not in vars(owner)):
-        return getattr(owner, name)
-    if base is not None and name in {"__init__"}:
-        return getattr(owner, name)
-    raise _missing(owner, name)
-
-
-def _of_exception(owner: BaseException, name: str) -> Any:
-    if name == "args" or (name == "value" and isinstance(owner, StopIteration)):
-        return getattr(owner, name)
-    raise _missing(owner, name)
-
-
-def _of_super(owner: Any, name: str) -> Any:
-    """`super().method`: the program's own methods, and the initialiser of whatever is behind them."""
-    instance, start = owner.__self__, owner.__thisclass__
-    order = (instance if isinstance(instance, type) else type(instance)).__mro__
-    if type(instance) not in _own_classes and instance not in _own_classes:
-        raise Refused("super() works in your own classes")
-    for base in order[order.index(start) + 1 :]:
-        if name in vars(base):
-            listed = names_plain.ATTRIBUTES.get(_full_name(base), frozenset())
-            if base in _own_classes or name == "__init__" or name in listed:
-                return getattr(owner, name)
-            break
-    raise Refused(f"super().{name} is not offered")
-
-
-def _of_named_tuple(owner: Any, name: str) -> Any:
-    if name in type(owner)._fields or name in {"count", "index", "_asdict", "_replace", "_fields"}:
-        return getattr(owner, name)
-    raise _missing(owner, name)
-
-
-def _of_z3(owner: Any, name: str) -> Any:
-    """A method on the list, or a constructor, recogniser or accessor of a datatype the program declared."""
-    kind = type(owner)
-    if name in names_z3.METHODS and hasattr(kind, name) and (name not in names_z3.ONLY or kind.__name__ in names_z3.ONLY[name]):
-        return getattr(owner, name)
-    if kind.__name__ == "DatatypeSortRef":
-        declared = vars(owner).get(name, _NOTHING)
-        if declared is not _NOTHING and type(declared).__name__ in {"FuncDeclRef", "DatatypeRef"}:
-            return declared
-    raise _missing(owner, name)
-
-
-def _of_sympy(owner: Any, name: str) -> Any:
-    """A public name that the class itself defines, and no way out of sympy's objects."""
-    kind = owner if isinstance(owner, type) else type(owner)
-    if name == "__name__":
-        return str(getattr(owner, "__name__", ""))
-    if name.startswith("_") or name in names_plain.SYMPY_HIDDEN:
-        raise _missing(owner, name)
-    if not any(name in vars(base) for base in kind.__mro__) and not _is_assumption(kind, name):
-        raise _missing(owner, name)
-    value = getattr(owner, name)
-    if isinstance(value, _NEVER) or value is object or value is type:
-        raise _missing(owner, name)
-    return value
-
-
-def _is_assumption(kind: type, name: str) -> bool:
-    return name.startswith("is_") or kind.__name__ in {"AssumptionKeys", "SingletonRegistry"}
-
-
-_NEVER: Final = (
-    types.ModuleType, types.FrameType, types.CodeType, types.TracebackType, types.GetSetDescriptorType,
-    types.MemberDescriptorType, types.MappingProxyType, types.WrapperDescriptorType,
-)  # fmt: skip
-
-
-def fields_of(made: type) -> tuple[str, ...]:
-    """The annotated names of one of the program's classes, those of its bases first."""
-    found: dict[str, None] = {}
-    for base in reversed(made.__mro__):
-        found.update(dict.fromkeys(vars(base).get(FIELDS, ())))
-    return tuple(found)

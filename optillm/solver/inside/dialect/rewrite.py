@@ -7,7 +7,7 @@ not mind.
 from __future__ import annotations
 
 import ast
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from ..outcome import Refused
 
@@ -18,9 +18,13 @@ FIELDS: Final = "@fields"
 """The class variable that keeps the order of a class's annotated names."""
 
 
-def rewritten(tree: ast.AST) -> ast.AST:
+Tree = TypeVar("Tree", ast.Module, ast.Expression)
+
+
+def rewritten(tree: Tree) -> Tree:
     """The same program with guards. `tree` must have passed `grammar.check`; it is changed in place."""
-    return ast.fix_missing_locations(_Rewriter().visit(tree))
+    guarded: Tree = _Rewriter().visit(tree)
+    return ast.fix_missing_locations(guarded)
 
 
 def _guard(name: str, *arguments: ast.expr, at: ast.AST) -> ast.Call:
@@ -30,8 +34,8 @@ def _guard(name: str, *arguments: ast.expr, at: ast.AST) -> ast.Call:
     return call
 
 
-def _constant(value: object, at: ast.AST) -> ast.expr:
-    return ast.copy_location(ast.Constant(value), at)  # type: ignore[arg-type]
+def _constant(value: Any, at: ast.AST) -> ast.expr:
+    return ast.copy_location(ast.Constant(value), at)
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -96,7 +100,9 @@ class _Rewriter(ast.NodeTransformer):
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
         if node.keywords:
             raise Refused("a class takes no keywords here, no metaclass in particular", node.lineno)
-        fields = [s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
+        fields = [
+            s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
+        ]
         self._depth += 1
         self.generic_visit(node)
         self._depth -= 1
@@ -112,9 +118,10 @@ class _Rewriter(ast.NodeTransformer):
         statements: list[ast.stmt] = []
         for alias in node.names:
             name = alias.name if alias.asname else alias.name.split(".")[0]
-            calls = [_guard("@module", _constant(n, node), at=node) for n in dict.fromkeys((alias.name, name))]
-            for call in calls[:-1]:
-                statements.append(ast.copy_location(ast.Expr(call), node))
+            calls = [
+                _guard("@module", _constant(n, node), at=node) for n in dict.fromkeys((alias.name, name))
+            ]
+            statements += [ast.copy_location(ast.Expr(call), node) for call in calls[:-1]]
             target = ast.copy_location(ast.Name(alias.asname or name, ast.Store()), node)
             statements.append(ast.copy_location(ast.Assign([target], calls[-1]), node))
         return statements

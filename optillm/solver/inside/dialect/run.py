@@ -48,7 +48,7 @@ def compiled(program: str) -> CodeType:
     try:
         tree = ast.parse(program, PROGRAM)
         check(tree)
-        return compile(rewritten(tree), PROGRAM, "exec", dont_inherit=True)  # type: ignore[arg-type]
+        return compile(rewritten(tree), PROGRAM, "exec", dont_inherit=True)
     except SyntaxError as error:
         raise Failed("syntax", type(error).__name__, str(error.msg), error.lineno) from None
     except (RecursionError, ValueError) as error:
@@ -58,7 +58,7 @@ def compiled(program: str) -> CodeType:
 def evaluated(tree: ast.Expression, names: dict[str, Any]) -> Any:
     """The value of an expression that came as text through sympy."""
     check(tree)
-    code = compile(rewritten(tree), "<expression>", "eval", dont_inherit=True)  # type: ignore[arg-type]
+    code = compile(rewritten(tree), "<expression>", "eval", dont_inherit=True)
     return eval(code, {"__builtins__": tables.builtin_table()}, names)  # noqa: S307  as above
 
 
@@ -115,7 +115,7 @@ def executed(text: str, names: dict[str, Any]) -> dict[str, Any]:
     """The names that a generated program of definitions and imports makes, over those it is given."""
     tree = ast.parse(text)
     check(tree)
-    code = compile(rewritten(tree), "<generated>", "exec", dont_inherit=True)  # type: ignore[arg-type]
+    code = compile(rewritten(tree), "<generated>", "exec", dont_inherit=True)
     builtins = tables.builtin_table() | {"@module": tables.module, "@member": _member}
     space = dict(names) | {"__builtins__": builtins}
     exec(code, space)  # noqa: S102  as above

@@ -30,7 +30,9 @@ from .modules import Module
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-]{1,60}")
 _LARGEST: Final = 2**31 - 1
 _MEMORY_ONLY: Final = DECLARING | {"assert", "set-logic", "set-option", "set-info"}
-_FILES: Final = re.compile(r"Z3_(?:open_log|append_log|close_log|.*_from_file|.*_file|.*trace.*|.*_log|get_tactic_.*file)")
+_FILES: Final = re.compile(
+    r"Z3_(?:open_log|append_log|close_log|.*_from_file|.*_file|.*trace.*|.*_log|get_tactic_.*file)"
+)
 
 
 _NEW_FUNCTION: Final = UndefinedFunction.__new__
@@ -58,6 +60,10 @@ def _patch_z3() -> None:
     core.Z3_optimize_from_string = _guarded_text(core.Z3_optimize_from_string, 2, _MEMORY_ONLY | OPTIMIZING)
 
 
+def _replace(owner: Any, name: str, value: Any) -> None:
+    setattr(owner, name, value)
+
+
 def _guard_pointers() -> None:
     """Let nothing but z3's own handles cross into its library where it expects a handle.
 
@@ -66,10 +72,10 @@ def _guard_pointers() -> None:
     """
     for kind in vars(z3types).values():
         if isinstance(kind, type) and issubclass(kind, ctypes.c_void_p) and "from_param" in vars(kind):
-            kind.from_param = staticmethod(_handle)  # type: ignore[method-assign,assignment]
+            _replace(kind, "from_param", staticmethod(_handle))
     for wrapper in list(vars(z3core).values()):
         for default in getattr(wrapper, "__defaults__", None) or ():
-            function = getattr(default, "f", None)
+            function: Any = getattr(default, "f", None)
             if getattr(function, "argtypes", None) is not None:
                 function.argtypes = function.argtypes
 
@@ -90,6 +96,11 @@ def _check_option(name: Any, value: Any) -> None:
         raise Refused(f"the option {plain} takes a number up to {_LARGEST}")
 
 
+def _of_no_use(name: Any) -> bool:
+    """Options that models like to set and that make no difference to an answer: they are passed over."""
+    return type(name) is str and name.strip().lower().lstrip(":").replace("-", "_") in names_z3.PASSED_OVER
+
+
 def _clamped(name: str, value: Any) -> Any:
     """Time limits may be lowered only: 0 and the largest number mean none, and a thread more or two do no good."""
     last = name.strip().lower().rpartition(".")[2]
@@ -102,6 +113,8 @@ def _clamped(name: str, value: Any) -> Any:
 
 def _guarded_set(original: Any) -> Any:
     def set_option(self: Any, name: Any, value: Any) -> None:
+        if _of_no_use(name):
+            return
         _check_option(name, value)
         original(self, name, _clamped(name, value))
 
@@ -119,6 +132,8 @@ def _guarded_printing(original: Any) -> Any:
 
 def _guarded_global(original: Any) -> Any:
     def set_global(name: Any, value: Any) -> None:
+        if _of_no_use(name):
+            return
         _check_option(name, value)
         original(name, str(_clamped(name, value)))
 
@@ -141,7 +156,9 @@ def _guarded_datatypes(original: Any) -> Any:
                 for name in (constructor[0], constructor[1], *(field[0] for field in constructor[2])):
                     taken = type(name) is not str or name.startswith("_") or name in {"ast", "ctx"}
                     if taken or hasattr(core.DatatypeSortRef, name):
-                        raise Refused(f"{name!r} cannot be the name of a constructor or field", hint="rename it")
+                        raise Refused(
+                            f"{name!r} cannot be the name of a constructor or field", hint="rename it"
+                        )
         return original(*types)
 
     return create
@@ -158,15 +175,15 @@ def _guarded_text(original: Any, place: int, commands: frozenset[str]) -> Any:
 
 
 def _patch_sympy() -> None:
-    sys.modules["sympy.external.importtools"].__import__ = _no_import  # type: ignore[attr-defined]
-    UndefinedFunction.__new__ = _undefined_function  # type: ignore[method-assign,assignment]
+    _replace(sys.modules["sympy.external.importtools"], "__import__", _no_import)
+    _replace(UndefinedFunction, "__new__", _undefined_function)
     sympy_parser.eval_expr = _evaluate
-    sympy_parser.compile = lambda tree, *_, **__: tree  # type: ignore[attr-defined]
+    _replace(sympy_parser, "compile", lambda tree, *_, **__: tree)
     generator = sys.modules["sympy.utilities.lambdify"]
-    generator._get_namespace = _namespace  # type: ignore[attr-defined]
-    generator._import = lambda name, *_: _namespace(name)  # type: ignore[attr-defined]
-    generator.compile = lambda text, *_, **__: text  # type: ignore[attr-defined]
-    generator.exec = _execute  # type: ignore[attr-defined]
+    _replace(generator, "_get_namespace", _namespace)
+    _replace(generator, "_import", lambda name, *_: _namespace(name))
+    _replace(generator, "compile", lambda text, *_, **__: text)
+    _replace(generator, "exec", _execute)
 
 
 def _undefined_function(kind: Any, name: Any, **assumptions: Any) -> Any:
@@ -192,10 +209,18 @@ def _namespace(source: Any) -> dict[str, Any]:
         return _ordinary(source)
     name = source if isinstance(source, str) else source._name if isinstance(source, Module) else ""
     if name not in {"math", "cmath", "mpmath", "sympy"}:
-        raise ImportError(f"functions can be generated for math, mpmath and sympy, not for {name or source!r}")
+        raise ImportError(
+            f"functions can be generated for math, mpmath and sympy, not for {name or source!r}"
+        )
     names = tables.module(name).names()
     if name == "mpmath":
-        names |= {"Abs": names["fabs"], "E": names["e"], "I": names["j"], "ceiling": names["ceil"], "oo": names["inf"]}
+        names |= {
+            "Abs": names["fabs"],
+            "E": names["e"],
+            "I": names["j"],
+            "ceiling": names["ceil"],
+            "oo": names["inf"],
+        }
     return {"Abs": abs, "I": 1j} | names
 
 
@@ -219,5 +244,3 @@ def _execute(text: Any, names: dict[str, Any], results: dict[str, Any] | None = 
     known["builtins"] = tables.module("builtins")
     produced = executed(str(text), known)
     results.update(produced)
-
-

@@ -10,7 +10,8 @@ import mpmath
 import sympy
 import z3
 
-from ..outcome import Refused
+from ..outcome import Refused, RefusedImport
+from ..words import words
 from . import classes, guards, names_sympy, names_z3, policy
 from .modules import Module, picked, standard
 from .text import formatted
@@ -18,16 +19,18 @@ from .text import formatted
 _MODULES: Final[dict[str, Module]] = {}
 _BUILTINS: Final[dict[str, Any]] = {}
 
-_MPMATH: Final = (
-    "mp mpf mpc sqrt cbrt root exp log ln log10 sin cos tan cot sec csc asin acos atan atan2 sinh cosh tanh asinh"
-    " acosh atanh pi e inf nan j phi euler catalan degree fabs floor ceil nint frac fac factorial binomial gamma"
-    " rgamma loggamma digamma beta zeta altzeta erf erfc quad nsum nprod sumem diff diffs taylor findroot"
-    " polyroots polyval limit matrix nstr eye zeros ones diag det inverse lu_solve qr norm fsum fprod fdot power"
-    " fib fibonacci bernoulli stirling1 stirling2 bell chop almosteq degrees radians linspace arange mpmathify"
-    " sign re im arg conj isnan isinf isint isfinite lambertw ellipk ellipe besselj bessely jtheta primepi hyp2f1"
-    " legendre chebyt laguerre hermite findpoly pslq superfac barnesg apery glaisher khinchin cospi sinpi expm1 hypot"
-    " ei li si ci airyai airybi mpf agm unitroots polylog clsin clcos fraction odefun extradps"
-).split()
+_MPMATH: Final = words(
+    """
+    mp mpf mpc sqrt cbrt root exp log ln log10 sin cos tan cot sec csc asin acos atan atan2 sinh cosh tanh
+    asinh acosh atanh pi e inf nan j phi euler catalan degree fabs floor ceil nint frac fac factorial binomial
+    gamma rgamma loggamma digamma beta zeta altzeta erf erfc quad nsum nprod sumem diff diffs taylor findroot
+    polyroots polyval limit matrix nstr eye zeros ones diag det inverse lu_solve qr norm fsum fprod fdot power
+    fib fibonacci bernoulli stirling1 stirling2 bell chop almosteq degrees radians linspace arange mpmathify
+    sign re im arg conj isnan isinf isint isfinite lambertw ellipk ellipe besselj bessely jtheta primepi
+    hyp2f1 legendre chebyt laguerre hermite findpoly pslq superfac barnesg apery glaisher khinchin cospi sinpi
+    expm1 hypot ei li si ci airyai airybi mpf agm unitroots polylog clsin clcos fraction odefun extradps
+    """
+)
 
 
 def build() -> None:
@@ -68,7 +71,7 @@ def module(name: str) -> Module:
     try:
         return _MODULES[name]
     except KeyError:
-        raise Refused(
+        raise RefusedImport(
             f"the module {name} is not offered",
             hint="z3, sympy, mpmath, math, itertools, functools, collections, fractions and the like can be imported",
         ) from None
@@ -79,7 +82,11 @@ def preloaded(language: str) -> dict[str, Any]:
     z3_names, sympy_names = _MODULES["z3"].names(), _MODULES["sympy"].names()
     names = sympy_names | z3_names if language == "z3py" else z3_names | sympy_names
     both = {name: names[name] for name in names if not isinstance(names[name], Module)}
-    return both | {name: _MODULES[name] for name in ("z3", "sympy", "math", "itertools")} | {"__name__": "__main__"}
+    return (
+        both
+        | {name: _MODULES[name] for name in ("z3", "sympy", "math", "itertools")}
+        | {"__name__": "__main__"}
+    )
 
 
 def sympy_names() -> dict[str, Any]:
@@ -96,7 +103,9 @@ def _of_marker(marker: Any, name: str) -> Any:
 def _z3() -> dict[str, Any]:
     names = picked(z3, names_z3.FUNCTIONS | names_z3.VALUES)
     names["reset_params"] = lambda: None
-    names |= {name: value for name, value in vars(z3).items() if name.startswith("Z3_") and type(value) is int}
+    names |= {
+        name: value for name, value in vars(z3).items() if name.startswith("Z3_") and type(value) is int
+    }
     for name in names_z3.TESTED_FOR:
         if hasattr(z3, name):
             names[name] = guards.Marker(getattr(z3, name))
@@ -143,5 +152,3 @@ def _var(names: Any, **assumptions: Any) -> Any:
     for symbol in [symbols] if isinstance(symbols, sympy.Symbol) else list(symbols):
         run.define(str(symbol), symbol)
     return symbols
-
-

@@ -83,7 +83,12 @@ def check_terms(node: Node) -> None:
     options = node.head in {"set-option", "set-info", "get-info"}
     for form in inner_forms(node):
         for part in form.parts:
-            if isinstance(part, Atom) and part.kind == "keyword" and not options and part.text not in _ATTRIBUTES:
+            if (
+                isinstance(part, Atom)
+                and part.kind == "keyword"
+                and not options
+                and part.text not in _ATTRIBUTES
+            ):
                 raise Refused(f"the attribute {part.text} is not offered", part.line)
         if form.head == "_" and len(form.parts) > 2:
             _indices(form)

@@ -57,7 +57,9 @@ class _Check:
             "count": self._count,
         }
         if kind not in questions:
-            raise Failed("error", "ValueError", f"there is no kind {kind!r}; there are {', '.join(questions)}")
+            raise Failed(
+                "error", "ValueError", f"there is no kind {kind!r}; there are {', '.join(questions)}"
+            )
         status, model = self._solve()
         if status == "unsat":
             return {"status": "unsat", "core": self._core()}
@@ -89,7 +91,9 @@ class _Check:
 
     def _is_model(self, model: Any, extra: tuple[Any, ...]) -> bool:
         """Whether no assertion evaluates to false. Quantified ones may not evaluate at all."""
-        return not any(z3.is_false(model.eval(term, model_completion=True)) for term in (*self._premises, *extra))
+        return not any(
+            z3.is_false(model.eval(term, model_completion=True)) for term in (*self._premises, *extra)
+        )
 
     def _core(self) -> list[dict[str, Any]]:
         """The assertions that cannot all hold, as they were written; empty when z3 finds no core in time."""
@@ -150,7 +154,9 @@ class _Check:
         if can_fail is False:
             verdict: str | None = "true"  # the premises were not refuted: even if `can_hold` timed out
         else:
-            verdict = verdicts.get((bool(can_hold), bool(can_fail))) if None not in (can_hold, can_fail) else None
+            verdict = (
+                verdicts.get((bool(can_hold), bool(can_fail))) if None not in (can_hold, can_fail) else None
+            )
         return {"status": "unknown" if verdict is None else "sat", "verdict": verdict}
 
     def _choice(self) -> dict[str, Any]:
@@ -181,7 +187,9 @@ class _Check:
         if not self._is_model(model, ()):
             return {"status": "unknown"}
         optima = [handle.value() for handle in handles]
-        attained = [_same(model, term, optimum) for (_, term), optimum in zip(objectives, optima, strict=True)]
+        attained = [
+            _same(model, term, optimum) for (_, term), optimum in zip(objectives, optima, strict=True)
+        ]
         best = [term == optimum for (_, term), optimum in zip(objectives, optima, strict=True)]
         values = self._values(model)
         answer = {
@@ -225,11 +233,16 @@ class _Check:
                 first.append(self._named(values))
             solver.add(self._differently(values))
         complete = status == "unsat"
-        return {"status": "sat" if count else "unknown", "count": count, "complete": complete, "models": first}
+        return {
+            "status": "sat" if count else "unknown",
+            "count": count,
+            "complete": complete,
+            "models": first,
+        }
 
 
 def _same(model: Any, term: Any, optimum: Any) -> bool:
     """Whether the model reaches the optimum: bounds may be infinite or only approached."""
     if not z3.is_expr(optimum):
         return False
-    return z3.is_true(z3.simplify(model.eval(term, model_completion=True) == optimum))
+    return bool(z3.is_true(z3.simplify(model.eval(term, model_completion=True) == optimum)))

@@ -144,7 +144,7 @@ def _clean_string(body: str, line: int) -> str:
     for piece in body.split("\\")[1:]:
         if not _ESCAPE.match(piece):
             raise Refused("a backslash in a string that is no \\u{...} escape", line)
-    if any(ord(c) < 32 and c not in "\n\t" or ord(c) == 127 for c in body):
+    if any((ord(c) < 32 and c not in "\n\t") or ord(c) == 127 for c in body):
         raise Refused("a control character in a string", line)
     return "".join(c if " " <= c <= "~" else f"\\u{{{ord(c):x}}}" for c in body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Final
 
 import z3
@@ -43,7 +44,7 @@ def run_script(program: str, bounds: Bounds) -> str:
             if form.head == "set-logic":
                 continue  # z3 knows fewer names of logics than there are, and needs none
             if form.head not in ASKING or failure.kind == "memory" or "unknown" in failure.message:
-                print("".join(answers), end="")
+                sys.stdout.write("".join(answers))
                 raise
             answers.append(f'(error "{failure.message}")\n')
         if form.head == "reset":

@@ -1,0 +1,8 @@
+"""Lists of names, written as text."""
+
+from __future__ import annotations
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, in order."""
+    return tuple(text.split())
