@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import networkx
@@ -13,8 +14,11 @@ from tests.fakes import HANG, Sent, World, failing
 QUESTION = "What is 6 times 7?"
 
 
-def rating(score: float) -> str:
-    return f'Checked. {{"score": {score}}}'
+def preferring(sent: Sent, right: str) -> str:
+    """A verdict that ranks the answer `right` first, wherever it stands, and the others as shown."""
+    shown = re.findall(r'label="([A-Z])">\n(.*)', sent.prompt)
+    order = sorted(shown, key=lambda each: each[1] != right)
+    return json.dumps({"ranking": [label for label, _ in order]})
 
 
 def refining(sent: Sent) -> bool:
@@ -28,11 +32,11 @@ def marker(sent: Sent) -> str:
 
 
 def rated_by(right: str) -> World:
-    """Samples give 40, 41, 42, …; judges know the right answer; a refinement adds one."""
+    """Samples give 40, 41, 42, …; judges put the right answer first; a refinement adds one."""
 
     def script(sent: Sent) -> str:
         if sent.role == "judge":
-            return rating(9 if right in sent.prompt else 2)
+            return preferring(sent, right)
         if refining(sent):
             number = int(re.findall(r"The answer is (\d+)", sent.prompt)[-1])
             return f"Step 2 is off by one, not {number}.\n{marker(sent)}\nThe answer is {number + 1}."
@@ -77,7 +81,7 @@ def test_depth_nought_only_samples() -> None:
 def test_never_does_worse_than_the_best_of_its_first_wave() -> None:
     def script(sent: Sent) -> str:
         if sent.role == "judge":
-            return rating(9 if "The answer is 42." in sent.prompt else 1)
+            return preferring(sent, "The answer is 42.")
         return f"The answer is {[7, 42, 8, 9][sent.number]}." if sent.start == 0.0 else "The answer is 1."
 
     assert World(script).text("mcts-m", QUESTION) == "The answer is 42."
@@ -97,7 +101,7 @@ def test_failed_expansions_leave_no_marks() -> None:
     def script(sent: Sent) -> str:
         if (sent.role == "generate" and sent.number % 3 == 0) or refining(sent):
             raise failing(400)
-        return rating(5) if sent.role == "judge" else f"The answer is {sent.number}."
+        return preferring(sent, "") if sent.role == "judge" else f"The answer is {sent.number}."
 
     completion = World(script).complete("mcts(simulations=3)-m", QUESTION, trace=True)
     assert completion.report.trace is not None
@@ -109,7 +113,7 @@ def test_a_hanging_refinement_is_cut() -> None:
     def script(sent: Sent) -> str:
         if refining(sent):
             return HANG
-        return rating(5) if sent.role == "judge" else f"The answer is {sent.number}."
+        return preferring(sent, "") if sent.role == "judge" else f"The answer is {sent.number}."
 
     world = World(script)
     assert world.text("mcts-m", QUESTION, budget=Budget(seconds=30))
