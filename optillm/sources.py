@@ -108,10 +108,6 @@ class _Named(PydanticBaseSettingsSource):
         """One value of this source; the base class asks for this beside `__call__`."""
         return self().get(field_name), field_name, False
 
-    def __call__(self) -> dict[str, Any]:
-        """Raw values by setting; raises `SettingsError` for a name that is no setting."""
-        raise NotImplementedError
-
 
 class Environment(_Named):
     """The process environment. An empty variable counts as unset."""
