@@ -81,8 +81,8 @@ def _deeper_than(limit: int, value: dict[str, Any]) -> bool:
 
 def _distinct(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise InvalidRequest(f"The key {twice!r} appears twice in one object", param=twice)
 
 
