@@ -1,34 +1,45 @@
-"""The upstream: the only file that knows the openai package, its clients and its exceptions.
+"""The upstream: the only file that knows the openai package.
 
-Calls go through the client's low-level `post`, so that bodies travel as they are and replies are read once;
-the client still supplies keys, Azure's URLs, headers and error classes. Its own retries are off: retrying is
-the engine's, inside the ledger.
+The package's client addresses the envelopes: keys, Azure's URLs, the operator's headers, what the environment
+adds. It does so once for each kind of call; the letters themselves are bytes, and travel without it.
 """
 
 from __future__ import annotations
 
-import re
+import json
 import ssl
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import httpx2
-import openai
 import orjson
-from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit
+from aiohttp import ClientResponse
+from multidict import CIMultiDict
+from openai import AsyncAzureOpenAI, AsyncOpenAI, Omit
+from yarl import URL
 
 from optillm.chat import Relay
+from optillm.engine.exchange import Address, Exchange, beginning, lines, whole
+from optillm.engine.refusals import Redact, forwarded, message_of, redacted, refused
 from optillm.errors import UpstreamError
+from optillm.logs import redaction
 
 if TYPE_CHECKING:
     from optillm.config import Settings
 
-RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-KEY: Final = re.compile(r"(?:sk|pk|gsk|csk|key|Bearer)[-_ ][A-Za-z0-9_\-*.]{8,}")
-"""What looks like a credential in an error text: some vendors quote the key they refuse."""
+WHOLE: Final = 2**20
+"""Bytes up to which a relayed reply is passed on in one piece, its length known; a longer one as it comes."""
+ADDRESSES: Final = 256
+JSON: Final = "application/json"
+CHAT: Final = "/chat/completions"
 
-FORWARDED: Final = ("retry-after", "x-should-retry", "openai-", "x-ratelimit-")
+OK: Final = 200
+
+_PUBLIC = ("accept", "content-", "user-agent", "x-stainless-")
+"""Headers that hold no secret; any other, the operator's own among them, may."""
+_WRITTEN_ANEW = ("host", "connection", "content-length", "content-type", "accept-encoding")
 
 
 class Upstream(Protocol):
@@ -49,7 +60,7 @@ class Upstream(Protocol):
         content: bytes,
         *,
         authorization: str | None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
         stream: bool = False,
     ) -> Relay:
         """One request passed on byte for byte; an error status is a reply like any other."""
@@ -59,35 +70,42 @@ class Upstream(Protocol):
 
 
 class OpenAIUpstream:
-    """An upstream behind the openai package's async client, one connection pool for the whole process."""
+    """An upstream that `client` knows how to address, over one connection pool for the whole process."""
 
-    def __init__(self, client: AsyncOpenAI) -> None:
+    def __init__(self, client: AsyncOpenAI, exchange: Exchange) -> None:
         self.client = client
         self.base_url = str(client.base_url).rstrip("/")
+        self._exchange = exchange
+        self._addresses: OrderedDict[tuple[str, ...], Address] = OrderedDict()
 
     async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
         """One chat completion, parsed."""
-        response = await self._completion(body, authorization, stream=False)
-        return _object(response.content)
+        address = await self._address("POST", CHAT, authorization, str(body.get("model")), JSON)
+        async with self._exchange.send("POST", address, orjson.dumps(body)) as response:
+            content = await whole(response)
+            _check(response, content, address)
+        return _object(content)
 
     async def stream(
         self, body: Mapping[str, Any], authorization: str | None
     ) -> AsyncIterator[Mapping[str, Any]]:
         """The chunks of one streamed chat completion, parsed, without the final marker."""
-        response = await self._completion({**body, "stream": True}, authorization, stream=True)
-        try:
-            async for line in _lines(response):
-                if not line.startswith(b"data:"):
-                    continue
-                data = line[5:].strip()
-                if data == b"[DONE]":
-                    return
-                chunk = _object(data)
-                if chunk.get("error"):
-                    raise UpstreamError(_message(chunk), upstream_body=chunk, retryable=True)
-                yield chunk
-        finally:
-            await response.aclose()
+        address = await self._address("POST", CHAT, authorization, str(body.get("model")), JSON)
+        content = orjson.dumps({**body, "stream": True})
+        async with self._exchange.send("POST", address, content) as response:
+            if response.status != OK:
+                _check(response, await whole(response), address)
+            async with aclosing(lines(response)) as arriving:
+                async for line in arriving:
+                    if not line.startswith(b"data:"):
+                        continue
+                    data = line[5:].strip()
+                    if data == b"[DONE]":
+                        return
+                    chunk = _object(data)
+                    if chunk.get("error"):
+                        raise UpstreamError(message_of(chunk), upstream_body=chunk, retryable=True)
+                    yield chunk
 
     async def relay(
         self,
@@ -96,153 +114,149 @@ class OpenAIUpstream:
         content: bytes,
         *,
         authorization: str | None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
         stream: bool = False,
     ) -> Relay:
         """One request passed on byte for byte; an error status is a reply like any other."""
-        headers = {**self._headers(authorization), "Content-Type": content_type}
-        try:
-            if method == "GET":
-                options: Any = {"headers": headers}
-                response = await self.client.get(path, cast_to=httpx2.Response, options=options)
-            else:
-                response = await self._post(path, headers, stream=stream, content=content)
-        except openai.APIStatusError as error:
-            body = redacted(error.response.content)
-            return Relay(error.response.status_code, _forwarded(error.response.headers), body)
-        except openai.APIConnectionError as error:
-            raise UpstreamError("the upstream cannot be reached", retryable=True) from error
-        forwarded = _forwarded(response.headers)
-        if stream:
-            return Relay(response.status_code, forwarded, chunks=_bytes(response))
-        return Relay(response.status_code, forwarded, response.content)
+        model = self._deployment(content, content_type)
+        address = await self._address(method, path, authorization, model, content_type)
+        async with AsyncExitStack() as sending:
+            body = None if method == "GET" else content
+            response = await sending.enter_async_context(self._exchange.send(method, address, body))
+            if 300 <= response.status < 400:
+                _check(response, b"", address)
+            headers = forwarded(response.headers)
+            if "Content-Type" in response.headers:
+                headers["content-type"] = response.headers["Content-Type"]
+            if response.status >= 400:
+                return Relay(response.status, headers, _redact(address)(await whole(response)))
+            first, ended = (b"", False) if stream else await beginning(response, WHOLE)
+            if ended:
+                return Relay(response.status, headers, first)
+            return Relay(response.status, headers, chunks=_passed_on(response, first, sending.pop_all()))
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._exchange.close()
         await self.client.close()
 
-    async def _completion(
-        self, body: Mapping[str, Any], authorization: str | None, *, stream: bool
-    ) -> httpx2.Response:
-        headers = self._headers(authorization)
-        try:
-            return await self._post("/chat/completions", headers, stream=stream, body=dict(body))
-        except openai.APIStatusError as error:
-            raise _refused(error.response) from error
-        except openai.APIConnectionError as error:
-            raise UpstreamError("the upstream cannot be reached", retryable=True) from error
+    async def _address(
+        self, method: str, path: str, authorization: str | None, model: str, content_type: str
+    ) -> Address:
+        key = (method, path, authorization or "", model if self._by_deployment else "", content_type)
+        address = self._addresses.get(key)
+        if address is None:
+            address = self._addresses[key] = await self._composed(
+                method, path, authorization, model, content_type
+            )
+            while len(self._addresses) > ADDRESSES:
+                self._addresses.popitem(last=False)
+        return address
 
-    async def _post(
-        self, path: str, headers: Mapping[str, Any], *, stream: bool, **payload: Any
-    ) -> httpx2.Response:
-        """The response, its body unread when `stream` is set."""
-        options: Any = {"headers": headers}
-        post: Any = self.client.post
-        response: httpx2.Response = await post(
-            path,
-            cast_to=httpx2.Response,
-            options=options,
-            stream=stream,
-            stream_cls=AsyncStream[Any],
-            **payload,
-        )
-        return response
+    async def _composed(
+        self, method: str, path: str, authorization: str | None, model: str, content_type: str
+    ) -> Address:
+        """Have the client write the request, and keep its address."""
+        options: Any = {"headers": self._credentials(authorization)}
+        if method == "GET":
+            response = await self.client.get(path, cast_to=httpx2.Response, options=options)
+        else:
+            letter = {"model": model}
+            response = await self.client.post(path, cast_to=httpx2.Response, body=letter, options=options)
+        request = response.request
+        headers = CIMultiDict(request.headers.multi_items())
+        for name in _WRITTEN_ANEW:
+            headers.popall(name, None)
+        headers["Accept-Encoding"] = "identity"  # a packed stream arrives in lumps
+        if method != "GET":
+            headers["Content-Type"] = content_type
+        return Address(URL(str(request.url), encoded=True), headers)
 
-    def _headers(self, authorization: str | None) -> dict[str, Any]:
+    def _credentials(self, authorization: str | None) -> dict[str, Any]:
         if authorization is not None:
             return {"Authorization": authorization}
         return {} if self.client.api_key else {"Authorization": Omit()}
 
+    @property
+    def _by_deployment(self) -> bool:
+        """Whether the model is part of the address."""
+        return isinstance(self.client, AsyncAzureOpenAI)
 
-async def _bytes(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    try:
-        async for chunk in response.aiter_bytes():
-            yield chunk
-    except (httpx2.HTTPError, OSError) as error:
-        raise UpstreamError("the upstream broke off its stream", retryable=True) from error
-    finally:
-        await response.aclose()
-
-
-async def _lines(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """The lines of a stream; only line feeds end them, as other separators may stand inside JSON strings."""
-    rest = b""
-    async with aclosing(_bytes(response)) as chunks:
-        async for chunk in chunks:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield line
+    def _deployment(self, content: bytes, content_type: str) -> str:
+        if not self._by_deployment or not content_type.startswith(JSON):
+            return ""
+        try:
+            return str(_object(content).get("model"))
+        except UpstreamError:
+            return ""
 
 
-def redacted(content: bytes) -> bytes:
-    """An upstream's error body without anything that looks like a key."""
-    return KEY.sub("[redacted]", content.decode(errors="replace")).encode()
+async def _passed_on(
+    response: ClientResponse, first: bytes, sending: AsyncExitStack
+) -> AsyncGenerator[bytes, None]:
+    async with sending:
+        if first:
+            yield first
+        async for part in response.content.iter_any():
+            yield part
+
+
+def _check(response: ClientResponse, content: bytes, address: Address) -> None:
+    if not 200 <= response.status < 300:
+        raise refused(response.status, response.headers, content, _redact(address))
+
+
+def _redact(address: Address) -> Redact:
+    """What takes the credentials sent with a call, and whatever else looks like a key, out of its reply."""
+    headers = address.headers.items()
+    secrets = {
+        value.split()[-1] for name, value in headers if value.strip() and not name.lower().startswith(_PUBLIC)
+    }
+    exact = redaction(secrets)
+    return lambda content: redacted(exact(content.decode(errors="replace")).encode())
 
 
 def _object(content: bytes) -> Mapping[str, Any]:
     try:
         parsed = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise UpstreamError("the upstream's reply is not JSON", retryable=True) from error
+    except orjson.JSONDecodeError:
+        parsed = _leniently(content)
     if not isinstance(parsed, dict):
         raise UpstreamError("the upstream's reply is not a JSON object", retryable=True)
     return parsed
 
 
-def _refused(response: httpx2.Response) -> UpstreamError:
+def _leniently(content: bytes) -> Any:
+    """JSON as some servers write it: half of a cut emoji, an infinite log probability, a byte order mark."""
     try:
-        body = _object(redacted(response.content))
-    except UpstreamError:
-        body = {}
-    return UpstreamError(
-        _message(body) or f"the upstream answered with status {response.status_code}",
-        status=response.status_code if response.status_code >= 400 else 502,
-        upstream_body=body,
-        retryable=response.status_code in RETRYABLE,
-        retry_after=_seconds(response.headers),
-        headers=_forwarded(response.headers, body=False),
-    )
+        parsed = json.loads(content.decode("utf-8-sig", errors="replace"))
+        return json.loads(json.dumps(parsed, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise UpstreamError("the upstream's reply is not JSON", retryable=True) from error
 
 
-def _message(body: Mapping[str, Any]) -> str:
-    error = body.get("error", body)
-    message = error.get("message") if isinstance(error, Mapping) else error
-    return message if isinstance(message, str) else ""
+class _Envelopes(httpx2.AsyncBaseTransport):
+    """Sends nothing: whoever asked reads the address off the request."""
 
-
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return float(headers[name]) * unit
-        except (KeyError, ValueError):
-            continue  # absent, or an HTTP date: the back-off serves as well
-    return None
-
-
-def _forwarded(headers: Mapping[str, str], *, body: bool = True) -> dict[str, str]:
-    forwarded = {name: value for name, value in headers.items() if name.lower().startswith(FORWARDED)}
-    if body and "content-type" in headers:
-        forwarded["content-type"] = headers["content-type"]
-    return forwarded
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(204, request=request)
 
 
 def connect(settings: Settings) -> OpenAIUpstream:
     """The upstream that the settings name; connections are opened when first needed, on the running loop."""
+    client = _client(settings)
     trusted = ssl.create_default_context(cafile=settings.ssl_cert_path)
-    http = DefaultAioHttpClient(
-        verify=trusted if settings.ssl_verify else False,
-        follow_redirects=False,  # a redirect must never carry the key elsewhere
-        limits=httpx2.Limits(max_connections=settings.upstream_concurrency, keepalive_expiry=60),
-        timeout=httpx2.Timeout(None, connect=settings.connect_timeout),
+    exchange = Exchange(
+        str(client.base_url), trusted if settings.ssl_verify else False, settings.connect_timeout
     )
-    return OpenAIUpstream(_client(settings, http))
+    return OpenAIUpstream(client, exchange)
 
 
-def _client(settings: Settings, http: httpx2.AsyncClient) -> AsyncOpenAI:
+def _client(settings: Settings) -> AsyncOpenAI:
     target = settings.upstream()
     key = target.key or ""  # without one the client's own is passed through, or the upstream needs none
     common: Any = {
-        "http_client": http,
+        "http_client": httpx2.AsyncClient(transport=_Envelopes(), timeout=None),
         "max_retries": 0,
         "default_headers": settings.upstream_headers,
         "_enforce_credentials": False,

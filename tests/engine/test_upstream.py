@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 from collections.abc import Awaitable, Callable
 from threading import Event
@@ -13,7 +14,9 @@ import pytest
 
 from optillm.chat import Relay
 from optillm.config import Settings
-from optillm.engine.upstream import OpenAIUpstream, connect, redacted
+from optillm.engine import exchange
+from optillm.engine.refusals import redacted
+from optillm.engine.upstream import OpenAIUpstream, connect
 from optillm.errors import UpstreamError
 from tests.stub import Call, Stub, completion, delta
 from tests.test_config import bare_machine
@@ -127,6 +130,9 @@ def test_an_error_keeps_its_status_and_words(status: int) -> None:
         ({"Retry_After": "7"}, 7.0),
         ({"Retry_After_Ms": "250"}, 0.25),
         ({"Retry_After": "soon"}, None),
+        ({"Retry_After": "nan"}, None),
+        ({"Retry_After": "inf"}, None),
+        ({"Retry_After": "-1"}, None),
         ({}, None),
     ],
 )
@@ -139,6 +145,66 @@ def test_an_error_without_words_gets_ours(body: bytes) -> None:
     error = refused(lambda call: call.raw(body, 502))
     assert error.body()["error"]["message"] == "the upstream answered with status 502"
     assert set(error.body()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "soon", "-3"])
+def test_a_senseless_retry_after_is_not_passed_on(value: str) -> None:
+    assert "retry-after" not in refused(lambda call: call.json({}, 429, Retry_After=value)).headers
+    with Stub(lambda call: call.json({}, 429, Retry_After=value)) as stub:
+        assert "retry-after" not in relayed(stub).headers
+
+
+def test_a_date_to_retry_after_is_passed_on() -> None:
+    date = "Wed, 21 Oct 2026 07:28:00 GMT"
+    assert refused(lambda call: call.json({}, 429, Retry_After=date)).headers["retry-after"] == date
+
+
+@pytest.mark.parametrize(
+    ("raw", "content"),
+    [
+        (b'\xef\xbb\xbf{"choices": [], "x": "a"}', "a"),
+        (b'{"choices": [], "x": "cut \\ud83d"}', "cut ?"),
+        (b'{"choices": [], "x": "\\ud83d\\ude00"}', "\N{GRINNING FACE}"),
+    ],
+)
+def test_json_as_some_servers_write_it_is_read(raw: bytes, content: str) -> None:
+    with Stub(lambda call: call.raw(raw, 200)) as stub:
+        assert chat(stub)["x"] == content
+
+
+def test_infinite_log_probabilities_are_read() -> None:
+    with Stub(lambda call: call.raw(b'{"choices": [{"logprobs": [-Infinity, NaN]}]}', 200)) as stub:
+        assert chat(stub)["choices"][0]["logprobs"][0] == -math.inf
+
+
+def test_a_reply_larger_than_any_honest_one_is_refused_without_another_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exchange, "LARGEST", 2**20)
+    error = refused(lambda call: call.raw(b'{"x": "' + b"a" * 2**21, 200))
+    assert (error.status, error.retryable) == (502, False)
+    assert error.message == "the upstream's reply is larger than 1 MB"
+
+
+def test_a_stream_longer_than_any_honest_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "LARGEST", 2**20)
+    with (
+        Stub(lambda call: call.events(*[delta("a" * 2**19)] * 4)) as stub,
+        pytest.raises(UpstreamError, match="longer than 1 MB"),
+    ):
+        streamed(stub)
+
+
+def test_cookies_of_one_reply_do_not_go_up_with_the_next_request() -> None:
+    with Stub(lambda call: call.json(completion("Hi"), set_cookie="session=1; Path=/")) as stub:
+
+        async def twice(upstream: OpenAIUpstream) -> None:
+            await upstream.chat(BODY, "Bearer a")
+            await upstream.chat(BODY, "Bearer b")
+
+        using(stub, twice)
+        assert "cookie" not in stub.calls[1].headers
+        assert [call.headers["authorization"] for call in stub.calls] == ["Bearer a", "Bearer b"]
 
 
 @pytest.mark.parametrize("body", [b"not json", b"", b"[]", b"null"])
@@ -170,7 +236,56 @@ def test_a_redirect_is_not_followed_with_the_key() -> None:
     def respond(call: Call) -> None:
         call.raw(b"", 302, location="http://127.0.0.1:1/elsewhere")
 
-    assert refused(respond).status == 502
+    error = refused(respond)
+    assert (error.status, error.retryable) == (502, False)
+    assert "redirects (status 302)" in error.message
+
+
+def test_a_relay_does_not_hand_redirects_on() -> None:
+    with (
+        Stub(lambda call: call.raw(b"", 301, location="http://127.0.0.1:1/")) as stub,
+        pytest.raises(UpstreamError, match="redirects"),
+    ):
+        relayed(stub)
+
+
+@pytest.mark.parametrize(
+    ("key", "authorization"), [("company-s3cret", None), (None, "Bearer company-s3cret")]
+)
+def test_a_key_of_any_shape_is_redacted_when_the_upstream_quotes_it(
+    key: str | None, authorization: str | None
+) -> None:
+    with Stub(lambda call: call.json({"error": {"message": "No such key: company-s3cret!"}}, 401)) as stub:
+        with pytest.raises(UpstreamError) as error:
+            chat(stub, authorization, openai_api_key=key)
+        assert error.value.message == "No such key: [redacted]!"
+
+
+def test_a_header_of_the_operator_is_redacted_when_the_upstream_quotes_it() -> None:
+    with Stub(lambda call: call.json({"error": {"message": "No such key: hunter22"}}, 403)) as stub:
+        with pytest.raises(UpstreamError) as error:
+            chat(stub, upstream_headers={"x-gateway-token": "hunter22"})
+        assert error.value.message == "No such key: [redacted]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "API key provided is not valid for this model",
+        "sk-learn-classifier is not a model",
+        "The key-value-store of tools is **very-important-here**",
+        "Bearer authentication failed",
+    ],
+)
+def test_words_that_only_sound_like_keys_are_kept(words: str) -> None:
+    assert redacted(words.encode()) == words.encode()
+
+
+@pytest.mark.parametrize(
+    "quoted", ["sk-pro********************w1x2", "gsk_abc123def456ghi", "hf_a1b2c3d4e5f6"]
+)
+def test_what_looks_like_a_key_is_redacted(quoted: str) -> None:
+    assert redacted(f"Bad key: {quoted}.".encode()) in (b"Bad key: [redacted]", b"Bad key: [redacted].")
 
 
 def test_a_key_that_a_vendor_quotes_is_redacted() -> None:
@@ -247,8 +362,49 @@ def test_a_relay_passes_bytes_both_ways_untouched() -> None:
         assert stub.calls[0].headers["content-type"] == "application/json; x=y"
 
 
+def test_a_form_is_relayed_untouched() -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b--\r\n'
+    with Stub(lambda call: call.json({"text": "hi"})) as stub:
+        reply = relayed(stub, body, content_type="multipart/form-data; boundary=b")
+        assert (reply.status, reply.body) == (200, b'{"text": "hi"}')
+        assert stub.calls[0].body == body
+        assert stub.calls[0].headers["content-type"] == "multipart/form-data; boundary=b"
+
+
+def test_a_long_reply_is_relayed_in_pieces_as_it_comes() -> None:
+    sent = b"x" * (3 * 2**20)
+
+    async def collect(upstream: OpenAIUpstream) -> tuple[int, bytes]:
+        reply = await upstream.relay("POST", "/embeddings", b"{}", authorization=None)
+        assert reply.chunks is not None
+        pieces = [piece async for piece in reply.chunks]
+        return len(pieces), b"".join(pieces)
+
+    with Stub(lambda call: call.raw(sent, 200)) as stub:
+        count, received = using(stub, collect)
+    assert count > 1
+    assert received == sent
+
+
+def test_a_query_goes_with_the_path() -> None:
+    async def relay(upstream: OpenAIUpstream) -> Relay:
+        return await upstream.relay("GET", "/models?after=a%20b", b"", authorization=None)
+
+    with Stub(lambda call: call.json({})) as stub:
+        using(stub, relay)
+        assert stub.calls[0].path == "/v1/models?after=a%20b"
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Stub(lambda call: call.json(completion("Hello"))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        chat("http://model.invalid/v1")
+        assert proxy.calls[0].path == "http://model.invalid/v1/chat/completions"
+
+
 def test_a_relayed_error_is_a_reply_like_any_other_without_keys() -> None:
-    respond = {"error": {"message": "Incorrect API key provided: sk-abcdefghijkl"}}
+    respond = {"error": {"message": "Incorrect API key provided: sk-abcdefgh1jkl"}}
     with Stub(lambda call: call.json(respond, 401, Retry_After="3")) as stub:
         reply = relayed(stub)
     assert (reply.status, reply.headers["retry-after"]) == (401, "3")
