@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from optillm.chat import Message, Reply, Usage
+from optillm.chat import Message, Reply, Usage, content_text
 from optillm.errors import UpstreamError
 from optillm.toolkit.answers import strip_reasoning
 
@@ -18,19 +18,34 @@ OPENINGS: Final = ("<think>", "<thinking>")
 
 
 def read_replies(wire: Mapping[str, Any]) -> list[Reply]:
-    """The choices of a completion; what is missing in them is empty, never an error."""
-    choices = wire.get("choices")
+    """The choices of a completion; what is missing in them is empty, what is of no known shape an `UpstreamError`."""
     return [
         Reply(
-            message=_apart(choice.get("message") or {"role": "assistant", "content": None}),
+            message=_apart(_shaped(choice.get("message"))),
             finish_reason=choice.get("finish_reason"),
             logprobs=choice.get("logprobs"),
             model=wire.get("model"),
             system_fingerprint=wire.get("system_fingerprint"),
         )
-        for choice in (choices if isinstance(choices, list) else ())
-        if isinstance(choice, Mapping)
+        for choice in _objects(wire.get("choices"))
     ]
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """A list of JSON objects; null is an empty one."""
+    items = [] if value is None else value
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise UpstreamError("the upstream's reply has a shape of its own", retryable=True)
+    return items
+
+
+def _shaped(message: Any) -> Message:
+    """A message, or a part of one: text or parts of text, and calls of tools."""
+    said: Message = _objects([message])[0] if message else {"role": "assistant", "content": None}
+    _objects(said.get("tool_calls"))
+    if not isinstance(said.get("content"), str):
+        _objects(said.get("content"))
+    return said
 
 
 def _apart(message: Message) -> Message:
@@ -106,15 +121,15 @@ class Assembly:
         self.usage = Usage.read(chunk.get("usage")) or self.usage
         self._model = chunk.get("model") or self._model
         self._fingerprint = chunk.get("system_fingerprint") or self._fingerprint
-        choices = chunk.get("choices")
+        choices = _objects(chunk.get("choices"))
         if not choices:
             return ""
         self._finish_reason = choices[0].get("finish_reason") or self._finish_reason
-        delta = choices[0].get("delta") or {}
+        delta = _shaped(choices[0].get("delta"))
         for name in ("refusal", "reasoning_content", "reasoning"):
             if isinstance(delta.get(name), str):
                 self._message[name] = self._message.get(name, "") + delta[name]
-        self.text.append(delta.get("content") or "")
+        self.text.append(content_text(delta))
         ended = self._finish_reason is not None
         return self._thought.add(self.text[-1]) + (self._thought.end() if ended else "")
 

@@ -5,7 +5,8 @@ dialect, retried while that can help, and written down in the trace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, TypeVar
@@ -16,7 +17,7 @@ from optillm.chat import Reply, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
 from optillm.engine.dialect import Dialect, Dialects
 from optillm.engine.ledger import Ledger, Reservation
-from optillm.engine.limiter import Limiter
+from optillm.engine.limiter import Limiters
 from optillm.engine.upstream import Upstream
 from optillm.errors import UpstreamError
 from optillm.trace import Trace
@@ -27,17 +28,19 @@ LONGEST_BACKOFF: Final = 30.0
 ASSUMED_REPLY: Final = 1024
 """Tokens a reply is taken to need at worst when the request sets no limit."""
 
+OK: Final = 200
+
 T = TypeVar("T")
 Emit = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the calls of all requests share: one upstream, its dialects, its limiter, and how often to retry."""
+    """What the calls of all requests share: one upstream, its dialects, its limiters, and how often to retry."""
 
     upstream: Upstream
     dialects: Dialects
-    limiter: Limiter
+    limiters: Limiters
     retries: int
 
 
@@ -45,7 +48,7 @@ class Calls:
     """The door of one request to the upstream.
 
     `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, on the
-    trace's clock.
+    trace's clock; `queued` counts the calls that wait for their turn.
     """
 
     def __init__(
@@ -55,17 +58,13 @@ class Calls:
         self.ledger = ledger
         self.trace = trace
         self.last_sent = 0.0
+        self.queued = 0
         self._rng = rng
         self._authorization = authorization
 
     def dialect(self, model: str) -> Dialect:
         """What is known of this model."""
         return self.route.dialects.of(self.route.upstream.base_url, model)
-
-    @property
-    def queued(self) -> int:
-        """How many calls of this request wait for the limiter."""
-        return self.route.limiter.waiting(self)
 
     async def complete(self, role: str, body: Mapping[str, Any]) -> list[Reply]:
         """All choices of one completion, at least one; raises `UpstreamError` or `BudgetExhausted`."""
@@ -121,29 +120,34 @@ class Calls:
     async def _adapted(
         self, role: str, body: Mapping[str, Any], once: Callable[[str, Mapping[str, Any]], Awaitable[T]]
     ) -> T:
-        """Make the call in the model's dialect, again at once for each thing the refusal teaches."""
-        dialect = self.dialect(body["model"])
+        """Make the call in the model's dialect, again at once for each thing a refusal teaches."""
+        known = spoken = self.dialect(body["model"])
         while True:
-            spoken = dialect.adapt(body)
+            adapted = spoken.adapt(body)
             try:
-                return await once(role, spoken)
+                result = await once(role, adapted)
             except UpstreamError as error:
-                if not dialect.learn(error, spoken):
+                taught = spoken.taught(error, adapted)
+                if taught is None:
                     raise
+                spoken = taught
+            else:
+                known.adopt(spoken)
+                return result
 
     async def _once(self, role: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        async with self.route.limiter.slot(self):
+        async with self._turn(body["model"]) as told:
             reservation = self._reserve(role, body)
             try:
                 wire = await self.route.upstream.chat(body, self._authorization)
+                told(OK)
             except UpstreamError as error:
                 self.ledger.settle(reservation, None, "failed")
-                self._noted(error)
+                told(error.status)
                 raise
             except asyncio.CancelledError:
                 self.ledger.settle(reservation, estimate(body), "cancelled")
                 raise
-        self.route.limiter.succeeded()
         replies = read_replies(wire)
         written = "".join(reply.text for reply in replies)
         self.ledger.settle(reservation, Usage.read(wire.get("usage")) or estimate(body, written))
@@ -153,7 +157,7 @@ class Calls:
         return wire
 
     async def _once_streamed(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
-        async with self.route.limiter.slot(self):
+        async with self._turn(body["model"]) as told:
             reservation = self._reserve(role, body)
             assembly = Assembly()
             loss: str | None = "cancelled"
@@ -163,20 +167,28 @@ class Calls:
                     if text:
                         await emit(text)
                 reply, loss = assembly.reply(), None
+                told(OK)
             except UpstreamError as error:
                 loss = "failed"
-                self._noted(error)
+                told(error.status)
                 raise
             finally:
                 sent = assembly.chunks or loss == "cancelled"
                 usage = assembly.usage or estimate(body, "".join(assembly.text))
                 self.ledger.settle(reservation, usage if sent else None, loss)
-        self.route.limiter.succeeded()
         return reply
 
-    def _noted(self, error: UpstreamError) -> None:
-        if error.status == 429:
-            self.route.limiter.throttled()
+    @asynccontextmanager
+    async def _turn(self, model: str) -> AsyncIterator[Callable[[int], None]]:
+        """Hold a place for one call; what it gives is to be told the status of the reply."""
+        self.queued += 1
+        waiting = True
+        try:
+            async with self.route.limiters.slot(self, self._authorization, model) as told:
+                self.queued, waiting = self.queued - 1, False
+                yield told
+        finally:
+            self.queued -= waiting
 
     def _reserve(self, role: str, body: Mapping[str, Any]) -> Reservation:
         counted = self.ledger.budget.max_tokens is not None  # else spare the estimate

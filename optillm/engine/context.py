@@ -45,9 +45,9 @@ Write the answer again in that form, and nothing beside it.
 class Refused(Exception):
     """At least half of the usable replies decline the request; searching around that is not our business."""
 
-    def __init__(self, candidate: Candidate) -> None:
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
         super().__init__("the upstream declined the request")
-        self.candidate = candidate
+        self.candidates = candidates
 
 
 class RequestContext(Context):
@@ -226,7 +226,7 @@ class RequestContext(Context):
     def _check_refusals(self, withheld: Sequence[Candidate], usable: int) -> None:
         refusals = [c for c in withheld if c.reply.kind is ReplyKind.REFUSAL]
         if refusals and 2 * len(refusals) >= usable + len(refusals):
-            raise Refused(refusals[0])
+            raise Refused(refusals)
 
     def _last_resort(self, withheld: Sequence[Candidate], errors: Sequence[Exception]) -> list[Candidate]:
         kinds = (ReplyKind.TRUNCATED, ReplyKind.OK)  # complete ones are here for want of the demanded form
@@ -321,6 +321,8 @@ class RequestContext(Context):
         read = text or None if verdict is None else verdicts.read(text, verdict)
         if read is None:
             self.ledger.lose("abstained")
+        else:
+            self.ledger.judged = True
         return read
 
     async def write(

@@ -1,8 +1,9 @@
 """What each upstream model accepts, learned from its replies and remembered for a while.
 
 OpenAI-compatible servers differ: some ignore `n`, some refuse it, some know only one of the two token limits,
-some insist that user and assistant take turns. A dialect is learned from what the upstream says about a
-parameter, never from a value it disliked: one client's bad value must not change another client's request.
+some insist that user and assistant take turns. A lesson is kept only when the call that heeded it succeeded,
+and only about parameters with values that any server would take: what one client sends, its error text quoting
+it or not, must not change another client's request.
 """
 
 from __future__ import annotations
@@ -10,16 +11,28 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from optillm.errors import UpstreamError
 
-SPARE: Final = frozenset(
-    {"n", "temperature", "top_p", "seed", "stream_options", "presence_penalty", "frequency_penalty"}
-    | {"logprobs", "top_logprobs", "user", "prompt_cache_key"}
-)
-"""Parameters a call can do without. A refused `tools` or `response_format` is the client's to know about."""
+SPARE: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "n": lambda value: 1 <= value <= 128,
+    "temperature": lambda value: 0 <= value <= 2,
+    "top_p": lambda value: 0 < value <= 1,
+    "presence_penalty": lambda value: -2 <= value <= 2,
+    "frequency_penalty": lambda value: -2 <= value <= 2,
+    "seed": lambda value: -(2**63) <= value < 2**63,
+    "top_logprobs": lambda value: 0 <= value <= 20,
+    "logprobs": lambda value: isinstance(value, bool),
+    "stream_options": lambda value: set(value) <= {"include_usage"},
+    "user": lambda value: len(value) <= 256,
+    "prompt_cache_key": lambda value: len(value) <= 256,
+}
+"""Parameters a call can do without, and which of their values no server has reason to object to.
+
+A refused `tools` or `response_format` is the client's to know about.
+"""
 
 LIMITS: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """The two names of the token limit, each the other's remedy."""
@@ -30,8 +43,6 @@ UNSUPPORTED: Final = (
     "unknown",
     "unexpected",
     "extra input",
-    "not permitted",
-    "not allowed",
 )
 TTL: Final = 3600.0
 REMEMBERED: Final = 512
@@ -43,8 +54,8 @@ class Dialect:
 
     expires: float
     honours_n: bool | None = None
-    refused: set[str] = field(default_factory=set)
-    renamed: dict[str, str] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
+    renamed: Mapping[str, str] = field(default_factory=dict)
     alternating: bool = False
 
     def adapt(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,34 +67,46 @@ class Dialect:
             adapted["messages"] = merge_turns(body["messages"])
         return adapted
 
-    def learn(self, error: UpstreamError, body: Mapping[str, Any]) -> bool:
-        """Take in a refusal; true when the same call, adapted, has a chance now."""
+    def taught(self, error: UpstreamError, body: Mapping[str, Any]) -> Dialect | None:
+        """The dialect in which the refused call, sent as `body`, has a chance; `None` when nothing is learned."""
         if error.status not in (400, 422):
-            return False
+            return None
         detail = error.body()["error"]
         message = str(detail.get("message") or "").lower()
         if "alternat" in message and not self.alternating:
-            self.alternating = True
-            return True
+            return replace(self, alternating=True)
         if detail.get("code") not in ("unsupported_parameter", "unsupported_value") and not any(
             word in message for word in UNSUPPORTED
         ):
-            return False
+            return None
         named = {str(detail.get("param"))} | set(re.findall(r"[a-z_]+", message))
         limits = named & LIMITS.keys() & body.keys() - self.renamed.keys()
         if limits:  # a message that names both speaks of the one sent; the other is its remedy
-            self.renamed |= {name: LIMITS[name] for name in limits}
-            return True
-        fresh = (named & SPARE & body.keys()) - self.refused
-        if "n" in fresh:
-            self.honours_n = False
-        self.refused |= fresh
-        return bool(fresh)
+            return replace(self, renamed={**self.renamed, **{name: LIMITS[name] for name in limits}})
+        fresh = {name for name in named & SPARE.keys() & body.keys() if _ordinary(name, body[name])}
+        if not fresh:
+            return None
+        honours_n = False if "n" in fresh else self.honours_n
+        return replace(self, refused=self.refused | fresh, honours_n=honours_n)
+
+    def adopt(self, proven: Dialect) -> None:
+        """Keep what `proven`, in which a call has succeeded, knows beyond this."""
+        if proven is not self:
+            self.refused, self.renamed = self.refused | proven.refused, {**self.renamed, **proven.renamed}
+            self.alternating |= proven.alternating
+            self.honours_n = False if "n" in proven.refused else self.honours_n
 
     def counted(self, asked: int, got: int) -> None:
         """Take in how many choices came back for `n` asked."""
         if asked > 1:
             self.honours_n = got >= asked
+
+
+def _ordinary(name: str, value: Any) -> bool:
+    try:
+        return SPARE[name](value)
+    except TypeError:
+        return False
 
 
 def merge_turns(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -28,7 +28,7 @@ from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
 from optillm.engine.dialect import Dialects
 from optillm.engine.ledger import Ledger
-from optillm.engine.limiter import Limiter
+from optillm.engine.limiter import Limiters
 from optillm.engine.offload import Offload
 from optillm.engine.plan import NONE
 from optillm.engine.planner import Fork, Planner, Stage, Work
@@ -87,7 +87,7 @@ class Engine:
         self.planner = planner
         self.limits = limits or Limits()
         self.offload = Offload()
-        self.route = Route(upstream, Dialects(time.monotonic), Limiter(cap), retries)
+        self.route = Route(upstream, Dialects(time.monotonic), Limiters(cap), retries)
         self._secret = secrets.token_bytes(32)
         self.catalogue = Catalogue(upstream, self.limits.advertised)
 
@@ -253,8 +253,10 @@ class Engine:
                     ctx = ctx.answering(first)
                 merge, judge = self._merge(job.request), self.planner.techniques[SELECTOR]
                 answer = await perform(job.work, ctx, merge, judge)
+                ctx.ledger.settle_on(answer.candidates[0])
+                candidates = await _filled_up(answer.candidates, ctx)
         except Refused as refusal:
-            return [refusal.candidate], "complete"
+            return refusal.candidates, "complete"
         except TimeoutError:
             timeout = DeadlineExceeded("the deadline passed before anything usable arrived")
             return self._best(ctx, "deadline", timeout)
@@ -268,8 +270,8 @@ class Engine:
             log.exception("technique %s failed", job.work)
             return self._best(ctx, "degraded", error)
         if ledger.stopped_by_budget:
-            return answer.candidates, "budget"
-        return answer.candidates, "degraded" if ledger.degraded else answer.stop
+            return candidates, "budget"
+        return candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop
 
     @staticmethod
     def _best(ctx: RequestContext, stop: str, error: Exception) -> tuple[Sequence[Candidate], str]:
@@ -278,7 +280,7 @@ class Engine:
             return [Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop
         if shown or ctx.ledger.best is None:
             raise error
-        return [ctx.ledger.best], stop
+        return ctx.ledger.choices, stop
 
     def _merge(self, request: ChatRequest) -> Merge:
         return request.merge or self.limits.merge
@@ -290,6 +292,18 @@ class Engine:
             _least(ceiling.max_tokens, asked.max_tokens),
             _least(ceiling.seconds, asked.seconds),
         )
+
+
+async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Sequence[Candidate]:
+    """The candidates, and as many fresh samples as are missing from the choices that the client wants."""
+    missing = ctx.choices - len(candidates)
+    if missing <= 0:
+        return candidates
+    try:
+        return [*candidates, *await ctx.sample(missing)]
+    except (UpstreamError, BudgetExhausted):
+        ctx.ledger.degraded = True
+        return candidates
 
 
 def _least(a: N | None, b: N | None) -> N | None:

@@ -39,12 +39,15 @@ class Ledger:
         self.losses: Counter[str] = Counter()
         self.usage = Usage()
         self.degraded = False
+        self.judged = False
         self.best: Candidate | None = None
+        self._offered: dict[int, Candidate] = {}
         self._best_score = float("-inf")
         self._reserved_tokens = 0
         self._stopped_by_budget = False
 
     # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
+    # `judged`: some judging or helping call was of use.
 
     @property
     def stopped_by_budget(self) -> bool:
@@ -66,6 +69,18 @@ class Ledger:
             fit = min(fit, sum(needed <= left for needed in accumulate(worst_cases)))
         self._stopped_by_budget |= fit < len(worst_cases)
         return fit
+
+    @property
+    def choices(self) -> list[Candidate]:
+        """All that there is to return, the best so far first, then the others, complete ones before cut ones."""
+        others = sorted(self._offered.values(), key=lambda candidate: not candidate.complete)
+        best = [] if self.best is None else [self.best]
+        return [*best, *(c for c in others if self.best is None or c.index != self.best.index)]
+
+    @property
+    def unheard(self) -> bool:
+        """Whether help was asked for and none came."""
+        return self.losses["abstained"] > 0 and not self.judged
 
     def reserve(self, role: str, tokens: int = 0) -> Reservation:
         """Admit one call, or raise `BudgetExhausted`."""
@@ -96,6 +111,7 @@ class Ledger:
 
     def offer(self, candidate: Candidate, score: float) -> None:
         """Keep `candidate` as the best so far if it beats the kept one; complete ones beat cut ones."""
+        self._offered[candidate.index] = candidate
         rank = score if candidate.complete else score - 1e9
         if rank > self._best_score:
             self.best, self._best_score = candidate, rank

@@ -49,16 +49,15 @@ class Chunks:
         }
         self._usage: dict[str, Any] = {"usage": None} if request.include_usage else {}
         self._progress = request.progress
-        self._shown = [0] * stream.choices  # characters of each choice that its deltas have carried
+        self._choices = stream.choices
+        self._shown: dict[int, int] = {}  # characters of each choice begun that its deltas have carried
         self.complete = False
 
     def events(
         self, batches: Iterable[list[Event]], explain: Callable[[Exception], OptillmError]
     ) -> Iterator[bytes]:
         """The bytes of the whole stream: the role at once, an empty batch as a sign of life, errors as events."""
-        yield b"".join(
-            self._delta(index, {"role": "assistant", "content": ""}) for index in range(len(self._shown))
-        )
+        yield self._opened(0)
         try:
             for batch in batches:
                 yield b"".join(map(self._event, batch)) if batch else ALIVE
@@ -73,11 +72,19 @@ class Chunks:
 
     def _event(self, event: Event) -> bytes:
         if isinstance(event, Delta):
+            opened = self._opened(event.index)
             self._shown[event.index] += len(event.content)
-            return self._delta(event.index, {"content": event.content})
+            return opened + self._delta(event.index, {"content": event.content})
         if isinstance(event, Note):
             return self._note(event.text)
         return self._end(event)
+
+    def _opened(self, index: int) -> bytes:
+        """The first chunk of a choice, once."""
+        if index in self._shown:
+            return b""
+        self._shown[index] = 0
+        return self._delta(index, {"role": "assistant", "content": ""})
 
     def _note(self, text: str) -> bytes:
         if self._progress == "comments":
@@ -91,8 +98,8 @@ class Chunks:
         self.complete = True
         if completion.system_fingerprint is not None:
             self._head["system_fingerprint"] = completion.system_fingerprint
-        replies = completion.replies[: len(self._shown)]
-        parts = [self._rest(index, reply) for index, reply in enumerate(replies)]
+        replies = completion.replies[: self._choices]
+        parts = [self._opened(index) + self._rest(index, reply) for index, reply in enumerate(replies)]
         ends = [[_choice(index, {}, reply)] for index, reply in enumerate(replies)]
         report = {"optillm": completion.report.wire()}
         if self._usage:

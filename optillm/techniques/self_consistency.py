@@ -85,7 +85,7 @@ async def run(ctx: Context, options: Options) -> Answer:
         async for candidate in arrivals:
             candidates.append(candidate)
             ctx.say(f"{len(candidates)} of {options.samples} solutions are in")
-            closed = options.mode != "fixed" and settled(candidates, options)
+            closed = options.mode != "fixed" and settled(candidates, options, ctx.choices)
             if closed:
                 break
     if sum(candidate.answer is None for candidate in candidates) * 2 > len(candidates):
@@ -106,12 +106,13 @@ async def solutions(ctx: Context, options: Options) -> AsyncGenerator[Candidate,
             yield candidate
 
 
-def settled(candidates: Sequence[Candidate], options: Options) -> bool:
-    """Whether the votes still out would hardly change the outcome, or cannot."""
+def settled(candidates: Sequence[Candidate], options: Options, choices: int = 1) -> bool:
+    """Whether there are enough for all choices, and the votes still out would hardly change the outcome, or cannot."""
     lead, runner_up = standing([candidate.answer for candidate in candidates])
-    outstanding = options.samples - len(candidates)
+    outstanding = max(options.samples, choices) - len(candidates)
     confident = lead >= options.min_votes and beta_stop(lead, runner_up) >= options.confidence
-    return outstanding > 0 and (confident or lead - runner_up > outstanding)
+    decided = confident or lead - runner_up > outstanding
+    return decided and outstanding > 0 and len(candidates) >= choices
 
 
 async def elected(ctx: Context, candidates: Sequence[Candidate], options: Options) -> list[Candidate]:

@@ -96,7 +96,7 @@ def test_a_cancelled_call_is_booked_as_an_estimate() -> None:
 def test_a_429_narrows_the_window() -> None:
     world = World(failing_first(1, status=429), cap=8)
     world.complete("bon(n=1)-m")
-    assert 4 <= world.engine.route.limiter.window < 5
+    assert 4 <= world.engine.route.limiters.of(None, "m").window < 5
 
 
 def test_at_most_the_cap_runs_at_once() -> None:
@@ -149,9 +149,46 @@ def test_odd_chunks_carry_nothing(odd: dict[str, Any]) -> None:
         assembly.reply()
 
 
-@pytest.mark.parametrize("wire", [{}, {"choices": None}, {"choices": "x"}, {"choices": [None, 3]}])
-def test_odd_completions_have_no_replies(wire: dict[str, Any]) -> None:
+@pytest.mark.parametrize("wire", [{}, {"choices": None}, {"choices": []}])
+def test_a_completion_without_choices_has_no_replies(wire: dict[str, Any]) -> None:
     assert read_replies(wire) == []
+
+
+MALFORMED: list[Any] = ["x", {"message": 1}, [None, 3], [["x"]]]
+
+
+@pytest.mark.parametrize("choices", [*MALFORMED, [{"message": "x"}], [{"message": {"tool_calls": [3]}}]])
+def test_a_completion_of_no_known_shape_is_an_error_of_the_upstream(choices: Any) -> None:
+    with pytest.raises(UpstreamError) as error:
+        read_replies({"choices": choices})
+    assert (error.value.status, error.value.retryable) == (502, True)
+
+
+@pytest.mark.parametrize("choices", [*MALFORMED, [{"delta": "x"}], [{"delta": {"content": 3}}]])
+def test_a_chunk_of_no_known_shape_is_an_error_of_the_upstream(choices: Any) -> None:
+    with pytest.raises(UpstreamError):
+        Assembly().add({"choices": choices})
+
+
+def test_content_in_parts_is_read_whole_and_in_chunks() -> None:
+    parts = [{"type": "text", "text": "Ro"}, {"type": "text", "text": "me."}]
+    (reply,) = read_replies({"choices": [{"message": {"content": parts}}]})
+    assert reply.text == "Rome."
+    assert Assembly().add({"choices": [{"delta": {"content": parts}}]}) == "Rome."
+
+
+def test_a_lesson_that_does_not_help_is_not_kept() -> None:
+    def script(sent: Sent) -> str:
+        if sent.number < 2:
+            raise failing(400, "the model 'seed' is unknown")
+        return ANSWER
+
+    world = World(script, retries=0)
+    with pytest.raises(UpstreamError):
+        world.complete("bon(n=1)-m", seed=1)
+    assert ["seed" in sent.body for sent in world.sent] == [True, False]
+    world.complete("bon(n=1)-m", seed=1)
+    assert "seed" in world.sent[2].body
 
 
 def test_the_worst_case_counts_the_prompt_and_every_choice_at_its_limit() -> None:

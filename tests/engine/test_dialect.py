@@ -30,24 +30,39 @@ def body(**fields: Any) -> dict[str, Any]:
 )
 def test_drops_a_parameter_the_upstream_does_not_know(error: UpstreamError, name: str) -> None:
     dialect = Dialect(expires=0)
-    sent = body(**{name: 2})
-    assert dialect.learn(error, sent)
+    sent = body(**{name: 1})
+    taught = dialect.taught(error, sent)
+    assert taught is not None
+    assert name not in taught.adapt(sent)
+    assert taught.taught(error, taught.adapt(sent)) is None
+    assert dialect.adapt(sent) == sent  # nothing is kept before it has proved right
+    dialect.adopt(taught)
     assert name not in dialect.adapt(sent)
-    assert not dialect.learn(error, dialect.adapt(sent))
 
 
-def test_a_bad_value_of_one_client_teaches_nothing() -> None:
-    dialect = Dialect(expires=0)
-    error = refusal("temperature must be between 0 and 2", "temperature")
-    assert not dialect.learn(error, body(temperature=9))
-    assert dialect.adapt(body(temperature=1)) == body(temperature=1)
+@pytest.mark.parametrize(
+    ("message", "name", "value"),
+    [
+        ("temperature must be between 0 and 2", "temperature", 1),
+        ("temperature: 9 is not supported", "temperature", 9),
+        ("top_p: 5 not allowed", "top_p", 5),
+        ("seed: unexpected value", "seed", "abc"),
+        ("top_logprobs: 50 is not supported, at most 20", "top_logprobs", 50),
+        ("user: unsupported, too long", "user", "u" * 10_000),
+        ("unknown keys in stream_options", "stream_options", {"x": 1}),
+        ("n: 1000 is not supported", "n", 1000),
+    ],
+)
+def test_a_bad_value_of_one_client_teaches_nothing(message: str, name: str, value: Any) -> None:
+    error = refusal(message, name, "unsupported_value" if "supported" in message else None)
+    assert Dialect(expires=0).taught(error, body(**{name: value})) is None
 
 
 @pytest.mark.parametrize("name", ["tools", "response_format", "stop", "messages"])
 def test_never_drops_what_the_client_depends_on(name: str) -> None:
     dialect = Dialect(expires=0)
     error = refusal(f"'{name}' is not supported", name, "unsupported_parameter")
-    assert not dialect.learn(error, body() | {name: [1]})
+    assert dialect.taught(error, body() | {name: [1]}) is None
 
 
 @pytest.mark.parametrize(
@@ -57,21 +72,21 @@ def test_never_drops_what_the_client_depends_on(name: str) -> None:
 def test_uses_the_other_name_of_the_token_limit(sent: str, accepted: str) -> None:
     dialect = Dialect(expires=0)
     message = f"Unsupported parameter: '{sent}' is not supported with this model. Use '{accepted}' instead."
-    assert dialect.learn(refusal(message, sent, "unsupported_parameter"), body(**{sent: 5}))
-    assert dialect.adapt(body(**{sent: 5})) == body(**{accepted: 5})
-    back = refusal(f"unknown argument {accepted}")
-    assert not dialect.learn(back, dialect.adapt(body(**{sent: 5}))) or dialect.renamed
+    taught = dialect.taught(refusal(message, sent, "unsupported_parameter"), body(**{sent: 5}))
+    assert taught is not None
+    assert taught.adapt(body(**{sent: 5})) == body(**{accepted: 5})
 
 
 def test_joins_user_turns_for_a_model_that_insists_on_turns() -> None:
     dialect = Dialect(expires=0)
     turns = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
     error = refusal("Conversation roles must alternate user/assistant/user/assistant/...")
-    assert dialect.learn(error, {"model": "m", "messages": turns})
-    assert dialect.adapt({"model": "m", "messages": turns})["messages"] == [
+    taught = dialect.taught(error, {"model": "m", "messages": turns})
+    assert taught is not None
+    assert taught.adapt({"model": "m", "messages": turns})["messages"] == [
         {"role": "user", "content": "a\n\nb"}
     ]
-    assert not dialect.learn(error, body())
+    assert taught.taught(error, body()) is None
 
 
 def test_joined_turns_keep_their_parts_in_order() -> None:
@@ -81,7 +96,7 @@ def test_joined_turns_keep_their_parts_in_order() -> None:
 
 
 def test_other_failures_teach_nothing() -> None:
-    assert not Dialect(expires=0).learn(failing(500, "seed is not supported"), body(seed=1))
+    assert Dialect(expires=0).taught(failing(500, "seed is not supported"), body(seed=1)) is None
 
 
 def test_notices_whether_n_is_honoured() -> None:

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from optillm.engine.limiter import Limiter
+from optillm.engine.limiter import REMEMBERED, Limiter, Limiters
 from tests.fakes import run
 
 
@@ -51,8 +51,8 @@ def test_calls_of_one_request_are_first_come_first_served() -> None:
 
 def test_a_429_halves_the_window_and_successes_widen_it_again() -> None:
     limiter = Limiter(8)
-    limiter.throttled()
-    limiter.throttled()
+    limiter.throttled(sent=0, now=1)
+    limiter.throttled(sent=1, now=2)
     assert limiter.window == 2.0
     for _ in range(5):
         limiter.succeeded()
@@ -62,10 +62,59 @@ def test_a_429_halves_the_window_and_successes_widen_it_again() -> None:
     assert limiter.window == 8.0
 
 
+def test_a_burst_of_refusals_halves_the_window_once() -> None:
+    limiter = Limiter(64)
+    for _ in range(64):
+        limiter.throttled(sent=0, now=1)
+    assert limiter.window == 32.0
+
+
+def test_what_one_key_or_model_is_refused_narrows_no_other_window() -> None:
+    limiters = Limiters(8)
+
+    async def main() -> None:
+        async with limiters.slot("r", "Bearer a", "m") as told:
+            told(429)
+        async with limiters.slot("r", "Bearer a", "m") as told:
+            told(500)
+
+    run(main())
+    assert limiters.of("Bearer a", "m").window == 4.0
+    assert limiters.of("Bearer b", "m").window == limiters.of("Bearer a", "x").window == 8.0
+    assert limiters.total.window == 8.0
+
+
+def test_all_windows_together_never_run_more_than_the_cap() -> None:
+    limiters, most = Limiters(2), 0
+
+    async def one(model: str) -> None:
+        nonlocal most
+        async with limiters.slot(model, None, model):
+            most = max(most, limiters.total.running)
+            await asyncio.sleep(1)
+
+    async def main() -> float:
+        await asyncio.gather(*(one(model) for model in "abcdef"))
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 3.0
+    assert most == 2
+
+
+def test_windows_that_nobody_uses_are_forgotten() -> None:
+    limiters = Limiters(8)
+    busy = limiters.of(None, "busy")
+    busy.running = 1
+    for number in range(3 * REMEMBERED):
+        limiters.of(str(number), "m")
+    assert len(limiters) <= REMEMBERED
+    assert limiters.of(None, "busy") is busy
+
+
 def test_the_window_never_closes() -> None:
     limiter = Limiter(1)
-    for _ in range(5):
-        limiter.throttled()
+    for second in range(5):
+        limiter.throttled(sent=second, now=second)
     assert served(limiter, "ab") == ["a", "b"]
 
 

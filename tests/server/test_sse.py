@@ -69,11 +69,20 @@ def test_two_choices() -> None:
     answer = completion(Reply({"content": "four"}, "stop"), Reply({"content": "4"}, "length"))
     assert render([answer], n=2) == (
         chunk('{"role":"assistant","content":""}')
-        + chunk('{"role":"assistant","content":""}', 1)
         + chunk('{"content":"four"}')
+        + chunk('{"role":"assistant","content":""}', 1)
         + chunk('{"content":"4"}', 1)
         + chunk("{}", finish='"stop"')
         + chunk("{}", 1, finish='"length"', extra=f",{REPORT}")
+        + "data: [DONE]\n\n"
+    )
+
+
+def test_a_choice_that_did_not_come_is_never_begun() -> None:
+    assert render([completion(Reply({"content": "four"}, "stop"))], n=3) == (
+        chunk('{"role":"assistant","content":""}')
+        + chunk('{"content":"four"}')
+        + chunk("{}", finish='"stop"', extra=f",{REPORT}")
         + "data: [DONE]\n\n"
     )
 

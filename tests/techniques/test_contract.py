@@ -66,6 +66,12 @@ def test_three_choices_are_three(slug: str) -> None:
     assert len({reply.text for reply in completion.replies}) == 3
 
 
+@pytest.mark.parametrize("choices", [2, 24])
+def test_as_many_choices_as_asked_for_even_when_all_agree(slug: str, choices: int) -> None:
+    completion = World(lambda sent: GOOD).complete(f"{slug}-m", QUESTION, n=choices)
+    assert len(completion.replies) == choices
+
+
 def test_calls_that_do_not_wait_for_each_other_run_together(slug: str) -> None:
     world = World(disagreeing)
     completion = world.complete(f"{slug}-m", QUESTION)
@@ -149,6 +155,12 @@ def test_survives_when_all_other_first_calls_fail(slug: str, survivor: int) -> N
         {"choices": []},
         {"choices": [{}], "model": None},
         {"error": {"message": "odd"}},
+        {"choices": "x"},
+        {"choices": [None]},
+        {"choices": [{"message": "words"}]},
+        {"choices": [{"message": {"content": 3}}]},
+        {"choices": [{"message": {"content": ["words"]}}]},
+        {"choices": [{"message": {"content": None, "tool_calls": [3]}}]},
     ],
 )
 def test_survives_junk_among_the_replies(slug: str, junk: Any) -> None:
@@ -157,7 +169,9 @@ def test_survives_junk_among_the_replies(slug: str, junk: Any) -> None:
     assert world.text(f"{slug}-m", QUESTION) == GOOD
 
 
-@pytest.mark.parametrize("junk", [Say(None), Say(""), {"choices": []}, {"choices": [{"message": None}]}])
+@pytest.mark.parametrize(
+    "junk", [Say(None), Say(""), {"choices": []}, {"choices": [{"message": None}]}, {"choices": 7}]
+)
 def test_nothing_but_junk_is_an_error_never_an_answer(slug: str, junk: Any) -> None:
     with pytest.raises(UpstreamError) as error:
         World(lambda sent: junk, retries=1).complete(f"{slug}-m", QUESTION)
@@ -188,7 +202,9 @@ def test_every_judge_failing_still_leaves_an_answer(slug: str) -> None:
             raise failing(429)
         return disagreeing(sent)
 
-    assert "The answer is" in World(script, retries=0).text(f"{slug}-m", QUESTION)
+    completion = World(script, retries=0).complete(f"{slug}-m", QUESTION)
+    assert "The answer is" in completion.replies[0].text
+    assert completion.report.stop_reason == ("degraded" if "judge" in completion.report.calls else "complete")
 
 
 def test_a_refusal_of_most_is_returned_as_a_refusal(slug: str) -> None:
