@@ -52,6 +52,7 @@ __all__ = [
     "close",
     "configure",
     "level",
+    "prepare",
     "solve",
     "warm",
 ]
@@ -105,6 +106,11 @@ def level() -> Level | None:
 async def warm() -> Level | None:
     """Start the sandbox ahead of the first program, which takes a second or two; its level."""
     return await _default.warm()
+
+
+def prepare(count: int, limits: Limits) -> None:
+    """Say that so many programs with these limits will come soon; each then takes some 20 ms less."""
+    _default.prepare(count, limits)
 
 
 def close() -> None:

@@ -14,6 +14,7 @@ import os
 import socket
 import time
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,33 @@ _STARTS_A_MINUTE: Final = 5
 _REST: Final = 60.0
 LONGEST_PROGRAM: Final = {"smtlib2": 100_000, "check": 200_000}
 _LONGEST_PYTHON: Final = 64 * 1024
+_KEPT: Final = 30.0
+"""Seconds a job waits for the program that was announced."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Ends:
+    """Our ends of a job's two sockets; closing `status` ends the job."""
+
+    process: Process
+    limits: Limits
+    work: socket.socket
+    status: socket.socket
+
+    @property
+    def open(self) -> bool:
+        """Whether the job still listens."""
+        try:
+            self.work.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False  # it has hung up
+
+    def close(self) -> None:
+        self.work.close()
+        self.status.close()
 
 
 class Solver:
@@ -40,7 +68,9 @@ class Solver:
     def __init__(self, *, language_only: bool = False, at_once: int | None = None, boot: Path = BOOT) -> None:
         self._language_only = language_only
         self._boot = boot
-        self._gate = Gate(at_once or min(2, os.cpu_count() or 1))
+        self._at_once = at_once or min(2, os.cpu_count() or 1)
+        self._gate = Gate(self._at_once)
+        self._spares: list[_Ends] = []
         self._process: Process | None = None
         self._starting: asyncio.Task[Process] | None = None
         self._starts: deque[float] = deque(maxlen=_STARTS_A_MINUTE)
@@ -81,8 +111,38 @@ class Solver:
             await self._running()
         return self.level
 
+    def prepare(self, count: int, limits: Limits) -> None:
+        """Have jobs ready for programs that will come soon: to fork one and put its walls up takes a while.
+
+        Only for as many as run at once, and only while the zygote is up.
+        """
+        process = self._process
+        if process is None or self._owner != os.getpid() or not process.alive:
+            return
+        loop = asyncio.get_running_loop()
+        for _ in range(min(count, self._at_once - len(self._spares))):
+            with contextlib.suppress(OSError):  # the next program finds out
+                spare = _ordered(process, limits, _KEPT)
+                self._spares.append(spare)
+                loop.call_later(_KEPT, self._drop, spare)
+
+    def _drop(self, spare: _Ends) -> None:
+        if spare in self._spares:
+            self._spares.remove(spare)
+            spare.close()
+
+    def _prepared(self, process: Process, limits: Limits) -> _Ends | None:
+        for spare in [ends for ends in self._spares if ends.limits == limits]:
+            self._spares.remove(spare)
+            if spare.process is process and spare.open:
+                return spare
+            spare.close()
+        return None
+
     def close(self) -> None:
         """End all solver processes. The next program starts them anew."""
+        while self._spares:
+            self._spares.pop().close()
         process, self._process = self._process, None
         self._starts.clear()
         self._lost, self._not_before = 0, 0.0
@@ -161,16 +221,13 @@ class Solver:
     async def _job(
         self, process: Process, language: str, program: str, limits: Limits, began: float
     ) -> Solved:
-        work, their_work = socket.socketpair()
-        status, their_status = socket.socketpair()
+        try:
+            ends = self._prepared(process, limits) or _ordered(process, limits)
+        except OSError:
+            self._lose(process)
+            return Solved(False, "", _LOST, _since(began))
         # Closing our end of `status` is what cancels the job, so every way out of here does.
-        with work, status:
-            with their_work, their_status:
-                try:
-                    process.order(limits, (their_work.fileno(), their_status.fileno()))
-                except OSError:
-                    self._lose(process)
-                    return Solved(False, "", _LOST, _since(began))
+        with ends.work as work, ends.status as status:
             work.setblocking(False)
             status.setblocking(False)
             ordered = time.monotonic()
@@ -180,7 +237,8 @@ class Solver:
                 async with asyncio.timeout(patience):
                     reply = await _converse(work, language, program)
             late = time.monotonic() - ordered >= limits.wall
-            ending = await self._ending(process, status)
+            # A job that has replied is ended by our leaving, while the next one may begin.
+            ending = None if reply else await self._ending(process, status)
             return replies.solved(reply, replies.Ending(ending, late), _since(began))
 
     async def _ending(self, process: Process, status: socket.socket) -> int | None:
@@ -196,6 +254,20 @@ class Solver:
         except (EOFError, OSError):
             return None
         return int(code)
+
+
+def _ordered(process: Process, limits: Limits, longer: float = 0.0) -> _Ends:
+    """A new job, which may take so many seconds longer than its limits say. Raises `OSError`."""
+    work, their_work = socket.socketpair()
+    status, their_status = socket.socketpair()
+    with their_work, their_status:
+        try:
+            process.order(limits, (their_work.fileno(), their_status.fileno()), longer)
+        except OSError:
+            work.close()
+            status.close()
+            raise
+    return _Ends(process, limits, work, status)
 
 
 _LOST: Final = Failure("unavailable", "SolverLost", "the solver process ended; it is being started again")

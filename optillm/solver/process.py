@@ -54,9 +54,12 @@ class Process:
         """Whether the zygote is still there."""
         return self._child.poll() is None
 
-    def order(self, limits: Limits, descriptors: tuple[int, int]) -> None:
-        """Start a job on a pair of descriptors. Raises `OSError` when the zygote is gone."""
-        wall = int(limits.wall * 1000)
+    def order(self, limits: Limits, descriptors: tuple[int, int], longer: float = 0.0) -> None:
+        """Start a job on a pair of descriptors, with `longer` seconds more to wait for its program.
+
+        Raises `OSError` when the zygote is gone.
+        """
+        wall = int((limits.wall + longer) * 1000)
         record = ORDER.pack(wall, int(limits.wall) + 2, limits.memory)
         socket.send_fds(self._control, [record], descriptors)
 

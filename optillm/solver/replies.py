@@ -51,9 +51,13 @@ class Ending:
 
 def solved(reply: bytes | None, ending: Ending, milliseconds: int) -> Solved:
     """The result a reply tells of, or what the end of the process says when there is none."""
-    message = None if reply is None else _object(reply)
-    if message is None:
+    if reply is None:
         return Solved(False, "", _without_reply(ending), milliseconds)
+    message = _object(reply)
+    if message is None:
+        return Solved(
+            False, "", _hinted("crash", "Crash", "the program's process garbled its reply"), milliseconds
+        )
     output = _text(message.get("output"), _LONGEST_OUTPUT)
     error = None if message.get("ok") is True else _failure(message.get("error"))
     return Solved(error is None, output, error, milliseconds)

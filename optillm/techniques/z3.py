@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from optillm.solver import Checked, Limits, Value, check, solve
+from optillm.solver import Checked, Limits, Value, check, prepare, solve
 from optillm.technique import Answer, BaseOptions, Candidate, Context
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
 from optillm.toolkit.extraction import fences
@@ -189,6 +189,7 @@ async def formalise(ctx: Context, prompts: Sequence[str], options: Options) -> l
         _, blocks = fences(await ctx.ask(prompt, temperature=temperature) or "")
         return Formalisation(applicable=True, program=blocks[-1].content) if blocks else None
 
+    prepare(len(prompts), limits_of(options))
     async with aclosing(ctx.arriving(*(one(i, prompt) for i, prompt in enumerate(prompts)))) as arriving:
         written = [formalisation async for formalisation in arriving if formalisation]
     return [each for each in written if each.applicable and each.source.strip()]
@@ -219,7 +220,7 @@ async def solve_all(
     ctx: Context, formalised: Sequence[Formalisation], options: Options
 ) -> tuple[list[Result], list[Complaint]]:
     """Results, and complaints about what may be mended; the rest is dropped."""
-    limits = Limits(wall=options.solver_seconds, check=options.solver_seconds / 2)
+    limits = limits_of(options)
 
     async def solved(formalisation: Formalisation) -> Result | Complaint | None:
         if formalisation.program:
@@ -231,6 +232,11 @@ async def solve_all(
         outcomes = await ctx.gather(*(solved(formalisation) for formalisation in formalised))
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
     return results, [outcome for outcome in outcomes if isinstance(outcome, Complaint)]
+
+
+def limits_of(options: Options) -> Limits:
+    """What one program may take."""
+    return Limits(wall=options.solver_seconds, check=options.solver_seconds / 2)
 
 
 async def ran(ctx: Context, formalisation: Formalisation, limits: Limits) -> Result | Complaint | None:

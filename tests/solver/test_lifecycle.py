@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from optillm.solver import pool, replies
 from optillm.solver.pool import Solver
 from optillm.solver.results import Limits, Solved
-from tests.solver.arena import BOOTS, children, gone
+from tests.solver.arena import BOOTS, QUICK, children, gone
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,6 +121,7 @@ def test_when_the_server_is_killed_everything_ends(busy: bool) -> None:
 
 _SERVER = """
 import asyncio, sys
+from optillm.solver import pool, replies
 from optillm.solver.pool import Solver
 from optillm.solver.results import Limits
 
@@ -268,3 +270,95 @@ def test_it_works_for_an_ordinary_user_without_capabilities() -> None:
 
 
 _AS_NOBODY = ["setpriv", "--reuid", "10001", "--clear-groups", "--no-new-privs", "--bounding-set=-all"]
+
+
+def _jobs(solver: Solver) -> list[int]:
+    return children(solver.pid or 0)
+
+
+def test_a_program_that_was_announced_finds_its_job_ready(fresh: Solver) -> None:
+    async def run() -> tuple[list[int], list[Solved]]:
+        await fresh.warm()
+        fresh.prepare(9, QUICK)
+        await asyncio.to_thread(gone, lambda: not _jobs(fresh))
+        ready = _jobs(fresh)
+        os.kill(fresh.pid or 0, signal.SIGSTOP)  # nobody is there to fork another one
+        try:
+            return ready, [await fresh.run("z3py", f"print({number})", QUICK) for number in range(2)]
+        finally:
+            os.kill(fresh.pid or 0, signal.SIGCONT)
+
+    ready, solved = asyncio.run(run())
+    assert 1 <= len(ready) <= 2
+    assert [one.output for one in solved[: len(ready)]] == [f"{number}\n" for number in range(len(ready))]
+
+
+def test_a_job_made_ready_for_other_limits_is_not_taken(fresh: Solver) -> None:
+    async def run() -> Solved:
+        await fresh.warm()
+        fresh.prepare(1, Limits(wall=60))
+        return await fresh.run("z3py", "while True: pass", QUICK)
+
+    solved = asyncio.run(run())
+    assert solved.error is not None
+    assert solved.error.kind == "timeout"
+
+
+def test_a_ready_job_keeps_its_limits(fresh: Solver) -> None:
+    async def run() -> Solved:
+        await fresh.warm()
+        fresh.prepare(1, QUICK)
+        return await fresh.run("z3py", "while True: pass", QUICK)
+
+    solved = asyncio.run(run())
+    assert solved.error is not None
+    assert solved.error.kind == "timeout"
+    assert gone(lambda: _jobs(fresh))
+
+
+def test_a_ready_job_that_has_died_is_replaced(fresh: Solver) -> None:
+    async def run() -> Solved:
+        await fresh.warm()
+        fresh.prepare(1, QUICK)
+        await asyncio.to_thread(gone, lambda: not _jobs(fresh))
+        for job in _jobs(fresh):
+            os.kill(job, signal.SIGKILL)
+        await asyncio.to_thread(gone, lambda: _jobs(fresh))
+        return await fresh.run("z3py", "print(1)", QUICK)
+
+    assert asyncio.run(run()).output == "1\n"
+
+
+def test_jobs_that_nobody_came_for_end(fresh: Solver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_KEPT", 0.2)
+
+    async def run() -> bool:
+        await fresh.warm()
+        fresh.prepare(1, QUICK)
+        await asyncio.to_thread(gone, lambda: not _jobs(fresh))
+        assert _jobs(fresh)
+        waiting = asyncio.create_task(asyncio.to_thread(gone, lambda: _jobs(fresh)))
+        return await waiting
+
+    assert asyncio.run(run())
+    assert fresh.level is not None
+
+
+def test_nothing_is_prepared_before_the_zygote_is_up_or_after_it_is_closed(fresh: Solver) -> None:
+    async def run() -> None:
+        fresh.prepare(1, QUICK)
+        assert fresh.pid is None
+        await fresh.warm()
+        zygote = fresh.pid
+        fresh.prepare(1, QUICK)
+        fresh.close()
+        assert gone(lambda: children(zygote or 0))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("reply", [b"", b"[]", b"{", b"\xff"])
+def test_a_garbled_reply_is_a_crash_of_the_program(reply: bytes) -> None:
+    error = replies.solved(reply, replies.Ending(None, late=False), 1).error
+    assert error is not None
+    assert error.kind == "crash"

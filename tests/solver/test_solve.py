@@ -39,7 +39,7 @@ def _run(solver: Solver, program: str, language: str = "z3py", **limits: float) 
 def test_a_failure_says_what_kind_it_is_and_where(
     solver: Solver, program: str, kind: str, line: int | None
 ) -> None:
-    solved = _run(solver, program, wall=1.0)
+    solved = _run(solver, program, wall=1.0 if kind == "timeout" else 10.0)
     assert not solved.ok
     assert solved.error is not None
     assert solved.error.kind == kind

@@ -28,3 +28,4 @@ def configure_z3(bounds: Bounds) -> None:
     Z3_global_param_set("timeout", str(solver_timeout(bounds)))
     _kept.append(z3.z3._main_ctx)
     z3.z3._main_ctx = None
+    z3.main_ctx()
