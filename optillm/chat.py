@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
@@ -38,6 +38,39 @@ class Budget:
     seconds: float | None = None
 
 
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends a request, and what they say about it beside its body.
+
+    `client` tells credentials apart without holding them, `digest` bodies; `key` is an `Idempotency-Key`;
+    `attempt` counts the retries of a client library that announces them, `None` when it does not; `patience`
+    is the seconds it waits for a whole reply. `background` marks what a frontend asks for on its own behalf.
+    `called_off` says whether the request has been cancelled on purpose.
+    """
+
+    client: str = ""
+    digest: str = ""
+    key: str | None = None
+    attempt: int | None = None
+    patience: float | None = None
+    background: bool = False
+    called_off: Callable[[], bool] = _never
+
+    @property
+    def again(self) -> bool:
+        """Whether the same request may have come before."""
+        return self.key is not None or bool(self.attempt)
+
+    @property
+    def may_return(self) -> bool:
+        """Whether a sender that leaves may send the same request again."""
+        return (self.key is not None or self.attempt is not None) and not self.called_off()
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One chat completion request, validated.
@@ -58,6 +91,7 @@ class ChatRequest:
     request_id: str = ""
     authorization: str | None = None
     raw: bytes | None = None
+    sender: Sender = field(default_factory=Sender)
 
     @property
     def model(self) -> str:

@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     solver_sandbox: SandboxLevel = _technique(
         "full", "language-only admits solver programs without a kernel wall; on a developer's loopback only"
     )
+    background_bypass: bool = _technique(
+        True, "one plain call for the titles, tags and the like that chat frontends ask for by themselves"
+    )
+    background_model: str | None = _technique(None, "the model for those; by default the request's own")
     respect_temperature: bool = _technique(False, "sample at the client's temperature even when it is low")
 
     @classmethod

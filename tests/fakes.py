@@ -166,7 +166,7 @@ class World:
             messages = [{"role": "user", "content": messages}]
         own = {
             name: fields.pop(name)
-            for name in ("approach", "options", "budget", "merge", "trace")
+            for name in ("approach", "options", "budget", "merge", "trace", "sender")
             if name in fields
         }
         self._client_messages = messages

@@ -48,11 +48,17 @@ class Calls:
     """The door of one request to the upstream.
 
     `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, on the
-    trace's clock; `queued` counts the calls that wait for their turn.
+    trace's clock; `queued` counts the calls that wait for their turn. No call begins while `attended` is clear.
     """
 
     def __init__(
-        self, route: Route, ledger: Ledger, trace: Trace, rng: Random, authorization: str | None = None
+        self,
+        route: Route,
+        ledger: Ledger,
+        trace: Trace,
+        rng: Random,
+        authorization: str | None = None,
+        attended: asyncio.Event | None = None,
     ) -> None:
         self.route = route
         self.ledger = ledger
@@ -61,6 +67,7 @@ class Calls:
         self.queued = 0
         self._rng = rng
         self._authorization = authorization
+        self._attended = attended
 
     def dialect(self, model: str) -> Dialect:
         """What is known of this model."""
@@ -185,6 +192,8 @@ class Calls:
         waiting = True
         try:
             async with self.route.limiters.slot(self, self._authorization, model) as told:
+                if self._attended is not None:
+                    await self._attended.wait()
                 self.queued, waiting = self.queued - 1, False
                 yield told
         finally:

@@ -27,6 +27,7 @@ from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
 from optillm.engine.dialect import Dialects
+from optillm.engine.joining import Joins
 from optillm.engine.ledger import Ledger
 from optillm.engine.limiter import Limiters
 from optillm.engine.offload import Offload
@@ -58,6 +59,8 @@ class Limits:
     respect_temperature: bool = False
     advertised: Sequence[str] = ()
     merge: Merge = "select"
+    background_bypass: bool = True
+    background_model: str | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +93,7 @@ class Engine:
         self.route = Route(upstream, Dialects(time.monotonic), Limiters(cap), retries)
         self._secret = secrets.token_bytes(32)
         self.catalogue = Catalogue(upstream, self.limits.advertised)
+        self._joins: Joins[Completion] = Joins()
 
     @classmethod
     def from_settings(cls, settings: Settings, techniques: Mapping[str, Technique]) -> Engine:
@@ -104,6 +108,8 @@ class Engine:
                 settings.respect_temperature,
                 [f"{slug}-{settings.model}" for slug in slugs],
                 settings.merge,
+                settings.background_bypass,
+                settings.background_model,
             ),
             cap=settings.upstream_concurrency,
             retries=settings.upstream_retries,
@@ -114,6 +120,8 @@ class Engine:
         plan = self.planner.plan(request)
         if plan.work is None:
             return await self._plain(request, plan.model)
+        if request.sender.background and self.limits.background_bypass:
+            return await self._bypassed(request, plan.model)
         log.info("Using approach %s, with %s", plan.work, plan.model)
         if isinstance(plan.work, Fork) and self._merge(request) == "choices":
             choices = max(request.choices, len(plan.work.parts))
@@ -121,7 +129,7 @@ class Engine:
         job = _Job(plan.work, plan.model, request, f"chatcmpl-{secrets.token_hex(12)}", int(time.time()))
         if request.stream:
             return Stream(self._events(job), str(plan.work), plan.model, job.id, job.created, request.choices)
-        return await self._answer(job, None)
+        return await self._joins.run(request.sender, lambda attended: self._answer(job, None, attended))
 
     async def relay(
         self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
@@ -173,6 +181,11 @@ class Engine:
         relay = replace(relay, headers={**relay.headers, "x-optillm-technique": NONE})
         return self._with_suggestion(relay, model) if relay.status == 404 else relay
 
+    async def _bypassed(self, request: ChatRequest, model: str) -> Relay:
+        """One plain call for what a chat frontend asks for on its own behalf: a title does not need a search."""
+        relay = await self._plain(request, self.limits.background_model or model)
+        return replace(relay, headers={**relay.headers, "x-optillm-bypassed": "background"})
+
     def _with_suggestion(self, relay: Relay, model: str) -> Relay:
         suggestion = self.planner.suggestion(model)
         if suggestion is None:
@@ -195,16 +208,24 @@ class Engine:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _answer(self, job: _Job, outlet: MemoryObjectSendStream[Event] | None) -> Completion:
+    async def _answer(
+        self,
+        job: _Job,
+        outlet: MemoryObjectSendStream[Event] | None,
+        attended: asyncio.Event | None = None,
+    ) -> Completion:
         clock = asyncio.get_running_loop().time
         started, trace = clock(), Trace(clock)
         request = job.request
-        ledger = Ledger(self._budget(request), clock)
+        budget = self._budget(request)
+        if outlet is None:  # in a stream there is always something to read
+            budget = replace(budget, seconds=_least(budget.seconds, request.sender.patience))
+        ledger = Ledger(budget, clock)
         rng = Random(str(request.body.get("seed", request.request_id)))  # noqa: S311 - chance, not secrecy
         ctx = RequestContext(
             request,
             job.model,
-            Calls(self.route, ledger, trace, rng, request.authorization),
+            Calls(self.route, ledger, trace, rng, request.authorization, attended),
             rng=rng,
             fence=self._fence(request),
             canonical=self.offload.canonical,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from flask import Blueprint, Response, g, request
 
 from optillm.chat import Relay, Stream
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
+from optillm.server.announced import patience_in_a_stream, sender
 from optillm.server.replies import JSON, completed, departure, relayed, streamed
 from optillm.server.state import here
 from optillm.server.wire import dumps, read_chat
@@ -40,14 +42,18 @@ def chat() -> Response:
     def gone() -> bool:
         return request_id in state.cancelled or left()
 
-    asked = read_chat(_body(JSON), state.settings, request_id=request_id, authorization=state.authorization)
+    content = _body(JSON)
+    asked = read_chat(content, state.settings, request_id=request_id, authorization=state.authorization)
+    told = sender(request.headers, content, asked.body, lambda: request_id in state.cancelled)
+    asked = replace(asked, sender=told)
     with ExitStack() as serving:
         serving.enter_context(state.cancellable(request_id))
         outcome = state.portal.run(state.engine.complete(asked), gone)
         if isinstance(outcome, Relay):
             response = relayed(outcome, state.portal, gone)
         elif isinstance(outcome, Stream):
-            response = streamed(outcome, asked, state.portal, state.settings.keep_alive, gone)
+            silence = patience_in_a_stream(told, state.settings.keep_alive)
+            response = streamed(outcome, asked, state.portal, silence, gone)
         else:
             return completed(outcome)
         response.call_on_close(serving.pop_all().close)  # it is served until its last byte

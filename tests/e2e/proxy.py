@@ -22,10 +22,16 @@ class Proxy:
     url: str
     process: subprocess.Popen[str]
     log: list[str] = field(default_factory=list)
+    told: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def base_url(self) -> str:
         return f"{self.url}/v1"
+
+    def wait_for(self, words: str, seconds: float = 30) -> bool:
+        """Wait until a line of the log holds these words."""
+        with self.told:
+            return self.told.wait_for(lambda: any(words in line for line in self.log), seconds)
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
@@ -66,7 +72,9 @@ def _follow(proxy: Proxy, ready: threading.Event) -> None:
     assert proxy.process.stderr is not None
     with proxy.process.stderr as lines:
         for line in lines:
-            proxy.log.append(line)
+            with proxy.told:
+                proxy.log.append(line)
+                proxy.told.notify_all()
             if listening := re.search(r"Listening at (http://\S+)", line):
                 proxy.url = listening.group(1)
                 ready.set()

@@ -1,0 +1,95 @@
+"""What a client says about a request beside its body: how often it has asked, how long it waits, what for.
+
+The prompt shapes of Open WebUI and LibreChat are recognised by their frame, at the beginning of the last user
+message, so that a user's own words about titles or tasks are no such request.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+from werkzeug.datastructures import Headers
+
+from optillm.chat import Sender, content_text
+
+BACKGROUND: Final = "x-optillm-background"
+TASKS: Final = tuple(
+    f"{task}_generation"
+    for task in ("title", "tags", "follow_up", "query", "image_prompt", "emoji", "autocomplete")
+)
+"""Values of `metadata.task` that Open WebUI gives its own requests; `moa_response_generation` is the user's."""
+TINY: Final = 16
+"""Tokens in which nobody can reason: replies this short are labels, checks and pings."""
+BEGINNING: Final = 400
+"""Characters in which a frontend's prompt shows what it is."""
+SLACK: Final = 0.05
+"""Share of a client's patience, and at least so many seconds, that an answer is given ahead of its end."""
+
+_TITLES: Final = (
+    ("5-word-or-less title", "conversation"),
+    ("detected language of the conversation", "concise title in the detected language"),
+)
+
+
+def sender(
+    headers: Headers, content: bytes, body: Mapping[str, Any], called_off: Callable[[], bool]
+) -> Sender:
+    """What the headers and the shape of a request say about it."""
+    credential = headers.get("Authorization") or headers.get("api-key") or ""
+    return Sender(
+        client=sha256(credential.encode("latin-1", "replace")).hexdigest(),
+        digest=sha256(content).hexdigest(),
+        key=headers.get("Idempotency-Key") or None,
+        attempt=_count(headers.get("x-stainless-retry-count")),
+        patience=_patience(headers),
+        background=headers.get(BACKGROUND) == "1" or in_background(body),
+        called_off=called_off,
+    )
+
+
+def in_background(body: Mapping[str, Any]) -> bool:
+    """Whether a chat frontend asks on its own behalf, for a title, tags, follow-ups or a completion."""
+    metadata = body.get("metadata")
+    if isinstance(metadata, Mapping) and metadata.get("task") in TASKS:
+        return True
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    if limit is not None and limit <= TINY:
+        return True
+    last = body["messages"][-1]
+    return last["role"] == "user" and _asks_for_itself(content_text(last).lstrip())
+
+
+def _asks_for_itself(text: str) -> bool:
+    if text.startswith("### Task:"):
+        return "<chat_history>" in text and "</chat_history>" in text
+    beginning = text[:BEGINNING].lower()
+    return any(all(words in beginning for words in title) for title in _TITLES)
+
+
+def patience_in_a_stream(told: Sender, keep_alive: float) -> float:
+    """Seconds of silence after which a stream shows a sign of life, soon enough for this client; 0 is never."""
+    return min(keep_alive, told.patience / 2) if keep_alive and told.patience else keep_alive
+
+
+def _patience(headers: Headers) -> float | None:
+    """Seconds the client waits for a reply, less the slack, as the OpenAI SDKs announce it."""
+    for name in ("x-stainless-read-timeout", "x-stainless-timeout"):
+        seconds = _number(headers.get(name))
+        if seconds:
+            return max(seconds / 2, seconds - max(0.5, SLACK * seconds))
+    return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 4 else None
