@@ -6,10 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from optillm.chat import ChatRequest, Reply, Usage
 from optillm.errors import InvalidRequest
-from optillm.server.wire import completion_json, read_chat, read_object
+from optillm.server.wire import MAX_VALUES, completion_json, read_chat, read_object
 from tests.server.fakes import HELLO, completion, report, settings
 
 SETTINGS = settings()
@@ -88,6 +90,43 @@ def test_accepts_as_many_levels_as_it_says() -> None:
 @pytest.mark.parametrize("content", [b'{"n":1,"n":2}', b'{"messages":[{"n":1,"x":0,"\\u006e":2}]}'])
 def test_refuses_equal_keys_in_one_object(content: bytes) -> None:
     assert refusal(content).param == "n"
+
+
+@pytest.mark.timeout(60)
+def test_finds_the_equal_key_among_many() -> None:
+    keys = b",".join(b'"k%d":1' % i for i in range(150_000))
+    assert refusal(b"{" + keys + b',"k149999":2}').param == "k149999"
+
+
+@pytest.mark.parametrize("value", [b"1", b"[]", b"{}", b'""', b'{"a":1}', b"[[]]"])
+def test_refuses_more_values_than_anybody_sends(value: bytes) -> None:
+    content = b'{"messages":[%s]}' % b",".join([value] * (MAX_VALUES + 1))
+    assert "values" in refusal(content).message
+
+
+@pytest.mark.parametrize("text", ["[{,:", '\\"', '"', "\\", '\\\\"[:'])
+def test_long_strings_may_hold_anything(text: str) -> None:
+    asked = read(messages=user(text * MAX_VALUES))
+    assert asked.messages == user(text * MAX_VALUES)
+
+
+@given(st.dictionaries(st.text(alphabet='\\":,{[a'), st.text(alphabet='\\":,{[a') | st.just({"a": 1})))
+def test_whatever_its_strings_hold_a_body_without_equal_keys_is_read(body: dict[str, Any]) -> None:
+    content = orjson.dumps(body)
+    assert read_object(content) == body
+    if body:
+        with pytest.raises(InvalidRequest, match="twice"):
+            read_object(content[:-1] + b"," + content[1:])
+
+
+def test_reads_a_long_agent_history() -> None:
+    call = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"a": [1, {"b": 2}]}' * 20},
+    }
+    turns = [{"role": "assistant", "content": None, "tool_calls": [call]}] * 4096
+    assert len(read(messages=turns).messages) == 4096
 
 
 @pytest.mark.parametrize(
