@@ -54,7 +54,8 @@ class RequestContext(Context):
     """The one implementation of `Context`, over the calls of one request.
 
     `fence` marks quoted text and is not to be guessed; `outlet` takes events for a client that streams and is
-    `None` otherwise; `canonical` resolves a mathematical expression to its canonical form.
+    `None` otherwise; `canonical` resolves a mathematical expression to its canonical form; `form` is what the
+    client demands of an answer.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class RequestContext(Context):
         rng: Random,
         fence: str,
         canonical: Callable[[str], Awaitable[str | None]],
+        form: Form | None = None,
         outlet: MemoryObjectSendStream[Event] | None = None,
         respect_temperature: bool = False,
     ) -> None:
@@ -77,7 +79,7 @@ class RequestContext(Context):
         self._calls = calls
         self._canonical = canonical
         self._fence = fence
-        self._form = Form.of(request.body.get("response_format"))
+        self._form = form
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None

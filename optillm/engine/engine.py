@@ -37,6 +37,7 @@ from optillm.engine.upstream import Upstream, connect
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
 from optillm.technique import Candidate
 from optillm.techniques import Technique
+from optillm.toolkit.schema import Form
 from optillm.trace import Trace
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class _Job:
     work: Work
     model: str
     request: ChatRequest
+    form: Form | None
     id: str
     created: int
 
@@ -126,7 +128,10 @@ class Engine:
         if isinstance(plan.work, Fork) and self._merge(request) == "choices":
             choices = max(request.choices, len(plan.work.parts))
             request = replace(request, body={**request.body, "n": choices})
-        job = _Job(plan.work, plan.model, request, f"chatcmpl-{secrets.token_hex(12)}", int(time.time()))
+        form = Form.of(request.body.get("response_format"))
+        job = _Job(
+            plan.work, plan.model, request, form, f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
+        )
         if request.stream:
             return Stream(self._events(job), str(plan.work), plan.model, job.id, job.created, request.choices)
         return await self._joins.run(request.sender, lambda attended: self._answer(job, None, attended))
@@ -229,6 +234,7 @@ class Engine:
             rng=rng,
             fence=self._fence(request),
             canonical=self.offload.canonical,
+            form=job.form,
             outlet=outlet,
             respect_temperature=self.limits.respect_temperature,
         )

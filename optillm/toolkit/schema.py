@@ -1,6 +1,7 @@
 """What a client's `response_format` demands of an answer, checked without trusting the schema.
 
-Patterns in a schema run on a bounded engine, and references to other places are never followed.
+Patterns in a schema run on a bounded engine, references to other places are never followed, and no more work is
+begun than can end soon: one check holds up everybody.
 """
 
 from __future__ import annotations
@@ -8,9 +9,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import jsonschema_rs
+import orjson
+
+from optillm.toolkit.schema_bounds import MAX_HEIGHT, Bounds, TooComplex, depth_of
+
+MAX_DEPTH: Final = 64
+"""How many levels an answer may nest."""
+_MOST_WORK: Final = 2_000_000
+"""In applications of a schema to a value, some 10 ns each."""
+_PATTERN_WORK: Final = 40
+"""Per character that a pattern is applied to, for patterns of at most `_PATTERN_BYTES` compiled."""
+_PATTERN_BYTES: Final = 300_000
+_MOST_PATTERNS: Final = 200
+_LARGEST_SCHEMA: Final = 256_000
+_SHALLOW: Final = 4
+"""The depth of answers that a schema which refers to itself must at least be able to check."""
+_MOST_EXPLAINED: Final = 4_000
+"""A violation is explained when that is less work: every alternative that failed becomes an exception."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +36,14 @@ class Form:
     """JSON, an object, or an instance of a schema; `validator` is `None` where there is no usable schema."""
 
     validator: jsonschema_rs.Validator | None = None
+    bounds: Bounds | None = None
 
     @classmethod
     def of(cls, response_format: Any) -> Form | None:
-        """The form that a request demands, `None` for free text."""
+        """The form that a request demands, `None` for free text.
+
+        Raises `InvalidRequest` for a schema that would take too long to check anything against.
+        """
         if not isinstance(response_format, Mapping) or response_format.get("type") not in (
             "json_object",
             "json_schema",
@@ -33,8 +55,21 @@ class Form:
             schema = {"type": "object"}
         if not isinstance(schema, Mapping):
             return cls()
+        written = orjson.dumps(schema)
+        if len(written) > _LARGEST_SCHEMA or written.count(b'"pattern') > _MOST_PATTERNS:
+            raise TooComplex("response_format: the schema is too large", param="response_format")
         try:
-            return cls(jsonschema_rs.validator_for(dict(schema), retriever=_refuse))
+            bounds = Bounds(schema)
+            _work(bounds, _SHALLOW)
+            return cls(
+                jsonschema_rs.validator_for(
+                    dict(schema),
+                    retriever=_refuse,
+                    validate_formats=False,
+                    pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES),
+                ),
+                bounds,
+            )
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
             return cls()  # the upstream has its own opinion of a broken schema
 
@@ -44,13 +79,31 @@ class Form:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
             return f"not JSON: {error}"
-        if self.validator is None:
+        if self.validator is None or self.bounds is None:
             return None
+        try:
+            values = 1 + sum(map(text.count, ",[{"))
+            work = _work(self.bounds, depth_of(value, MAX_DEPTH + 1), values, len(text))
+        except TooComplex as error:
+            return f"not checked: {error}"
+        if self.validator.is_valid(value):
+            return None
+        if work > _MOST_EXPLAINED:
+            return "not an instance of the schema"
         try:
             self.validator.validate(value)
         except (jsonschema_rs.ValidationError, ValueError) as error:
             return str(getattr(error, "message", error)).splitlines()[0][:300]
         return None
+
+
+def _work(bounds: Bounds, depth: int, values: int = 1, characters: int = 1) -> int:
+    """The most work on an answer of so many levels, values and characters; raises `TooComplex`."""
+    most = bounds.work(depth)
+    work = most.schemas * values + _PATTERN_WORK * most.patterns * characters
+    if depth > MAX_DEPTH or most.height > MAX_HEIGHT or work > _MOST_WORK:
+        raise TooComplex("response_format: checking the schema would take too long", param="response_format")
+    return work
 
 
 def _refuse(uri: str) -> NoReturn:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Completion, Delta
+from optillm.errors import InvalidRequest
 from optillm.techniques import registry
 from tests.fakes import Sent, World
 
@@ -77,3 +78,15 @@ def test_when_nothing_has_the_form_the_best_is_marked_as_degraded() -> None:
     completion: Any = World(lambda sent: "It is 4.").complete("bon-m", "Add up.", response_format=FORMAT)
     assert completion.report.stop_reason == "degraded"
     assert completion.replies[0].text == "It is 4."
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_schema_too_costly_to_check_is_refused_before_any_call(stream: bool) -> None:
+    levels = {f"a{i}": {"allOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 10} for i in range(11)}
+    schema = {"$defs": {**levels, "a11": {"type": "object"}}, "$ref": "#/$defs/a0"}
+    demanded = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    world = World(lambda sent: "{}")
+    with pytest.raises(InvalidRequest) as caught:
+        world.run(world.serve("bon-m", "Add up.", stream=stream, response_format=demanded))
+    assert caught.value.param == "response_format"
+    assert not world.sent

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from optillm.errors import InvalidRequest
 from optillm.toolkit.schema import Form
+from optillm.toolkit.schema_bounds import Bounds
 
 POINT = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
 
@@ -44,3 +46,124 @@ def test_hostile_patterns_and_texts_end() -> None:
     form = schema({"type": "string", "pattern": "^(a+)+$"})
     assert form.violation('"' + "a" * 5000 + '!"')
     assert schema(POINT).violation("[" * 100_000)
+
+
+def levels(count: int, branches: int, keyword: str = "allOf") -> dict[str, Any]:
+    """A schema whose every level refers to the next one several times."""
+    steps = {f"a{i}": {keyword: [{"$ref": f"#/$defs/a{i + 1}"}] * branches} for i in range(count)}
+    return {"$defs": {**steps, f"a{count}": {"type": "integer"}}, "$ref": "#/$defs/a0"}
+
+
+def wrapped(count: int, keyword: str, beside: dict[str, Any]) -> dict[str, Any]:
+    inner: dict[str, Any] = {"properties": {"a": {}}}
+    for _ in range(count):
+        inner = {keyword: [inner], **beside}
+    return inner
+
+
+def nested(depth: int, key: str = "a") -> str:
+    return f'{{"{key}":' * depth + "1" + "}" * depth
+
+
+REPEATED = {"anyOf": [{"properties": {"a": {"$ref": "#"}}, "required": [name]} for name in "zya"]}
+TREE = {
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {
+                "value": {"type": "integer"},
+                "left": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+                "right": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+                "more": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+            },
+            "required": ["value"],
+            "additionalProperties": False,
+        }
+    },
+    "$ref": "#/$defs/node",
+}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        levels(11, 10),
+        levels(11, 10, "anyOf"),
+        levels(11, 10, "oneOf"),
+        {"$defs": {"enum": levels(11, 10)["$defs"]["a0"], **levels(11, 10)["$defs"]}, "$ref": "#/$defs/enum"},
+        {"dependentSchemas": {"enum": levels(11, 10)}} | levels(11, 10),
+        {"allOf": [{"$ref": "#/x-stored/0"}] * 50, "x-stored": [{"allOf": [{"$ref": "#/x-next"}] * 50}]}
+        | {"x-next": {"allOf": [{"$ref": "#/x-last"}] * 50}, "x-last": {"allOf": [{"type": "integer"}] * 50}},
+        wrapped(40, "allOf", {"unevaluatedProperties": False}),
+        levels(1000, 1),
+        {"$ref": "#"},
+        {"anyOf": [{"$ref": "#"}, {"type": "string"}]},
+        {"properties": {f"k{i}": {"pattern": f"a{i}"} for i in range(1000)}},
+        {"enum": [f"{i:0100}" for i in range(10_000)]},
+    ],
+)
+def test_a_schema_without_a_bound_is_refused_before_anything_is_checked(hostile: Any) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        schema(hostile)
+    assert caught.value.param == "response_format"
+
+
+def test_work_that_grows_with_the_depth_of_an_answer_is_bounded_by_that_depth() -> None:
+    form = schema(REPEATED)
+    assert form.violation(nested(3)) is None
+    assert "not checked" in (form.violation(nested(40)) or "")
+
+
+def test_an_answer_that_nests_without_end_is_not_checked() -> None:
+    form = schema({"allOf": [{"allOf": [{"properties": {"a": {"$ref": "#"}}}]}]})
+    assert form.violation(nested(60)) is None
+    assert "not checked" in (form.violation(nested(300)) or "")
+
+
+def test_honest_recursive_schemas_are_checked_at_any_reasonable_depth() -> None:
+    form = schema(TREE)
+    deep = '{"value":1,"left":' * 30 + "null" + "}" * 30
+    assert form.violation(deep) is None
+    assert form.violation(deep.replace("null", '{"value":"x"}'))
+    assert form.violation('{"value":1,"more":[' + ",".join(['{"value":2}'] * 500) + "]}") is None
+
+
+def test_work_is_bounded_by_what_a_name_or_an_alternative_can_reach() -> None:
+    broad: dict[str, Any] = {
+        "properties": {f"k{i}": {"properties": {f"l{j}": {} for j in range(50)}} for i in range(50)}
+    }
+    assert Bounds(broad).work(2).schemas == 3
+    assert Bounds(levels(3, 10)).work(0).schemas > 10**3
+    assert Bounds(REPEATED).work(9).schemas > 3**9
+    assert Bounds(TREE).work(20).schemas < 500
+
+
+@pytest.mark.parametrize("elsewhere", ["#node", "other.json#/a", "http://127.0.0.1:1/x", "#/$defs/absent", 3])
+def test_references_that_leave_the_schema_leave_the_check_for_json(elsewhere: Any) -> None:
+    form = schema({"$defs": {"node": {"$anchor": "node"}}, "$ref": elsewhere})
+    assert form.validator is None
+
+
+@pytest.mark.parametrize("named", [{"$id": "http://x/"}, {"id": "http://x/"}])
+def test_a_schema_that_moves_its_references_elsewhere_is_not_used(named: dict[str, str]) -> None:
+    moved = {"a": {**named, "b": {"type": "integer"}}, "allOf": [{"$ref": "#/a/b"}]}
+    assert schema(moved).validator is None
+    assert schema({"$id": "http://x/", "type": "integer"}).violation('"x"')
+
+
+@pytest.mark.parametrize("pattern", [r"(?<=a)b", r"(a)\1", r"^(?=a)", r"(\w{500}){40}"])
+def test_patterns_that_need_backtracking_or_too_much_memory_are_not_used(pattern: str) -> None:
+    assert schema({"type": "string", "pattern": pattern}).validator is None
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^\d{4}-\d{2}-\d{2}$", r"^[\w.+-]+@[\w-]+\.[\w.]+$", r"^.{1,200}$", r"^\S{1,100}$"]
+)
+def test_everyday_patterns_are_used(pattern: str) -> None:
+    assert schema({"type": "string", "pattern": pattern}).violation('"!\\n"')
+
+
+def test_a_violation_of_many_alternatives_is_not_explained() -> None:
+    form = schema(levels(4, 10, "anyOf"))
+    assert form.violation('"x"') == "not an instance of the schema"
+    assert form.violation("1") is None

@@ -1,0 +1,195 @@
+"""How much work checking a value against a JSON schema can be at most, known before any of it is done.
+
+A schema of a few lines can stand for billions: references multiply, and a schema that refers to itself multiplies
+with every level of the value. A validator would do that work in one call that nothing can interrupt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from optillm.errors import InvalidRequest
+
+MAX_HEIGHT: Final = 500
+"""How deeply schemas may be applied within each other; the validator's stack is not endless."""
+_MOST_STEPS: Final = 20_000
+_ENDLESS: Final = 10**15
+_IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
+_BY_NAME: Final = ("dependentSchemas", "dependencies")
+_OF_CHILDREN: Final = (
+    *("items", "additionalItems", "prefixItems", "contains", "unevaluatedItems"),
+    *("additionalProperties", "propertyNames", "unevaluatedProperties"),
+)
+_LEFT_OVER: Final = ("unevaluatedItems", "unevaluatedProperties")
+_ELSEWHERE: Final = ("$dynamicRef", "$recursiveRef")
+_APPLIED: Final = frozenset(
+    ("properties", "patternProperties", "$ref", *_IN_PLACE, *_BY_NAME, *_OF_CHILDREN, *_ELSEWHERE)
+)
+_UNEVALUATED: Final = 3
+"""What `unevaluated…` multiplies: the validator goes through everything in place again to see what is left."""
+
+
+class TooComplex(InvalidRequest):
+    """No limit on the work can be given, or none that anybody would wait for."""
+
+
+class Work(NamedTuple):
+    """The most that any one value inside an instance can cost, with all the values around it.
+
+    `schemas` and `patterns` count applications, `height` those within each other.
+    """
+
+    schemas: int = 1
+    patterns: int = 0
+    height: int = 1
+
+    def beside(self, other: Work) -> Work:
+        """Both, one after the other."""
+        (a, b, c), (x, y, z) = self, other
+        return Work(a + x, b + y, c if c > z else z)
+
+    def either(self, other: Work) -> Work:
+        """One of both, whichever is more."""
+        (a, b, c), (x, y, z) = self, other
+        return Work(a if a > x else x, b if b > y else y, c if c > z else z)
+
+
+NOTHING: Final = Work(0, 0, 0)
+
+
+class _Recursive(Exception):
+    """The schema refers to itself, so that its work depends on the depth of the instance."""
+
+
+class Bounds:
+    """The work of checking instances of one schema, by their depth.
+
+    Raises `ValueError` for references that cannot be followed inside the schema alone.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+        self._known: dict[tuple[int, int | None], Work | None] = {}
+        self._whole: Work | None = None
+        try:
+            self._whole = self._work(schema, None)
+        except _Recursive:
+            self._known = {key: work for key, work in self._known.items() if work is not None}
+
+    def work(self, depth: int) -> Work:
+        """The most work on an instance that nests `depth` levels; raises `TooComplex`."""
+        return self._whole or self._work(self._schema, depth)
+
+    def _work(self, schema: Any, depth: int | None) -> Work:
+        """For a depth of `None`, the work on an instance of any depth."""
+        if not isinstance(schema, Mapping):
+            return Work()
+        if whole := self._known.get((id(schema), None)):
+            return whole
+        key = id(schema), depth
+        if key not in self._known:
+            if len(self._known) > _MOST_STEPS:
+                raise TooComplex("response_format: the schema is too large", param="response_format")
+            self._known[key] = None
+            try:
+                self._known[key] = self._counted(schema, depth)
+            except RecursionError:
+                raise TooComplex(
+                    "response_format: the schema nests too deep", param="response_format"
+                ) from None
+        known = self._known[key]
+        if known is None and depth is None:
+            raise _Recursive
+        return known or Work(_ENDLESS)
+
+    def _counted(self, schema: Mapping[str, Any], depth: int | None) -> Work:
+        if schema is not self._schema:
+            _check_base(schema)
+        own = Work(
+            1 + sum(len(part) for part in schema.values() if isinstance(part, list)),
+            ("pattern" in schema) + len(_names(schema, "patternProperties")),
+        )
+        if _APPLIED.isdisjoint(schema):
+            return own
+        found = NOTHING
+        for part in self._in_place(schema):
+            found = found.beside(self._work(part, depth))
+        if depth != 0:
+            found = found.beside(self._children(schema, None if depth is None else depth - 1))
+        times = _UNEVALUATED if any(name in schema for name in _LEFT_OVER) else 1
+        return Work(
+            min(own.schemas + times * found.schemas, _ENDLESS),
+            min(own.patterns + times * found.patterns, _ENDLESS),
+            1 + found.height,
+        )
+
+    def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Any]:
+        """The schemas that apply to the same value."""
+        for name in _IN_PLACE:
+            yield from _listed(schema.get(name))
+        for name in _BY_NAME:
+            yield from _names(schema, name).values()
+        if any(name in schema for name in _ELSEWHERE):
+            raise ValueError("dynamic references are not followed")
+        if "$ref" in schema:
+            yield self._target(schema["$ref"])
+
+    def _children(self, schema: Mapping[str, Any], depth: int | None) -> Work:
+        """The work on one child of the value, which goes by one name at most."""
+        found = NOTHING
+        for part in _names(schema, "properties").values():
+            found = found.either(self._work(part, depth))
+        for part in _names(schema, "patternProperties").values():
+            found = found.beside(self._work(part, depth))
+        for name in _OF_CHILDREN:
+            for part in _listed(schema.get(name)):
+                found = found.beside(self._work(part, depth))
+        return found
+
+    def _target(self, reference: Any) -> Any:
+        if not isinstance(reference, str) or (reference != "#" and not reference.startswith("#/")):
+            raise ValueError(f"a schema must not refer to {reference}")
+        found: Any = self._schema
+        for step in unquote(reference[1:]).split("/")[1:]:
+            try:
+                if isinstance(found, list):
+                    found = found[int(step)]
+                else:
+                    found = found[step.replace("~1", "/").replace("~0", "~")]
+            except (LookupError, TypeError, ValueError):
+                raise ValueError(f"the schema has no {reference}") from None
+            if isinstance(found, Mapping):
+                _check_base(found)
+        return found
+
+
+def _listed(part: Any) -> Iterable[Any]:
+    return part if isinstance(part, list) else () if part is None else (part,)
+
+
+def _names(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    named = schema.get(name)
+    return named if isinstance(named, Mapping) else {}
+
+
+def _check_base(schema: Mapping[str, Any]) -> None:
+    """References below an identifier of its own start from there, not from the root."""
+    if isinstance(schema.get("$id"), str) or isinstance(schema.get("id"), str):
+        raise ValueError("a schema within a schema must not have an identifier")
+
+
+def depth_of(value: Any, limit: int) -> int:
+    """How many levels a JSON value nests, 0 for a plain one; at most `limit` are looked at."""
+    level = [value]
+    for depth in range(limit):
+        level = [
+            child
+            for node in level
+            if isinstance(node, (dict, list))
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return depth
+    return limit
