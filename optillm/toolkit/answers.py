@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from optillm.toolkit.extraction import strip_reasoning
-from optillm.toolkit.forms import Kind, form
+from optillm.toolkit.forms import LONGEST_JSON, Kind, form
 from optillm.toolkit.jsontext import canonical_json, parse_json
 from optillm.toolkit.questions import Question
 from optillm.toolkit.reading import read_answer
@@ -95,6 +95,8 @@ def of_tool_calls(calls: Sequence[Mapping[str, Any]]) -> FinalAnswer:
 def _call(call: Mapping[str, Any]) -> tuple[str, str]:
     function = call.get("function") or call.get("custom") or call
     arguments = function.get("arguments", function.get("input", "")) or {}
+    if isinstance(arguments, str) and len(arguments) > LONGEST_JSON:
+        return str(function.get("name", "")), arguments.strip()
     try:
         arguments = canonical_json(parse_json(arguments) if isinstance(arguments, str) else arguments)
     except ValueError:

@@ -24,7 +24,8 @@ _SLASHED = (
     *("js", "javascript", "jsx", "ts", "typescript", "tsx", "go", "golang", "rust", "rs", "swift", "dart"),
 )
 _LONGEST_VALUE = 60
-_LONGEST = 50_000
+_LONGEST = 20_000
+_MOST_BLOCKS = 64
 
 
 def read_program(
@@ -90,16 +91,19 @@ def behaviour_key(text: str) -> tuple[str, ...]:
     """Equal for replies whose programs do the same beyond doubt: a key per program, in no particular order.
 
     Layout and comments do not count, in Python neither do docstrings, annotations and the names of locals. The
-    key of a reply without fenced blocks is its text.
+    key of a reply without fenced blocks is its text. So it is of programs longer than anybody would compare.
     """
-    return tuple(sorted(_behaviour(block) for block in programs(text) or [Fence("text", text)]))
+    blocks = programs(text) or [Fence("text", text)]
+    if len(blocks) > _MOST_BLOCKS or sum(len(block.content) for block in blocks) > _LONGEST:
+        return tuple(sorted(program_key(block.content, "text") for block in blocks))
+    return tuple(sorted(map(_behaviour, blocks)))
 
 
 def _behaviour(block: Fence) -> str:
     tree = parsed(block.content) if block.language in _PYTHON else None
     if tree is not None and (block.language or defines(tree)) and (key := plain_tree(tree)) is not None:
         return key
-    if block.language in _SLASHED and len(block.content) <= _LONGEST:
+    if block.language in _SLASHED:
         return _tokens(block.content)
     return program_key(block.content, "text")
 
@@ -158,6 +162,7 @@ def interface(text: str) -> dict[str, list[str]]:
 
 
 _GRAM: Final = 8
+_LONGEST_LEAK: Final = 50_000
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -168,5 +173,5 @@ def leaked(source: str, text: str) -> float:
 
 
 def _grams(text: str) -> set[tuple[str, ...]]:
-    tokens = _WORD.findall(text)
+    tokens = _WORD.findall(text[:_LONGEST_LEAK])
     return {tuple(tokens[i : i + _GRAM]) for i in range(len(tokens) - _GRAM + 1)}

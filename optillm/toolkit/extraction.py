@@ -15,6 +15,7 @@ from optillm.toolkit.typography import plain
 
 MAX_STATEMENT = 300
 _MOST_STATEMENTS = 64
+_LONGEST_FENCED = 200_000
 FENCED = "```"  # the line that stands for a fenced block in its prose
 
 _OPENING = re.compile(r"\s*<(think|thinking)>", re.IGNORECASE)
@@ -35,6 +36,11 @@ def strip_reasoning(text: str) -> str:
     return text[start:].lstrip() if start else text
 
 
+def ends(text: str, head: int, tail: int) -> str:
+    """A text, or, when it is longer than both together, its head and its tail."""
+    return text if len(text) <= head + tail else f"{text[:head]}\n\n{text[-tail:]}"
+
+
 class Fence(NamedTuple):
     """A fenced block: its language in lower case, empty when not named, and its content."""
 
@@ -43,7 +49,11 @@ class Fence(NamedTuple):
 
 
 def fences(text: str) -> tuple[str, list[Fence]]:
-    """The prose of `text` without its fenced blocks, and those blocks; an unclosed one runs to the end."""
+    """The prose of `text` without its fenced blocks, and those blocks; an unclosed one runs to the end.
+
+    Of a text longer than any program only the end is read.
+    """
+    text = text[-_LONGEST_FENCED:]
     if "```" not in text and "~~~" not in text:
         return text, []
     prose: list[str] = []

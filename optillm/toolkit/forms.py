@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from optillm.toolkit.dates import iso_date
-from optillm.toolkit.jsontext import canonical_json, parse_json
+from optillm.toolkit.jsontext import canonical_json, is_json, parse_json
 from optillm.toolkit.lists import bare_items, bracketed, letters, matrix_rows
 from optillm.toolkit.quantities import quantity
 from optillm.toolkit.questions import NO_QUESTION, Question
@@ -218,11 +218,19 @@ def _text(text: str) -> str:
     return trimmed or folded
 
 
+LONGEST_JSON: Final = 32_000
+
+
 def json_form(stated: str) -> Form | None:
-    """The form of a JSON object, or of an array that holds one; bare arrays are lists like any other."""
+    """The form of a JSON object, or of an array that holds one; bare arrays are lists like any other.
+
+    What is long is compared as it was written.
+    """
     stated = stated.strip()
     if stated[:1] not in ("{", "[") or stated[-1:] not in ("}", "]"):
         return None
+    if len(stated) > LONGEST_JSON:
+        return Form("json", stated) if is_json(stated) else None
     try:
         value = parse_json(stated)
         if isinstance(value, dict) or any(isinstance(item, dict) for item in value):

@@ -7,6 +7,17 @@ from collections.abc import Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any
 
+import orjson
+
+
+def is_json(text: str) -> bool:
+    """Whether a text of any length is JSON."""
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
+
 
 def parse_json(text: str) -> Any:
     """The value of a JSON text, numbers as `Decimal`; raises `ValueError` for all that cannot be read."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
+from optillm.toolkit.extraction import ends
+
 _LABEL = re.compile(r"(?:(?<=\s)|^)[(\[]?\**([A-Za-z])\**[)\].:]\**(?=\s)", re.MULTILINE)
 _LOWER_CASE_OPTIONS = re.compile(
     r"\b(?:which|choose|select|options?|choices?|the following)\b", re.IGNORECASE
@@ -58,9 +60,7 @@ class Question:
     """
 
     def __init__(self, text: str) -> None:
-        if len(text) > _LONGEST_HEAD + _LONGEST_TAIL:
-            text = f"{text[:_LONGEST_HEAD]}\n\n{text[-_LONGEST_TAIL:]}"
-        self._text = text
+        self._text = ends(text, _LONGEST_HEAD, _LONGEST_TAIL)
 
     def __bool__(self) -> bool:
         return bool(self._text.strip())

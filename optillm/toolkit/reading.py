@@ -6,12 +6,14 @@ import re
 
 from optillm.toolkit.closing import chosen, last
 from optillm.toolkit.code import read_program
-from optillm.toolkit.extraction import boxed, fences, first_sentence, statements
+from optillm.toolkit.extraction import boxed, ends, fences, first_sentence, statements
 from optillm.toolkit.forms import form, json_form
 from optillm.toolkit.questions import Question
 from optillm.toolkit.sentence import Found, in_words, only_value, solid_value, unexcited
 
 _MOST_WORDS = 12
+_HEAD, _TAIL = 4_000, 24_000
+"""Of long prose both ends are read: people ask for the answer first or last."""
 
 
 def read_answer(text: str, question: Question) -> Found | None:
@@ -21,6 +23,7 @@ def read_answer(text: str, question: Question) -> Found | None:
     if whole := json_form(text):
         return Found(text, whole)
     prose, blocks = fences(text)
+    prose = ends(prose, _HEAD, _TAIL)
     if program := read_program(blocks, prose, question, asked=True):
         return Found(*program)
     if content := boxed(prose):

@@ -49,8 +49,6 @@ _EXPLAINING = re.compile(r",?\s(?:because|since|but|which|as it|as he|as she|as 
 
 def in_words(sentence: str, question: Question, most_words: int) -> Found | None:
     """An answer in words: short, no question, no courtesy, no remark about the answer."""
-    if len(sentence) > 2 * LONGEST_SENTENCE:  # peeling a long run of marks is slow
-        return None
     text = peel(plain(_EXPLAINING.split(sentence, maxsplit=1)[0]))
     words = text.split()
     if not words or len(words) > most_words or len(text) > LONGEST_SENTENCE or text[-1] in "?:":

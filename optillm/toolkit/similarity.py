@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+from optillm.toolkit.extraction import ends
+
+_HEAD: Final = 2_000
+_TAIL: Final = 6_000
+"""All texts are compared with each other, so that each word counts as often as there are texts."""
 
 
 def words(text: str) -> frozenset[str]:
-    """The distinct words of a text, letter case aside."""
-    return frozenset(text.casefold().split())
+    """The distinct words of a text, letter case aside; of a long text, those of both ends."""
+    return frozenset(ends(text, _HEAD, _TAIL).casefold().split())
 
 
 def overlap(a: frozenset[str], b: frozenset[str]) -> float:
     """Shared words over all words (Jaccard), in [0, 1]; two empty texts are alike."""
-    return len(a & b) / len(a | b) if a or b else 1.0
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared) if a or b else 1.0
 
 
 def medoid(texts: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-_LONGEST_PROGRAM: Final = 50_000
+_LONGEST_PROGRAM: Final = 20_000
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SCOPES = (*_FUNCTION, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _IMPORTS = (ast.Import, ast.ImportFrom)

@@ -1,6 +1,6 @@
 """What an answer looks like on the page, taken away: odd digits and signs, LaTeX spacing, emphasis, quotes.
 
-Every function here costs time linear in its text; callers cap the text where they call in a loop.
+Every function here costs time linear in its text.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ _SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 _VULGAR_AFTER_DIGIT = re.compile("(?<=\\d)(?=[¼½¾⅐-⅞])")
 _THIN_THOUSANDS = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
 _DASH_AS_SIGN = re.compile("(?<![^\\s(\\[{,=$€£])[‒–](?=[\\d.])")
+_FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
 _SIGNS = str.maketrans({"−": "-", "⁄": "/", "’": "'", "‘": "'", "“": '"', "”": '"', "\u200b": None})
 
 
@@ -29,11 +30,7 @@ def plain(text: str) -> str:
     text = _THIN_THOUSANDS.sub("", text)
     text = _DASH_AS_SIGN.sub("-", text)
     text = unicodedata.normalize("NFKC", text).translate(_SIGNS)
-    return "".join(_ascii_digit(char) for char in text)
-
-
-def _ascii_digit(char: str) -> str:
-    return char if char.isascii() or not char.isdecimal() else str(unicodedata.decimal(char))
+    return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
 
 
 _DIGIT_SPACING = re.compile(r"(?<=\d)(?:\{,\}|\\[,!]|,\\!)(?=\d{3}(?!\d))")
@@ -76,8 +73,16 @@ _PAIRS = (
 _WRAPPER = re.compile(r"\\(?:boxed|fbox|text(?:bf|it|rm)?|math(?:rm|bf)|mbox)\s?\{")
 
 
+_LONGEST_PEELED = 1_000  # each layer costs a pass over the text
+
+
 def peel(text: str) -> str:
-    """`text` without closing punctuation and whatever wraps the whole of it: emphasis, quotes, math, boxes."""
+    """`text` without closing punctuation and whatever wraps the whole of it: emphasis, quotes, math, boxes.
+
+    No answer is as long as to need it beyond a thousand characters.
+    """
+    if len(text) > _LONGEST_PEELED:
+        return text.strip()
     while True:
         shorter = _peel_once(text.strip())
         if shorter == text:

@@ -108,7 +108,9 @@ _SAID: Final = (
     (Preference, "better", phrases.said_side),
     (Decision, "yes", phrases.said_truth),
 )
-_LONGEST_REPAIR = 1_000  # its cost grows with the square
+_LONGEST = 16_000  # verdicts stand at the end, and judges quote
+_MOST_PIECES = 32
+_LONGEST_REPAIR = 500  # its cost grows with the square
 
 
 def read(text: str, verdict: type[V]) -> V | None:
@@ -116,7 +118,7 @@ def read(text: str, verdict: type[V]) -> V | None:
 
     Any pydantic model works; those of this module are understood in words too.
     """
-    text = strip_reasoning(text).strip()
+    text = strip_reasoning(text).strip()[-_LONGEST:]
     for found in _objects(text):
         if (valid := _valid(found, verdict)) is not None:
             return valid
@@ -136,17 +138,19 @@ def _valid(data: object, verdict: type[V]) -> V | None:
 
 
 def _objects(text: str) -> Iterator[object]:
-    """JSON values to try as the verdict, the most trustworthy first."""
+    """JSON values to try as the verdict, the most trustworthy first; of the broken ones only the last."""
     whole = _loaded(text)
     if isinstance(whole, (dict, list)):
         yield whole
     pieces, rest = json_pieces(text)
-    for piece in reversed(pieces):
+    mended = False
+    for piece in reversed(pieces[-_MOST_PIECES:]):
         found = _loaded(piece)
-        found = _repaired(piece) if found is None else found
+        if found is None and not mended:
+            mended, found = True, _repaired(piece)
         if isinstance(found, dict):
             yield found
-    if rest and isinstance(found := _repaired(rest), dict):
+    if rest and not mended and isinstance(found := _repaired(rest), dict):
         yield found
 
 
