@@ -55,14 +55,14 @@ async def _chain(parts: Sequence[Work], ctx: RequestContext, merge: Merge, judge
 
 
 async def _fork(parts: Sequence[Work], ctx: RequestContext, merge: Merge, judge: Technique) -> Answer:
-    apart = ctx.apart()
+    apart = ctx.apart(len(parts))
     answers: list[tuple[int, Answer]] = []
     errors: list[Exception] = []
 
     async def branch(place: int) -> tuple[int, Answer]:
-        return place, await perform(parts[place], apart, merge, judge)
+        return place, await perform(parts[place], apart[place], merge, judge)
 
-    async with aclosing(apart.race([branch(place) for place in range(len(parts))], len(parts))) as race:
+    async with aclosing(ctx.race([branch(place) for place in range(len(parts))], len(parts))) as race:
         async for outcome in race:
             if isinstance(outcome, UpstreamError | BudgetExhausted):
                 errors.append(outcome)

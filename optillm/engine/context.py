@@ -82,6 +82,7 @@ class RequestContext(Context):
         self._form = form
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
+        self._asked = 0
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
         self._draws: Draws[list[Candidate]] | None = None
         self._numbers = count()
@@ -113,11 +114,11 @@ class RequestContext(Context):
         ctx._seeds = [candidate.reply for candidate in candidates]
         return ctx
 
-    def apart(self) -> RequestContext:
+    def apart(self, branches: int) -> list[RequestContext]:
         """This context for branches side by side: they do not stream, give one choice and share their draws."""
         ctx = self._copied()
         ctx._streaming, ctx._following, ctx.choices, ctx._draws = False, None, 1, Draws()
-        return ctx
+        return [ctx._copied() for _ in range(branches)]
 
     def _copied(self) -> RequestContext:
         ctx = copy(self)
@@ -139,6 +140,7 @@ class RequestContext(Context):
 
     async def faithful(self) -> Candidate:
         """The reply to the client's request exactly as sent, tools included."""
+        self._asked += 1
         replies = await self._calls.complete("generate", self._bodies.candidate(self.model))
         return await self._candidate(replies[0])
 
@@ -253,12 +255,13 @@ class RequestContext(Context):
         """The calls that ask for n candidates: as few as the model allows, as many as the budget does."""
         seeded = [self._seeded(self._seeds.pop(0)) for _ in range(min(n, len(self._seeds)))]
         n -= len(seeded)
+        asked, self._asked = self._asked, self._asked + n  # a later wave with the same seeds would say the same
         bodies = [
             self._bodies.candidate(
                 models[i % len(models)] if models else self.model,
                 instructions[i % len(instructions)] if instructions else None,
                 temperature=temperature,
-                seed=i,
+                seed=asked + i,
             )
             for i in range(n)
         ]

@@ -132,6 +132,13 @@ def test_samples_have_seeds_of_their_own() -> None:
     assert [sent.body["seed"] for sent in world.sent] == [40, 41, 42, 43]
 
 
+@pytest.mark.parametrize("slug", ["self_consistency(mode=waves,wave=2,samples=4)", "mcts(depth=0,width=2)"])
+def test_a_later_wave_does_not_sample_with_the_seeds_of_an_earlier_one(slug: str) -> None:
+    world = World(lambda sent: "No idea." if sent.role == "judge" else f"The answer is {sent.number}.")
+    world.complete(f"{slug}-m", seed=40)
+    assert sorted(sent.body["seed"] for sent in world.of("generate")) == [40, 41, 42, 43]
+
+
 def test_the_operator_may_keep_low_temperatures() -> None:
     world = World(numbered, limits=Limits(Budget(seconds=60.0), respect_temperature=True))
     world.complete("bon-m", temperature=0.0)
