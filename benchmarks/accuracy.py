@@ -1,6 +1,6 @@
 """Accuracy of the techniques on the demo model, against known truth.
 
-    python -m benchmarks.accuracy [--problems 200] [--model demo-small] [technique …]
+    python -m benchmarks.accuracy [--problems 200] [--model demo-small] [--family F] [--length N] [technique …]
 
 Prints a Markdown table per family of problems: accuracy with its 95 % interval (Wilson), and what one answer
 costs in calls, tokens and rounds. Every technique sees the same problems; "plain" is one call at temperature 0.
@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, get_args
+from typing import get_args
 
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
@@ -65,11 +65,9 @@ async def solve(
     sdk: AsyncOpenAI, gate: asyncio.Semaphore, model: str, problem: Problem, seed: int
 ) -> Outcome:
     """Ask for one answer and grade it."""
-    plain = "-" not in model.removeprefix("demo-")
-    request: dict[str, Any] = {"temperature": 0} if plain else {"seed": seed}
     async with gate:
         reply = await sdk.chat.completions.create(
-            model=model, messages=[{"role": "user", "content": problem.question}], **request
+            model=model, messages=[{"role": "user", "content": problem.question}], temperature=0, seed=seed
         )
     report = (reply.model_extra or {}).get("optillm") or {"calls": {"plain": 1}, "rounds": 1}
     tokens = reply.usage.total_tokens if reply.usage else 0
@@ -88,13 +86,21 @@ def row(name: str, outcomes: Sequence[Outcome]) -> str:
     return f"| {name} | {right / total:.1%} | {low:.1%} to {high:.1%} | {calls:.1f} | {tokens:.0f} | {rounds:.2f} |"
 
 
-async def measure(base_url: str, model: str, techniques: Sequence[str], count: int) -> None:
+async def measure(
+    base_url: str,
+    model: str,
+    techniques: Sequence[str],
+    count: int,
+    families: Sequence[Family],
+    length: int | None,
+) -> None:
     """Print the tables."""
     gate = asyncio.Semaphore(8)
     async with AsyncOpenAI(base_url=base_url, api_key="none", http_client=DefaultAioHttpClient()) as sdk:
-        for family in get_args(Family):
-            problems = generate(family, count, SEED)
-            print(f"\n{count} {family} problems, {model}\n")
+        for family in families:
+            problems = generate(family, count, SEED, length=length)
+            told = f" of length {length}" if length else ""
+            print(f"\n{count} {family} problems{told}, {model}\n")
             print(
                 "| technique | accuracy | 95 % interval | calls | tokens | rounds |\n|---|---|---|---|---|---|"
             )
@@ -113,10 +119,15 @@ def main() -> None:
     )
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--model", default="demo-small")
+    parser.add_argument("--family", choices=get_args(Family), help="one family of problems; all by default")
+    parser.add_argument("--length", type=int, help="turns of a sum, people of an order; mixed by default")
     parser.add_argument("techniques", nargs="*", default=["self_consistency", "bon", "moa"])
     given = parser.parse_args()
+    families = [given.family] if given.family else get_args(Family)
     with serving("--demo") as proxy:
-        asyncio.run(measure(proxy.base_url, given.model, given.techniques, given.problems))
+        asyncio.run(
+            measure(proxy.base_url, given.model, given.techniques, given.problems, families, given.length)
+        )
 
 
 if __name__ == "__main__":

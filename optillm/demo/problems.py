@@ -41,8 +41,13 @@ class Problem:
         return task is not None and habit(task, MODELS[model]) != truth(task)
 
 
-def generate(family: Family, count: int, seed: int, *, easy_for: str | None = None) -> list[Problem]:
+def generate(
+    family: Family, count: int, seed: int, *, easy_for: str | None = None, length: int | None = None
+) -> list[Problem]:
     """`count` problems of a family; with `easy_for`, without those that are hard for that demo model.
+
+    With `length`, sums are of so many turns and orders of so many people (3 to 8): the longer, the rarer is a
+    sample that is right as a whole, though most of its steps are. Functions have no length.
 
     Some problems are hard for a model, the same ones in every call (`Character.hard`): there its samples err
     alike, as those of real models do, and voting gains less.
@@ -50,15 +55,15 @@ def generate(family: Family, count: int, seed: int, *, easy_for: str | None = No
     luck = random.Random(f"{family} {seed}")  # noqa: S311 - reproducible, not secret
     found: list[Problem] = []
     while len(found) < count:
-        problem = _invented(family, luck)
+        problem = _invented(family, luck, length)
         if easy_for is None or not problem.hard_for(easy_for):
             found.append(problem)
     return found
 
 
-def _invented(family: Family, luck: random.Random) -> Problem:
+def _invented(family: Family, luck: random.Random, length: int | None) -> Problem:
     if family == "functions":
         question, answer, tests = invent_function(luck)
         return Problem(question, answer, family, tests)
     invent = invent_story if family == "arithmetic" else invent_puzzle
-    return Problem(*invent(luck), family)
+    return Problem(*invent(luck, length), family)

@@ -16,9 +16,9 @@ _AXES = (
 Axis = tuple[str, str, str, str]
 
 
-def invent_puzzle(luck: random.Random) -> tuple[str, str]:
-    """A puzzle about three to six people, and its answer."""
-    order = tuple(luck.sample(PEOPLE, luck.randint(3, 6)))
+def invent_puzzle(luck: random.Random, length: int | None = None) -> tuple[str, str]:
+    """A puzzle about three to six people, or about `length`, eight at most, and its answer."""
+    order = tuple(luck.sample(PEOPLE, length or luck.randint(3, 6)))
     names = tuple(luck.sample(order, len(order)))
     axis = None if luck.random() < 0.6 else luck.choice(_AXES)
     puzzle, question = _question(names, axis, luck)

@@ -23,21 +23,21 @@ def _number(value: int, luck: random.Random) -> str:
     return _SPELLED[value] if value < len(_SPELLED) and luck.random() < 0.25 else str(value)
 
 
-def invent_story(luck: random.Random) -> tuple[str, str]:
-    """A word problem of two to eight steps, and its answer."""
+def invent_story(luck: random.Random, length: int | None = None) -> tuple[str, str]:
+    """A word problem of one to nine steps, or of one to two in each of `length` turns, and its answer."""
     scenes = (_possessions, _possessions, _shopping, _comparison, _workshop)
-    question, answer = luck.choice(scenes)(luck)
+    question, answer = _possessions(luck, length) if length else luck.choice(scenes)(luck)
     return question, str(answer)
 
 
-def _possessions(luck: random.Random) -> tuple[str, int]:
+def _possessions(luck: random.Random, turns: int | None = None) -> tuple[str, int]:
     """One hand, filled and emptied again and again."""
     name, other = luck.sample(PEOPLE, 2)
     he = "he" if name in _HE else "she"
     thing = luck.choice(_THINGS)
     start, told = _start(name, thing, luck)
     have = start
-    for _ in range(luck.randint(1, 4)):
+    for _ in range(turns or luck.randint(1, 4)):
         have, sentence = luck.choice((_gain, _loss, _part, _packs))(have, he, other, luck)
         told.append(sentence)
     divisors = [by for by in range(2, 10) if have % by == 0 and have // by > 1]
