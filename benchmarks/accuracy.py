@@ -121,10 +121,12 @@ def main() -> None:
     parser.add_argument("--model", default="demo-small")
     parser.add_argument("--family", choices=get_args(Family), help="one family of problems; all by default")
     parser.add_argument("--length", type=int, help="turns of a sum, people of an order; mixed by default")
+    parser.add_argument("--rto-execution", action="store_true", help="let rto run programs in the sandbox")
     parser.add_argument("techniques", nargs="*", default=["self_consistency", "bon", "moa"])
     given = parser.parse_args()
     families = [given.family] if given.family else get_args(Family)
-    with serving("--demo") as proxy:
+    flags = ["--rto-execution"] if given.rto_execution else []
+    with serving("--demo", *flags) as proxy:
         asyncio.run(
             measure(proxy.base_url, given.model, given.techniques, given.problems, families, given.length)
         )

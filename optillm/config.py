@@ -133,6 +133,7 @@ class Settings(BaseSettings):
         True, "one plain call for the titles, tags and the like that chat frontends ask for by themselves"
     )
     background_model: str | None = _technique(None, "the model for those; by default the request's own")
+    rto_execution: bool = _technique(False, "let rto run drafts that are Python functions, in the sandbox")
     respect_temperature: bool = _technique(False, "sample at the client's temperature even when it is low")
 
     @classmethod

@@ -192,6 +192,13 @@ class Context(ABC):
     def offer(self, candidate: Candidate, score: float = 0.0) -> None:
         """Keep this as the best answer so far when its score beats the kept one's."""
 
+    executes: bool
+    """Whether the operator lets programs of candidates run; without that `execute` gives `None`."""
+
+    @abstractmethod
+    async def execute(self, program: str) -> str | None:
+        """What a Python program prints in the sandbox; `None` when it fails there in whatever way."""
+
     @abstractmethod
     async def gather(self, *calls: Coroutine[Any, Any, T]) -> list[T]:
         """Run calls concurrently; results in the order given. A failure cancels the siblings."""

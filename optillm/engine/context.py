@@ -55,7 +55,8 @@ class RequestContext(Context):
 
     `fence` marks quoted text and is not to be guessed; `outlet` takes events for a client that streams and is
     `None` otherwise; `canonical` resolves a mathematical expression to its canonical form; `form` is what the
-    client demands of an answer.
+    client demands of an answer; `execute` runs a program in the sandbox and is `None` unless the operator
+    admits that.
     """
 
     def __init__(
@@ -68,9 +69,12 @@ class RequestContext(Context):
         fence: str,
         canonical: Callable[[str], Awaitable[str | None]],
         form: Form | None = None,
+        execute: Callable[[str], Awaitable[str | None]] | None = None,
         outlet: MemoryObjectSendStream[Event] | None = None,
         respect_temperature: bool = False,
     ) -> None:
+        self.executes = execute is not None
+        self._execute = execute
         self.choices = request.choices
         self.rng = rng
         self.model = model
@@ -255,7 +259,10 @@ class RequestContext(Context):
         """The calls that ask for n candidates: as few as the model allows, as many as the budget does."""
         seeded = [self._seeded(self._seeds.pop(0)) for _ in range(min(n, len(self._seeds)))]
         n -= len(seeded)
-        asked, self._asked = self._asked, self._asked + n  # a later wave with the same seeds would say the same
+        asked, self._asked = (
+            self._asked,
+            self._asked + n,
+        )  # a later wave with the same seeds would say the same
         bodies = [
             self._bodies.candidate(
                 models[i % len(models)] if models else self.model,
@@ -381,6 +388,10 @@ class RequestContext(Context):
         return candidate
 
     # Concurrency, progress, evidence.
+
+    async def execute(self, program: str) -> str | None:
+        """See `Context.execute`."""
+        return None if self._execute is None else await self._execute(program)
 
     async def gather(self, *calls: Coroutine[Any, Any, T]) -> list[T]:
         """See `Context.gather`."""

@@ -30,7 +30,7 @@ from optillm.engine.dialect import Dialects
 from optillm.engine.joining import Joins
 from optillm.engine.ledger import Ledger
 from optillm.engine.limiter import Limiters
-from optillm.engine.offload import Offload
+from optillm.engine.offload import Offload, executed
 from optillm.engine.plan import NONE
 from optillm.engine.planner import Fork, Planner, Stage, Work
 from optillm.engine.upstream import Upstream, connect
@@ -62,6 +62,7 @@ class Limits:
     merge: Merge = "select"
     background_bypass: bool = True
     background_model: str | None = None
+    execution: bool = False
 
 
 @dataclass(slots=True)
@@ -112,6 +113,7 @@ class Engine:
                 settings.merge,
                 settings.background_bypass,
                 settings.background_model,
+                settings.rto_execution,
             ),
             cap=settings.upstream_concurrency,
             retries=settings.upstream_retries,
@@ -235,6 +237,7 @@ class Engine:
             fence=self._fence(request),
             canonical=self.offload.canonical,
             form=job.form,
+            execute=executed if self.limits.execution else None,
             outlet=outlet,
             respect_temperature=self.limits.respect_temperature,
         )

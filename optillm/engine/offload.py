@@ -1,6 +1,7 @@
 """Work that may run away, in a child process that can be killed: canonical forms of mathematical expressions.
 
-Computer algebra on a model's output can loop for minutes and cannot be interrupted from a thread.
+Computer algebra on a model's output can loop for minutes and cannot be interrupted from a thread. Programs that a
+model wrote go to the sandbox.
 """
 
 from __future__ import annotations
@@ -13,11 +14,20 @@ from typing import Final
 
 from pebble import ProcessExpired, ProcessPool
 
+from optillm import solver
 from optillm.toolkit.expressions import canonical_expression
 
 SECONDS: Final = 2.0
 """How long one expression may take before its process is killed; a first import fits in."""
 REMEMBERED: Final = 1024
+EXECUTION: Final = 5.0
+"""Seconds one program of a candidate may run."""
+
+
+async def executed(program: str) -> str | None:
+    """What a Python program prints in the sandbox; `None` when it fails there, is refused or finds no place."""
+    solved = await solver.solve("sympy", program, solver.Limits(wall=EXECUTION))
+    return solved.output if solved.ok else None
 
 
 class Offload:

@@ -4,10 +4,11 @@ Paper: Sharma, Patched RTC (2024), after Allamanis et al., Unsupervised Evaluati
 Correctness (https://arxiv.org/abs/2402.08699); both measure with the round trip, here it selects
 https://arxiv.org/abs/2407.16557
 Rounds: 3 when a draft comes back (1 when the drafts agree; +1 where only a judge can compare, +1 to reconcile)
-Calls: drafts · (1 + descriptions · (1 + regenerations)), + 2 judges, + 1 to reconcile
+Calls: drafts · (1 + descriptions · (1 + regenerations)), + 1 for inputs if programs run, + 2 judges, + 1 to reconcile
 
 Whoever describes sees the draft and never the request, and whoever writes again sees the description and never
-the draft: what survives both must be in the text itself.
+the draft: what survives both must be in the text itself. Where the operator lets programs run, those are the same
+that do the same at inputs thought up from the request alone, as in CodeT (https://arxiv.org/abs/2207.10397).
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from optillm.chat import ReplyKind
 from optillm.technique import Answer, BaseOptions, Candidate, Context
 from optillm.toolkit.answers import clusters, extract, strip_reasoning
 from optillm.toolkit.ballots import LABELS
-from optillm.toolkit.code import broken, interface, leaked, program_text, without_programs
+from optillm.toolkit.code import broken, interface, leaked, program_text, runnable, without_programs
 from optillm.toolkit.equivalence import alike, merged
+from optillm.toolkit.questions import Question
+from optillm.toolkit.trials import MOST_CALLS, Inputs, calls, outcomes, script
 from optillm.toolkit.verdicts import Groups
 
 DESCRIBE_CODE = """\
@@ -58,6 +61,18 @@ Reply with the code in fenced blocks, one for each file.
 """
 
 INTERFACE = {"languages": "Language: {}", "files": "Files: {}", "names": "Names it must define: {}"}
+
+INPUTS = """\
+The last turn of this conversation asks for a program. Do not write it. Think up test inputs at which a wrong \
+program would give itself away: usual ones, empty and smallest ones, limits, and each special case that the \
+request names.
+
+The conversation:
+{conversation}
+
+Reply with one line of JSON, at most {most} calls of the functions that are asked for, with literal arguments, like
+{{"calls": ["name([3, 1, 2], 2)", "name([], 1)"]}}
+"""
 
 COMPARE = """\
 Several versions of an answer to the last turn of this conversation follow. Sort them into groups that come to \
@@ -120,7 +135,7 @@ class Trip:
 
 async def run(ctx: Context, options: Options) -> Answer:
     """Draft, describe, regenerate; return the draft that comes back, else reconcile."""
-    drafts = await ctx.sample(max(options.drafts, ctx.choices), temperature=options.temperature)
+    drafts, tried = await drafted(ctx, options)
     if 2 * sum(bool(draft.reply.tool_calls) for draft in drafts) >= len(drafts):  # actions are voted on
         return Answer.of(
             *(drafts[i] for group in clusters([draft.answer for draft in drafts]) for i in group)
@@ -128,7 +143,8 @@ async def run(ctx: Context, options: Options) -> Answer:
     code = 2 * sum(draft.answer is not None and draft.answer.kind == "code" for draft in drafts) >= len(
         drafts
     )
-    groups = alike([draft.text for draft in drafts], ctx.question, compared(options, code))
+    texts = [draft.text for draft in drafts]
+    groups, _ = await executed(ctx, texts, alike(texts, ctx.question, compared(options, code)), tried)
     distinct = [drafts[min(g, key=lambda i: len(drafts[i].text))].standing_for(len(g)) for g in groups]
     ctx.offer(distinct[0], score=1)
     if len(groups) == 1 < len(drafts):
@@ -136,10 +152,20 @@ async def run(ctx: Context, options: Options) -> Answer:
     trips = await round_trips(ctx, options, distinct, code)
     if not any(trip.versions for trip in trips):
         return Answer.of(*first(distinct[0], drafts))
-    best = await returned(ctx, options, trips, code)
+    best = await returned(ctx, options, trips, code, tried)
     if best is None and options.reconcile:
         return await reconcile(ctx, trips)
     return Answer.of(*first(best or favourite(trips), drafts))
+
+
+async def drafted(ctx: Context, options: Options) -> tuple[list[Candidate], list[str]]:
+    """The drafts, and where programs may run, calls to tell them apart by, thought up beside them."""
+    drafts = ctx.sample(max(options.drafts, ctx.choices), temperature=options.temperature)
+    if not (ctx.executes and options.equivalence == "auto" and Question(ctx.question).asks_for_code):
+        return await drafts, []
+    prompt = INPUTS.format(conversation=ctx.transcript, most=MOST_CALLS)
+    sampled, (proposed,) = await ctx.beside(drafts, ctx.ask(prompt, verdict=Inputs))
+    return sampled, calls(proposed.calls) if proposed else []
 
 
 async def round_trips(ctx: Context, options: Options, drafts: Sequence[Candidate], code: bool) -> list[Trip]:
@@ -187,13 +213,17 @@ async def regenerate(
     return (trip, version) if version and version.strip() else None
 
 
-async def returned(ctx: Context, options: Options, trips: Sequence[Trip], code: bool) -> Candidate | None:
-    """The draft that came back and has most company; a judge compares where comparing locally says nothing."""
+async def returned(
+    ctx: Context, options: Options, trips: Sequence[Trip], code: bool, tried: Sequence[str]
+) -> Candidate | None:
+    """The draft that came back and has most company; a judge compares where nothing else says enough."""
     texts = [trip.draft.text for trip in trips] + [version for trip in trips for version in trip.versions]
     groups = alike(texts, ctx.question, compared(options, code))
+    groups, known = await executed(ctx, texts, groups, tried)
     best = at_home(trips, groups)
     stated = not code and all(extract(texts[group[0]], ctx.question) for group in groups)
-    if best is None and options.equivalence != "ast" and not (stated and options.equivalence == "auto"):
+    decided = known or (stated and options.equivalence == "auto")
+    if best is None and options.equivalence != "ast" and not decided:
         shown = [program_text(text) if code else strip_reasoning(text) for text in texts]
         best = at_home(trips, await judged(ctx, shown, groups))
     ctx.offer(best or favourite(trips), score=3)
@@ -217,6 +247,28 @@ def at_home(trips: Sequence[Trip], groups: Sequence[Sequence[int]]) -> Candidate
     largest = [place for place in range(len(groups)) if size[place] == max(size)]
     back = [t for number, t in enumerate(trips) if [home[number]] == largest and t.score >= BACK]
     return max(back, key=lambda trip: trip.score).draft if back else None
+
+
+async def executed(
+    ctx: Context, texts: Sequence[str], groups: list[list[int]], tried: Sequence[str]
+) -> tuple[list[list[int]], bool]:
+    """The groups, those made one whose programs do the same at all calls tried, and whether all could be run.
+
+    A program that fails or is refused keeps to itself: that costs it the company of others, and nothing else.
+    """
+    if len(groups) < 2 or not tried:
+        return groups, False
+
+    async def outcome(text: str) -> tuple[str, tuple[str, ...]] | None:
+        found = runnable(text)
+        told = outcomes(await ctx.execute(script(found[0], tried))) if found else None
+        return (told, found[1]) if told and found else None
+
+    with ctx.span("execute", versions=len(groups), calls=len(tried)):
+        told = await ctx.gather(*(outcome(texts[group[0]]) for group in groups))
+    kinds = [*dict.fromkeys(told)]
+    same = {g: kinds.index(one) for g, one in enumerate(told) if one}
+    return merged(groups, [same]), None not in told
 
 
 async def judged(ctx: Context, texts: Sequence[str], groups: list[list[int]]) -> list[list[int]]:

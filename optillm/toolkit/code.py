@@ -14,7 +14,7 @@ from typing import Final
 from optillm.toolkit.extraction import FENCED, Fence, fences, strip_reasoning
 from optillm.toolkit.forms import Form, form, json_form
 from optillm.toolkit.questions import Question
-from optillm.toolkit.syntax import defines, dumped, parsed, plain_tree, signatures
+from optillm.toolkit.syntax import defines, dumped, has_functions, parsed, plain_tree, signatures
 
 _PROSE = frozenset(("", "text", "txt", "plaintext", "plain", "markdown", "md", "latex", "tex", "math"))
 _ASIDE = _PROSE - {""} | {"console", "output", "shell", "sh", "bash", "zsh", "powershell", "cmd", "diff"}
@@ -127,6 +127,21 @@ def _tokens(source: str) -> str:
         elif match["comment"] is None:
             lines[-1].append(match[0])
     return "\n".join(" ".join(line) for line in lines if line)
+
+
+def runnable(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """The one Python program of a reply that defines functions, and the keys of its programs in other languages.
+
+    `None` when there is none, or several, as in an answer of several files. Python that defines nothing shows
+    how to use the program and does not count.
+    """
+    blocks = programs(text)
+    python = [block for block in blocks if block.language in _PYTHON and parsed(block.content) is not None]
+    defining = [block for block in python if has_functions(block.content)]
+    if len(defining) != 1:
+        return None
+    others = (_behaviour(block) for block in blocks if block not in python)
+    return defining[0].content, tuple(sorted(others))
 
 
 def broken(text: str) -> bool:

@@ -45,6 +45,12 @@ def defines(tree: ast.Module) -> bool:
     return any(isinstance(node, (*_FUNCTION, *_IMPORTS, ast.ClassDef)) for node in ast.walk(tree))
 
 
+def has_functions(source: str) -> bool:
+    """Whether a Python program defines a function that others can call."""
+    tree = parsed(source)
+    return tree is not None and any(isinstance(node, ast.FunctionDef) for node in tree.body)
+
+
 def signatures(tree: ast.Module) -> list[str]:
     """The functions, classes and methods a module defines, with the names of their parameters."""
     found: list[str] = []

@@ -1,0 +1,114 @@
+"""Programs tried out: which calls to try, the script that tries them, and what its output says.
+
+What this makes is run in a sandbox and nowhere else; nothing here runs anything.
+
+    >>> script("def double(n):\\n    return 2 * n", ["double(21)"]).startswith(HARNESS)
+    True
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pydantic import AliasChoices, BaseModel, Field
+
+from optillm.toolkit.syntax import parsed
+
+MOST_CALLS: Final = 12
+_LONGEST_CALL: Final = 500
+_MARK: Final = "trials: "
+_RETURNED: Final = re.compile(r"""[\[ ]["']returned """)
+
+HARNESS: Final = """\
+from itertools import islice as some_of_trial
+said_in_trial = []
+print_of_trial = print
+def print(*values, sep=None, end=None, **rest):
+    parted = " " if sep is None else sep
+    said_in_trial.append(parted.join(str(value) for value in values) + ("\\n" if end is None else end))
+def shown_in_trial(value):
+    if value is None or isinstance(value, (bool, str, bytes)):
+        return repr(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return format(value, ".9g")
+    if isinstance(value, dict):
+        pairs = [shown_in_trial(key) + ": " + shown_in_trial(value[key]) for key in value]
+        return "{" + ", ".join(sorted(pairs)) + "}"
+    if isinstance(value, (set, frozenset)):
+        return "{" + ", ".join(sorted(shown_in_trial(one) for one in value)) + "}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(shown_in_trial(one) for one in value) + ",)"
+    if isinstance(value, list):
+        return "[" + ", ".join(shown_in_trial(one) for one in value) + "]"
+    try:
+        return "each of [" + ", ".join(shown_in_trial(one) for one in some_of_trial(value, 1000)) + "]"
+    except TypeError:
+        return repr(value)
+def try_out(call, arguments, named):
+    said_in_trial.clear()
+    try:
+        value = shown_in_trial(call()(*arguments, **named))
+        told = "returned " + value + " of " + shown_in_trial([arguments, named])
+    except Exception as error:
+        told = "raised " + type(error).__name__
+    told += " after " + repr("".join(said_in_trial))
+    return told if len(told) <= 600 else told[:600] + " and so on, " + str(len(told))
+"""
+"""Results as text that is the same for equal ones: floats to nine digits, sets and dictionaries in order.
+
+An outcome is what a call returns or raises, what it makes of its arguments, and what it prints.
+"""
+
+
+class Inputs(BaseModel):
+    """Calls that somebody proposes to try, each as it would be written in a program."""
+
+    calls: list[str] = Field(validation_alias=AliasChoices("calls", "inputs", "tests"))
+
+
+def calls(told: Iterable[str]) -> list[str]:
+    """The calls of a named function with literal arguments among what somebody proposes, none twice."""
+    found = (_call(text) for text in told)
+    return list(dict.fromkeys(call for call in found if call))[:MOST_CALLS]
+
+
+def _call(text: str) -> str | None:
+    tree = parsed(text.strip()) if len(text) <= _LONGEST_CALL else None
+    match tree.body if tree else None:
+        case [ast.Expr(value=ast.Call(func=ast.Name()) as call)]:
+            try:
+                for argument in (*call.args, *(keyword.value for keyword in call.keywords if keyword.arg)):
+                    ast.literal_eval(argument)
+            except (ValueError, TypeError, SyntaxError, RecursionError):
+                return None
+            return ast.unparse(call) if all(keyword.arg for keyword in call.keywords) else None
+        case _:
+            return None
+
+
+def script(program: str, tried: Sequence[str]) -> str:
+    """The program, and after it the calls; it prints one line of outcomes last, and nothing else."""
+    lines = []
+    for text in tried:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call)  # noqa: S101 - as `calls` left it
+        arguments = ", ".join(map(ast.unparse, call.args))
+        named = ", ".join(f"{keyword.arg!r}: {ast.unparse(keyword.value)}" for keyword in call.keywords)
+        lines.append(f"    try_out(lambda: {ast.unparse(call.func)}, [{arguments}], {{{named}}}),")
+    outcomes = "\n".join(lines)
+    return f"{HARNESS}{program}\nprint_of_trial({_MARK!r} + repr([\n{outcomes}\n]))\n"
+
+
+def outcomes(output: str | None) -> str | None:
+    """What the calls came to, equal for programs that behave alike in all of them.
+
+    `None` when the program did not get that far, or none of the calls returned anything.
+    """
+    last = (output or "").rstrip("\n").rpartition("\n")[2]
+    told = last.removeprefix(_MARK)
+    return told if told != last and _RETURNED.search(told) else None
