@@ -14,7 +14,7 @@ from typing import Final
 from optillm.toolkit.extraction import FENCED, Fence, fences, strip_reasoning
 from optillm.toolkit.forms import Form, form, json_form
 from optillm.toolkit.questions import Question
-from optillm.toolkit.syntax import defines, dumped, has_functions, parsed, plain_tree, signatures
+from optillm.toolkit.syntax import defines, has_functions, parsed, plain_tree, signatures
 
 _PROSE = frozenset(("", "text", "txt", "plaintext", "plain", "markdown", "md", "latex", "tex", "math"))
 _ASIDE = _PROSE - {""} | {"console", "output", "shell", "sh", "bash", "zsh", "powershell", "cmd", "diff"}
@@ -54,9 +54,9 @@ def read_program(
 
 
 def program_key(source: str, language: str = "") -> str:
-    """The syntax tree of a Python program, or the text of any other without trailing blanks and empty lines."""
+    """Equal for Python programs that differ in looks only; else the text without trailing blanks and empty lines."""
     tree = parsed(source) if language in _PYTHON else None
-    if tree is not None and (key := dumped(tree)) is not None:
+    if tree is not None and (key := plain_tree(tree)) is not None:
         return key
     return "\n".join(line.rstrip() for line in source.splitlines() if line.strip())
 

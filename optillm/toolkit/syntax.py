@@ -32,14 +32,6 @@ def parsed(source: str) -> ast.Module | None:
         return None
 
 
-def dumped(tree: ast.Module) -> str | None:
-    """The tree as a string; `None` when it is too deep."""
-    try:
-        return ast.dump(tree)
-    except RecursionError:
-        return None
-
-
 def defines(tree: ast.Module) -> bool:
     """Whether it defines or imports anything, which text that happens to parse as Python does not."""
     return any(isinstance(node, (*_FUNCTION, *_IMPORTS, ast.ClassDef)) for node in ast.walk(tree))
@@ -71,9 +63,11 @@ def plain_tree(tree: ast.Module) -> str | None:
     """The tree as a string that is the same for programs which differ in looks only; `None` if it is too deep.
 
     Docstrings, annotations, the order of imports and the names of locals are looks; parameters count as locals
-    unless something is called with their names. The tree is used up.
+    unless something is called with their names. A program that is a mere constant is that. The tree is used up.
     """
     try:
+        if all(map(_idle, tree.body)):
+            return ast.dump(tree)
         if not _names_used(tree) & _SEES_LOOKS:
             _Plain().visit(tree)
             _drop_idle_imports(tree)

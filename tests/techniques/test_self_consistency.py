@@ -177,3 +177,15 @@ def test_choices_are_distinct_answers_most_votes_first(choices: int) -> None:
     world = World(says(1, 2, 2, 1, 2))
     completion = world.complete("self_consistency(samples=5,mode=fixed)-m", QUESTION, n=choices)
     assert [reply.text[-3:] for reply in completion.replies] == [" 2.", " 1."][:choices]
+
+
+def test_programs_that_differ_in_looks_only_add_up() -> None:
+    bodies = ["    return 3 * n", "    # twice\n    return 2 * n", '    """Twice."""\n    return 2 * n']
+    names = ["n", "count", "n"]
+    drafts = [
+        f"```python\ndef double({name}):\n{body.replace(' n', f' {name}')}\n```"
+        for name, body in zip(names, bodies, strict=True)
+    ]
+    world = World(lambda sent: drafts[sent.number % 3])
+    text = world.text("self_consistency(samples=3,tie=shortest)-m", "Write a Python function double(n).")
+    assert text in drafts[1:]

@@ -54,6 +54,8 @@ def test_looks_make_no_difference_to_python(other: str) -> None:
     ("one", "other"),
     [
         ("def f(x):\n    return x < 1", "def f(x):\n    return x <= 1"),
+        ("5", "6"),
+        ("'Oslo'", "'Lima'"),
         ("def f(a, b):\n    return a - b", "def f(a, b):\n    return b - a"),
         ("def f(x):\n    return x", "def g(x):\n    return x"),
         ("def f(x):\n    return len(x)", "def f(x):\n    return sum(x)"),
