@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 USAGE: Final = """optillm [flags]            start the server
        optillm settings [flags]   show every setting and the value it would have
-       optillm techniques         show the techniques, their cost and their options"""
+       optillm techniques         show the techniques, their cost and their options
+       optillm doctor [flags]     examine the upstream: what it can do, and what the proxy does about it"""
 EPILOGUE: Final = """Every flag --some-name is also the variable OPTILLM_SOME_NAME and the key some_name of
 optillm.toml; a flag counts more than a variable, and a variable more than the file."""
-COMMANDS: Final = ("settings", "techniques")
+COMMANDS: Final = ("settings", "techniques", "doctor")
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,9 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
     """Do what the arguments ask for, with these techniques. Raises `SettingsError` for a mistake in them."""
     model = settings_model({slug: technique.Options for slug, technique in techniques.items()})
     command, flags = parse(argv, model, techniques)
-    target = flags.pop("markdown", None)
+    target, as_json = flags.pop("markdown", None), flags.pop("json", False)
+    if as_json and command != "doctor":
+        raise SettingsError("--json is a flag of optillm doctor")
     if command == "techniques":
         _show_techniques(model, techniques, target)
     elif target is not None:
@@ -63,6 +66,8 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
         _check_approach(settings, techniques)
         if command == "settings":
             print(tables.settings_columns(settings))
+        elif command == "doctor":
+            diagnose(settings, as_json=as_json)
         else:
             start(settings)
 
@@ -75,6 +80,19 @@ def start(settings: Settings) -> None:
     with demo_model(settings) as effective:
         announce(effective, no_upstream=settings.demo == "auto")
         serve(effective, partial(load_app, effective))
+
+
+def diagnose(settings: Settings, *, as_json: bool) -> None:
+    """Print what the upstream can do; ends with exit code 1 when it cannot be used."""
+    import asyncio
+
+    from optillm.doctor import examine
+
+    with demo_model(settings) as effective:
+        diagnosis = asyncio.run(examine(effective))
+    print(diagnosis.json() if as_json else diagnosis.table())
+    if not diagnosis.usable:
+        sys.exit(1)
 
 
 def load_app(settings: Settings) -> Flask:
@@ -161,6 +179,7 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
     )
     made.add_argument("--version", action="version", version=f"optillm {__version__}")
     made.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help=argparse.SUPPRESS)
+    made.add_argument("--json", action="store_true", help="with doctor: as JSON, for scripts")
     settings = catalogue(model)
     schemas = shapes(model)
     for group in dict.fromkeys(setting.group for setting in settings.values()):
