@@ -79,6 +79,13 @@ class Settings(BaseSettings):
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
     insecure: bool = _server(False, "allow other than loopback addresses without a key")
     max_body_mb: int = _server(32, "the largest request body, in megabytes", ge=1, le=1024)
+    header_timeout: float = _server(
+        10.0, "seconds a client has to send the headers of a request", gt=0, le=3600
+    )
+    body_timeout: float = _server(
+        30.0, "seconds a client has to send a body, and one more for each 64 KiB that came", gt=0, le=3600
+    )
+    idle_timeout: int = _server(75, "seconds a connection is kept between two requests", ge=1, le=3600)
     grace: float = _server(30.0, "seconds that running requests get to finish on SIGTERM", ge=0, le=3600)
 
     base_url: Url | None = _upstream(

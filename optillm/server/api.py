@@ -10,10 +10,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected
 
 from optillm.chat import Relay, Stream
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.announced import patience_in_a_stream, sender
+from optillm.server.faults import refusal
 from optillm.server.replies import JSON, completed, departure, relayed, streamed
 from optillm.server.state import here
 from optillm.server.wire import dumps, read_chat
@@ -126,7 +129,20 @@ def _body(*media_types: str) -> bytes:
     origin = request.headers.get("Origin") if request.mimetype == FORM else None
     if origin is not None and urlsplit(origin).netloc != request.host:
         raise InvalidRequest("Forms of other web sites are not accepted")
-    content = request.get_data(cache=False)
+    return _received()
+
+
+def _received() -> bytes:
+    try:
+        content = request.get_data(cache=False)
+    except ParseException:
+        raise InvalidRequest("The request body is not chunked as HTTP wants it") from None
+    except ClientDisconnected as error:
+        if isinstance(error.__context__, TimeoutError):
+            raise refusal(408, "The request body took too long to arrive") from None
+        raise InvalidRequest("The request body ended early") from None
+    if len(content) < (request.content_length or 0):
+        raise InvalidRequest("The request body ended early")
     # A body of unannounced length is not refused by Flask but cut at the limit.
     if request.content_length is None and len(content) >= (request.max_content_length or math.inf):
         raise PayloadTooLarge("The request body is too large")

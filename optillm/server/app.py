@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import logging
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from flask import Flask, Response, g, request
 from optillm.engine.portal import ClientGone, Portal
 from optillm.errors import OptillmError, ShuttingDown, Unauthorized
 from optillm.server import api, ops
-from optillm.server.faults import error_response, explain
+from optillm.server.faults import error_response, explain, new_request_id
 from optillm.server.state import NAME, Engine, State, here
 from optillm.server.wire import dumps
 
@@ -47,7 +46,7 @@ def create_app(settings: Settings, engine: Engine, portal: Portal | None = None)
 def identify() -> None:
     """Give the request an id: the client's own when it is a sane one."""
     sent = request.headers.get("x-request-id", "")
-    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else f"req_{secrets.token_hex(16)}"
+    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else new_request_id()
 
 
 def guard(keys: Sequence[str]) -> Callable[[], None]:

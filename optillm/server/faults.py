@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
+from http import HTTPStatus
 
 from flask import Response
 from werkzeug.exceptions import HTTPException
@@ -22,6 +24,12 @@ from optillm.errors import (
 from optillm.server.wire import dumps
 
 KINDS: dict[int, type[InvalidRequest]] = {404: NotFound, 413: PayloadTooLarge, 415: UnsupportedMediaType}
+PLAIN_WORDS: dict[int, str] = {
+    400: "The request is malformed",
+    404: "There is no such endpoint here",
+    405: "The endpoint does not take this method",
+    413: "The request body is too large",
+}
 FUTILE = (BudgetExhausted, DeadlineExceeded)
 """What a client library would retry by its status, though it would only happen again."""
 
@@ -33,7 +41,10 @@ def explain(error: Exception, request_id: str) -> OptillmError:
     if isinstance(error, OptillmError):
         return error
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
-        return _refusal(error, error.code)
+        own = error.description if error.description != type(error).description else None
+        told = refusal(error.code, own or PLAIN_WORDS.get(error.code, error.name))
+        told.headers |= {name: value for name, value in error.get_headers() if name == "Allow"}
+        return told
     log.error("Request %s failed", request_id, exc_info=error)
     return OptillmError(
         f"The server failed; its log has the details under request {request_id}",
@@ -47,15 +58,34 @@ def error_response(error: OptillmError) -> Response:
     wait = error.retry_after if isinstance(error, UpstreamError) else None
     if isinstance(error, ShuttingDown):
         wait = 1
-    if wait is not None and "Retry-After" not in response.headers:
+    if wait is not None and math.isfinite(wait) and "Retry-After" not in response.headers:
         response.headers["Retry-After"] = str(math.ceil(wait))
     if isinstance(error, FUTILE):
         response.headers["x-should-retry"] = "false"
     return response
 
 
-def _refusal(error: HTTPException, status: int) -> InvalidRequest:
-    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-    refusal = KINDS.get(status, InvalidRequest)(error.description or error.name, headers=headers)
-    refusal.status = status
-    return refusal
+def raw_error(error: OptillmError) -> bytes:
+    """The same as bytes, for a connection that is to be closed."""
+    content = dumps(error.body())
+    headers = error.headers | {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(content)),
+        "x-request-id": new_request_id(),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
+
+
+def refusal(status: int, message: str) -> InvalidRequest:
+    """An error of the client's with this status."""
+    error = KINDS.get(status, InvalidRequest)(message)
+    error.status = status
+    return error
+
+
+def new_request_id() -> str:
+    """An id for a request that came without one."""
+    return f"req_{secrets.token_hex(16)}"

@@ -19,16 +19,16 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+from optillm.server.intake import Intake
 from optillm.server.state import state_of
 
 if TYPE_CHECKING:
     from optillm.config import Settings
 
-KEEP_ALIVE: Final = 75  # seconds an idle connection stays: longer than the 60 of common load balancers
 HEARTBEAT: Final = 120  # seconds without one until a worker is replaced; requests do not hold it up
 MARGIN: Final = 5  # seconds that a worker gets to close, after the grace of its requests
-STALL = 60  # seconds a client may keep a thread waiting for it to send or to take the next byte
-IDLE: Final = 1000  # idle connections a worker keeps beside the busy ones
+STALL = 60  # seconds a client may keep a thread waiting for it to take the next byte
+IDLE = 1000  # idle connections a worker keeps beside the busy ones
 BACKLOG: Final = 2048
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeat files, on no disk that may stall
@@ -57,8 +57,8 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        for stall in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # connections inherit them
-            listener.setsockopt(socket.SOL_SOCKET, stall, struct.pack("ll", STALL, 0))
+        # Connections inherit it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", STALL, 0))
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError:
@@ -87,7 +87,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "worker_class": Worker,
             "threads": settings.threads,
             "worker_connections": settings.threads + IDLE,
-            "keepalive": KEEP_ALIVE,
+            "keepalive": settings.idle_timeout,
             "timeout": HEARTBEAT,
             "graceful_timeout": math.ceil(settings.grace) + MARGIN,
             "control_socket_disable": True,
@@ -121,7 +121,7 @@ class QuietLogger(Logger):  # type: ignore[misc] # gunicorn has no types
             super().exception(msg, *args, **kwargs)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+class Worker(Intake):
     """A threaded worker that refuses connections while it drains, and ends what outlives the grace period."""
 
     def init_signals(self) -> None:
@@ -151,6 +151,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def _hurry(self) -> None:
         self.murder_keepalived(force=True)
+        self.turn_away()
         self._close_after(0)
 
     def _close_after(self, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """A server of its own process around a scripted engine, for tests that need real sockets and signals.
 
 `python -m tests.server.live FOLDER SETTINGS`: the engine tells what happens to it by files in the folder;
-the settings are JSON; `stall` is the server's STALL.
+the settings are JSON; `stall` is the server's STALL, `idle` its IDLE.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class LiveEngine(FakeEngine):
 def main(folder: str, changes: str) -> None:
     told = json.loads(changes)
     server.STALL = told.pop("stall", server.STALL)
+    server.IDLE = told.pop("idle", server.IDLE)
     chosen = settings(**told)
 
     def load() -> Flask:

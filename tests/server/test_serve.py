@@ -134,26 +134,6 @@ def test_a_client_that_leaves_cancels_its_stream(live: Live, model: str) -> None
     assert live.tells("cancelled")
 
 
-@pytest.mark.parametrize(
-    "sent", [b"POST /v1/chat/comp", f"POST {CHAT} HTTP/1.1\r\nContent-Length: 9\r\n".encode()]
-)
-def test_a_client_that_stalls_while_it_sends_loses_its_connection(tmp_path: Path, sent: bytes) -> None:
-    with running(tmp_path, stall=1) as live:
-        with socket.create_connection(("127.0.0.1", live.port), timeout=SOON) as client:
-            client.sendall(sent)
-            assert client.recv(1) == b""
-        assert live.end() == (0, "")
-
-
-def test_a_client_that_stalls_in_the_middle_of_a_body_gets_an_error(tmp_path: Path) -> None:
-    head = f"POST {CHAT} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
-    with running(tmp_path, stall=1) as live:
-        with socket.create_connection(("127.0.0.1", live.port), timeout=SOON) as client:
-            client.sendall(head.encode())
-            assert client.recv(99).startswith(b"HTTP/1.1 400 ")
-        assert live.end()[0] == 0
-
-
 def test_a_client_that_stalls_while_it_reads_loses_its_stream(tmp_path: Path) -> None:
     with running(tmp_path, stall=1) as live:
         connection, response = live.post("flood")

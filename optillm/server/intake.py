@@ -1,0 +1,299 @@
+"""How requests come in: a thread serves a request that has arrived, and never waits for a client to send one.
+
+gunicorn's threaded worker gives a connection a thread that reads, so that a few hundred slow clients hold them
+all. Here the worker's poller reads heads and small bodies without a thread. A large body, or one of unknown
+length, is read by the thread that serves it, in a lane of its own, against a clock. `/health` has its own lane.
+Whether a request has arrived is only guessed here, to choose when and where; gunicorn parses it.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import selectors
+import socket
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
+from typing import Any, Final
+
+from gunicorn import util
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from optillm.errors import OptillmError, RateLimited
+from optillm.server.faults import raw_error, refusal
+from optillm.server.state import state_of
+
+HEAD: Final = 2**16  # bytes a request line and headers may have
+ROOM: Final = 2**16  # bytes of a body that are awaited without a thread
+RATE: Final = 2**16  # bytes of a larger body that earn its client one more second
+PIECE: Final = 2**16  # bytes to receive at a time
+VITAL: Final = 4  # threads that only answer `/health`
+SPARE: Final = 64  # connections kept from requests at work, so that others can still connect
+LINGER: Final = 2.0  # seconds a client has to read the end of its reply before the connection is gone
+SWEEP: Final = 0.25  # seconds between two looks at the clock
+
+_END: Final = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
+_UNANNOUNCED = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
+_VITAL: Final = (b"GET /health ", b"HEAD /health ")
+_REFUSALS: Final[dict[type[Exception], tuple[int, str]]] = {
+    LimitRequestLine: (414, "The request line is too long"),
+    LimitRequestHeaders: (431, "The headers of the request are too large"),
+    ExpectationFailed: (417, "The expectation of the request cannot be met"),
+    UnsupportedTransferCoding: (501, "The transfer coding of the request is not supported"),
+}
+_OURS: Final = (InvalidResponseHeader, InvalidResponseHeaderName)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """What has come of a request so far; `body` is the announced size of its body once the head is there."""
+
+    since: float
+    content: bytearray = field(default_factory=bytearray)
+    body: float | None = None
+    _head: int = 0
+
+    def take(self, data: bytes) -> None:
+        """Add what has been received."""
+        searched = max(0, len(self.content) - len(_END) + 1)
+        self.content += data
+        if self.body is None and (end := self.content.find(_END, searched)) >= 0:
+            self._head = end + len(_END)
+            self.body = _announced(bytes(self.content[: self._head]))
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is there."""
+        return self.body is not None and len(self.content) >= self._head + self.body
+
+    @property
+    def large(self) -> bool:
+        """Whether the thread that serves it has to read the rest: there may be more than is kept here."""
+        return self.body is not None and self.body > ROOM
+
+    @property
+    def faulty(self) -> bool:
+        """Whether it has lines that gunicorn refuses, and no head that ends."""
+        return self.body is None and self.content.count(b"\n") != self.content.count(b"\r\n")
+
+
+def _announced(head: bytes) -> float:
+    """The size of the body a head announces, infinite when it does not say or waits to be asked for it."""
+    if _UNANNOUNCED.search(head):
+        return inf
+    found = _LENGTH.search(head)
+    return int(found[1]) if found else 0
+
+
+class Inlet(SocketUnreader):  # type: ignore[misc] # gunicorn has no types
+    """Reads a connection until a deadline, which every byte that comes puts off a little."""
+
+    deadline = inf
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """The next bytes; `TimeoutError` when the client is too slow."""
+        usual, left = self.sock.gettimeout(), self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the client sends too slowly")
+        self.sock.settimeout(left if usual is None else min(left, usual))
+        try:
+            data: bytes = super().chunk(size_hint)
+        finally:
+            self.sock.settimeout(usual)
+        self.deadline += len(data) / RATE
+        return data
+
+
+class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """A threaded worker whose threads are for requests that have arrived."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arriving: dict[TConn, Arrival] = {}
+        self._parting: dict[
+            TConn, float
+        ] = {}  # connections that were answered for the last time, and since when
+        self._swept = 0.0
+
+    def init_process(self) -> None:
+        """Make the lanes beside gunicorn's own pool; their threads start when they are needed."""
+        self._uploads = ThreadPoolExecutor(self.cfg.threads, "upload")
+        self._vital = ThreadPoolExecutor(VITAL, "vital")
+        super().init_process()
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection; when there are too many, the one that has dawdled longest has to go."""
+        if self.nr_conns >= self.worker_connections - 1:
+            self._make_room()
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self._make_room()
+
+    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Await the next request of a connection, unless that was let go of between the event and this."""
+        if client.fileno() >= 0:
+            super().on_client_socket_readable(conn, client)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Await a request: the first one of a connection or, on one that was kept, the next."""
+        conn.init()
+        conn.sock.setblocking(False)
+        arrival = self._arriving[conn] = Arrival(time.monotonic())
+        if isinstance(conn.parser.unreader, Inlet):
+            arrival.take(conn.parser.unreader.take_buffered())
+        else:
+            conn.parser.unreader = Inlet(conn.sock)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
+        self._receive(conn)  # it is often there already
+
+    def _receive(self, conn: TConn, _: object = None) -> None:
+        arrival = self._arriving.get(conn)
+        if arrival is None:  # let go of between the event and this
+            return
+        data = _received(conn.sock)
+        if data:
+            arrival.take(data)
+        ended = data == b""
+        if arrival.whole or arrival.large or arrival.faulty or (ended and arrival.body is not None):
+            self._serve(conn, arrival)
+        elif ended:
+            self._drop(conn)
+        elif arrival.body is None and len(arrival.content) > HEAD:
+            self._refuse(conn, refusal(*_REFUSALS[LimitRequestHeaders]))
+
+    def _serve(self, conn: TConn, arrival: Arrival) -> None:
+        """Hand a request to a thread."""
+        vital = arrival.whole and arrival.content.startswith(_VITAL)
+        if self._busy >= self.worker_connections - SPARE and not vital:
+            self._refuse(conn, RateLimited("Too many requests are in flight", headers={"Retry-After": "1"}))
+            return
+        self._forget(conn)
+        inlet = conn.parser.unreader
+        inlet.unread(bytes(arrival.content))
+        inlet.deadline = time.monotonic() + state_of(self.wsgi).settings.body_timeout
+        lane = self._vital if vital else self.tpool if arrival.whole else self._uploads
+        lane.submit(self.handle, conn).add_done_callback(
+            lambda done: self.method_queue.defer(self.finish_request, conn, done)
+        )
+
+    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        """Keep the connection for its next request, or part from it; gunicorn's own would wait for the client."""
+        if not fs.cancelled() and fs.exception() is None and fs.result():
+            super().finish_request(conn, fs)
+        else:
+            self._part(conn)
+
+    def handle_error(self, _: Any, client: socket.socket, __: Any, exc: Exception) -> None:
+        """Answer what does not come as far as the application, in the shape of all our errors."""
+        error = malformed(exc)
+        if error is None:
+            self.log.exception("Error handling a request")
+            error = OptillmError("The server failed")
+        with suppress(OSError):
+            util.write_nonblock(client, raw_error(error))
+
+    def murder_pending(self) -> None:
+        """Look after those whose time is up; gunicorn calls this whenever it has seen to its events."""
+        now = time.monotonic()
+        if now < self._swept + SWEEP:
+            return
+        self._swept = now
+        settings = state_of(self.wsgi).settings
+        head = settings.header_timeout if self.alive else LINGER
+        body = head + settings.body_timeout if self.alive else LINGER
+        for conn, arrival in list(self._arriving.items()):
+            if arrival.body is None and now - arrival.since > head:
+                self._drop(conn)
+            elif now - arrival.since > body:
+                self._refuse(conn, refusal(408, "The request took too long to arrive"))
+        for conn, since in list(self._parting.items()):
+            if now - since > LINGER:
+                self._drop(conn)
+
+    def turn_away(self) -> None:
+        """Let go of all whose request has not arrived."""
+        for conn in list(self._arriving):
+            self._drop(conn)
+
+    @property
+    def _busy(self) -> int:
+        """Connections whose request is being served or waits for a thread."""
+        waiting = len(self._arriving) + len(self._parting) + len(self.keepalived_conns)
+        return int(self.nr_conns) - waiting
+
+    def _make_room(self) -> None:
+        for waiting in (self._parting, self._arriving):
+            if waiting:
+                self._drop(next(iter(waiting)))
+                return
+        if self.keepalived_conns:
+            self._drop(self.keepalived_conns.popleft())
+
+    def _refuse(self, conn: TConn, error: OptillmError) -> None:
+        self._forget(conn)
+        with suppress(OSError):
+            conn.sock.send(raw_error(error))
+        self._part(conn)
+
+    def _part(self, conn: TConn) -> None:
+        """Close our side, and wait a moment: a client that still sends would lose what it has not read yet."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._discard, conn))
+        except OSError:
+            self._drop(conn)
+        else:
+            self._parting[conn] = time.monotonic()
+
+    def _discard(self, conn: TConn, _: object) -> None:
+        if conn in self._parting and _received(conn.sock) == b"":
+            self._drop(conn)
+
+    def _drop(self, conn: TConn) -> None:
+        self._forget(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _forget(self, conn: TConn) -> None:
+        """Stop to wait for anything on a connection."""
+        self._arriving.pop(conn, None)
+        self._parting.pop(conn, None)
+        with suppress(KeyError, ValueError, OSError):
+            self.poller.unregister(conn.sock)
+
+
+def malformed(error: Exception) -> OptillmError | None:
+    """What to tell a client whose request is not HTTP as gunicorn takes it; `None` when that is not the fault."""
+    if not isinstance(error, ParseException) or isinstance(error, _OURS):
+        return None
+    # gunicorn's own words quote the request, keys and all.
+    return refusal(*_REFUSALS.get(type(error), (400, "The request is not valid HTTP")))
+
+
+def _received(sock: socket.socket) -> bytes | None:
+    """What a non-blocking socket has: nothing yet (`None`), some bytes, or its end."""
+    try:
+        return sock.recv(PIECE)
+    except (BlockingIOError, InterruptedError):
+        return None
+    except OSError:
+        return b""

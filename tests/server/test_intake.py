@@ -1,0 +1,237 @@
+"""Requests on their way in: slow clients, too many of them, and bytes that are no HTTP; over real sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import pytest
+from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequestLine
+
+from optillm.server.intake import HEAD, ROOM, SPARE, Arrival, malformed
+from tests.server.fakes import CHAT, HELLO
+from tests.server.test_serve import SOON, Live, running
+
+POST = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+SLOW = {
+    "nothing": b"",
+    "headers": POST + b"X-A: ",
+    "a body": POST + b"Content-Length: 1000\r\n\r\n{",
+    "a large body": POST + b"Content-Length: %d\r\n\r\n{" % (ROOM + 1),
+    "a chunked body": POST + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
+    "a body it was asked for": POST + b"Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n",
+}
+
+
+def dial(live: Live, sent: bytes) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", live.port), timeout=SOON)
+    client.sendall(sent)
+    return client
+
+
+def replied(client: socket.socket) -> HTTPResponse:
+    response = HTTPResponse(client)
+    response.begin()
+    return response
+
+
+def health(live: Live) -> int:
+    connection = HTTPConnection("127.0.0.1", live.port, timeout=SOON)
+    connection.request("GET", "/health")
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with running(tmp_path_factory.mktemp("live"), threads=2) as live:
+        yield live
+        status, said = live.end()
+        assert status == 0
+        assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("what", SLOW)
+def test_clients_that_send_slowly_hold_up_nobody_else(tmp_path: Path, what: str) -> None:
+    with (
+        running(tmp_path, threads=2, header_timeout=600, body_timeout=600) as live,
+        ExitStack() as slow,
+    ):
+        for _ in range(10):
+            slow.enter_context(dial(live, SLOW[what]))
+        for _ in range(3):
+            assert health(live) == 200
+            connection, response = live.post("m")
+            assert response.status == 200
+            connection.close()
+
+
+def test_health_answers_while_every_thread_is_at_work(tmp_path: Path) -> None:
+    with running(tmp_path, threads=2) as live, ExitStack() as busy:
+        for _ in range(3):
+            busy.callback(live.send("hang").close)
+        assert live.tells("began")
+        assert health(live) == 200
+
+
+@pytest.mark.parametrize("what", ["nothing", "headers"])
+def test_a_client_without_headers_in_time_loses_its_connection(tmp_path: Path, what: str) -> None:
+    with running(tmp_path, header_timeout=0.1) as live, dial(live, SLOW[what]) as client:
+        assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("what", ["a body", "a large body", "a chunked body"])
+def test_a_client_without_a_body_in_time_is_told_so(tmp_path: Path, what: str) -> None:
+    with (
+        running(tmp_path, header_timeout=0.1, body_timeout=0.1) as live,
+        dial(live, SLOW[what]) as client,
+    ):
+        response = replied(client)
+        assert response.status == 408
+        assert json.loads(response.read())["error"]["type"] == "invalid_request_error"
+        assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("pause", [10, len(POST), len(POST) + 30])
+def test_a_request_may_come_in_pieces(live: Live, pause: int) -> None:
+    content = json.dumps(HELLO).encode()
+    request = POST + b"Content-Length: %d\r\n\r\n" % len(content) + content
+    with dial(live, request[:pause]) as client:
+        assert health(live) == 200  # it has been waited for
+        client.sendall(request[pause:])
+        assert replied(client).status == 200
+
+
+def test_requests_sent_together_are_answered_one_after_the_other(live: Live) -> None:
+    content = json.dumps(HELLO).encode()
+    request = POST + b"Content-Length: %d\r\n\r\n" % len(content) + content
+    with dial(live, request * 3) as client, client.makefile("rb") as replies:
+        for _ in range(3):
+            assert replies.readline().startswith(b"HTTP/1.1 200 ")
+            length = 0
+            while (line := replies.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            assert json.loads(replies.read(length))["object"] == "chat.completion"
+
+
+def test_a_large_body_arrives(live: Live) -> None:
+    connection, response = live.post("m", metadata={"a": "x" * 3 * ROOM})
+    assert response.status == 200
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n", 400),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}zz", 400),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n2;\x00\r\n{}\r\n0\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: xyz\r\n\r\n", 501),
+        (POST + b"Content-Length: x\r\n\r\n", 400),
+        (POST + b"Content-Length: -1\r\n\r\n", 400),
+        (POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
+        (POST + b"Content-Length: 99999999999999999999\r\n\r\n", 413),
+        (POST + b"X-A: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (POST + b"X-A: " + b"a" * HEAD, 431),
+        (POST + b"X-A: a\r\n" * 101 + b"\r\n", 431),
+        (POST + b"Expect: tea\r\n\r\n", 417),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\nHost: localhost\n\n", 400),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
+        (b"\r\n\r\n", 400),
+    ],
+)
+def test_what_is_no_http_is_refused_in_the_error_shape(live: Live, sent: bytes, status: int) -> None:
+    with dial(live, sent) as client:
+        response = replied(client)
+        assert response.status == status
+        assert response.headers["Content-Type"] == "application/json"
+        assert response.headers["x-request-id"].startswith("req_")
+        error = json.loads(response.read())["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("what", ["a body", "a large body", "a chunked body"])
+def test_a_body_that_ends_early_is_refused(live: Live, what: str) -> None:
+    with dial(live, SLOW[what]) as client:
+        client.shutdown(socket.SHUT_WR)
+        response = replied(client)
+        assert response.status == 400
+        assert "ended early" in json.loads(response.read())["error"]["message"]
+
+
+def test_a_body_that_ends_early_is_refused_though_it_is_valid_so_far(live: Live) -> None:
+    content = json.dumps(HELLO).encode()
+    with dial(live, POST + b"Content-Length: %d\r\n\r\n" % (len(content) + 1) + content) as client:
+        client.shutdown(socket.SHUT_WR)
+        assert replied(client).status == 400
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_headers_is_forgotten(live: Live) -> None:
+    for _ in range(5):
+        dial(live, SLOW["headers"]).close()
+    assert health(live) == 200
+
+
+def test_when_there_are_too_many_connections_the_slowest_has_to_go(tmp_path: Path) -> None:
+    with running(tmp_path, threads=2, idle=SPARE, header_timeout=600) as live, ExitStack() as slow:
+        first = slow.enter_context(dial(live, SLOW["headers"]))
+        for _ in range(SPARE + 2):
+            slow.enter_context(dial(live, SLOW["headers"]))
+        assert health(live) == 200
+        assert first.recv(1) == b""
+
+
+def test_requests_beyond_those_that_may_wait_are_told_to_come_back(tmp_path: Path) -> None:
+    with running(tmp_path, threads=2, idle=SPARE + 2) as live, ExitStack() as busy:
+        for _ in range(4):
+            busy.callback(live.send("hang").close)
+        assert health(live) == 200  # all before it have been seen
+        connection, response = live.post("m")
+        assert response.status == 429
+        assert response.headers["Retry-After"] == "1"
+        assert json.loads(response.read())["error"]["type"] == "rate_limit_error"
+        connection.close()
+        assert health(live) == 200
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_requests_that_never_arrive_do_not_hold_up_the_end(tmp_path: Path, sign: signal.Signals) -> None:
+    with running(tmp_path, header_timeout=600, body_timeout=600, grace=600) as live, ExitStack() as slow:
+        for what in ("nothing", "headers", "a body"):
+            slow.enter_context(dial(live, SLOW[what]))
+        assert health(live) == 200
+        assert live.end(sign) == (0, "")
+
+
+def test_a_head_is_found_wherever_it_is_cut() -> None:
+    head = b"POST / HTTP/1.1\r\nCONTENT-LENGTH: 3\r\n\r\n"
+    for cut in range(len(head)):
+        arrival = Arrival(0.0)
+        arrival.take(head[:cut])
+        assert not arrival.whole
+        arrival.take(head[cut:] + b"ab")
+        assert (arrival.body, arrival.whole, arrival.large) == (3, False, False)
+        arrival.take(b"c")
+        assert arrival.whole
+
+
+def test_a_head_that_the_application_spoils_is_not_the_clients_fault() -> None:
+    assert malformed(InvalidResponseHeader("x")) is None
+    assert malformed(ValueError()) is None
+
+
+def test_a_refusal_quotes_nothing() -> None:
+    for error in (InvalidHeader("Authorization: Bearer sk-1"), LimitRequestLine(9000, 8190)):
+        told = malformed(error)
+        assert told is not None
+        assert "sk-1" not in told.message
