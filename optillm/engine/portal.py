@@ -17,7 +17,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from optillm.engine.loop import LoopThread
+from optillm.engine.loop import UNWIND, LoopThread
 from optillm.errors import ShuttingDown
 
 T = TypeVar("T")
@@ -76,11 +76,15 @@ class Portal:
     def close(self, grace: float = 5.0, last: Callable[[], Awaitable[object]] | None = None) -> None:
         """Cancel what is left, wait up to `grace` seconds for it to end, await `last()`, and stop the loop.
 
-        A loop that never started has nothing to close: `last` is not called then.
+        A loop that never started has nothing to close: `last` is not called then. A second call only waits.
         """
         with self._lock:
-            self._closed = True
-        if self._thread is not None:
+            again, self._closed = self._closed, True
+        if self._thread is None:
+            return
+        if again:  # to stop a loop that winds up would break that off: Ctrl-C reaches a worker twice
+            self._thread.join(grace + UNWIND)
+        else:
             self._thread.stop(grace, last)
 
     def _begin(self, job: _Job[Any]) -> None:

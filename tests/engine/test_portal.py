@@ -334,3 +334,33 @@ def test_leaves_no_thread_behind() -> None:
     portal.run(echo(1))
     portal.close()
     assert threading.active_count() == before
+
+
+def test_closing_twice_does_not_break_off_the_cleaning_up() -> None:
+    began, freed, done = threading.Event(), threading.Event(), threading.Event()
+
+    async def events() -> AsyncIterator[int]:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+            yield 1
+        finally:
+            freed.set()
+            await asyncio.sleep(0.01)
+            done.set()
+
+    async def last() -> None:
+        ended.append(done.is_set())
+
+    ended: list[bool] = []
+    portal = Portal()
+    batches = portal.stream(events())
+    assert began.wait(SOON)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(portal.close, last=last)
+        assert freed.wait(SOON)
+        portal.close(last=last)
+        assert ended == [True]
+        first.result(SOON)
+    with pytest.raises(ShuttingDown):
+        next(batches)

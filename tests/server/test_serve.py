@@ -215,6 +215,24 @@ def test_an_interrupt_ends_running_requests_at_once(tmp_path: Path, before: sign
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("model", ["hang-stream", "hang-relay"])
+def test_signals_in_the_middle_of_a_stream_end_it_in_good_order(
+    tmp_path: Path, model: str, sign: signal.Signals
+) -> None:
+    with running(tmp_path, grace=0) as live:
+        connection, response = live.post(model, stream=True)
+        response.readline()
+        assert live.tells("began")
+        live.process.send_signal(sign)
+        status, said = live.end(signal.SIGINT)
+        assert b"shutting down" in response.read()
+        connection.close()
+        assert status == 0
+        assert "Traceback" not in said
+        assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_says_one_line_at_the_start_and_none_at_the_end(tmp_path: Path, sign: signal.Signals) -> None:
     with running(tmp_path, workers=2) as live:
         connection, response = live.post("m")
