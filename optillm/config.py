@@ -26,6 +26,7 @@ from optillm.values import (
     LogLevel,
     MergeRule,
     Names,
+    Networks,
     ProgressStyle,
     SandboxLevel,
     Url,
@@ -78,6 +79,12 @@ class Settings(BaseSettings):
     log: LogLevel = _server("info", "the least severe lines to log")
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
     insecure: bool = _server(False, "allow other than loopback addresses without a key")
+    allowed_hosts: Names = _server(
+        (), "other names than local ones that a server without a key, on a loopback address, answers to"
+    )
+    trusted_proxies: Networks = _server(
+        (), "addresses of reverse proxies whose X-Forwarded-For tells where a wrong key came from"
+    )
     max_body_mb: int = _server(32, "the largest request body, in megabytes", ge=1, le=1024)
     header_timeout: float = _server(
         10.0, "seconds a client has to send the headers of a request", gt=0, le=3600

@@ -78,6 +78,13 @@ def _file(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError("write addresses or networks, such as 10.0.0.0/8") from None
+
+
 def _headers(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
@@ -88,6 +95,7 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
 Key = Annotated[SecretStr, AfterValidator(_key)]
 Keys = Annotated[tuple[Key, ...], BeforeValidator(_split_keys)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_none_or_list)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
 Url = Annotated[str, AfterValidator(_url)]
 File = Annotated[str, AfterValidator(_file)]
 Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]

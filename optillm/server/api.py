@@ -22,14 +22,16 @@ from optillm.server.state import here
 from optillm.server.wire import dumps, read_chat
 
 FORM: Final = "multipart/form-data"
-PASSED_ON: Final = (
-    "/v1/embeddings",
-    "/v1/completions",
-    "/v1/moderations",
-    "/v1/responses",
-    "/v1/audio/<task>",
-    "/v1/images/<task>",
-)
+PASSED_ON: Final = {
+    "/v1/embeddings": ["POST"],
+    "/v1/completions": ["POST"],
+    "/v1/moderations": ["POST"],
+    "/v1/responses": ["POST"],
+    "/v1/responses/<task>": ["GET", "POST", "DELETE"],
+    "/v1/responses/<task>/<part>": ["GET", "POST"],
+    "/v1/audio/<task>": ["POST"],
+    "/v1/images/<task>": ["POST"],
+}
 
 _TASK = re.compile(r"[A-Za-z0-9_-]*")
 
@@ -66,6 +68,7 @@ def chat() -> Response:
 @views.post("/v1/chat/cancel/<request_id>")
 def cancel(request_id: str) -> Response:
     """Call off a request at work in this process: all its upstream calls end."""
+    refuse_other_sites()
     state = here()
     if request_id not in state.serving:
         raise NotFound(f"No request {request_id!r} is being served here", code="request_not_found")
@@ -96,22 +99,28 @@ def model(name: str) -> Response:
     raise NotFound(f"There is no model {name!r} here", param="model", code="model_not_found")
 
 
-def pass_on(task: str = "") -> Response:
+def pass_on(task: str = "", part: str = "") -> Response:
     """A request for an endpoint that the proxy only passes on."""
-    if not _TASK.fullmatch(task):  # `..` and the like would leave the endpoints that are meant
+    if not (_TASK.fullmatch(task) and _TASK.fullmatch(part)):  # `..` and the like would leave what is meant
         raise NotFound("There is no such endpoint here")
     state, gone = here(), departure()
-    path, content, media_type = (
-        request.path.removeprefix("/v1"),
-        _body(JSON, FORM),
-        request.content_type or "",
+    path, query = request.path.removeprefix("/v1"), request.query_string.decode("ascii", "replace")
+    # To cancel, to delete and to look something up needs no body, and so no media type.
+    bare = bool(task) and not request.content_length and "Transfer-Encoding" not in request.headers
+    if bare:
+        refuse_other_sites()
+    reply = state.engine.relay(
+        f"{path}?{query}" if query else path,
+        "GET" if request.method == "HEAD" else request.method,
+        b"" if bare else _body(JSON, FORM),
+        request.content_type or JSON,
+        state.authorization,
     )
-    reply = state.engine.relay(path, request.method, content, media_type, state.authorization)
     return relayed(state.portal.run(reply, gone), state.portal, gone)
 
 
-for rule in PASSED_ON:
-    views.add_url_rule(rule, view_func=pass_on, methods=["POST"])
+for rule, methods in PASSED_ON.items():
+    views.add_url_rule(rule, view_func=pass_on, methods=methods)
 
 
 def _models() -> list[dict[str, Any]]:
@@ -125,11 +134,16 @@ def _body(*media_types: str) -> bytes:
         raise UnsupportedMediaType(f"Content-Type must be {' or '.join(media_types)}")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Content-Encoding is not supported")
-    # Any web page may post a form to a local server, and a form is all it may post without asking.
-    origin = request.headers.get("Origin") if request.mimetype == FORM else None
-    if origin is not None and urlsplit(origin).netloc != request.host:
-        raise InvalidRequest("Forms of other web sites are not accepted")
+    if request.mimetype == FORM:
+        refuse_other_sites()
     return _received()
+
+
+def refuse_other_sites() -> None:
+    """Refuse what any web page may send to a local server without asking first: forms, and bodies of no type."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise InvalidRequest("Requests of other web sites are not accepted here")
 
 
 def _received() -> bytes:

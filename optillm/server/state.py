@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -12,6 +13,7 @@ from flask import Flask, current_app, request
 
 from optillm.chat import ChatRequest, Completion, Relay, Stream
 from optillm.engine.portal import Portal
+from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -53,12 +55,14 @@ class State:
     settings: Settings
     engine: Engine
     portal: Portal
+    clock: Callable[[], float] = time.monotonic
     draining: bool = False
     serving: Counter[str] = field(default_factory=Counter)
     cancelled: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # Neither key is guessed from its looks: a client's goes upstream only where nobody has set another.
+        self.readiness = Readiness(self.engine.reachable, self.clock)
         self._pass_through = not self.settings.optillm_api_key and self.settings.upstream().key is None
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -101,10 +102,12 @@ class FakeEngine:
 
 
 @contextmanager
-def served(engine: FakeEngine, **changes: Any) -> Iterator[FlaskClient]:
+def served(
+    engine: FakeEngine, clock: Callable[[], float] = time.monotonic, **changes: Any
+) -> Iterator[FlaskClient]:
     """A test client of an application around the engine."""
     portal = Portal()
-    app = create_app(settings(**changes), engine, portal)
+    app = create_app(settings(**changes), engine, portal, clock)
     try:
         yield app.test_client()
     finally:

@@ -9,6 +9,7 @@ import pytest
 
 from optillm.chat import Delta, Relay, Reply
 from optillm.errors import UpstreamError
+from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, completion, data, report, served, stream
 
 
@@ -171,3 +172,54 @@ def test_passes_nothing_else_on(path: str) -> None:
         response = client.post(f"/v1{path}", json={})
     assert response.status_code == 404
     assert engine.relays == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/responses/resp_1?stream=true&starting_after=3"),
+        ("DELETE", "/responses/resp_1"),
+        ("POST", "/responses/resp_1/cancel"),
+        ("GET", "/responses/resp_1/input_items?limit=2&include%5B%5D=a%26b"),
+    ],
+)
+def test_passes_on_what_is_done_with_a_response(method: str, path: str) -> None:
+    engine = FakeEngine(Relay(200, {}, b"{}"))
+    with served(engine) as client:
+        assert client.open(f"/v1{path}", method=method).status_code == 200
+    assert engine.relays == [(path, method, b"", "application/json", None)]
+
+
+def test_passes_the_query_on() -> None:
+    engine = FakeEngine(Relay(200, {}, b"{}"))
+    with served(engine) as client:
+        client.post("/v1/audio/speech?api-version=1&x=%2F", json={})
+    assert engine.relays[0][0] == "/audio/speech?api-version=1&x=%2F"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/chat/cancel/x"), ("POST", "/v1/responses/x/cancel"), ("DELETE", "/v1/responses/x")],
+)
+def test_other_web_sites_change_nothing(method: str, path: str) -> None:
+    engine = FakeEngine(Relay(200, {}, b"{}"))
+    with served(engine) as client:
+        state_of(client.application).serving["x"] += 1
+        for origin, status in (("http://evil.test", 400), ("null", 400), ("http://localhost", 200)):
+            assert client.open(path, method=method, headers={"Origin": origin}).status_code == status
+    assert len(engine.relays) == (path != "/v1/chat/cancel/x")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_other_web_sites_are_not_invited(method: str) -> None:
+    asking = {
+        "Origin": "http://evil.test",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    with served(FakeEngine()) as client:
+        response = client.open(CHAT, method=method, json=HELLO, headers=asking)
+    assert response.status_code == 200
+    assert not [
+        name for name in (name for name, _ in response.headers) if name.lower().startswith("access-control-")
+    ]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from optillm.server import ops
+from optillm.server import readiness
 from optillm.server.state import state_of
 from tests.server.fakes import FakeEngine, served
 
@@ -22,7 +22,8 @@ def test_a_server_is_ready_when_its_upstream_answers() -> None:
     engine = FakeEngine()
     with served(engine) as client:
         assert client.get("/health?ready=1").status_code == 200
-        engine.up = False
+    engine.up = False
+    with served(engine) as client:
         response = client.get("/health?ready=1")
         assert response.status_code == 503
         assert response.get_json()["error"]["type"] == "upstream_error"
@@ -41,6 +42,39 @@ def test_an_upstream_that_hangs_is_not_there(monkeypatch: pytest.MonkeyPatch) ->
             await asyncio.Event().wait()
             return True
 
-    monkeypatch.setattr(ops, "PATIENCE", 0.01)
+    monkeypatch.setattr(readiness, "PATIENCE", 0.01)
     with served(Hanging()) as client:
         assert client.get("/health?ready=1").status_code == 503
+
+
+class Probed(FakeEngine):
+    """Counts the probes; each waits until it is freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.probes = 0
+        self.freed = asyncio.Event()
+
+    async def reachable(self) -> bool:
+        self.probes += 1
+        await self.freed.wait()
+        return self.up
+
+
+def test_the_upstream_is_asked_once_for_all_who_want_to_know_and_again_after_a_while() -> None:
+    async def ask() -> None:
+        now, engine = [100.0], Probed()
+        ready = readiness.Readiness(engine.reachable, lambda: now[0])
+        asked = [asyncio.create_task(ready.now()) for _ in range(5)]
+        await asyncio.sleep(0)
+        engine.freed.set()
+        assert await asyncio.gather(*asked) == [True] * 5
+        assert engine.probes == 1
+        engine.up = False
+        now[0] += readiness.FRESH - 0.1
+        assert await ready.now()
+        now[0] += 0.1
+        assert not await ready.now()
+        assert engine.probes == 2
+
+    asyncio.run(ask())

@@ -1,0 +1,153 @@
+"""Who may come in: with keys, those who send one; without, those who call this server by a name of its own."""
+
+from __future__ import annotations
+
+import hmac
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
+
+from flask import request
+from werkzeug.exceptions import Forbidden
+
+from optillm.errors import RateLimited, ShuttingDown, Unauthorized
+from optillm.server.state import here
+from optillm.values import is_loopback
+
+if TYPE_CHECKING:
+    from optillm.config import Settings
+
+OPEN_ENDPOINT: Final = "ops.health"  # the one that needs no key and answers while the server drains
+BURST: Final = 10  # wrong keys an address may send at once
+PAUSE: Final = 6.0  # seconds until it may send one more
+REMEMBERED: Final = 10_000  # addresses, the latest
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def guard(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
+    """What refuses a request, asked before each: by its name for us, by its key, or because the server drains."""
+    digests = [sha256(key.get_secret_value().encode()).digest() for key in settings.optillm_api_key]
+    names = {"localhost", settings.host.strip("[]").lower(), *map(str.lower, settings.allowed_hosts)}
+    proxies = [ip_network(proxy, strict=False) for proxy in settings.trusted_proxies]
+    attempts = Attempts(clock)
+
+    def check_host() -> None:
+        """Refuse names that are not ours: a web page may have one of its own resolve to this machine."""
+        host = request.headers.get("Host")
+        name = None if host is None else _name(host)
+        if name is not None and name not in names and not is_loopback(name):
+            raise Forbidden(
+                f"Without a key, this server answers only to local names, not to {name[:100]!r}; "
+                "allow it with --allowed-hosts, or set OPTILLM_API_KEY"
+            )
+
+    def check_key() -> None:
+        sent = sha256(_key_sent()).digest()
+        origin = source(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), proxies)
+        wait = attempts.wait(origin, sent)
+        if wait > 0:
+            raise RateLimited("Too many wrong API keys", headers={"Retry-After": str(math.ceil(wait))})
+        if any([hmac.compare_digest(sent, digest) for digest in digests]):  # noqa: C419 - all, always
+            attempts.right(origin, sent)
+            return
+        if _key_sent():
+            attempts.wrong(origin)
+        raise Unauthorized(
+            "A valid API key is needed; send it as `Authorization: Bearer <key>`",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+    def refuse() -> None:
+        if not digests and is_loopback(settings.host):
+            check_host()
+        if request.endpoint == OPEN_ENDPOINT:
+            return
+        if digests:
+            check_key()
+        if here().draining:
+            raise ShuttingDown("The server is shutting down")
+
+    return refuse
+
+
+class Attempts:
+    """Wrong keys by the address they came from: `BURST` at once, then one every `PAUSE` seconds.
+
+    Who was let in from an address stays in whatever others try from there: many clients may share one.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._paid: OrderedDict[str, float] = OrderedDict()  # when the wrong keys of an address are forgotten
+        self._let_in: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def wait(self, address: str, digest: bytes) -> float:
+        """Seconds until a key from this address is looked at; none for one that was right before."""
+        with self._lock:
+            if (address, digest) in self._let_in:
+                return 0.0
+            return self._paid.get(address, 0.0) - self._clock() - (BURST - 1) * PAUSE
+
+    def wrong(self, address: str) -> None:
+        """Note a wrong key."""
+        with self._lock:
+            now = self._clock()
+            _remember(self._paid, address, max(self._paid.get(address, now), now) + PAUSE)
+
+    def right(self, address: str, digest: bytes) -> None:
+        """Note a right one."""
+        with self._lock:
+            _remember(self._let_in, (address, digest), None)
+
+
+def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
+    """Where a request comes from: the last address that is no trusted proxy's, as far as those tell.
+
+    `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client has all of it.
+    """
+    found: Address | None = None
+    for hop in (remote, *reversed(forwarded.split(","))):
+        try:
+            address = ip_address(hop.strip())
+        except ValueError:
+            break
+        found = getattr(address, "ipv4_mapped", None) or address
+        if not any(found in proxy for proxy in proxies):
+            break
+    if isinstance(found, IPv6Address):
+        return str(ip_network((found, 64), strict=False))
+    return str(found or remote)
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without port and brackets; empty when there is none to make out."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _remember(table: OrderedDict[K, V], key: K, value: V) -> None:
+    table[key] = value
+    table.move_to_end(key)
+    if len(table) > REMEMBERED:
+        table.popitem(last=False)
+
+
+def _key_sent() -> bytes:
+    """The key a client sent as a bearer token, or the way Azure's clients do."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        key = request.headers.get("api-key", "")
+    return key.strip().encode("latin-1", "replace")  # WSGI's header text is bytes read as Latin-1
