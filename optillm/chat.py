@@ -78,7 +78,7 @@ class ChatRequest:
     `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`,
     `progress`, `merge` and `trace` are those fields. `authorization` is the header to send upstream when the
     client's key is passed through. `raw` is the client's body byte for byte, when `body` is all of it: what a
-    verbatim relay sends.
+    verbatim relay sends. `approach_field` is where `approach` stood.
     """
 
     body: Mapping[str, Any]
@@ -92,6 +92,7 @@ class ChatRequest:
     authorization: str | None = None
     raw: bytes | None = None
     sender: Sender = field(default_factory=Sender)
+    approach_field: str = "optillm_approach"
 
     @property
     def model(self) -> str:

@@ -54,7 +54,7 @@ def split(model: str, slugs: Collection[str]) -> tuple[Expression | None, str]:
 
     Raises `InvalidRequest` for an expression of known techniques whose arguments cannot be read.
     """
-    parser = _Parser(model, slugs)
+    parser = _Parser(model, slugs, "model")
     try:
         expression = parser.expression()
     except _NotAnExpression:
@@ -65,24 +65,26 @@ def split(model: str, slugs: Collection[str]) -> tuple[Expression | None, str]:
     return expression, rest[1:]
 
 
-def parse(text: str, slugs: Collection[str]) -> Expression:
-    """A technique expression on its own, as the request field and `--approach` hold it."""
-    parser = _Parser("".join(text.split()), slugs)
+def parse(text: str, slugs: Collection[str], field: str = "optillm_approach") -> Expression:
+    """A technique expression on its own, as the request field and `--approach` hold it.
+
+    Raises `InvalidRequest` about `field` for anything else.
+    """
+    parser = _Parser("".join(text.split()), slugs, field)
     try:
         expression = parser.expression()
     except _NotAnExpression:
         expression = None
     if expression is None or parser.position != len(parser.text):
         known = ", ".join(sorted(slugs))
-        raise InvalidRequest(
-            f"unknown technique expression {text!r}; known techniques: {known}", param="optillm_approach"
-        )
+        raise InvalidRequest(f"unknown technique expression {text!r}; known techniques: {known}", param=field)
     return expression
 
 
 class _Parser:
-    def __init__(self, text: str, slugs: Collection[str]) -> None:
+    def __init__(self, text: str, slugs: Collection[str], field: str) -> None:
         self.text = text
+        self.field = field
         self.slugs = {*slugs, NONE}
         self.position = 0
         self.depth = 0
@@ -103,7 +105,9 @@ class _Parser:
         if self._take("("):
             self.depth += 1
             if self.depth > _DEEPEST:
-                raise InvalidRequest(f"a technique expression nests at most {_DEEPEST} deep", param="model")
+                raise InvalidRequest(
+                    f"a technique expression nests at most {_DEEPEST} deep", param=self.field
+                )
             inner = self.expression()
             if not self._take(")"):
                 raise _NotAnExpression
@@ -137,19 +141,21 @@ class _Parser:
                 start = index + 1
                 if symbol == ")":
                     self.position = index + 1
-                    return dict(_argument(slug, piece) for piece in pieces if piece.strip())
-        raise InvalidRequest(
-            f"the arguments of {slug!r} in the model name are not closed by ')'", param="model"
-        )
+                    return self._read(slug, pieces)
+        raise InvalidRequest(f"the arguments of {slug!r} are not closed by ')'", param=self.field)
 
-
-def _argument(slug: str, piece: str) -> tuple[str, Any]:
-    name, equals, value = (part.strip() for part in piece.partition("="))
-    if not equals or not name or not value:
-        raise InvalidRequest(
-            f"{piece.strip()!r} is not an argument of {slug!r}: write option=value", param="model"
-        )
-    return name, _value(value)
+    def _read(self, slug: str, pieces: list[str]) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        for piece in filter(str.strip, pieces):
+            name, equals, value = (part.strip() for part in piece.partition("="))
+            if not equals or not name or not value:
+                raise InvalidRequest(
+                    f"{piece.strip()!r} is not an argument of {slug!r}: write option=value", param=self.field
+                )
+            if name in arguments:
+                raise InvalidRequest(f"option {name!r} of {slug!r} is given twice", param=self.field)
+            arguments[name] = _value(value)
+        return arguments
 
 
 def _value(text: str) -> Any:

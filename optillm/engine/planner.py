@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from pydantic import ValidationError
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from optillm.chat import ChatRequest
 from optillm.engine.plan import NONE, Expression, Parallel, Pipeline, Step, parse, split
+from optillm.engine.sampling import check_sampling
 from optillm.errors import InvalidRequest
 from optillm.technique import BaseOptions
 from optillm.techniques import Technique
@@ -85,23 +88,27 @@ class Planner:
         self.defaults = defaults
         self.approach = None if approach == AUTO else approach
         if self.approach is not None:
-            self._work(parse(self.approach, techniques), {})  # a bad --approach ends the start
+            self._work(parse(self.approach, techniques), {}, "approach")  # a bad one ends the start
 
     def plan(self, request: ChatRequest) -> Plan:
         """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
         expression, model = (None, request.model) if self.approach else split(request.model, self.techniques)
         asked = request.approach if request.approach != AUTO else None
+        field = "model" if asked is None else request.approach_field
         if asked is not None or self.approach is not None:
-            expression = parse(asked or self.approach or NONE, self.techniques)
+            expression = parse(asked or self.approach or NONE, self.techniques, field)
         for slug in request.options:
             if slug not in self.techniques:
                 known = ", ".join(self.techniques)
                 raise InvalidRequest(
                     f"unknown technique {slug!r}; known: {known}", param=f"optillm.options.{slug}"
                 )
-        work = None if expression is None else self._work(expression, request.options)
-        if work is not None and sum(1 for _ in work.stages()) > MOST_STAGES:
-            raise InvalidRequest(f"a composition has at most {MOST_STAGES} techniques", param="model")
+        work = None if expression is None else self._work(expression, request.options, field)
+        if work is None:
+            return Plan(model)
+        if sum(1 for _ in work.stages()) > MOST_STAGES:
+            raise InvalidRequest(f"a composition has at most {MOST_STAGES} techniques", param=field)
+        check_sampling(request.body)
         return Plan(model, work)
 
     def suggestion(self, model: str) -> str | None:
@@ -110,34 +117,61 @@ class Planner:
         close = difflib.get_close_matches(head.lower(), self.techniques, n=1, cutoff=0.65)
         return f"{close[0]}-{rest}" if dash and rest and close and close[0] != head else None
 
-    def _work(self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]]) -> Work | None:
-        """The work an expression stands for; `none` in a composition is a part that adds nothing."""
+    def _work(
+        self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]], field: str
+    ) -> Work | None:
+        """The work an expression in `field` stands for; `none` in a composition is a part that adds nothing."""
         if isinstance(expression, Step):
-            return None if expression.slug == NONE else self._stage(expression, chosen)
+            return None if expression.slug == NONE else self._stage(expression, chosen, field)
         inner = expression.steps if isinstance(expression, Pipeline) else expression.branches
-        parts = tuple(part for each in inner if (part := self._work(each, chosen)) is not None)
+        parts = tuple(part for each in inner if (part := self._work(each, chosen, field)) is not None)
         if len(parts) < 2:
             return parts[0] if parts else None
         return Fork(parts) if isinstance(expression, Parallel) else Chain(parts)
 
-    def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]]) -> Stage:
+    def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]], field: str) -> Stage:
         technique = self.techniques[step.slug]
-        values = {**self.defaults.get(step.slug, {}), **chosen.get(step.slug, {}), **step.arguments}
-        return Stage(technique, _validated(technique, values))
+        values = {
+            **self.defaults.get(step.slug, {}),
+            **_typed(technique, chosen.get(step.slug, {})),
+            **step.arguments,
+        }
+        try:
+            return Stage(technique, technique.Options.model_validate(values))
+        except ValidationError as error:
+            raise _refusal(technique, error, dict.fromkeys(step.arguments, field)) from None
 
 
-def _validated(technique: Technique, values: Mapping[str, Any]) -> BaseOptions:
+def _typed(technique: Technique, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a request, whose JSON tells text from numbers; a slug's arguments are all text."""
+    if not chosen:
+        return {}
     try:
-        return technique.Options.model_validate(values)
+        options = _strict(technique.Options).model_validate_json(orjson.dumps(chosen))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        name = ".".join(str(part) for part in first["loc"][:1])
-        given = f", not {first['input']!r}" if first["type"] != "extra_forbidden" else ""
-        known = ", ".join(technique.Options.model_fields)
-        problem = (
-            f"no such option; known: {known}" if not given else first["msg"][:1].lower() + first["msg"][1:]
-        )
-        raise InvalidRequest(
-            f"option {name!r} of {technique.slug!r}: {problem}{given}",
-            param=f"optillm.options.{technique.slug}.{name}",
-        ) from None
+        raise _refusal(technique, error, {}) from None
+    return {name: getattr(options, name) for name in chosen}
+
+
+@cache
+def _strict(options: type[BaseOptions]) -> type[BaseModel]:
+    """The same options, without conversions and without rules that join several of them."""
+    fields: dict[str, Any] = {
+        name: (declared.annotation, declared) for name, declared in options.model_fields.items()
+    }
+    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    return create_model("StrictOptions", __config__=config, **fields)
+
+
+def _refusal(technique: Technique, error: ValidationError, fields: Mapping[str, str]) -> InvalidRequest:
+    """What to tell the client; `fields` are those that options were written in, if not in one of their own."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(part) for part in first["loc"][:1])
+    if first["type"] == "extra_forbidden":
+        problem = f"no such option; known: {', '.join(technique.Options.model_fields)}"
+    else:
+        problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {first['input']!r}"
+    return InvalidRequest(
+        f"option {name!r} of {technique.slug!r}: {problem}",
+        param=fields.get(name, f"optillm.options.{technique.slug}.{name}"),
+    )

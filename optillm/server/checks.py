@@ -13,9 +13,10 @@ T = TypeVar("T")
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 MAX_MESSAGES: Final = 4096
 MAX_CHOICES: Final = 128
+MAX_NAME: Final = 512
 BIGGEST: Final = 2.0**63
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WORDS: Final = {bool: "a boolean", int: "an integer", str: "a string", list: "an array", dict: "an object"}
 _KINDS: Final[Mapping[str, type]] = {
     "model": str,
@@ -46,8 +47,11 @@ def check_chat(body: Mapping[str, Any]) -> None:
         if type(value) is float and abs(value) >= BIGGEST:
             raise InvalidRequest(f"{name} is too large a number", param=name)
     model, n = body["model"], body.get("n")
-    if not model.strip() or _CONTROL.search(model):
-        raise InvalidRequest("model must be a name without control characters", param="model")
+    if not model.strip() or len(model) > MAX_NAME or CONTROL.search(model):
+        raise InvalidRequest(
+            f"model must be a name of at most {MAX_NAME} characters, none of them a control character",
+            param="model",
+        )
     if n is not None and not 1 <= n <= MAX_CHOICES:
         raise InvalidRequest(f"n must be from 1 to {MAX_CHOICES}", param="n")
     usage = (body.get("stream_options") or {}).get("include_usage")

@@ -8,7 +8,7 @@ from typing import Any, Final, cast, get_args
 
 from optillm.chat import Budget, Merge, Progress
 from optillm.errors import InvalidRequest
-from optillm.server.checks import of_kind
+from optillm.server.checks import CONTROL, MAX_NAME, of_kind
 
 _FIELDS: Final = ("approach", "options", "budget", "progress", "merge", "trace")
 _BOUNDS: Final = ("max_calls", "max_tokens", "seconds")
@@ -19,6 +19,7 @@ class Extension:
     """What a request says to the proxy and not to the upstream; `None` where it says nothing."""
 
     approach: str | None = None
+    approach_field: str = "optillm_approach"
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     progress: Progress | None = None
@@ -37,6 +38,7 @@ def take_extension(body: dict[str, Any]) -> Extension:
     own = _object(block, "optillm", _FIELDS)
     return Extension(
         _approach(approach, own.get("approach")),
+        "optillm.approach" if approach is None else "optillm_approach",
         _options(own.get("options")),
         _budget(own.get("budget")),
         cast("Progress | None", _one_of(get_args(Progress), own.get("progress"), "optillm.progress")),
@@ -62,15 +64,29 @@ def _approach(plain: Any, structured: Any) -> str | None:
             "optillm_approach and optillm.approach contradict each other", param="optillm_approach"
         )
     approach: str | None = structured if plain is None else plain
-    if approach is not None and not approach.strip():
+    if approach is not None:
         name = "optillm.approach" if plain is None else "optillm_approach"
-        raise InvalidRequest(f"{name} must not be empty", param=name)
+        if not approach.strip():
+            raise InvalidRequest(f"{name} must not be empty", param=name)
+        if len(approach) > MAX_NAME:
+            raise InvalidRequest(f"{name} must have at most {MAX_NAME} characters", param=name)
+        _check_text("".join(approach.split()), name)
     return approach
 
 
 def _options(value: Any) -> Mapping[str, Mapping[str, Any]]:
     options = of_kind(value, dict, "optillm.options") or {}
-    return {slug: of_kind(chosen, dict, f"optillm.options.{slug}") or {} for slug, chosen in options.items()}
+    for slug, chosen in options.items():
+        for name, value in (of_kind(chosen, dict, f"optillm.options.{slug}") or {}).items():
+            _check_text(value, f"optillm.options.{slug}.{name}")
+    return {slug: chosen or {} for slug, chosen in options.items()}
+
+
+def _check_text(value: Any, name: str) -> None:
+    """Refuse text with control characters, a list's items included; a model's name is what it mostly is."""
+    for text in value if type(value) is list else [value]:
+        if type(text) is str and CONTROL.search(text):
+            raise InvalidRequest(f"{name} must not hold control characters", param=name)
 
 
 def _budget(value: Any) -> Budget:

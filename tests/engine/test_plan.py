@@ -48,7 +48,7 @@ def test_everything_else_is_a_model_name(name: str) -> None:
     assert split(name, SLUGS) == (None, name)
 
 
-@pytest.mark.parametrize("name", ["bon(n=8-gpt-4o", "bon(8)-x", "bon(n=)-x", "bon(=8)-x"])
+@pytest.mark.parametrize("name", ["bon(n=8-gpt-4o", "bon(8)-x", "bon(n=)-x", "bon(=8)-x", "bon(n=3,n=5)-x"])
 def test_arguments_that_cannot_be_read_are_the_clients_to_mend(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         split(name, SLUGS)

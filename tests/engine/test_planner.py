@@ -77,9 +77,18 @@ def test_slug_arguments_come_before_request_options_and_these_before_the_operato
 @pytest.mark.parametrize(
     ("name", "options", "param", "words"),
     [
-        ("bon(n=99)-x", {}, "optillm.options.bon.n", ("32", "99")),
-        ("bon(n=two)-x", {}, "optillm.options.bon.n", ("integer", "two")),
-        ("bon(size=2)-x", {}, "optillm.options.bon.size", ("no such option", "judge")),
+        ("bon(n=99)-x", {}, "model", ("'n'", "32", "99")),
+        ("bon(n=two)-x", {}, "model", ("'n'", "integer", "two")),
+        ("bon(size=2)-x", {}, "model", ("no such option", "judge")),
+        ("bon-x", {"bon": {"n": 99}}, "optillm.options.bon.n", ("32", "99")),
+        ("bon-x", {"bon": {"n": "3"}}, "optillm.options.bon.n", ("integer", "'3'")),
+        ("bon-x", {"bon": {"n": True}}, "optillm.options.bon.n", ("integer", "True")),
+        ("bon-x", {"bon": {"n": 3.0}}, "optillm.options.bon.n", ("integer", "3.0")),
+        ("bon-x", {"bon": {"temperature": "1"}}, "optillm.options.bon.temperature", ("number", "'1'")),
+        ("bon-x", {"bon": {"prevote": "yes"}}, "optillm.options.bon.prevote", ("boolean", "yes")),
+        ("bon-x", {"bon": {"judge_model": 4}}, "optillm.options.bon.judge_model", ("string", "4")),
+        ("bon-x", {"bon": {"size": 2}}, "optillm.options.bon.size", ("no such option", "judge")),
+        ("moa-x", {"moa": {"proposers": True}}, "optillm.options.moa.proposers", ("integer", "True")),
         ("bon-x", {"bon": {"judge": "coin"}}, "optillm.options.bon.judge", ("coin", "pairwise")),
         ("gpt-4o", {"bin": {}}, "optillm.options.bin", ("unknown technique",)),
     ],
@@ -91,6 +100,53 @@ def test_a_bad_option_is_named_with_its_range_and_value(
         planner().plan(request(name, options=options))
     assert refused.value.param == param
     assert all(word in refused.value.message for word in words)
+
+
+def test_json_may_write_an_option_in_each_of_its_types() -> None:
+    for proposers in (2, ["a", "b"]):
+        options = {"moa": {"proposers": proposers, "temperature": 1, "aggregator": None, "critique": "each"}}
+        plan = planner().plan(request("moa-x", options=options))
+        assert isinstance(plan.work, Stage)
+        assert plan.work.options.model_dump().items() >= options["moa"].items()
+
+
+@pytest.mark.parametrize(
+    "approach", ["bonn", "bon(n=99)", "bon(n=1,n=2)", "(" * 9 + "bon", "&".join(["bon"] * 17)]
+)
+@pytest.mark.parametrize("field", ["optillm_approach", "optillm.approach", "messages"])
+def test_a_bad_approach_is_found_where_it_stands(approach: str, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        planner().plan(request("x", approach=approach, approach_field=field))
+    assert refused.value.param == field
+
+
+BAD_SAMPLING = [
+    ("temperature", "x"),
+    ("temperature", -1),
+    ("temperature", 3),
+    ("temperature", True),
+    ("top_p", 1.5),
+    ("presence_penalty", [1]),
+    ("frequency_penalty", -2.1),
+    ("seed", True),
+    ("seed", 1.0),
+    ("seed", "7"),
+    ("seed", 2**63),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_SAMPLING)
+def test_a_technique_needs_sampling_values_that_make_sense(field: str, value: Any) -> None:
+    body = {"model": "bon-x", "messages": [], field: value}
+    with pytest.raises(InvalidRequest) as refused:
+        planner().plan(ChatRequest(body))
+    assert refused.value.param == field
+    assert planner().plan(ChatRequest(body | {"model": "x"})) == Plan("x")  # the upstream is the judge
+
+
+def test_sampling_values_at_their_bounds_and_nulls_are_fine() -> None:
+    values = {"temperature": 2, "top_p": 0.0, "presence_penalty": -2, "frequency_penalty": None, "seed": -1}
+    assert planner().plan(ChatRequest({"model": "bon-x", "messages": [], **values})).work is not None
 
 
 def test_an_unknown_approach_names_the_known_ones() -> None:

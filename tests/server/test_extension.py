@@ -37,12 +37,23 @@ def test_takes_them_out_of_the_body() -> None:
     assert (own.progress, own.trace) == ("reasoning", True)
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"optillm_approach": "bon"}, "optillm_approach"),
+        ({"optillm": {"approach": "bon"}}, "optillm.approach"),
+    ],
+)
+def test_remembers_where_the_approach_stood(body: dict[str, Any], field: str) -> None:
+    assert take_extension(body).approach_field == field
+
+
 def test_nulls_say_nothing() -> None:
     body: dict[str, Any] = {"optillm_approach": None, "optillm": None}
-    assert take_extension(body) == NOTHING
+    assert take_extension(body).approach is None
     assert body == {}
     own = take_extension({"optillm": dict.fromkeys(("approach", "options", "budget", "progress", "trace"))})
-    assert own == NOTHING
+    assert (own.approach, own.options, own.budget, own.progress) == (None, {}, Budget(), None)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +78,10 @@ def test_nulls_say_nothing() -> None:
         ({"optillm": {"progress": "loud"}}, "optillm.progress"),
         ({"optillm": {"progress": ["off"]}}, "optillm.progress"),
         ({"optillm": {"trace": 1}}, "optillm.trace"),
+        ({"optillm_approach": "bon" * 200}, "optillm_approach"),
+        ({"optillm": {"approach": "bon(judge_model=a\0b)"}}, "optillm.approach"),
+        ({"optillm": {"options": {"bon": {"judge_model": "a\r\nb"}}}}, "optillm.options.bon.judge_model"),
+        ({"optillm": {"options": {"moa": {"proposers": ["a", "b\0"]}}}}, "optillm.options.moa.proposers"),
     ],
 )
 def test_names_what_it_refuses(fields: dict[str, Any], where: str) -> None:
