@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,9 @@ MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 200_000
 """Values in one body: each costs time in which nobody else is served, however few bytes it takes."""
 _TOO_MANY: Final = f"The body holds more than {MAX_VALUES} values"
+DIGITS: Final = 20  # of an integer of 64 bits, or a sign and one less
+_TOO_LARGE: Final = object()
+_LONG = re.compile(rb"[0-9]{%d}" % (DIGITS - 1))
 
 
 def read_chat(
@@ -42,6 +46,7 @@ def read_chat(
     return ChatRequest(
         body=body,
         approach=own.approach or tag,
+        approach_field=own.approach_field if own.approach else "messages",
         options=own.options,
         budget=own.budget,
         progress=own.progress or settings.progress,
@@ -65,8 +70,9 @@ def read_object(content: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object")
     # orjson takes the last of two equal keys; an upstream may take the first, and see another request than we.
-    if _keys(body) != structure.count(b":"):
-        json.loads(content, object_pairs_hook=_distinct)
+    # And it makes a float of an integer that is too large, which would go upstream as another number.
+    if _keys(body) != structure.count(b":") or _LONG.search(structure):
+        json.loads(content, object_pairs_hook=_distinct, parse_int=_bounded)
     return body
 
 
@@ -97,11 +103,23 @@ def _keys(body: dict[str, Any]) -> int:
     raise InvalidRequest(f"The body nests deeper than {MAX_DEPTH} levels")
 
 
+def _bounded(digits: str) -> object:
+    fits = len(digits) <= DIGITS and -(2**63) <= int(digits) < 2**64
+    return None if fits else _TOO_LARGE
+
+
 def _distinct(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise InvalidRequest(f"The key {twice!r} appears twice in one object", param=twice)
+    for name, value in pairs:
+        if _too_large(value):
+            raise InvalidRequest(f"{name} is too large a number", param=name)
+
+
+def _too_large(value: Any) -> bool:
+    return value is _TOO_LARGE or (type(value) is list and any(map(_too_large, value)))
 
 
 def _fill(body: dict[str, Any], settings: Settings) -> bool:

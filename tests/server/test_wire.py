@@ -292,3 +292,33 @@ def test_writes_options_of_any_plain_type() -> None:
     odd = report(options={"models": ("a", "b"), "kinds": frozenset({"c"}), 1: None})
     wire = orjson.loads(completion_json(completion(report=odd)))
     assert wire["optillm"]["options"] == {"models": ["a", "b"], "kinds": ["c"], "1": None}
+
+
+GIANT = "1" + "0" * 50
+
+
+@pytest.mark.parametrize(
+    "where", ['"metadata":{{"a":{}}}', '"seed":{}', '"metadata":{{"a":[[1,{}]]}}', '"seed":-{}']
+)
+@pytest.mark.parametrize("digits", [GIANT, "18446744073709551616", "1" * 300])
+def test_an_integer_that_would_become_another_number_is_refused(where: str, digits: str) -> None:
+    body = '{"model":"m","messages":[{"role":"user","content":"hi"}],' + where.format(digits) + "}"
+    with pytest.raises(InvalidRequest, match="too large"):
+        read_chat(body.encode(), settings())
+
+
+@pytest.mark.parametrize("number", ["18446744073709551615", "-9223372036854775808", "1.7976931348623157e308"])
+def test_numbers_that_stay_what_they_are_may_be_large(number: str) -> None:
+    body = '{"model":"m","messages":[{"role":"user","content":"hi"}],"metadata":{"a":' + number + "}}"
+    assert read_chat(body.encode(), settings()).body["metadata"]["a"] == orjson.loads(number)
+
+
+def test_a_models_name_has_its_limit() -> None:
+    for length, fits in ((512, True), (513, False)):
+        content = orjson.dumps(HELLO | {"model": "m" * length})
+        if fits:
+            assert read_chat(content, settings()).model == "m" * length
+        else:
+            with pytest.raises(InvalidRequest) as refused:
+                read_chat(content, settings())
+            assert refused.value.param == "model"
