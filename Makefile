@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 .PHONY: run test check format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
-	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} $(PYTHON) optillm.py $(ARGS)
+	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
 	$(PYTHON) -m pytest $(ARGS)

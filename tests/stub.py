@@ -103,7 +103,7 @@ class Stub:
                 except ConnectionError:
                     self.close_connection = True
 
-            do_GET = do_POST = handle_any  # noqa: N815 - the names http.server looks for
+            do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names http.server looks for
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as inherited
                 """Say nothing."""
