@@ -22,7 +22,8 @@ from optillm.chat import Relay, Reply, Usage
 from optillm.engine.assembly import Assembly, read_replies
 from optillm.engine.catalogue import as_error
 from optillm.engine.dialect import LIMITS, Dialect
-from optillm.engine.upstream import Upstream, connect, redacted
+from optillm.engine.refusals import redacted
+from optillm.engine.upstream import Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
 from optillm.sources import nearest
@@ -282,7 +283,7 @@ class _Visit:
             return Finding(
                 probe.about, "failed", self._words(error), f"tries again, {self._retries} times at most"
             )
-        adapts = Dialect(expires=0.0).learn(error, {"messages": [], **probe.extra})
+        adapts = Dialect(expires=0.0).taught(error, {"messages": [], **probe.extra})
         effect = probe.effects.get("refused", "adapts to it") if adapts else "passes the refusal on"
         return Finding(probe.about, "refused", self._words(error), effect)
 

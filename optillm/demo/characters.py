@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,17 +84,21 @@ FAULTLESS = Character("faultless", slip=0.0, misreading=0.0, reliability=1.0, po
 MODELS: Mapping[str, Character] = {model.name: model for model in (SMALL, LARGE)}
 
 
+_MARK = re.compile(rb"(?<![0-9a-z])[0-9a-f]{8,}(?![0-9a-z])")
+
+
 def chance(
     model: str, messages: Any, *, seed: int | None, temperature: float, index: int = 0
 ) -> random.Random:
     """The chance one choice lives by.
 
     At temperature 0 it depends on model, messages and seed alone. Above 0 every choice has its own: from the
-    seed and the choice's index when there is a seed, else from the system's entropy.
+    seed and the choice's index when there is a seed, else from the system's entropy. Random marks around quoted
+    text are no part of a task: they change nothing.
     """
     if temperature > 0 and seed is None:
         return random.Random()  # noqa: S311 - simulated errors, not secrets
     drawn = 0 if temperature == 0 else index + 1
     told = orjson.dumps([model, messages, str(seed), drawn], default=str, option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.blake2b(told, digest_size=8).digest()
+    digest = hashlib.blake2b(_MARK.sub(b"", told), digest_size=8).digest()
     return random.Random(int.from_bytes(digest))  # noqa: S311 - simulated errors, not secrets

@@ -77,6 +77,7 @@ def test_the_sdks_retry_after_a_lost_connection_pays_nothing_twice(
         first = pool.submit(ask, proxy, x_stainless_retry_count="0")
         assert slow.judging.wait(30)
         retry = pool.submit(ask, proxy, x_stainless_retry_count="1")
+        assert proxy.wait_for("A retry joins")
         slow.go.set()
         assert first.result().json()["id"] == retry.result().json()["id"]
     assert first.result().headers["x-request-id"] != retry.result().headers["x-request-id"]

@@ -120,6 +120,15 @@ def test_chance_at_temperature_zero_depends_on_model_messages_and_seed_alone() -
     assert len({drawn(), drawn("demo-large"), drawn(text="b"), drawn(seed=1)}) == 4
 
 
+def test_marks_around_quoted_text_change_no_luck() -> None:
+    def drawn(mark: str) -> float:
+        text = f'<candidate-{mark} label="A">\n7\n</candidate-{mark}>'
+        return chance("demo-small", [("user", text)], seed=7, temperature=0).random()
+
+    assert drawn("0a1b2c3d") == drawn("9f3a81c2")
+    assert drawn("another") != drawn("marker")
+
+
 def test_chance_above_zero_is_fresh_for_each_sample_and_repeats_with_a_seed() -> None:
     def drawn(seed: int | None, index: int) -> float:
         return chance("demo-small", [("user", "a")], seed=seed, temperature=0.7, index=index).random()
