@@ -131,7 +131,7 @@ class World:
         planner = Planner(techniques or registry(), defaults or {}, "auto")
         limits = limits or Limits(Budget(128, None, 600.0))
         self.engine = Engine(self, planner, limits, cap=cap, retries=retries)
-        self.engine.offload.canonical = _no_algebra  # type: ignore[method-assign]  # a child process keeps real time
+        self.engine.offload.share = lambda: _no_algebra  # type: ignore[method-assign]  # a child process keeps real time
 
     # What tests do.
 

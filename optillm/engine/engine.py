@@ -235,7 +235,7 @@ class Engine:
             Calls(self.route, ledger, trace, rng, request.authorization, attended),
             rng=rng,
             fence=self._fence(request),
-            canonical=self.offload.canonical,
+            canonical=self.offload.share(),
             form=job.form,
             execute=executed if self.limits.execution else None,
             outlet=outlet,

@@ -53,9 +53,9 @@ def fences(text: str) -> tuple[str, list[Fence]]:
 
     Of a text longer than any program only the end is read.
     """
-    text = text[-_LONGEST_FENCED:]
     if "```" not in text and "~~~" not in text:
         return text, []
+    text = text[-_LONGEST_FENCED:]
     prose: list[str] = []
     blocks: list[Fence] = []
     fence, language, content = "", "", list[str]()
