@@ -14,10 +14,10 @@ from typing import Any, Final, NoReturn
 import jsonschema_rs
 import orjson
 
-from optillm.toolkit.schema_bounds import MAX_HEIGHT, Bounds, TooComplex, depth_of
+from optillm.toolkit.schema_bounds import MAX_HEIGHT, Bounds, TooComplex, depth_of, patterns_in
 
 MAX_DEPTH: Final = 64
-"""How many levels an answer may nest."""
+"""How many levels an answer may nest where the schema refers to itself; the validator's stack is not endless."""
 _MOST_WORK: Final = 2_000_000
 """In applications of a schema to a value, some 10 ns each."""
 _PATTERN_WORK: Final = 40
@@ -55,8 +55,7 @@ class Form:
             schema = {"type": "object"}
         if not isinstance(schema, Mapping):
             return cls()
-        written = orjson.dumps(schema)
-        if len(written) > _LARGEST_SCHEMA or written.count(b'"pattern') > _MOST_PATTERNS:
+        if len(orjson.dumps(schema)) > _LARGEST_SCHEMA or patterns_in(schema) > _MOST_PATTERNS:
             raise TooComplex("response_format: the schema is too large", param="response_format")
         try:
             bounds = Bounds(schema)
@@ -83,7 +82,9 @@ class Form:
             return None
         try:
             values = 1 + sum(map(text.count, ",[{"))
-            work = _work(self.bounds, depth_of(value, MAX_DEPTH + 1), values, len(text))
+            work = _work(self.bounds, 0, values, len(text))
+            if self.bounds.recursive:
+                work = _work(self.bounds, depth_of(value, MAX_DEPTH + 1), values, len(text))
         except TooComplex as error:
             return f"not checked: {error}"
         if self.validator.is_valid(value):

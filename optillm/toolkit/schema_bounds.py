@@ -78,6 +78,11 @@ class Bounds:
         except _Recursive:
             self._known = {key: work for key, work in self._known.items() if work is not None}
 
+    @property
+    def recursive(self) -> bool:
+        """Whether the work depends on the depth of the instance."""
+        return self._whole is None
+
     def work(self, depth: int) -> Work:
         """The most work on an instance that nests `depth` levels; raises `TooComplex`."""
         return self._whole or self._work(self._schema, depth)
@@ -178,6 +183,19 @@ def _check_base(schema: Mapping[str, Any]) -> None:
     """References below an identifier of its own start from there, not from the root."""
     if isinstance(schema.get("$id"), str) or isinstance(schema.get("id"), str):
         raise ValueError("a schema within a schema must not have an identifier")
+
+
+def patterns_in(schema: Any) -> int:
+    """How many regular expressions a schema holds, used or not."""
+    waiting, found = [schema], 0
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Mapping):
+            found += ("pattern" in node) + len(_names(node, "patternProperties"))
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return found
 
 
 def depth_of(value: Any, limit: int) -> int:

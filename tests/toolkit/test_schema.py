@@ -99,6 +99,11 @@ TREE = {
         {"$ref": "#"},
         {"anyOf": [{"$ref": "#"}, {"type": "string"}]},
         {"properties": {f"k{i}": {"pattern": f"a{i}"} for i in range(1000)}},
+        {
+            "properties": {
+                f"k{i}": {"patternProperties": {f"a{i}{j}": {} for j in range(50)}} for i in range(9)
+            }
+        },
         {"enum": [f"{i:0100}" for i in range(10_000)]},
     ],
 )
