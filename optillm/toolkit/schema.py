@@ -14,12 +14,10 @@ from typing import Any, Final, NoReturn
 import jsonschema_rs
 import orjson
 
-from optillm.toolkit.schema_bounds import MAX_HEIGHT, Bounds, TooComplex, depth_of, patterns_in
+from optillm.toolkit.schema_bounds import MAX_HEIGHT, MOST_WORK, Bounds, TooComplex, depth_of, patterns_in
 
 MAX_DEPTH: Final = 64
 """How many levels an answer may nest where the schema refers to itself; the validator's stack is not endless."""
-_MOST_WORK: Final = 2_000_000
-"""In applications of a schema to a value, some 10 ns each."""
 _PATTERN_WORK: Final = 40
 """Per character that a pattern is applied to, for patterns of at most `_PATTERN_BYTES` compiled."""
 _PATTERN_BYTES: Final = 300_000
@@ -56,7 +54,7 @@ class Form:
         if not isinstance(schema, Mapping):
             return cls()
         if len(orjson.dumps(schema)) > _LARGEST_SCHEMA or patterns_in(schema) > _MOST_PATTERNS:
-            raise TooComplex("response_format: the schema is too large", param="response_format")
+            raise TooComplex("is too large")
         try:
             bounds = Bounds(schema)
             _work(bounds, _SHALLOW)
@@ -86,7 +84,7 @@ class Form:
             if self.bounds.recursive:
                 work = _work(self.bounds, depth_of(value, MAX_DEPTH + 1), values, len(text))
         except TooComplex as error:
-            return f"not checked: {error}"
+            return f"not checked: {error.message}"
         if self.validator.is_valid(value):
             return None
         if work > _MOST_EXPLAINED:
@@ -102,8 +100,8 @@ def _work(bounds: Bounds, depth: int, values: int = 1, characters: int = 1) -> i
     """The most work on an answer of so many levels, values and characters; raises `TooComplex`."""
     most = bounds.work(depth)
     work = most.schemas * values + _PATTERN_WORK * most.patterns * characters
-    if depth > MAX_DEPTH or most.height > MAX_HEIGHT or work > _MOST_WORK:
-        raise TooComplex("response_format: checking the schema would take too long", param="response_format")
+    if depth > MAX_DEPTH or most.height > MAX_HEIGHT or work > MOST_WORK:
+        raise TooComplex("would take too long to check")
     return work
 
 

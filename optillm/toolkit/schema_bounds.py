@@ -7,6 +7,7 @@ with every level of the value. A validator would do that work in one call that n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
@@ -15,7 +16,8 @@ from optillm.errors import InvalidRequest
 MAX_HEIGHT: Final = 500
 """How deeply schemas may be applied within each other; the validator's stack is not endless."""
 _MOST_STEPS: Final = 20_000
-_ENDLESS: Final = 10**15
+MOST_WORK: Final = 2_000_000
+"""In applications of a schema to a value, some 10 ns each."""
 _IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
 _BY_NAME: Final = ("dependentSchemas", "dependencies")
 _OF_CHILDREN: Final = (
@@ -33,6 +35,9 @@ _UNEVALUATED: Final = 3
 
 class TooComplex(InvalidRequest):
     """No limit on the work can be given, or none that anybody would wait for."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"response_format: the schema {why}", param="response_format")
 
 
 class Work(NamedTuple):
@@ -73,10 +78,8 @@ class Bounds:
         self._schema = schema
         self._known: dict[tuple[int, int | None], Work | None] = {}
         self._whole: Work | None = None
-        try:
+        with suppress(_Recursive):
             self._whole = self._work(schema, None)
-        except _Recursive:
-            self._known = {key: work for key, work in self._known.items() if work is not None}
 
     @property
     def recursive(self) -> bool:
@@ -96,18 +99,21 @@ class Bounds:
         key = id(schema), depth
         if key not in self._known:
             if len(self._known) > _MOST_STEPS:
-                raise TooComplex("response_format: the schema is too large", param="response_format")
+                raise TooComplex("is too large")
             self._known[key] = None
             try:
                 self._known[key] = self._counted(schema, depth)
             except RecursionError:
-                raise TooComplex(
-                    "response_format: the schema nests too deep", param="response_format"
-                ) from None
+                raise TooComplex("nests too deep") from None
+            finally:
+                if self._known[key] is None:
+                    del self._known[key]
         known = self._known[key]
-        if known is None and depth is None:
-            raise _Recursive
-        return known or Work(_ENDLESS)
+        if known is None:
+            raise _Recursive if depth is None else TooComplex("refers to itself without end")
+        if known.schemas > MOST_WORK:
+            raise TooComplex("would take too long to check")
+        return known
 
     def _counted(self, schema: Mapping[str, Any], depth: int | None) -> Work:
         if schema is not self._schema:
@@ -125,9 +131,7 @@ class Bounds:
             found = found.beside(self._children(schema, None if depth is None else depth - 1))
         times = _UNEVALUATED if any(name in schema for name in _LEFT_OVER) else 1
         return Work(
-            min(own.schemas + times * found.schemas, _ENDLESS),
-            min(own.patterns + times * found.patterns, _ENDLESS),
-            1 + found.height,
+            own.schemas + times * found.schemas, own.patterns + times * found.patterns, 1 + found.height
         )
 
     def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Any]:
