@@ -15,6 +15,8 @@ from optillm.errors import UpstreamError
 from optillm.toolkit.answers import strip_reasoning
 
 OPENINGS: Final = ("<think>", "<thinking>")
+LONGEST_LEAD: Final = 4096
+"""Characters, blanks mostly, within which reasoning begins if it does."""
 
 
 def read_replies(wire: Mapping[str, Any]) -> list[Reply]:
@@ -80,8 +82,9 @@ class Thought:
                 self._held = self._held[-len(self._closing) :]  # enough to see a tag that comes in two pieces
                 return ""
             self._held, self._state = self._held[place + len(self._closing) :], "after"
-        if self._state == "after" and (rest := self._held.lstrip()):
-            self._held, self._state = "", "answering"
+        if self._state == "after":
+            rest, self._held = self._held.lstrip(), ""
+            self._state = "answering" if rest else "after"
             return rest
         return self._released() if self._state == "answering" else ""
 
@@ -95,7 +98,8 @@ class Thought:
         if opening is not None:
             self._closing = opening.replace("<", "</")
             return "thinking"
-        return "undecided" if any(opening.startswith(begun) for opening in OPENINGS) else "answering"
+        open_yet = len(self._held) < LONGEST_LEAD and any(opening.startswith(begun) for opening in OPENINGS)
+        return "undecided" if open_yet else "answering"
 
     def _released(self) -> str:
         held, self._held = self._held, ""
