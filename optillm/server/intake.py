@@ -201,6 +201,13 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         else:
             self._part(conn)
 
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Whether the connection can be kept; not with a body that nobody has read and nobody can."""
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except ParseException:  # which gunicorn would answer, though there has been a reply
+            return False
+
     def handle_error(self, _: Any, client: socket.socket, __: Any, exc: Exception) -> None:
         """Answer what does not come as far as the application, in the shape of all our errors."""
         error = malformed(exc)

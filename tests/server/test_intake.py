@@ -160,6 +160,15 @@ def test_what_is_no_http_is_refused_in_the_error_shape(live: Live, sent: bytes, 
     assert error["type"] == "invalid_request_error"
 
 
+def test_a_request_gets_one_reply_though_its_body_cannot_be_read(live: Live) -> None:
+    sent = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    with dial(live, sent) as client:
+        response = replied(client)
+        assert response.status == 404
+        response.read()
+        assert client.recv(1) == b""
+
+
 @pytest.mark.parametrize("what", ["a body", "a large body", "a chunked body"])
 def test_a_body_that_ends_early_is_refused(live: Live, what: str) -> None:
     with dial(live, SLOW[what]) as client:
