@@ -88,7 +88,7 @@ class Planner:
         self.defaults = defaults
         self.approach = None if approach == AUTO else approach
         if self.approach is not None:
-            self._work(parse(self.approach, techniques), {}, "approach")  # a bad one ends the start
+            self._work(parse(self.approach, techniques), {})  # a bad --approach ends the start
 
     def plan(self, request: ChatRequest) -> Plan:
         """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
@@ -103,7 +103,7 @@ class Planner:
                 raise InvalidRequest(
                     f"unknown technique {slug!r}; known: {known}", param=f"optillm.options.{slug}"
                 )
-        work = None if expression is None else self._work(expression, request.options, field)
+        work = None if expression is None else self._work(expression, request.options)
         if work is None:
             return Plan(model)
         if sum(1 for _ in work.stages()) > MOST_STAGES:
@@ -117,19 +117,17 @@ class Planner:
         close = difflib.get_close_matches(head.lower(), self.techniques, n=1, cutoff=0.65)
         return f"{close[0]}-{rest}" if dash and rest and close and close[0] != head else None
 
-    def _work(
-        self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]], field: str
-    ) -> Work | None:
-        """The work an expression in `field` stands for; `none` in a composition is a part that adds nothing."""
+    def _work(self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]]) -> Work | None:
+        """The work an expression stands for; `none` in a composition is a part that adds nothing."""
         if isinstance(expression, Step):
-            return None if expression.slug == NONE else self._stage(expression, chosen, field)
+            return None if expression.slug == NONE else self._stage(expression, chosen)
         inner = expression.steps if isinstance(expression, Pipeline) else expression.branches
-        parts = tuple(part for each in inner if (part := self._work(each, chosen, field)) is not None)
+        parts = tuple(part for each in inner if (part := self._work(each, chosen)) is not None)
         if len(parts) < 2:
             return parts[0] if parts else None
         return Fork(parts) if isinstance(expression, Parallel) else Chain(parts)
 
-    def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]], field: str) -> Stage:
+    def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]]) -> Stage:
         technique = self.techniques[step.slug]
         values = {
             **self.defaults.get(step.slug, {}),
@@ -139,7 +137,7 @@ class Planner:
         try:
             return Stage(technique, technique.Options.model_validate(values))
         except ValidationError as error:
-            raise _refusal(technique, error, dict.fromkeys(step.arguments, field)) from None
+            raise _refusal(technique, error) from None
 
 
 def _typed(technique: Technique, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +147,7 @@ def _typed(technique: Technique, chosen: Mapping[str, Any]) -> dict[str, Any]:
     try:
         options = _strict(technique.Options).model_validate_json(orjson.dumps(chosen))
     except ValidationError as error:
-        raise _refusal(technique, error, {}) from None
+        raise _refusal(technique, error) from None
     return {name: getattr(options, name) for name in chosen}
 
 
@@ -163,8 +161,8 @@ def _strict(options: type[BaseOptions]) -> type[BaseModel]:
     return create_model("StrictOptions", __config__=config, **fields)
 
 
-def _refusal(technique: Technique, error: ValidationError, fields: Mapping[str, str]) -> InvalidRequest:
-    """What to tell the client; `fields` are those that options were written in, if not in one of their own."""
+def _refusal(technique: Technique, error: ValidationError) -> InvalidRequest:
+    """What to tell the client: the first option that is wrong, wherever it was written, and what it may be."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"][:1])
     if first["type"] == "extra_forbidden":
@@ -173,5 +171,5 @@ def _refusal(technique: Technique, error: ValidationError, fields: Mapping[str, 
         problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {first['input']!r}"
     return InvalidRequest(
         f"option {name!r} of {technique.slug!r}: {problem}",
-        param=fields.get(name, f"optillm.options.{technique.slug}.{name}"),
+        param=f"optillm.options.{technique.slug}.{name}",
     )

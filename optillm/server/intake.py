@@ -3,21 +3,17 @@
 gunicorn's threaded worker gives a connection a thread that reads, so that a few hundred slow clients hold them
 all. Here the worker's poller reads heads and small bodies without a thread. A large body, or one of unknown
 length, is read by the thread that serves it, in a lane of its own, against a clock. `/health` has its own lane.
-Whether a request has arrived is only guessed here, to choose when and where; gunicorn parses it.
 """
 
 from __future__ import annotations
 
 import errno
-import re
 import selectors
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
-from math import inf
 from typing import Any, Final
 
 from gunicorn import util
@@ -30,26 +26,21 @@ from gunicorn.http.errors import (
     ParseException,
     UnsupportedTransferCoding,
 )
-from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from optillm.errors import OptillmError, RateLimited
+from optillm.server.arrival import HEAD, Arrival, Inlet
 from optillm.server.faults import raw_error, refusal
 from optillm.server.state import state_of
 
-HEAD: Final = 2**16  # bytes a request line and headers may have
-ROOM: Final = 2**16  # bytes of a body that are awaited without a thread
-RATE: Final = 2**16  # bytes of a larger body that earn its client one more second
 PIECE: Final = 2**16  # bytes to receive at a time
 VITAL: Final = 4  # threads that only answer `/health`
 SPARE: Final = 64  # connections kept from requests at work, so that others can still connect
 LINGER: Final = 2.0  # seconds a client has to read the end of its reply before the connection is gone
 SWEEP: Final = 0.25  # seconds between two looks at the clock
 
-_END: Final = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
-_UNANNOUNCED = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
 _VITAL: Final = (b"GET /health ", b"HEAD /health ")
+_MALFORMED: Final = (400, "The request is not valid HTTP")
 _REFUSALS: Final[dict[type[Exception], tuple[int, str]]] = {
     LimitRequestLine: (414, "The request line is too long"),
     LimitRequestHeaders: (431, "The headers of the request are too large"),
@@ -59,75 +50,13 @@ _REFUSALS: Final[dict[type[Exception], tuple[int, str]]] = {
 _OURS: Final = (InvalidResponseHeader, InvalidResponseHeaderName)
 
 
-@dataclass(slots=True)
-class Arrival:
-    """What has come of a request so far; `body` is the announced size of its body once the head is there."""
-
-    since: float
-    content: bytearray = field(default_factory=bytearray)
-    body: float | None = None
-    _head: int = 0
-
-    def take(self, data: bytes) -> None:
-        """Add what has been received."""
-        searched = max(0, len(self.content) - len(_END) + 1)
-        self.content += data
-        if self.body is None and (end := self.content.find(_END, searched)) >= 0:
-            self._head = end + len(_END)
-            self.body = _announced(bytes(self.content[: self._head]))
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of it is there."""
-        return self.body is not None and len(self.content) >= self._head + self.body
-
-    @property
-    def large(self) -> bool:
-        """Whether the thread that serves it has to read the rest: there may be more than is kept here."""
-        return self.body is not None and self.body > ROOM
-
-    @property
-    def faulty(self) -> bool:
-        """Whether it has lines that gunicorn refuses, and no head that ends."""
-        return self.body is None and self.content.count(b"\n") != self.content.count(b"\r\n")
-
-
-def _announced(head: bytes) -> float:
-    """The size of the body a head announces, infinite when it does not say or waits to be asked for it."""
-    if _UNANNOUNCED.search(head):
-        return inf
-    found = _LENGTH.search(head)
-    return int(found[1]) if found else 0
-
-
-class Inlet(SocketUnreader):  # type: ignore[misc] # gunicorn has no types
-    """Reads a connection until a deadline, which every byte that comes puts off a little."""
-
-    deadline = inf
-
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes; `TimeoutError` when the client is too slow."""
-        usual, left = self.sock.gettimeout(), self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the client sends too slowly")
-        self.sock.settimeout(left if usual is None else min(left, usual))
-        try:
-            data: bytes = super().chunk(size_hint)
-        finally:
-            self.sock.settimeout(usual)
-        self.deadline += len(data) / RATE
-        return data
-
-
 class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """A threaded worker whose threads are for requests that have arrived."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._arriving: dict[TConn, Arrival] = {}
-        self._parting: dict[
-            TConn, float
-        ] = {}  # connections that were answered for the last time, and since when
+        self._parting: dict[TConn, float] = {}  # since when they wait, answered for the last time
         self._swept = 0.0
 
     def init_process(self) -> None:
@@ -172,8 +101,10 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if data:
             arrival.take(data)
         ended = data == b""
-        if arrival.whole or arrival.large or arrival.faulty or (ended and arrival.body is not None):
+        if arrival.whole or arrival.large or (ended and arrival.body is not None):
             self._serve(conn, arrival)
+        elif arrival.faulty:
+            self._refuse(conn, refusal(*_MALFORMED))
         elif ended:
             self._drop(conn)
         elif arrival.body is None and len(arrival.content) > HEAD:
@@ -293,7 +224,7 @@ def malformed(error: Exception) -> OptillmError | None:
     if not isinstance(error, ParseException) or isinstance(error, _OURS):
         return None
     # gunicorn's own words quote the request, keys and all.
-    return refusal(*_REFUSALS.get(type(error), (400, "The request is not valid HTTP")))
+    return refusal(*_REFUSALS.get(type(error), _MALFORMED))
 
 
 def _received(sock: socket.socket) -> bytes | None:

@@ -77,9 +77,9 @@ def test_slug_arguments_come_before_request_options_and_these_before_the_operato
 @pytest.mark.parametrize(
     ("name", "options", "param", "words"),
     [
-        ("bon(n=99)-x", {}, "model", ("'n'", "32", "99")),
-        ("bon(n=two)-x", {}, "model", ("'n'", "integer", "two")),
-        ("bon(size=2)-x", {}, "model", ("no such option", "judge")),
+        ("bon(n=99)-x", {}, "optillm.options.bon.n", ("32", "99")),
+        ("bon(n=two)-x", {}, "optillm.options.bon.n", ("integer", "two")),
+        ("bon(size=2)-x", {}, "optillm.options.bon.size", ("no such option", "judge")),
         ("bon-x", {"bon": {"n": 99}}, "optillm.options.bon.n", ("32", "99")),
         ("bon-x", {"bon": {"n": "3"}}, "optillm.options.bon.n", ("integer", "'3'")),
         ("bon-x", {"bon": {"n": True}}, "optillm.options.bon.n", ("integer", "True")),
@@ -110,9 +110,7 @@ def test_json_may_write_an_option_in_each_of_its_types() -> None:
         assert plan.work.options.model_dump().items() >= options["moa"].items()
 
 
-@pytest.mark.parametrize(
-    "approach", ["bonn", "bon(n=99)", "bon(n=1,n=2)", "(" * 9 + "bon", "&".join(["bon"] * 17)]
-)
+@pytest.mark.parametrize("approach", ["bonn", "bon(n=1,n=2)", "(" * 9 + "bon", "&".join(["bon"] * 17)])
 @pytest.mark.parametrize("field", ["optillm_approach", "optillm.approach", "messages"])
 def test_a_bad_approach_is_found_where_it_stands(approach: str, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:

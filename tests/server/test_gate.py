@@ -10,7 +10,7 @@ import pytest
 
 from optillm.server import gate
 from optillm.server.gate import BURST, PAUSE, Attempts, source
-from tests.server.fakes import CHAT, HELLO, FakeEngine, served
+from tests.server.fakes import CHAT, HELLO, FakeEngine, served, settings
 from tests.server.test_app import KEYS, error_of
 
 
@@ -180,3 +180,13 @@ def test_with_a_key_or_on_other_addresses_any_name_will_do(changes: dict[str, An
     with served(FakeEngine(), **changes) as client:
         headers = bearer("first-key", Host="proxy.test")
         assert client.post(CHAT, json=HELLO, headers=headers).status_code == 200
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    assert settings(trusted_proxies="10.0.0.1, 192.0.2.7/24,::1").trusted_proxies == (
+        "10.0.0.1/32",
+        "192.0.2.0/24",
+        "::1/128",
+    )
+    with pytest.raises(ValueError, match="networks"):
+        settings(trusted_proxies="proxy.test")

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequestLine
 
-from optillm.server.intake import HEAD, ROOM, SPARE, Arrival, malformed
+from optillm.server.arrival import HEAD, ROOM, Arrival
+from optillm.server.intake import SPARE, malformed
 from tests.server.fakes import CHAT, HELLO
 from tests.server.test_serve import SOON, Live, running
 
