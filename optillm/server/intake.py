@@ -90,8 +90,9 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             arrival.take(conn.parser.unreader.take_buffered())
         else:
             conn.parser.unreader = Inlet(conn.sock)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
         self._receive(conn)  # it is often there already
+        if conn in self._arriving:
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
 
     def _receive(self, conn: TConn, _: object = None) -> None:
         arrival = self._arriving.get(conn)
