@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.proxy import ROOT, Proxy, clean_environment, serving
+from tests.e2e.proxy import Proxy, serving
 from tests.stub import Stub
 
 
@@ -65,21 +61,3 @@ def test_methods_and_queries_reach_the_upstream(proxy: Proxy, stub: Stub, method
     stub.calls.clear()
     assert ask(proxy, method, f"/v1{path}") == (200, {"object": "response"})
     assert [(call.method, call.path.removeprefix("/v1")) for call in stub.calls] == [(method, path)]
-
-
-def test_the_readme_program_runs_against_the_demo_model() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    with serving("--demo", "on") as proxy:
-        program = blocks[0].replace("http://localhost:8000", proxy.url)
-        assert program != blocks[0]
-        ended = subprocess.run(  # noqa: S603 - our own interpreter and README
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env=clean_environment(),
-            cwd=Path(sys.executable).parent,
-        )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.strip()
