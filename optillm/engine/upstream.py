@@ -33,6 +33,7 @@ WHOLE: Final = 2**20
 """Bytes up to which a relayed reply is passed on in one piece, its length known; a longer one as it comes."""
 ADDRESSES: Final = 256
 JSON: Final = "application/json"
+EVENTS: Final = "text/event-stream"
 CHAT: Final = "/chat/completions"
 
 OK: Final = 200
@@ -130,6 +131,7 @@ class OpenAIUpstream:
                 headers["content-type"] = response.headers["Content-Type"]
             if response.status >= 400:
                 return Relay(response.status, headers, _redact(address)(await whole(response)))
+            stream = stream or response.content_type == EVENTS
             first, ended = (b"", False) if stream else await beginning(response, WHOLE)
             if ended:
                 return Relay(response.status, headers, first)

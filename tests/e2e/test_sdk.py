@@ -123,7 +123,7 @@ def test_errors_raise_the_sdks_own_classes(demo: Proxy) -> None:
             sdk.chat.completions.create(**asked("bon-demo-huge"))
         with pytest.raises(openai.BadRequestError, match="messages"):
             sdk.chat.completions.create(model="bon-demo-small", messages=[])
-    assert bad_option.value.param == "model"
+    assert bad_option.value.param == "optillm.options.bon.n"
     assert "moa-demo-small" in unknown.value.message
     assert unknown_upstream.value.code == "model_not_found"
 

@@ -411,7 +411,8 @@ def test_a_relayed_error_is_a_reply_like_any_other_without_keys() -> None:
     assert b"abcdefgh" not in (reply.body or b"")
 
 
-def test_a_relayed_stream_arrives_while_the_upstream_is_still_sending() -> None:
+@pytest.mark.parametrize(("path", "stream"), [("/chat/completions", True), ("/responses", False)])
+def test_a_relayed_stream_arrives_while_the_upstream_is_still_sending(path: str, stream: bool) -> None:
     read = Event()
 
     def respond(call: Call) -> None:
@@ -421,7 +422,7 @@ def test_a_relayed_stream_arrives_while_the_upstream_is_still_sending() -> None:
         call.write(b"data: 2\n\n")
 
     async def follow(upstream: OpenAIUpstream) -> list[bytes]:
-        reply = await upstream.relay("POST", "/chat/completions", b"{}", authorization=None, stream=True)
+        reply = await upstream.relay("POST", path, b"{}", authorization=None, stream=stream)
         assert reply.chunks is not None
         pieces = []
         async for piece in reply.chunks:
