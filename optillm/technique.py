@@ -24,6 +24,22 @@ H = TypeVar("H")
 V = TypeVar("V", bound=BaseModel)
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Upstream calls, and rounds of calls that wait for each other."""
+
+    calls: int
+    rounds: int
+
+    def __add__(self, later: Cost) -> Cost:
+        """This and then something else."""
+        return Cost(self.calls + later.calls, self.rounds + later.rounds)
+
+    def __or__(self, beside: Cost) -> Cost:
+        """This and something else at the same time."""
+        return Cost(self.calls + beside.calls, max(self.rounds, beside.rounds))
+
+
 class BaseOptions(BaseModel):
     """Options of a technique: each field has a default, bounds and a description, and is declared once.
 
@@ -32,6 +48,10 @@ class BaseOptions(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def worst_case(self, choices: int) -> Cost:
+        """The most a request for so many choices can take with these options, when every call is of use."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

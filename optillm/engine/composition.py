@@ -9,14 +9,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import reduce
+from operator import or_
+from typing import Final
 
 from optillm.chat import Merge
 from optillm.engine.context import RequestContext
 from optillm.engine.planner import Chain, Fork, Stage, Work
 from optillm.engine.rounds import most_telling
 from optillm.errors import BudgetExhausted, UpstreamError
-from optillm.technique import Answer, Candidate
+from optillm.technique import Answer, Candidate, Cost
 from optillm.techniques import Technique
+
+MOST_JUDGED: Final = 32
+"""Answers of branches that are judged at most, as many as the judging technique takes."""
+
+
+def worst_case(work: Work, choices: int, merge: Merge, judge: Technique) -> Cost:
+    """The most that some work can take, when every call is of use."""
+    match work:
+        case Stage(_, options):
+            return options.worst_case(choices)
+        case Chain(parts):
+            return sum((worst_case(part, choices, merge, judge) for part in parts), Cost(0, 0))
+        case Fork(parts):
+            branches = reduce(or_, (worst_case(part, 1, merge, judge) for part in parts))
+            if merge != "select":
+                return branches + Cost(choices - 1, min(choices - 1, 1))
+            most = min(max(len(parts), choices), MOST_JUDGED)
+            judged = judge.Options.model_validate({"n": most}).worst_case(choices)
+            return branches + (judged if choices > 1 else Cost(judged.calls - most, judged.rounds - 1))
 
 
 async def perform(work: Work, ctx: RequestContext, merge: Merge, judge: Technique) -> Answer:
@@ -91,7 +113,8 @@ async def _merged(
     if merge == "first":
         return next((answer for answer in answers if answer.stop == "settled"), first)
     seeds = _distinct([*best, *others])[: max(len(_distinct(best)), ctx.choices)]
-    selected = await judge.run(ctx.seeded(seeds), judge.Options.model_validate({"n": len(seeds)}))
+    options = judge.Options.model_validate({"n": min(len(seeds), MOST_JUDGED)})
+    selected = await judge.run(ctx.seeded(seeds), options)
     return replace(selected, stop="complete")
 
 

@@ -27,12 +27,13 @@ from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
 from optillm.engine.dialect import Dialects
+from optillm.engine.forecast import forecast, options_of
 from optillm.engine.joining import Joins
 from optillm.engine.ledger import Ledger
 from optillm.engine.limiter import Limiters
 from optillm.engine.offload import Offload, executed
 from optillm.engine.plan import NONE
-from optillm.engine.planner import Fork, Planner, Stage, Work
+from optillm.engine.planner import Fork, Planner, Work
 from optillm.engine.upstream import Upstream, connect
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
 from optillm.technique import Candidate
@@ -124,12 +125,10 @@ class Engine:
         plan = self.planner.plan(request)
         if plan.work is None:
             return await self._plain(request, plan.model)
-        if request.sender.background and self.limits.background_bypass:
+        if self._bypasses(request):
             return await self._bypassed(request, plan.model)
         log.info("Using approach %s, with %s", plan.work, plan.model)
-        if isinstance(plan.work, Fork) and self._merge(request) == "choices":
-            choices = max(request.choices, len(plan.work.parts))
-            request = replace(request, body={**request.body, "n": choices})
+        request = self._with_choices(request, plan.work)
         form = Form.of(request.body.get("response_format"))
         job = _Job(
             plan.work, plan.model, request, form, f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
@@ -137,6 +136,18 @@ class Engine:
         if request.stream:
             return Stream(self._events(job), str(plan.work), plan.model, job.id, job.created, request.choices)
         return await self._joins.run(request.sender, lambda attended: self._answer(job, None, attended))
+
+    def plan(self, request: ChatRequest) -> dict[str, Any]:
+        """What the request would take; nothing is sent. Raises `InvalidRequest` as `complete` would."""
+        plan = self.planner.plan(request)
+        work, model = plan.work, plan.model
+        if work is not None and self._bypasses(request):
+            work, model = None, self.limits.background_model or model
+        if work is not None:
+            request = self._with_choices(request, work)
+            Form.of(request.body.get("response_format"))
+        judge = self.planner.techniques[SELECTOR]
+        return forecast(work, model, request, self._budget(request), self._merge(request), judge)
 
     async def relay(
         self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
@@ -249,7 +260,7 @@ class Engine:
         replies = [candidate.reply for candidate in candidates[: request.choices]]
         report = Report(
             technique=str(job.work),
-            options=_options(job.work),
+            options=options_of(job.work),
             rounds=trace.rounds(),
             calls=dict(ledger.calls),
             seconds=clock() - started,
@@ -312,6 +323,15 @@ class Engine:
             raise error
         return ctx.ledger.choices, stop
 
+    def _bypasses(self, request: ChatRequest) -> bool:
+        return request.sender.background and self.limits.background_bypass
+
+    def _with_choices(self, request: ChatRequest, work: Work) -> ChatRequest:
+        """The request, with a choice for each branch where that is how branches are merged."""
+        if not (isinstance(work, Fork) and self._merge(request) == "choices"):
+            return request
+        return replace(request, body={**request.body, "n": max(request.choices, len(work.parts))})
+
     def _merge(self, request: ChatRequest) -> Merge:
         return request.merge or self.limits.merge
 
@@ -338,10 +358,3 @@ async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Se
 
 def _least(a: N | None, b: N | None) -> N | None:
     return b if a is None else a if b is None else min(a, b)
-
-
-def _options(work: Work) -> dict[str, Any]:
-    """The options that ran: a technique's own, or those of each technique of a composition by slug."""
-    if isinstance(work, Stage):
-        return work.options.model_dump()
-    return {stage.technique.slug: stage.options.model_dump() for stage in work.stages()}

@@ -13,12 +13,12 @@ from flask import Blueprint, Response, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
-from optillm.chat import Relay, Stream
+from optillm.chat import ChatRequest, Relay, Stream
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.announced import patience_in_a_stream, sender
 from optillm.server.faults import refusal
 from optillm.server.replies import JSON, completed, departure, relayed, streamed
-from optillm.server.state import here
+from optillm.server.state import State, here
 from optillm.server.wire import dumps, read_chat
 
 FORM: Final = "multipart/form-data"
@@ -47,17 +47,14 @@ def chat() -> Response:
     def gone() -> bool:
         return request_id in state.cancelled or left()
 
-    content = _body(JSON)
-    asked = read_chat(content, state.settings, request_id=request_id, authorization=state.authorization)
-    told = sender(request.headers, content, asked.body, lambda: request_id in state.cancelled)
-    asked = replace(asked, sender=told)
+    asked = _asked(state)
     with ExitStack() as serving:
         serving.enter_context(state.cancellable(request_id))
         outcome = state.portal.run(state.engine.complete(asked), gone)
         if isinstance(outcome, Relay):
             response = relayed(outcome, state.portal, gone)
         elif isinstance(outcome, Stream):
-            silence = patience_in_a_stream(told, state.settings.keep_alive)
+            silence = patience_in_a_stream(asked.sender, state.settings.keep_alive)
             response = streamed(outcome, asked, state.portal, silence, gone)
         else:
             return completed(outcome)
@@ -76,6 +73,13 @@ def cancel(request_id: str) -> Response:
     return Response(
         dumps({"id": request_id, "object": "chat.completion.cancelled", "cancelled": True}), content_type=JSON
     )
+
+
+@views.post("/v1/plan")
+def plan() -> Response:
+    """What a chat request would take; nothing goes upstream."""
+    state = here()
+    return Response(dumps(state.engine.plan(_asked(state))), content_type=JSON)
 
 
 @views.get("/v1/techniques")
@@ -121,6 +125,14 @@ def pass_on(task: str = "", part: str = "") -> Response:
 
 for rule, methods in PASSED_ON.items():
     views.add_url_rule(rule, view_func=pass_on, methods=methods)
+
+
+def _asked(state: State) -> ChatRequest:
+    """The chat request in the body, and what is said about it beside that."""
+    content, request_id = _body(JSON), g.request_id
+    asked = read_chat(content, state.settings, request_id=request_id, authorization=state.authorization)
+    told = sender(request.headers, content, asked.body, lambda: request_id in state.cancelled)
+    return replace(asked, sender=told)
 
 
 def _models() -> list[dict[str, Any]]:

@@ -30,6 +30,9 @@ class Engine(Protocol):
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
         """The model objects to list."""
 
+    def plan(self, request: ChatRequest) -> dict[str, Any]:
+        """What a chat request would take."""
+
     def techniques(self) -> list[dict[str, Any]]:
         """What there is to choose from, described."""
 

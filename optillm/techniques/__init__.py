@@ -60,6 +60,8 @@ def read(slug: str, module: ModuleType) -> Technique:
     options, run = getattr(module, "Options", None), getattr(module, "run", None)
     if not (isinstance(options, type) and issubclass(options, BaseOptions)):
         raise TypeError(f"technique {slug!r} has no class Options(BaseOptions)")
+    if options.worst_case is BaseOptions.worst_case:
+        raise TypeError(f"technique {slug!r}: its Options do not say their `worst_case`")
     if not inspect.iscoroutinefunction(run) or list(inspect.signature(run).parameters) != ["ctx", "options"]:
         raise TypeError(f"technique {slug!r} has no `async def run(ctx, options)`")
     return Technique(slug, *_described(slug, inspect.getdoc(module) or ""), options, run)

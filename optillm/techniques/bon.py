@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters
 from optillm.toolkit.ballots import LABELS, RANK, Marks, borda, decided, mean_marks, order_of, rotations
 from optillm.toolkit.verdicts import Ranking, Rating
@@ -59,6 +59,22 @@ class Options(BaseOptions):
     )
     group: int = Field(8, ge=2, le=16, description="answers ranked together at most; winners meet again")
     prevote: bool = Field(True, description="skip judging when the answers already agree with confidence")
+
+    def worst_case(self, choices: int) -> Cost:
+        """All answers differ, and every slate goes to a judge."""
+        drawn = max(self.n, choices)
+        return Cost(drawn, 1) + judging(drawn, self)
+
+
+def judging(count: int, options: Options) -> Cost:
+    """What it takes to rank so many answers, heats and their winners' meetings included."""
+    if count <= options.group:
+        return Cost(len(slates(count, options)), 1) if count > 1 else Cost(0, 0)
+    heats = -(-count // options.group)
+    together = Cost(0, 0)
+    for heat in range(heats):
+        together |= judging(len(range(heat, count, heats)), options)
+    return together + judging(heats, options)
 
 
 async def run(ctx: Context, options: Options) -> Answer:

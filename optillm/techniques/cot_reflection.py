@@ -15,7 +15,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from optillm.chat import ReplyKind
-from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 
 NOTES = "Working notes"
 
@@ -43,6 +43,10 @@ class Options(BaseOptions):
     conclude: bool = Field(
         True, description="ask once more, for the answer alone, when the notes leave no room for it"
     )
+
+    def worst_case(self, choices: int) -> Cost:
+        """All notes are cut."""
+        return Cost(choices, 1) + (Cost(choices, 1) if self.conclude else Cost(0, 0))
 
 
 async def run(ctx: Context, options: Options) -> Answer:

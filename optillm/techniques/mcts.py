@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import Field
 
-from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters
 from optillm.toolkit.ballots import LABELS, RANK, borda, order_of, rotations
 from optillm.toolkit.tree import PRIOR, Node, Tree
@@ -67,6 +67,13 @@ class Options(BaseOptions):
     width: int = Field(4, ge=1, le=16, description="expansions of one wave, in parallel")
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature")
     judge_model: str | None = Field(None, description="the model that judges; the request's own by default")
+
+    def worst_case(self, choices: int) -> Cost:
+        """The first answers do not agree, and every wave grows as wide as it may."""
+        first = max(self.width, choices)
+        waves = self.simulations - 1
+        later = waves * (self.width + min(self.width, MOST_SHOWN))
+        return Cost(first + min(first, MOST_SHOWN), 2) + Cost(later, 2 * waves)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from optillm.chat import ReplyKind
-from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters
 from optillm.toolkit.ballots import LABELS
 from optillm.toolkit.similarity import medoid, words
@@ -74,6 +74,16 @@ class Options(BaseOptions):
     reference_chars: int = Field(
         96_000, ge=1_000, le=4_000_000, description="characters of references an agent is shown at most"
     )
+
+    def worst_case(self, choices: int) -> Cost:
+        """No two references agree in any layer."""
+        count = len(self.proposers) if isinstance(self.proposers, list) else self.proposers
+        width = self.width or count
+        last = width if self.layers > 2 else count
+        critics = {"none": 0, "shared": 1, "each": last}[self.critique]
+        middle = Cost(width, 1) if self.layers > 2 else Cost(0, 0)
+        layers = Cost(count + (self.layers - 2) * middle.calls, self.layers - 1)
+        return layers + Cost(critics, min(critics, 1)) + Cost(choices, 1)
 
 
 async def run(ctx: Context, options: Options) -> Answer:

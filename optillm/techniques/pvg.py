@@ -18,7 +18,7 @@ from statistics import mean
 
 from pydantic import Field
 
-from optillm.technique import Answer, BaseOptions, Candidate, Context, StopReason
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.answers import clusters, extract
 from optillm.toolkit.similarity import medoid, words
 from optillm.toolkit.typography import plain
@@ -92,6 +92,12 @@ class Options(BaseOptions):
         None, description="the model that verifies; the request's own by default"
     )
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature of all players")
+
+    def worst_case(self, choices: int) -> Cost:
+        """No proof is accepted, and all decoys mislead."""
+        proofs = max(self.helpful, choices)
+        decoys = self.sneaky * (1 + self.votes)
+        return Cost(decoys + self.rounds * proofs * (1 + self.votes), 2 * self.rounds)
 
 
 @dataclass(slots=True, kw_only=True)

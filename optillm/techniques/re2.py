@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from optillm.chat import Message, content_text
-from optillm.technique import Answer, BaseOptions, Context
+from optillm.technique import Answer, BaseOptions, Context, Cost
 
 AGAIN = "\n\nNow read the question once more, from its start:\n\n"
 
@@ -27,6 +27,10 @@ class Options(BaseOptions):
     max_chars: int = Field(
         16_000, ge=1, le=1_000_000, description="characters of the last turn beyond which it is not repeated"
     )
+
+    def worst_case(self, choices: int) -> Cost:
+        """One call for each choice, unless another technique follows, which has a cost of its own."""
+        return Cost(choices, 1)
 
 
 async def run(ctx: Context, options: Options) -> Answer:

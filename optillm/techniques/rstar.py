@@ -20,7 +20,7 @@ from math import ceil
 
 from pydantic import Field
 
-from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters, extract
 from optillm.toolkit.similarity import medoid
 from optillm.toolkit.tree import Node, Tree
@@ -114,6 +114,14 @@ class Options(BaseOptions):
         None, description="the model that finishes; by default the request's own"
     )
     temperature: float = Field(0.8, ge=0, le=2, description="sampling temperature")
+
+    def worst_case(self, choices: int) -> Cost:
+        """Nothing settles, every rollout finds an open node, and all suspects are examined."""
+        others = len(ALLOWED[None]) - 1 if self.max_depth > 1 else 0
+        root = Cost(max(2 * self.votes, choices) + others, 1)
+        deeper = Cost((self.max_depth - 1) * self.num_rollouts, self.max_depth - 1)
+        masked = CLUSTERS * EACH * self.masks
+        return root + deeper + Cost(masked, min(masked, 1))
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from typing import Literal
 from pydantic import Field
 
 from optillm.chat import ReplyKind
-from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters, extract, strip_reasoning
 from optillm.toolkit.ballots import LABELS
 from optillm.toolkit.code import broken, interface, leaked, program_text, runnable, without_programs
@@ -121,6 +121,18 @@ class Options(BaseOptions):
     )
     reconcile: bool = Field(True, description="write a last version when no draft comes back")
     temperature: float = Field(0.7, ge=0, le=2, description="the drafts' sampling temperature")
+
+    def worst_case(self, choices: int) -> Cost:
+        """All drafts differ, all trips are made, two judges compare and the drafts are reconciled.
+
+        Where programs may run, one more call thinks up what to try them on.
+        """
+        drafts = max(self.drafts, choices)
+        inputs, judges = (1, 2) if self.equivalence == "auto" else (0, 2 * (self.equivalence == "judge"))
+        described = drafts * self.descriptions
+        trips = Cost(drafts + inputs, 1) + Cost(described, 1) + Cost(described * self.regenerations, 1)
+        last = choices if self.reconcile else 0
+        return trips + Cost(judges, min(judges, 1)) + Cost(last, min(last, 1))
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters
 from optillm.toolkit.ballots import LABELS, borda, mean_marks, order_of, rotations
 from optillm.toolkit.similarity import medoid
@@ -75,6 +75,13 @@ class Options(BaseOptions):
     tie: Literal["judge", "shortest"] = Field(
         "judge", description="how a tie between leading answers is broken"
     )
+
+    def worst_case(self, choices: int) -> Cost:
+        """No early close, and then a tie, or texts that only a judge can compare."""
+        drawn = max(self.samples, choices)
+        waves = -(-drawn // self.wave) if self.mode == "waves" else 1
+        judges = 2 if self.tie == "judge" else 1 if self.free_form == "judge" else 0
+        return Cost(drawn, waves) + Cost(judges, min(judges, 1))
 
 
 async def run(ctx: Context, options: Options) -> Answer:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from optillm.solver import Checked, Limits, Value, check, prepare, solve
-from optillm.technique import Answer, BaseOptions, Candidate, Context
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
 from optillm.toolkit.extraction import fences
 
@@ -105,6 +105,11 @@ class Options(BaseOptions):
     require_unique: bool = Field(
         True, description="hand a formalisation with several solutions back for repair"
     )
+
+    def worst_case(self, choices: int) -> Cost:
+        """Every formalisation needs every repair, and the result has to be put into words."""
+        tries = 1 + self.max_repairs
+        return Cost(choices + tries * self.formalizations, tries) + Cost(choices, 1)
 
 
 class Formalisation(BaseModel):

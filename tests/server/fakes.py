@@ -78,6 +78,10 @@ class FakeEngine:
         self.listed.append(authorization)
         return [{"id": "gpt-test", "object": "model"}, {"id": "bon-org/gpt-test", "object": "model"}]
 
+    def plan(self, request: ChatRequest) -> dict[str, Any]:
+        self.asked.append(request)
+        return {"object": "plan", "technique": "bon"}
+
     def techniques(self) -> list[dict[str, Any]]:
         return [{"slug": "bon", "options": {"n": {"default": 3}}}]
 

@@ -223,3 +223,12 @@ def test_other_web_sites_are_not_invited(method: str) -> None:
     assert not [
         name for name in (name for name, _ in response.headers) if name.lower().startswith("access-control-")
     ]
+
+
+def test_a_plan_is_the_engines_and_says_no_more_than_that() -> None:
+    engine = FakeEngine()
+    with served(engine) as client:
+        reply = client.post("/v1/plan", json=HELLO, headers={"x-optillm-background": "1"})
+        assert (reply.status_code, reply.json) == (200, {"object": "plan", "technique": "bon"})
+        assert engine.asked[0].sender.background
+        assert client.post("/v1/plan", json={"model": "m"}).status_code == 400

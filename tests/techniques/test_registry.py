@@ -2,14 +2,15 @@ from types import ModuleType
 
 import pytest
 
-from optillm.technique import Answer, BaseOptions, Context
+from optillm.technique import Answer, BaseOptions, Context, Cost
 from optillm.techniques import read, registry
 
 DOC = "Name: does something\n\nPaper: Someone (2024)\nhttps://arxiv.org/abs/1\nRounds: 1\nCalls: n"
 
 
 class Options(BaseOptions):
-    pass
+    def worst_case(self, choices: int) -> Cost:
+        return Cost(choices, 1)
 
 
 async def run(ctx: Context, options: Options) -> Answer:
@@ -37,6 +38,7 @@ def test_reads_what_a_module_declares() -> None:
     [
         ("Made", {}, "lower-case"),
         ("made", {"Options": dict}, "class Options"),
+        ("made", {"Options": type("Options", (BaseOptions,), {})}, "worst_case"),
         ("made", {"run": lambda ctx, options: None}, "async def run"),
         ("made", {"__doc__": "No colon here"}, "docstring"),
         ("made", {"__doc__": DOC.replace("Rounds", "Round")}, "docstring"),
