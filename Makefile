@@ -1,8 +1,9 @@
 # Two commands need nothing set up by hand: `make run` and `make test`.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+CLIENTS := .venv-clients
 
-.PHONY: run test check format clean
+.PHONY: run test check clients format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
@@ -16,12 +17,15 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+clients: $(CLIENTS)/.done tests/clients/node_modules ## drive the proxy with the clients of docs/recipes.md; needs node 20
+	$(CLIENTS)/bin/python -m pytest -W default tests/clients $(ARGS)
+
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules
 
 # The core stays small so that a newcomer waits seconds; tests and checks add their tools on top.
 $(VENV)/.core: requirements.txt
@@ -31,4 +35,16 @@ $(VENV)/.core: requirements.txt
 
 $(VENV)/.dev: $(VENV)/.core pyproject.toml
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+# Apart from the above: these clients are many, heavy, and of two minds about the openai package.
+$(CLIENTS)/.done: requirements.txt pyproject.toml tests/clients/python2/requirements.txt
+	python3 -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[clients]'
+	python3 -m venv $(CLIENTS)/openai2
+	$(CLIENTS)/openai2/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/python2/requirements.txt
+	touch $@
+
+tests/clients/node_modules: tests/clients/package-lock.json
+	npm ci --prefix tests/clients --no-audit --no-fund
 	touch $@
