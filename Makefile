@@ -38,11 +38,11 @@ $(VENV)/.dev: $(VENV)/.core pyproject.toml
 	touch $@
 
 # Apart from the above: these clients are many, heavy, and of two minds about the openai package.
-$(CLIENTS)/.done: requirements.txt pyproject.toml tests/clients/python2/requirements.txt
+$(CLIENTS)/.done: requirements.txt pyproject.toml tests/clients/openai2/requirements.txt
 	python3 -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[clients]'
 	python3 -m venv $(CLIENTS)/openai2
-	$(CLIENTS)/openai2/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/python2/requirements.txt
+	$(CLIENTS)/openai2/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/openai2/requirements.txt
 	touch $@
 
 tests/clients/node_modules: tests/clients/package-lock.json

@@ -60,6 +60,7 @@ TOOL: Final[Mapping[str, Any]] = {
     "description": "The weather in a city",
     "parameters": SCHEMA,
 }
+LOST: Final = "something answers, but nothing is where it should be: does the base URL lack its /v1?"
 NO_KEY: Final = "passes each client's own key on; to examine with one, set OPENAI_API_KEY"
 CUT: Final = "output limit was reached"
 """How OpenAI refuses a call whose tokens were all spent on thinking: the limit was understood."""
@@ -217,6 +218,8 @@ class _Visit:
                 replies = [Reply({"role": "assistant", "content": None}, "length")]
             else:
                 error = refusal
+        except (AttributeError, LookupError, TypeError):  # JSON, but of no shape that anybody knows
+            error = UpstreamError("the upstream's reply is no chat completion", retryable=True)
         return Outcome(time.monotonic() - started, replies, usage, error)
 
     async def _listing(self) -> Relay | UpstreamError:
@@ -240,18 +243,23 @@ class _Visit:
         if silent and isinstance(listing, UpstreamError):
             self._add("reachable", "no", self._words(listing), "answers 502 until it is")
             return False
-        self._add("reachable", "yes", "it answers")
+        known = isinstance(listing, UpstreamError) or listing.status != 404
+        astray = not known and all(error is not None and error.status == 404 for error in errors)
+        self._add("reachable", "yes", LOST if astray else "it answers")
         return True
 
     def _key(self, listing: Relay | UpstreamError, limits: Sequence[Outcome]) -> None:
         errors = [outcome.error for outcome in limits if outcome.error]
-        if isinstance(listing, Relay) and listing.status != 200:
+        listed = isinstance(listing, Relay) and listing.status == 200
+        if isinstance(listing, Relay) and not listed:
             errors.append(as_error(listing))
         refused = next((error for error in errors if error.status in (401, 403)), None)
         if refused is not None:
             result = "refused" if self._target.key else "needed"
             effect = "passes the refusal on" if self._target.key else NO_KEY
             self._add("key", result, self._words(refused), effect)
+        elif not (listed or any(outcome.replies for outcome in limits)):
+            self._add("key", "unclear", "no call succeeded")
         elif self._target.key:
             self._add("key", "accepted", "one is configured")
         else:
@@ -289,7 +297,7 @@ class _Visit:
 
     def _pace(self, seconds: Sequence[float]) -> None:
         if seconds:
-            found = f"the median of {len(seconds)} short calls"
+            found = f"the median of {len(seconds)} short calls, made together"
             effect = "takes this long for each round of a technique, or as long as a longer reply takes"
             self._add("seconds per call", f"{median(seconds):.2f}", found, effect)
 

@@ -226,7 +226,9 @@ def test_one_thing_that_hangs_does_not_spoil_the_others() -> None:
     assert found["n"][0] == "honoured"
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"choices": 1}', b""])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[]", b'{"choices": 1}', b'{"choices": [{"message": "hi"}]}', b""]
+)
 def test_an_upstream_that_sends_something_else(body: bytes) -> None:
     diagnosis, found, _ = examined(lambda call: call.raw(body, content_type="application/json"))
     assert not diagnosis.usable
@@ -264,6 +266,20 @@ def test_a_model_that_is_unknown_is_not_usable() -> None:
     diagnosis, found, _ = examined(respond)
     assert not diagnosis.usable
     assert found["max_tokens"][1] == "status 404: model 'm' not found"
+
+
+def test_a_base_url_without_its_path_is_guessed() -> None:
+    diagnosis, found, _ = examined(
+        lambda call: call.raw(b"404 page not found", 404, content_type="text/plain")
+    )
+    assert not diagnosis.usable
+    assert "/v1" in found["reachable"][1]
+
+
+def test_whether_a_key_is_good_is_not_known_when_no_call_succeeds() -> None:
+    _, found, _ = examined(failing(503, "overloaded"), openai_api_key="toykey-1")
+    assert found["key"][:2] == ("unclear", "no call succeeded")
+    assert found["max_tokens"] == ("failed", "status 503: overloaded", "tries again, 3 times at most")
 
 
 def test_the_demo_model_is_examined_like_any_other() -> None:

@@ -29,7 +29,7 @@ def run(*program: str | Path, stdin: str | None = None, **variables: str) -> str
     return done.stdout
 
 
-def python2(program: Path, *arguments: str, **variables: str) -> str:
+def openai2(program: Path, *arguments: str, **variables: str) -> str:
     """What a Python program prints in the environment with openai 2."""
     offline = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # else it is fetched at each start
     return run(OPENAI2, "-W", "ignore", program, *arguments, **offline, **variables)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.programs import command, python2, run
+from tests.clients.programs import command, openai2, run
 from tests.e2e.proxy import Proxy
 from tests.recipes import ANSWER, block
 
@@ -23,11 +23,11 @@ def test_langchain(demo: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_instructor(demo: Proxy, tmp_path: Path) -> None:
-    assert python2(written(tmp_path, block("instructor", "python", demo))) == f"value={ANSWER}\n"
+    assert openai2(written(tmp_path, block("instructor", "python", demo))) == f"value={ANSWER}\n"
 
 
 def test_litellm(demo: Proxy, tmp_path: Path) -> None:
-    assert ANSWER in python2(written(tmp_path, block("LiteLLM", "python", demo)))
+    assert ANSWER in openai2(written(tmp_path, block("LiteLLM", "python", demo)))
 
 
 def written(folder: Path, program: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from optillm.techniques import registry
-from tests.clients.programs import HERE, python2
+from tests.clients.programs import HERE, openai2
 from tests.e2e.proxy import Proxy, serving
 from tests.e2e.shop import ANSWER, CALLS, QUESTION, TOOLS
 from tests.e2e.test_sdk import QUESTION as MARBLES
@@ -19,10 +19,10 @@ MODELS = ["m", *(f"{slug}-m" for slug in sorted(registry()))]
 
 
 def program(name: str, what: str, proxy: Proxy, *models: str, question: str = MARBLES) -> list[Any]:
-    """What one of the programs of `python2/` says of a proxy, for each of the models."""
+    """What one of the programs of `openai2/` says of a proxy, for each of the models."""
     request = json.dumps({"messages": [{"role": "user", "content": question}], "tools": TOOLS})
-    path = HERE / "python2" / f"{name}.py"
-    printed = python2(path, what, proxy.base_url, *models, REQUEST=request)
+    path = HERE / "openai2" / f"{name}.py"
+    printed = openai2(path, what, proxy.base_url, *models, REQUEST=request)
     return [json.loads(line) for line in printed.splitlines()]
 
 
