@@ -130,6 +130,8 @@ def test_a_list_is_given_with_commas_or_by_repeating_its_flag(launch: Launch) ->
         (("--no-insecur",), "unknown flag --no-insecur; did you mean `--no-insecure`?"),
         (("--openai-api-key=hidden",), "unknown flag --openai-api-key; did you mean `--optillm-api-key`?"),
         (("tehniques",), "unknown command tehniques; did you mean `techniques`?"),
+        (("docter",), "unknown command docter; did you mean `doctor`?"),
+        (("techniques", "--json"), "--json is a flag of optillm doctor"),
         (("settings", "techniques"), "one command at a time, not settings and techniques"),
         (("--port",), "argument --port: expected one argument"),
         (("--port", "x"), "--port is x, which is not an integer from 0 to 65535"),
