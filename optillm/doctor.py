@@ -49,16 +49,16 @@ COUNT: Final = "Count from one to thirty in English words, separated by spaces."
 GREET: Final = "Say hello in one word."
 PRODUCT: Final = "What is 6 * 7? Answer with a JSON object that has the one key product."
 WEATHER: Final = "What is the weather in Paris now? Call the tool to find out."
-SCHEMA: Final[Mapping[str, Any]] = {
+SCHEMA: Final = {
     "type": "object",
     "properties": {"product": {"type": "integer"}},
     "required": ["product"],
     "additionalProperties": False,
 }
-TOOL: Final[Mapping[str, Any]] = {
+TOOL: Final = {
     "name": "weather",
     "description": "The weather in a city",
-    "parameters": SCHEMA,
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
 LOST: Final = "something answers, but nothing is where it should be: does the base URL lack its /v1?"
 NO_KEY: Final = "passes each client's own key on; to examine with one, set OPENAI_API_KEY"

@@ -20,7 +20,7 @@ from tests.test_config import bare_machine
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 
 MODELS = {"object": "list", "data": [{"id": "m"}, {"id": "other"}]}
-CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"product": 1}'}}
+CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
 
 
 def good(call: Call) -> None:
