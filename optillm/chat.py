@@ -117,8 +117,19 @@ class ChatRequest:
 
     @property
     def offers_tools(self) -> bool:
-        """Whether the reply may be an action: tools are offered, and their use is not ruled out."""
-        return bool(self.body.get("tools")) and self.body.get("tool_choice") != "none"
+        """Whether the reply may be an action: tools are offered, and their use is not ruled out.
+
+        `functions` and `function_call` are what tools were before they were tools.
+        """
+        body = self.body
+        tools = body.get("tools") and body.get("tool_choice") != "none"
+        return bool(tools or (body.get("functions") and body.get("function_call") != "none"))
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the reply is to be more than text, and nothing here could compare it with another."""
+        modalities = self.body.get("modalities")
+        return isinstance(modalities, list) and any(kind != "text" for kind in modalities)
 
     @property
     def choices(self) -> int:
@@ -220,11 +231,17 @@ class Reply:
         return calls if isinstance(calls, list) else ()
 
     @property
+    def actions(self) -> Sequence[Mapping[str, Any]]:
+        """What this reply wants done: its tool calls or, as it once was, its function call."""
+        call = self.message.get("function_call")
+        return self.tool_calls or ([{"function": call}] if isinstance(call, Mapping) else ())
+
+    @property
     def kind(self) -> ReplyKind:
         """Whether the reply is complete, cut, a refusal or nothing at all."""
         if self.finish_reason == "content_filter" or self.message.get("refusal"):
             return ReplyKind.REFUSAL
-        if not self.text.strip() and not self.tool_calls:
+        if not self.text.strip() and not self.actions:
             return ReplyKind.EMPTY
         if self.finish_reason == "length":
             return ReplyKind.TRUNCATED

@@ -7,7 +7,7 @@ world only through its `Context`; whether that is a live upstream or a scripted 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from random import Random
@@ -84,11 +84,27 @@ class Candidate:
         answer = "" if place is None else "\n".join(lines[place + 1 :]).lstrip("\n")
         if not answer.strip():
             return self
-        return replace(self, reply=replace(self.reply, message={**self.reply.message, "content": answer}))
+        reply = self.reply
+        message = {**reply.message, "content": answer}
+        return replace(
+            self, reply=replace(reply, message=message, logprobs=_last(reply.logprobs, len(answer)))
+        )
 
     def standing_for(self, copies: int) -> Candidate:
         """This candidate, counted `copies` times."""
         return replace(self, copies=copies)
+
+
+def _last(logprobs: Any, length: int) -> Any:
+    """The log probabilities of the last tokens of a text, so many that they make up its last characters."""
+    tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    if not isinstance(tokens, list) or not all(isinstance(token, Mapping) for token in tokens):
+        return None
+    start = len(tokens)
+    while start and length > 0:
+        start -= 1
+        length -= len(str(tokens[start].get("token", "")))
+    return {**logprobs, "content": tokens[start:]}
 
 
 StopReason = Literal["complete", "settled"]

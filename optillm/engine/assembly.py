@@ -118,6 +118,7 @@ class Assembly:
         self._finish_reason: str | None = None
         self._model: str | None = None
         self._fingerprint: str | None = None
+        self._logprobs: dict[str, list[Any]] = {}
 
     def add(self, chunk: Mapping[str, Any]) -> str:
         """Take in a chunk; the piece of visible text it carries, if any."""
@@ -130,6 +131,10 @@ class Assembly:
             return ""
         self._finish_reason = choices[0].get("finish_reason") or self._finish_reason
         delta = _shaped(choices[0].get("delta"))
+        logprobs = choices[0].get("logprobs")
+        for name, tokens in logprobs.items() if isinstance(logprobs, Mapping) else ():
+            if isinstance(tokens, list):
+                self._logprobs.setdefault(name, []).extend(tokens)
         for name in ("refusal", "reasoning_content", "reasoning"):
             if isinstance(delta.get(name), str):
                 self._message[name] = self._message.get(name, "") + delta[name]
@@ -142,4 +147,4 @@ class Assembly:
         if self._finish_reason is None:
             raise UpstreamError("the upstream's stream ended early", retryable=True)
         message = _apart({**self._message, "content": "".join(self.text)})
-        return Reply(message, self._finish_reason, model=self._model, system_fingerprint=self._fingerprint)
+        return Reply(message, self._finish_reason, self._logprobs or None, self._model, self._fingerprint)

@@ -45,7 +45,8 @@ class Bodies:
 
     def without_actions(self) -> Bodies:
         """The same, for a turn that is known to answer although tools are offered."""
-        return replace(self, sampling={**self.sampling, "tool_choice": "none"})
+        choice = "tool_choice" if "tools" in self.sampling else "function_call"
+        return replace(self, sampling={**self.sampling, choice: "none"})
 
     def candidate(
         self, model: str, instruction: str | None = None, *, temperature: float | None = None, seed: int = 0

@@ -142,15 +142,13 @@ class RequestContext(Context):
         """See `Context.marker`."""
         return f"=== {self._fence} ==="
 
-    async def faithful(self) -> Candidate:
-        """The reply to the client's request exactly as sent, tools included."""
-        self._asked += 1
-        replies = await self._calls.complete("generate", self._bodies.candidate(self.model))
-        return await self._candidate(replies[0])
+    async def faithful(self) -> list[Candidate]:
+        """The replies to the client's request exactly as sent, tools included: one for each choice."""
+        return await self.sample(self.choices)
 
-    def answering(self, first: Candidate) -> RequestContext:
-        """This context for a turn that answers though tools are offered: with that reply at hand, and no actions."""
-        ctx = self.seeded([first])
+    def answering(self, first: Sequence[Candidate]) -> RequestContext:
+        """This context for a turn that answers though tools are offered: with those replies at hand, and no actions."""
+        ctx = self.seeded([candidate for candidate in first if not candidate.reply.actions])
         ctx._converse(self._bodies.without_actions())
         return ctx
 
@@ -227,7 +225,7 @@ class RequestContext(Context):
 
     def _violation(self, candidate: Candidate) -> str | None:
         """What keeps an answer from the form the client demands; actions have forms of their own."""
-        if self._form is None or candidate.reply.tool_calls:
+        if self._form is None or candidate.reply.actions:
             return None
         return self._form.violation(candidate.text)
 
@@ -259,10 +257,8 @@ class RequestContext(Context):
         """The calls that ask for n candidates: as few as the model allows, as many as the budget does."""
         seeded = [self._seeded(self._seeds.pop(0)) for _ in range(min(n, len(self._seeds)))]
         n -= len(seeded)
-        asked, self._asked = (
-            self._asked,
-            self._asked + n,
-        )  # a later wave with the same seeds would say the same
+        asked = self._asked  # a later wave with the same seeds would say the same
+        self._asked += n
         bodies = [
             self._bodies.candidate(
                 models[i % len(models)] if models else self.model,
@@ -308,8 +304,8 @@ class RequestContext(Context):
         return Candidate(reply, next(self._numbers), answer)
 
     def _answer(self, reply: Reply) -> FinalAnswer | None:
-        if reply.tool_calls:
-            return answers.of_tool_calls(reply.tool_calls)
+        if reply.actions:
+            return answers.of_tool_calls(reply.actions)
         return answers.extract(reply.text, self.question)
 
     # Judging and writing.

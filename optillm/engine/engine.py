@@ -125,8 +125,10 @@ class Engine:
         plan = self.planner.plan(request)
         if plan.work is None:
             return await self._plain(request, plan.model)
-        if self._bypasses(request):
-            return await self._bypassed(request, plan.model)
+        bypassed = self._bypassed(request)
+        if bypassed:
+            relay = await self._plain(request, self._bypass_model(bypassed, plan.model))
+            return replace(relay, headers={**relay.headers, "x-optillm-bypassed": bypassed})
         log.info("Using approach %s, with %s", plan.work, plan.model)
         request = self._with_choices(request, plan.work)
         form = Form.of(request.body.get("response_format"))
@@ -140,9 +142,9 @@ class Engine:
     def plan(self, request: ChatRequest) -> dict[str, Any]:
         """What the request would take; nothing is sent. Raises `InvalidRequest` as `complete` would."""
         plan = self.planner.plan(request)
-        work, model = plan.work, plan.model
-        if work is not None and self._bypasses(request):
-            work, model = None, self.limits.background_model or model
+        work, model, bypassed = plan.work, plan.model, self._bypassed(request)
+        if work is not None and bypassed:
+            work, model = None, self._bypass_model(bypassed, model)
         if work is not None:
             request = self._with_choices(request, work)
             Form.of(request.body.get("response_format"))
@@ -198,11 +200,6 @@ class Engine:
         log.info("Using approach none, with %s: status %d", model, relay.status)
         relay = replace(relay, headers={**relay.headers, "x-optillm-technique": NONE})
         return self._with_suggestion(relay, model) if relay.status == 404 else relay
-
-    async def _bypassed(self, request: ChatRequest, model: str) -> Relay:
-        """One plain call for what a chat frontend asks for on its own behalf: a title does not need a search."""
-        relay = await self._plain(request, self.limits.background_model or model)
-        return replace(relay, headers={**relay.headers, "x-optillm-bypassed": "background"})
 
     def _with_suggestion(self, relay: Relay, model: str) -> Relay:
         suggestion = self.planner.suggestion(model)
@@ -266,7 +263,7 @@ class Engine:
             seconds=clock() - started,
             stop_reason=stop,
             losses=dict(ledger.losses),
-            turn="action" if replies[0].tool_calls else "answer",
+            turn="action" if replies[0].actions else "answer",
             trace=trace.wire() if request.trace else None,
         )
         log.info(
@@ -288,9 +285,8 @@ class Engine:
             async with asyncio.timeout_at(ledger.deadline):
                 if job.request.offers_tools:
                     first = await ctx.faithful()
-                    if first.reply.tool_calls:
-                        return [first], "complete"
-                    ctx.offer(first)
+                    if first[0].reply.actions:
+                        return first, "complete"
                     ctx = ctx.answering(first)
                 merge, judge = self._merge(job.request), self.planner.techniques[SELECTOR]
                 answer = await perform(job.work, ctx, merge, judge)
@@ -323,8 +319,15 @@ class Engine:
             raise error
         return ctx.ledger.choices, stop
 
-    def _bypasses(self, request: ChatRequest) -> bool:
-        return request.sender.background and self.limits.background_bypass
+    def _bypassed(self, request: ChatRequest) -> str | None:
+        """Why a request gets one plain call although it names a technique, if it does."""
+        if request.speaks:
+            return "modalities"
+        return "background" if request.sender.background and self.limits.background_bypass else None
+
+    def _bypass_model(self, bypassed: str, model: str) -> str:
+        """The model of that call: titles and the like do not need the one that the client talks to."""
+        return (bypassed == "background" and self.limits.background_model) or model
 
     def _with_choices(self, request: ChatRequest, work: Work) -> ChatRequest:
         """The request, with a choice for each branch where that is how branches are merged."""

@@ -151,7 +151,8 @@ def completion_json(completion: Completion) -> bytes:
 
 def finish_reason(reply: Reply) -> str:
     """Why the reply ended; where the upstream did not say, what its content implies."""
-    return reply.finish_reason or ("tool_calls" if reply.tool_calls else "stop")
+    implied = "tool_calls" if reply.tool_calls else "function_call" if reply.actions else "stop"
+    return reply.finish_reason or implied
 
 
 def dumps(value: Any) -> bytes:

@@ -148,7 +148,7 @@ class Trip:
 async def run(ctx: Context, options: Options) -> Answer:
     """Draft, describe, regenerate; return the draft that comes back, else reconcile."""
     drafts, tried = await drafted(ctx, options)
-    if 2 * sum(bool(draft.reply.tool_calls) for draft in drafts) >= len(drafts):  # actions are voted on
+    if 2 * sum(bool(draft.reply.actions) for draft in drafts) >= len(drafts):  # actions are voted on
         return Answer.of(
             *(drafts[i] for group in clusters([draft.answer for draft in drafts]) for i in group)
         )

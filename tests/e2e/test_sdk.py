@@ -168,3 +168,17 @@ def test_fifty_requests_at_once_get_what_they_get_alone(demo: Proxy) -> None:
         assert one[:3] == same[:3]
         assert True in (one[3], same[3]) or one[3] == same[3]
     assert sum(one[3] is not True for one in alone) > 40
+
+
+@pytest.mark.parametrize("slug", ["bon", "moa", "cot_reflection"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_log_probabilities_are_those_of_the_answer(demo: Proxy, slug: str, stream: bool) -> None:
+    with client(demo) as sdk:
+        sent = asked(f"{slug}-demo-small", logprobs=True, seed=3)
+        if stream:
+            with sdk.chat.completions.stream(**sent) as events:
+                choice: Any = events.get_final_completion().choices[0]
+        else:
+            choice = sdk.chat.completions.create(**sent).choices[0]
+    said = "".join(token.token for token in choice.logprobs.content)
+    assert said.strip() == choice.message.content.strip()

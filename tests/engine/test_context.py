@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from optillm.chat import Budget, Note, Reply
+from optillm.engine.assembly import Assembly
 from optillm.engine.engine import Limits
 from optillm.engine.shown import Gate
 from optillm.errors import UpstreamError
@@ -237,3 +240,31 @@ def test_a_helper_that_hangs_does_not_hold_what_it_helps() -> None:
     world.complete("pvg-m")
     assert world.seconds == 2.5
     assert world.running == 0
+
+
+def tokens(*texts: str) -> dict[str, Any]:
+    return {"content": [{"token": text, "logprob": -0.1} for text in texts]}
+
+
+def test_log_probabilities_are_those_of_the_answer_that_is_left() -> None:
+    reply = Reply(
+        {"role": "assistant", "content": "Notes.\n=M=\nThe end."},
+        "stop",
+        logprobs=tokens("Notes", ".\n", "=M=\n", "The", " end."),
+    )
+    assert Candidate(reply).after("=M=").reply.logprobs == tokens("The", " end.")
+    assert Candidate(reply).after("=X=").reply.logprobs == reply.logprobs
+
+
+@pytest.mark.parametrize("odd", [None, [], {"content": None}, {"content": ["x"]}])
+def test_odd_log_probabilities_are_left_out(odd: Any) -> None:
+    reply = Reply({"role": "assistant", "content": "a\n=M=\nb"}, "stop", logprobs=odd)
+    assert Candidate(reply).after("=M=").reply.logprobs is None
+
+
+def test_log_probabilities_of_a_stream_are_put_together() -> None:
+    assembly = Assembly()
+    for text in ("The", " end."):
+        assembly.add({"choices": [{"delta": {"content": text}, "logprobs": tokens(text)}]})
+    assembly.add({"choices": [{"delta": {}, "logprobs": None, "finish_reason": "stop"}]})
+    assert assembly.reply().logprobs == tokens("The", " end.")

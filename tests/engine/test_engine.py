@@ -204,3 +204,16 @@ def test_each_request_logs_what_it_uses_and_one_line_when_done(caplog: pytest.Lo
     assert first == "Using approach bon, with m"
     assert last.startswith("bon-m: settled in 1.00 s, 3 calls in 1 rounds, 45 tokens")
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("modalities", [["text", "audio"], ["audio"]])
+def test_what_is_more_than_text_is_one_plain_call(modalities: list[str]) -> None:
+    world = World(lambda sent: "unused")
+    relay = world.run(world.serve("bon-m", modalities=modalities))
+    assert isinstance(relay, Relay)
+    assert relay.headers["x-optillm-bypassed"] == "modalities"
+    assert b'"model":"m"' in (relay.body or b"")
+
+
+def test_text_alone_is_no_other_modality() -> None:
+    assert World(lambda sent: "Rome.").text("bon-m", modalities=["text"]) == "Rome."

@@ -11,6 +11,7 @@ import pytest
 from optillm.chat import Budget, ChatRequest, Sender
 from optillm.engine.engine import Limits
 from optillm.errors import InvalidRequest
+from optillm.solver import Checked, Failure, Solved
 from optillm.techniques import registry
 from tests.fakes import Say, Sent, World
 
@@ -31,6 +32,20 @@ def quarrelsome(sent: Sent) -> str:
         f'{{"ranking": {labels}, "score": {sent.number % 11}, "better": "A", "errors": ["e{sent.number}"], '
         f'"groups": [["A"], ["B"], ["C"]], "pick": "A"}}'.replace("'", '"')
     )
+
+
+@pytest.fixture(autouse=True)
+def undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver that cannot decide anything: its processes keep real time, and each try is to need a repair."""
+
+    async def check(*_: Any) -> Checked:
+        return Checked(True, None, 1, status="unknown")
+
+    async def solve(*_: Any) -> Solved:
+        return Solved(False, "", Failure("error", "NameError", "x"), 1)
+
+    monkeypatch.setattr("optillm.techniques.z3.check", check)
+    monkeypatch.setattr("optillm.techniques.z3.solve", solve)
 
 
 def extremes(slug: str) -> Iterator[dict[str, Any]]:

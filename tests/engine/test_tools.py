@@ -88,3 +88,43 @@ def test_when_the_technique_fails_the_first_reply_is_the_answer() -> None:
 
     completion = World(script).complete("bon-m", "Find x.", tools=TOOLS)
     assert completion.replies[0].text == "x is 7."
+
+
+@pytest.mark.parametrize("n", ["honoured", "ignored"])
+def test_an_action_turn_has_as_many_choices_as_asked_for(n: Any) -> None:
+    world = World(acting, n=n)
+    completion = world.complete("bon-m", "Find x.", tools=TOOLS, n=3)
+    assert [reply.message["tool_calls"] for reply in completion.replies] == [CALLS] * 3
+    assert world.seconds == 1.0
+
+
+def test_of_several_first_replies_those_that_answer_are_candidates() -> None:
+    def script(sent: Sent) -> str | Say:
+        return acting(sent) if sent.number == 1 else answering(sent)
+
+    completion = World(script).complete("bon-m", "Find x.", tools=TOOLS, n=2)
+    assert completion.report.turn == "answer"
+    assert len(completion.replies) == 2
+    assert not any(reply.tool_calls for reply in completion.replies)
+
+
+FUNCTIONS = [{"name": "search", "parameters": {"type": "object"}}]
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_a_function_call_of_old_goes_back_as_it_is(slug: str) -> None:
+    call = {"name": "search", "arguments": "{}"}
+    world = World(lambda sent: Say(None, "function_call", {"function_call": call}))
+    completion = world.complete(f"{slug}-m", "Find x.", functions=FUNCTIONS)
+    assert completion.replies[0].message["function_call"] == call
+    assert completion.replies[0].finish_reason == "function_call"
+    assert (completion.report.turn, len(world.sent)) == ("action", 1)
+
+
+def test_an_answer_though_functions_are_offered_gets_the_technique() -> None:
+    world = World(answering)
+    assert world.complete("bon-m", "Find x.", functions=FUNCTIONS).report.turn == "answer"
+    assert {sent.body.get("function_call") for sent in world.of("generate")[1:]} == {"none"}
+    assert (
+        World(answering).complete("bon-m", "x", functions=FUNCTIONS, function_call="none").report.rounds == 2
+    )
