@@ -27,7 +27,7 @@ from optillm.toolkit.ballots import LABELS
 from optillm.toolkit.code import broken, interface, leaked, program_text, runnable, without_programs
 from optillm.toolkit.equivalence import alike, merged
 from optillm.toolkit.questions import Question
-from optillm.toolkit.trials import MOST_CALLS, Inputs, calls, outcomes, script
+from optillm.toolkit.trials import MOST_CALLS, calls, outcomes, script
 from optillm.toolkit.verdicts import Groups
 
 DESCRIBE_CODE = """\
@@ -70,8 +70,9 @@ request names.
 The conversation:
 {conversation}
 
-Reply with one line of JSON, at most {most} calls of the functions that are asked for, with literal arguments, like
-{{"calls": ["name([3, 1, 2], 2)", "name([], 1)"]}}
+Reply with at most {most} calls of the functions that are asked for, each on a line of its own, with literal \
+arguments and nothing else, like
+name([3, 1, 2], 2)
 """
 
 COMPARE = """\
@@ -176,8 +177,8 @@ async def drafted(ctx: Context, options: Options) -> tuple[list[Candidate], list
     if not (ctx.executes and options.equivalence == "auto" and Question(ctx.question).asks_for_code):
         return await drafts, []
     prompt = INPUTS.format(conversation=ctx.transcript, most=MOST_CALLS)
-    sampled, (proposed,) = await ctx.beside(drafts, ctx.ask(prompt, verdict=Inputs))
-    return sampled, calls(proposed.calls) if proposed else []
+    sampled, (proposed,) = await ctx.beside(drafts, ctx.ask(prompt))
+    return sampled, calls(proposed or "")
 
 
 async def round_trips(ctx: Context, options: Options, drafts: Sequence[Candidate], code: bool) -> list[Trip]:

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
-
-from pydantic import AliasChoices, BaseModel, Field
 
 from optillm.toolkit.syntax import parsed
 
 MOST_CALLS: Final = 12
 _LONGEST_CALL: Final = 500
+_ITEM: Final = re.compile(r"\A\s*(?:[-*•]|\d{1,3}[.)])?\s*")
 _MARK: Final = "trials: "
 _RETURNED: Final = re.compile(r"""[\[ ]["']returned """)
 
@@ -65,30 +64,40 @@ An outcome is what a call returns or raises, what it makes of its arguments, and
 """
 
 
-class Inputs(BaseModel):
-    """Calls that somebody proposes to try, each as it would be written in a program."""
+def calls(told: str) -> list[str]:
+    """The calls of a named function with literal arguments that somebody proposes line by line, none twice.
 
-    calls: list[str] = Field(validation_alias=AliasChoices("calls", "inputs", "tests"))
-
-
-def calls(told: Iterable[str]) -> list[str]:
-    """The calls of a named function with literal arguments among what somebody proposes, none twice."""
-    found = (_call(text) for text in told)
+    Of an assertion the call that it checks counts, and not what it expects: that may be wrong.
+    """
+    found = (
+        _call(_ITEM.sub("", line).strip("`")) for line in told.splitlines() if len(line) <= _LONGEST_CALL
+    )
     return list(dict.fromkeys(call for call in found if call))[:MOST_CALLS]
 
 
-def _call(text: str) -> str | None:
-    tree = parsed(text.strip()) if len(text) <= _LONGEST_CALL else None
+def _call(line: str) -> str | None:
+    tree = parsed(line)
     match tree.body if tree else None:
-        case [ast.Expr(value=ast.Call(func=ast.Name()) as call)]:
-            try:
-                for argument in (*call.args, *(keyword.value for keyword in call.keywords if keyword.arg)):
-                    ast.literal_eval(argument)
-            except (ValueError, TypeError, SyntaxError, RecursionError):
-                return None
-            return ast.unparse(call) if all(keyword.arg for keyword in call.keywords) else None
+        case (
+            [ast.Expr(value=ast.Call() as call)]
+            | [ast.Expr(value=ast.Compare(left=ast.Call() as call))]
+            | [ast.Assert(test=ast.Call() as call)]
+            | [ast.Assert(test=ast.Compare(left=ast.Call() as call))]
+        ):
+            return ast.unparse(call) if _plain(call) else None
         case _:
             return None
+
+
+def _plain(call: ast.Call) -> bool:
+    """Whether it calls something by its name with literals."""
+    named = [keyword.value for keyword in call.keywords if keyword.arg]
+    try:
+        for argument in (*call.args, *named):
+            ast.literal_eval(argument)
+    except (ValueError, TypeError, SyntaxError, RecursionError):
+        return False
+    return isinstance(call.func, ast.Name) and len(named) == len(call.keywords)
 
 
 def script(program: str, tried: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ HOSTILE = [
     "```python\ndef above(xs, k):\n    while True:\n        pass\n```",
     "```python\ndef above(xs, k):\n    return [0] * 10**10\n```",
 ]
-PROPOSED = '{"calls": ["above([1, 2, 3], 2)", "above([], 0)", "above(open(1), 2)", "above([5, -1], -1)"]}'
+PROPOSED = "above([1, 2, 3], 2)\nabove([], 0)\nabove(open(1), 2)\nabove([5, -1], -1)"
 LAST = "```python\ndef above(xs, k):\n    return sorted(x for x in xs if x > k)\n```"
 
 ADMITTED = Limits(Budget(128, None, 600.0), execution=True)
@@ -128,7 +128,7 @@ def test_an_answer_of_several_files_survives_whole(programs: list[str]) -> None:
     assert world([FAULTY, whole], version=COMPREHENSION).text("rto-m", QUESTION) == LAST  # half of it
 
 
-@pytest.mark.parametrize("proposed", ["No idea.", '{"calls": []}', '{"calls": ["above"]}'])
+@pytest.mark.parametrize("proposed", ["No idea.", "above", "above(input(), 1)"])
 def test_without_inputs_trees_and_judges_decide(programs: list[str], proposed: str) -> None:
     scene = world([LOOP, FAULTY], version=COMPREHENSION, proposed=proposed)
     assert scene.text("rto-m", QUESTION) == LAST

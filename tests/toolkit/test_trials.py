@@ -105,9 +105,25 @@ def test_a_program_that_fails_or_is_hostile_comes_to_nothing(program: str) -> No
 
 
 def test_only_plain_calls_with_literal_arguments_are_tried() -> None:
-    told = [" f([1, 2], k={'a': -1}) ", "f(g(1))", "f(open('x'))", "f(*[1])", "f(**{})", "a.f(1)", "f", "f(1"]
-    assert calls([*told, "f([1, 2], k={'a': -1})", "f(" + "1," * 400 + ")"]) == ["f([1, 2], k={'a': -1})"]
-    assert len(calls(f"f({i})" for i in range(99))) == MOST_CALLS
+    told = ["f(g(1))", "f(open('x'))", "f(*[1])", "f(**{})", "a.f(1)", "f", "f(1", "f(1); f(2)", "x = f(1)"]
+    assert calls("\n".join([*told, "f(" + "1," * 400 + ")"])) == []
+    assert len(calls("\n".join(f"f({i})" for i in range(99)))) == MOST_CALLS
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "f([1, 2], k={'a': -1})",
+        "  f( [1,2], k = {'a':-1} )  # usual",
+        "- `f([1, 2], k={'a': -1})`",
+        "12. f([1, 2], k={'a': -1})",
+        "assert f([1, 2], k={'a': -1}) == [3]",
+        "assert f([1, 2], k={'a': -1})",
+        "f([1, 2], k={'a': -1}) == [3]",
+    ],
+)
+def test_a_call_is_read_from_a_line_however_it_is_put(line: str) -> None:
+    assert calls(f"Inputs:\n```python\n{line}\n{line}\n```") == ["f([1, 2], k={'a': -1})"]
 
 
 def test_one_program_of_a_reply_can_be_run() -> None:
