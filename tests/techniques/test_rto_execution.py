@@ -8,8 +8,11 @@ import pytest
 
 from optillm import solver
 from optillm.chat import Budget
-from optillm.engine.engine import Limits
+from optillm.config import load, settings_model
+from optillm.engine.engine import Engine, Limits
+from optillm.errors import InvalidRequest
 from optillm.solver import Solved
+from optillm.techniques import registry
 from optillm.techniques.rto import COMPARE, DESCRIBE_CODE, INPUTS
 from tests.fakes import Say, Sent, World, failing
 
@@ -155,6 +158,21 @@ def test_switched_off_nothing_runs_and_nobody_is_asked_for_inputs(programs: list
 def test_a_request_may_do_without_execution_but_not_ask_for_it(programs: list[str], equivalence: str) -> None:
     world([LOOP, COMPREHENSION], version=FILTER).complete(f"rto(equivalence={equivalence})-m", QUESTION)
     assert not programs
+
+
+@pytest.mark.parametrize("name", ["rto_execution", "execution"])
+def test_no_request_can_admit_execution(programs: list[str], name: str) -> None:
+    scene = world([LOOP, COMPREHENSION], version=FILTER, limits=Limits(Budget(128, None, 600.0)))
+    with pytest.raises(InvalidRequest, match=name):
+        scene.complete("rto-m", QUESTION, options={name: True})
+    assert not programs
+
+
+def test_the_operators_setting_admits_it_and_is_off_by_default() -> None:
+    model = settings_model({slug: technique.Options for slug, technique in registry().items()})
+    for given, admitted in (({}, False), ({"rto_execution": "true"}, True)):
+        settings = load(model, {"base_url": "http://127.0.0.1:9/v1", **given})
+        assert Engine.from_settings(settings, registry()).limits.execution is admitted
 
 
 def test_what_is_no_task_of_programming_runs_nothing(programs: list[str]) -> None:

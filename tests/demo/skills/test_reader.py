@@ -6,7 +6,7 @@ import pytest
 
 from optillm.demo.problems import Family, generate
 from optillm.demo.skills.reader import read
-from optillm.demo.skills.reasoner import truth
+from optillm.demo.skills.reasoner import parts, truth
 
 
 def answer(question: str) -> str | None:
@@ -19,6 +19,15 @@ def answer(question: str) -> str | None:
 def test_solves_every_generated_problem(family: Family, seed: int) -> None:
     for problem in generate(family, 300, seed):
         assert answer(problem.question) == problem.answer, problem.question
+
+
+@pytest.mark.parametrize(("family", "length"), [("arithmetic", 20), ("ordering", 7)])
+def test_reads_long_problems(family: Family, length: int) -> None:
+    for problem in generate(family, 40, 3, length=length):
+        task = read(problem.question)
+        assert task is not None, problem.question
+        assert truth(task) == problem.answer
+        assert len(parts(task)) >= length - 2
 
 
 def test_the_same_seed_gives_the_same_problems_and_another_seed_others() -> None:
