@@ -115,7 +115,8 @@ class Options(BaseOptions):
     regenerations: int = Field(1, ge=1, le=4, description="new versions from each description")
     equivalence: Literal["auto", "ast", "judge"] = Field(
         "auto",
-        description="how versions are compared: locally and by a judge where that says nothing, locally, by a judge",
+        description="how versions are compared: locally, by execution where the operator admits it and by a judge where"
+        " that says nothing; locally; by a judge",
     )
     max_leak: float = Field(
         0.25, ge=0, le=1, description="share of a draft a description may repeat and still count"

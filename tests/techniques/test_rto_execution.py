@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from openai import OpenAI
 
 from optillm import solver
 from optillm.chat import Budget
@@ -14,6 +15,7 @@ from optillm.errors import InvalidRequest
 from optillm.solver import Solved
 from optillm.techniques import registry
 from optillm.techniques.rto import COMPARE, DESCRIBE_CODE, INPUTS
+from tests.e2e.proxy import serving
 from tests.fakes import Say, Sent, World, failing
 
 QUESTION = "Write a Python function above(xs, k) that gives the numbers of a list above k."
@@ -173,6 +175,28 @@ def test_the_operators_setting_admits_it_and_is_off_by_default() -> None:
     for given, admitted in (({}, False), ({"rto_execution": "true"}, True)):
         settings = load(model, {"base_url": "http://127.0.0.1:9/v1", **given})
         assert Engine.from_settings(settings, registry()).limits.execution is admitted
+
+
+def test_the_flag_reaches_the_sandbox_of_a_real_server() -> None:
+    with (
+        serving("--demo", "--rto-execution") as proxy,
+        OpenAI(base_url=proxy.base_url, api_key="-") as client,
+    ):
+        settled = 0
+        for seed in range(8):
+            completion = client.chat.completions.create(
+                model="rto-demo-large",
+                messages=[
+                    {"role": "user", "content": "Write a Python function `reverse_words(text)` that returns the"
+                     " words of the text in reverse order, separated by single spaces."}
+                ],
+                seed=seed,
+                extra_body={"optillm": {"trace": True}},
+            )  # fmt: skip
+            report = (completion.model_extra or {})["optillm"]
+            executed = [span for span in report["trace"]["spans"] if span["name"] == "execute"]
+            settled += bool(executed) and report["rounds"] == 1
+    assert settled
 
 
 def test_what_is_no_task_of_programming_runs_nothing(programs: list[str]) -> None:
