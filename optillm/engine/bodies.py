@@ -65,10 +65,12 @@ class Bodies:
             body["temperature"] = temperature
         return body
 
-    def judge(self, model: str, prompt: str, temperature: float | None) -> dict[str, Any]:
-        """A call of its own that the client never sees."""
+    def judge(self, model: str, prompt: str, temperature: float | None, *, seed: int = 0) -> dict[str, Any]:
+        """A call of its own that the client never sees; `seed` is added to the client's."""
         body = {key: value for key, value in self.sampling.items() if key in CARRIED_TO_JUDGES}
         body |= {"model": model, "messages": [{"role": "user", "content": self._seeing(prompt)}]}
+        if isinstance(body.get("seed"), int):
+            body["seed"] += seed
         limit = "max_completion_tokens" if "max_completion_tokens" in self.sampling else "max_tokens"
         return body | {limit: JUDGE_LIMIT} | ({} if temperature is None else {"temperature": temperature})
 

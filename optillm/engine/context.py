@@ -87,6 +87,7 @@ class RequestContext(Context):
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
         self._asked = 0
+        self._consulted = 0
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
         self._draws: Draws[list[Candidate]] | None = None
         self._numbers = count()
@@ -319,7 +320,10 @@ class RequestContext(Context):
         temperature: float | None = 0.0,
     ) -> Any:
         """See `Context.ask`."""
-        body = self._bodies.judge(model or self.model, prompt, temperature)
+        asked = 0
+        if temperature != 0:  # a second opinion with the same seed would be the first one again
+            asked, self._consulted = self._consulted, self._consulted + 1
+        body = self._bodies.judge(model or self.model, prompt, temperature, seed=asked)
         try:
             replies = await self._calls.complete(JUDGE, body)
         except (UpstreamError, BudgetExhausted):

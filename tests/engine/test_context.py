@@ -142,6 +142,18 @@ def test_a_later_wave_does_not_sample_with_the_seeds_of_an_earlier_one(slug: str
     assert sorted(sent.body["seed"] for sent in world.of("generate")) == [40, 41, 42, 43]
 
 
+def test_opinions_that_are_drawn_have_seeds_of_their_own_and_settled_ones_the_clients() -> None:
+    def script(sent: Sent) -> str:
+        return '{"score": 7}' if sent.role == "judge" else f"The answer is {sent.number}."
+
+    drawn = World(script)
+    drawn.complete("bon(n=3,judge=rate)-m", seed=40)
+    assert sorted(sent.body["seed"] for sent in drawn.of("judge")) == [40, 41, 42, 43, 44, 45]
+    settled = World(script)
+    settled.complete("bon(n=3)-m", seed=40)
+    assert {sent.body["seed"] for sent in settled.of("judge")} == {40}
+
+
 def test_the_operator_may_keep_low_temperatures() -> None:
     world = World(numbered, limits=Limits(Budget(seconds=60.0), respect_temperature=True))
     world.complete("bon-m", temperature=0.0)
