@@ -1,17 +1,20 @@
 """Wall time of each technique over rounds × the time of one upstream call, on the real server.
 
-    python -m benchmarks.latency [--latency 0.2] [--repeat 7]
+    python -m benchmarks.latency [--latency 0.2] [--repeat 21]
 
-The demo model is told to take `--latency` seconds per reply. One call's time is measured in the same run, at the
-demo model itself and with the same client, interleaved with the techniques; what a request takes beyond
-rounds × that is ours. Prints a Markdown table of medians.
+The upstream takes `--latency` seconds for every reply (`benchmarks/upstream.py`), and no two of its replies agree.
+One call's time is measured in the same run, at the upstream itself and with the same client, interleaved with the
+techniques; what a request takes beyond rounds × that is ours. Prints a Markdown table of medians.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 
 from openai import OpenAI
@@ -19,19 +22,25 @@ from openai import OpenAI
 from optillm.techniques import registry
 from tests.e2e.proxy import serving
 
-# Ten steps: nearly every sample of the demo model errs somewhere, so that nothing settles early.
-QUESTION = (
-    "Mia has 19 boxes with 12 pens each. She gives away 17 pens and then doubles what she has. She buys 7 packs of 8 "
-    "pens. She loses 39 pens. Then she triples what she has and sells 144 pens. How many pens does she have?"
-)
+QUESTION = "Mia has 19 boxes with 12 pens each. She gives away 17 pens. How many pens does she have?"
 
 
-def timed(sdk: OpenAI, model: str, seed: int) -> tuple[float, int]:
+@contextmanager
+def upstream(latency: float) -> Iterator[str]:
+    """The base URL of an upstream in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.upstream", "--latency", str(latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def timed(sdk: OpenAI, model: str) -> tuple[float, int]:
     """Seconds and rounds of one request."""
     begun = time.perf_counter()
-    reply = sdk.chat.completions.create(
-        model=model, messages=[{"role": "user", "content": QUESTION}], seed=seed
-    )
+    reply = sdk.chat.completions.create(model=model, messages=[{"role": "user", "content": QUESTION}])
     report = (reply.model_extra or {}).get("optillm") or {"rounds": 1}
     return time.perf_counter() - begun, report["rounds"]
 
@@ -42,32 +51,28 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--latency", type=float, default=0.2)
-    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--repeat", type=int, default=21)
     given = parser.parse_args()
-    models = [f"{slug}-demo-small" for slug in registry()]
-    walls: dict[str, list[float]] = {name: [] for name in ("bare", *models)}
+    walls: dict[str, list[float]] = {name: [] for name in ("bare", *registry())}
     rounds: dict[str, list[int]] = {name: [] for name in walls}
-    with serving("--demo", "--demo-latency", str(given.latency)) as proxy:
-        bare_url = next(
-            m.group(1) for line in proxy.log if (m := re.search(r"demo model .* at (http://\S+)", line))
-        )
-        with (
-            OpenAI(base_url=proxy.base_url, api_key="x") as sdk,
-            OpenAI(base_url=bare_url, api_key="x") as bare,
-        ):
-            for seed in range(given.repeat + 1):
-                for name in walls:
-                    measured = timed(bare, "demo-small", seed) if name == "bare" else timed(sdk, name, seed)
-                    if seed:  # the first of each warms its connections up
-                        walls[name].append(measured[0])
-                        rounds[name].append(measured[1])
-    call = median(walls["bare"])
-    print(f"one upstream call: {call:.3f} s\n")
+    with (
+        upstream(given.latency) as url,
+        serving("--base-url", url) as proxy,
+        OpenAI(base_url=proxy.base_url, api_key="x") as sdk,
+        OpenAI(base_url=url, api_key="x") as bare,
+    ):
+        for turn in range(given.repeat + 1):
+            for name in walls:
+                measured = timed(bare, "m") if name == "bare" else timed(sdk, f"{name}-m")
+                if turn:  # the first one opens connections and starts what is started when first needed
+                    walls[name].append(measured[0])
+                    rounds[name].append(measured[1])
+    call = median(walls.pop("bare"))
+    print(f"one upstream call: {call:.4f} s\n")
     print("| technique | rounds | wall, s | wall / (rounds × call) |\n|---|---|---|---|")
-    for name in models:
-        ratio = median(wall / (count * call) for wall, count in zip(walls[name], rounds[name], strict=True))
-        slug = name.removesuffix("-demo-small")
-        print(f"| {slug} | {median(rounds[name]):g} | {median(walls[name]):.3f} | {ratio:.3f} |")
+    for name, seconds in walls.items():
+        ratios = [wall / (count * call) for wall, count in zip(seconds, rounds[name], strict=True)]
+        print(f"| {name} | {median(rounds[name]):g} | {median(seconds):.3f} | {median(ratios):.3f} |")
 
 
 if __name__ == "__main__":

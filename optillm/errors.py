@@ -128,6 +128,16 @@ class BudgetExhausted(OptillmError):
     code = "budget_exhausted"
 
 
+class Cancelled(OptillmError):
+    """The request was called off by somebody who knows its id."""
+
+    status = 499  # what web servers log for a client that left
+    code = "request_cancelled"
+
+    def __init__(self) -> None:
+        super().__init__("The request was cancelled")
+
+
 class ShuttingDown(OptillmError):
     """The server drains; another replica, or this one in a moment, will answer."""
 

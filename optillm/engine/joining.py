@@ -17,8 +17,9 @@ from optillm.chat import Sender
 
 T = TypeVar("T")
 
-LINGER: Final = 0.8
-"""Seconds that work goes on without anybody waiting for it: SDKs ask again after half a second at most."""
+LINGER: Final = 0.7
+"""Seconds that work goes on without anybody waiting for it: SDKs ask again after half a second, and a client that
+is gone for good is to cost no more than one."""
 KEPT: Final = 60.0
 """Seconds an answer is kept for another request with its `Idempotency-Key`."""
 REMEMBERED: Final = 256

@@ -52,7 +52,7 @@ def chat() -> Response:
         serving.enter_context(state.cancellable(request_id))
         outcome = state.portal.run(state.engine.complete(asked), gone)
         if isinstance(outcome, Relay):
-            response = relayed(outcome, state.portal, gone)
+            response = relayed(outcome, state.portal, gone, asked.sender.called_off)
         elif isinstance(outcome, Stream):
             silence = patience_in_a_stream(asked.sender, state.settings.keep_alive)
             response = streamed(outcome, asked, state.portal, silence, gone)

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, g, request
 
 from optillm.engine.portal import ClientGone, Portal
-from optillm.errors import OptillmError
+from optillm.errors import Cancelled
 from optillm.server import api, ops
 from optillm.server.faults import error_response, explain, new_request_id
 from optillm.server.gate import guard
 from optillm.server.state import NAME, Engine, State
-from optillm.server.wire import dumps
 
 if TYPE_CHECKING:
     from optillm.config import Settings
 
-CLIENT_GONE = 499  # what web servers log for it; read by a client whose request somebody else has cancelled
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -63,8 +61,7 @@ def answer(error: Exception) -> Response:
     """Render any exception; the only place that does, streams that have begun aside."""
     if isinstance(error, ClientGone):
         log.info("Request %s: the client left, or the request was cancelled", g.request_id)
-        gone = OptillmError("The request was cancelled", code="request_cancelled")
-        return Response(dumps(gone.body()), CLIENT_GONE, content_type="application/json")
+        return error_response(Cancelled())
     response = error_response(explain(error, g.request_id))
     log.info("%s %s: status %d, request %s", request.method, request.path, response.status_code, g.request_id)
     return response

@@ -12,12 +12,14 @@ from flask import Response, g, request
 
 from optillm.chat import ChatRequest, Completion, Relay, Stream
 from optillm.engine.portal import Batches, ClientGone, Portal, never
-from optillm.errors import OptillmError
+from optillm.errors import Cancelled, OptillmError
 from optillm.server import sse
 from optillm.server.faults import explain
 from optillm.server.wire import completion_json
 
 JSON: Final = "application/json"
+BETWEEN: Final = (b"\n\n", b"\r\n\r\n")
+"""What ends an event of a stream."""
 
 
 def departure() -> Callable[[], bool]:
@@ -55,14 +57,17 @@ def streamed(
 ) -> Response:
     """A technique at work, event by event."""
     batches = portal.stream(stream.events, silence, gone)
-    events = sse.Chunks(stream, asked).events(batches, partial(explain, request_id=g.request_id))
+    explained = partial(explain, request_id=g.request_id)
+    events = sse.Chunks(stream, asked).events(batches, explained, asked.sender.called_off)
     headers = sse.HEADERS | {"x-optillm-technique": stream.technique}
     response = Response(events, headers=headers, content_type=sse.MEDIA_TYPE)
     response.call_on_close(batches.close)  # also when the server never asks for the first event
     return response
 
 
-def relayed(relay: Relay, portal: Portal, gone: Callable[[], bool]) -> Response:
+def relayed(
+    relay: Relay, portal: Portal, gone: Callable[[], bool], called_off: Callable[[], bool] = never
+) -> Response:
     """An upstream's own reply: its status and bytes as they are, as they come."""
     headers = {name.lower(): value for name, value in relay.headers.items()}
     media_type = headers.get("content-type", "application/octet-stream")
@@ -72,14 +77,17 @@ def relayed(relay: Relay, portal: Portal, gone: Callable[[], bool]) -> Response:
     if events:
         headers |= sse.HEADERS
     batches = portal.stream(relay.chunks, gone=gone)
-    chunks = forwarded(batches, events, partial(explain, request_id=g.request_id))
+    chunks = forwarded(batches, events, partial(explain, request_id=g.request_id), called_off)
     response = Response(chunks, relay.status, headers, content_type=media_type)
     response.call_on_close(batches.close)
     return response
 
 
 def forwarded(
-    batches: Batches[bytes], events: bool, explain: Callable[[Exception], OptillmError]
+    batches: Batches[bytes],
+    events: bool,
+    explain: Callable[[Exception], OptillmError],
+    called_off: Callable[[], bool],
 ) -> Iterator[bytes]:
     """The chunks of a relay; when it breaks, an error event between two events, else a broken connection."""
     end = b"\n\n"
@@ -88,11 +96,15 @@ def forwarded(
             chunk = b"".join(batch)
             end = (end + chunk)[-4:]
             yield chunk
-    except ClientGone:
-        return
+    except ClientGone as left:
+        if not called_off():
+            return
+        if not (events and end.endswith(BETWEEN)):
+            raise ConnectionResetError(ECONNRESET, "the request was cancelled") from left
+        yield sse.error_event(Cancelled())
     except Exception as error:
         told = explain(error)
-        if not (events and end.endswith((b"\n\n", b"\r\n\r\n"))):
+        if not (events and end.endswith(BETWEEN)):
             # A reply that ended here as if it were whole would be a lie.
             raise ConnectionResetError(ECONNRESET, "the upstream's reply broke off") from error
         yield sse.error_event(told)

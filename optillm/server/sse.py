@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from optillm.chat import ChatRequest, Completion, Delta, Event, Note, Reply, Stream
 from optillm.engine.portal import ClientGone
-from optillm.errors import OptillmError
+from optillm.errors import Cancelled, OptillmError
 from optillm.server.wire import dumps, finish_reason
 
 HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -54,7 +54,10 @@ class Chunks:
         self.complete = False
 
     def events(
-        self, batches: Iterable[list[Event]], explain: Callable[[Exception], OptillmError]
+        self,
+        batches: Iterable[list[Event]],
+        explain: Callable[[Exception], OptillmError],
+        called_off: Callable[[], bool],
     ) -> Iterator[bytes]:
         """The bytes of the whole stream: the role at once, an empty batch as a sign of life, errors as events."""
         yield self._opened(0)
@@ -64,7 +67,8 @@ class Chunks:
             if not self.complete:
                 raise RuntimeError("the stream ended without its completion")
         except ClientGone:
-            return
+            if called_off():  # by somebody else: the client is there
+                yield error_event(Cancelled())
         except Exception as error:  # noqa: BLE001 - rendered as the stream's last event: the status is long sent
             yield error_event(explain(error))
         else:

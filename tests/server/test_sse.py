@@ -24,7 +24,7 @@ REPORT = (
 USAGE = '"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}'
 
 
-def render(*batches: list[Event] | Exception, **changes: Any) -> str:
+def render(*batches: list[Event] | Exception, called_off: bool = False, **changes: Any) -> str:
     """The stream that these batches make, for a request with these changes."""
 
     def play() -> Any:
@@ -37,7 +37,9 @@ def render(*batches: list[Event] | Exception, **changes: Any) -> str:
         return explain(error, "req_1")
 
     asked = read_chat(orjson.dumps(HELLO | {"stream": True} | changes), settings())
-    return b"".join(Chunks(stream(choices=asked.choices), asked).events(play(), told)).decode()
+    return b"".join(
+        Chunks(stream(choices=asked.choices), asked).events(play(), told, lambda: called_off)
+    ).decode()
 
 
 def chunk(delta: str, index: int = 0, finish: str = "null", extra: str = "", head: str = HEAD) -> str:
@@ -125,6 +127,13 @@ def test_a_fault_of_ours_after_the_first_byte_says_no_internals(caplog: pytest.L
 
 def test_a_stream_that_ends_without_its_completion_is_a_fault() -> None:
     assert data(render([Delta("fo")]).encode())[-1]["error"]["type"] == "server_error"
+
+
+def test_a_client_whose_stream_somebody_cancelled_is_told_so() -> None:
+    text = render([Delta("fo")], ClientGone(), called_off=True)
+    *_, error, done, end = text.split("\n\n")
+    assert '"code":"request_cancelled"' in error
+    assert (done, end) == ("data: [DONE]", "")
 
 
 def test_a_client_that_left_is_told_nothing() -> None:
