@@ -76,13 +76,8 @@ class Calls:
     async def complete(self, role: str, body: Mapping[str, Any]) -> list[Reply]:
         """All choices of one completion, at least one; raises `UpstreamError` or `BudgetExhausted`."""
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
-            async for attempt in self._attempts():
-                with attempt:
-                    wire = await self._adapted(role, body, self._once)
-            replies = read_replies(wire)
-            call.attributes["gen_ai.usage.output_tokens"] = (
-                Usage.read(wire.get("usage")) or Usage()
-            ).completion_tokens
+            replies, usage = await self._tried(lambda: self._adapted(role, body, self._once))
+            call.attributes["gen_ai.usage.output_tokens"] = usage.completion_tokens
             self.dialect(body["model"]).counted(body.get("n") or 1, len(replies))
             return replies
 
@@ -99,12 +94,25 @@ class Calls:
             return await self._once_streamed(role, body, forward)
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}):
-            async for attempt in self._attempts(lambda: not started):
-                with attempt:
-                    reply = await self._adapted(role, body, once)
-            return reply
+            return await self._tried(lambda: self._adapted(role, body, once), lambda: not started)
 
-    def _attempts(self, allowed: Callable[[], bool] = lambda: True) -> AsyncRetrying:
+    async def _tried(self, call: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = lambda: True) -> T:
+        """What a call gives, tried again while that can help and is allowed."""
+        try:
+            return await call()
+        except UpstreamError as error:
+            failed: UpstreamError | None = error
+
+        async def once_more() -> T:
+            nonlocal failed
+            if failed is not None:  # the first attempt, made before there was anything to retry
+                first, failed = failed, None
+                raise first
+            return await call()
+
+        return await self._retrying(allowed)(once_more)
+
+    def _retrying(self, allowed: Callable[[], bool]) -> AsyncRetrying:
         def again(error: BaseException) -> bool:
             if not (isinstance(error, UpstreamError) and error.retryable and allowed()):
                 return False
@@ -142,26 +150,28 @@ class Calls:
                 known.adopt(spoken)
                 return result
 
-    async def _once(self, role: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _once(self, role: str, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:
+        """The choices of one completion, at least one, and what it took."""
         async with self._turn(body["model"]) as told:
             reservation = self._reserve(role, body)
+            wire: Mapping[str, Any] | None = None
             try:
                 wire = await self.route.upstream.chat(body, self._authorization)
                 told(OK)
+                replies = read_replies(wire)
+                if not replies:
+                    raise UpstreamError("the upstream's reply has no choices", retryable=True)
             except UpstreamError as error:
-                self.ledger.settle(reservation, None, "failed")
+                paid = wire and (Usage.read(wire.get("usage")) or estimate(body))
+                self.ledger.settle(reservation, paid or None, "failed")
                 told(error.status)
                 raise
             except asyncio.CancelledError:
                 self.ledger.settle(reservation, estimate(body), "cancelled")
                 raise
-        replies = read_replies(wire)
-        written = "".join(reply.text for reply in replies)
-        self.ledger.settle(reservation, Usage.read(wire.get("usage")) or estimate(body, written))
-        if not replies:
-            self.ledger.lose("failed")
-            raise UpstreamError("the upstream's reply has no choices", retryable=True)
-        return wire
+        usage = Usage.read(wire.get("usage")) or estimate(body, "".join(reply.text for reply in replies))
+        self.ledger.settle(reservation, usage)
+        return replies, usage
 
     async def _once_streamed(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
         async with self._turn(body["model"]) as told:

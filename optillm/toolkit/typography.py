@@ -94,10 +94,13 @@ def _peel_once(text: str) -> str:
     if not text.endswith("..."):
         text = text.rstrip(".,;:") if not text.endswith(("\\,", "\\;", "\\:")) else text[:-2]
     text = text.lstrip(":")
+    if not text or (text[0].isalnum() and text[-1].isalnum()):
+        return text  # as most are: nothing wraps it
     for opening, closing in _PAIRS:
-        inner = text[len(opening) : -len(closing)]
-        if text.startswith(opening) and text.endswith(closing) and inner and opening not in inner:
-            return inner
+        if text.startswith(opening) and text.endswith(closing):
+            inner = text[len(opening) : -len(closing)]
+            if inner and opening not in inner:
+                return inner
     wrapper = _WRAPPER.match(text)
     if wrapper and closing_brace(text, wrapper.end() - 1) == len(text) - 1:
         return text[wrapper.end() : -1]
