@@ -362,3 +362,14 @@ def test_a_garbled_reply_is_a_crash_of_the_program(reply: bytes) -> None:
     error = replies.solved(reply, replies.Ending(None, late=False), 1).error
     assert error is not None
     assert error.kind == "crash"
+
+
+def test_z3_at_work_before_the_walls_are_up_starts_no_thread() -> None:
+    code = (
+        "import os; from optillm.solver.inside.z3setup import touch; touch(); "
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    told = subprocess.run(  # noqa: S603  our own interpreter
+        [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "1"

@@ -24,8 +24,20 @@ def configure_z3(bounds: Bounds) -> None:
 
     The context of the warm-up was made before the default time limit was known, so a new one replaces it.
     """
+    touch()
     Z3_global_param_set("memory_max_size", str(int(bounds.memory_mb * _SHARE_OF_MEMORY)))
     Z3_global_param_set("timeout", str(solver_timeout(bounds)))
     _kept.append(z3.z3._main_ctx)
     z3.z3._main_ctx = None
     z3.main_ctx()
+
+
+def touch() -> None:
+    """Let z3 do a little: a job is often made ready ahead of its program, and its first steps copy memory.
+
+    Not once there is a time limit: z3 keeps one with a thread, which would not be behind the walls.
+    """
+    solver = z3.Solver()
+    solver.from_string("(declare-const x Int)(assert (> x 3))")
+    solver.check()
+    str(solver.model())
