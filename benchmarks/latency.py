@@ -22,6 +22,7 @@ from openai import OpenAI
 from optillm.techniques import registry
 from tests.e2e.proxy import serving
 
+ONE_ROUND = "self_consistency(tie=shortest)"  # the default asks two judges when no answers agree
 QUESTION = "Mia has 19 boxes with 12 pens each. She gives away 17 pens. How many pens does she have?"
 
 
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--repeat", type=int, default=21)
     given = parser.parse_args()
-    walls: dict[str, list[float]] = {name: [] for name in ("bare", *registry())}
+    walls: dict[str, list[float]] = {name: [] for name in ("bare", *registry(), ONE_ROUND)}
     rounds: dict[str, list[int]] = {name: [] for name in walls}
     with (
         upstream(given.latency) as url,
