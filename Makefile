@@ -9,7 +9,7 @@ run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is c
 	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/ruff check .

@@ -65,10 +65,12 @@ class Arena:
         return None
 
     def left_behind(self) -> list[str]:
-        """Files that should not be there, and a secret that was touched."""
+        """Files that should not be there, a secret that was touched, a victim that dies after all."""
         found = sorted(p.name for p in self.folder.iterdir() if p != self.secret)
         if not self.secret.exists() or self._fingerprint() != self._before:
             found.append("the secret was changed")
+        if gone(lambda: self._state() in {"S", "R"}, 0.2):
+            found.append("the victim was killed or stopped")
         return found
 
     def _fingerprint(self) -> tuple[int, int, int, str]:
