@@ -136,7 +136,7 @@ class Calls:
         self, role: str, body: Mapping[str, Any], once: Callable[[str, Mapping[str, Any]], Awaitable[T]]
     ) -> T:
         """Make the call in the model's dialect, again at once for each thing a refusal teaches."""
-        known = spoken = self.dialect(body["model"])
+        known = spoken = before = self.dialect(body["model"])
         while True:
             adapted = spoken.adapt(body)
             try:
@@ -145,9 +145,9 @@ class Calls:
                 taught = spoken.taught(error, adapted)
                 if taught is None:
                     raise
-                spoken = taught
+                before, spoken = spoken, taught
             else:
-                known.adopt(spoken)
+                known.adopt(spoken, before)
                 return result
 
     async def _once(self, role: str, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:

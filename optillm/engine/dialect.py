@@ -79,22 +79,24 @@ class Dialect:
             word in message for word in UNSUPPORTED
         ):
             return None
-        named = {str(detail.get("param"))} | set(re.findall(r"[a-z_]+", message))
+        in_order = [str(detail.get("param")), *re.findall(r"[a-z_]+", message)]
+        named = set(in_order)
         limits = named & LIMITS.keys() & body.keys() - self.renamed.keys()
         if limits:  # a message that names both speaks of the one sent; the other is its remedy
             return replace(self, renamed={**self.renamed, **{name: LIMITS[name] for name in limits}})
-        fresh = {name for name in named & SPARE.keys() & body.keys() if _ordinary(name, body[name])}
-        if not fresh:
-            return None
-        honours_n = False if "n" in fresh else self.honours_n
-        return replace(self, refused=self.refused | fresh, honours_n=honours_n)
+        # One at a time, as the message may quote what a client wrote: only what it took in the end is kept.
+        spare = (name for name in in_order if name in SPARE and name in body and _ordinary(name, body[name]))
+        name = next(spare, None)
+        return None if name is None else replace(self, refused=self.refused | {name})
 
-    def adopt(self, proven: Dialect) -> None:
-        """Keep what `proven`, in which a call has succeeded, knows beyond this."""
-        if proven is not self:
-            self.refused, self.renamed = self.refused | proven.refused, {**self.renamed, **proven.renamed}
-            self.alternating |= proven.alternating
-            self.honours_n = False if "n" in proven.refused else self.honours_n
+    def adopt(self, proven: Dialect, refused: Dialect) -> None:
+        """Keep what made the difference between a dialect in which a call succeeded and the one refused before."""
+        if proven is refused:
+            return
+        self.refused |= proven.refused - refused.refused
+        self.renamed = {**self.renamed, **dict(proven.renamed.items() - refused.renamed.items())}
+        self.alternating |= proven.alternating and not refused.alternating
+        self.honours_n = False if "n" in self.refused else self.honours_n
 
     def counted(self, asked: int, got: int) -> None:
         """Take in how many choices came back for `n` asked."""

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -149,15 +149,17 @@ class Engine:
             request = self._with_choices(request, work)
             Form.of(request.body.get("response_format"))
         judge = self.planner.techniques[SELECTOR]
-        return forecast(work, model, request, self._budget(request), self._merge(request), judge)
+        forecasted = forecast(work, model, request, self._budget(request), self._merge(request), judge)
+        return {**forecasted, "bypassed": bypassed if plan.work is not None else None}
 
     async def relay(
         self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
     ) -> Relay:
         """Pass a request for another endpoint on, byte for byte."""
-        return await self.upstream.relay(
+        passing_on = self.upstream.relay(
             method, path, content, content_type=content_type, authorization=authorization
         )
+        return await _in_time(passing_on, self.limits.budget.seconds)
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
         """The models that can be asked for: the upstream's, and those names that stand for techniques."""
@@ -186,17 +188,10 @@ class Engine:
         content = request.raw
         if content is None or model != request.model:
             content = orjson.dumps({**request.body, "model": model})
-        try:
-            async with asyncio.timeout(self._budget(request).seconds):
-                relay = await self.upstream.relay(
-                    "POST",
-                    "/chat/completions",
-                    content,
-                    authorization=request.authorization,
-                    stream=request.stream,
-                )
-        except TimeoutError:
-            raise DeadlineExceeded("the upstream did not answer within the deadline") from None
+        passing_on = self.upstream.relay(
+            "POST", "/chat/completions", content, authorization=request.authorization, stream=request.stream
+        )
+        relay = await _in_time(passing_on, self._budget(request).seconds)
         log.info("Using approach none, with %s: status %d", model, relay.status)
         relay = replace(relay, headers={**relay.headers, "x-optillm-technique": NONE})
         return self._with_suggestion(relay, model) if relay.status == 404 else relay
@@ -345,6 +340,32 @@ class Engine:
             _least(ceiling.max_tokens, asked.max_tokens),
             _least(ceiling.seconds, asked.seconds),
         )
+
+
+async def _in_time(passing_on: Coroutine[Any, Any, Relay], seconds: float | None) -> Relay:
+    """A relay that begins in so many seconds, and then is never silent for longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            relay = await passing_on
+    except TimeoutError:
+        raise DeadlineExceeded("the upstream did not answer within the deadline") from None
+    return relay if relay.chunks is None else replace(relay, chunks=_audible(relay.chunks, seconds))
+
+
+async def _audible(chunks: AsyncIterator[bytes], seconds: float | None) -> AsyncGenerator[bytes, None]:
+    try:
+        while True:
+            async with asyncio.timeout(seconds):
+                part = await anext(chunks, None)
+            if part is None:
+                return
+            yield part
+    except TimeoutError:
+        raise DeadlineExceeded("the upstream fell silent until the deadline") from None
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
 
 
 async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Sequence[Candidate]:

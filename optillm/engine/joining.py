@@ -39,7 +39,9 @@ class _Shared(Generic[T]):
     @property
     def worth_joining(self) -> bool:
         """Whether it runs still, or has succeeded."""
-        return not self.task.done() or not (self.task.cancelled() or self.task.exception())
+        if self.task.done():
+            return not (self.task.cancelled() or self.task.exception())
+        return not self.task.cancelling()
 
     async def outcome(self, linger: Callable[[], float]) -> T:
         """Wait for the outcome; who leaves last takes the work along, `linger()` seconds later."""

@@ -160,10 +160,11 @@ class OpenAIUpstream:
     ) -> Address:
         """Have the client write the request, and keep its address."""
         options: Any = {"headers": self._credentials(authorization)}
+        path, _, query = path.partition("?")  # which would hide from the client what kind of call it is
         if method == "GET":
             response = await self.client.get(path, cast_to=httpx2.Response, options=options)
         else:
-            letter = {"model": model}
+            letter = {"model": model} if model else {}
             response = await self.client.post(path, cast_to=httpx2.Response, body=letter, options=options)
         request = response.request
         headers = CIMultiDict(request.headers.multi_items())
@@ -172,7 +173,10 @@ class OpenAIUpstream:
         headers["Accept-Encoding"] = "identity"  # a packed stream arrives in lumps
         if method != "GET":
             headers["Content-Type"] = content_type
-        return Address(URL(str(request.url), encoded=True), headers)
+        url = str(request.url)
+        if query:
+            url += ("&" if "?" in url else "?") + query
+        return Address(URL(url, encoded=True), headers)
 
     def _credentials(self, authorization: str | None) -> dict[str, Any]:
         if authorization is not None:

@@ -38,7 +38,7 @@ def sender(
     headers: Headers, content: bytes, body: Mapping[str, Any], called_off: Callable[[], bool]
 ) -> Sender:
     """What the headers and the shape of a request say about it."""
-    credential = headers.get("Authorization") or headers.get("api-key") or ""
+    credential = f"{headers.get('Authorization')}\0{headers.get('api-key')}"
     return Sender(
         client=sha256(credential.encode("latin-1", "replace")).hexdigest(),
         digest=sha256(content).hexdigest(),

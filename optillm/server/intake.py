@@ -98,7 +98,9 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         arrival = self._arriving.get(conn)
         if arrival is None:  # let go of between the event and this
             return
-        data = _received(conn.sock)
+        data = None
+        if not (arrival.whole or arrival.large):  # else a client that sends ahead would fill the memory
+            data = _received(conn.sock)
         if data:
             arrival.take(data)
         ended = data == b""

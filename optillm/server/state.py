@@ -13,6 +13,7 @@ from flask import Flask, current_app, request
 
 from optillm.chat import ChatRequest, Completion, Relay, Stream
 from optillm.engine.portal import Portal
+from optillm.errors import Unauthorized
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ class State:
     @property
     def authorization(self) -> str | None:
         """The `Authorization` of this request, when it is the client's key that the upstream is to see."""
-        return request.headers.get("Authorization") if self._pass_through else None
+        sent = request.headers.get("Authorization") if self._pass_through else None
+        if sent is not None and not sent.isascii():
+            raise Unauthorized("The Authorization header must be ASCII")
+        return sent
 
     @contextmanager
     def cancellable(self, request_id: str) -> Iterator[None]:

@@ -120,6 +120,8 @@ class Solver:
         if process is None or self._owner != os.getpid() or not process.alive:
             return
         loop = asyncio.get_running_loop()
+        for spare in [ends for ends in self._spares if ends.limits != limits]:
+            self._drop(spare)  # they were for somebody else, whose turn comes when it comes
         for _ in range(min(count, self._at_once - len(self._spares))):
             with contextlib.suppress(OSError):  # the next program finds out
                 spare = _ordered(process, limits, _KEPT)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from optillm.chat import ReplyKind
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 
 NOTES = "Working notes"
@@ -62,6 +61,5 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 def in_notes(candidate: Candidate) -> bool:
-    """Whether a reply was cut while it was still in its notes."""
-    cut = candidate.reply.kind is ReplyKind.TRUNCATED
-    return cut and candidate.text.lstrip("#* \n").startswith(NOTES)
+    """Whether a reply ended while it was still in its notes: at its limit, or at one of the client's stop sequences."""
+    return candidate.text.lstrip("#* \n").startswith(NOTES)

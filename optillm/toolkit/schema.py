@@ -7,6 +7,7 @@ begun than can end soon: one check holds up everybody.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -27,6 +28,9 @@ _SHALLOW: Final = 4
 """The depth of answers that a schema which refers to itself must at least be able to check."""
 _MOST_EXPLAINED: Final = 4_000
 """A violation is explained when that is less work: every alternative that failed becomes an exception."""
+
+_LONG_NUMBER = re.compile(r"[0-9]{31}|[0-9.][eE][+-]?[0-9]{3}")
+"""Exact division by a schema's `multipleOf` takes the longer, the more digits a number has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Form:
     def violation(self, text: str) -> str | None:
         """What is wrong with a text, in a line; `None` when it has the form."""
         try:
-            value = json.loads(text)
+            value = json.loads(text, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
             return f"not JSON: {error}"
         if self.validator is None or self.bounds is None:
@@ -85,7 +89,13 @@ class Form:
                 work = _work(self.bounds, depth_of(value, MAX_DEPTH + 1), values, len(text))
         except TooComplex as error:
             return f"not checked: {error.message}"
-        if self.validator.is_valid(value):
+        if self.bounds.divides and _LONG_NUMBER.search(text):
+            return "not checked: a number is too long"
+        try:
+            valid = self.validator.is_valid(value)
+        except ValueError:  # half of a character that takes two
+            return "not text that can be written down"
+        if valid:
             return None
         if work > _MOST_EXPLAINED:
             return "not an instance of the schema"
@@ -103,6 +113,10 @@ def _work(bounds: Bounds, depth: int, values: int = 1, characters: int = 1) -> i
     if depth > MAX_DEPTH or most.height > MAX_HEIGHT or work > MOST_WORK:
         raise TooComplex("would take too long to check")
     return work
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 def _refuse(uri: str) -> NoReturn:

@@ -29,6 +29,9 @@ _ELSEWHERE: Final = ("$dynamicRef", "$recursiveRef")
 _APPLIED: Final = frozenset(
     ("properties", "patternProperties", "$ref", *_IN_PLACE, *_BY_NAME, *_OF_CHILDREN, *_ELSEWHERE)
 )
+_DIVISION: Final = 500
+"""What `multipleOf` weighs: the validator divides exactly, with as many digits as that takes."""
+_DIVISORS: Final = (1e-9, 1e15)
 _UNEVALUATED: Final = 3
 """What `unevaluated…` multiplies: the validator goes through everything in place again to see what is left."""
 
@@ -78,6 +81,7 @@ class Bounds:
         self._schema = schema
         self._known: dict[tuple[int, int | None], Work | None] = {}
         self._whole: Work | None = None
+        self.divides = False
         with suppress(_Recursive):
             self._whole = self._work(schema, None)
 
@@ -119,7 +123,7 @@ class Bounds:
         if schema is not self._schema:
             _check_base(schema)
         own = Work(
-            1 + sum(len(part) for part in schema.values() if isinstance(part, list)),
+            1 + sum(len(part) for part in schema.values() if isinstance(part, list)) + self._division(schema),
             ("pattern" in schema) + len(_names(schema, "patternProperties")),
         )
         if _APPLIED.isdisjoint(schema):
@@ -133,6 +137,15 @@ class Bounds:
         return Work(
             own.schemas + times * found.schemas, own.patterns + times * found.patterns, 1 + found.height
         )
+
+    def _division(self, schema: Mapping[str, Any]) -> int:
+        divisor = schema.get("multipleOf")
+        if not isinstance(divisor, int | float):
+            return 0
+        if not _DIVISORS[0] <= divisor <= _DIVISORS[1]:
+            raise TooComplex("divides by a number too small or too large")
+        self.divides = True
+        return _DIVISION
 
     def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Any]:
         """The schemas that apply to the same value."""

@@ -198,3 +198,13 @@ def test_the_worst_case_counts_the_prompt_and_every_choice_at_its_limit() -> Non
     assert worst_case(body) == prompt + ASSUMED_REPLY
     assert worst_case({**body, "max_tokens": 50, "n": 3}) == prompt + 150
     assert worst_case({**body, "max_completion_tokens": 20}) == prompt + 20
+
+
+def test_a_model_that_refuses_several_parameters_is_learned_one_by_one() -> None:
+    world = World(lambda sent: ANSWER, refuses=("temperature", "seed"))
+    for _ in range(2):
+        world.complete("bon(n=1)-m", seed=1)
+    assert world.engine.route.dialects.of(world.base_url, "m").refused == {"temperature", "seed"}
+    paid = len(world.sent)
+    world.complete("bon(n=1)-m", seed=1)
+    assert len(world.sent) == paid + 1

@@ -36,7 +36,7 @@ def test_drops_a_parameter_the_upstream_does_not_know(error: UpstreamError, name
     assert name not in taught.adapt(sent)
     assert taught.taught(error, taught.adapt(sent)) is None
     assert dialect.adapt(sent) == sent  # nothing is kept before it has proved right
-    dialect.adopt(taught)
+    dialect.adopt(taught, dialect)
     assert name not in dialect.adapt(sent)
 
 
@@ -121,3 +121,27 @@ def test_dialects_are_kept_per_model_for_an_hour_and_bounded() -> None:
     for number in range(REMEMBERED):
         dialects.of("u", str(number))
     assert dialects.of("u", "oldest") is not oldest
+
+
+def test_words_that_an_upstream_quotes_from_a_request_teach_nothing_about_others() -> None:
+    """Refused is `user` alone, whose value names other parameters; each is tried, and only what helped is kept."""
+    known = spoken = before = Dialect(expires=0)
+    quoted = "unknown temperature n seed top_p"
+    sent = body(user=quoted, temperature=0.5, n=2, seed=3)
+    for _ in range(9):
+        adapted = spoken.adapt(sent)
+        if "user" not in adapted:
+            break
+        taught = spoken.taught(refusal(f"Not supported: {quoted!r} is what you sent as user"), adapted)
+        assert taught is not None
+        before, spoken = spoken, taught
+    known.adopt(spoken, before)
+    assert known.refused == {"user"}
+    assert known.honours_n is None
+
+
+def test_a_parameter_that_is_named_as_such_goes_first() -> None:
+    error = refusal("Unrecognized: temperature and seed", "seed")
+    taught = Dialect(expires=0).taught(error, body(temperature=1, seed=1))
+    assert taught is not None
+    assert taught.refused == {"seed"}

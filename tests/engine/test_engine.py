@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import pytest
@@ -217,3 +217,64 @@ def test_what_is_more_than_text_is_one_plain_call(modalities: list[str]) -> None
 
 def test_text_alone_is_no_other_modality() -> None:
     assert World(lambda sent: "Rome.").text("bon-m", modalities=["text"]) == "Rome."
+
+
+class Silent(World):
+    """An upstream whose relays begin when they like, and go on when they like."""
+
+    def __init__(self, begins: float, silent: float) -> None:
+        super().__init__(lambda sent: "unused", limits=Limits(Budget(seconds=5.0)))
+        self.begins, self.silent = begins, silent
+        self.closed = False
+
+    async def relay(self, *_: Any, **__: Any) -> Relay:
+        await asyncio.sleep(self.begins)
+        return Relay(200, {}, chunks=self.chunks())
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        try:
+            for part in (b"1", b"2", b"3"):
+                yield part
+                await asyncio.sleep(self.silent)
+        finally:
+            self.closed = True
+
+
+async def gathered(relay: Relay) -> list[bytes]:
+    assert relay.chunks is not None
+    return [part async for part in relay.chunks]
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "embeddings"])
+def test_a_relay_that_is_never_silent_for_long_may_take_its_time(endpoint: str) -> None:
+    world = Silent(4, 4)
+
+    async def main() -> list[bytes]:
+        serving = world.serve("m", stream=True) if endpoint == "chat" else passed_on(world)
+        relay = await serving
+        assert isinstance(relay, Relay)
+        return await gathered(relay)
+
+    assert world.run(main()) == [b"1", b"2", b"3"]
+    assert world.closed
+
+
+def passed_on(world: World) -> Any:
+    return world.engine.relay("/embeddings", "POST", b"{}", "application/json", None)
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "embeddings"])
+@pytest.mark.parametrize(("begins", "silent"), [(9, 0), (1, 9)])
+def test_a_relay_that_falls_silent_ends_at_the_deadline(endpoint: str, begins: float, silent: float) -> None:
+    world = Silent(begins, silent)
+
+    async def main() -> None:
+        serving = world.serve("m", stream=True) if endpoint == "chat" else passed_on(world)
+        relay = await serving
+        assert isinstance(relay, Relay)
+        await gathered(relay)
+
+    with pytest.raises(DeadlineExceeded):
+        world.run(main())
+    assert world.seconds == (5 if begins > 5 else 6)
+    assert world.closed or begins > 5

@@ -144,7 +144,8 @@ def test_a_plain_request_is_one_call() -> None:
 def test_a_bypassed_request_is_one_call_of_the_background_model() -> None:
     world = World(quarrelsome, limits=Limits(background_model="tiny"))
     plan = planned(world, "bon-m", sender=Sender(background=True))
-    assert (plan["model"], plan["technique"]) == ("tiny", "none")
+    assert (plan["model"], plan["technique"], plan["bypassed"]) == ("tiny", "none", "background")
+    assert planned(world, "bon-m")["bypassed"] is None
 
 
 @pytest.mark.parametrize("model", ["bon(n=99)-m", "bon(x=1)-m"])

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from optillm.chat import Completion, Sender
-from optillm.engine.joining import KEPT, LINGER, REMEMBERED
+from optillm.engine.joining import KEPT, LINGER, REMEMBERED, Joins
 from optillm.errors import DeadlineExceeded, UpstreamError
-from tests.fakes import HANG, Say, Sent, World, failing
+from tests.fakes import HANG, Say, Sent, World, failing, run
 
 FIRST = Sender(client="c", digest="d", attempt=0)
 RETRY = replace(FIRST, attempt=1)
@@ -195,3 +195,28 @@ def test_patience_lengthens_no_deadline() -> None:
     world = World(lambda sent: HANG if sent.role == "judge" else disagreeing(sent))
     world.run(serve(world, replace(FIRST, patience=1e9)))
     assert world.seconds == 600.0
+
+
+def test_a_retry_does_not_join_work_that_is_being_cancelled() -> None:
+    unwinding = asyncio.Event()
+
+    async def work(_: asyncio.Event) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            unwinding.set()
+            await asyncio.sleep(1)
+        return "never"
+
+    async def fresh(_: asyncio.Event) -> str:
+        return "fresh"
+
+    async def main() -> str:
+        joins: Joins[str] = Joins()
+        first = asyncio.create_task(joins.run(FIRST, work))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        await unwinding.wait()
+        return await joins.run(RETRY, fresh)
+
+    assert run(main()) == "fresh"

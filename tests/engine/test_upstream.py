@@ -102,14 +102,14 @@ def test_azure_is_spoken_to_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
         async def main() -> None:
             upstream = connect(settings)
             await upstream.chat(BODY, None)
-            for path in ("/chat/completions", "/embeddings"):
+            for path in ("/chat/completions", "/embeddings?x=1"):
                 await upstream.relay("POST", path, b'{"model": "e", "input": "x"}', authorization=None)
             await upstream.close()
 
         asyncio.run(main())
         assert [call.path for call in stub.calls[1:]] == [
             "/openai/deployments/e/chat/completions?api-version=2026-01-01",
-            "/openai/deployments/e/embeddings?api-version=2026-01-01",
+            "/openai/deployments/e/embeddings?api-version=2026-01-01&x=1",
         ]
         assert stub.calls[0].path == "/openai/deployments/m/chat/completions?api-version=2026-01-01"
         assert stub.calls[0].headers["api-key"] == "azure-key"

@@ -225,3 +225,11 @@ def test_closing_closes_the_engine_on_the_loop_and_then_the_loop() -> None:
     assert engine.closed
     assert app.test_client().post(CHAT, json=HELLO).status_code == 503
     state_of(app).close()
+
+
+def test_a_key_that_no_upstream_could_be_sent_is_a_401() -> None:
+    engine = FakeEngine()
+    with served(engine) as client:
+        reply = client.post(CHAT, json=HELLO, headers={"Authorization": "Bearer \u00e9\u00e9"})
+    assert reply.status_code == 401
+    assert not engine.asked

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequestLine
 
 from optillm.server.arrival import HEAD, ROOM, Arrival
-from optillm.server.intake import SPARE, malformed
+from optillm.server.intake import SPARE, Intake, malformed
 from tests.server.fakes import CHAT, HELLO
 from tests.server.test_serve import SOON, Live, running
 
@@ -245,3 +247,21 @@ def test_a_refusal_quotes_nothing() -> None:
         told = malformed(error)
         assert told is not None
         assert "sk-1" not in told.message
+
+
+def test_a_client_that_sends_ahead_is_not_read_before_its_turn() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.sendall(b"GET /health HTTP/1.1\r\n\r\n" * 100)
+        arrival = Arrival(0.0)
+        arrival.take(b"GET /health HTTP/1.1\r\n\r\n")
+        served: list[Arrival] = []
+        intake: Any = Intake.__new__(Intake)
+        connection = Mock(sock=ours)
+        intake._arriving = {connection: arrival}
+        intake._serve = lambda _, ready: served.append(ready)
+        intake._receive(connection)
+        assert served == [arrival]
+        assert len(arrival.content) == 24
+        assert len(ours.recv(10_000)) == 2400

@@ -373,3 +373,13 @@ def test_z3_at_work_before_the_walls_are_up_starts_no_thread() -> None:
         [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True
     )
     assert told.stdout.strip() == "1"
+
+
+def test_jobs_made_ready_for_other_limits_make_room(fresh: Solver) -> None:
+    async def run() -> list[Limits]:
+        await fresh.warm()
+        fresh.prepare(9, Limits(wall=60))
+        fresh.prepare(9, QUICK)
+        return [spare.limits for spare in fresh._spares]
+
+    assert set(asyncio.run(run())) == {QUICK}

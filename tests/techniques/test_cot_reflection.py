@@ -128,3 +128,12 @@ def test_the_users_temperature_is_kept() -> None:
     world = World(replying("24"))
     world.complete("cot_reflection-m", QUESTION, temperature=0)
     assert world.sent[0].body["temperature"] == 0
+
+
+def test_notes_that_a_stop_sequence_ends_are_no_answer() -> None:
+    def script(sent: Sent) -> Say:
+        return Say("24 legs." if sent.number else NOTES)
+
+    world = World(script)
+    assert world.text("cot_reflection-m", QUESTION, stop=["Checked"]) == "24 legs."
+    assert len(world.sent) == 2

@@ -173,3 +173,43 @@ def test_a_violation_of_many_alternatives_is_not_explained() -> None:
     form = schema(levels(4, 10, "anyOf"))
     assert form.violation('"x"') == "not an instance of the schema"
     assert form.violation("1") is None
+
+
+@pytest.mark.parametrize(
+    "heavy",
+    [
+        {"multipleOf": 1e-300},
+        {"multipleOf": 1e300},
+        {"items": {"properties": {"x": {"multipleOf": 1e-20}}}},
+        {"allOf": [{"multipleOf": 0.1}] * 11_000},
+    ],
+)
+def test_a_schema_whose_divisions_have_no_end_is_refused(heavy: Any) -> None:
+    with pytest.raises(InvalidRequest, match="schema"):
+        schema(heavy)
+
+
+def test_long_numbers_are_not_divided() -> None:
+    form = schema({"type": "array", "items": {"multipleOf": 0.1}})
+    assert form.violation("[1.5, 20, -3]") is None
+    assert form.violation("[1.55]")
+    for long in ("1" + "0" * 4000, "1e300", "1.5E-300"):
+        assert form.violation(f"[{long}]") == "not checked: a number is too long"
+    assert schema({"type": "array"}).violation("[" + "1" * 4000 + "]") is None
+
+
+@pytest.mark.parametrize(
+    ("of", "text"),
+    [
+        ({"properties": {"a": {"enum": ["fine"]}}}, '{"a": "cut \\ud83d"}'),
+        ({"type": "string"}, '"\\ud83d"'),
+        ({"properties": {"a": {"type": "string"}}}, '{"\\ud83d": "x"}'),
+    ],
+)
+def test_half_a_character_is_a_violation(of: Any, text: str) -> None:
+    assert schema(of).violation(text)
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": Infinity}', '{"a": -Infinity}'])
+def test_what_json_has_no_number_for_is_a_violation(text: str) -> None:
+    assert "not JSON" in (schema({"type": "object"}).violation(text) or "")
