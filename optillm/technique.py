@@ -40,7 +40,7 @@ class Cost:
         return Cost(self.calls + beside.calls, max(self.rounds, beside.rounds))
 
 
-class BaseOptions(BaseModel):
+class BaseOptions(BaseModel, ABC):
     """Options of a technique: each field has a default, bounds and a description, and is declared once.
 
     The declaration makes the command-line flag, the environment variable, the TOML key, the request field,
@@ -49,9 +49,9 @@ class BaseOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @abstractmethod
     def worst_case(self, choices: int) -> Cost:
         """The most a request for so many choices can take with these options, when every call is of use."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

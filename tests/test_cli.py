@@ -19,7 +19,7 @@ from pydantic import Field
 from optillm import cli, tables
 from optillm.config import Settings, settings_model
 from optillm.sources import SettingsError, catalogue
-from optillm.technique import Answer, BaseOptions, Context
+from optillm.technique import Answer, BaseOptions, Context, Cost
 from optillm.techniques import Technique, registry
 from tests.test_config import bare_machine
 
@@ -33,6 +33,9 @@ class Options(BaseOptions):
     n: int = Field(3, ge=2, le=32, description="candidates", json_schema_extra={"flag": "best_of_n"})
     models: int | list[str] = Field(4, description="how many, or which, 100% of them")
     prevote: bool = Field(True, description="skip judging when all agree")
+
+    def worst_case(self, choices: int) -> Cost:
+        return Cost(self.n, 1)
 
 
 async def never_run(ctx: Context, options: Any) -> Answer:
