@@ -35,6 +35,7 @@ class _Shared(Generic[T]):
         self.attended.set()
         self.task = asyncio.get_running_loop().create_task(work(self.attended))
         self.waiting = 0
+        self._ending: asyncio.TimerHandle | None = None
 
     @property
     def worth_joining(self) -> bool:
@@ -47,6 +48,8 @@ class _Shared(Generic[T]):
         """Wait for the outcome; who leaves last takes the work along, `linger()` seconds later."""
         self.waiting += 1
         self.attended.set()
+        if self._ending is not None:
+            self._ending.cancel()
         try:
             return await asyncio.shield(self.task)
         finally:
@@ -57,14 +60,10 @@ class _Shared(Generic[T]):
     async def _leave(self, seconds: float) -> None:
         if seconds:
             self.attended.clear()
-            asyncio.get_running_loop().call_later(seconds, self._abandon)
+            self._ending = asyncio.get_running_loop().call_later(seconds, self.task.cancel)
         else:
-            self._abandon()
-            await asyncio.wait([self.task])
-
-    def _abandon(self) -> None:
-        if not self.waiting:
             self.task.cancel()
+            await asyncio.wait([self.task])
 
 
 class Joins(Generic[T]):

@@ -83,6 +83,19 @@ def test_a_retry_finds_the_work_of_a_client_that_has_just_left() -> None:
     assert {sent.outcome for sent in world.sent} == {"ok"}
 
 
+def test_each_who_leaves_is_waited_for_in_full() -> None:
+    async def act(world: World) -> None:
+        for sender in (FIRST, RETRY):
+            waiting = asyncio.create_task(serve(world, sender))
+            await asyncio.sleep(0.1)
+            waiting.cancel()
+            await asyncio.sleep(LINGER - 0.2)
+        await asyncio.sleep(5)
+
+    world = scene(act, lambda sent: HANG)
+    assert {sent.end for sent in world.sent} == {round(0.1 + (LINGER - 0.2) + 0.1 + LINGER, 9)}
+
+
 def test_no_call_begins_while_nobody_waits() -> None:
     async def act(world: World) -> None:
         first = asyncio.create_task(serve(world, FIRST))
