@@ -10,7 +10,7 @@ import pytest
 from openai import OpenAI
 
 from optillm.techniques import registry
-from tests.e2e.proxy import Proxy, serving
+from tests.e2e.proxy import Proxy
 from tests.fakes import continues
 from tests.stub import Call, Stub, completion
 
@@ -52,18 +52,6 @@ class Mind:
 @pytest.fixture
 def mind() -> Mind:
     return Mind()
-
-
-@pytest.fixture(scope="module")
-def stub() -> Iterator[Stub]:
-    with Stub(lambda call: None) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def proxy(stub: Stub) -> Iterator[Proxy]:
-    with serving("--base-url", stub.base_url) as running:
-        yield running
 
 
 @pytest.fixture

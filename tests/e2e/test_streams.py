@@ -10,10 +10,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.proxy import Proxy, serving
+from tests.e2e.proxy import Proxy
 from tests.stub import Call, Stub, completion, delta
 
 WAIT = 30.0
+FLAGS = ("--keep-alive", "0.1")
 
 
 class Writer:
@@ -45,18 +46,6 @@ class Writer:
 @pytest.fixture
 def writer() -> Writer:
     return Writer()
-
-
-@pytest.fixture(scope="module")
-def stub() -> Iterator[Stub]:
-    with Stub(lambda call: None) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def proxy(stub: Stub) -> Iterator[Proxy]:
-    with serving("--base-url", stub.base_url, "--keep-alive", "0.1") as running:
-        yield running
 
 
 def lines(proxy: Proxy, stub: Stub, writer: Writer, model: str, **more: Any) -> Iterator[str]:
