@@ -11,11 +11,12 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 Message = Mapping[str, Any]
 Progress = Literal["off", "comments", "reasoning"]
 Merge = Literal["select", "choices", "first"]
+N = TypeVar("N", int, float)
 
 
 def content_text(message: Message) -> str:
@@ -31,11 +32,40 @@ def content_text(message: Message) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Bounds on one request; `None` leaves the server's ceiling in force. Seconds are wall-clock seconds."""
+    """Bounds on one request; `None` is no bound. Seconds are wall-clock seconds, cost is US dollars."""
 
     max_calls: int | None = None
     max_tokens: int | None = None
     seconds: float | None = None
+    max_cost: float | None = None
+
+    def within(self, ceiling: Budget) -> Budget:
+        """This budget, cut to a ceiling."""
+        return Budget(
+            least(self.max_calls, ceiling.max_calls),
+            least(self.max_tokens, ceiling.max_tokens),
+            least(self.seconds, ceiling.seconds),
+            least(self.max_cost, ceiling.max_cost),
+        )
+
+
+def least(a: N | None, b: N | None) -> N | None:
+    """The lesser bound, `None` being none."""
+    return b if a is None else a if b is None else min(a, b)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the sender of a request may do here.
+
+    `client` is the name of its key, `None` where none is asked for; `ceiling` bounds each of its requests;
+    `techniques` are those it may use, `None` is all; `plain` whether it may do without one.
+    """
+
+    client: str | None = None
+    ceiling: Budget = field(default_factory=Budget)
+    techniques: frozenset[str] | None = None
+    plain: bool = True
 
 
 def _never() -> bool:
@@ -49,7 +79,8 @@ class Sender:
     `client` tells credentials apart without holding them, `digest` bodies; `key` is an `Idempotency-Key`;
     `attempt` counts the retries of a client library that announces them, `None` when it does not; `patience`
     is the seconds it waits for a whole reply. `background` marks what a frontend asks for on its own behalf.
-    `called_off` says whether the request has been cancelled on purpose.
+    `called_off` says whether the request has been cancelled on purpose. `continues` holds the headers
+    `traceparent` and `tracestate`, as far as they came: a trace of the sender's that ours is a part of.
     """
 
     client: str = ""
@@ -59,6 +90,7 @@ class Sender:
     patience: float | None = None
     background: bool = False
     called_off: Callable[[], bool] = _never
+    continues: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def again(self) -> bool:
@@ -76,9 +108,9 @@ class ChatRequest:
     """One chat completion request, validated.
 
     `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`,
-    `progress`, `merge` and `trace` are those fields. `authorization` is the header to send upstream when the
-    client's key is passed through. `raw` is the client's body byte for byte, when `body` is all of it: what a
-    verbatim relay sends. `approach_field` is where `approach` stood.
+    `progress`, `merge` and `trace` are those fields; `grant` is what the sender may do. `authorization` is the
+    header to send upstream when the client's key is passed through. `raw` is the client's body byte for byte,
+    when `body` is all of it: what a verbatim relay sends. `approach_field` is where `approach` stood.
     """
 
     body: Mapping[str, Any]
@@ -92,6 +124,7 @@ class ChatRequest:
     authorization: str | None = None
     raw: bytes | None = None
     sender: Sender = field(default_factory=Sender)
+    grant: Grant = field(default_factory=Grant)
     approach_field: str = "optillm_approach"
 
     @property
@@ -250,7 +283,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a technique did for one request: the reply's `optillm` block and the `x-optillm-*` headers."""
+    """What a technique did for one request: the reply's `optillm` block and the `x-optillm-*` headers.
+
+    `cost` is in US dollars, `None` unless the prices of all calls are known.
+    """
 
     technique: str
     options: Mapping[str, Any]
@@ -260,6 +296,7 @@ class Report:
     stop_reason: str
     losses: Mapping[str, int] = field(default_factory=dict)
     turn: Literal["action", "answer"] = "answer"
+    cost: float | None = None
     trace: Mapping[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
@@ -274,7 +311,11 @@ class Report:
             "losses": dict(self.losses),
             "turn": self.turn,
         }
-        return block if self.trace is None else block | {"trace": self.trace}
+        if self.cost is not None:
+            block["cost"] = round(self.cost, 8)
+        if self.trace is not None:
+            block["trace"] = self.trace
+        return block
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +333,19 @@ class Completion:
     def system_fingerprint(self) -> str | None:
         """The fingerprint of the chosen reply's upstream."""
         return self.replies[0].system_fingerprint if self.replies else None
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """A request for an endpoint that is only passed on; `path` begins with a slash and is below the base URL."""
+
+    method: str
+    path: str
+    content: bytes = b""
+    content_type: str = "application/json"
+    authorization: str | None = None
+    request_id: str = ""
+    grant: Grant = field(default_factory=Grant)
 
 
 @dataclass(frozen=True, slots=True)

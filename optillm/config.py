@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr, ValidationError, create_model, model_
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from optillm.prices import load_prices
 from optillm.sources import Environment, SettingsError, TomlFile, catalogue, declare, explain, nearest
 from optillm.values import (
     Demo,
@@ -133,6 +134,12 @@ class Settings(BaseSettings):
     timeout: float = _technique(600.0, "seconds until a request gets its best answer so far", ge=1, le=86_400)
     max_calls: int = _technique(128, "upstream calls one request may make", ge=1, le=100_000)
     max_tokens_per_request: int | None = _technique(None, "tokens all calls of a request may use", ge=1)
+    max_cost_per_request: float | None = _technique(
+        None, "US dollars all calls of a request may cost; models of unknown price are then refused", gt=0
+    )
+    prices: File | None = _technique(
+        None, "a TOML file of model prices in US dollars per million tokens, instead of the built-in ones"
+    )
     keep_alive: float = _technique(
         10.0, "seconds of silence before a stream's comment; 0: never", ge=0, le=3600
     )
@@ -234,6 +241,10 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         settings = model(**flags)
     except ValidationError as error:
         raise SettingsError(explain(error, model, flags)) from None
+    try:
+        load_prices(settings.prices)
+    except ValueError as error:
+        raise SettingsError(f"prices: {error}") from None
     for slug in settings.advertise or ():
         if slug not in model.option_models:
             raise SettingsError(

@@ -20,7 +20,9 @@ from typing import Any, Final, Literal, TypeVar
 from optillm.chat import Budget, ChatRequest, Completion, Event, Message, Relay, Stream, content_text
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
+from optillm.engine.record import Record
 from optillm.errors import UpstreamError
+from optillm.prices import Price, Prices
 from optillm.techniques import Technique, registry
 
 T = TypeVar("T")
@@ -119,7 +121,9 @@ class World:
         retries: int = 3,
         techniques: Mapping[str, Technique] | None = None,
         defaults: Mapping[str, Mapping[str, Any]] | None = None,
+        prices: Mapping[str, Price] | None = None,
     ) -> None:
+        self.records: list[Record] = []
         self.script = script
         self.latency = latency
         self.n = n
@@ -130,7 +134,13 @@ class World:
         self._client_messages: Sequence[Mapping[str, Any]] = []
         planner = Planner(techniques or registry(), defaults or {}, "auto")
         limits = limits or Limits(Budget(128, None, 600.0))
-        self.engine = Engine(self, planner, limits, cap=cap, retries=retries)
+        self.engine = Engine(
+            *(self, planner, limits),
+            cap=cap,
+            retries=retries,
+            prices=Prices(prices),
+            observers=[self.records.append],
+        )
         self.engine.offload.share = lambda: _no_algebra  # type: ignore[method-assign]  # a child process keeps real time
 
     # What tests do.
@@ -166,7 +176,7 @@ class World:
             messages = [{"role": "user", "content": messages}]
         own = {
             name: fields.pop(name)
-            for name in ("approach", "options", "budget", "merge", "trace", "sender")
+            for name in ("approach", "options", "budget", "merge", "trace", "sender", "grant")
             if name in fields
         }
         self._client_messages = messages

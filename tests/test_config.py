@@ -280,3 +280,9 @@ def test_a_sandbox_without_a_kernel_wall_is_for_loopback_only() -> None:
     assert load(model, {"solver_sandbox": "language-only"}).solver_sandbox == "language-only"
     with pytest.raises(SettingsError, match="loopback"):
         load(model, {"solver_sandbox": "language-only", "host": "0.0.0.0", "insecure": "true"})  # noqa: S104
+
+
+def test_a_price_table_is_read_at_start(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text("[m]\ninput = 1\n")
+    assert refusal(prices=str(file)) == f"prices: {file}: m.output: Field required"

@@ -16,10 +16,11 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from optillm.chat import Reply, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
 from optillm.engine.dialect import Dialect, Dialects
-from optillm.engine.ledger import Ledger, Reservation
+from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
 from optillm.engine.limiter import Limiters
 from optillm.engine.upstream import Upstream
 from optillm.errors import UpstreamError
+from optillm.prices import Price, Prices
 from optillm.trace import Trace
 
 BACKOFF: Final = 0.5
@@ -36,12 +37,13 @@ Emit = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the calls of all requests share: one upstream, its dialects, its limiters, and how often to retry."""
+    """What the calls of all requests share: one upstream, its dialects, limiters, prices, and how often to retry."""
 
     upstream: Upstream
     dialects: Dialects
     limiters: Limiters
     retries: int
+    prices: Prices
 
 
 class Calls:
@@ -209,17 +211,29 @@ class Calls:
         finally:
             self.queued -= waiting
 
+    def worst(self, body: Mapping[str, Any]) -> Worst:
+        """The most a call may take, as far as the budget makes that matter."""
+        price = self.route.prices.of(body["model"])
+        if not self.ledger.counting:  # spare the estimate
+            return NOTHING if price is None else Worst(price=price)
+        return worst_case(body, price)
+
     def _reserve(self, role: str, body: Mapping[str, Any]) -> Reservation:
-        counted = self.ledger.budget.max_tokens is not None  # else spare the estimate
-        reservation = self.ledger.reserve(role, worst_case(body) if counted else 0)
+        reservation = self.ledger.reserve(role, self.worst(body))
         self.last_sent = self.trace.clock()
         return reservation
 
 
-def worst_case(body: Mapping[str, Any]) -> int:
-    """The most tokens a call may take: its prompt, estimated, and each of its choices at full length."""
-    limit = body.get("max_completion_tokens") or body.get("max_tokens") or ASSUMED_REPLY
-    return estimate(body).prompt_tokens + limit * (body.get("n") or 1)
+def worst_case(body: Mapping[str, Any], price: Price | None) -> Worst:
+    """The most a call may take: its prompt, estimated, and each of its choices at full length."""
+    limit = reply_limit(body) or ASSUMED_REPLY
+    return Worst(estimate(body).prompt_tokens, limit * (body.get("n") or 1), price)
+
+
+def reply_limit(body: Mapping[str, Any]) -> int | None:
+    """Tokens one choice may have, if the request says."""
+    limit: int | None = body.get("max_completion_tokens") or body.get("max_tokens")
+    return limit
 
 
 def estimate(body: Mapping[str, Any], written: str = "") -> Usage:

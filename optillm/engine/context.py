@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_text
 from optillm.engine.bodies import Bodies
-from optillm.engine.calls import Calls, worst_case
+from optillm.engine.calls import Calls
 from optillm.engine.draws import Draws
 from optillm.engine.ledger import JUDGE
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
@@ -271,7 +271,7 @@ class RequestContext(Context):
         ]
         if together and n > 1 and not models and not instructions:
             bodies = self._bundled(bodies)
-        room = self.ledger.room([worst_case(body) for body in bodies])
+        room = self.ledger.room([self._calls.worst(body) for body in bodies])
         return seeded + [self._drawn(body, place) for place, body in enumerate(bodies[:room])]
 
     def _bundled(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:

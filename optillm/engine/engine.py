@@ -14,15 +14,29 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
 from optillm import solver
-from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Relay, Reply, Report, Stream
-from optillm.engine.calls import Calls, Route
+from optillm.chat import (
+    Budget,
+    ChatRequest,
+    Completion,
+    Event,
+    Grant,
+    Merge,
+    RawRequest,
+    Relay,
+    Reply,
+    Report,
+    Sender,
+    Stream,
+    least,
+)
+from optillm.engine.calls import Calls, Route, estimate, worst_case
 from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
@@ -34,8 +48,10 @@ from optillm.engine.limiter import Limiters
 from optillm.engine.offload import Offload, executed
 from optillm.engine.plan import NONE
 from optillm.engine.planner import Fork, Planner, Work
-from optillm.engine.upstream import Upstream, connect
+from optillm.engine.record import Entry, Observer, Record
+from optillm.engine.upstream import CHAT, Upstream, connect
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
+from optillm.prices import Prices, load_prices
 from optillm.technique import Candidate
 from optillm.techniques import Technique
 from optillm.toolkit.schema import Form
@@ -45,8 +61,8 @@ if TYPE_CHECKING:
     from optillm.config import Settings
 
 log = logging.getLogger(__name__)
-N = TypeVar("N", int, float)
 
+OK: Final = 200
 OUTLET: Final = 256
 """Events that may wait for a slow client before the technique waits too."""
 SELECTOR: Final = "bon"
@@ -89,26 +105,36 @@ class Engine:
         *,
         cap: int = 256,
         retries: int = 3,
+        prices: Prices | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.upstream = upstream
         self.planner = planner
         self.limits = limits or Limits()
         self.offload = Offload()
-        self.route = Route(upstream, Dialects(time.monotonic), Limiters(cap), retries)
+        self.route = Route(upstream, Dialects(time.monotonic), Limiters(cap), retries, prices or Prices())
+        self._observers = observers
         self._secret = secrets.token_bytes(32)
         self.catalogue = Catalogue(upstream, self.limits.advertised)
         self._joins: Joins[Completion] = Joins()
 
     @classmethod
-    def from_settings(cls, settings: Settings, techniques: Mapping[str, Technique]) -> Engine:
-        """The engine that the settings describe."""
+    def from_settings(
+        cls, settings: Settings, techniques: Mapping[str, Technique], observers: Sequence[Observer] = ()
+    ) -> Engine:
+        """The engine that the settings describe; `observers` are told of each request that has ended."""
         defaults = {slug: settings.technique_options(slug) for slug in techniques}
         slugs = techniques if settings.advertise is None else settings.advertise
         return cls(
             connect(settings),
             Planner(techniques, defaults, settings.approach),
             Limits(
-                budget=Budget(settings.max_calls, settings.max_tokens_per_request, settings.timeout),
+                budget=Budget(
+                    settings.max_calls,
+                    settings.max_tokens_per_request,
+                    settings.timeout,
+                    settings.max_cost_per_request,
+                ),
                 respect_temperature=settings.respect_temperature,
                 advertised=[f"{slug}-{settings.model}" for slug in slugs],
                 merge=settings.merge,
@@ -118,6 +144,8 @@ class Engine:
             ),
             cap=settings.upstream_concurrency,
             retries=settings.upstream_retries,
+            prices=load_prices(settings.prices),
+            observers=observers,
         )
 
     async def complete(self, request: ChatRequest) -> Relay | Completion | Stream:
@@ -152,14 +180,21 @@ class Engine:
         forecasted = forecast(work, model, request, self._budget(request), self._merge(request), judge)
         return {**forecasted, "bypassed": bypassed if plan.work is not None else None}
 
-    async def relay(
-        self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
-    ) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """Pass a request for another endpoint on, byte for byte."""
+        grant, content = request.grant, request.content
+        model = model_in(content, request.content_type)
+        entry = self._entry(request.request_id, request.path, grant, Sender(), NONE, model)
         passing_on = self.upstream.relay(
-            method, path, content, content_type=content_type, authorization=authorization
+            request.method,
+            request.path,
+            content,
+            content_type=request.content_type,
+            authorization=request.authorization,
         )
-        return await _in_time(passing_on, self.limits.budget.seconds)
+        with entry.failing():
+            relay = await _in_time(passing_on, least(self.limits.budget.seconds, grant.ceiling.seconds))
+        return entry.of(relay, self.route.prices, len(content) // 4)
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
         """The models that can be asked for: the upstream's, and those names that stand for techniques."""
@@ -188,13 +223,24 @@ class Engine:
         content = request.raw
         if content is None or model != request.model:
             content = orjson.dumps({**request.body, "model": model})
-        passing_on = self.upstream.relay(
-            "POST", "/chat/completions", content, authorization=request.authorization, stream=request.stream
-        )
-        relay = await _in_time(passing_on, self._budget(request).seconds)
+        entry = self._noted(request, NONE, model)
+        with entry.failing():
+            budget = self._budget(request)
+            self._check_room(request, model, budget)
+            passing_on = self.upstream.relay(
+                "POST", CHAT, content, authorization=request.authorization, stream=request.stream
+            )
+            relay = await _in_time(passing_on, budget.seconds)
         log.info("Using approach none, with %s: status %d", model, relay.status)
         relay = replace(relay, headers={**relay.headers, "x-optillm-technique": NONE})
-        return self._with_suggestion(relay, model) if relay.status == 404 else relay
+        relay = self._with_suggestion(relay, model) if relay.status == 404 else relay
+        return entry.of(relay, self.route.prices, estimate(request.body).prompt_tokens if relay.chunks else 0)
+
+    def _check_room(self, request: ChatRequest, model: str, budget: Budget) -> None:
+        """Refuse a plain call whose worst case is beyond the budget; raises `BudgetExhausted`."""
+        ledger = Ledger(budget, time.monotonic)
+        if ledger.counting:
+            ledger.reserve("generate", worst_case(request.body, self.route.prices.of(model)))
 
     def _with_suggestion(self, relay: Relay, model: str) -> Relay:
         suggestion = self.planner.suggestion(model)
@@ -203,6 +249,36 @@ class Engine:
         error = as_error(relay).body()["error"]
         error["message"] = f"{error['message']} (did you mean {suggestion!r}?)"
         return replace(relay, body=orjson.dumps({"error": error}))
+
+    def _noted(self, request: ChatRequest, technique: str, model: str) -> Entry:
+        return self._entry(
+            request.request_id, CHAT, request.grant, request.sender, technique, model, stream=request.stream
+        )
+
+    def _entry(
+        self,
+        request_id: str,
+        endpoint: str,
+        grant: Grant,
+        sender: Sender,
+        technique: str,
+        model: str,
+        *,
+        stream: bool = False,
+    ) -> Entry:
+        known = Record(
+            request_id,
+            endpoint.partition("?")[0],
+            grant.client,
+            technique,
+            model,
+            status=0,
+            started=time.time(),
+            seconds=0.0,
+            stream=stream,
+            headers=sender.continues,
+        )
+        return Entry(known, self._observers)
 
     # With one.
 
@@ -229,7 +305,7 @@ class Engine:
         request = job.request
         budget = self._budget(request)
         if outlet is None:  # in a stream there is always something to read
-            budget = replace(budget, seconds=_least(budget.seconds, request.sender.patience))
+            budget = replace(budget, seconds=least(budget.seconds, request.sender.patience))
         ledger = Ledger(budget, clock)
         rng = Random(str(request.body.get("seed", request.request_id)))  # noqa: S311 - chance, not secrecy
         ctx = RequestContext(
@@ -244,8 +320,10 @@ class Engine:
             outlet=outlet,
             respect_temperature=self.limits.respect_temperature,
         )
+        entry = self._noted(request, str(job.work), job.model)
         try:
-            candidates, stop = await self._run(job, ctx)
+            with entry.failing(lambda: _spent(ledger, trace)):
+                candidates, stop = await self._run(job, ctx)
         finally:
             if outlet is not None:
                 outlet.close()
@@ -259,6 +337,7 @@ class Engine:
             stop_reason=stop,
             losses=dict(ledger.losses),
             turn="action" if replies[0].actions else "answer",
+            cost=ledger.cost,
             trace=trace.wire() if request.trace else None,
         )
         log.info(
@@ -266,6 +345,7 @@ class Engine:
             *(report.technique, job.model, stop, report.seconds),
             *(ledger.calls.total(), report.rounds, ledger.usage.total_tokens),
         )
+        entry.close(OK, stop=stop, **_spent(ledger, trace))
         model = replies[0].model or job.model
         return Completion(replies, ledger.usage, report, model, job.id, job.created)
 
@@ -334,12 +414,19 @@ class Engine:
         return request.merge or self.limits.merge
 
     def _budget(self, request: ChatRequest) -> Budget:
-        ceiling, asked = self.limits.budget, request.budget
-        return Budget(
-            _least(ceiling.max_calls, asked.max_calls),
-            _least(ceiling.max_tokens, asked.max_tokens),
-            _least(ceiling.seconds, asked.seconds),
-        )
+        return request.budget.within(request.grant.ceiling).within(self.limits.budget)
+
+
+def _spent(ledger: Ledger, trace: Trace) -> dict[str, Any]:
+    """What a record says of the calls of a request."""
+    return {
+        "rounds": trace.rounds(),
+        "calls": dict(ledger.calls),
+        "losses": dict(ledger.losses),
+        "usage": ledger.usage,
+        "cost": ledger.cost,
+        "trace": trace,
+    }
 
 
 async def _in_time(passing_on: Coroutine[Any, Any, Relay], seconds: float | None) -> Relay:
@@ -380,5 +467,12 @@ async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Se
         return candidates
 
 
-def _least(a: N | None, b: N | None) -> N | None:
-    return b if a is None else a if b is None else min(a, b)
+def model_in(content: bytes, content_type: str) -> str:
+    """The model that a JSON body for another endpoint names; empty without one."""
+    if not content_type.startswith("application/json") or b'"model"' not in content:
+        return ""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return ""
+    return str(body.get("model") or "") if isinstance(body, dict) else ""

@@ -14,6 +14,7 @@ from typing import Final
 
 from optillm.chat import Budget, Usage
 from optillm.errors import BudgetExhausted
+from optillm.prices import Price
 from optillm.technique import Candidate
 
 JUDGE: Final = "judge"
@@ -21,11 +22,33 @@ JUDGE: Final = "judge"
 
 
 @dataclass(frozen=True, slots=True)
+class Worst:
+    """What a call may take at worst: tokens of its prompt, tokens of its reply, and their price if it is known."""
+
+    prompt: int = 0
+    completion: int = 0
+    price: Price | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and reply together."""
+        return self.prompt + self.completion
+
+    @property
+    def cost(self) -> float:
+        """US dollars, infinite when no price is known."""
+        return float("inf") if self.price is None else self.price.of(Usage(self.prompt, self.completion))
+
+
+NOTHING: Final = Worst()
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room for one call; `tokens` is the worst case it was admitted with."""
+    """Room for one call, and the worst case it was admitted with."""
 
     role: str
-    tokens: int
+    worst: Worst
 
 
 class Ledger:
@@ -38,14 +61,17 @@ class Ledger:
         self.calls: Counter[str] = Counter()
         self.losses: Counter[str] = Counter()
         self.usage = Usage()
+        self.cost: float | None = 0.0
         self.degraded = False
         self.judged = False
         self.best: Candidate | None = None
         self._offered: dict[int, Candidate] = {}
         self._best_score = float("-inf")
         self._reserved_tokens = 0
+        self._reserved_cost = 0.0
         self._stopped_by_budget = False
 
+    # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
     # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
     # `judged`: some judging or helping call was of use.
 
@@ -59,14 +85,22 @@ class Ledger:
         """Seconds until the deadline, infinite without one."""
         return float("inf") if self.deadline is None else self.deadline - self.clock()
 
-    def room(self, worst_cases: Sequence[int]) -> int:
-        """How many of these calls, first ones first, fit the budget at their worst-case tokens."""
+    @property
+    def counting(self) -> bool:
+        """Whether worst cases matter; where they do not, nobody need estimate them."""
+        return self.budget.max_tokens is not None or self.budget.max_cost is not None
+
+    def room(self, worst_cases: Sequence[Worst]) -> int:
+        """How many of these calls, first ones first, fit the budget at their worst case."""
         fit = len(worst_cases)
         if self.budget.max_calls is not None:
             fit = min(fit, max(0, self.budget.max_calls - self.calls.total()))
         if self.budget.max_tokens is not None:
             left = self.budget.max_tokens - self.usage.total_tokens - self._reserved_tokens
-            fit = min(fit, sum(needed <= left for needed in accumulate(worst_cases)))
+            fit = min(fit, sum(needed <= left for needed in accumulate(w.tokens for w in worst_cases)))
+        if self.budget.max_cost is not None:
+            dollars = self.budget.max_cost - (self.cost or 0.0) - self._reserved_cost
+            fit = min(fit, sum(needed <= dollars for needed in accumulate(w.cost for w in worst_cases)))
         self._stopped_by_budget |= fit < len(worst_cases)
         return fit
 
@@ -82,22 +116,30 @@ class Ledger:
         """Whether help was asked for and none came."""
         return self.losses["abstained"] > 0 and not self.judged
 
-    def reserve(self, role: str, tokens: int = 0) -> Reservation:
+    def reserve(self, role: str, worst: Worst = NOTHING) -> Reservation:
         """Admit one call, or raise `BudgetExhausted`."""
-        kept = (
-            [0] if role == JUDGE and self.best is None else []
-        )  # until there is an answer, a call is kept for it
-        if self.room([*kept, tokens]) <= len(kept):
-            raise BudgetExhausted("the budget of this request does not allow another upstream call")
+        # Until there is an answer, a call is kept for it.
+        kept = [Worst(price=worst.price)] if role == JUDGE and self.best is None else []
+        if self.room([*kept, worst]) <= len(kept):
+            told = self._shortage(worst, self.calls.total() + len(kept))
+            raise BudgetExhausted(f"the budget of this request does not allow another upstream call: {told}")
         self.calls[role] += 1
-        self._reserved_tokens += tokens
-        return Reservation(role, tokens)
+        if self.counting:
+            self._reserved_tokens += worst.tokens
+            self._reserved_cost += 0.0 if worst.price is None else worst.cost
+        return Reservation(role, worst)
 
     def settle(self, reservation: Reservation, usage: Usage | None, loss: str | None = None) -> None:
         """Close a reservation with the tokens the call really took and, if it was lost, why."""
-        self._reserved_tokens -= reservation.tokens
+        worst = reservation.worst
+        if self.counting:
+            self._reserved_tokens -= worst.tokens
+            self._reserved_cost -= 0.0 if worst.price is None else worst.cost
         if usage is not None:
             self.usage += usage
+            self.cost = (
+                None if self.cost is None or worst.price is None else self.cost + worst.price.of(usage)
+            )
         if loss is not None:
             self.losses[loss] += 1
 
@@ -115,3 +157,17 @@ class Ledger:
         rank = score if candidate.complete else score - 1e9
         if rank > self._best_score:
             self.best, self._best_score = candidate, rank
+
+    def _shortage(self, worst: Worst, taken: int) -> str:
+        """What of the budget is short of another call, in numbers."""
+        budget = self.budget
+        if budget.max_calls is not None and taken >= budget.max_calls:
+            return f"{taken} of {budget.max_calls} calls are made or kept"
+        if budget.max_tokens is not None:
+            left = budget.max_tokens - self.usage.total_tokens - self._reserved_tokens
+            if worst.tokens > left:
+                return f"a call may take {worst.tokens} tokens, and {max(0, left)} of {budget.max_tokens} are left"
+        if worst.price is None:
+            return "it bounds the cost, and no price is known for a model it would call"
+        dollars = (budget.max_cost or 0.0) - (self.cost or 0.0) - self._reserved_cost
+        return f"a call may cost ${worst.cost:.6f}, and ${max(0.0, dollars):.6f} of ${budget.max_cost:.6f} are left"

@@ -14,8 +14,11 @@ from typing import Any, Final
 from werkzeug.datastructures import Headers
 
 from optillm.chat import Sender, content_text
+from optillm.errors import InvalidRequest
 
 BACKGROUND: Final = "x-optillm-background"
+DEADLINE: Final = "x-optillm-timeout"
+TRACES: Final = ("traceparent", "tracestate")
 TASKS: Final = tuple(
     f"{task}_generation"
     for task in ("title", "tags", "follow_up", "query", "image_prompt", "emoji", "autocomplete")
@@ -47,7 +50,17 @@ def sender(
         patience=_patience(headers),
         background=headers.get(BACKGROUND) == "1" or in_background(body),
         called_off=called_off,
+        continues={name: headers[name] for name in TRACES if headers.get(name)},
     )
+
+
+def deadline(headers: Headers) -> float | None:
+    """Seconds a request may take, as its sender says beside the body; raises `InvalidRequest`."""
+    sent = headers.get(DEADLINE)
+    seconds = _number(sent)
+    if sent is not None and seconds is None:
+        raise InvalidRequest(f"{DEADLINE} must be a positive number of seconds", param=DEADLINE)
+    return seconds
 
 
 def in_background(body: Mapping[str, Any]) -> bool:

@@ -13,9 +13,9 @@ from flask import Blueprint, Response, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
-from optillm.chat import ChatRequest, Relay, Stream
+from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
-from optillm.server.announced import patience_in_a_stream, sender
+from optillm.server.announced import deadline, patience_in_a_stream, sender
 from optillm.server.faults import refusal
 from optillm.server.replies import JSON, completed, departure, relayed, streamed
 from optillm.server.state import State, here
@@ -113,14 +113,16 @@ def pass_on(task: str = "", part: str = "") -> Response:
     bare = bool(task) and not request.content_length and "Transfer-Encoding" not in request.headers
     if bare:
         refuse_other_sites()
-    reply = state.engine.relay(
-        f"{path}?{query}" if query else path,
+    asked = RawRequest(
         "GET" if request.method == "HEAD" else request.method,
+        f"{path}?{query}" if query else path,
         b"" if bare else _body(JSON, FORM),
         request.content_type or JSON,
         state.authorization,
+        g.request_id,
+        granted(),
     )
-    return relayed(state.portal.run(reply, gone), state.portal, gone)
+    return relayed(state.portal.run(state.engine.relay(asked), gone), state.portal, gone)
 
 
 for rule, methods in PASSED_ON.items():
@@ -132,7 +134,14 @@ def _asked(state: State) -> ChatRequest:
     content, request_id = _body(JSON), g.request_id
     asked = read_chat(content, state.settings, request_id=request_id, authorization=state.authorization)
     told = sender(request.headers, content, asked.body, lambda: request_id in state.cancelled)
-    return replace(asked, sender=told)
+    budget = asked.budget.within(Budget(seconds=deadline(request.headers)))
+    return replace(asked, sender=told, grant=granted(), budget=budget)
+
+
+def granted() -> Grant:
+    """What the sender of this request may do."""
+    grant: Grant | None = g.get("grant")
+    return grant or Grant()
 
 
 def _models() -> list[dict[str, Any]]:

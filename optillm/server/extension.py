@@ -11,7 +11,8 @@ from optillm.errors import InvalidRequest
 from optillm.server.checks import CONTROL, MAX_NAME, of_kind
 
 _FIELDS: Final = ("approach", "options", "budget", "progress", "merge", "trace")
-_BOUNDS: Final = ("max_calls", "max_tokens", "seconds")
+_BOUNDS: Final = ("max_calls", "max_tokens", "seconds", "max_cost")
+_WHOLE: Final = ("max_calls", "max_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _check_text(value: Any, name: str) -> None:
 def _budget(value: Any) -> Budget:
     bounds = _object(value, "optillm.budget", _BOUNDS)
     for name, bound in bounds.items():
-        kinds: tuple[type, ...] = (int, float) if name == "seconds" else (int,)
+        kinds: tuple[type, ...] = (int,) if name in _WHOLE else (int, float)
         if bound is not None and (type(bound) not in kinds or bound <= 0):
             where = f"optillm.budget.{name}"
             raise InvalidRequest(

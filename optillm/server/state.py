@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from flask import Flask, current_app, request
 
-from optillm.chat import ChatRequest, Completion, Relay, Stream
+from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
 from optillm.engine.portal import Portal
 from optillm.errors import Unauthorized
 from optillm.server.readiness import Readiness
@@ -40,10 +40,8 @@ class Engine(Protocol):
     async def reachable(self) -> bool:
         """Whether the upstream answers."""
 
-    async def relay(
-        self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
-    ) -> Relay:
-        """Pass a request for another endpoint on; the path begins with a slash and is below the base URL."""
+    async def relay(self, request: RawRequest) -> Relay:
+        """Pass a request for another endpoint on."""
 
     async def close(self) -> None:
         """Release what the engine holds."""

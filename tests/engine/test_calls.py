@@ -195,9 +195,9 @@ def test_the_worst_case_counts_the_prompt_and_every_choice_at_its_limit() -> Non
     body = {"messages": [{"role": "user", "content": "x" * 400}]}
     prompt = estimate(body).prompt_tokens
     assert prompt == 104
-    assert worst_case(body) == prompt + ASSUMED_REPLY
-    assert worst_case({**body, "max_tokens": 50, "n": 3}) == prompt + 150
-    assert worst_case({**body, "max_completion_tokens": 20}) == prompt + 20
+    assert worst_case(body, None).tokens == prompt + ASSUMED_REPLY
+    assert worst_case({**body, "max_tokens": 50, "n": 3}, None).tokens == prompt + 150
+    assert worst_case({**body, "max_completion_tokens": 20}, None).tokens == prompt + 20
 
 
 def test_a_model_that_refuses_several_parameters_is_learned_one_by_one() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Budget, ChatRequest, Relay
+from optillm.chat import Budget, ChatRequest, RawRequest, Relay
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
 from optillm.errors import DeadlineExceeded, UpstreamError
@@ -260,7 +260,7 @@ def test_a_relay_that_is_never_silent_for_long_may_take_its_time(endpoint: str) 
 
 
 def passed_on(world: World) -> Any:
-    return world.engine.relay("/embeddings", "POST", b"{}", "application/json", None)
+    return world.engine.relay(RawRequest("POST", "/embeddings", b"{}"))
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "embeddings"])

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from flask.testing import FlaskClient
 
-from optillm.chat import ChatRequest, Completion, Event, Relay, Reply, Report, Stream, Usage
+from optillm.chat import ChatRequest, Completion, Event, RawRequest, Relay, Reply, Report, Stream, Usage
 from optillm.config import Settings
 from optillm.engine.portal import Portal
 from optillm.server.app import create_app
@@ -88,10 +88,10 @@ class FakeEngine:
     async def reachable(self) -> bool:
         return self.up
 
-    async def relay(
-        self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
-    ) -> Relay:
-        self.relays.append((path, method, content, content_type, authorization))
+    async def relay(self, request: RawRequest) -> Relay:
+        self.relays.append(
+            (request.path, request.method, request.content, request.content_type, request.authorization)
+        )
         outcome = self._give()
         assert isinstance(outcome, Relay)
         return outcome

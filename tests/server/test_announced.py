@@ -8,7 +8,8 @@ import pytest
 from werkzeug.datastructures import Headers
 
 from optillm.chat import Sender
-from optillm.server.announced import in_background, patience_in_a_stream, sender
+from optillm.errors import InvalidRequest
+from optillm.server.announced import deadline, in_background, patience_in_a_stream, sender
 
 
 def told(content: bytes = b"{}", **headers: Any) -> Sender:
@@ -132,3 +133,18 @@ def test_a_stream_shows_life_before_an_impatient_client_hangs_up() -> None:
     assert patience_in_a_stream(Sender(patience=500), 10) == 10
     assert patience_in_a_stream(Sender(), 10) == 10
     assert patience_in_a_stream(Sender(patience=4), 0) == 0
+
+
+@pytest.mark.parametrize(("sent", "seconds"), [("2.5", 2.5), ("90", 90.0), (None, None)])
+def test_a_header_sets_the_deadline(sent: str | None, seconds: float | None) -> None:
+    assert deadline(Headers({} if sent is None else {"x-optillm-timeout": sent})) == seconds
+
+
+@pytest.mark.parametrize("sent", ["", "soon", "0", "-1", "nan", "inf"])
+def test_a_deadline_that_is_none_is_refused(sent: str) -> None:
+    with pytest.raises(InvalidRequest, match="x-optillm-timeout"):
+        deadline(Headers({"x-optillm-timeout": sent}))
+
+
+def test_a_trace_of_the_senders_is_kept() -> None:
+    assert told(traceparent="00-1-2-01", tracestate="").continues == {"traceparent": "00-1-2-01"}

@@ -232,3 +232,13 @@ def test_a_plan_is_the_engines_and_says_no_more_than_that() -> None:
         assert (reply.status_code, reply.json) == (200, {"object": "plan", "technique": "bon"})
         assert engine.asked[0].sender.background
         assert client.post("/v1/plan", json={"model": "m"}).status_code == 400
+
+
+def test_a_deadline_in_the_header_cuts_that_of_the_body() -> None:
+    engine = FakeEngine()
+    with served(engine) as client:
+        body = {**HELLO, "optillm": {"budget": {"seconds": 9}}}
+        for sent, seconds in (("4", 4.0), ("20", 9)):
+            client.post(CHAT, json=body, headers={"x-optillm-timeout": sent})
+            assert engine.asked[-1].budget.seconds == seconds
+        assert client.post(CHAT, json=body, headers={"x-optillm-timeout": "x"}).status_code == 400

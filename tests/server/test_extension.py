@@ -24,7 +24,7 @@ def test_takes_them_out_of_the_body() -> None:
         "optillm": {
             "approach": "bon",
             "options": {"bon": {"n": 8}, "moa": None},
-            "budget": {"max_calls": 5, "max_tokens": None, "seconds": 2.5},
+            "budget": {"max_calls": 5, "max_tokens": None, "seconds": 2.5, "max_cost": 0.05},
             "progress": "reasoning",
             "trace": True,
         },
@@ -33,7 +33,7 @@ def test_takes_them_out_of_the_body() -> None:
     assert body == {"model": "m"}
     assert own.approach == "bon"
     assert own.options == {"bon": {"n": 8}, "moa": {}}
-    assert own.budget == Budget(5, None, 2.5)
+    assert own.budget == Budget(5, None, 2.5, 0.05)
     assert (own.progress, own.trace) == ("reasoning", True)
 
 

@@ -1,0 +1,74 @@
+"""What tokens cost: a small table of models, which the operator can replace. Unknown stays unknown.
+
+The table is TOML: a table for each model's name, or a pattern with `*`, with `input`, `output` and, where it differs
+from `input`, `cached`, in US dollars per million tokens. An exact name counts before a pattern, a longer pattern
+before a shorter one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from optillm.chat import Usage
+
+MILLION = 1_000_000
+
+
+class Price(BaseModel):
+    """US dollars per million tokens; `cached` is for prompt tokens that the upstream had in its cache."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+
+    def of(self, usage: Usage) -> float:
+        """What a call cost, in US dollars."""
+        cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
+        for_cached = self.input if self.cached is None else self.cached
+        prompt = (usage.prompt_tokens - cached) * self.input + cached * for_cached
+        return (prompt + usage.completion_tokens * self.output) / MILLION
+
+
+class Prices:
+    """The prices of models by name."""
+
+    def __init__(self, table: Mapping[str, Price] | None = None) -> None:
+        self._table = dict(table or {})
+        self._patterns = sorted((name for name in self._table if "*" in name), key=len, reverse=True)
+        self._found = lru_cache(1024)(self._find)
+
+    def of(self, model: str) -> Price | None:
+        """The price of a model, `None` when it is not known."""
+        return self._found(model)
+
+    def _find(self, model: str) -> Price | None:
+        exact = self._table.get(model)
+        if exact is not None:
+            return exact
+        return next((self._table[name] for name in self._patterns if fnmatchcase(model, name)), None)
+
+
+def load_prices(path: str | None = None) -> Prices:
+    """The prices in a TOML file, by default those that come with optillm.
+
+    Raises `ValueError`, one line, when the file is not such a table.
+    """
+    source = files("optillm").joinpath("prices.toml") if path is None else Path(path)
+    try:
+        table = tomllib.loads(source.read_text(encoding="utf-8"))
+        return Prices(TypeAdapter(dict[str, Price]).validate_python(table))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{path}: {where}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
