@@ -285,7 +285,8 @@ class Reply:
 class Report:
     """What a technique did for one request: the reply's `optillm` block and the `x-optillm-*` headers.
 
-    `cost` is in US dollars, `None` unless the prices of all calls are known.
+    `cost` is in US dollars, `None` unless the prices of all calls are known. `asked` are the options before they
+    were made smaller to fit the budget, `None` when they were not.
     """
 
     technique: str
@@ -297,6 +298,7 @@ class Report:
     losses: Mapping[str, int] = field(default_factory=dict)
     turn: Literal["action", "answer"] = "answer"
     cost: float | None = None
+    asked: Mapping[str, Any] | None = None
     trace: Mapping[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
@@ -311,6 +313,8 @@ class Report:
             "losses": dict(self.losses),
             "turn": self.turn,
         }
+        if self.asked is not None:
+            block["asked"] = dict(self.asked)
         if self.cost is not None:
             block["cost"] = round(self.cost, 8)
         if self.trace is not None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,18 +26,31 @@ V = TypeVar("V", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Upstream calls, and rounds of calls that wait for each other."""
+    """Upstream calls, and rounds of calls that wait for each other.
+
+    `asks` are those of the calls that judge or help. Beside the conversation and the technique's own words, all
+    prompts together quote `quotes` texts as long as an answer may be, and `notes` as long as a helper's reply may be.
+    """
 
     calls: int
     rounds: int
+    asks: int = 0
+    quotes: int = 0
+    notes: int = 0
 
     def __add__(self, later: Cost) -> Cost:
         """This and then something else."""
-        return Cost(self.calls + later.calls, self.rounds + later.rounds)
+        return replace(self | later, rounds=self.rounds + later.rounds)
 
     def __or__(self, beside: Cost) -> Cost:
         """This and something else at the same time."""
-        return Cost(self.calls + beside.calls, max(self.rounds, beside.rounds))
+        return Cost(
+            self.calls + beside.calls,
+            max(self.rounds, beside.rounds),
+            self.asks + beside.asks,
+            self.quotes + beside.quotes,
+            self.notes + beside.notes,
+        )
 
 
 class BaseOptions(BaseModel, ABC):
@@ -49,9 +62,17 @@ class BaseOptions(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    gives_way: ClassVar[tuple[str, ...]] = ()
+    """The options that get smaller when a budget is too small for them, the first one first."""
+
     @abstractmethod
     def worst_case(self, choices: int) -> Cost:
         """The most a request for so many choices can take with these options, when every call is of use."""
+
+    def other_models(self) -> Sequence[str]:
+        """The models these options name, beside the one of the request."""
+        named = (getattr(self, name) for name in type(self).model_fields if name.endswith("_model"))
+        return [model for model in named if model is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ def worst_case(work: Work, choices: int, merge: Merge, judge: Technique) -> Cost
                 return branches + Cost(choices - 1, min(choices - 1, 1))
             most = min(max(len(parts), choices), MOST_JUDGED)
             judged = judge.Options.model_validate({"n": most}).worst_case(choices)
-            return branches + (judged if choices > 1 else Cost(judged.calls - most, judged.rounds - 1))
+            seeded = replace(judged, calls=judged.calls - most, rounds=judged.rounds - 1)
+            return branches + (judged if choices > 1 else seeded)
 
 
 async def perform(work: Work, ctx: RequestContext, merge: Merge, judge: Technique) -> Answer:

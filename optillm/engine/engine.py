@@ -41,7 +41,8 @@ from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
 from optillm.engine.dialect import Dialects
-from optillm.engine.forecast import forecast, options_of
+from optillm.engine.fitting import fitted
+from optillm.engine.forecast import Terms, forecast, options_of
 from optillm.engine.joining import Joins
 from optillm.engine.ledger import Ledger
 from optillm.engine.limiter import Limiters
@@ -87,6 +88,7 @@ class _Job:
     """One request with techniques, while it is being served."""
 
     work: Work
+    asked: Work
     model: str
     request: ChatRequest
     form: Form | None
@@ -158,13 +160,10 @@ class Engine:
             relay = await self._plain(request, self._bypass_model(bypassed, plan.model))
             return replace(relay, headers={**relay.headers, "x-optillm-bypassed": bypassed})
         log.info("Using approach %s, with %s", plan.work, plan.model)
-        request = self._with_choices(request, plan.work)
-        form = Form.of(request.body.get("response_format"))
-        job = _Job(
-            plan.work, plan.model, request, form, f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
-        )
+        job = self._job(request, plan.work, plan.model)
         if request.stream:
-            return Stream(self._events(job), str(plan.work), plan.model, job.id, job.created, request.choices)
+            choices = job.request.choices
+            return Stream(self._events(job), str(plan.work), plan.model, job.id, job.created, choices)
         return await self._joins.run(request.sender, lambda attended: self._answer(job, None, attended))
 
     def plan(self, request: ChatRequest) -> dict[str, Any]:
@@ -173,11 +172,12 @@ class Engine:
         work, model, bypassed = plan.work, plan.model, self._bypassed(request)
         if work is not None and bypassed:
             work, model = None, self._bypass_model(bypassed, model)
-        if work is not None:
-            request = self._with_choices(request, work)
-            Form.of(request.body.get("response_format"))
-        judge = self.planner.techniques[SELECTOR]
-        forecasted = forecast(work, model, request, self._budget(request), self._merge(request), judge)
+        if work is None:
+            forecasted = forecast(None, None, self._terms(request, model), self._budget(request))
+        else:
+            job = self._job(request, work, model)
+            terms = self._terms(job.request, model)
+            forecasted = forecast(job.asked, job.work, terms, self._budget(request))
         return {**forecasted, "bypassed": bypassed if plan.work is not None else None}
 
     async def relay(self, request: RawRequest) -> Relay:
@@ -338,6 +338,7 @@ class Engine:
             losses=dict(ledger.losses),
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
+            asked=options_of(job.asked) if job.asked != job.work else None,
             trace=trace.wire() if request.trace else None,
         )
         log.info(
@@ -403,6 +404,18 @@ class Engine:
     def _bypass_model(self, bypassed: str, model: str) -> str:
         """The model of that call: titles and the like do not need the one that the client talks to."""
         return (bypassed == "background" and self.limits.background_model) or model
+
+    def _job(self, request: ChatRequest, asked: Work, model: str) -> _Job:
+        """The work of a request, as small as its budget demands; raises `InvalidRequest`."""
+        request = self._with_choices(request, asked)
+        terms, budget = self._terms(request, model), self._budget(request)
+        work = fitted(asked, lambda work: terms.affordable(work, budget))
+        form = Form.of(request.body.get("response_format"))
+        return _Job(work, asked, model, request, form, f"chatcmpl-{secrets.token_hex(12)}", int(time.time()))
+
+    def _terms(self, request: ChatRequest, model: str) -> Terms:
+        judge = self.planner.techniques[SELECTOR]
+        return Terms(request, model, self._merge(request), judge, self.route.prices)
 
     def _with_choices(self, request: ChatRequest, work: Work) -> ChatRequest:
         """The request, with a choice for each branch where that is how branches are merged."""

@@ -1,45 +1,108 @@
 """What a request would take, said before anything is sent.
 
 A worst case is that of an upstream whose every reply is of use. Calls that fail and are repeated, and replies
-that are lost and replaced, come on top, and never beyond the budget.
+that are lost and replaced, come on top, and never beyond the budget. Tokens are estimated: four characters each.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-from optillm.chat import Budget, ChatRequest, Merge
+from optillm.chat import Budget, ChatRequest, Merge, Usage, content_text
+from optillm.engine.bodies import JUDGE_LIMIT
+from optillm.engine.calls import estimate, reply_limit
 from optillm.engine.composition import worst_case
 from optillm.engine.plan import NONE
 from optillm.engine.planner import Stage, Work
+from optillm.prices import Prices
 from optillm.technique import Cost
 from optillm.techniques import Technique
 
+PROMPT: Final = 1024
+"""Tokens of a technique's own words in one prompt at most."""
+MARKS: Final = 32
+"""Tokens around a text that is quoted."""
 
-def forecast(
-    work: Work | None, model: str, request: ChatRequest, budget: Budget, merge: Merge, judge: Technique
-) -> dict[str, Any]:
-    """The plan of a request as JSON; `work` is `None` for a plain call."""
-    cost = Cost(1, 1) if work is None else _cost(work, request, merge, judge)
-    limit = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
-    fits = budget.max_calls is None or cost.calls <= budget.max_calls
-    return {
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a forecast depends on beside the work: the request, how branches are merged, and what models cost."""
+
+    request: ChatRequest
+    model: str
+    merge: Merge
+    judge: Technique
+    prices: Prices
+
+    def cost(self, work: Work | None) -> Cost:
+        """Calls and rounds of some work at worst, of a plain call for `None`."""
+        return Cost(1, 1) if work is None else _cost(work, self.request, self.merge, self.judge)
+
+    def affordable(self, work: Work, budget: Budget) -> bool:
+        """Whether the calls of some work keep the budget at worst."""
+        return _within(self.cost(work).calls, budget.max_calls)
+
+    def tokens(self, work: Work | None, cost: Cost) -> tuple[int, int] | None:
+        """Tokens of all prompts and of all replies at worst; `None` where the request sets replies no limit."""
+        body = self.request.body
+        limit = reply_limit(body)
+        if limit is None:
+            return None
+        prompt = estimate(body).prompt_tokens
+        if work is None:
+            return prompt, limit * self.request.choices
+        helped = max(limit, JUDGE_LIMIT)
+        question = self.request.messages[-1]  # which may be put twice
+        each = prompt + len(content_text(question)) // 4 + PROMPT
+        quoted = cost.quotes * (limit + MARKS) + cost.notes * (JUDGE_LIMIT + MARKS)
+        return cost.calls * each + quoted, (cost.calls - cost.asks) * limit + cost.asks * helped
+
+    def dollars(self, work: Work | None, tokens: tuple[int, int] | None) -> float | None:
+        """The price of so many tokens, all of them of the dearest model; `None` where a price is not known."""
+        stages = () if work is None else work.stages()
+        models = {self.model, *(model for stage in stages for model in stage.options.other_models())}
+        prices = [self.prices.of(model) for model in models]
+        known = [price for price in prices if price is not None]
+        if tokens is None or len(known) < len(prices):
+            return None
+        return max(price.of(Usage(*tokens)) for price in known)
+
+
+def forecast(asked: Work | None, work: Work | None, terms: Terms, budget: Budget) -> dict[str, Any]:
+    """The plan of a request as JSON: `work` is what of the work asked for fits, `None` a plain call."""
+    cost = terms.cost(work)
+    tokens = terms.tokens(work, cost)
+    dollars = terms.dollars(work, tokens)
+    plan = {
         "object": "plan",
-        "model": model,
+        "model": terms.model,
         "technique": NONE if work is None else str(work),
         "options": {} if work is None else options_of(work),
         "worst_case": {
             "calls": cost.calls,
             "rounds": cost.rounds,
-            "completion_tokens": cost.calls * limit if limit else None,
+            "prompt_tokens": tokens and tokens[0],
+            "completion_tokens": tokens and tokens[1],
+            "cost": dollars,
         },
         "budget": {
             "max_calls": budget.max_calls,
             "max_tokens": budget.max_tokens,
             "seconds": budget.seconds,
+            "max_cost": budget.max_cost,
         },
-        "fits": fits,
+        "fits": _within(cost.calls, budget.max_calls)
+        and _within(tokens and sum(tokens), budget.max_tokens)
+        and _within(dollars, budget.max_cost),
     }
+    shrunk = asked is not None and work != asked
+    return {**plan, "asked": options_of(asked)} if asked is not None and shrunk else plan
+
+
+def _within(worst: float | None, bound: float | None) -> bool:
+    """Whether a worst case keeps a bound; one that is not known does not."""
+    return bound is None or (worst is not None and worst <= bound)
 
 
 def options_of(work: Work) -> dict[str, Any]:
@@ -53,5 +116,5 @@ def _cost(work: Work, request: ChatRequest, merge: Merge, judge: Technique) -> C
     choices = request.choices
     faithful = Cost(1, 1) if request.offers_tools else Cost(0, 0)
     demanded = (request.body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
-    mended = Cost(choices, 1) if demanded else Cost(0, 0)
+    mended = Cost(choices, 1, quotes=choices) if demanded else Cost(0, 0)
     return faithful + worst_case(work, choices, merge, judge) + mended

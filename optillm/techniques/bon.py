@@ -48,6 +48,8 @@ AGREEMENT = 0.15
 class Options(BaseOptions):
     """How many answers, and how they are judged."""
 
+    gives_way = ("n",)
+
     n: int = Field(3, ge=1, le=32, description="answers to sample", json_schema_extra={"flag": "best_of_n"})
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature")
     judge: Literal["rank", "rate", "pairwise"] = Field(
@@ -69,7 +71,8 @@ class Options(BaseOptions):
 def judging(count: int, options: Options) -> Cost:
     """What it takes to rank so many answers, heats and their winners' meetings included."""
     if count <= options.group:
-        return Cost(len(slates(count, options)), 1) if count > 1 else Cost(0, 0)
+        shown = slates(count, options) if count > 1 else []
+        return Cost(len(shown), min(len(shown), 1), len(shown), sum(map(len, shown)))
     heats = -(-count // options.group)
     together = Cost(0, 0)
     for heat in range(heats):

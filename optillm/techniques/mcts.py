@@ -47,6 +47,8 @@ UNANIMOUS = 3
 class Options(BaseOptions):
     """The size and the shape of the search."""
 
+    gives_way = ("simulations", "width")
+
     simulations: int = Field(
         2, ge=1, le=64, description="waves of expansions", json_schema_extra={"flag": "simulations"}
     )
@@ -71,9 +73,10 @@ class Options(BaseOptions):
     def worst_case(self, choices: int) -> Cost:
         """The first answers do not agree, and every wave grows as wide as it may."""
         first = max(self.width, choices)
-        waves = self.simulations - 1
-        later = waves * (self.width + min(self.width, MOST_SHOWN))
-        return Cost(first + min(first, MOST_SHOWN), 2) + Cost(later, 2 * waves)
+        shown, waves = min(first, MOST_SHOWN), self.simulations - 1
+        judges = min(self.width, MOST_SHOWN) * waves
+        later = Cost(self.width * waves + judges, 2 * waves, judges, self.width * waves + judges * MOST_SHOWN)
+        return Cost(first, 1) + Cost(shown, 1, shown, shown * shown) + later
 
 
 @dataclass(slots=True)

@@ -74,6 +74,8 @@ MOST_ERRORS = 12
 class Options(BaseOptions):
     """The players, the votes on each solution, and when to believe them."""
 
+    gives_way = ("rounds", "votes", "sneaky", "helpful")
+
     helpful: int = Field(3, ge=1, le=16, description="solutions by helpful provers in each cycle")
     sneaky: int = Field(
         1,
@@ -96,8 +98,13 @@ class Options(BaseOptions):
     def worst_case(self, choices: int) -> Cost:
         """No proof is accepted, and all decoys mislead."""
         proofs = max(self.helpful, choices)
-        decoys = self.sneaky * (1 + self.votes)
-        return Cost(decoys + self.rounds * proofs * (1 + self.votes), 2 * self.rounds)
+        ballots = proofs * self.votes
+        decoys = self.sneaky * self.votes
+        first = Cost(proofs + self.sneaky, 1, self.sneaky)
+        first += Cost(ballots + decoys, 1, ballots + decoys, ballots, decoys)
+        later = self.rounds - 1
+        again = Cost(later * proofs, later, notes=later * proofs * MOST_ERRORS)
+        return first + again + Cost(later * ballots, later, later * ballots, later * ballots)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -99,6 +99,8 @@ CLUSTERS, EACH = 3, 2
 class Options(BaseOptions):
     """The size of the search and the strictness of the discriminator."""
 
+    gives_way = ("masks", "num_rollouts", "max_depth", "votes")
+
     max_depth: int = Field(
         3, ge=1, le=8, description="rounds of the generator; the last one finishes every path"
     )
@@ -118,10 +120,11 @@ class Options(BaseOptions):
     def worst_case(self, choices: int) -> Cost:
         """Nothing settles, every rollout finds an open node, and all suspects are examined."""
         others = len(ALLOWED[None]) - 1 if self.max_depth > 1 else 0
-        root = Cost(max(2 * self.votes, choices) + others, 1)
-        deeper = Cost((self.max_depth - 1) * self.num_rollouts, self.max_depth - 1)
+        cost = Cost(max(2 * self.votes, choices) + others, 1, others)
+        for depth in range(1, self.max_depth):
+            cost += Cost(self.num_rollouts, 1, self.num_rollouts, notes=depth * self.num_rollouts)
         masked = CLUSTERS * EACH * self.masks
-        return root + deeper + Cost(masked, min(masked, 1))
+        return cost + Cost(masked, min(masked, 1), masked, masked)
 
 
 @dataclass(slots=True)

@@ -110,6 +110,8 @@ BACK = 0.5
 class Options(BaseOptions):
     """How many drafts make how many round trips, and who compares what comes back."""
 
+    gives_way = ("regenerations", "descriptions", "drafts")
+
     drafts: int = Field(2, ge=1, le=8, description="drafts to sample")
     descriptions: int = Field(1, ge=1, le=4, description="descriptions of each different draft")
     regenerations: int = Field(1, ge=1, le=4, description="new versions from each description")
@@ -132,9 +134,12 @@ class Options(BaseOptions):
         drafts = max(self.drafts, choices)
         inputs, judges = (1, 2) if self.equivalence == "auto" else (0, 2 * (self.equivalence == "judge"))
         described = drafts * self.descriptions
-        trips = Cost(drafts + inputs, 1) + Cost(described, 1) + Cost(described * self.regenerations, 1)
+        versions = described * self.regenerations
+        trips = Cost(drafts + inputs, 1, inputs) + Cost(described, 1, described, described)
+        trips += Cost(versions, 1, versions, notes=versions)
+        trips += Cost(judges, min(judges, 1), judges, judges * drafts, judges * versions)
         last = choices if self.reconcile else 0
-        return trips + Cost(judges, min(judges, 1)) + Cost(last, min(last, 1))
+        return trips + Cost(last, min(last, 1), quotes=last * drafts, notes=last * drafts)
 
 
 @dataclass(slots=True)

@@ -59,6 +59,8 @@ Reason first. Then end with one line of JSON that ranks all labels, best answer 
 class Options(BaseOptions):
     """How many votes, and when they are enough."""
 
+    gives_way = ("samples",)
+
     samples: int = Field(8, ge=1, le=64, description="solutions to sample at most")
     mode: Literal["async", "waves", "fixed"] = Field(
         "async", description="all at once and stop on arrival; wave by wave, cheapest; or all to the end"
@@ -81,7 +83,7 @@ class Options(BaseOptions):
         drawn = max(self.samples, choices)
         waves = -(-drawn // self.wave) if self.mode == "waves" else 1
         judges = 2 if self.tie == "judge" else 1 if self.free_form == "judge" else 0
-        return Cost(drawn, waves) + Cost(judges, min(judges, 1))
+        return Cost(drawn, waves) + Cost(judges, min(judges, 1), judges, judges * min(drawn, len(LABELS)))
 
 
 async def run(ctx: Context, options: Options) -> Answer:

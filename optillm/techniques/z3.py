@@ -93,6 +93,8 @@ Texts = Annotated[list[str], BeforeValidator(_texts)]
 class Options(BaseOptions):
     """How many formalisations, in which language, and what they may cost."""
 
+    gives_way = ("max_repairs", "formalizations")
+
     formalizations: int = Field(2, ge=1, le=8, description="formalisations to ask for")
     lang: Literal["auto", "smt2", "python"] = Field(
         "smt2", description="SMT-LIB, a Python program, or auto: one of each, as far as they go round"
@@ -108,8 +110,12 @@ class Options(BaseOptions):
 
     def worst_case(self, choices: int) -> Cost:
         """Every formalisation needs every repair, and the result has to be put into words."""
-        tries = 1 + self.max_repairs
-        return Cost(choices + tries * self.formalizations, tries) + Cost(choices, 1)
+        asked = self.formalizations
+        repaired = self.max_repairs * asked
+        tried = Cost(choices + asked, 1, asked) + Cost(
+            repaired, self.max_repairs, repaired, notes=2 * repaired
+        )
+        return tried + Cost(choices, 1, quotes=choices, notes=2 * choices)
 
 
 class Formalisation(BaseModel):

@@ -61,11 +61,16 @@ def test_a_round_that_stays_below_its_quorum_is_degraded() -> None:
     assert completion.report.stop_reason == "degraded"
 
 
-def test_a_tight_budget_shrinks_the_round() -> None:
-    world = World(numbered)
-    completion = world.complete("bon(n=5)-m", budget=Budget(max_calls=4))
-    assert completion.report.calls == {"generate": 4}
-    assert completion.report.stop_reason == "budget"
+def test_what_the_budget_leaves_after_losses_shrinks_the_round() -> None:
+    def script(sent: Sent) -> str:
+        if sent.number < 3:
+            raise failing(400)
+        return numbered(sent)
+
+    model = "self_consistency(samples=5,tie=shortest,free_form=medoid)-m"
+    completion = World(script).complete(model, budget=Budget(max_calls=6))
+    assert completion.report.calls == {"generate": 6}
+    assert (completion.report.losses, completion.report.stop_reason) == ({"failed": 3}, "budget")
 
 
 def test_tokens_are_counted_at_their_worst_before_a_call_and_as_they_are_after() -> None:
@@ -79,7 +84,7 @@ def test_tokens_are_counted_at_their_worst_before_a_call_and_as_they_are_after()
 
 def test_a_smaller_of_two_limits_holds() -> None:
     world = World(numbered, limits=Limits(Budget(max_calls=2, max_tokens=None, seconds=60.0)))
-    assert world.complete("bon(n=5)-m", budget=Budget(max_calls=100)).report.calls == {"generate": 2}
+    assert world.complete("bon(n=5)-m", budget=Budget(max_calls=100)).report.calls == {"generate": 1}
 
 
 def test_truncated_replies_count_only_when_no_complete_one_came() -> None:
