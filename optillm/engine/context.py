@@ -192,9 +192,11 @@ class RequestContext(Context):
         for first in (True, False):
             if usable >= enough or (errors and not usable and not withheld):
                 break  # enough came, or the upstream is down; else a second wave replaces what was lost
-            wave = self._wave(n - usable, temperature, models, instructions, together=together and first)
-            if not wave:
-                errors.append(BudgetExhausted("the budget of this request ends before its first reply"))
+            try:
+                wave = self._wave(n - usable, temperature, models, instructions, together=together and first)
+            except BudgetExhausted as error:
+                errors.append(error)
+                break
             async with aclosing(race(wave, enough, self._calls)) as arriving:
                 async for got in arriving:
                     if isinstance(got, Exception):
@@ -255,7 +257,10 @@ class RequestContext(Context):
         *,
         together: bool,
     ) -> list[Coroutine[Any, Any, list[Candidate]]]:
-        """The calls that ask for n candidates: as few as the model allows, as many as the budget does."""
+        """The calls that ask for n candidates: as few as the model allows, as many as the budget does.
+
+        Raises `BudgetExhausted` when that is none.
+        """
         seeded = [self._seeded(self._seeds.pop(0)) for _ in range(min(n, len(self._seeds)))]
         n -= len(seeded)
         asked = self._asked  # a later wave with the same seeds would say the same
@@ -271,7 +276,10 @@ class RequestContext(Context):
         ]
         if together and n > 1 and not models and not instructions:
             bodies = self._bundled(bodies)
-        room = self.ledger.room([self._calls.worst(body) for body in bodies])
+        worst_cases = [self._calls.worst(body) for body in bodies]
+        room = self.ledger.room(worst_cases)
+        if not room and not seeded:
+            raise self.ledger.exhausted(worst_cases[0])
         return seeded + [self._drawn(body, place) for place, body in enumerate(bodies[:room])]
 
     def _bundled(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:

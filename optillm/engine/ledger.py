@@ -121,8 +121,7 @@ class Ledger:
         # Until there is an answer, a call is kept for it.
         kept = [Worst(price=worst.price)] if role == JUDGE and self.best is None else []
         if self.room([*kept, worst]) <= len(kept):
-            told = self._shortage(worst, self.calls.total() + len(kept))
-            raise BudgetExhausted(f"the budget of this request does not allow another upstream call: {told}")
+            raise self.exhausted(worst, kept=len(kept))
         self.calls[role] += 1
         if self.counting:
             self._reserved_tokens += worst.tokens
@@ -158,9 +157,14 @@ class Ledger:
         if rank > self._best_score:
             self.best, self._best_score = candidate, rank
 
-    def _shortage(self, worst: Worst, taken: int) -> str:
-        """What of the budget is short of another call, in numbers."""
-        budget = self.budget
+    def exhausted(self, worst: Worst, kept: int = 0) -> BudgetExhausted:
+        """The error of a call that the budget does not allow, in numbers; `kept` calls are for others."""
+        return BudgetExhausted(
+            f"the budget of this request allows no further call: {self._shortage(worst, kept)}"
+        )
+
+    def _shortage(self, worst: Worst, kept: int) -> str:
+        budget, taken = self.budget, self.calls.total() + kept
         if budget.max_calls is not None and taken >= budget.max_calls:
             return f"{taken} of {budget.max_calls} calls are made or kept"
         if budget.max_tokens is not None:
