@@ -78,7 +78,8 @@ class Sender:
 
     `client` tells credentials apart without holding them, `digest` bodies; `key` is an `Idempotency-Key`;
     `attempt` counts the retries of a client library that announces them, `None` when it does not; `patience`
-    is the seconds it waits for a whole reply. `background` marks what a frontend asks for on its own behalf.
+    is the seconds it waits for a whole reply. `background` marks what a frontend asks for on its own behalf;
+    `fresh` says that nothing kept from earlier requests will do.
     `called_off` says whether the request has been cancelled on purpose. `continues` holds the headers
     `traceparent` and `tracestate`, as far as they came: a trace of the sender's that ours is a part of.
     """
@@ -89,6 +90,7 @@ class Sender:
     attempt: int | None = None
     patience: float | None = None
     background: bool = False
+    fresh: bool = False
     called_off: Callable[[], bool] = _never
     continues: Mapping[str, str] = field(default_factory=dict)
 
@@ -286,7 +288,8 @@ class Report:
     """What a technique did for one request: the reply's `optillm` block and the `x-optillm-*` headers.
 
     `cost` is in US dollars, `None` unless the prices of all calls are known. `asked` are the options before they
-    were made smaller to fit the budget, `None` when they were not.
+    were made smaller to fit the budget, `None` when they were not; `cached` counts the replies, by role, that were
+    kept from earlier requests and cost no call.
     """
 
     technique: str
@@ -299,6 +302,7 @@ class Report:
     turn: Literal["action", "answer"] = "answer"
     cost: float | None = None
     asked: Mapping[str, Any] | None = None
+    cached: Mapping[str, int] | None = None
     trace: Mapping[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
@@ -315,6 +319,8 @@ class Report:
         }
         if self.asked is not None:
             block["asked"] = dict(self.asked)
+        if self.cached:
+            block["cached"] = dict(self.cached)
         if self.cost is not None:
             block["cost"] = round(self.cost, 8)
         if self.trace is not None:

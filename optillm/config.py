@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -36,6 +37,7 @@ from optillm.values import (
     masked,
 )
 
+REDIS: Final = ("redis://", "rediss://", "unix://")
 OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
 S = TypeVar("S", bound="Settings")
@@ -140,6 +142,13 @@ class Settings(BaseSettings):
     prices: File | None = _technique(
         None, "a TOML file of model prices in US dollars per million tokens, instead of the built-in ones"
     )
+    cache: str | None = _technique(
+        None,
+        "where to keep upstream replies for equal calls: a file, or a Redis URL; nowhere if unset",
+        min_length=1,
+    )
+    cache_seconds: float = _technique(86_400.0, "how long a reply is kept", gt=0, le=31_536_000)
+    cache_mb: int = _technique(1024, "the size of a file of replies, in megabytes", ge=1, le=1_048_576)
     keep_alive: float = _technique(
         10.0, "seconds of silence before a stream's comment; 0: never", ge=0, le=3600
     )
@@ -213,7 +222,7 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not appear in a log."""
         keys = self.openai_api_key, self.azure_openai_api_key, self.cerebras_api_key, *self.optillm_api_key
-        urls = [urlsplit(url) for url in (self.base_url, self.azure_api_base) if url]
+        urls = [urlsplit(url) for url in (self.base_url, self.azure_api_base, self.cache) if url]
         users = [url.password or url.username for url in urls]
         return tuple(filter(None, (*map(_plain, keys), *self.upstream_headers.values(), *users)))
 
@@ -245,6 +254,8 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         load_prices(settings.prices)
     except ValueError as error:
         raise SettingsError(f"prices: {error}") from None
+    if settings.cache and settings.cache.startswith(REDIS) and find_spec("redis") is None:
+        raise SettingsError("cache: Redis needs a package more: pip install 'optillm[redis]'")
     for slug in settings.advertise or ():
         if slug not in model.option_models:
             raise SettingsError(

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
 
 from optillm.chat import Budget, ChatRequest, Completion, Event, Message, Relay, Stream, content_text
+from optillm.engine.cache import Cache
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
 from optillm.engine.record import Record
@@ -122,6 +123,7 @@ class World:
         techniques: Mapping[str, Technique] | None = None,
         defaults: Mapping[str, Mapping[str, Any]] | None = None,
         prices: Mapping[str, Price] | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self.records: list[Record] = []
         self.script = script
@@ -140,6 +142,7 @@ class World:
             retries=retries,
             prices=Prices(prices),
             observers=[self.records.append],
+            cache=cache,
         )
         self.engine.offload.share = lambda: _no_algebra  # type: ignore[method-assign]  # a child process keeps real time
 

@@ -82,9 +82,9 @@ class Cache:
             return None
 
 
-def key_of(address: str, credential: str | None, body: Mapping[str, Any], place: int) -> bytes:
-    """The key of a call; `place` counts equal calls of one request."""
-    parts = [address, credential or "", place, body]
+def key_of(address: str, credential: str | None, body: Mapping[str, Any]) -> bytes:
+    """What tells calls apart that are not to get each other's replies."""
+    parts = [address, credential or "", body]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
 
@@ -195,7 +195,7 @@ class RedisStore:
 
 
 def open_cache(place: str, seconds: float, size: int) -> Cache:
-    """The cache at a Redis URL, or in a file; raises `ImportError` when the package for the former is not there."""
-    if place.startswith(("redis://", "rediss://", "unix://")):
+    """The cache at a Redis URL, or in a file."""
+    if "://" in place:
         return Cache(RedisStore(place, seconds))
     return Cache(FileStore(Path(place), seconds, size))

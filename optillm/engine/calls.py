@@ -67,7 +67,7 @@ class Calls:
         self.trace = trace
         self.last_sent = 0.0
         self.queued = 0
-        self._rng = rng
+        self.rng = rng
         self._authorization = authorization
         self._attended = attended
 
@@ -130,7 +130,7 @@ class Calls:
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        jittered = self._rng.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2 ** (state.attempt_number - 1)))
+        jittered = self.rng.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2 ** (state.attempt_number - 1)))
         asked = error.retry_after if isinstance(error, UpstreamError) else None
         return jittered if asked is None else asked + jittered / 4
 

@@ -34,8 +34,10 @@ from optillm.chat import (
     Report,
     Sender,
     Stream,
+    Usage,
     least,
 )
+from optillm.engine.cache import Cache, key_of, open_cache
 from optillm.engine.calls import Calls, Route, estimate, worst_case
 from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.composition import perform
@@ -49,6 +51,7 @@ from optillm.engine.limiter import Limiters
 from optillm.engine.offload import Offload, executed
 from optillm.engine.plan import NONE
 from optillm.engine.planner import Fork, Planner, Work
+from optillm.engine.recall import CachedCalls, recalled, remembered
 from optillm.engine.record import Entry, Observer, Record
 from optillm.engine.upstream import CHAT, Upstream, connect
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
@@ -109,6 +112,7 @@ class Engine:
         retries: int = 3,
         prices: Prices | None = None,
         observers: Sequence[Observer] = (),
+        cache: Cache | None = None,
     ) -> None:
         self.upstream = upstream
         self.planner = planner
@@ -116,6 +120,8 @@ class Engine:
         self.offload = Offload()
         self.route = Route(upstream, Dialects(time.monotonic), Limiters(cap), retries, prices or Prices())
         self._observers = observers
+        self._cache = cache
+        self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
         self.catalogue = Catalogue(upstream, self.limits.advertised)
         self._joins: Joins[Completion] = Joins()
@@ -148,6 +154,9 @@ class Engine:
             retries=settings.upstream_retries,
             prices=load_prices(settings.prices),
             observers=observers,
+            cache=open_cache(settings.cache, settings.cache_seconds, settings.cache_mb * 2**20)
+            if settings.cache
+            else None,
         )
 
     async def complete(self, request: ChatRequest) -> Relay | Completion | Stream:
@@ -216,6 +225,8 @@ class Engine:
         self.offload.close()
         solver.close()
         await self.upstream.close()
+        if self._cache is not None:
+            await self._cache.close()
 
     # Without a technique.
 
@@ -224,6 +235,15 @@ class Engine:
         if content is None or model != request.model:
             content = orjson.dumps({**request.body, "model": model})
         entry = self._noted(request, NONE, model)
+        cache = None if request.stream or request.sender.fresh else self._cache
+        key = b""
+        if cache is not None:
+            key = key_of(self.upstream.base_url, request.authorization, {**request.body, "model": model})
+            kept = await recalled(cache, key)
+            if kept is not None:
+                log.info("Using approach none, with %s: from the cache", model)
+                entry.close(kept.status, usage=Usage(), cost=0.0)
+                return replace(kept, headers={**kept.headers, "x-optillm-technique": NONE})
         with entry.failing():
             budget = self._budget(request)
             self._check_room(request, model, budget)
@@ -232,6 +252,8 @@ class Engine:
             )
             relay = await _in_time(passing_on, budget.seconds)
         log.info("Using approach none, with %s: status %d", model, relay.status)
+        if cache is not None:
+            await remembered(cache, key, relay)
         relay = replace(relay, headers={**relay.headers, "x-optillm-technique": NONE})
         relay = self._with_suggestion(relay, model) if relay.status == 404 else relay
         return entry.of(relay, self.route.prices, estimate(request.body).prompt_tokens if relay.chunks else 0)
@@ -307,11 +329,12 @@ class Engine:
         if outlet is None:  # in a stream there is always something to read
             budget = replace(budget, seconds=least(budget.seconds, request.sender.patience))
         ledger = Ledger(budget, clock)
-        rng = Random(str(request.body.get("seed", request.request_id)))  # noqa: S311 - chance, not secrecy
+        calls = await self._calls(job, ledger, trace, attended)
+        rng = calls.rng
         ctx = RequestContext(
             request,
             job.model,
-            Calls(self.route, ledger, trace, rng, request.authorization, attended),
+            calls,
             rng=rng,
             fence=self._fence(request),
             canonical=self.offload.share(),
@@ -339,6 +362,7 @@ class Engine:
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
             asked=options_of(job.asked) if job.asked != job.work else None,
+            cached=calls.hits if isinstance(calls, CachedCalls) else None,
             trace=trace.wire() if request.trace else None,
         )
         log.info(
@@ -349,6 +373,20 @@ class Engine:
         entry.close(OK, stop=stop, **_spent(ledger, trace))
         model = replies[0].model or job.model
         return Completion(replies, ledger.usage, report, model, job.id, job.created)
+
+    async def _calls(self, job: _Job, ledger: Ledger, trace: Trace, attended: asyncio.Event | None) -> Calls:
+        """The request's door to the upstream, and its chance: equal requests share it where replies are kept."""
+        request = job.request
+        chance, cache = request.request_id, None if request.sender.fresh else self._cache
+        if cache is not None:
+            chance = hashlib.sha256(orjson.dumps(request.body)).hexdigest()
+        rng = Random(str(request.body.get("seed", chance)))  # noqa: S311 - chance, not secrecy
+        shared = (self.route, ledger, trace, rng, request.authorization, attended)
+        if cache is None:
+            return Calls(*shared)
+        if not self._shares_secret:
+            self._secret, self._shares_secret = await cache.secret(), True
+        return CachedCalls(cache, *shared)
 
     def _fence(self, request: ChatRequest) -> str:
         """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""

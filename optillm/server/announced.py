@@ -50,6 +50,7 @@ def sender(
         patience=_patience(headers),
         background=headers.get(BACKGROUND) == "1" or in_background(body),
         called_off=called_off,
+        fresh=any(word in headers.get("Cache-Control", "") for word in ("no-cache", "no-store")),
         continues={name: headers[name] for name in TRACES if headers.get(name)},
     )
 
