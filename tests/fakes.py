@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, TypeVar
 from optillm.chat import Budget, ChatRequest, Completion, Event, Message, Relay, Stream, content_text
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
+from optillm.engine.routes import Routes
 from optillm.errors import UpstreamError
 from optillm.techniques import Technique, registry
 
@@ -130,7 +131,7 @@ class World:
         self._client_messages: Sequence[Mapping[str, Any]] = []
         planner = Planner(techniques or registry(), defaults or {}, "auto")
         limits = limits or Limits(Budget(128, None, 600.0))
-        self.engine = Engine(self, planner, limits, cap=cap, retries=retries)
+        self.engine = Engine(Routes.to(self, cap=cap, retries=retries), planner, limits)
         self.engine.offload.share = lambda: _no_algebra  # type: ignore[method-assign]  # a child process keeps real time
 
     # What tests do.

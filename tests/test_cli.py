@@ -276,7 +276,7 @@ def test_the_demo_model_takes_the_place_of_the_upstream(
 ) -> None:
     caplog.set_level(logging.INFO)
     settings = started(launch, "--demo", choice, "--demo-latency", "0.5")
-    assert settings.upstream().base_url == "http://127.0.0.1:1/v1"
+    assert settings.upstreams()[0].base_url == "http://127.0.0.1:1/v1"
     assert settings.model == "demo-small"
     assert launch.demo_latency == 0.5
     assert caplog.messages[2].startswith(f"{said} demo model (demo-small, demo-large)")
@@ -287,7 +287,7 @@ def test_no_key_of_a_vendor_reaches_the_demo_model(launch: Launch, monkeypatch: 
         monkeypatch.setenv(name, "sk-real")
     monkeypatch.setenv("OPTILLM_UPSTREAM_HEADERS", '{"x-key": "sk-real"}')
     settings = started(launch, "--demo", "--model", "demo-large")
-    assert settings.upstream().key is None
+    assert settings.upstreams()[0].key is None
     assert settings.upstream_headers == {}
     assert settings.model == "demo-large"
 
@@ -297,7 +297,7 @@ def test_automatic_demo_gives_way_to_a_configured_upstream(
 ) -> None:
     monkeypatch.setenv("OPTILLM_DEMO", "auto")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
-    assert started(launch).upstream().key == "sk-real"
+    assert started(launch).upstreams()[0].secret == "sk-real"
     assert launch.demo_latency is None
 
 

@@ -22,19 +22,17 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from optillm import solver
 from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Relay, Reply, Report, Stream
-from optillm.engine.calls import Calls, Route
+from optillm.engine.calls import Calls
 from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
-from optillm.engine.dialect import Dialects
 from optillm.engine.forecast import forecast, options_of
 from optillm.engine.joining import Joins
 from optillm.engine.ledger import Ledger
-from optillm.engine.limiter import Limiters
 from optillm.engine.offload import Offload, executed
 from optillm.engine.plan import NONE
 from optillm.engine.planner import Fork, Planner, Work
-from optillm.engine.upstream import Upstream, connect
+from optillm.engine.routes import Routes
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
 from optillm.technique import Candidate
 from optillm.techniques import Technique
@@ -79,24 +77,15 @@ class _Job:
 
 
 class Engine:
-    """Serves chat requests over one upstream; one per process, on one event loop."""
+    """Serves chat requests over the upstreams; one per process, on one event loop."""
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        planner: Planner,
-        limits: Limits | None = None,
-        *,
-        cap: int = 256,
-        retries: int = 3,
-    ) -> None:
-        self.upstream = upstream
+    def __init__(self, routes: Routes, planner: Planner, limits: Limits | None = None) -> None:
+        self.routes = routes
         self.planner = planner
         self.limits = limits or Limits()
         self.offload = Offload()
-        self.route = Route(upstream, Dialects(time.monotonic), Limiters(cap), retries)
         self._secret = secrets.token_bytes(32)
-        self.catalogue = Catalogue(upstream, self.limits.advertised)
+        self.catalogue = Catalogue(routes, self.limits.advertised)
         self._joins: Joins[Completion] = Joins()
 
     @classmethod
@@ -105,7 +94,7 @@ class Engine:
         defaults = {slug: settings.technique_options(slug) for slug in techniques}
         slugs = techniques if settings.advertise is None else settings.advertise
         return cls(
-            connect(settings),
+            Routes.from_settings(settings),
             Planner(techniques, defaults, settings.approach),
             Limits(
                 budget=Budget(settings.max_calls, settings.max_tokens_per_request, settings.timeout),
@@ -116,8 +105,6 @@ class Engine:
                 background_model=settings.background_model,
                 execution=settings.rto_execution,
             ),
-            cap=settings.upstream_concurrency,
-            retries=settings.upstream_retries,
         )
 
     async def complete(self, request: ChatRequest) -> Relay | Completion | Stream:
@@ -156,7 +143,7 @@ class Engine:
         self, path: str, method: str, content: bytes, content_type: str, authorization: str | None
     ) -> Relay:
         """Pass a request for another endpoint on, byte for byte."""
-        passing_on = self.upstream.relay(
+        passing_on = self.routes.relay(
             method, path, content, content_type=content_type, authorization=authorization
         )
         return await _in_time(passing_on, self.limits.budget.seconds)
@@ -170,17 +157,14 @@ class Engine:
         return [technique.described() for technique in self.planner.techniques.values()]
 
     async def reachable(self) -> bool:
-        """Whether the upstream answers at all, whatever it thinks of our key."""
-        try:
-            return (await self.upstream.relay("GET", "/models", b"", authorization=None)).status < 500
-        except UpstreamError:
-            return False
+        """Whether any upstream answers at all, whatever it thinks of our key."""
+        return await self.routes.reachable()
 
     async def close(self) -> None:
         """Close connections and the child processes."""
         self.offload.close()
         solver.close()
-        await self.upstream.close()
+        await self.routes.close()
 
     # Without a technique.
 
@@ -188,8 +172,11 @@ class Engine:
         content = request.raw
         if content is None or model != request.model:
             content = orjson.dumps({**request.body, "model": model})
-        passing_on = self.upstream.relay(
-            "POST", "/chat/completions", content, authorization=request.authorization, stream=request.stream
+        passing_on = self.routes.relay(
+            *("POST", "/chat/completions", content),
+            model=model,
+            authorization=request.authorization,
+            stream=request.stream,
         )
         relay = await _in_time(passing_on, self._budget(request).seconds)
         log.info("Using approach none, with %s: status %d", model, relay.status)
@@ -235,7 +222,7 @@ class Engine:
         ctx = RequestContext(
             request,
             job.model,
-            Calls(self.route, ledger, trace, rng, request.authorization, attended),
+            Calls(self.routes, ledger, trace, rng, request.authorization, attended),
             rng=rng,
             fence=self._fence(request),
             canonical=self.offload.share(),
