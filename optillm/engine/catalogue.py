@@ -56,9 +56,7 @@ class Catalogue:
         asked = route.name, key
         try:
             async with asyncio.timeout(PATIENCE if len(self._routes) > 1 else None):
-                reply = await route.upstream.relay(
-                    "GET", "/models", b"", authorization=route.credential(authorization)
-                )
+                reply = await route.relay("GET", "/models", b"", authorization=authorization)
             if reply.status != 200:
                 raise as_error(reply)
             self._lists[asked] = _offered(route, _listed(reply))

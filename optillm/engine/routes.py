@@ -76,6 +76,14 @@ class Route:
         """What of a client's `Authorization` may be seen here."""
         return None if self.keyed else authorization
 
+    async def relay(
+        self, method: str, path: str, content: bytes, *, authorization: str | None, **how: Any
+    ) -> Relay:
+        """One request passed on byte for byte, see `Upstream.relay`."""
+        return await self.upstream.relay(
+            method, path, content, authorization=self.credential(authorization), **how
+        )
+
     # Health.
 
     def healthy(self, model: str, now: float) -> bool:
@@ -237,20 +245,16 @@ class Routes:
         without a body is about something that the first upstream keeps.
         """
 
-        async def once(route: Route, content: bytes) -> Relay:
-            key = route.credential(authorization)
-            return await route.upstream.relay(
-                method, path, content, authorization=key, content_type=content_type, stream=stream
-            )
+        how: dict[str, Any] = {"authorization": authorization, "content_type": content_type, "stream": stream}
+        if self.alone or not content:
+            return await self.all[0].relay(method, path, content, **how)
 
         async def answered(route: Route) -> Relay:
-            reply = await once(route, _renamed(content, route.rename.get(model)))
+            reply = await route.relay(method, path, _renamed(content, route.rename.get(model)), **how)
             if reply.status >= 400:
                 raise _Refusal(reply)
             return reply
 
-        if self.alone or not content:
-            return await once(self.all[0], content)
         model = model or _model_of(content, content_type)
         try:
             return await self.ask(model, self._rng, answered)
@@ -259,7 +263,7 @@ class Routes:
 
     async def reachable(self) -> bool:
         """Whether any upstream answers at all, whatever it thinks of our key."""
-        probes = [asyncio.ensure_future(_answers(route.upstream)) for route in self.all]
+        probes = [asyncio.ensure_future(_answers(route)) for route in self.all]
         try:
             for answered in asyncio.as_completed(probes):
                 if await answered:
@@ -315,8 +319,8 @@ def _renamed(content: bytes, name: str | None) -> bytes:
     return content if name is None else orjson.dumps({**orjson.loads(content), "model": name})
 
 
-async def _answers(upstream: Upstream) -> bool:
+async def _answers(route: Route) -> bool:
     try:
-        return (await upstream.relay("GET", "/models", b"", authorization=None)).status < 500
+        return (await route.relay("GET", "/models", b"", authorization=None)).status < 500
     except UpstreamError:
         return False
