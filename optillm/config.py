@@ -161,7 +161,9 @@ class Settings(BaseSettings):
             raise ValueError("solver_sandbox language-only is for loopback addresses")
         if self.upstream:
             if self.base_url:
-                raise ValueError("base_url and the tables [[upstream]] exclude each other: keep one of them")
+                raise ValueError(
+                    "[[upstream]] and base_url (or OPENAI_BASE_URL) exclude each other: keep one"
+                )
         elif self._azure and not (self.azure_api_base and self.azure_api_version):
             raise ValueError("Azure OpenAI needs both AZURE_API_BASE and AZURE_API_VERSION")
         return self
