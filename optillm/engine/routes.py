@@ -105,10 +105,12 @@ class Route:
         try:
             yield
         except UpstreamError as error:
-            if _ailing(error):
-                self._failed(model)
-            else:
+            if not _ailing(error):
                 self._recovered(model)
+            elif (
+                self.keyed or error.status != 429
+            ):  # what a client's own key is refused must not concern others
+                self._failed(model)
             raise
         else:
             self._recovered(model)
@@ -244,7 +246,6 @@ class Routes:
         No upstream is asked twice; another one is, while nothing has come back but an excusable failure. A request
         without a body is about something that the first upstream keeps.
         """
-
         how: dict[str, Any] = {"authorization": authorization, "content_type": content_type, "stream": stream}
         if self.alone or not content:
             return await self.all[0].relay(method, path, content, **how)

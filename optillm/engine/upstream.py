@@ -25,7 +25,6 @@ from optillm.engine.exchange import Address, Exchange, beginning, lines, whole
 from optillm.engine.refusals import Redact, forwarded, message_of, redacted, refused
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
-from optillm.upstreams import DEFAULT
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -266,18 +265,26 @@ def connect(settings: Settings, target: Target | None = None) -> OpenAIUpstream:
 
 def _client(settings: Settings, target: Target) -> AsyncOpenAI:
     key = target.secret or ""  # without one the client's own is passed through, or the upstream needs none
+    headers = {**settings.upstream_headers, **target.headers}
     common: Any = {
         "http_client": httpx2.AsyncClient(transport=_Envelopes(), timeout=None),
         "max_retries": 0,
-        "default_headers": {**settings.upstream_headers, **target.headers},
+        "default_headers": headers,
         "_enforce_credentials": False,
     }
+    client: AsyncOpenAI
     if target.kind == "azure":
-        return AsyncAzureOpenAI(
+        client = AsyncAzureOpenAI(
             api_key=key, api_version=target.api_version, azure_endpoint=target.base_url, **common
         )
-    client = AsyncOpenAI(api_key=key, base_url=target.base_url, **common)
-    if not key or target.name != DEFAULT:
-        # The operator's at OpenAI, out of place beside another's key or at another's address.
-        client.organization = client.project = None
+    else:
+        client = AsyncOpenAI(api_key=key, base_url=target.base_url, **common)
+    if settings.upstream:
+        client._custom_headers = (
+            headers  # which the package has joined to those the environment has for OpenAI
+        )
+    if settings.upstream or (target.kind != "azure" and not key):
+        client.organization = client.project = (
+            None  # the operator's, out of place elsewhere or beside another's key
+        )
     return client

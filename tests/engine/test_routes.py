@@ -275,6 +275,18 @@ def test_a_refusal_of_a_request_shows_that_the_upstream_is_well() -> None:
     assert fleet.reached[0] == 4 * TOLERATED
 
 
+@pytest.mark.parametrize(("keyed", "asked"), [(True, TOLERATED), (False, 2 * TOLERATED)])
+def test_a_client_whose_own_key_is_throttled_turns_nobody_else_away(keyed: bool, asked: int) -> None:
+    fleet = Fleet(down(429), four, routes=[{"keyed": keyed}, {"order": 1}])
+
+    async def main() -> None:
+        await fleet.ask(TOLERATED)
+        await asyncio.gather(*(fleet.ask() for _ in range(TOLERATED)))
+
+    fleet.run(main())
+    assert fleet.reached == [asked, 2 * TOLERATED]
+
+
 def test_one_model_that_fails_does_not_stand_for_the_others() -> None:
     def script(sent: Sent) -> str:
         if sent.body["model"] == "ill":
