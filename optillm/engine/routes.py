@@ -107,9 +107,7 @@ class Route:
         except UpstreamError as error:
             if not _ailing(error):
                 self._recovered(model)
-            elif (
-                self.keyed or error.status != 429
-            ):  # what a client's own key is refused must not concern others
+            elif self.keyed or error.status != 429:  # of a client's own key that concerns nobody else
                 self._failed(model)
             raise
         else:

@@ -212,17 +212,16 @@ def test_the_same_request_is_shared_the_same_way() -> None:
 
 
 def test_an_upstream_that_keeps_failing_is_left_alone_then_tried_by_one_call() -> None:
-    fleet = Fleet(down(), four)
+    fleet = Fleet(lambda sent: {"choices": []}, four)  # a failure that takes its second
 
     async def main() -> list[int]:
-        loop, reached = asyncio.get_running_loop(), []
+        reached = []
         await fleet.ask(TOLERATED + 3)
         reached.append(fleet.reached[0])
         for pause in (PAUSE, 2 * PAUSE):
             await asyncio.sleep(pause)
-            began = loop.time()
             await asyncio.gather(*(fleet.ask() for _ in range(4)))
-            assert loop.time() - began == 1.0
+            await fleet.ask(2)
             reached.append(fleet.reached[0])
         return reached
 
@@ -317,6 +316,27 @@ def test_when_all_breakers_are_open_calls_are_tried_all_the_same() -> None:
     assert fleet.reached == [TOLERATED + 1, TOLERATED]
 
 
+def test_when_all_breakers_are_open_the_one_due_first_is_asked() -> None:
+    routes = Routes(
+        [Route(Wire(reply()), Limiters(8), name="a"), Route(Wire(reply()), Limiters(8), name="b")]
+    )
+    asked = []
+
+    async def answer(route: Route) -> None:
+        asked.append(route.name)
+
+    async def main() -> None:
+        for route in reversed(routes.all):
+            for _ in range(TOLERATED):
+                with suppress(UpstreamError), route.watched("m"):
+                    raise failing(503)
+            await asyncio.sleep(1.0)
+        await routes.ask("m", Random(1), answer)
+
+    run(main())
+    assert asked == ["b"]
+
+
 def test_a_single_upstream_is_always_tried() -> None:
     world = World(recovering(4 * TOLERATED), retries=0)
 
@@ -371,6 +391,19 @@ def test_a_clients_key_goes_only_where_there_is_no_other() -> None:
     request = ChatRequest({"model": ONE, "messages": MESSAGES}, authorization="Bearer of-the-client")
     fleet.run(fleet.engine.complete(request))
     assert [member.sent[0].authorization for member in fleet.members] == [None, "Bearer of-the-client"]
+
+
+@pytest.mark.parametrize(("keyed", "windows"), [(True, 1), (False, 3)])
+def test_clients_share_the_window_of_a_key_that_is_not_theirs(keyed: bool, windows: int) -> None:
+    fleet = Fleet(four, four, routes=[{"keyed": keyed}, {"order": 1}])
+
+    async def main() -> None:
+        for client in ("a", "b", "c"):
+            asked = ChatRequest({"model": ONE, "messages": MESSAGES}, authorization=f"Bearer {client}")
+            await fleet.engine.complete(asked)
+
+    fleet.run(main())
+    assert len(fleet.engine.routes.all[0].limiters) == windows
 
 
 def test_what_one_upstream_refuses_the_other_still_gets() -> None:
@@ -540,6 +573,11 @@ def test_the_lists_of_all_upstreams_are_one() -> None:
 @pytest.mark.parametrize("lost", [UNREACHABLE, reply(500), reply(401)])
 def test_a_list_that_cannot_be_had_leaves_the_others(lost: Relay | UpstreamError) -> None:
     assert names(relaying(Wire(lost), Wire(listing("m")))) == ["m"]
+
+
+def test_what_several_upstreams_list_is_described_by_the_first() -> None:
+    wires = [Wire(reply(data=[{"id": "m", "owned_by": owner}])) for owner in ("a", "b")]
+    assert run(relaying(*wires).models(None)) == [{"id": "m", "owned_by": "a"}]
 
 
 def test_a_list_that_takes_too_long_leaves_the_others() -> None:
