@@ -40,9 +40,9 @@ class Upstream(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     base_url: Url = Field(repr=False)  # may hold a password
     kind: Literal["openai", "azure", "cerebras"] = "openai"
+    api_version: str | None = None
     key: Key | None = None
     key_env: str | None = None
-    api_version: str | None = None
     headers: Headers = Field(default={}, repr=False)
     models: tuple[str, ...] = ("*",)
     rename: dict[str, str] = {}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from optillm.config import load
 from optillm.engine.routes import Routes
+from optillm.upstreams import Upstream
 from tests.test_config import Model, bare_machine, refusal, toml
 
 __all__ = ["bare_machine"]
 pytestmark = pytest.mark.usefixtures("bare_machine")
 
+DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
 BOTH = """
 [[upstream]]
 name = "spare"
@@ -61,6 +65,23 @@ def test_the_file_describes_upstreams_and_their_order() -> None:
         ("*",),
         1,
     )
+
+
+def test_the_example_of_the_documentation_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    (example,) = (
+        block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[upstream]]" in block
+    )
+    toml(example)
+    for variable in ("AZURE_EU_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(variable, "k")
+    assert [upstream.name for upstream in load(Model, {}).upstreams()] == ["eu", "openai", "spare"]
+
+
+def test_every_key_of_a_table_is_documented() -> None:
+    _, _, rest = DOCUMENT.read_text(encoding="utf-8").partition("| Key | Value | Default | Meaning |\n")
+    first_cells = " ".join(row.split("|")[1] for row in rest.partition("\n\n")[0].splitlines())
+    assert re.findall(r"`(\w+)`", first_cells) == list(Upstream.model_fields)
 
 
 @pytest.mark.usefixtures("both")
