@@ -32,7 +32,7 @@ Emit = Callable[[str], Awaitable[None]]
 
 
 def always() -> bool:
-    """Yes."""
+    """The condition that always holds."""
     return True
 
 
