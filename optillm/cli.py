@@ -19,7 +19,7 @@ from optillm import __version__, logs, tables
 from optillm.config import Settings, load, settings_model
 from optillm.errors import InvalidRequest
 from optillm.sources import Setting, SettingsError, catalogue, nearest, shapes
-from optillm.values import allowed, is_loopback, masked
+from optillm.values import allowed, is_loopback
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -54,9 +54,10 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
     """Do what the arguments ask for, with these techniques. Raises `SettingsError` for a mistake in them."""
     model = settings_model({slug: technique.Options for slug, technique in techniques.items()})
     command, flags = parse(argv, model, techniques)
-    target, as_json = flags.pop("markdown", None), flags.pop("json", False)
-    if as_json and command != "doctor":
-        raise SettingsError("--json is a flag of optillm doctor")
+    target, as_json, chosen = (flags.pop(name, None) for name in ("markdown", "json", "examined"))
+    for flag, given in (("--json", as_json), ("--upstream", chosen)):
+        if given and command != "doctor":
+            raise SettingsError(f"{flag} is a flag of optillm doctor")
     if command == "techniques":
         _show_techniques(model, techniques, target)
     elif target is not None:
@@ -67,7 +68,7 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
         if command == "settings":
             print(tables.settings_columns(settings))
         elif command == "doctor":
-            diagnose(settings, as_json=as_json)
+            diagnose(settings, chosen, as_json=bool(as_json))
         else:
             start(settings)
 
@@ -82,14 +83,18 @@ def start(settings: Settings) -> None:
         serve(effective, partial(load_app, effective))
 
 
-def diagnose(settings: Settings, *, as_json: bool) -> None:
-    """Print what the upstream can do; ends with exit code 1 when it cannot be used."""
+def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> None:
+    """Print what the upstream of this name, or the first, can do; ends with exit code 1 when it cannot be used."""
     import asyncio
 
     from optillm.doctor import examine
 
     with demo_model(settings) as effective:
-        diagnosis = asyncio.run(examine(effective))
+        upstreams = {upstream.name: upstream for upstream in effective.upstreams()}
+        if name is not None and name not in upstreams:
+            raise SettingsError(f"unknown upstream {name}{nearest(name, upstreams)}")
+        target = next(iter(upstreams.values())) if name is None else upstreams[name]
+        diagnosis = asyncio.run(examine(effective, target=target))
     print(diagnosis.json() if as_json else diagnosis.table())
     if not diagnosis.usable:
         sys.exit(1)
@@ -117,7 +122,11 @@ def demo_model(settings: Settings) -> Iterator[Settings]:
     with launch(latency=settings.demo_latency) as demo:
         # No vendor's key or header goes to the demo model.
         vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
-        update: dict[str, Any] = dict.fromkeys(vendors) | {"base_url": demo.base_url, "upstream_headers": {}}
+        update: dict[str, Any] = dict.fromkeys(vendors) | {
+            "base_url": demo.base_url,
+            "upstream": (),
+            "upstream_headers": {},
+        }
         if "model" not in settings.model_fields_set:
             update["model"] = "demo-small"
         yield settings.model_copy(update=update | {"demo": "on"})
@@ -127,15 +136,20 @@ def announce(settings: Settings, *, no_upstream: bool = False) -> None:
     """The first lines of the log: what is served, from where, with whose keys."""
     logger.info("Starting server with approach: %s", settings.approach)
     logger.info("Server configuration: %s", settings.public())
-    upstream, clients = settings.upstream(), len(settings.optillm_api_key)
+    upstreams, clients = settings.upstreams(), len(settings.optillm_api_key)
     if settings.demo == "on":
         reason = "No upstream configured: using" if no_upstream else "Using"
-        logger.info("%s the embedded demo model (demo-small, demo-large) at %s", reason, upstream.base_url)
+        logger.info(
+            "%s the embedded demo model (demo-small, demo-large) at %s", reason, upstreams[0].base_url
+        )
     else:
         # A client's key that opens the proxy is not one for the upstream.
         without = "none" if clients else "passed through from the client"
-        key = "set" if upstream.key else without
-        logger.info("Upstream: %s at %s; upstream key: %s", upstream.kind, masked(upstream.base_url), key)
+        for upstream in upstreams:
+            name = f" {upstream.name}" if settings.upstream else ""
+            logger.info(
+                "Upstream%s: %s; upstream key: %s", name, upstream, "set" if upstream.key else without
+            )
     logger.info("Client keys: %s", f"{clients} configured" if clients else "none, every client is served")
     if not clients and not is_loopback(settings.host):
         logger.warning("Whoever reaches %s may use this server: no client key is configured", settings.host)
@@ -180,6 +194,9 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
     made.add_argument("--version", action="version", version=f"optillm {__version__}")
     made.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help=argparse.SUPPRESS)
     made.add_argument("--json", action="store_true", help="with doctor: as JSON, for scripts")
+    made.add_argument(
+        "--upstream", dest="examined", metavar="NAME", help="with doctor: which upstream, if not the first"
+    )
     settings = catalogue(model)
     schemas = shapes(model)
     for group in dict.fromkeys(setting.group for setting in settings.values()):

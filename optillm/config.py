@@ -7,10 +7,9 @@ three sources follow from the declaration.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
-from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError, create_model, model_validator
@@ -19,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from optillm.prices import load_prices
 from optillm.sources import Environment, SettingsError, TomlFile, catalogue, declare, explain, nearest
+from optillm.upstreams import DEFAULT, Upstream, Upstreams
 from optillm.values import (
     Demo,
     File,
@@ -41,16 +41,6 @@ REDIS: Final = ("redis://", "rediss://", "unix://")
 OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
 S = TypeVar("S", bound="Settings")
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """The upstream the settings name. `key` is `None` when the client's own key is passed through."""
-
-    kind: Literal["openai", "azure", "cerebras"]
-    base_url: str = field(repr=False)  # may hold a password
-    key: str | None = field(default=None, repr=False)
-    api_version: str | None = None
 
 
 _server = partial(declare, "Server")
@@ -112,12 +102,15 @@ class Settings(BaseSettings):
     )
     azure_api_version: str | None = _upstream(None, "its API version", env="AZURE_API_VERSION")
     cerebras_api_key: Key | None = _upstream(None, "the key of Cerebras", secret=True, env="CEREBRAS_API_KEY")
+    upstream: Upstreams = _upstream(
+        (), "the tables `[[upstream]]`: several upstreams in place of the one above", secret=True
+    )
     ssl_verify: bool = _upstream(True, "check the upstream's certificate")
     ssl_cert_path: File | None = _upstream(None, "a file of certificates to trust instead of the usual ones")
     upstream_headers: Headers = _upstream({}, "headers to add to every upstream call", secret=True)
     connect_timeout: float = _upstream(10.0, "seconds an upstream has to accept a connection", gt=0, le=600)
     upstream_concurrency: int = _upstream(
-        256, "upstream calls in flight at a time, per worker", ge=1, le=10_000
+        256, "calls in flight at a time, per upstream and worker", ge=1, le=10_000
     )
     upstream_retries: int = _upstream(3, "how often a call that failed in passing is repeated", ge=0, le=10)
     demo: Demo = _upstream("off", "use the embedded demo model; auto: when no upstream is configured")
@@ -182,7 +175,12 @@ class Settings(BaseSettings):
             )
         if self.solver_sandbox == "language-only" and not is_loopback(self.host):
             raise ValueError("solver_sandbox language-only is for loopback addresses")
-        if self.upstream().kind == "azure" and not (self.azure_api_base and self.azure_api_version):
+        if self.upstream:
+            if self.base_url:
+                raise ValueError(
+                    "[[upstream]] and base_url (or OPENAI_BASE_URL) exclude each other: keep one"
+                )
+        elif self._azure and not (self.azure_api_base and self.azure_api_version):
             raise ValueError("Azure OpenAI needs both AZURE_API_BASE and AZURE_API_VERSION")
         return self
 
@@ -195,25 +193,33 @@ class Settings(BaseSettings):
             self.cerebras_api_key,
             self.azure_openai_api_key,
             self.azure_api_base,
+            self.upstream,
         )
         return any(named)
 
-    def upstream(self) -> Upstream:
-        """The upstream to call: an explicit base URL first, then Cerebras, OpenAI, Azure by their keys.
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """The upstreams to call, first ones first: those of the tables, or else the one the other settings make.
 
-        A vendor's key goes to that vendor only: with a base URL the one in use is the OpenAI key, unless the
-        URL is Cerebras's own.
+        That is an explicit base URL first, then Cerebras, OpenAI, Azure by their keys. A vendor's key goes to
+        that vendor only: with a base URL the one in use is the OpenAI key, unless the URL is Cerebras's own.
         """
-        openai, cerebras = _plain(self.openai_api_key), _plain(self.cerebras_api_key)
+        if self.upstream:
+            return tuple(sorted(self.upstream, key=lambda upstream: upstream.order))
+        one = partial(Upstream, name=DEFAULT)
+        openai, cerebras = self.openai_api_key, self.cerebras_api_key
         if self.base_url and not (cerebras and self.base_url == CEREBRAS_URL):
-            return Upstream("openai", self.base_url, openai)
+            return (one(base_url=self.base_url, key=openai),)
         if cerebras:
-            return Upstream("cerebras", CEREBRAS_URL, cerebras)
-        if not openai and (self.azure_openai_api_key or self.azure_api_base):
-            return Upstream(
-                "azure", self.azure_api_base or "", _plain(self.azure_openai_api_key), self.azure_api_version
-            )
-        return Upstream("openai", OPENAI_URL, openai)
+            return (one(kind="cerebras", base_url=CEREBRAS_URL, key=cerebras),)
+        if self.azure_api_base and self._azure:
+            key, version = self.azure_openai_api_key, self.azure_api_version
+            return (one(kind="azure", base_url=self.azure_api_base, key=key, api_version=version),)
+        return (one(base_url=OPENAI_URL, key=openai),)
+
+    @property
+    def _azure(self) -> bool:
+        others = self.base_url or self.cerebras_api_key or self.openai_api_key
+        return not others and bool(self.azure_openai_api_key or self.azure_api_base)
 
     def technique_options(self, slug: str) -> dict[str, Any]:
         """The values of a technique's options by option name; empty for a technique not known here."""
@@ -224,7 +230,8 @@ class Settings(BaseSettings):
         keys = self.openai_api_key, self.azure_openai_api_key, self.cerebras_api_key, *self.optillm_api_key
         urls = [urlsplit(url) for url in (self.base_url, self.azure_api_base, self.cache) if url]
         users = [url.password or url.username for url in urls]
-        return tuple(filter(None, (*map(_plain, keys), *self.upstream_headers.values(), *users)))
+        of_tables = [secret for upstream in self.upstream for secret in upstream.secrets()]
+        return tuple(filter(None, (*map(_plain, keys), *self.upstream_headers.values(), *users, *of_tables)))
 
     def public(self) -> dict[str, Any]:
         """Every setting and its value, fit for a log: secrets as `[set]`, what is not set as `None`."""

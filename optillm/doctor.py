@@ -33,6 +33,7 @@ from optillm.values import masked
 
 if TYPE_CHECKING:
     from optillm.config import Settings
+    from optillm.upstreams import Upstream as Target
 
 PATIENCE: Final = 60.0
 """Seconds a probe may take at most; a local server may have to load its model first."""
@@ -135,11 +136,12 @@ class Diagnosis:
         return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
-async def examine(settings: Settings, patience: float = PATIENCE) -> Diagnosis:
-    """Examine the upstream that the settings name; each of its calls gets `patience` seconds."""
-    upstream = connect(settings)
+async def examine(settings: Settings, patience: float = PATIENCE, target: Target | None = None) -> Diagnosis:
+    """Examine one upstream of the settings, by default the first; each of its calls gets `patience` seconds."""
+    target = target or settings.upstreams()[0]
+    upstream = connect(settings, target)
     try:
-        visit = _Visit(upstream, settings, min(patience, settings.timeout))
+        visit = _Visit(upstream, settings, min(patience, settings.timeout), target)
         return await visit.diagnosis()
     finally:
         await upstream.close()
@@ -148,10 +150,11 @@ async def examine(settings: Settings, patience: float = PATIENCE) -> Diagnosis:
 class _Visit:
     """The calls to one upstream and what they showed."""
 
-    def __init__(self, upstream: Upstream, settings: Settings, patience: float) -> None:
+    def __init__(self, upstream: Upstream, settings: Settings, patience: float, target: Target) -> None:
         self._upstream = upstream
-        self._target = settings.upstream()
-        self._model = settings.model
+        self._target = target
+        self._model = target.rename.get(settings.model, settings.model)
+        self._others = len(settings.upstreams()) > 1
         self._patience = patience
         self._retries = settings.upstream_retries
         self._redact = redaction(settings.secrets())
@@ -241,7 +244,8 @@ class _Visit:
         errors = [outcome.error for outcome in limits]
         silent = all(error is not None and error.upstream_body is None for error in errors)
         if silent and isinstance(listing, UpstreamError):
-            self._add("reachable", "no", self._words(listing), "answers 502 until it is")
+            effect = "asks the other upstreams" if self._others else "answers 502 until it is"
+            self._add("reachable", "no", self._words(listing), effect)
             return False
         known = isinstance(listing, UpstreamError) or listing.status != 404
         astray = not known and all(error is not None and error.status == 404 for error in errors)

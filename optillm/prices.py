@@ -46,9 +46,10 @@ class Prices:
         self._patterns = sorted((name for name in self._table if "*" in name), key=len, reverse=True)
         self._found = lru_cache(1024)(self._find)
 
-    def of(self, model: str) -> Price | None:
-        """The price of a model, `None` when it is not known."""
-        return self._found(model)
+    def of(self, model: str, alias: str | None = None) -> Price | None:
+        """The price of a model, by either of its names; `None` when it is not known."""
+        price = self._found(model)
+        return self._found(alias) if price is None and alias is not None else price
 
     def _find(self, model: str) -> Price | None:
         exact = self._table.get(model)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
@@ -152,6 +152,11 @@ class TomlFile(_Named):
         return found
 
 
+def variable(name: str) -> str | None:
+    """A variable that the file names, without the line break a mounted file gave it; empty counts as unset."""
+    return os.environ.get(name, "").strip() or None
+
+
 def _environment() -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
         if not _SERVICE.fullmatch(name) and not _SERVICE_LINK.fullmatch(f"{name}={value}"):
@@ -202,6 +207,25 @@ def explain(error: ValidationError, model: type[BaseSettings], flags: Iterable[s
         verdict = f": {reason}" if reason else f", which is not {allowed(schemas[name])}"
         lines.setdefault(name, f"{_origin(setting, flags)}{value}{verdict}")
     return " ".join("; ".join(lines.values()).split())
+
+
+def faults(error: ValidationError, model: type[BaseModel]) -> str:
+    """All that is wrong with one table of a setting, `model`; no value is shown, as some are secrets."""
+    fields = model.model_json_schema()["properties"]
+    lines: dict[str, str] = {}
+    for problem in error.errors(include_url=False):
+        key = str(problem["loc"][0]) if problem["loc"] else ""
+        reason = problem.get("ctx", {}).get("error")
+        if not key:
+            line = str(reason or "it is not a table")
+        elif key not in fields:
+            line = f"unknown key `{key}`{nearest(key, fields)}"
+        elif problem["type"] == "missing":
+            line = f"`{key}` is missing"
+        else:
+            line = f"`{key}`: {reason}" if reason else f"`{key}` is not {allowed(fields[key])}"
+        lines.setdefault(key, line)
+    return "; ".join(lines.values())
 
 
 def _shown(value: Any) -> str:

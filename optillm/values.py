@@ -59,6 +59,16 @@ def _json(value: Any) -> Any:
         raise ValueError('write a JSON object such as {"x-team": "search"}') from None
 
 
+def tables(value: Any) -> Any:
+    """A list of tables, also when it is written as JSON."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(
+            'write a JSON list such as [{"name": "main", "base_url": "https://host/v1"}]'
+        ) from None
+
+
 def _key(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
         raise ValueError("a key is made of printable ASCII characters without spaces")
@@ -158,7 +168,9 @@ def allowed(schema: Mapping[str, Any]) -> str:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if schema.get("type") == "array":
         items = schema.get("items", {})
-        return f"a list of {', '.join(items['enum'])}" if "enum" in items else "a list"
+        if "enum" in items:
+            return f"a list of {', '.join(items['enum'])}"
+        return "a list of tables" if "$ref" in items else "a list"
     words = {"integer": "an integer", "number": "a number", "boolean": "true or false", "object": "a table"}
     return words.get(schema.get("type", ""), "text") + _range(schema)
 

@@ -22,6 +22,7 @@ from optillm.engine.cache import Cache
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
 from optillm.engine.record import Record
+from optillm.engine.routes import Routes
 from optillm.errors import UpstreamError
 from optillm.prices import Price, Prices
 from optillm.techniques import Technique, registry
@@ -137,9 +138,7 @@ class World:
         planner = Planner(techniques or registry(), defaults or {}, "auto")
         limits = limits or Limits(Budget(128, None, 600.0))
         self.engine = Engine(
-            *(self, planner, limits),
-            cap=cap,
-            retries=retries,
+            *(Routes.to(self, cap=cap, retries=retries), planner, limits),
             prices=Prices(prices),
             observers=[self.records.append],
             cache=cache,

@@ -118,6 +118,11 @@ class Stub:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Accept no connections any more, and hang up those there are at their next call."""
+        self.respond = Call.hang_up
         self._server.shutdown()
         self._server.server_close()
 

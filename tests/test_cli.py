@@ -261,6 +261,42 @@ def test_says_which_keys_are_active(
     assert "hidden" not in caplog.text
 
 
+TWO = """
+[[upstream]]
+name = "spare"
+base_url = "http://me:hidden@spare/v1"
+order = 1
+[[upstream]]
+name = "main"
+base_url = "https://main/v1"
+key = "hidden"
+"""
+
+
+def test_the_start_names_every_upstream_in_its_order(
+    launch: Launch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    Path("optillm.toml").write_text(TWO, encoding="utf-8")
+    started(launch)
+    assert caplog.messages[2:4] == [
+        "Upstream main: openai at https://main/v1; upstream key: set",
+        "Upstream spare: openai at http://[set]@spare/v1; upstream key: passed through from the client",
+    ]
+    assert "hidden" not in caplog.text
+
+
+def test_the_demo_model_takes_the_place_of_several_upstreams(launch: Launch) -> None:
+    Path("optillm.toml").write_text(TWO, encoding="utf-8")
+    assert [upstream.name for upstream in started(launch, "--demo").upstreams()] == ["default"]
+
+
+def test_the_doctor_examines_the_upstream_it_is_told_to() -> None:
+    Path("optillm.toml").write_text(TWO, encoding="utf-8")
+    assert refusal("doctor", "--upstream", "mian") == "unknown upstream mian; did you mean `main`?"
+    assert refusal("settings", "--upstream", "main") == "--upstream is a flag of optillm doctor"
+
+
 def test_warns_of_an_open_server_and_an_unchecked_certificate(
     launch: Launch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -276,7 +312,7 @@ def test_the_demo_model_takes_the_place_of_the_upstream(
 ) -> None:
     caplog.set_level(logging.INFO)
     settings = started(launch, "--demo", choice, "--demo-latency", "0.5")
-    assert settings.upstream().base_url == "http://127.0.0.1:1/v1"
+    assert settings.upstreams()[0].base_url == "http://127.0.0.1:1/v1"
     assert settings.model == "demo-small"
     assert launch.demo_latency == 0.5
     assert caplog.messages[2].startswith(f"{said} demo model (demo-small, demo-large)")
@@ -287,7 +323,7 @@ def test_no_key_of_a_vendor_reaches_the_demo_model(launch: Launch, monkeypatch: 
         monkeypatch.setenv(name, "sk-real")
     monkeypatch.setenv("OPTILLM_UPSTREAM_HEADERS", '{"x-key": "sk-real"}')
     settings = started(launch, "--demo", "--model", "demo-large")
-    assert settings.upstream().key is None
+    assert settings.upstreams()[0].key is None
     assert settings.upstream_headers == {}
     assert settings.model == "demo-large"
 
@@ -297,7 +333,7 @@ def test_automatic_demo_gives_way_to_a_configured_upstream(
 ) -> None:
     monkeypatch.setenv("OPTILLM_DEMO", "auto")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
-    assert started(launch).upstream().key == "sk-real"
+    assert started(launch).upstreams()[0].secret == "sk-real"
     assert launch.demo_latency is None
 
 

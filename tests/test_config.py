@@ -111,7 +111,7 @@ def test_several_client_keys_come_with_commas_or_as_a_list(monkeypatch: pytest.M
 
 def test_keys_lose_the_line_break_a_mounted_file_gave_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-upstream\n")
-    assert load(Model, {}).upstream().key == "sk-upstream"
+    assert load(Model, {}).upstreams()[0].secret == "sk-upstream"
 
 
 @pytest.mark.parametrize("keys", ["kéy", "two words", ","])
@@ -195,8 +195,8 @@ def test_chooses_the_upstream_by_what_is_set(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     settings = load(Model, {})
-    upstream = settings.upstream()
-    assert (upstream.kind, upstream.base_url, upstream.key) == (kind, url, key)
+    (upstream,) = settings.upstreams()
+    assert (upstream.kind, upstream.base_url, upstream.secret) == (kind, url, key)
     assert settings.upstream_configured is bool(variables)
 
 
@@ -257,7 +257,7 @@ def test_no_secret_appears_in_any_text_of_the_settings(monkeypatch: pytest.Monke
     monkeypatch.setenv("OPTILLM_API_KEY", "sk-hidden-2,sk-hidden-3")
     monkeypatch.setenv("OPTILLM_UPSTREAM_HEADERS", '{"x-key": "sk-hidden-4"}')
     settings = load(Model, {"base_url": "https://me:sk-hidden-5@host/v1"})
-    texts = repr(settings), str(settings), str(settings.public()), repr(settings.upstream())
+    texts = repr(settings), str(settings), str(settings.public()), repr(settings.upstreams())
     assert not any("hidden" in text for text in texts)
     assert {f"sk-hidden-{number}" for number in range(1, 6)} == set(settings.secrets())
 

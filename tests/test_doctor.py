@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -315,6 +316,27 @@ def test_the_command_says_by_its_exit_code_whether_the_upstream_is_usable() -> N
     assert (ended.returncode, ended.stderr) == (1, "")
     assert ended.stdout.endswith("The upstream is not usable.\n")
     assert "status 401: No key" in ended.stdout
+
+
+def test_the_command_examines_the_first_upstream_or_the_one_named() -> None:
+    with Stub(good) as spare, Stub(failing(401, "No key")) as first:
+        Path("optillm.toml").write_text(
+            f"""
+            [[upstream]]
+            name = "spare"
+            base_url = "{spare.base_url}"
+            order = 1
+            rename = {{ big = "m" }}
+            [[upstream]]
+            name = "first"
+            base_url = "{first.base_url}"
+            """,
+            encoding="utf-8",
+        )
+        assert command("doctor", "--model", "big").returncode == 1
+        ended = command("doctor", "--model", "big", "--upstream", "spare")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"m at {spare.base_url}\n")
 
 
 def test_json_is_for_the_doctor_only() -> None:

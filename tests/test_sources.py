@@ -100,7 +100,13 @@ def test_every_setting_has_a_variable_and_no_upstream_key_has_a_flag() -> None:
     assert settings["optillm_api_key"].variables == ("OPTILLM_API_KEY",)
     assert settings["best_of_n"].flags == ("--best-of-n", "--bon-n")
     flagless = {setting.name for setting in settings.values() if not setting.flags}
-    assert flagless == {"openai_api_key", "azure_openai_api_key", "cerebras_api_key", "upstream_headers"}
+    assert flagless == {
+        "openai_api_key",
+        "azure_openai_api_key",
+        "cerebras_api_key",
+        "upstream",
+        "upstream_headers",
+    }
 
 
 def test_every_setting_has_a_group_and_a_description() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -15,13 +14,11 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from optillm.chat import Reply, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
-from optillm.engine.dialect import Dialect, Dialects
 from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
-from optillm.engine.limiter import Limiters
-from optillm.engine.upstream import Upstream
+from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
-from optillm.prices import Price, Prices
-from optillm.trace import Trace
+from optillm.prices import Price
+from optillm.trace import Call, Trace
 
 BACKOFF: Final = 0.5
 """Seconds before the first retry; doubled each time, with full jitter."""
@@ -35,19 +32,13 @@ T = TypeVar("T")
 Emit = Callable[[str], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What the calls of all requests share: one upstream, its dialects, limiters, prices, and how often to retry."""
-
-    upstream: Upstream
-    dialects: Dialects
-    limiters: Limiters
-    retries: int
-    prices: Prices
+def always() -> bool:
+    """The condition that always holds."""
+    return True
 
 
 class Calls:
-    """The door of one request to the upstream.
+    """The door of one request to the upstreams.
 
     `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, on the
     trace's clock; `queued` counts the calls that wait for their turn. No call begins while `attended` is clear.
@@ -55,14 +46,14 @@ class Calls:
 
     def __init__(
         self,
-        route: Route,
+        routes: Routes,
         ledger: Ledger,
         trace: Trace,
         rng: Random,
         authorization: str | None = None,
         attended: asyncio.Event | None = None,
     ) -> None:
-        self.route = route
+        self.routes = routes
         self.ledger = ledger
         self.trace = trace
         self.last_sent = 0.0
@@ -71,34 +62,44 @@ class Calls:
         self._authorization = authorization
         self._attended = attended
 
-    def dialect(self, model: str) -> Dialect:
-        """What is known of this model."""
-        return self.route.dialects.of(self.route.upstream.base_url, model)
+    def honours_n(self, model: str) -> bool | None:
+        """Whether one call for this model gives as many choices as are wanted; `None` when that is not known."""
+        return self.routes.honours_n(model)
 
     async def complete(self, role: str, body: Mapping[str, Any]) -> list[Reply]:
         """All choices of one completion, at least one; raises `UpstreamError` or `BudgetExhausted`."""
+
+        async def once(route: Route, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:
+            replies, usage = await self._adapted(route, body, lambda spoken: self._once(route, role, spoken))
+            self.routes.dialect(route, body).counted(body.get("n") or 1, len(replies))
+            return replies, usage
+
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
-            replies, usage = await self._tried(lambda: self._adapted(role, body, self._once))
+            replies, usage = await self._tried(lambda: self._routed(call, body, once))
             call.attributes["gen_ai.usage.output_tokens"] = usage.completion_tokens
-            self.dialect(body["model"]).counted(body.get("n") or 1, len(replies))
             return replies
 
     async def stream(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
         """One completion whose text goes to `emit` as it comes; retried only while nothing has gone out."""
         started = False
 
+        def unsaid() -> bool:
+            return not started
+
         async def forward(text: str) -> None:
             nonlocal started
             started = True
             await emit(text)
 
-        async def once(role: str, body: Mapping[str, Any]) -> Reply:
-            return await self._once_streamed(role, body, forward)
+        async def once(route: Route, body: Mapping[str, Any]) -> Reply:
+            return await self._adapted(
+                route, body, lambda spoken: self._once_streamed(route, role, spoken, forward)
+            )
 
-        with self.trace.call(role, **{"gen_ai.request.model": body["model"]}):
-            return await self._tried(lambda: self._adapted(role, body, once), lambda: not started)
+        with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
+            return await self._tried(lambda: self._routed(call, body, once, unsaid), unsaid)
 
-    async def _tried(self, call: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = lambda: True) -> T:
+    async def _tried(self, call: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = always) -> T:
         """What a call gives, tried again while that can help and is allowed."""
         try:
             return await call()
@@ -122,7 +123,7 @@ class Calls:
 
         return AsyncRetrying(
             retry=retry_if_exception(again),
-            stop=stop_after_attempt(self.route.retries + 1),
+            stop=stop_after_attempt(self.routes.retries + 1),
             wait=self._pause,
             sleep=asyncio.sleep,
             reraise=True,
@@ -134,15 +135,32 @@ class Calls:
         asked = error.retry_after if isinstance(error, UpstreamError) else None
         return jittered if asked is None else asked + jittered / 4
 
+    async def _routed(
+        self,
+        call: Call,
+        body: Mapping[str, Any],
+        once: Callable[[Route, Mapping[str, Any]], Awaitable[T]],
+        allowed: Callable[[], bool] = always,
+    ) -> T:
+        """Make the call at one upstream after the other until one does not fail it."""
+        if self.routes.alone is not None:
+            return await once(self.routes.alone, body)
+
+        async def at(route: Route) -> T:
+            call.attributes["gen_ai.provider.name"] = route.name
+            return await once(route, route.addressed(body))
+
+        return await self.routes.ask(body["model"], self.rng, at, allowed)
+
     async def _adapted(
-        self, role: str, body: Mapping[str, Any], once: Callable[[str, Mapping[str, Any]], Awaitable[T]]
+        self, route: Route, body: Mapping[str, Any], once: Callable[[Mapping[str, Any]], Awaitable[T]]
     ) -> T:
         """Make the call in the model's dialect, again at once for each thing a refusal teaches."""
-        known = spoken = before = self.dialect(body["model"])
+        known = spoken = before = self.routes.dialect(route, body)
         while True:
             adapted = spoken.adapt(body)
             try:
-                result = await once(role, adapted)
+                result = await once(adapted)
             except UpstreamError as error:
                 taught = spoken.taught(error, adapted)
                 if taught is None:
@@ -152,13 +170,13 @@ class Calls:
                 known.adopt(spoken, before)
                 return result
 
-    async def _once(self, role: str, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:
+    async def _once(self, route: Route, role: str, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:
         """The choices of one completion, at least one, and what it took."""
-        async with self._turn(body["model"]) as told:
-            reservation = self._reserve(role, body)
+        async with self._turn(route, body["model"]) as told:
+            reservation = self._reserve(route, role, body)
             wire: Mapping[str, Any] | None = None
             try:
-                wire = await self.route.upstream.chat(body, self._authorization)
+                wire = await route.upstream.chat(body, route.credential(self._authorization))
                 told(OK)
                 replies = read_replies(wire)
                 if not replies:
@@ -175,13 +193,14 @@ class Calls:
         self.ledger.settle(reservation, usage)
         return replies, usage
 
-    async def _once_streamed(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
-        async with self._turn(body["model"]) as told:
-            reservation = self._reserve(role, body)
+    async def _once_streamed(self, route: Route, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
+        authorization = route.credential(self._authorization)
+        async with self._turn(route, body["model"]) as told:
+            reservation = self._reserve(route, role, body)
             assembly = Assembly()
             loss: str | None = "cancelled"
             try:
-                async for chunk in self.route.upstream.stream(body, self._authorization):
+                async for chunk in route.upstream.stream(body, authorization):
                     text = assembly.add(chunk)
                     if text:
                         await emit(text)
@@ -198,12 +217,12 @@ class Calls:
         return reply
 
     @asynccontextmanager
-    async def _turn(self, model: str) -> AsyncIterator[Callable[[int], None]]:
+    async def _turn(self, route: Route, model: str) -> AsyncIterator[Callable[[int], None]]:
         """Hold a place for one call; what it gives is to be told the status of the reply."""
         self.queued += 1
         waiting = True
         try:
-            async with self.route.limiters.slot(self, self._authorization, model) as told:
+            async with route.limiters.slot(self, route.credential(self._authorization), model) as told:
                 if self._attended is not None:
                     await self._attended.wait()
                 self.queued, waiting = self.queued - 1, False
@@ -211,15 +230,15 @@ class Calls:
         finally:
             self.queued -= waiting
 
-    def worst(self, body: Mapping[str, Any]) -> Worst:
-        """The most a call may take, as far as the budget makes that matter."""
-        price = self.route.prices.of(body["model"])
+    def worst(self, body: Mapping[str, Any], name: str | None = None) -> Worst:
+        """The most a call may take, as far as the budget makes that matter; `name` is the client's for its model."""
+        price = self.ledger.prices.of(body["model"], name)
         if not self.ledger.counting:  # spare the estimate
             return NOTHING if price is None else Worst(price=price)
         return worst_case(body, price)
 
-    def _reserve(self, role: str, body: Mapping[str, Any]) -> Reservation:
-        reservation = self.ledger.reserve(role, self.worst(body))
+    def _reserve(self, route: Route, role: str, body: Mapping[str, Any]) -> Reservation:
+        reservation = self.ledger.reserve(role, self.worst(body, route.clients_name(body["model"])))
         self.last_sent = self.trace.clock()
         return reservation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,38 +11,65 @@ from typing import Any, Final
 import orjson
 
 from optillm.chat import Relay
-from optillm.engine.upstream import Upstream
+from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
 
 LISTS: Final = 64
-"""Model lists remembered for when the upstream is down, one per key that asked."""
+"""Model lists remembered of each upstream for when it is down, one per key that asked."""
+PATIENCE: Final = 10.0
+"""Seconds one of several upstreams has to list its models; the others' are not to wait for it longer."""
 
 
 class Catalogue:
-    """The upstream's models, or its last good list while it is down, and the names in `advertised`."""
+    """The models of all upstreams, the last good lists of those that are down, and the names in `advertised`."""
 
-    def __init__(self, upstream: Upstream, advertised: Sequence[str]) -> None:
-        self._upstream = upstream
-        self._own = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "optillm"} for name in advertised
-        ]
-        self._lists: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+    def __init__(self, routes: Routes, advertised: Sequence[str]) -> None:
+        self._routes = routes.all
+        self._own = [_model(name, "optillm") for name in advertised]
+        self._lists: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
-        """The model objects; raises `UpstreamError` when the key is refused, or nothing is known."""
+        """The model objects, each name once; raises `UpstreamError` when no upstream gives or has given any.
+
+        One that has been refused the key gives none.
+        """
         key = hashlib.sha256((authorization or "").encode()).hexdigest()
+        lists = await asyncio.gather(
+            *(self._of(route, key, authorization) for route in self._routes), return_exceptions=True
+        )
+        known: dict[str, dict[str, Any]] = {}
+        failures = list[UpstreamError]()
+        for listed in lists:
+            if isinstance(listed, UpstreamError):
+                failures.append(listed)
+                continue
+            if isinstance(listed, BaseException):
+                raise listed
+            for model in listed:
+                known.setdefault(str(model.get("id")), model)
+        if len(failures) == len(lists):
+            raise failures[0]
+        return [*known.values(), *self._own]
+
+    async def _of(self, route: Route, key: str, authorization: str | None) -> list[dict[str, Any]]:
+        """The models to ask one upstream for, by the names that clients use."""
+        asked = route.name, key
         try:
-            reply = await self._upstream.relay("GET", "/models", b"", authorization=authorization)
+            async with asyncio.timeout(PATIENCE if len(self._routes) > 1 else None):
+                reply = await route.relay("GET", "/models", b"", authorization=authorization)
             if reply.status != 200:
                 raise as_error(reply)
-            self._lists[key] = _listed(reply)
+            self._lists[asked] = _offered(route, _listed(reply))
+        except TimeoutError:
+            if asked not in self._lists:
+                raise UpstreamError("the upstream did not list its models in time") from None
         except UpstreamError as error:
-            if error.status < 500 or key not in self._lists:
+            if error.status < 500 or asked not in self._lists:
                 raise
-        self._lists.move_to_end(key)
-        while len(self._lists) > LISTS:
+        self._lists.move_to_end(asked)
+        while len(self._lists) > LISTS * len(self._routes):
             self._lists.popitem(last=False)
-        return [*self._lists[key], *self._own]
+        return self._lists[asked]
 
 
 def as_error(relay: Relay) -> UpstreamError:
@@ -62,3 +90,14 @@ def _listed(relay: Relay) -> list[dict[str, Any]]:
     except (orjson.JSONDecodeError, AttributeError):
         data = None
     return [model for model in data if isinstance(model, dict)] if isinstance(data, list) else []
+
+
+def _offered(route: Route, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if route.transparent:
+        return listed
+    served = [model for model in listed if route.serves(str(model.get("id")))]
+    return [*(_model(name, route.name) for name in route.rename), *served]
+
+
+def _model(name: str, owner: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}

@@ -287,7 +287,7 @@ class RequestContext(Context):
 
         The finding out costs one surplus reply once per model and hour, and never a round.
         """
-        honours = self._calls.dialect(self.model).honours_n
+        honours = self._calls.honours_n(self.model)
         if honours:
             return [{**bodies[0], "n": len(bodies)}]
         if honours is None:

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -26,34 +26,29 @@ from optillm.chat import (
     ChatRequest,
     Completion,
     Event,
-    Grant,
     Merge,
     RawRequest,
     Relay,
     Reply,
     Report,
-    Sender,
     Stream,
-    Usage,
     least,
 )
-from optillm.engine.cache import Cache, key_of, open_cache
-from optillm.engine.calls import Calls, Route, estimate, worst_case
+from optillm.engine.cache import Cache, open_cache
+from optillm.engine.calls import Calls
 from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.composition import perform
 from optillm.engine.context import Refused, RequestContext
-from optillm.engine.dialect import Dialects
 from optillm.engine.fitting import fitted
 from optillm.engine.forecast import Terms, forecast, options_of
 from optillm.engine.joining import Joins
 from optillm.engine.ledger import Ledger
-from optillm.engine.limiter import Limiters
 from optillm.engine.offload import Offload, executed
-from optillm.engine.plan import NONE
 from optillm.engine.planner import Fork, Planner, Work
-from optillm.engine.recall import CachedCalls, recalled, remembered
-from optillm.engine.record import Entry, Observer, Record
-from optillm.engine.upstream import CHAT, Upstream, connect
+from optillm.engine.recall import CachedCalls
+from optillm.engine.record import Entry, Observer
+from optillm.engine.relays import Relays
+from optillm.engine.routes import Routes
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
 from optillm.prices import Prices, load_prices
 from optillm.technique import Candidate
@@ -100,30 +95,29 @@ class _Job:
 
 
 class Engine:
-    """Serves chat requests over one upstream; one per process, on one event loop."""
+    """Serves chat requests over the upstreams; one per process, on one event loop."""
 
     def __init__(
         self,
-        upstream: Upstream,
+        routes: Routes,
         planner: Planner,
         limits: Limits | None = None,
         *,
-        cap: int = 256,
-        retries: int = 3,
         prices: Prices | None = None,
         observers: Sequence[Observer] = (),
         cache: Cache | None = None,
     ) -> None:
-        self.upstream = upstream
+        self.routes = routes
         self.planner = planner
         self.limits = limits or Limits()
         self.offload = Offload()
-        self.route = Route(upstream, Dialects(time.monotonic), Limiters(cap), retries, prices or Prices())
+        self.prices = prices or Prices()
         self._observers = observers
         self._cache = cache
+        self._relays = Relays(routes, self.prices, observers, cache)
         self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
-        self.catalogue = Catalogue(upstream, self.limits.advertised)
+        self.catalogue = Catalogue(routes, self.limits.advertised)
         self._joins: Joins[Completion] = Joins()
 
     @classmethod
@@ -134,7 +128,7 @@ class Engine:
         defaults = {slug: settings.technique_options(slug) for slug in techniques}
         slugs = techniques if settings.advertise is None else settings.advertise
         return cls(
-            connect(settings),
+            Routes.from_settings(settings),
             Planner(techniques, defaults, settings.approach),
             Limits(
                 budget=Budget(
@@ -150,8 +144,6 @@ class Engine:
                 background_model=settings.background_model,
                 execution=settings.rto_execution,
             ),
-            cap=settings.upstream_concurrency,
-            retries=settings.upstream_retries,
             prices=load_prices(settings.prices),
             observers=observers,
             cache=open_cache(settings.cache, settings.cache_seconds, settings.cache_mb * 2**20)
@@ -191,19 +183,9 @@ class Engine:
 
     async def relay(self, request: RawRequest) -> Relay:
         """Pass a request for another endpoint on, byte for byte."""
-        grant, content = request.grant, request.content
-        model = model_in(content, request.content_type)
-        entry = self._entry(request.request_id, request.path, grant, Sender(), NONE, model)
-        passing_on = self.upstream.relay(
-            request.method,
-            request.path,
-            content,
-            content_type=request.content_type,
-            authorization=request.authorization,
+        return await self._relays.other(
+            request, least(self.limits.budget.seconds, request.grant.ceiling.seconds)
         )
-        with entry.failing():
-            relay = await _in_time(passing_on, least(self.limits.budget.seconds, grant.ceiling.seconds))
-        return entry.of(relay, self.route.prices, len(content) // 4)
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
         """The models that can be asked for: the upstream's, and those names that stand for techniques."""
@@ -214,55 +196,22 @@ class Engine:
         return [technique.described() for technique in self.planner.techniques.values()]
 
     async def reachable(self) -> bool:
-        """Whether the upstream answers at all, whatever it thinks of our key."""
-        try:
-            return (await self.upstream.relay("GET", "/models", b"", authorization=None)).status < 500
-        except UpstreamError:
-            return False
+        """Whether any upstream answers at all, whatever it thinks of our key."""
+        return await self.routes.reachable()
 
     async def close(self) -> None:
         """Close connections and the child processes."""
         self.offload.close()
         solver.close()
-        await self.upstream.close()
+        await self.routes.close()
         if self._cache is not None:
             await self._cache.close()
 
     # Without a technique.
 
     async def _plain(self, request: ChatRequest, model: str) -> Relay:
-        content = request.raw
-        if content is None or model != request.model:
-            content = orjson.dumps({**request.body, "model": model})
-        entry = self._noted(request, NONE, model)
-        cache = None if request.stream or request.sender.fresh else self._cache
-        key = b""
-        if cache is not None:
-            key = key_of(self.upstream.base_url, request.authorization, {**request.body, "model": model})
-            kept = await recalled(cache, key)
-            if kept is not None:
-                log.info("Using approach none, with %s: from the cache", model)
-                entry.close(kept.status, usage=Usage(), cost=0.0)
-                return replace(kept, headers={**kept.headers, "x-optillm-technique": NONE})
-        with entry.failing():
-            budget = self._budget(request)
-            self._check_room(request, model, budget)
-            passing_on = self.upstream.relay(
-                "POST", CHAT, content, authorization=request.authorization, stream=request.stream
-            )
-            relay = await _in_time(passing_on, budget.seconds)
-        log.info("Using approach none, with %s: status %d", model, relay.status)
-        if cache is not None:
-            await remembered(cache, key, relay)
-        relay = replace(relay, headers={**relay.headers, "x-optillm-technique": NONE})
-        relay = self._with_suggestion(relay, model) if relay.status == 404 else relay
-        return entry.of(relay, self.route.prices, estimate(request.body).prompt_tokens if relay.chunks else 0)
-
-    def _check_room(self, request: ChatRequest, model: str, budget: Budget) -> None:
-        """Refuse a plain call whose worst case is beyond the budget; raises `BudgetExhausted`."""
-        ledger = Ledger(budget, time.monotonic)
-        if ledger.counting:
-            ledger.reserve("generate", worst_case(request.body, self.route.prices.of(model)))
+        relay = await self._relays.chat(request, model, self._budget(request))
+        return self._with_suggestion(relay, model) if relay.status == 404 else relay
 
     def _with_suggestion(self, relay: Relay, model: str) -> Relay:
         suggestion = self.planner.suggestion(model)
@@ -271,36 +220,6 @@ class Engine:
         error = as_error(relay).body()["error"]
         error["message"] = f"{error['message']} (did you mean {suggestion!r}?)"
         return replace(relay, body=orjson.dumps({"error": error}))
-
-    def _noted(self, request: ChatRequest, technique: str, model: str) -> Entry:
-        return self._entry(
-            request.request_id, CHAT, request.grant, request.sender, technique, model, stream=request.stream
-        )
-
-    def _entry(
-        self,
-        request_id: str,
-        endpoint: str,
-        grant: Grant,
-        sender: Sender,
-        technique: str,
-        model: str,
-        *,
-        stream: bool = False,
-    ) -> Entry:
-        known = Record(
-            request_id,
-            endpoint.partition("?")[0],
-            grant.client,
-            technique,
-            model,
-            status=0,
-            started=time.time(),
-            seconds=0.0,
-            stream=stream,
-            headers=sender.continues,
-        )
-        return Entry(known, self._observers)
 
     # With one.
 
@@ -328,7 +247,7 @@ class Engine:
         budget = self._budget(request)
         if outlet is None:  # in a stream there is always something to read
             budget = replace(budget, seconds=least(budget.seconds, request.sender.patience))
-        ledger = Ledger(budget, clock)
+        ledger = Ledger(budget, clock, self.prices)
         calls = await self._calls(job, ledger, trace, attended)
         rng = calls.rng
         ctx = RequestContext(
@@ -343,7 +262,7 @@ class Engine:
             outlet=outlet,
             respect_temperature=self.limits.respect_temperature,
         )
-        entry = self._noted(request, str(job.work), job.model)
+        entry = Entry.of_chat(request, str(job.work), job.model, self._observers)
         try:
             with entry.failing(lambda: _spent(ledger, trace)):
                 candidates, stop = await self._run(job, ctx)
@@ -381,7 +300,7 @@ class Engine:
         if cache is not None:
             chance = hashlib.sha256(orjson.dumps(request.body)).hexdigest()
         rng = Random(str(request.body.get("seed", chance)))  # noqa: S311 - chance, not secrecy
-        shared = (self.route, ledger, trace, rng, request.authorization, attended)
+        shared = (self.routes, ledger, trace, rng, request.authorization, attended)
         if cache is None:
             return Calls(*shared)
         if not self._shares_secret:
@@ -453,7 +372,7 @@ class Engine:
 
     def _terms(self, request: ChatRequest, model: str) -> Terms:
         judge = self.planner.techniques[SELECTOR]
-        return Terms(request, model, self._merge(request), judge, self.route.prices)
+        return Terms(request, model, self._merge(request), judge, self.prices)
 
     def _with_choices(self, request: ChatRequest, work: Work) -> ChatRequest:
         """The request, with a choice for each branch where that is how branches are merged."""
@@ -480,32 +399,6 @@ def _spent(ledger: Ledger, trace: Trace) -> dict[str, Any]:
     }
 
 
-async def _in_time(passing_on: Coroutine[Any, Any, Relay], seconds: float | None) -> Relay:
-    """A relay that begins in so many seconds, and then is never silent for longer."""
-    try:
-        async with asyncio.timeout(seconds):
-            relay = await passing_on
-    except TimeoutError:
-        raise DeadlineExceeded("the upstream did not answer within the deadline") from None
-    return relay if relay.chunks is None else replace(relay, chunks=_audible(relay.chunks, seconds))
-
-
-async def _audible(chunks: AsyncIterator[bytes], seconds: float | None) -> AsyncGenerator[bytes, None]:
-    try:
-        while True:
-            async with asyncio.timeout(seconds):
-                part = await anext(chunks, None)
-            if part is None:
-                return
-            yield part
-    except TimeoutError:
-        raise DeadlineExceeded("the upstream fell silent until the deadline") from None
-    finally:
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            await close()
-
-
 async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Sequence[Candidate]:
     """The candidates, and as many fresh samples as are missing from the choices that the client wants."""
     missing = ctx.choices - len(candidates)
@@ -516,14 +409,3 @@ async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Se
     except (UpstreamError, BudgetExhausted):
         ctx.ledger.degraded = True
         return candidates
-
-
-def model_in(content: bytes, content_type: str) -> str:
-    """The model that a JSON body for another endpoint names; empty without one."""
-    if not content_type.startswith("application/json") or b'"model"' not in content:
-        return ""
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return ""
-    return str(body.get("model") or "") if isinstance(body, dict) else ""

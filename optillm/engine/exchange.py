@@ -23,6 +23,7 @@ from aiohttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     DummyCookieJar,
+    SocketTimeoutError,
     TCPConnector,
 )
 from multidict import CIMultiDict
@@ -32,6 +33,7 @@ from optillm.errors import UpstreamError
 
 LARGEST: Final = 32 * 2**20
 """Bytes of a reply, unpacked, that are read at most where it is needed whole."""
+CHAT: Final = "/chat/completions"
 KEEP_ALIVE: Final = 60.0
 READ: Final = 2**16
 
@@ -45,11 +47,20 @@ class Address:
 
 
 class Exchange:
-    """One pool of connections, opened when first needed, on the running loop."""
+    """One pool of connections, opened when first needed, on the running loop.
 
-    def __init__(self, base_url: str, trusted: ssl.SSLContext | bool, connect_timeout: float) -> None:
+    `connect_timeout` and `silence` are the seconds a connection may take, and a reply may pause; `None`: for ever.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        trusted: ssl.SSLContext | bool,
+        connect_timeout: float,
+        silence: float | None = None,
+    ) -> None:
         self._trusted = trusted
-        self._timeout = ClientTimeout(total=None, sock_connect=connect_timeout)
+        self._timeout = ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=silence)
         self._proxy = _proxy(URL(base_url))
         self._session: ClientSession | None = None
 
@@ -80,6 +91,8 @@ class Exchange:
                 yield response
         except (ClientConnectorError, ConnectionTimeoutError) as error:
             raise UpstreamError("the upstream cannot be reached", retryable=True) from error
+        except SocketTimeoutError as error:
+            raise UpstreamError("the upstream did not answer in time", retryable=True) from error
         except (ClientConnectionError, asyncio.IncompleteReadError, ConnectionError) as error:
             raise UpstreamError("the upstream broke off the connection", retryable=True) from error
         except (ClientError, OSError) as error:  # a body cut short, or nothing that HTTP knows

@@ -14,7 +14,7 @@ from typing import Final
 
 from optillm.chat import Budget, Usage
 from optillm.errors import BudgetExhausted
-from optillm.prices import Price
+from optillm.prices import Price, Prices
 from optillm.technique import Candidate
 
 JUDGE: Final = "judge"
@@ -54,8 +54,9 @@ class Reservation:
 class Ledger:
     """Budget and usage of one request; `clock` gives seconds, `deadline` is a time on it."""
 
-    def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
+    def __init__(self, budget: Budget, clock: Callable[[], float], prices: Prices | None = None) -> None:
         self.budget = budget
+        self.prices = prices or Prices()
         self.clock = clock
         self.deadline = None if budget.seconds is None else clock() + budget.seconds
         self.calls: Counter[str] = Counter()

@@ -90,7 +90,7 @@ class CachedCalls(Calls):
 
     def _nature(self, body: Mapping[str, Any]) -> bytes:
         shaping = {key: value for key, value in body.items() if key not in _ASIDE}
-        return key_of(self.route.upstream.base_url, self._authorization, shaping)
+        return key_of(self.routes.address, self._authorization, shaping)
 
 
 def _at(nature: bytes, place: int) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from optillm.chat import Relay, Usage
+from optillm.chat import ChatRequest, Relay, Usage
+from optillm.engine.exchange import CHAT
 from optillm.engine.meter import Meter, usage_in
 from optillm.errors import OptillmError
 from optillm.prices import Prices
@@ -78,12 +80,30 @@ Observer = Callable[[Record], None]
 class Entry:
     """A request at work; whoever is to know is told of it once, when it has ended."""
 
-    def __init__(self, known: Record, observers: Sequence[Observer]) -> None:
-        self._record = known
+    def __init__(
+        self,
+        observers: Sequence[Observer],
+        request_id: str,
+        endpoint: str,
+        client: str | None,
+        technique: str,
+        model: str,
+        **more: Any,
+    ) -> None:
+        begun = {"status": 0, "started": time.time(), "seconds": 0.0, **more}
+        self._record = Record(request_id, endpoint, client, technique, model, **begun)
         self._observers = observers
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
         self.closed = False
+
+    @classmethod
+    def of_chat(
+        cls, request: ChatRequest, technique: str, model: str, observers: Sequence[Observer]
+    ) -> Entry:
+        """The entry of a chat request that begins now."""
+        known = (request.request_id, CHAT, request.grant.client, technique, model)
+        return cls(observers, *known, stream=request.stream, headers=request.sender.continues)
 
     def close(self, status: int, **more: Any) -> None:
         """Note the end; `more` are fields of the record. Only the first call counts."""

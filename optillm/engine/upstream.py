@@ -21,20 +21,20 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, Omit
 from yarl import URL
 
 from optillm.chat import Relay
-from optillm.engine.exchange import Address, Exchange, beginning, lines, whole
+from optillm.engine.exchange import CHAT, Address, Exchange, beginning, lines, whole
 from optillm.engine.refusals import Redact, forwarded, message_of, redacted, refused
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
 
 if TYPE_CHECKING:
     from optillm.config import Settings
+    from optillm.upstreams import Upstream as Target
 
 WHOLE: Final = 2**20
 """Bytes up to which a relayed reply is passed on in one piece, its length known; a longer one as it comes."""
 ADDRESSES: Final = 256
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
-CHAT: Final = "/chat/completions"
 
 OK: Final = 200
 
@@ -248,30 +248,42 @@ class _Envelopes(httpx2.AsyncBaseTransport):
         return httpx2.Response(204, request=request)
 
 
-def connect(settings: Settings) -> OpenAIUpstream:
-    """The upstream that the settings name; connections are opened when first needed, on the running loop."""
-    client = _client(settings)
+def connect(settings: Settings, target: Target | None = None) -> OpenAIUpstream:
+    """One upstream of the settings, by default the first; connections are opened when needed, on the running loop."""
+    target = target or settings.upstreams()[0]
+    client = _client(settings, target)
     trusted = ssl.create_default_context(cafile=settings.ssl_cert_path)
     exchange = Exchange(
-        str(client.base_url), trusted if settings.ssl_verify else False, settings.connect_timeout
+        str(client.base_url),
+        trusted if settings.ssl_verify else False,
+        settings.connect_timeout,
+        target.timeout,
     )
     return OpenAIUpstream(client, exchange)
 
 
-def _client(settings: Settings) -> AsyncOpenAI:
-    target = settings.upstream()
-    key = target.key or ""  # without one the client's own is passed through, or the upstream needs none
+def _client(settings: Settings, target: Target) -> AsyncOpenAI:
+    key = target.secret or ""  # without one the client's own is passed through, or the upstream needs none
+    headers = {**settings.upstream_headers, **target.headers}
     common: Any = {
         "http_client": httpx2.AsyncClient(transport=_Envelopes(), timeout=None),
         "max_retries": 0,
-        "default_headers": settings.upstream_headers,
+        "default_headers": headers,
         "_enforce_credentials": False,
     }
+    client: AsyncOpenAI
     if target.kind == "azure":
-        return AsyncAzureOpenAI(
+        client = AsyncAzureOpenAI(
             api_key=key, api_version=target.api_version, azure_endpoint=target.base_url, **common
         )
-    client = AsyncOpenAI(api_key=key, base_url=target.base_url, **common)
-    if not key:
-        client.organization = client.project = None  # the operator's, out of place beside another's key
+    else:
+        client = AsyncOpenAI(api_key=key, base_url=target.base_url, **common)
+    if settings.upstream:
+        client._custom_headers = (
+            headers  # which the package has joined to those the environment has for OpenAI
+        )
+    if settings.upstream or (target.kind != "azure" and not key):
+        client.organization = client.project = (
+            None  # the operator's, out of place elsewhere or beside another's key
+        )
     return client

@@ -63,9 +63,11 @@ class State:
     cancelled: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        # Neither key is guessed from its looks: a client's goes upstream only where nobody has set another.
+        # Neither key is guessed from its looks: a client's goes only to upstreams for which nobody has set another.
         self.readiness = Readiness(self.engine.reachable, self.clock)
-        self._pass_through = not self.settings.optillm_api_key and self.settings.upstream().key is None
+        self._pass_through = not self.settings.optillm_api_key and any(
+            upstream.key is None for upstream in self.settings.upstreams()
+        )
 
     @property
     def authorization(self) -> str | None:

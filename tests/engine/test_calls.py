@@ -96,7 +96,7 @@ def test_a_cancelled_call_is_booked_as_an_estimate() -> None:
 def test_a_429_narrows_the_window() -> None:
     world = World(failing_first(1, status=429), cap=8)
     world.complete("bon(n=1)-m")
-    assert 4 <= world.engine.route.limiters.of(None, "m").window < 5
+    assert 4 <= world.engine.routes.all[0].limiters.of(None, "m").window < 5
 
 
 def test_at_most_the_cap_runs_at_once() -> None:
@@ -204,7 +204,7 @@ def test_a_model_that_refuses_several_parameters_is_learned_one_by_one() -> None
     world = World(lambda sent: ANSWER, refuses=("temperature", "seed"))
     for _ in range(2):
         world.complete("bon(n=1)-m", seed=1)
-    assert world.engine.route.dialects.of(world.base_url, "m").refused == {"temperature", "seed"}
+    assert world.engine.routes.dialects.of(world.base_url, "m").refused == {"temperature", "seed"}
     paid = len(world.sent)
     world.complete("bon(n=1)-m", seed=1)
     assert len(world.sent) == paid + 1

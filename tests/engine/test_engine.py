@@ -13,6 +13,7 @@ import pytest
 from optillm.chat import Budget, ChatRequest, RawRequest, Relay
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
+from optillm.engine.routes import Routes
 from optillm.errors import DeadlineExceeded, UpstreamError
 from optillm.techniques import registry
 from tests.fakes import Sent, World, run
@@ -58,7 +59,7 @@ class Wire:
 
 
 def engine(upstream: Wire, **limits: Any) -> Engine:
-    return Engine(upstream, Planner(registry(), {}, "auto"), Limits(**limits))
+    return Engine(Routes.to(upstream), Planner(registry(), {}, "auto"), Limits(**limits))
 
 
 def reply(status: int = 200, **body: Any) -> Relay:

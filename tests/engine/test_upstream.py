@@ -27,9 +27,9 @@ pytestmark = pytest.mark.usefixtures("bare_machine")
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
-def using(stub: Stub | str, work: Callable[[OpenAIUpstream], Awaitable[Any]], **settings: Any) -> Any:
+def using(stub: Stub | str | None, work: Callable[[OpenAIUpstream], Awaitable[Any]], **settings: Any) -> Any:
     """What `work` makes of an upstream at the stub."""
-    base_url = stub if isinstance(stub, str) else stub.base_url
+    base_url = stub.base_url if isinstance(stub, Stub) else stub
 
     async def main() -> Any:
         upstream = connect(Settings(base_url=base_url, **settings))
@@ -41,7 +41,7 @@ def using(stub: Stub | str, work: Callable[[OpenAIUpstream], Awaitable[Any]], **
     return asyncio.run(main())
 
 
-def chat(stub: Stub | str, authorization: str | None = None, **settings: Any) -> Any:
+def chat(stub: Stub | str | None, authorization: str | None = None, **settings: Any) -> Any:
     return using(stub, lambda upstream: upstream.chat(BODY, authorization), **settings)
 
 
@@ -113,6 +113,40 @@ def test_azure_is_spoken_to_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
         assert stub.calls[0].path == "/openai/deployments/m/chat/completions?api-version=2026-01-01"
         assert stub.calls[0].headers["api-key"] == "azure-key"
+
+
+@pytest.mark.parametrize("kind", ["openai", "azure"])
+def test_what_the_environment_holds_for_openai_reaches_no_upstream_of_a_table(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-openai")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-openai")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer of-openai\nx-odd: of-openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
+    monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "token-of-openai")
+    with Stub(lambda call: call.json(completion("Hello"))) as stub:
+        table = {"name": "default", "base_url": stub.base_url, "kind": kind, "api_version": "1", "key": "own"}
+        chat(None, upstream=[table | {"headers": {"x-team": "a"}}], upstream_headers={"x-all": "b"})
+        (call,) = stub.calls
+    assert "of-openai" not in str(call.headers)
+    assert (call.headers["x-team"], call.headers["x-all"]) == ("a", "b")
+    assert call.headers["api-key" if kind == "azure" else "authorization"].removeprefix("Bearer ") == "own"
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_reply_that_pauses_longer_than_it_may_is_a_failure(begins: bool) -> None:
+    def respond(call: Call) -> None:
+        if begins:
+            call.begin(content_type="text/event-stream")
+            call.write(b'data: {"choices": []}\n\n')
+        call.until_left()
+
+    async def collect(upstream: OpenAIUpstream) -> list[Any]:
+        return [chunk async for chunk in upstream.stream(BODY, None)]
+
+    with Stub(respond) as stub, pytest.raises(UpstreamError, match="in time") as error:
+        using(None, collect, upstream=[{"name": "slow", "base_url": stub.base_url, "timeout": 0.1}])
+    assert error.value.retryable
 
 
 def refused(respond: Callable[[Call], None]) -> UpstreamError:

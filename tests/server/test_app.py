@@ -73,6 +73,17 @@ def test_the_clients_key_goes_upstream_when_none_is_configured() -> None:
     assert [asked.authorization for asked in engine.asked] == ["Bearer sk-client", None]
 
 
+@pytest.mark.parametrize(("keys", "passed"), [(("k", None), "Bearer sk-client"), (("k", "l"), None)])
+def test_of_several_upstreams_one_without_a_key_is_enough_to_pass_the_clients_on(
+    keys: tuple[str | None, ...], passed: str | None
+) -> None:
+    engine = FakeEngine()
+    tables = [{"name": f"u{i}", "base_url": "http://u/v1", "key": key} for i, key in enumerate(keys)]
+    with served(engine, upstream=tables, base_url=None) as client:
+        client.post(CHAT, json=HELLO, headers={"Authorization": "Bearer sk-client"})
+    assert engine.asked[0].authorization == passed
+
+
 def test_keeps_a_sane_request_id() -> None:
     engine = FakeEngine()
     with served(engine) as client:

@@ -1,0 +1,331 @@
+"""Which upstream a call goes to: the next healthy one that serves its model, in order or shared by weight.
+
+Each call chooses for itself, so that one request may be served by several upstreams. A call that one of them
+fails through no fault of the client's goes to the next at once. Breakers say whom to pass over, never that nobody
+is asked: when all are open, the call goes to the one that is due next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import orjson
+
+from optillm.chat import Relay
+from optillm.engine.breaker import Breaker
+from optillm.engine.dialect import Dialect, Dialects
+from optillm.engine.limiter import Limiters
+from optillm.engine.upstream import JSON, Upstream, connect
+from optillm.errors import UpstreamError
+
+if TYPE_CHECKING:
+    from optillm.config import Settings
+
+OURS: Final = frozenset({401, 402, 403})
+"""Refusals of a key; of ours they are no business of the client's while another upstream can answer."""
+REMEMBERED: Final = 512
+"""Failing models remembered for each upstream."""
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """The way to one upstream, and its health.
+
+    `models` are patterns of the models it serves, `rename` its names for some. `keyed` says that it has a key of its
+    own, so that no client's goes there. A lower `order` is called first; equal ones share by `weight`.
+    """
+
+    upstream: Upstream
+    limiters: Limiters
+    name: str = "default"
+    models: Sequence[str] = ("*",)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    keyed: bool = False
+    order: int = 0
+    weight: float = 1.0
+    _breakers: OrderedDict[str, Breaker] = field(default_factory=OrderedDict)
+    _warned: bool = False
+
+    def serves(self, model: str) -> bool:
+        """Whether calls for this model may go here."""
+        return model in self.rename or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    @property
+    def transparent(self) -> bool:
+        """Whether every call can go here as it is."""
+        return "*" in self.models and not self.rename
+
+    def addressed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body with the model's name as this upstream knows it."""
+        name = self.rename.get(body["model"])
+        return body if name is None else {**body, "model": name}
+
+    def clients_name(self, model: str) -> str | None:
+        """What clients call a model that this upstream has another name for."""
+        return next((name for name, renamed in self.rename.items() if renamed == model), None)
+
+    def credential(self, authorization: str | None) -> str | None:
+        """What of a client's `Authorization` may be seen here."""
+        return None if self.keyed else authorization
+
+    async def relay(
+        self, method: str, path: str, content: bytes, *, authorization: str | None, **how: Any
+    ) -> Relay:
+        """One request passed on byte for byte, see `Upstream.relay`."""
+        return await self.upstream.relay(
+            method, path, content, authorization=self.credential(authorization), **how
+        )
+
+    # Health.
+
+    def healthy(self, model: str, now: float) -> bool:
+        """Whether calls for this model should go here, at this time of the loop's clock."""
+        breaker = self._breakers.get(model)
+        return breaker is None or breaker.admits(now)
+
+    def due(self, model: str) -> float:
+        """When it may be tried again."""
+        breaker = self._breakers.get(model)
+        return 0.0 if breaker is None else breaker.reopens
+
+    @contextmanager
+    def watched(self, model: str) -> Iterator[None]:
+        """Tell the breaker how the call in this block ends; one that is cancelled says nothing."""
+        breaker = self._breakers.get(model)
+        if breaker is not None:
+            breaker.trying = True
+        try:
+            yield
+        except UpstreamError as error:
+            if not _ailing(error):
+                self._recovered(model)
+            elif self.keyed or error.status != 429:  # of a client's own key that concerns nobody else
+                self._failed(model)
+            raise
+        else:
+            self._recovered(model)
+        finally:
+            if breaker is not None:
+                breaker.trying = False
+
+    def _failed(self, model: str) -> None:
+        breaker = self._breakers.setdefault(model, Breaker())
+        pause = breaker.failed(asyncio.get_running_loop().time())
+        if pause is not None:
+            log.warning("Upstream %s keeps failing with %s: avoided for %g s", self.name, model, pause)
+        while len(self._breakers) > REMEMBERED:
+            self._breakers.popitem(last=False)
+
+    def _recovered(self, model: str) -> None:
+        breaker = self._breakers.pop(model, None)
+        if breaker is not None and not breaker.closed:
+            log.info("Upstream %s answers again with %s", self.name, model)
+
+    def excuses(self, error: UpstreamError) -> bool:
+        """Whether another upstream may do better, as the failure is none of the client's."""
+        if self.keyed and error.status in OURS:
+            if not self._warned:
+                self._warned = True
+                log.warning("Upstream %s refuses its key with status %d", self.name, error.status)
+            return True
+        return _ailing(error)
+
+
+class Routes:
+    """The upstreams of one process, at least one; `retries` is how often all of them are asked again."""
+
+    def __init__(self, routes: Sequence[Route], retries: int = 3, rng: Random | None = None) -> None:
+        self.all = tuple(sorted(routes, key=lambda route: route.order))
+        self.retries = retries
+        self.dialects = Dialects(time.monotonic)
+        self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
+        self._rng = rng or Random()  # noqa: S311 - chance, not secrecy
+
+        self.address = " ".join(route.upstream.base_url for route in self.all)
+
+    # `address` tells these upstreams from others. `alone` is the only one, where there is nothing to choose or rename.
+
+    @classmethod
+    def to(cls, upstream: Upstream, *, cap: int = 256, retries: int = 3) -> Routes:
+        """The routes to one upstream, at most `cap` calls at a time."""
+        return cls([Route(upstream, Limiters(cap))], retries)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Routes:
+        """The routes that the settings describe."""
+        routes = [
+            Route(
+                connect(settings, target),
+                Limiters(settings.upstream_concurrency),
+                name=target.name,
+                models=target.models,
+                rename=target.rename,
+                keyed=target.key is not None,
+                order=target.order,
+                weight=target.weight,
+            )
+            for target in settings.upstreams()
+        ]
+        return cls(routes, settings.upstream_retries)
+
+    async def ask(
+        self,
+        model: str,
+        rng: Random,
+        call: Callable[[Route], Awaitable[T]],
+        allowed: Callable[[], bool] = lambda: True,
+    ) -> T:
+        """What the first upstream gives that does not fail a call, as long as going on is allowed.
+
+        When all fail, the failure is raised that leaves most hope. An empty `model` is served by all.
+        """
+        failures = list[UpstreamError]()
+        for route in self._lap(model, rng):
+            try:
+                with route.watched(model):
+                    return await call(route)
+            except UpstreamError as error:
+                if not (route.excuses(error) and allowed()):
+                    raise
+                failures.append(error)
+        raise min(failures, key=_despair)
+
+    def _lap(self, model: str, rng: Random) -> Iterator[Route]:
+        """The upstreams to ask one after the other, at least one; raises `UpstreamError` when none serves the model."""
+        left = self._serving(model)
+        if not left:
+            raise _unserved(model)
+        peers = self._first(model, left) or [min(left, key=lambda route: route.due(model))]
+        while peers:
+            route = peers[0] if len(peers) == 1 else rng.choices(peers, [peer.weight for peer in peers])[0]
+            left.remove(route)
+            yield route
+            peers = self._first(model, left)
+
+    def _serving(self, model: str) -> list[Route]:
+        return [route for route in self.all if not model or route.serves(model)]
+
+    @staticmethod
+    def _first(model: str, routes: Sequence[Route]) -> list[Route]:
+        """The healthy ones among some, of the lowest order there is."""
+        now = asyncio.get_running_loop().time()
+        healthy = [route for route in routes if route.healthy(model, now)]
+        return [route for route in healthy if route.order == healthy[0].order]
+
+    def dialect(self, route: Route, body: Mapping[str, Any]) -> Dialect:
+        """What is known of the model of a body that is addressed to this upstream."""
+        return self.dialects.of(route.upstream.base_url, body["model"])
+
+    def honours_n(self, model: str) -> bool | None:
+        """Whether every upstream that may be asked first gives as many choices as are wanted; `None`: not known."""
+        first = [self.alone] if self.alone else self._first(model, self._serving(model))
+        known = {self.dialect(route, route.addressed({"model": model})).honours_n for route in first}
+        return False if False in known else known == {True} or None
+
+    async def relay(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        *,
+        authorization: str | None,
+        model: str = "",
+        content_type: str = JSON,
+        stream: bool = False,
+    ) -> Relay:
+        """One request passed on byte for byte, but for the model's name where an upstream has one of its own.
+
+        No upstream is asked twice; another one is, while nothing has come back but an excusable failure. A request
+        without a body is about something that the first upstream keeps.
+        """
+        how: dict[str, Any] = {"authorization": authorization, "content_type": content_type, "stream": stream}
+        if self.alone or not content:
+            return await self.all[0].relay(method, path, content, **how)
+
+        async def answered(route: Route) -> Relay:
+            reply = await route.relay(method, path, _renamed(content, route.rename.get(model)), **how)
+            if reply.status >= 400:
+                raise _Refusal(reply)
+            return reply
+
+        model = model or _model_of(content, content_type)
+        try:
+            return await self.ask(model, self._rng, answered)
+        except _Refusal as refusal:
+            return refusal.reply
+
+    async def reachable(self) -> bool:
+        """Whether any upstream answers at all, whatever it thinks of our key."""
+        probes = [asyncio.ensure_future(_answers(route)) for route in self.all]
+        try:
+            for answered in asyncio.as_completed(probes):
+                if await answered:
+                    return True
+            return False
+        finally:
+            for probe in probes:
+                probe.cancel()
+            await asyncio.gather(*probes, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for route in self.all:
+            await route.upstream.close()
+
+
+class _Refusal(UpstreamError):
+    """A reply with an error status: to be passed on as it is when nobody does better."""
+
+    def __init__(self, reply: Relay) -> None:
+        super().__init__("refused", status=reply.status, upstream_body={}, retryable=True)
+        self.reply = reply
+
+
+def _ailing(error: UpstreamError) -> bool:
+    """Whether the failure is the upstream's: none at all could be reached, or it is overloaded, slow or broken."""
+    return error.status in (408, 429) or error.status >= 500
+
+
+def _despair(error: UpstreamError) -> tuple[bool, bool, float, bool]:
+    """How little a failure leaves to hope for; what the upstream said counts more than that it was silent."""
+    return error.status in OURS, not error.retryable, error.retry_after or 0.0, error.upstream_body is None
+
+
+def _unserved(model: str) -> UpstreamError:
+    words = f"No upstream serves the model {model!r}"
+    error = {"message": words, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
+    return UpstreamError(words, status=404, upstream_body={"error": error})
+
+
+def _model_of(content: bytes, content_type: str) -> str:
+    """The model that a body names; empty when it names none that can be read."""
+    if not content_type.startswith(JSON):
+        return ""
+    try:
+        model = orjson.loads(content).get("model")
+    except (orjson.JSONDecodeError, AttributeError):
+        return ""
+    return model if isinstance(model, str) else ""
+
+
+def _renamed(content: bytes, name: str | None) -> bytes:
+    return content if name is None else orjson.dumps({**orjson.loads(content), "model": name})
+
+
+async def _answers(route: Route) -> bool:
+    try:
+        return (await route.relay("GET", "/models", b"", authorization=None)).status < 500
+    except UpstreamError:
+        return False
