@@ -2,8 +2,9 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 CLIENTS := .venv-clients
+HEAVY := tests/clients/heavy
 
-.PHONY: run test check clients format clean
+.PHONY: run test check clients clients-heavy format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
@@ -18,14 +19,17 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/lint-imports
 
 clients: $(CLIENTS)/.done tests/clients/node_modules ## drive the proxy with the clients of docs/recipes.md; needs node 20
-	$(CLIENTS)/bin/python -m pytest -W default tests/clients $(ARGS)
+	$(CLIENTS)/bin/python -m pytest -W default tests/clients --ignore $(HEAVY) $(ARGS)
+
+clients-heavy: $(CLIENTS)/.heavy $(HEAVY)/librechat/node_modules ## the clients that take gigabytes; needs Python below 3.13
+	$(CLIENTS)/bin/python -m pytest -W default $(HEAVY) $(ARGS)
 
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules
+	rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules $(HEAVY)/librechat/node_modules
 
 # The core stays small so that a newcomer waits seconds; tests and checks add their tools on top.
 $(VENV)/.core: requirements.txt
@@ -47,4 +51,15 @@ $(CLIENTS)/.done: requirements.txt pyproject.toml tests/clients/openai2/requirem
 
 tests/clients/node_modules: tests/clients/package-lock.json
 	npm ci --prefix tests/clients --no-audit --no-fund
+	touch $@
+
+$(CLIENTS)/.heavy: $(CLIENTS)/.done $(HEAVY)/aider.txt $(HEAVY)/openwebui.txt
+	python3 -m venv $(CLIENTS)/aider
+	$(CLIENTS)/aider/bin/python -m pip install --quiet --disable-pip-version-check -r $(HEAVY)/aider.txt
+	python3 -m venv $(CLIENTS)/openwebui
+	$(CLIENTS)/openwebui/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(HEAVY)/openwebui.txt
+	touch $@
+
+$(HEAVY)/librechat/node_modules: $(HEAVY)/librechat/package.json
+	npm install --prefix $(HEAVY)/librechat --no-package-lock --no-audit --no-fund
 	touch $@

@@ -14,12 +14,12 @@ OPENAI2: Final = Path(sys.prefix) / "openai2" / "bin" / "python"
 """The environment of clients that cannot live with the openai package that we need."""
 
 
-def run(*program: str | Path, stdin: str | None = None, **variables: str) -> str:
+def run(*program: str | Path, stdin: str | None = None, cwd: str | Path = HERE, **variables: str) -> str:
     """What a program prints; its complaints when it fails."""
     done = subprocess.run(  # noqa: S603 - programs of ours and of the clients under test
         [str(part) for part in program],
         env=clean_environment(**variables),
-        cwd=HERE,
+        cwd=cwd,
         input=stdin,
         capture_output=True,
         text=True,

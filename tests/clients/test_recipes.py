@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.clients.programs import command, openai2, run
+from tests.clients.programs import HERE, command, openai2, run
 from tests.e2e.proxy import Proxy
 from tests.recipes import ANSWER, block
 
@@ -42,3 +43,11 @@ def test_llm(demo: Proxy, tmp_path: Path) -> None:
     assert Path(folder.strip()) == tmp_path
     line = block("llm", "sh", demo).replace("llm ", f"{command('llm')} ", 1)
     assert ANSWER in run("/bin/bash", "-c", line, LLM_USER_PATH=str(tmp_path))
+
+
+def test_continue(demo: Proxy, tmp_path: Path) -> None:
+    config = tmp_path / ".continue" / "config.yaml"
+    config.parent.mkdir()
+    config.write_text(block("Continue", "yaml", demo), encoding="utf-8")
+    path = f"{HERE / 'node_modules' / '.bin'}{os.pathsep}{os.environ['PATH']}"
+    assert ANSWER in run("/bin/bash", "-c", block("Continue", "sh", demo), HOME=str(tmp_path), PATH=path)
