@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from werkzeug.datastructures import Headers
 
-from optillm.chat import Sender, content_text
+from optillm.chat import Message, Sender, content_text
 from optillm.errors import InvalidRequest
 
 BACKGROUND: Final = "x-optillm-background"
@@ -72,8 +72,11 @@ def in_background(body: Mapping[str, Any]) -> bool:
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     if limit is not None and limit <= TINY:
         return True
-    last = body["messages"][-1]
-    return last["role"] == "user" and _asks_for_itself(content_text(last).lstrip())
+    *earlier, last = body["messages"]
+    if last["role"] != "user":
+        return False
+    text = content_text(last).lstrip()
+    return _asks_for_itself(text) or (len(earlier) == 1 and _chooses_a_tool(earlier[0], text))
 
 
 def _asks_for_itself(text: str) -> bool:
@@ -81,6 +84,12 @@ def _asks_for_itself(text: str) -> bool:
         return "<chat_history>" in text and "</chat_history>" in text
     beginning = text[:BEGINNING].lower()
     return any(all(words in beginning for words in title) for title in _TITLES)
+
+
+def _chooses_a_tool(system: Message, text: str) -> bool:
+    """Whether Open WebUI has a model choose a tool by words, where it does not offer it any."""
+    listed = system["role"] == "system" and content_text(system).startswith("Available Tools:")
+    return listed and text.startswith(("Query:", "History:"))
 
 
 def patience_in_a_stream(told: Sender, keep_alive: float) -> float:

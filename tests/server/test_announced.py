@@ -54,6 +54,33 @@ def test_a_prompt_in_parts_is_recognised() -> None:
     )
 
 
+TOOLS = 'Available Tools: [{"name": "clock"}]\n\nReturn only the JSON object.'
+
+
+def choosing(system: str, *user: str) -> dict[str, Any]:
+    turns = [{"role": "user", "content": text} for text in user]
+    return {"messages": [{"role": "system", "content": system}, *turns]}
+
+
+@pytest.mark.parametrize("query", ["Query: What time is it?", 'History:\nUSER: """hi"""\nQuery: And now?'])
+def test_a_choice_of_tools_by_words_is_recognised(query: str) -> None:
+    assert in_background(choosing(TOOLS, query))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        choosing(TOOLS, "What time is it?"),
+        choosing("You are helpful.", "Query: What time is it?"),
+        choosing("Be brief. " + TOOLS, "Query: What time is it?"),
+        choosing(TOOLS, "Query: hi", "Query: What time is it?"),
+        asking("Query: What time is it?"),
+    ],
+)
+def test_other_talk_of_tools_is_not(body: dict[str, Any]) -> None:
+    assert not in_background(body)
+
+
 @pytest.mark.parametrize(
     "text",
     [
