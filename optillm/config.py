@@ -16,8 +16,19 @@ from pydantic import BaseModel, SecretStr, ValidationError, create_model, model_
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from optillm.keys import Keys as ClientKeys
+from optillm.keys import load_keys, own_keys
 from optillm.prices import load_prices
-from optillm.sources import Environment, SettingsError, TomlFile, catalogue, declare, explain, nearest
+from optillm.sources import (
+    Environment,
+    SettingsError,
+    TomlFile,
+    catalogue,
+    declare,
+    explain,
+    nearest,
+    state_directory,
+)
 from optillm.values import (
     Demo,
     File,
@@ -30,6 +41,7 @@ from optillm.values import (
     Networks,
     ProgressStyle,
     SandboxLevel,
+    Store,
     Url,
     is_loopback,
     listed,
@@ -79,6 +91,14 @@ class Settings(BaseSettings):
     threads: int = _server(256, "requests one worker serves at a time", ge=1, le=4096)
     log: LogLevel = _server("info", "the least severe lines to log")
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
+    keys: File | None = _server(
+        None, "a TOML file of client keys, each with its limits; `optillm key NAME` makes a key for it"
+    )
+    store: Store | None = _server(
+        None,
+        "where the use of keys is counted: a file, by default counters.sqlite3 among the user's state, "
+        "or redis://host:port/number for several machines",
+    )
     insecure: bool = _server(False, "allow other than loopback addresses without a key")
     allowed_hosts: Names = _server(
         (), "other names than local ones that a server without a key, on a loopback address, answers to"
@@ -166,9 +186,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if not (self.optillm_api_key or self.insecure or is_loopback(self.host)):
+        if not (self.wants_key or self.insecure or is_loopback(self.host)):
             raise ValueError(
-                f"host {self.host} is open to other machines: set OPTILLM_API_KEY, "
+                f"host {self.host} is open to other machines: set OPTILLM_API_KEY or --keys, "
                 "or --insecure to serve without a key"
             )
         if self.solver_sandbox == "language-only" and not is_loopback(self.host):
@@ -176,6 +196,21 @@ class Settings(BaseSettings):
         if self.upstream().kind == "azure" and not (self.azure_api_base and self.azure_api_version):
             raise ValueError("Azure OpenAI needs both AZURE_API_BASE and AZURE_API_VERSION")
         return self
+
+    @property
+    def wants_key(self) -> bool:
+        """Whether a client has to send a key."""
+        return bool(self.optillm_api_key or self.keys)
+
+    def client_keys(self) -> ClientKeys:
+        """The keys that open the server; reads the keys file. Raises `ValueError`, one line, if that is broken."""
+        own = [key.get_secret_value() for key in self.optillm_api_key]
+        return load_keys(self.keys, own, self.option_models) if self.keys else own_keys(own)
+
+    @property
+    def counters(self) -> str:
+        """Where the use of keys is counted: a path or a URL."""
+        return self.store or str(state_directory() / "counters.sqlite3")
 
     @property
     def upstream_configured(self) -> bool:
@@ -213,7 +248,7 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not appear in a log."""
         keys = self.openai_api_key, self.azure_openai_api_key, self.cerebras_api_key, *self.optillm_api_key
-        urls = [urlsplit(url) for url in (self.base_url, self.azure_api_base) if url]
+        urls = [urlsplit(url) for url in (self.base_url, self.azure_api_base, self.store) if url]
         users = [url.password or url.username for url in urls]
         return tuple(filter(None, (*map(_plain, keys), *self.upstream_headers.values(), *users)))
 
@@ -245,6 +280,10 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         load_prices(settings.prices)
     except ValueError as error:
         raise SettingsError(f"prices: {error}") from None
+    try:
+        settings.client_keys()
+    except ValueError as error:
+        raise SettingsError(f"keys: {error}") from None
     for slug in settings.advertise or ():
         if slug not in model.option_models:
             raise SettingsError(

@@ -47,10 +47,10 @@ from optillm.engine.ledger import Ledger
 from optillm.engine.limiter import Limiters
 from optillm.engine.offload import Offload, executed
 from optillm.engine.plan import NONE
-from optillm.engine.planner import Fork, Planner, Work
+from optillm.engine.planner import Fork, Planner, Work, check_grant
 from optillm.engine.record import Entry, Observer, Record
 from optillm.engine.upstream import CHAT, Upstream, connect
-from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
+from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, PermissionDenied, UpstreamError
 from optillm.prices import Prices, load_prices
 from optillm.technique import Candidate
 from optillm.techniques import Technique
@@ -184,6 +184,11 @@ class Engine:
         """Pass a request for another endpoint on, byte for byte."""
         grant, content = request.grant, request.content
         model = model_in(content, request.content_type)
+        check_grant(grant, None, "model")
+        if grant.ceiling.max_cost is not None and content and self.route.prices.of(model) is None:
+            raise PermissionDenied(
+                f"This key has a budget, and no price is known for {model!r}", param="model"
+            )
         entry = self._entry(request.request_id, request.path, grant, Sender(), NONE, model)
         passing_on = self.upstream.relay(
             request.method,

@@ -14,6 +14,7 @@ from flask import Flask, current_app, request
 from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
 from optillm.engine.portal import Portal
 from optillm.errors import Unauthorized
+from optillm.server.accounts import Accounts
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class State:
     settings: Settings
     engine: Engine
     portal: Portal
+    accounts: Accounts
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
     serving: Counter[str] = field(default_factory=Counter)
@@ -65,7 +67,7 @@ class State:
     def __post_init__(self) -> None:
         # Neither key is guessed from its looks: a client's goes upstream only where nobody has set another.
         self.readiness = Readiness(self.engine.reachable, self.clock)
-        self._pass_through = not self.settings.optillm_api_key and self.settings.upstream().key is None
+        self._pass_through = not self.settings.wants_key and self.settings.upstream().key is None
 
     @property
     def authorization(self) -> str | None:
@@ -88,9 +90,10 @@ class State:
                 self.cancelled.discard(request_id)
 
     def close(self) -> None:
-        """End what still runs, close the engine, stop the loop."""
+        """End what still runs, close the engine, stop the loop, book what has been used."""
         self.draining = True
         self.portal.close(last=self.engine.close)
+        self.accounts.close()
 
 
 def state_of(app: Flask) -> State:
