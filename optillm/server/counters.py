@@ -9,6 +9,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,7 @@ class FileStorage(Storage, MovingWindowSupport):
         self._database = sqlite3.connect(
             path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
+        self.close = weakref.finalize(self, self._database.close)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.executescript(_SCHEMA)
@@ -152,11 +154,6 @@ class FileStorage(Storage, MovingWindowSupport):
         with self._lock:
             self._database.execute("DELETE FROM counters WHERE name = ?", (key,))
             self._database.execute("DELETE FROM hits WHERE name = ?", (key,))
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._database.close()
 
     def _one(self, query: str, *values: Any) -> Any:
         with self._lock:
