@@ -131,14 +131,15 @@ def _check_store(settings: Settings, keys: Keys) -> None:
 
     from optillm.server.counters import FileStorage, open_storage
 
-    place = masked(settings.counters)
     try:
         storage = open_storage(settings.counters)
-    except (OSError, ValueError, sqlite3.Error) as error:
-        raise SettingsError(f"store {place}: {error}") from None
+    except (OSError, RuntimeError, ValueError, sqlite3.Error) as error:  # RuntimeError: there is no home
+        place = masked(settings.store) if settings.store else "for the use of keys"
+        raise SettingsError(f"store {place}: {error}; name another one with --store") from None
     if isinstance(storage, FileStorage):
         storage.close()  # each worker opens its own
     elif not storage.check():
+        place = masked(settings.counters)
         logger.warning("The store at %s does not answer; keys with a budget a day have to wait for it", place)
 
 

@@ -13,6 +13,8 @@ from optillm.chat import Relay
 from optillm.engine.upstream import Upstream
 from optillm.errors import UpstreamError
 
+OWNER: Final = "optillm"
+"""Who owns the names that stand for techniques: a slug, a dash, a model."""
 LISTS: Final = 64
 """Model lists remembered for when the upstream is down, one per key that asked."""
 
@@ -22,9 +24,7 @@ class Catalogue:
 
     def __init__(self, upstream: Upstream, advertised: Sequence[str]) -> None:
         self._upstream = upstream
-        self._own = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "optillm"} for name in advertised
-        ]
+        self._own = [{"id": name, "object": "model", "created": 0, "owned_by": OWNER} for name in advertised]
         self._lists: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:

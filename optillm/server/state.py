@@ -52,7 +52,7 @@ class Engine(Protocol):
 class State:
     """What one application serves with; `draining` refuses new requests.
 
-    `serving` counts the chat requests at work by their ids, `cancelled` are those that somebody has called off.
+    `serving` counts the chat requests at work by client and id, `cancelled` are those that somebody has called off.
     """
 
     settings: Settings
@@ -79,7 +79,7 @@ class State:
 
     @contextmanager
     def cancellable(self, request_id: str) -> Iterator[None]:
-        """Let others cancel a request by its id for as long as the block runs."""
+        """Let a request be cancelled by its name for as long as the block runs."""
         self.serving[request_id] += 1
         try:
             yield

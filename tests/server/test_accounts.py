@@ -21,6 +21,7 @@ from optillm.keys import Client, Keys, load_keys
 from optillm.server.accounts import Accounts, StoreDown
 from optillm.server.app import create_app
 from optillm.server.counters import FileStorage, Store
+from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings, stream
 from tests.server.test_app import error_of
 from tests.server.test_gate import Clock, bearer
@@ -143,6 +144,14 @@ def test_a_keys_file_without_limits_needs_no_store() -> None:
     assert (admission.headers, admission.holds) == ({}, [])
     accounts.note(Record("r", CHAT, "a", "none", "m", 200, NOON, 1.0, usage=Usage(1, 1)))
     accounts.close()
+
+
+def test_only_the_key_that_sent_a_request_may_call_it_off(tmp_path: Path) -> None:
+    office = Office(tmp_path, alice())
+    with office.served(FakeEngine()) as client, state_of(client.application).cancellable("alice/r1"):
+        path = "/v1/chat/cancel/r1"
+        assert client.post(path, headers=bearer("plain-key")).status_code == 404
+        assert client.post(path, headers=bearer("secret")).status_code == 200
 
 
 # Rates
