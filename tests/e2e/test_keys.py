@@ -204,6 +204,10 @@ def test_the_file_is_read_again_on_sighup_and_kept_as_it_was_when_it_is_broken(f
         proxy.process.send_signal(signal.SIGHUP)
         assert proxy.wait_for("The keys file is broken")
         assert ask(proxy, "secret") == 200
+        file_place.keys("[keys.bob]\nKEY other")
+        proxy.process.send_signal(signal.SIGHUP)
+        while ask(proxy, "other") != 200:
+            pass
 
 
 def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(tmp_path: Path) -> None:

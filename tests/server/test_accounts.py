@@ -73,7 +73,7 @@ class Office:
     @contextmanager
     def served(self, engine: FakeEngine) -> Iterator[FlaskClient]:
         portal = Portal()
-        chosen = settings(keys=str(Path(__file__)), openai_api_key="sk-up")
+        chosen = settings(keys=__file__)  # what is in it is in `self.keys`
         try:
             yield create_app(chosen, engine, portal, self.clock, self.accounts).test_client()
         finally:
@@ -126,6 +126,11 @@ def test_the_key_stays_here_and_its_grant_goes_along(tmp_path: Path) -> None:
         frozenset({"bon"}),
     )
     assert (second.grant.client, second.grant.ceiling) == ("key-1", Budget())
+
+
+def test_with_a_keys_file_any_name_of_the_server_will_do(tmp_path: Path) -> None:
+    with Office(tmp_path, alice()).served(FakeEngine()) as client:
+        assert chat(client, Host="proxy.test").status_code == 200
 
 
 def test_a_disabled_key_is_told_so_and_is_no_wrong_guess(tmp_path: Path) -> None:
