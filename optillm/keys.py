@@ -21,6 +21,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from optillm.chat import Budget, Grant
 from optillm.sources import nearest
 
+MICRO: Final = 1_000_000
+"""Cost is counted in millionths of a dollar."""
+MOST: Final = 10**15
+"""The most that is counted at a time, or is a limit: what any store can add up."""
 PREFIX: Final = "sha256:"
 OWN: Final = "key-"
 """What the names of keys begin with that the settings hold in plain text: `key-1`, `key-2`, …"""
@@ -48,8 +52,8 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     requests_per_minute: int | None = Field(default=None, ge=1, le=10_000)
-    tokens_per_day: int | None = Field(default=None, ge=1)
-    cost_per_day: float | None = Field(default=None, ge=0.000001)
+    tokens_per_day: int | None = Field(default=None, ge=1, le=MOST)
+    cost_per_day: float | None = Field(default=None, ge=1 / MICRO, le=MOST / MICRO)
 
     @property
     def any(self) -> bool:

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from optillm.chat import Budget, Grant
 from optillm.errors import NotCounted, RateLimited
-from optillm.keys import UNLIMITED, Client, Keys, Limits
+from optillm.keys import MICRO, MOST, UNLIMITED, Client, Keys, Limits
 
 if TYPE_CHECKING:
     from optillm.config import Settings
     from optillm.engine.record import Record
 
 DAY: Final = 86_400
-MICRO: Final = 1_000_000  # cost is counted in millionths of a dollar
 SOON: Final = 1  # seconds in which what others hold may be free again
 RETRY: Final = 1.0  # seconds between attempts to book what could not be
 WARNINGS: Final = 60.0  # seconds between two warnings about the store
@@ -87,8 +86,6 @@ class Accounts:
         self._ceiling = ceiling or Budget()  # the server's, for any request
         self._clock = clock
         self._limits = {client.name: client.limits for client in keys.clients}
-        self._held: Counter[str] = Counter()
-        self._lock = threading.Lock()
         self._warned = -math.inf
         self._books = Books(counters.add, self._warn) if counters else None
 
@@ -131,11 +128,6 @@ class Accounts:
         holds, admission.holds = admission.holds, []
         if self._books is not None:
             self._books.add([(hold.counter, -hold.amount) for hold in holds])
-        with self._lock:
-            for hold in holds:
-                self._held[hold.counter] -= 1
-                if not self._held[hold.counter]:
-                    del self._held[hold.counter]
 
     def note(self, record: Record) -> None:
         """Book what a request took; does not wait."""
@@ -170,12 +162,16 @@ class Accounts:
     ) -> None:
         """Bound a request by what is left of the day; hold the most it may take, where that is bounded."""
         for kind, limit in _budgets(limits):
-            now = self._clock()
-            counter, day_ends = _counter(name, kind, now), math.ceil(DAY - now % DAY)
-            held = counter in self._held
-            left = limit - self._hold(counters, admission, counter, min(limit, _amount(kind, most)))
+            now, wanted = self._clock(), min(limit, _amount(kind, most))
+            day_ends = math.ceil(DAY - now % DAY)
+            held = _counter(name, f"{kind}/held", now)
+            left = limit - self._hold(counters, admission, _counter(name, kind, now), wanted)
             if left <= 0:
-                raise _used_up(name, kind, limit, day_ends, held=held)
+                others = self._hold(counters, admission, held, 0) > 0
+                raise _used_up(name, kind, limit, day_ends, held=others)
+            if wanted and self._books is not None:  # only to tell others, so that nobody need wait for it
+                admission.holds.append(Hold(held, wanted))
+                self._books.add([(held, wanted)])
             ceiling = admission.grant.ceiling
             bound = ceiling.within(
                 Budget(max_tokens=left) if kind == "tokens" else Budget(max_cost=left / MICRO)
@@ -195,14 +191,13 @@ class Accounts:
             raise NotCounted("What the key has used cannot be told at the moment", headers=told) from None
         if amount:
             admission.holds.append(Hold(counter, amount))
-            with self._lock:
-                self._held[counter] += 1
         return used
 
     def _entries(self, record: Record) -> Iterator[tuple[str, int]]:
+        # An upstream may report what it likes.
         used = {
-            "tokens": record.usage.total_tokens if record.usage else 0,
-            "cost": math.ceil((record.cost or 0.0) * MICRO),
+            "tokens": min(max(0, record.usage.total_tokens if record.usage else 0), MOST),
+            "cost": math.ceil(min(max(0.0, (record.cost or 0.0) * MICRO), MOST)),
         }
         own = self._limits.get(record.client or "", UNLIMITED)
         for name, limits in ((f"key/{record.client}", own), (SERVER, self.keys.server)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -242,6 +243,23 @@ def test_cost_is_counted_to_the_millionth_of_a_dollar(tmp_path: Path) -> None:
         assert "$0.001 a day" in error_of(chat(client))["message"]
 
 
+@pytest.mark.parametrize(
+    ("tokens", "cost", "left"),
+    [(10**30, None, None), (-(10**30), -5.0, 1000), (2**63 - 1, 1e300, None), (0, math.inf, 1000)],
+)
+def test_an_upstream_may_report_what_it_likes(
+    tmp_path: Path, tokens: int, cost: float | None, left: int | None
+) -> None:
+    office = Office(tmp_path, alice("tokens_per_day = 1000"))
+    for _ in range(3):
+        office.use(tokens, cost)
+    if left is None:
+        with pytest.raises(RateLimited, match="used up"):
+            office.accounts.admit(office.client(), spends=True)
+    else:
+        assert office.accounts.admit(office.client(), spends=True).grant.ceiling.max_tokens == left
+
+
 def test_all_keys_together_have_a_budget(tmp_path: Path) -> None:
     office = Office(tmp_path, alice("tokens_per_day = 900", server="tokens_per_day = 1000\ncost_per_day = 5"))
     engine = FakeEngine()
@@ -256,11 +274,12 @@ def test_all_keys_together_have_a_budget(tmp_path: Path) -> None:
 
 def test_requests_side_by_side_cannot_use_more_than_the_day_has(tmp_path: Path) -> None:
     office = Office(tmp_path, alice("tokens_per_day = 1000", "max_tokens = 400"))
+    other_process = Accounts(office.keys, office, None, office.clock)
     accounts, client = office.accounts, office.client()
     first, second, third = (accounts.admit(client, spends=True) for _ in range(3))
     assert [each.grant.ceiling.max_tokens for each in (first, second, third)] == [400, 400, 200]
     with pytest.raises(RateLimited, match="held by requests at work") as refused:
-        accounts.admit(client, spends=True)
+        other_process.admit(client, spends=True)
     assert refused.value.headers == {"Retry-After": "1"}
     office.use(tokens=150)
     accounts.release(first)
