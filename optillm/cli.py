@@ -105,7 +105,7 @@ def diagnose(settings: Settings, *, as_json: bool) -> None:
 def load_app(settings: Settings, keys: Keys) -> Flask:
     """The WSGI application with its engine; made in the process that serves it.
 
-    A new worker reads the keys file again; `keys`, those of the start, count while it is broken.
+    A new worker reads the keys file again; `keys`, those of the start, count while it is of no use.
     """
     from optillm import solver
     from optillm.engine.engine import Engine
@@ -115,10 +115,10 @@ def load_app(settings: Settings, keys: Keys) -> Flask:
 
     solver.configure(language_only=settings.solver_sandbox == "language-only")
     try:
-        keys = settings.client_keys()
+        accounts = Accounts.of(settings)
     except ValueError as error:
-        logger.error("The keys file is broken, the keys from before count: %s", error)
-    accounts = Accounts.of(settings, keys)
+        logger.error("The keys of the start count, those of now cannot: %s", error)
+        accounts = Accounts.of(settings, keys)
     engine = Engine.from_settings(settings, registry(), [accounts.note])
     return create_app(settings, engine, accounts=accounts)
 
@@ -127,15 +127,12 @@ def _check_store(settings: Settings, keys: Keys) -> None:
     """Refuse to start with counters that could not be kept; a shared store may come up later."""
     if not keys.counted:
         return
-    import sqlite3
-
     from optillm.server.counters import FileStorage, open_storage
 
     try:
         storage = open_storage(settings.counters)
-    except (OSError, RuntimeError, ValueError, sqlite3.Error) as error:  # RuntimeError: there is no home
-        place = masked(settings.store) if settings.store else "for the use of keys"
-        raise SettingsError(f"store {place}: {error}; name another one with --store") from None
+    except ValueError as error:
+        raise SettingsError(f"store: {masked(str(error))}") from None
     if isinstance(storage, FileStorage):
         storage.close()  # each worker opens its own
     elif not storage.check():

@@ -209,7 +209,7 @@ class Settings(BaseSettings):
 
     @property
     def counters(self) -> str:
-        """Where the use of keys is counted: a path or a URL."""
+        """Where the use of keys is counted: a path or a URL. Raises `ValueError` when there is no place for it."""
         return self.store or str(state_directory() / "counters.sqlite3")
 
     @property

@@ -173,8 +173,11 @@ def _refuse_twins(names: Sequence[str], place: str) -> None:
 
 
 def state_directory() -> Path:
-    """Where what is to survive a restart belongs, as the XDG base directories say."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "optillm"
+    """Where what is to survive a restart belongs, as the XDG base directories say; `ValueError` without a home."""
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "optillm"
+    except RuntimeError:
+        raise ValueError("the user has no home directory") from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

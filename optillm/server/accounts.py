@@ -91,7 +91,10 @@ class Accounts:
 
     @classmethod
     def of(cls, settings: Settings, keys: Keys | None = None) -> Accounts:
-        """The accounts that the settings describe; opens their store if anything is to be counted."""
+        """The accounts that the settings describe; opens their store if anything is to be counted.
+
+        Raises `ValueError`, one line, when the keys file is broken or the store cannot be used.
+        """
         keys = keys or settings.client_keys()
         if not keys.counted:
             return cls(keys)

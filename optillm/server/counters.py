@@ -94,6 +94,9 @@ class FileStorage(Storage, MovingWindowSupport):
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.executescript(_SCHEMA)
+        self._database.execute(
+            "DELETE FROM hits WHERE at < ?", (clock() - KEPT,)
+        )  # of limits that are no more
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -172,15 +175,21 @@ class FileStorage(Storage, MovingWindowSupport):
 
 
 def open_storage(place: str) -> Storage:
-    """The store at a path or a URL.
+    """The store at a path or a URL; a file is opened here, a server is not asked yet.
 
-    A file is opened here, and `OSError` or `sqlite3.Error` says that it cannot be; a server is not asked yet.
-    Raises `ValueError` when the package for a server is not installed.
+    Raises `ValueError`, one line, when the file cannot be used, or the package for a server is not installed.
     """
-    if "://" not in place:
-        path = Path(place)
+    if "://" in place:
+        return _on_redis(place)
+    path = Path(place)
+    try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return FileStorage(path)
+    except (OSError, sqlite3.Error) as error:
+        raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _on_redis(url: str) -> Storage:
     try:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -192,7 +201,7 @@ def open_storage(place: str) -> Storage:
             "retry": once,
             "wrap_exceptions": True,
         }
-        storage = storage_from_string(place, **options)
+        storage = storage_from_string(url, **options)
     except (ImportError, ConfigurationError):
         raise ValueError("a store on Redis needs the redis package: pip install 'optillm[redis]'") from None
     assert isinstance(storage, Storage)  # noqa: S101 - not one of the package's asynchronous ones

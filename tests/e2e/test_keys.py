@@ -196,15 +196,19 @@ def test_a_client_that_leaves_pays_for_what_came_and_holds_nothing(file_place: P
     assert 0 < counted(file_place.store)["key/alice/tokens"] < 1000
 
 
-def test_the_file_is_read_again_on_sighup_and_kept_as_it_was_when_it_is_broken(file_place: Place) -> None:
-    file_place.keys("[keys.alice]\nKEY secret")
-    with serving(*file_place.flags, environment=DEMO) as proxy:
+@pytest.mark.parametrize("useless", ["[keys", "[keys.bob]\nKEY other\ntokens_per_day = 1"])
+def test_the_file_is_read_again_on_sighup_and_kept_as_it_was_when_it_is_of_no_use(
+    tmp_path: Path, useless: str
+) -> None:
+    place = Place(tmp_path, str(tmp_path / "keys.toml" / "no.folder"))
+    place.keys("[keys.alice]\nKEY secret")
+    with serving(*place.flags, environment=DEMO) as proxy:
         assert (ask(proxy, "secret"), ask(proxy, "other")) == (200, 401)
-        (file_place.folder / "keys.toml").write_text("[keys", encoding="utf-8")
+        place.keys(useless)
         proxy.process.send_signal(signal.SIGHUP)
-        assert proxy.wait_for("The keys file is broken")
+        assert proxy.wait_for("The keys of the start count")
         assert ask(proxy, "secret") == 200
-        file_place.keys("[keys.bob]\nKEY other")
+        place.keys("[keys.bob]\nKEY other")
         proxy.process.send_signal(signal.SIGHUP)
         while ask(proxy, "other") != 200:
             pass
@@ -243,11 +247,15 @@ def test_the_server_starts_without_its_redis_and_says_so(tmp_path: Path) -> None
     ("keys", "store", "told"),
     [
         ("[keys.alice]\nKEY secret\nrate = 1", "c.db", r"keys: .*unknown field `keys\.alice\.rate`"),
-        ("[keys.alice]\nKEY secret\ntokens_per_day = 1", "/proc/c.db", r"store /proc/c\.db: "),
+        (
+            "[keys.alice]\nKEY secret\ntokens_per_day = 1",
+            "keys.toml/c.db",
+            r"store: .*keys\.toml/c\.db: File exists",
+        ),
         (
             "[keys.alice]\nKEY secret\ntokens_per_day = 1",
             "keys.toml",
-            r"store .*keys\.toml: file is not a database",
+            r"store: .*keys\.toml: file is not a database",
         ),
         ("[keys.alice]\nKEY secret", "ftp://host", r"--store is ftp://host: a store is a file, or a URL"),
     ],

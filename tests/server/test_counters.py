@@ -100,6 +100,15 @@ def test_counters_are_forgotten_when_their_time_is_over(file: Path) -> None:
     assert store.add("a", 2) == 2
 
 
+def test_windows_of_limits_that_are_no_more_go_with_the_next_start(file: Path) -> None:
+    clock = Clock()
+    Store(FileStorage(file, clock)).hit("a", 3)
+    clock.now += counters.KEPT + 1
+    FileStorage(file, clock)
+    with sqlite3.connect(file) as database:
+        assert database.execute("SELECT count(*) FROM hits").fetchall() == [(0,)]
+
+
 def test_the_file_and_what_sqlite_puts_beside_it_are_for_their_owner(tmp_path: Path) -> None:
     path = tmp_path / "state" / "counters.sqlite3"
     Store(open_storage(str(path))).add("a", 1)
@@ -158,7 +167,7 @@ def test_a_server_that_is_gone_is_down_and_may_come_back_with_what_it_held(tmp_p
 
 def test_a_file_that_is_none_of_ours_is_refused(file: Path) -> None:
     file.write_text("no database at all, " * 100, encoding="utf-8")
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(ValueError, match=f"^{file}: file is not a database$"):
         open_storage(str(file))
 
 
