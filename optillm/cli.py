@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from optillm import __version__, logs, tables
 from optillm.config import Settings, load, settings_model
 from optillm.errors import InvalidRequest
+from optillm.keys import Keys, new_key, readable_by_others
 from optillm.sources import Setting, SettingsError, catalogue, nearest, shapes
-from optillm.values import allowed, is_loopback
+from optillm.values import allowed, is_loopback, masked
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 USAGE: Final = """optillm [flags]            start the server
        optillm settings [flags]   show every setting and the value it would have
        optillm techniques         show the techniques, their cost and their options
-       optillm doctor [flags]     examine the upstream: what it can do, and what the proxy does about it"""
+       optillm doctor [flags]     examine the upstream: what it can do, and what the proxy does about it
+       optillm key NAME           make a key for the file of --keys"""
 EPILOGUE: Final = """Every flag --some-name is also the variable OPTILLM_SOME_NAME and the key some_name of
 optillm.toml; a flag counts more than a variable, and a variable more than the file."""
-COMMANDS: Final = ("settings", "techniques", "doctor")
+KEY: Final = "key"
+COMMANDS: Final = ("settings", "techniques", "doctor", KEY)
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +57,14 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
     """Do what the arguments ask for, with these techniques. Raises `SettingsError` for a mistake in them."""
     model = settings_model({slug: technique.Options for slug, technique in techniques.items()})
     command, flags = parse(argv, model, techniques)
-    target, as_json, chosen = (flags.pop(name, None) for name in ("markdown", "json", "examined"))
+    own = ("markdown", "json", "examined", "name")
+    target, as_json, chosen, key = (flags.pop(name, None) for name in own)
     for flag, given in (("--json", as_json), ("--upstream", chosen)):
         if given and command != "doctor":
             raise SettingsError(f"{flag} is a flag of optillm doctor")
-    if command == "techniques":
+    if command == KEY:
+        _show_key(key)
+    elif command == "techniques":
         _show_techniques(model, techniques, target)
     elif target is not None:
         _publish(target, "settings", tables.settings_markdown(model, techniques))
@@ -78,9 +84,11 @@ def start(settings: Settings) -> None:
     from optillm.server.serve import serve
 
     logs.configure(settings.log, settings.secrets())
+    keys = settings.client_keys()
+    _check_store(settings, keys)
     with demo_model(settings) as effective:
-        announce(effective, no_upstream=settings.demo == "auto")
-        serve(effective, partial(load_app, effective))
+        announce(effective, keys, no_upstream=settings.demo == "auto")
+        serve(effective, partial(load_app, effective, keys))
 
 
 def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> None:
@@ -100,15 +108,42 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> N
         sys.exit(1)
 
 
-def load_app(settings: Settings) -> Flask:
-    """The WSGI application with its engine; made in the process that serves it."""
+def load_app(settings: Settings, keys: Keys) -> Flask:
+    """The WSGI application with its engine; made in the process that serves it.
+
+    A new worker reads the keys file again; `keys`, those of the start, count while it is of no use.
+    """
     from optillm import solver
     from optillm.engine.engine import Engine
+    from optillm.server.accounts import Accounts
     from optillm.server.app import create_app
     from optillm.techniques import registry
 
     solver.configure(language_only=settings.solver_sandbox == "language-only")
-    return create_app(settings, Engine.from_settings(settings, registry()))
+    try:
+        accounts = Accounts.of(settings)
+    except ValueError as error:
+        logger.error("The keys of the start count, those of now cannot: %s", error)
+        accounts = Accounts.of(settings, keys)
+    engine = Engine.from_settings(settings, registry(), [accounts.note])
+    return create_app(settings, engine, accounts=accounts)
+
+
+def _check_store(settings: Settings, keys: Keys) -> None:
+    """Refuse to start with counters that could not be kept; a shared store may come up later."""
+    if not keys.counted:
+        return
+    from optillm.server.counters import FileStorage, open_storage
+
+    try:
+        storage = open_storage(settings.counters)
+    except ValueError as error:
+        raise SettingsError(f"store: {masked(str(error))}") from None
+    if isinstance(storage, FileStorage):
+        storage.close()  # each worker opens its own
+    elif not storage.check():
+        place = masked(settings.counters)
+        logger.warning("The store at %s does not answer; keys with a budget a day have to wait for it", place)
 
 
 @contextmanager
@@ -132,11 +167,11 @@ def demo_model(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update=update | {"demo": "on"})
 
 
-def announce(settings: Settings, *, no_upstream: bool = False) -> None:
+def announce(settings: Settings, keys: Keys, *, no_upstream: bool = False) -> None:
     """The first lines of the log: what is served, from where, with whose keys."""
     logger.info("Starting server with approach: %s", settings.approach)
     logger.info("Server configuration: %s", settings.public())
-    upstreams, clients = settings.upstreams(), len(settings.optillm_api_key)
+    upstreams, clients = settings.upstreams(), len(keys.clients)
     if settings.demo == "on":
         reason = "No upstream configured: using" if no_upstream else "Using"
         logger.info(
@@ -151,6 +186,10 @@ def announce(settings: Settings, *, no_upstream: bool = False) -> None:
                 "Upstream%s: %s; upstream key: %s", name, upstream, "set" if upstream.key else without
             )
     logger.info("Client keys: %s", f"{clients} configured" if clients else "none, every client is served")
+    if keys.counted:
+        logger.info("The use of keys is counted in %s", masked(settings.counters))
+    if settings.keys and readable_by_others(settings.keys):
+        logger.warning("Others may read or change %s: chmod 600 keeps it to you", settings.keys)
     if not clients and not is_loopback(settings.host):
         logger.warning("Whoever reaches %s may use this server: no client key is configured", settings.host)
     if not settings.ssl_verify:
@@ -170,6 +209,7 @@ def parse(
         flag, _, _ = word.partition("=")
         if flag.startswith("-"):
             raise SettingsError(f"unknown flag {flag}{nearest(flag, _flags(model))}")
+    named = rest.pop(1) if rest[:1] == [KEY] and len(rest) > 1 else None
     for word in rest:
         if word not in COMMANDS:
             raise SettingsError(f"unknown command {word}{nearest(word, COMMANDS)}")
@@ -178,6 +218,8 @@ def parse(
     flags = {
         name: ",".join(value) if isinstance(value, list) else value for name, value in vars(given).items()
     }
+    if named is not None:
+        flags["name"] = named
     return (rest[0] if rest else None), flags
 
 
@@ -279,6 +321,18 @@ def _show_techniques(model: type[Settings], techniques: Mapping[str, Technique],
         print(tables.techniques_columns(techniques.values(), model))
     else:
         _publish(target, "techniques", tables.techniques_markdown(techniques.values(), model))
+
+
+def _show_key(name: str | None) -> None:
+    """Print a new key, and on stdout, to be appended to the file, what lets it in."""
+    if name is None:
+        raise SettingsError("say whose key it is: optillm key NAME")
+    try:
+        key, table = new_key(name)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    print(f"The key of {name}, shown only this once: {key}", file=sys.stderr)
+    print(f"\n{table}")
 
 
 def _publish(target: str, topic: str, content: str) -> None:

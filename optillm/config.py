@@ -16,8 +16,19 @@ from pydantic import BaseModel, SecretStr, ValidationError, create_model, model_
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from optillm.keys import Keys as ClientKeys
+from optillm.keys import load_keys, own_keys
 from optillm.prices import load_prices
-from optillm.sources import Environment, SettingsError, TomlFile, catalogue, declare, explain, nearest
+from optillm.sources import (
+    Environment,
+    SettingsError,
+    TomlFile,
+    catalogue,
+    declare,
+    explain,
+    nearest,
+    state_directory,
+)
 from optillm.upstreams import DEFAULT, Upstream, Upstreams
 from optillm.values import (
     Demo,
@@ -31,6 +42,7 @@ from optillm.values import (
     Networks,
     ProgressStyle,
     SandboxLevel,
+    Store,
     Url,
     is_loopback,
     listed,
@@ -71,6 +83,14 @@ class Settings(BaseSettings):
     threads: int = _server(256, "requests one worker serves at a time", ge=1, le=4096)
     log: LogLevel = _server("info", "the least severe lines to log")
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
+    keys: File | None = _server(
+        None, "a TOML file of client keys, each with its limits; `optillm key NAME` makes a key for it"
+    )
+    store: Store | None = _server(
+        None,
+        "where the use of keys is counted: a file, by default counters.sqlite3 among the user's state, "
+        "or redis://host:port/number for several machines",
+    )
     insecure: bool = _server(False, "allow other than loopback addresses without a key")
     allowed_hosts: Names = _server(
         (), "other names than local ones that a server without a key, on a loopback address, answers to"
@@ -168,9 +188,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if not (self.optillm_api_key or self.insecure or is_loopback(self.host)):
+        if not (self.wants_key or self.insecure or is_loopback(self.host)):
             raise ValueError(
-                f"host {self.host} is open to other machines: set OPTILLM_API_KEY, "
+                f"host {self.host} is open to other machines: set OPTILLM_API_KEY or --keys, "
                 "or --insecure to serve without a key"
             )
         if self.solver_sandbox == "language-only" and not is_loopback(self.host):
@@ -183,6 +203,21 @@ class Settings(BaseSettings):
         elif self._azure and not (self.azure_api_base and self.azure_api_version):
             raise ValueError("Azure OpenAI needs both AZURE_API_BASE and AZURE_API_VERSION")
         return self
+
+    @property
+    def wants_key(self) -> bool:
+        """Whether a client has to send a key."""
+        return bool(self.optillm_api_key or self.keys)
+
+    def client_keys(self) -> ClientKeys:
+        """The keys that open the server; reads the keys file. Raises `ValueError`, one line, if that is broken."""
+        own = [key.get_secret_value() for key in self.optillm_api_key]
+        return load_keys(self.keys, own, self.option_models) if self.keys else own_keys(own)
+
+    @property
+    def counters(self) -> str:
+        """Where the use of keys is counted: a path or a URL. Raises `ValueError` when there is no place for it."""
+        return self.store or str(state_directory() / "counters.sqlite3")
 
     @property
     def upstream_configured(self) -> bool:
@@ -228,7 +263,8 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not appear in a log."""
         keys = self.openai_api_key, self.azure_openai_api_key, self.cerebras_api_key, *self.optillm_api_key
-        urls = [urlsplit(url) for url in (self.base_url, self.azure_api_base, self.cache) if url]
+        places = self.base_url, self.azure_api_base, self.cache, self.store
+        urls = [urlsplit(url) for url in places if url]
         users = [url.password or url.username for url in urls]
         of_tables = [secret for upstream in self.upstream for secret in upstream.secrets()]
         return tuple(filter(None, (*map(_plain, keys), *self.upstream_headers.values(), *users, *of_tables)))
@@ -263,6 +299,10 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         raise SettingsError(f"prices: {error}") from None
     if settings.cache and settings.cache.startswith(REDIS) and find_spec("redis") is None:
         raise SettingsError("cache: Redis needs a package more: pip install 'optillm[redis]'")
+    try:
+        settings.client_keys()
+    except ValueError as error:
+        raise SettingsError(f"keys: {error}") from None
     for slug in settings.advertise or ():
         if slug not in model.option_models:
             raise SettingsError(

@@ -51,6 +51,14 @@ class Unauthorized(InvalidRequest):
     code = "invalid_api_key"
 
 
+class PermissionDenied(InvalidRequest):
+    """The key may not be used for this."""
+
+    status = 403
+    type = "permission_error"
+    code = "permission_denied"
+
+
 class NotFound(InvalidRequest):
     """No such route or model here."""
 
@@ -136,6 +144,12 @@ class Cancelled(OptillmError):
 
     def __init__(self) -> None:
         super().__init__("The request was cancelled")
+
+
+class NotCounted(OptillmError):
+    """What the key has used cannot be told now, so that it may not use more."""
+
+    status = 503
 
 
 class ShuttingDown(OptillmError):

@@ -177,6 +177,14 @@ def _refuse_twins(names: Sequence[str], place: str) -> None:
         raise SettingsError(f"{' and '.join(names)} in {place} are one setting: keep one of them")
 
 
+def state_directory() -> Path:
+    """Where what is to survive a restart belongs, as the XDG base directories say; `ValueError` without a home."""
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "optillm"
+    except RuntimeError:
+        raise ValueError("the user has no home directory") from None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?` with the known name most like this one, or nothing when none is like it."""
     like = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -25,6 +25,9 @@ _QUERY = re.compile(r"(://[^\s?]*)\?\S*")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\t -~]*")
+SHARED_STORES: Final = ("redis", "rediss", "redis+unix")
+"""URL schemes of stores that several machines can share."""
+
 _LISTS: Final = {list, tuple, set, frozenset}
 
 
@@ -88,6 +91,13 @@ def _file(value: str) -> str:
     return value
 
 
+def _store(value: str) -> str:
+    parts = urlsplit(value)
+    if "://" in value and (parts.scheme not in SHARED_STORES or not (parts.hostname or parts.path)):
+        raise ValueError("a store is a file, or a URL such as redis://host:6379/0")
+    return value if "://" in value else str(Path(value).expanduser().absolute())
+
+
 def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value, strict=False))
@@ -107,6 +117,7 @@ Keys = Annotated[tuple[Key, ...], BeforeValidator(_split_keys)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_none_or_list)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
 Url = Annotated[str, AfterValidator(_url)]
+Store = Annotated[str, AfterValidator(_store)]
 File = Annotated[str, AfterValidator(_file)]
 Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]

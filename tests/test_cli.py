@@ -135,6 +135,9 @@ def test_a_list_is_given_with_commas_or_by_repeating_its_flag(launch: Launch) ->
         (("tehniques",), "unknown command tehniques; did you mean `techniques`?"),
         (("docter",), "unknown command docter; did you mean `doctor`?"),
         (("techniques", "--json"), "--json is a flag of optillm doctor"),
+        (("key",), "say whose key it is: optillm key NAME"),
+        (("key", "a b"), "'a b' is no name for a key: use up to 64 letters, digits and . _ @ + - of ASCII"),
+        (("key", "alice", "settings"), "one command at a time, not key and settings"),
         (("settings", "techniques"), "one command at a time, not settings and techniques"),
         (("--port",), "argument --port: expected one argument"),
         (("--port", "x"), "--port is x, which is not an integer from 0 to 65535"),
@@ -341,7 +344,7 @@ def test_the_application_is_made_only_when_the_server_asks_for_it(
     launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Settings] = []
-    monkeypatch.setattr(cli, "load_app", made.append)
+    monkeypatch.setattr(cli, "load_app", lambda settings, keys: made.append(settings))
     settings = started(launch)
     assert made == []
     assert launch.load is not None

@@ -14,6 +14,8 @@ from optillm.chat import Relay
 from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
 
+OWNER: Final = "optillm"
+"""Who owns the names that stand for techniques: a slug, a dash, a model."""
 LISTS: Final = 64
 """Model lists remembered of each upstream for when it is down, one per key that asked."""
 PATIENCE: Final = 10.0
@@ -25,7 +27,7 @@ class Catalogue:
 
     def __init__(self, routes: Routes, advertised: Sequence[str]) -> None:
         self._routes = routes.all
-        self._own = [_model(name, "optillm") for name in advertised]
+        self._own = [_model(name, OWNER) for name in advertised]
         self._lists: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ from optillm.engine.forecast import Terms, forecast, options_of
 from optillm.engine.joining import Joins
 from optillm.engine.ledger import Ledger
 from optillm.engine.offload import Offload, executed
-from optillm.engine.planner import Fork, Planner, Work
+from optillm.engine.planner import Fork, Planner, Work, check_grant
 from optillm.engine.recall import CachedCalls
 from optillm.engine.record import Entry, Observer
 from optillm.engine.relays import Relays
@@ -183,6 +183,7 @@ class Engine:
 
     async def relay(self, request: RawRequest) -> Relay:
         """Pass a request for another endpoint on, byte for byte."""
+        check_grant(request.grant, None, "model")
         return await self._relays.other(
             request, least(self.limits.budget.seconds, request.grant.ceiling.seconds)
         )

@@ -11,10 +11,10 @@ from typing import Any, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from optillm.chat import ChatRequest
+from optillm.chat import ChatRequest, Grant
 from optillm.engine.plan import NONE, Expression, Parallel, Pipeline, Step, parse, split
 from optillm.engine.sampling import check_sampling
-from optillm.errors import InvalidRequest
+from optillm.errors import InvalidRequest, PermissionDenied
 from optillm.technique import BaseOptions
 from optillm.techniques import Technique
 
@@ -104,6 +104,7 @@ class Planner:
                     f"unknown technique {slug!r}; known: {known}", param=f"optillm.options.{slug}"
                 )
         work = None if expression is None else self._work(expression, request.options)
+        check_grant(request.grant, work, field)
         if work is None:
             return Plan(model)
         if sum(1 for _ in work.stages()) > MOST_STAGES:
@@ -138,6 +139,21 @@ class Planner:
             return Stage(technique, technique.Options.model_validate(values))
         except ValidationError as error:
             raise _refusal(technique, error) from None
+
+
+def check_grant(grant: Grant, work: Work | None, field: str) -> None:
+    """Refuse work that the sender's key may not ask for; `None` is none, a plain relay."""
+    used = {stage.technique.slug for stage in work.stages()} if work else set()
+    refused = sorted(used - grant.techniques) if grant.techniques is not None else []
+    if not refused and (work is not None or grant.plain):
+        return
+    others = sorted(grant.techniques) if grant.techniques is not None else ["all"]
+    problem = f"may not use {', '.join(refused)}" if refused else "may not do without a technique"
+    raise PermissionDenied(
+        f"This key {problem}; techniques it may use: {', '.join(others) or 'none'}",
+        param=field,
+        code="technique_not_allowed",
+    )
 
 
 def _typed(technique: Technique, chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from optillm.engine.plan import NONE
 from optillm.engine.recall import recalled, remembered
 from optillm.engine.record import Entry, Observer
 from optillm.engine.routes import Routes
-from optillm.errors import DeadlineExceeded
+from optillm.errors import DeadlineExceeded, PermissionDenied
 from optillm.prices import Prices
 
 TECHNIQUE = "x-optillm-technique"
@@ -84,9 +84,13 @@ class Relays:
     async def other(self, request: RawRequest, seconds: float | None) -> Relay:
         """Pass a request for another endpoint on, byte for byte."""
         content = request.content
-        model = model_in(content, request.content_type)
+        model, grant = model_in(content, request.content_type), request.grant
+        if grant.ceiling.max_cost is not None and content and self._prices.of(model) is None:
+            raise PermissionDenied(
+                f"This key has a budget, and no price is known for {model!r}", param="model"
+            )
         endpoint = request.path.partition("?")[0]
-        entry = Entry(self._observers, request.request_id, endpoint, request.grant.client, NONE, model)
+        entry = Entry(self._observers, request.request_id, endpoint, grant.client, NONE, model)
         passing_on = self._routes.relay(
             request.method,
             request.path,

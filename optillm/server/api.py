@@ -14,6 +14,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
+from optillm.engine.catalogue import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.announced import deadline, patience_in_a_stream, sender
 from optillm.server.faults import refusal
@@ -42,14 +43,14 @@ views = Blueprint("api", __name__)
 def chat() -> Response:
     """One chat completion, through a technique or untouched."""
     state, left = here(), departure()
-    request_id = g.request_id
+    own = _own(g.request_id)
 
     def gone() -> bool:
-        return request_id in state.cancelled or left()
+        return own in state.cancelled or left()
 
     asked = _asked(state)
     with ExitStack() as serving:
-        serving.enter_context(state.cancellable(request_id))
+        serving.enter_context(state.cancellable(own))
         outcome = state.portal.run(state.engine.complete(asked), gone)
         if isinstance(outcome, Relay):
             response = relayed(outcome, state.portal, gone, asked.sender.called_off)
@@ -66,10 +67,10 @@ def chat() -> Response:
 def cancel(request_id: str) -> Response:
     """Call off a request at work in this process: all its upstream calls end."""
     refuse_other_sites()
-    state = here()
-    if request_id not in state.serving:
+    state, own = here(), _own(request_id)
+    if own not in state.serving:
         raise NotFound(f"No request {request_id!r} is being served here", code="request_not_found")
-    state.cancelled.add(request_id)
+    state.cancelled.add(own)
     return Response(
         dumps({"id": request_id, "object": "chat.completion.cancelled", "cancelled": True}), content_type=JSON
     )
@@ -84,8 +85,9 @@ def plan() -> Response:
 
 @views.get("/v1/techniques")
 def techniques() -> Response:
-    """What there is to choose from."""
-    return Response(dumps({"object": "list", "data": here().engine.techniques()}), content_type=JSON)
+    """What there is to choose from, for this sender."""
+    described = [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
+    return Response(dumps({"object": "list", "data": described}), content_type=JSON)
 
 
 @views.get("/v1/models")
@@ -131,11 +133,16 @@ for rule, methods in PASSED_ON.items():
 
 def _asked(state: State) -> ChatRequest:
     """The chat request in the body, and what is said about it beside that."""
-    content, request_id = _body(JSON), g.request_id
-    asked = read_chat(content, state.settings, request_id=request_id, authorization=state.authorization)
-    told = sender(request.headers, content, asked.body, lambda: request_id in state.cancelled)
+    content, own = _body(JSON), _own(g.request_id)
+    asked = read_chat(content, state.settings, request_id=g.request_id, authorization=state.authorization)
+    told = sender(request.headers, content, asked.body, lambda: own in state.cancelled)
     budget = asked.budget.within(Budget(seconds=deadline(request.headers)))
     return replace(asked, sender=told, grant=granted(), budget=budget)
+
+
+def _own(request_id: str) -> str:
+    """A request of this sender's key, as the state knows it: nobody calls off what is another's."""
+    return f"{granted().client or ''}/{request_id}"
 
 
 def granted() -> Grant:
@@ -146,7 +153,17 @@ def granted() -> Grant:
 
 def _models() -> list[dict[str, Any]]:
     state = here()
-    return state.portal.run(state.engine.models(state.authorization), departure())
+    known = state.portal.run(state.engine.models(state.authorization), departure())
+    return [
+        model
+        for model in known
+        if model.get("owned_by") != OWNER or _allowed(str(model["id"]).partition("-")[0])
+    ]
+
+
+def _allowed(slug: str) -> bool:
+    techniques = granted().techniques
+    return techniques is None or slug in techniques
 
 
 def _body(*media_types: str) -> bytes:

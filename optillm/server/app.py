@@ -13,8 +13,9 @@ from flask import Flask, Response, g, request
 from optillm.engine.portal import ClientGone, Portal
 from optillm.errors import Cancelled
 from optillm.server import api, ops
+from optillm.server.accounts import Accounts
 from optillm.server.faults import error_response, explain, new_request_id
-from optillm.server.gate import guard
+from optillm.server.gate import guard, settle
 from optillm.server.state import NAME, Engine, State
 
 if TYPE_CHECKING:
@@ -31,14 +32,17 @@ def create_app(
     engine: Engine,
     portal: Portal | None = None,
     clock: Callable[[], float] = time.monotonic,
+    accounts: Accounts | None = None,
 ) -> Flask:
     """The proxy as a WSGI application; make it in the process that serves it."""
+    accounts = accounts or Accounts.of(settings)
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
-    app.extensions[NAME] = State(settings, engine, portal or Portal(), clock)
+    app.extensions[NAME] = State(settings, engine, portal or Portal(), accounts, clock)
     app.before_request(identify)
-    app.before_request(guard(settings, clock))
+    app.before_request(guard(settings, accounts, clock))
     app.after_request(sign)
+    app.after_request(settle)
     app.register_error_handler(Exception, answer)
     app.register_blueprint(api.views)
     app.register_blueprint(ops.views)

@@ -8,15 +8,17 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from hashlib import sha256
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
-from flask import request
+from flask import Response, g, request
 from werkzeug.exceptions import Forbidden
 
 from optillm.errors import RateLimited, ShuttingDown, Unauthorized
+from optillm.keys import Client, digest
+from optillm.server.accounts import Accounts, Admission
 from optillm.server.state import here
 from optillm.values import is_loopback
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from optillm.config import Settings
 
 OPEN_ENDPOINT: Final = "ops.health"  # the one that needs no key and answers while the server drains
+SPENDING: Final = ("api.chat", "api.pass_on")  # those that may cost something upstream
+UNCOUNTED: Final = ("api.cancel",)  # what makes less work is never too much
 BURST: Final = 10  # wrong keys an address may send at once
 PAUSE: Final = 6.0  # seconds until it may send one more
 REMEMBERED: Final = 10_000  # addresses, the latest
@@ -34,9 +38,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def guard(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
-    """What refuses a request, asked before each: by its name for us, by its key, or because the server drains."""
-    digests = [sha256(key.get_secret_value().encode()).digest() for key in settings.optillm_api_key]
+def guard(
+    settings: Settings, accounts: Accounts, clock: Callable[[], float] = time.monotonic
+) -> Callable[[], None]:
+    """What refuses a request, asked before each.
+
+    By its name for us, by its key, because the server drains, or because the key has had its share.
+    """
+    clients = accounts.keys.clients
     names = {"localhost", settings.host.strip("[]").lower(), *map(str.lower, settings.allowed_hosts)}
     proxies = [ip_network(proxy, strict=False) for proxy in settings.trusted_proxies]
     attempts = Attempts(clock)
@@ -48,36 +57,60 @@ def guard(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Ca
         if name is not None and name not in names and not is_loopback(name):
             raise Forbidden(
                 f"Without a key, this server answers only to local names, not to {name[:100]!r}; "
-                "allow it with --allowed-hosts, or set OPTILLM_API_KEY"
+                "allow it with --allowed-hosts, or set OPTILLM_API_KEY or --keys"
             )
 
-    def check_key() -> None:
-        sent = sha256(_key_sent()).digest()
+    def check_key() -> Client:
+        sent = digest(_key_sent())
         origin = source(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), proxies)
         wait = attempts.wait(origin, sent)
         if wait > 0:
             raise RateLimited("Too many wrong API keys", headers={"Retry-After": str(math.ceil(wait))})
-        if any([hmac.compare_digest(sent, digest) for digest in digests]):  # noqa: C419 - all, always
+        found = [client for client in clients if hmac.compare_digest(sent, client.digest)]  # all, always
+        if found and not found[0].disabled:
             attempts.right(origin, sent)
-            return
-        if _key_sent():
+            return found[0]
+        if _key_sent() and not found:
             attempts.wrong(origin)
         raise Unauthorized(
-            "A valid API key is needed; send it as `Authorization: Bearer <key>`",
+            "This API key is disabled"
+            if found
+            else "A valid API key is needed; send it as `Authorization: Bearer <key>`",
             headers={"WWW-Authenticate": "Bearer"},
         )
 
     def refuse() -> None:
-        if not digests and is_loopback(settings.host):
+        if not clients and is_loopback(settings.host):
             check_host()
         if request.endpoint == OPEN_ENDPOINT:
             return
-        if digests:
-            check_key()
+        client = check_key() if clients else None
         if here().draining:
             raise ShuttingDown("The server is shutting down")
+        if client is not None:
+            g.grant = client.grant
+            if request.blueprint == "api" and request.endpoint not in UNCOUNTED:
+                g.admission = accounts.admit(client, spends=request.endpoint in SPENDING)
+                g.grant = g.admission.grant
 
     return refuse
+
+
+def settle(response: Response) -> Response:
+    """Tell the client what is left for its key, and give back what the request held when it has been served."""
+    admission: Admission | None = g.get("admission")
+    if admission is None:
+        return response
+    response.headers.update(admission.headers)
+    if (
+        response.status_code == 429
+        and response.headers.get("x-should-retry") == "false"
+        and admission.day_ends
+    ):
+        response.headers.setdefault("Retry-After", str(admission.day_ends))
+    if admission.holds:
+        response.call_on_close(partial(here().accounts.release, admission))
+    return response
 
 
 class Attempts:

@@ -14,6 +14,7 @@ from flask import Flask, current_app, request
 from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
 from optillm.engine.portal import Portal
 from optillm.errors import Unauthorized
+from optillm.server.accounts import Accounts
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -51,12 +52,13 @@ class Engine(Protocol):
 class State:
     """What one application serves with; `draining` refuses new requests.
 
-    `serving` counts the chat requests at work by their ids, `cancelled` are those that somebody has called off.
+    `serving` counts the chat requests at work by client and id, `cancelled` are those that somebody has called off.
     """
 
     settings: Settings
     engine: Engine
     portal: Portal
+    accounts: Accounts
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
     serving: Counter[str] = field(default_factory=Counter)
@@ -65,7 +67,7 @@ class State:
     def __post_init__(self) -> None:
         # Neither key is guessed from its looks: a client's goes only to upstreams for which nobody has set another.
         self.readiness = Readiness(self.engine.reachable, self.clock)
-        self._pass_through = not self.settings.optillm_api_key and any(
+        self._pass_through = not self.settings.wants_key and any(
             upstream.key is None for upstream in self.settings.upstreams()
         )
 
@@ -79,7 +81,7 @@ class State:
 
     @contextmanager
     def cancellable(self, request_id: str) -> Iterator[None]:
-        """Let others cancel a request by its id for as long as the block runs."""
+        """Let a request be cancelled by its name for as long as the block runs."""
         self.serving[request_id] += 1
         try:
             yield
@@ -90,9 +92,10 @@ class State:
                 self.cancelled.discard(request_id)
 
     def close(self) -> None:
-        """End what still runs, close the engine, stop the loop."""
+        """End what still runs, close the engine, stop the loop, book what has been used."""
         self.draining = True
         self.portal.close(last=self.engine.close)
+        self.accounts.close()
 
 
 def state_of(app: Flask) -> State:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Budget, ChatRequest, RawRequest, Relay
+from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
 from optillm.engine.routes import Routes
-from optillm.errors import DeadlineExceeded, UpstreamError
+from optillm.errors import DeadlineExceeded, PermissionDenied, UpstreamError
+from optillm.prices import Price, Prices
 from optillm.techniques import registry
 from tests.fakes import Sent, World, run
 
@@ -279,3 +280,34 @@ def test_a_relay_that_falls_silent_ends_at_the_deadline(endpoint: str, begins: f
         world.run(main())
     assert world.seconds == (5 if begins > 5 else 6)
     assert world.closed or begins > 5
+
+
+def embedding(model: str, grant: Grant) -> RawRequest:
+    return RawRequest("POST", "/embeddings", json.dumps({"model": model}).encode(), grant=grant)
+
+
+def test_other_endpoints_are_for_keys_that_may_do_without_a_technique() -> None:
+    wire = Wire(reply())
+    with pytest.raises(PermissionDenied, match="may not do without a technique"):
+        run(engine(wire).relay(embedding("m", Grant("bob", plain=False))))
+    assert wire.seen == []
+
+
+def test_a_key_with_a_budget_in_dollars_reaches_other_endpoints_for_models_of_known_price_only() -> None:
+    wire = Wire(reply())
+    serving = Engine(
+        Routes.to(wire),
+        Planner(registry(), {}, "auto"),
+        prices=Prices({"known": Price(input=1.0, output=1.0)}),
+    )
+    bounded = Grant("alice", Budget(max_cost=1.0))
+    with pytest.raises(PermissionDenied, match="no price is known for 'other'"):
+        run(serving.relay(embedding("other", bounded)))
+    form = RawRequest("POST", "/audio/transcriptions", b"--x", "multipart/form-data", grant=bounded)
+    with pytest.raises(PermissionDenied, match="no price"):
+        run(serving.relay(form))
+    assert wire.seen == []
+    run(serving.relay(embedding("known", bounded)))
+    run(serving.relay(embedding("other", Grant("bob"))))
+    run(serving.relay(RawRequest("GET", "/responses/x", grant=bounded)))
+    assert len(wire.seen) == 3

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from optillm.chat import ChatRequest
+from optillm.chat import ChatRequest, Grant
 from optillm.engine.planner import Chain, Fork, Plan, Planner, Stage
-from optillm.errors import InvalidRequest
+from optillm.errors import InvalidRequest, PermissionDenied
 from optillm.techniques import registry
 
 
@@ -161,3 +162,46 @@ def test_an_unknown_approach_names_the_known_ones() -> None:
 )
 def test_suggests_the_slug_that_was_probably_meant(name: str, meant: str | None) -> None:
     assert planner().suggestion(name) == meant
+
+
+BON_ONLY = Grant("alice", techniques=frozenset({"bon"}))
+NEVER_PLAIN = Grant("bob", plain=False)
+
+
+@pytest.mark.parametrize(
+    ("grant", "asked", "field"),
+    [
+        (BON_ONLY, request("moa-x"), "model"),
+        (BON_ONLY, request("bon&(bon|moa)-x"), "model"),
+        (BON_ONLY, request("bon-x", approach="moa"), "optillm_approach"),
+        (BON_ONLY, request("x", approach="moa", approach_field="optillm.approach"), "optillm.approach"),
+        (Grant(techniques=frozenset()), request("bon-x"), "model"),
+        (NEVER_PLAIN, request("x"), "model"),
+        (NEVER_PLAIN, request("none-x"), "model"),
+        (NEVER_PLAIN, request("bon-x", approach="none"), "optillm_approach"),
+    ],
+)
+def test_a_key_may_not_use_more_than_it_was_granted(grant: Grant, asked: ChatRequest, field: str) -> None:
+    with pytest.raises(PermissionDenied) as refused:
+        planner().plan(replace(asked, grant=grant))
+    assert (refused.value.status, refused.value.param) == (403, field)
+    assert refused.value.code == "technique_not_allowed"
+
+
+def test_the_operators_approach_is_no_way_around_a_grant() -> None:
+    with pytest.raises(PermissionDenied, match="may not use moa; techniques it may use: bon"):
+        planner("moa").plan(request("x", grant=BON_ONLY))
+
+
+@pytest.mark.parametrize(
+    ("grant", "model"),
+    [
+        (BON_ONLY, "bon-x"),
+        (BON_ONLY, "bon&bon-x"),
+        (BON_ONLY, "x"),
+        (Grant(techniques=frozenset()), "x"),
+        (NEVER_PLAIN, "moa-x"),
+    ],
+)
+def test_a_key_may_use_what_it_was_granted(grant: Grant, model: str) -> None:
+    assert planner().plan(request(model, grant=grant)).model == "x"

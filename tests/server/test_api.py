@@ -204,7 +204,7 @@ def test_passes_the_query_on() -> None:
 def test_other_web_sites_change_nothing(method: str, path: str) -> None:
     engine = FakeEngine(Relay(200, {}, b"{}"))
     with served(engine) as client:
-        state_of(client.application).serving["x"] += 1
+        state_of(client.application).serving["/x"] += 1
         for origin, status in (("http://evil.test", 400), ("null", 400), ("http://localhost", 200)):
             assert client.open(path, method=method, headers={"Origin": origin}).status_code == status
     assert len(engine.relays) == (path != "/v1/chat/cancel/x")

@@ -1,0 +1,328 @@
+"""What each key has used: asked before a request, written down after it.
+
+A request is admitted in its own thread. What it then takes is told to `note` on the event loop, and booked by
+a thread that nobody waits for. A request whose key bounds what one request may take holds that much of the day
+until it has ended, so that requests side by side cannot use more than the day has.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from optillm.chat import Budget, Grant
+from optillm.errors import NotCounted, RateLimited
+from optillm.keys import MICRO, MOST, UNLIMITED, Client, Keys, Limits
+
+if TYPE_CHECKING:
+    from optillm.config import Settings
+    from optillm.engine.record import Record
+
+DAY: Final = 86_400
+SOON: Final = 1  # seconds in which what others hold may be free again
+RETRY: Final = 1.0  # seconds between attempts to book what could not be
+WARNINGS: Final = 60.0  # seconds between two warnings about the store
+SERVER: Final = "server"
+"""The counters of all keys together; those of a key begin with `key/`."""
+
+log = logging.getLogger(__name__)
+
+
+class StoreDown(Exception):
+    """The store of counters does not answer, or has just failed to."""
+
+
+class Counters(Protocol):
+    """A store of counters; both verbs raise `StoreDown`."""
+
+    def add(self, name: str, amount: int) -> int:
+        """The value of a counter after adding to it."""
+
+    def hit(self, name: str, per_minute: int) -> tuple[bool, int, float]:
+        """Try for a place among so many per minute: got one, how many are left, Unix time of the next to be free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A part of a day's budget that a request at work keeps from others."""
+
+    counter: str
+    amount: int
+
+
+@dataclass(slots=True)
+class Admission:
+    """What a request got: its grant, what to tell its client, and what it holds.
+
+    `headers` are OpenAI's `x-ratelimit-*`; `day_ends` is in how many seconds there is more, if a day's end
+    is what bounds the request.
+    """
+
+    grant: Grant
+    headers: dict[str, str] = field(default_factory=dict)
+    holds: list[Hold] = field(default_factory=list)
+    day_ends: int | None = None
+
+
+class Accounts:
+    """The use of all keys, counted in a store; without one nothing is limited."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        counters: Counters | None = None,
+        ceiling: Budget | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.keys = keys
+        self._counters = counters
+        self._ceiling = ceiling or Budget()  # the server's, for any request
+        self._clock = clock
+        self._limits = {client.name: client.limits for client in keys.clients}
+        self._warned = -math.inf
+        self._books = Books(counters.add, self._warn) if counters else None
+
+    @classmethod
+    def of(cls, settings: Settings, keys: Keys | None = None) -> Accounts:
+        """The accounts that the settings describe; opens their store if anything is to be counted.
+
+        Raises `ValueError`, one line, when the keys file is broken or the store cannot be used.
+        """
+        keys = keys or settings.client_keys()
+        if not keys.counted:
+            return cls(keys)
+        from optillm.server.counters import Store, open_storage  # not paid for by those who count nothing
+
+        ceiling = Budget(max_tokens=settings.max_tokens_per_request, max_cost=settings.max_cost_per_request)
+        return cls(keys, Store(open_storage(settings.counters)), ceiling)
+
+    def admit(self, client: Client, *, spends: bool) -> Admission:
+        """Let a request in; `spends` says whether it may cost anything upstream.
+
+        Raises `RateLimited` when a limit is reached and `NotCounted` when a budget's use cannot be told.
+        """
+        admission = Admission(client.grant)
+        if self._counters is None:
+            return admission
+        accounts = ((f"key/{client.name}", client.limits), (SERVER, self.keys.server))
+        for name, limits in accounts:
+            if limits.requests_per_minute:
+                told = self._counted(self._counters, name, limits.requests_per_minute)
+                admission.headers |= told if name != SERVER else {}
+        if spends:
+            try:
+                most = client.grant.ceiling.within(self._ceiling)
+                for name, limits in accounts:
+                    self._spend(self._counters, admission, name, limits, most)
+            except Exception:
+                self.release(admission)
+                raise
+        return admission
+
+    def release(self, admission: Admission) -> None:
+        """Give back what a request held; what it took has been booked, or is on its way."""
+        holds, admission.holds = admission.holds, []
+        if self._books is not None:
+            self._books.add([(hold.counter, -hold.amount) for hold in holds])
+
+    def note(self, record: Record) -> None:
+        """Book what a request took; does not wait."""
+        if self._books is not None:
+            self._books.add(self._entries(record))
+
+    def close(self) -> None:
+        """Book what is not yet booked."""
+        if self._books is not None:
+            self._books.close()
+
+    def _counted(self, counters: Counters, name: str, per_minute: int) -> dict[str, str]:
+        """Count a request; gives the headers that tell of it."""
+        try:
+            got, left, free = counters.hit(f"{name}/requests", per_minute)
+        except StoreDown as error:  # a rate guards against haste, not money: it may be missed for a while
+            self._warn(error)
+            return {}
+        wait = max(1, math.ceil(free - self._clock()))
+        told = _told("requests", per_minute, left, wait)
+        if not got:
+            whose = "All keys together" if name == SERVER else "This key"
+            raise RateLimited(
+                f"{whose} may send {per_minute} requests per minute; the next may come in {wait} s",
+                code="rate_limit_exceeded",
+                headers={"Retry-After": str(wait)} | (told if name != SERVER else {}),
+            )
+        return told
+
+    def _spend(
+        self, counters: Counters, admission: Admission, name: str, limits: Limits, most: Budget
+    ) -> None:
+        """Bound a request by what is left of the day; hold the most it may take, where that is bounded."""
+        for kind, limit in _budgets(limits):
+            now, wanted = self._clock(), min(limit, _amount(kind, most))
+            day_ends = math.ceil(DAY - now % DAY)
+            held = _counter(name, f"{kind}/held", now)
+            left = limit - self._hold(counters, admission, _counter(name, kind, now), wanted)
+            if left <= 0:
+                others = self._hold(counters, admission, held, 0) > 0
+                raise _used_up(name, kind, limit, day_ends, held=others)
+            if wanted and self._books is not None:  # only to tell others, so that nobody need wait for it
+                admission.holds.append(Hold(held, wanted))
+                self._books.add([(held, wanted)])
+            ceiling = admission.grant.ceiling
+            bound = ceiling.within(
+                Budget(max_tokens=left) if kind == "tokens" else Budget(max_cost=left / MICRO)
+            )
+            if bound != ceiling:
+                admission.grant, admission.day_ends = replace(admission.grant, ceiling=bound), day_ends
+            if kind == "tokens" and name != SERVER:
+                admission.headers |= _told(kind, limit, left, day_ends)
+
+    def _hold(self, counters: Counters, admission: Admission, counter: str, amount: int) -> int:
+        """Hold so much of a budget, beyond its limit on paper only; gives what others have used or hold."""
+        try:
+            used = counters.add(counter, amount) - amount
+        except StoreDown as error:  # this one guards money
+            self._warn(error)
+            told = {"Retry-After": str(math.ceil(RETRY))}
+            raise NotCounted("What the key has used cannot be told at the moment", headers=told) from None
+        if amount:
+            admission.holds.append(Hold(counter, amount))
+        return used
+
+    def _entries(self, record: Record) -> Iterator[tuple[str, int]]:
+        # An upstream may report what it likes.
+        used = {
+            "tokens": min(max(0, record.usage.total_tokens if record.usage else 0), MOST),
+            "cost": math.ceil(min(max(0.0, (record.cost or 0.0) * MICRO), MOST)),
+        }
+        own = self._limits.get(record.client or "", UNLIMITED)
+        for name, limits in ((f"key/{record.client}", own), (SERVER, self.keys.server)):
+            for kind, _ in _budgets(limits):
+                if used[kind]:
+                    yield _counter(name, kind, record.started), used[kind]
+
+    def _warn(self, error: StoreDown) -> None:
+        now = time.monotonic()
+        if now - self._warned >= WARNINGS:
+            self._warned = now
+            log.warning("The store of counters fails: %s", error)
+
+
+class Books:
+    """A thread that adds to counters, and tries again what has failed; it starts with the first entry."""
+
+    def __init__(self, add: Callable[[str, int], int], warn: Callable[[StoreDown], None]) -> None:
+        self._write = add
+        self._warn = warn
+        self._entries: queue.SimpleQueue[Sequence[tuple[str, int]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def add(self, entries: Iterable[tuple[str, int]]) -> None:
+        """Have amounts added to counters, soon; at once when the books are closed."""
+        listed = list(entries)
+        if not listed:
+            return
+        with self._lock:
+            if not self._closed:
+                self._entries.put(listed)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="accounts", daemon=True)
+                    self._thread.start()
+                return
+        self._lost(self._booked(Counter(dict(listed))))
+
+    def close(self) -> None:
+        """Write what waits, with one last attempt where the store has failed; a second call only waits."""
+        with self._lock:
+            again, self._closed = self._closed, True
+            if self._thread is not None and not again:
+                self._entries.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        waiting: Counter[str] = Counter()
+        more = True
+        while more:
+            more = self._collect(waiting)
+            waiting = self._booked(waiting)
+        self._lost(waiting)
+
+    def _collect(self, waiting: Counter[str]) -> bool:
+        """Sum up what has come; gives whether more may come."""
+        try:
+            entries = self._entries.get(timeout=RETRY if waiting else None)
+            while entries is not None:
+                for counter, amount in entries:
+                    waiting[counter] += amount
+                entries = self._entries.get_nowait()
+        except queue.Empty:
+            return True
+        return False
+
+    def _booked(self, waiting: Counter[str]) -> Counter[str]:
+        """Write amounts down; gives those that could not be."""
+        left = {counter: amount for counter, amount in waiting.items() if amount}
+        try:
+            for counter, amount in waiting.items():
+                if amount:
+                    self._write(counter, amount)
+                    del left[counter]
+        except StoreDown as error:
+            self._warn(error)
+        return Counter(left)
+
+    def _lost(self, entries: Counter[str]) -> None:
+        if entries:
+            log.error("Not counted, as the store fails: %s", dict(entries))
+
+
+def _budgets(limits: Limits) -> Iterator[tuple[str, int]]:
+    """The budgets of a day that there are: their kind, and how many tokens or millionths of a dollar they are."""
+    if limits.tokens_per_day is not None:
+        yield "tokens", limits.tokens_per_day
+    if limits.cost_per_day is not None:
+        yield "cost", round(limits.cost_per_day * MICRO)
+
+
+def _amount(kind: str, ceiling: Budget) -> int:
+    """What a request may take at most, as it is counted; 0 where it is not bounded."""
+    if kind == "tokens":
+        return ceiling.max_tokens or 0
+    return math.ceil((ceiling.max_cost or 0.0) * MICRO)
+
+
+def _counter(name: str, kind: str, now: float) -> str:
+    """The counter of a day of UTC."""
+    return f"{name}/{kind}/{time.strftime('%Y-%m-%d', time.gmtime(now))}"
+
+
+def _told(kind: str, limit: int, left: int, seconds: int) -> dict[str, str]:
+    """The headers by which OpenAI's clients know a limit."""
+    return {
+        f"x-ratelimit-limit-{kind}": str(limit),
+        f"x-ratelimit-remaining-{kind}": str(left),
+        f"x-ratelimit-reset-{kind}": f"{seconds}s",
+    }
+
+
+def _used_up(name: str, kind: str, limit: int, day_ends: int, *, held: bool) -> RateLimited:
+    budget = f"{limit} tokens" if kind == "tokens" else f"${limit / MICRO:g}"
+    whose = "all keys together" if name == SERVER else "this key"
+    if held:
+        message = f"The {budget} a day of {whose} are used up, or held by requests at work"
+        return RateLimited(message, code="insufficient_quota", headers={"Retry-After": str(SOON)})
+    return RateLimited(
+        f"The {budget} a day of {whose} are used up; the next day begins in {day_ends} s",
+        code="insufficient_quota",
+        headers={"Retry-After": str(day_ends), "x-should-retry": "false"},
+    )

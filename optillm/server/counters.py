@@ -1,0 +1,208 @@
+"""Where the use of keys is counted: a file that the worker processes share, or Redis for several machines.
+
+Both are storages of the `limits` package, which has one for Redis and none for a file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from limits import RateLimitItemPerMinute
+from limits.errors import ConfigurationError, StorageError
+from limits.storage import MovingWindowSupport, Storage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+from optillm.server.accounts import StoreDown
+
+PATIENCE: Final = 1.0
+"""Seconds that a store has to answer."""
+RESPITE: Final = 1.0
+"""Seconds that a store which failed is left alone, so that not every request waits for it in vain."""
+KEPT: Final = 2 * 86_400
+"""Seconds until a counter is forgotten: longer than any day it may be for."""
+NAMESPACE: Final = "optillm"
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL, expires REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS hits (name TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS hits_by_name ON hits (name, at);
+"""
+_ADD: Final = """
+INSERT INTO counters VALUES (:name, :amount, :now + :expiry)
+ON CONFLICT (name) DO UPDATE SET
+  value = iif(expires > :now, value, 0) + :amount,
+  expires = iif(expires > :now, expires, excluded.expires)
+RETURNING value
+"""
+
+
+class Store:
+    """Counters and windows in a storage; every failure of that is a `StoreDown`."""
+
+    def __init__(self, storage: Storage, clock: Callable[[], float] = time.monotonic) -> None:
+        self._storage = storage
+        self._windows = MovingWindowRateLimiter(storage)
+        self._clock = clock
+        self._down_until = 0.0
+
+    def add(self, name: str, amount: int) -> int:
+        """The value of a counter after adding to it."""
+        with self._asking():
+            return self._storage.incr(f"{NAMESPACE}/{name}", KEPT, amount)
+
+    def hit(self, name: str, per_minute: int) -> tuple[bool, int, float]:
+        """Try for a place among so many per minute: got one, how many are left, Unix time of the next to be free."""
+        item = RateLimitItemPerMinute(per_minute, namespace=NAMESPACE)
+        with self._asking():
+            got = self._windows.hit(item, name)
+            window = self._windows.get_window_stats(item, name)
+            return got, max(0, window.remaining), window.reset_time
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        if self._clock() < self._down_until:
+            raise StoreDown("it failed a moment ago")
+        try:
+            yield
+        except StorageError as error:
+            self._down_until = self._clock() + RESPITE
+            raise StoreDown(
+                f"{type(error.__cause__ or error).__name__}: {error.__cause__ or error}"
+            ) from error
+
+
+class FileStorage(Storage, MovingWindowSupport):
+    """Counters in an SQLite file, for the threads and processes of one machine."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(wrap_exceptions=True)
+        self._clock = clock
+        self._lock = threading.Lock()
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would let the umask decide
+        self._database = sqlite3.connect(
+            path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        self.close = weakref.finalize(self, self._database.close)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_SCHEMA)
+        self._database.execute(
+            "DELETE FROM hits WHERE at < ?", (clock() - KEPT,)
+        )  # of limits that are no more
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What SQLite raises."""
+        return sqlite3.Error
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """The value of a counter after adding to it."""
+        values = {"name": key, "amount": amount, "now": self._clock(), "expiry": expiry}
+        with self._lock:
+            ((value,),) = self._database.execute(_ADD, values).fetchall()
+            if value == amount:  # most likely the first of a day
+                self._database.execute("DELETE FROM counters WHERE expires <= :now", values)
+        return int(value)
+
+    def get(self, key: str) -> int:
+        """The value of a counter."""
+        query = "SELECT value FROM counters WHERE name = ? AND expires > ?"
+        return int(self._one(query, key, self._clock()) or 0)
+
+    def get_expiry(self, key: str) -> float:
+        """Unix time at which a counter is forgotten."""
+        return float(self._one("SELECT expires FROM counters WHERE name = ?", key) or self._clock())
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Whether there was room for so many more in the last `expiry` seconds; then they are noted."""
+        now = self._clock()
+        with self._lock, self._transaction() as database:
+            database.execute("DELETE FROM hits WHERE name = ? AND at < ?", (key, now - expiry))
+            ((count,),) = database.execute("SELECT count(*) FROM hits WHERE name = ?", (key,))
+            if count + amount > limit:
+                return False
+            database.executemany("INSERT INTO hits VALUES (?, ?)", [(key, now)] * amount)
+            return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002
+        """Unix time of the oldest entry of the last `expiry` seconds, and how many there are."""
+        now = self._clock()
+        query = "SELECT min(at), count(*) FROM hits WHERE name = ? AND at >= ?"
+        with self._lock:
+            ((oldest, count),) = self._database.execute(query, (key, now - expiry)).fetchall()
+        return (now if oldest is None else float(oldest)), int(count)
+
+    def check(self) -> bool:
+        """Whether the file can be read."""
+        return bool(self._one("SELECT 1"))
+
+    def reset(self) -> int:
+        """Forget everything."""
+        with self._lock:
+            return sum(
+                self._database.execute(query).rowcount
+                for query in ("DELETE FROM counters", "DELETE FROM hits")
+            )
+
+    def clear(self, key: str) -> None:
+        """Forget one counter."""
+        with self._lock:
+            self._database.execute("DELETE FROM counters WHERE name = ?", (key,))
+            self._database.execute("DELETE FROM hits WHERE name = ?", (key,))
+
+    def _one(self, query: str, *values: Any) -> Any:
+        with self._lock:
+            row = self._database.execute(query, values).fetchone()
+        return row and row[0]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._database
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+
+
+def open_storage(place: str) -> Storage:
+    """The store at a path or a URL; a file is opened here, a server is not asked yet.
+
+    Raises `ValueError`, one line, when the file cannot be used, or the package for a server is not installed.
+    """
+    if "://" in place:
+        return _on_redis(place)
+    path = Path(place)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return FileStorage(path)
+    except (OSError, sqlite3.Error) as error:
+        raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _on_redis(url: str) -> Storage:
+    try:
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        once = Retry(NoBackoff(), 1)  # for a connection that the server has closed in the meantime
+        options: dict[str, Any] = {
+            "socket_timeout": PATIENCE,
+            "socket_connect_timeout": PATIENCE,
+            "retry": once,
+            "wrap_exceptions": True,
+        }
+        storage = storage_from_string(url, **options)
+    except (ImportError, ConfigurationError):
+        raise ValueError("a store on Redis needs the redis package: pip install 'optillm[redis]'") from None
+    assert isinstance(storage, Storage)  # noqa: S101 - not one of the package's asynchronous ones
+    return storage

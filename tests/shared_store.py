@@ -1,0 +1,71 @@
+"""A real Redis server for tests, on a port of its own; tests that need one are skipped where there is none."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass
+class Redis:
+    """A Redis server that can be stopped and started again, with what it held."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        flags = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        self.process = subprocess.Popen(  # noqa: S603 - found on the path
+            [found(), "--port", str(self.port), "--dir", str(self.folder), *flags],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        log = []
+        for line in self.process.stdout:
+            log.append(line)
+            if "Ready to accept connections" in line:
+                return
+        raise AssertionError("Redis did not start:\n" + "".join(log))
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.stdout is not None:
+            self.process.terminate()
+            self.process.stdout.read()
+            self.process.stdout.close()
+            self.process.wait()
+            self.process = None
+
+
+def found() -> str:
+    server = shutil.which("redis-server")
+    if server is None:
+        pytest.skip("redis-server is not installed")
+    return server
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Redis]:
+    """A running server that keeps its files in the folder."""
+    found()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Redis(folder, port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
