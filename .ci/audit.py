@@ -45,20 +45,11 @@ def skipped(reason: str) -> int:
 
 def installed() -> str:
     """The path of pip-audit, installed apart from the project when it is not there yet."""
-    tool = TOOLS / "bin" / "pip-audit"
+    tool, python = TOOLS / "bin" / "pip-audit", TOOLS / "bin" / "python"
     if not tool.exists():
-        if not (TOOLS / "bin" / "python").exists():
+        if not python.exists():
             venv.create(TOOLS, with_pip=True)
-        install = [
-            TOOLS / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--retries=0",
-            "--timeout=5",
-            TOOL,
-        ]
+        install = [str(python), "-m", "pip", "install", "--quiet", "--retries=0", "--timeout=5", TOOL]
         subprocess.run(install, capture_output=True, timeout=PATIENCE, check=True)  # noqa: S603 - our own
     return str(tool)
 
@@ -74,4 +65,4 @@ def examined(tool: str) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2] or [None]))
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def audit(tmp_path: Path, program: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def report(*packages: dict[str, object]) -> str:
+def report(*packages: Mapping[str, object]) -> str:
     return f"import sys; print({json.dumps({'dependencies': packages})!r}); sys.exit(1)"
 
 
