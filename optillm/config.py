@@ -27,6 +27,7 @@ from optillm.values import (
     MergeRule,
     Names,
     Networks,
+    Origins,
     ProgressStyle,
     SandboxLevel,
     Url,
@@ -81,6 +82,9 @@ class Settings(BaseSettings):
     insecure: bool = _server(False, "allow other than loopback addresses without a key")
     allowed_hosts: Names = _server(
         (), "other names than local ones that a server without a key, on a loopback address, answers to"
+    )
+    cors_origins: Origins = _server(
+        (), "origins of web pages that may use this server; with a key also *, for all of them"
     )
     trusted_proxies: Networks = _server(
         (), "addresses of reverse proxies whose X-Forwarded-For tells where a wrong key came from"
@@ -164,6 +168,8 @@ class Settings(BaseSettings):
                 f"host {self.host} is open to other machines: set OPTILLM_API_KEY, "
                 "or --insecure to serve without a key"
             )
+        if "*" in self.cors_origins and not self.optillm_api_key:
+            raise ValueError("cors_origins * would let every web page in: set OPTILLM_API_KEY, or name origins")
         if self.solver_sandbox == "language-only" and not is_loopback(self.host):
             raise ValueError("solver_sandbox language-only is for loopback addresses")
         if self.upstream().kind == "azure" and not (self.azure_api_base and self.azure_api_version):

@@ -25,6 +25,7 @@ _QUERY = re.compile(r"(://[^\s?]*)\?\S*")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\t -~]*")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+")
 _LISTS: Final = {list, tuple, set, frozenset}
 
 
@@ -85,6 +86,16 @@ def _network(value: str) -> str:
         raise ValueError("write addresses or networks, such as 10.0.0.0/8") from None
 
 
+def _origin(value: str) -> str:
+    origin = value.strip().lower().rstrip("/")
+    port = {"http": ":80", "https": ":443"}.get(origin.partition(":")[0])
+    if port:  # browsers leave out the usual one
+        origin = origin.removesuffix(port)
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError("an origin looks like https://chat.example.org; * is all of them")
+    return origin
+
+
 def _headers(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
@@ -96,6 +107,7 @@ Key = Annotated[SecretStr, AfterValidator(_key)]
 Keys = Annotated[tuple[Key, ...], BeforeValidator(_split_keys)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_none_or_list)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_none_or_list)]
 Url = Annotated[str, AfterValidator(_url)]
 File = Annotated[str, AfterValidator(_file)]
 Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]

@@ -13,6 +13,7 @@ from flask import Flask, Response, g, request
 from optillm.engine.portal import ClientGone, Portal
 from optillm.errors import Cancelled
 from optillm.server import api, ops
+from optillm.server.cors import tell_browsers
 from optillm.server.faults import error_response, explain, new_request_id
 from optillm.server.gate import guard
 from optillm.server.state import NAME, Engine, State
@@ -37,6 +38,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     app.extensions[NAME] = State(settings, engine, portal or Portal(), clock)
     app.before_request(identify)
+    tell_browsers(app, settings.cors_origins)
     app.before_request(guard(settings, clock))
     app.after_request(sign)
     app.register_error_handler(Exception, answer)
