@@ -83,3 +83,20 @@ def test_sympy_is_loaded_only_when_an_expression_is_compared() -> None:
     program = "import sys, optillm.toolkit.expressions; print('sympy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
     assert done.stdout.strip() == "False"
+
+
+# Names that would be Python if they got into the text of a program; sympy writes one to sum such a series.
+_NAME = r"\textnormal{[][\evil]}"
+_SERIES = rf"\sum_{{{_NAME}=0}}^{{\infty}} \frac{{1}}{{({_NAME}^3+{_NAME}+1)^2}}"
+_HOSTILE = rf"\sum_{{n=0}}^{{\infty}} \frac{{n+({_SERIES})}}{{2^n (n^2+n+1) n!}}"
+
+
+def test_names_in_expressions_never_reach_pythons_compiler() -> None:
+    program = (
+        "import sys; from optillm.toolkit.expressions import canonical_expression\n"
+        "compiled = []\n"
+        "sys.addaudithook(lambda event, args: compiled.append(args[0]) if event == 'compile' else None)\n"
+        f"print(canonical_expression({_HOSTILE!r}), any('evil' in str(source) for source in compiled))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert done.stdout.strip() == "None False"
