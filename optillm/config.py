@@ -169,7 +169,9 @@ class Settings(BaseSettings):
                 "or --insecure to serve without a key"
             )
         if "*" in self.cors_origins and not self.optillm_api_key:
-            raise ValueError("cors_origins * would let every web page in: set OPTILLM_API_KEY, or name origins")
+            raise ValueError(
+                "cors_origins * would let every web page in: set OPTILLM_API_KEY, or name origins"
+            )
         if self.solver_sandbox == "language-only" and not is_loopback(self.host):
             raise ValueError("solver_sandbox language-only is for loopback addresses")
         if self.upstream().kind == "azure" and not (self.azure_api_base and self.azure_api_version):

@@ -85,18 +85,25 @@ def test_sympy_is_loaded_only_when_an_expression_is_compared() -> None:
     assert done.stdout.strip() == "False"
 
 
-# Names that would be Python if they got into the text of a program; sympy writes one to sum such a series.
-_NAME = r"\textnormal{[][\evil]}"
-_SERIES = rf"\sum_{{{_NAME}=0}}^{{\infty}} \frac{{1}}{{({_NAME}^3+{_NAME}+1)^2}}"
-_HOSTILE = rf"\sum_{{n=0}}^{{\infty}} \frac{{n+({_SERIES})}}{{2^n (n^2+n+1) n!}}"
-
-
-def test_names_in_expressions_never_reach_pythons_compiler() -> None:
+@pytest.mark.parametrize(
+    "becomes_a_program",
+    [
+        # So sympy sums a series, one whose index a model calls \textnormal{[][1]} included.
+        "sympy.lambdify(sympy.Symbol('n'), sympy.Symbol('n') + sympy.Symbol('[][1]'))",
+        "sympy.lambdify(sympy.Symbol('n'), sympy.Symbol('n'))",
+        "sympy.sympify('(lambda: 1)()')",
+        "sympy.sympify('print(1)')",
+        "sympy.Number('().__class__')",
+    ],
+)
+def test_no_name_in_an_expression_reaches_pythons_compiler(becomes_a_program: str) -> None:
     program = (
-        "import sys; from optillm.toolkit.expressions import canonical_expression\n"
-        "compiled = []\n"
-        "sys.addaudithook(lambda event, args: compiled.append(args[0]) if event == 'compile' else None)\n"
-        f"print(canonical_expression({_HOSTILE!r}), any('evil' in str(source) for source in compiled))"
+        "from optillm.toolkit.expressions import canonical_expression\n"
+        "first = canonical_expression('2/6')\n"
+        "import sympy\n"
+        f"try: {becomes_a_program}\n"
+        "except ValueError as error: print(first, canonical_expression('2/6'), error)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
-    assert done.stdout.strip() == "None False"
+    assert done.stdout.startswith("1/3 1/3 ")
+    assert "no expression becomes a program here" in done.stdout
