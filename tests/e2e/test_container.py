@@ -52,14 +52,14 @@ def building() -> str:
 CONTAINER = ["unshare", "--mount", *([] if ROOTLY else ["--map-root-user"]), "sh", "-c", building(), "sh"]
 
 
-def inside(*command: str) -> int:
-    """The exit code of a command in the container."""
-    return subprocess.run([*CONTAINER, *command], capture_output=True, check=False).returncode  # noqa: S603 - ours
+def inside(*command: str) -> subprocess.CompletedProcess[str]:
+    """A command run in the container."""
+    return subprocess.run([*CONTAINER, *command], capture_output=True, text=True, check=False)  # noqa: S603 - ours
 
 
 @pytest.fixture(scope="module")
 def contained() -> Iterator[Proxy]:
-    if sys.platform != "linux" or inside("true"):
+    if sys.platform != "linux" or inside("true").returncode:
         pytest.skip("this machine does not let us make a mount namespace")
     start = [*CONTAINER, sys.executable, "-B", str(ROOT / "optillm.py")]
     with serving("--demo", command=start) as proxy:
@@ -67,7 +67,7 @@ def contained() -> Iterator[Proxy]:
 
 
 def test_the_walls_of_this_test_stand(contained: Proxy) -> None:
-    assert inside("sh", "-c", "touch /tmp/x && ! touch /var/tmp/x && ! touch $0/x", str(ROOT)) == 0
+    assert inside("sh", "-c", "touch /tmp/x && ! touch /var/tmp/x && ! touch $0/x", str(ROOT)).returncode == 0
     facts = dict(
         line.split(":\t") for line in Path(f"/proc/{contained.process.pid}/status").read_text().splitlines()
     )
@@ -94,3 +94,14 @@ def test_serves_techniques_and_the_sandbox_without_writing_a_file(contained: Pro
     if ROOTLY:
         seen = {path.name for path in Path(f"/proc/{contained.process.pid}/root/tmp").iterdir()}
         assert seen <= {Path(place).parts[2] for place in NEEDED if place.is_relative_to("/tmp")}  # noqa: S108
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.usefixtures("contained")
+def test_attacks_on_the_sandbox_fail_there_too() -> None:
+    attacks = str(ROOT / "tests" / "solver" / "test_attacks.py")
+    told = inside(
+        sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "both_walls", attacks
+    )
+    assert told.returncode == 0, told.stdout
+    assert "4 passed" in told.stdout
