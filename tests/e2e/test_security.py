@@ -107,7 +107,7 @@ def judged(call: Call) -> None:
 # Keys
 
 
-def test_no_key_is_in_the_list_of_processes_or_in_the_help(proxy: Proxy, thinking: Proxy) -> None:
+def test_no_key_is_in_the_list_of_processes(proxy: Proxy, thinking: Proxy) -> None:
     for running in (proxy, thinking):
         for pid in family(running.process.pid):
             shown = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
