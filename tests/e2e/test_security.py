@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -463,3 +464,51 @@ def test_no_prompt_gets_into_errors_metrics_or_logs(proxy: Proxy, thinking: Prox
     assert PROMPT not in ask(thinking, path="/metrics", method="GET")[1]
     assert proxy.log
     assert not any(secret in line for line in [*proxy.log, *thinking.log] for secret in (PROMPT, *SECRETS))
+
+
+# Slow clients
+
+
+@pytest.fixture(scope="module")
+def hasty(stub: Stub) -> Iterator[Proxy]:
+    """A proxy that waits for nobody."""
+    limits = ("--header-timeout", "0.5", "--body-timeout", "0.5", "--idle-timeout", "1")
+    with serving("--base-url", stub.base_url, *limits) as proxy:
+        yield proxy
+
+
+POST = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+DRIPS = {
+    "nothing but a connection": (b"", b""),
+    "a request line": (b"GET /", b"a"),
+    "headers": (POST, b"X-A: b\r\n"),
+    "one long header": (POST + b"X-A: ", b"b"),
+    "a body": (POST + b"Content-Length: 60000\r\n\r\n", b" "),
+    "a large body": (POST + b"Content-Length: 600000\r\n\r\n", b" "),
+    "chunks": (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "empty lines": (b"", b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", DRIPS)
+def test_a_client_that_drips_is_let_go_of_however_long_it_goes_on(hasty: Proxy, what: str) -> None:
+    first, drop = DRIPS[what]
+    with socket.create_connection(
+        (urlsplit(hasty.url).hostname, urlsplit(hasty.url).port), timeout=60
+    ) as client:
+        client.sendall(first)
+        drops = 0
+        while not select.select([client], [], [], 0.02)[0]:
+            client.sendall(drop)
+            drops += 1
+            assert drops < 2000
+        told = client.recv(65536)
+        assert told == b"" or status(told) in (400, 408)
+
+
+def test_a_connection_that_is_not_used_again_is_closed(hasty: Proxy) -> None:
+    with socket.create_connection(
+        (urlsplit(hasty.url).hostname, urlsplit(hasty.url).port), timeout=60
+    ) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(b'{"status":"ok"}')
