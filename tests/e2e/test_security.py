@@ -512,3 +512,25 @@ def test_a_connection_that_is_not_used_again_is_closed(hasty: Proxy) -> None:
     ) as client:
         client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(b'{"status":"ok"}')
+
+
+# Browsers
+
+
+def test_a_listed_page_passes_the_real_server_and_others_do_not(stub: Stub) -> None:
+    page = "https://chat.example.org"
+    with serving(
+        "--base-url", stub.base_url, "--cors-origins", page, environment={"OPTILLM_API_KEY": CLIENT}
+    ) as proxy:
+        responds(stub, judged)
+        wanted = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
+        for origin, invited in ((page, True), ("https://evil.test", False)):
+            preflight, text = ask(proxy, None, CHAT, "OPTIONS", Origin=origin, Authorization="", **wanted)
+            assert (preflight.status, text == "") == ((204, True) if invited else (401, False))
+            reply, _ = ask(proxy, BODY | {"model": "moa-m", "stream": True}, Origin=origin)
+            assert reply.status == 200
+            refused, _ = ask(proxy, BODY, Origin=origin, Authorization="Bearer wrong")
+            assert refused.status == 401
+            for each in (preflight, reply, refused):
+                assert each.getheader("Access-Control-Allow-Origin") == (page if invited else None)
+                assert each.getheader("X-Content-Type-Options") == "nosniff"
