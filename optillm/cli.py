@@ -93,6 +93,7 @@ def diagnose(settings: Settings, *, as_json: bool) -> None:
 
     from optillm.doctor import examine
 
+    logs.configure("warning", settings.secrets())
     with demo_model(settings) as effective:
         diagnosis = asyncio.run(examine(effective))
     print(diagnosis.json() if as_json else diagnosis.table())
