@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def inside(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def contained() -> Iterator[Proxy]:
-    if sys.platform != "linux" or inside("true").returncode:
+    if not all(map(shutil.which, ("unshare", "setpriv"))) or inside("true").returncode:
         pytest.skip("this machine does not let us make a mount namespace")
     start = [*CONTAINER, sys.executable, "-B", str(ROOT / "optillm.py")]
     with serving("--demo", command=start) as proxy:

@@ -225,6 +225,22 @@ def test_an_upstreams_rejection_never_quotes_our_key(proxy: Proxy, stub: Stub, s
     assert not any(secret in line for line in proxy.log for secret in (*SECRETS, shown))
 
 
+def test_an_error_in_the_middle_of_a_stream_never_quotes_our_key(proxy: Proxy, stub: Stub) -> None:
+    words = {"error": {"message": f"Incorrect API key provided: {UPSTREAM}", "code": UPSTREAM}}
+
+    def respond(call: Call) -> None:
+        call.events(delta("He"), words) if call.sent.get("stream") else call.json(words)
+
+    responds(stub, respond)
+    for model in ("re2-m", "moa-m", "bon-m"):
+        _, text = ask(proxy, BODY | {"model": model, "stream": True})
+        assert '"error"' in text
+        assert UPSTREAM not in text
+        _, text = ask(proxy, BODY | {"model": model})
+        assert UPSTREAM not in text
+    assert not any(UPSTREAM in line for line in proxy.log)
+
+
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_a_redirect_never_takes_the_key_along(proxy: Proxy, stub: Stub, elsewhere: Stub, code: int) -> None:
     elsewhere.calls.clear()
