@@ -175,6 +175,22 @@ def test_no_way_of_writing_a_path_goes_around_the_key(proxy: Proxy, target: str)
         assert status(reply) in (400, 401, 429), reply
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "SCRIPT_NAME: /v1",
+        "PATH_INFO: /health",
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off",
+        "Script-Name: /v1",
+    ],
+)
+def test_no_header_says_which_path_is_meant(proxy: Proxy, forged: str) -> None:
+    reply = raw(proxy, f"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n{forged}\r\n\r\n".encode())
+    assert status(reply) == 401
+    reply = raw(proxy, f"GET /health HTTP/1.1\r\nHost: localhost\r\n{forged}\r\n\r\n".encode())
+    assert reply.endswith(b'{"status":"ok"}')
+
+
 def test_the_clients_key_and_headers_never_go_upstream(proxy: Proxy, stub: Stub) -> None:
     responds(stub, judged)
     forged = {
