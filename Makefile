@@ -3,8 +3,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 CLIENTS := .venv-clients
 HEAVY := tests/clients/heavy
+TOOLS := .venv-tools
 
-.PHONY: run test check clients clients-heavy format clean
+.PHONY: run test check audit lock clients clients-heavy format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
@@ -17,6 +18,21 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PYTHON) .ci/audit.py
+
+audit: $(VENV)/.core ## known vulnerabilities in what the image installs; skipped where nobody can tell
+	$(PYTHON) .ci/audit.py
+
+# Twice, since the image is for both; whatever is not a wheel for one of them would end in a build there.
+lock: $(VENV)/.core $(TOOLS)/bin/uv ## pin what the image installs, with hashes: requirements.lock
+	for machine in x86_64 aarch64; do \
+	  $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | UV_CUSTOM_COMPILE_COMMAND="make lock" $(TOOLS)/bin/uv pip compile --quiet --upgrade --generate-hashes \
+	    --no-annotate --no-config --only-binary :all: --python-version 3.11 --python-platform $$machine-manylinux_2_40 \
+	    requirements.txt - --output-file $(TOOLS)/lock.$$machine || exit 1; \
+	done
+	cmp $(TOOLS)/lock.x86_64 $(TOOLS)/lock.aarch64
+	cp $(TOOLS)/lock.x86_64 requirements.lock
 
 clients: $(CLIENTS)/.done tests/clients/node_modules ## drive the proxy with the clients of docs/recipes.md; needs node 20
 	$(CLIENTS)/bin/python -m pytest -W default tests/clients --ignore $(HEAVY) $(ARGS)
@@ -29,7 +45,8 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules $(HEAVY)/librechat/node_modules
+	rm -rf $(VENV) $(CLIENTS) $(TOOLS) tests/clients/node_modules $(HEAVY)/librechat/node_modules
+	rm -rf $(VENV) $(CLIENTS) $(TOOLS) tests/clients/node_modules
 
 # The core stays small so that a newcomer waits seconds; tests and checks add their tools on top.
 $(VENV)/.core: requirements.txt
@@ -40,6 +57,10 @@ $(VENV)/.core: requirements.txt
 $(VENV)/.dev: $(VENV)/.core pyproject.toml
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
+
+$(TOOLS)/bin/uv:
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
 
 # Apart from the above: these clients are many, heavy, and of two minds about the openai package.
 $(CLIENTS)/.done: requirements.txt pyproject.toml tests/clients/openai2/requirements.txt

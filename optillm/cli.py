@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from optillm import __version__, logs, tables
+from optillm.argv import conceal
 from optillm.config import Settings, load, settings_model
 from optillm.errors import InvalidRequest
 from optillm.keys import Keys, new_key, readable_by_others
@@ -42,6 +43,10 @@ logger = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the `optillm` command; a mistake of the operator's ends it with one line and exit code 2."""
+    if argv is None:
+        for setting in catalogue(Settings).values():
+            if setting.secret and setting.flag:
+                conceal(sys.argv[1:], setting.flags, setting.variables[0])
     from optillm.techniques import registry
 
     try:
@@ -97,6 +102,7 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> N
 
     from optillm.doctor import examine
 
+    logs.configure("warning", settings.secrets())
     with demo_model(settings) as effective:
         upstreams = {upstream.name: upstream for upstream in effective.upstreams()}
         if name is not None and name not in upstreams:
@@ -281,7 +287,7 @@ def _metavar(schema: Mapping[str, Any], kinds: Collection[str | None]) -> str:
 
 def _fine_print(setting: Setting, schema: Mapping[str, Any]) -> Iterator[str]:
     if setting.secret:
-        yield f"safer as {setting.variables[0]}, because everybody can read flags in the list of processes"
+        yield f"moved to {setting.variables[0]} at the start, where other users of the machine cannot read it"
         return
     if "enum" not in schema and schema.get("type") != "boolean" and allowed(schema) != "text":
         yield allowed(schema)

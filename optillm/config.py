@@ -40,6 +40,7 @@ from optillm.values import (
     MergeRule,
     Names,
     Networks,
+    Origins,
     ProgressStyle,
     SandboxLevel,
     Store,
@@ -49,7 +50,6 @@ from optillm.values import (
     masked,
 )
 
-REDIS: Final = ("redis://", "rediss://", "unix://")
 OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
 S = TypeVar("S", bound="Settings")
@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     insecure: bool = _server(False, "allow other than loopback addresses without a key")
     allowed_hosts: Names = _server(
         (), "other names than local ones that a server without a key, on a loopback address, answers to"
+    )
+    cors_origins: Origins = _server(
+        (), "origins of web pages that may use this server; with a key also *, for all of them"
     )
     trusted_proxies: Networks = _server(
         (), "addresses of reverse proxies whose X-Forwarded-For tells where a wrong key came from"
@@ -155,10 +158,8 @@ class Settings(BaseSettings):
     prices: File | None = _technique(
         None, "a TOML file of model prices in US dollars per million tokens, instead of the built-in ones"
     )
-    cache: str | None = _technique(
-        None,
-        "where to keep upstream replies for equal calls: a file, or a Redis URL; nowhere if unset",
-        min_length=1,
+    cache: Store | None = _technique(
+        None, "where to keep upstream replies for equal calls: a file, or a Redis URL; nowhere if unset"
     )
     cache_seconds: float = _technique(86_400.0, "how long a reply is kept", gt=0, le=31_536_000)
     cache_mb: int = _technique(1024, "the size of a file of replies, in megabytes", ge=1, le=1_048_576)
@@ -193,6 +194,8 @@ class Settings(BaseSettings):
                 f"host {self.host} is open to other machines: set OPTILLM_API_KEY or --keys, "
                 "or --insecure to serve without a key"
             )
+        if "*" in self.cors_origins and not self.wants_key:
+            raise ValueError("cors_origins * would let every web page in: ask for keys, or name origins")
         if self.solver_sandbox == "language-only" and not is_loopback(self.host):
             raise ValueError("solver_sandbox language-only is for loopback addresses")
         if self.upstream:
@@ -297,7 +300,7 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         load_prices(settings.prices)
     except ValueError as error:
         raise SettingsError(f"prices: {error}") from None
-    if settings.cache and settings.cache.startswith(REDIS) and find_spec("redis") is None:
+    if settings.cache and "://" in settings.cache and find_spec("redis") is None:
         raise SettingsError("cache: Redis needs a package more: pip install 'optillm[redis]'")
     try:
         settings.client_keys()

@@ -1,25 +1,34 @@
 """Logging: one plain line per record on stderr, and no line that shows a key.
 
 Redaction happens where records are made, so that it holds for every logger and every handler, whoever
-added them and whenever.
+added them and whenever; what Python would print past all loggers becomes a record, too.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from types import TracebackType
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
 LIBRARIES: Final = ("aiohttp", "asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai")
 
 _HANDLER: Final = "optillm"
 _SHORT: Final = 8  # a shorter key may well be part of a common word
+_SCHEMES: Final = ("basic", "bearer", "token")  # in front of what is secret in a header's value
+_CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)[ \t]+[^\s'\",;]+")
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"} | {
     10: "\\n"
 }
+
+log = logging.getLogger(__name__)
 
 
 def configure(level: str, secrets: Iterable[str] = ()) -> None:
@@ -40,14 +49,18 @@ def configure(level: str, secrets: Iterable[str] = ()) -> None:
         logging.getLogger(name).setLevel(logging.INFO if level == "debug" else logging.WARNING)
     logging.captureWarnings(True)
     logging.setLogRecordFactory(partial(_record, redaction(secrets)))
+    sys.excepthook = _uncaught
+    sys.unraisablehook = _unraisable
+    threading.excepthook = _ended
 
 
 def redaction(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that replaces each of `secrets` in a text by `[redacted]`.
+    """A function that replaces each of `secrets` in a text by `[redacted]`, however it is spelt there.
 
     A short one is replaced only where it stands alone: nobody can read a log without the letter x.
     """
-    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    spelt = {spelling for secret in secrets for spelling in _spellings(secret)}
+    longest_first = sorted(filter(None, spelt), key=len, reverse=True)
     if not longest_first:
         return str
     patterns = (
@@ -55,6 +68,35 @@ def redaction(secrets: Iterable[str]) -> Callable[[str], str]:
         for secret in longest_first
     )
     return partial(re.compile("|".join(patterns)).sub, "[redacted]")
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """A secret as it is, without its scheme, and as URLs, JSON and `repr` write it."""
+    scheme, _, rest = secret.partition(" ")
+    for text in (secret, rest.strip()) if scheme.lower() in _SCHEMES else (secret,):
+        yield from (text, quote(text, safe=""), unquote(text), json.dumps(text)[1:-1], repr(text)[1:-1])
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        log.critical("Ended by an error", exc_info=(kind, error, trace))
+
+
+def _unraisable(failure: sys.UnraisableHookArgs) -> None:
+    if failure.exc_value is not None:
+        told = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+        log.error(
+            "%s: %s", failure.err_msg or "Exception ignored in", type(failure.object).__name__, exc_info=told
+        )
+
+
+def _ended(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value is not None and not issubclass(failure.exc_type, SystemExit):
+        name = failure.thread.name if failure.thread else "unknown"
+        told = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+        log.error("Thread %s ended by an error", name, exc_info=told)
 
 
 def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.LogRecord:
@@ -68,9 +110,19 @@ def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.
     ):  # the arguments do not fit: logging would print them as they are
         message = f"{record.msg} {record.args}"
     # Text from outside must not be able to begin a line of its own.
-    record.msg, record.args = redact(message).translate(_CONTROL), ()
+    record.msg, record.args = _told(redact(message)), ()
     if record.exc_info:
-        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+        record.exc_text = _indented(redact(logging.Formatter().formatException(record.exc_info)))
+        record.exc_info = None  # or a handler might format the exception itself
     if record.stack_info:
-        record.stack_info = redact(record.stack_info)
+        record.stack_info = _indented(redact(record.stack_info))
     return record
+
+
+def _told(text: str) -> str:
+    """The text on one line, and without what a client may have sent as its key: no list of secrets has that."""
+    return _CREDENTIALS.sub(r"\1 [redacted]", text).translate(_CONTROL)
+
+
+def _indented(text: str) -> str:
+    return "\n".join("  " + _told(line) for line in text.split("\n"))

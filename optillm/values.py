@@ -28,6 +28,7 @@ _HEADER_VALUE = re.compile(r"[\t -~]*")
 SHARED_STORES: Final = ("redis", "rediss", "redis+unix")
 """URL schemes of stores that several machines can share."""
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+")
 _LISTS: Final = {list, tuple, set, frozenset}
 
 
@@ -105,6 +106,16 @@ def _network(value: str) -> str:
         raise ValueError("write addresses or networks, such as 10.0.0.0/8") from None
 
 
+def _origin(value: str) -> str:
+    origin = value.strip().lower().rstrip("/")
+    port = {"http": ":80", "https": ":443"}.get(origin.partition(":")[0])
+    if port:  # browsers leave out the usual one
+        origin = origin.removesuffix(port)
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError("an origin looks like https://chat.example.org; * is all of them")
+    return origin
+
+
 def _headers(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
@@ -116,6 +127,7 @@ Key = Annotated[SecretStr, AfterValidator(_key)]
 Keys = Annotated[tuple[Key, ...], BeforeValidator(_split_keys)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_none_or_list)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_none_or_list)]
 Url = Annotated[str, AfterValidator(_url)]
 Store = Annotated[str, AfterValidator(_store)]
 File = Annotated[str, AfterValidator(_file)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -409,3 +409,16 @@ def test_the_command_line_starts_light() -> None:
         timeout=60,
     )
     assert (ended.stdout, ended.stderr) == ("[]\n", "")
+
+
+def test_the_doctor_hides_secrets_in_what_libraries_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, tuple[str, ...]]] = []
+
+    async def examine(settings: Settings, **_: Any) -> Any:
+        return SimpleNamespace(table=str, usable=True)
+
+    monkeypatch.setattr("optillm.doctor.examine", examine)
+    monkeypatch.setattr("optillm.logs.configure", lambda level, secrets: told.append((level, tuple(secrets))))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
+    cli.run(["doctor"], TECHNIQUES)
+    assert told == [("warning", ("sk-hidden",))]

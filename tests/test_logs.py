@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
 from optillm.logs import LIBRARIES, configure, redaction
 
 KEY = "sk-0123456789"
+QUOTED = "p\\w'd/ 1\"é"
 logger = logging.getLogger("tests.logs")
 
 
@@ -19,7 +25,9 @@ def logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, factory = root.handlers[:], root.level, logging.getLogRecordFactory()
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
     yield
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
     logging.captureWarnings(False)
     logging.setLogRecordFactory(factory)
     root.handlers[:] = handlers
@@ -91,3 +99,100 @@ def test_warnings_become_lines_of_the_log(capsys: pytest.CaptureFixture[str]) ->
         warnings.warn(f"odd {KEY}", stacklevel=1)
     printed = capsys.readouterr().err
     assert "odd [redacted]" in printed
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [KEY, f"{KEY}!", "p%5Cw%27d%2F%201%22%C3%A9", "p\\\\w'd/ 1\\\"\\u00e9", repr(QUOTED), f"x{QUOTED}"],
+)
+def test_a_key_is_found_however_it_is_spelt(spelt: str) -> None:
+    shown = redaction([f"Bearer {KEY}", QUOTED])(spelt)
+    assert "[redacted]" in shown
+    assert "w'd" not in shown
+    assert KEY not in shown
+
+
+def test_what_a_client_sent_as_its_key_is_no_secret_of_ours_and_hidden_all_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("info", [KEY])
+    logger.info(
+        "headers {'Authorization': 'Bearer of-a-client', 'x': 'BASIC b2Y6YQ=='} and bearer of-a-client"
+    )
+    try:
+        raise ValueError("Authorization: Bearer of-a-client")
+    except ValueError:
+        logger.exception("failed")
+    printed = capsys.readouterr().err
+    assert "of-a" not in printed
+    assert "b2Y6" not in printed
+    assert printed.count("[redacted]") == 5  # the source line of the traceback shows one more
+
+
+def test_text_from_outside_cannot_begin_a_line_in_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info")
+    try:
+        raise ValueError("a\nINFO forged\r\x1b[2J")
+    except ValueError:
+        logger.exception("failed", stack_info=True)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert "failed" in first
+    assert others
+    assert all(line.startswith("  ") for line in others)
+    assert not any("\x1b" in line or "\r" in line for line in others)
+
+
+def test_gunicorns_loggers_show_no_key(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", [KEY])
+    log = Logger(Config())
+    try:
+        log.error("Invalid header %r", f"X-Key: {KEY}")
+        log.critical(KEY)
+        try:
+            raise ValueError(KEY)
+        except ValueError:
+            log.exception("Error handling a request")
+        log.access_log.error(KEY)
+    finally:
+        for known in (log.error_log, log.access_log):
+            known.handlers.clear()
+            known.propagate = True
+    printed = capsys.readouterr().err
+    assert KEY not in printed
+    assert printed.count("[redacted]") >= 3
+
+
+PAST_ALL_LOGGERS = {
+    "the program ends": "raise ValueError(KEY)",
+    "a thread ends": "thread = threading.Thread(target=fail); thread.start(); thread.join()",
+    "a pool's thread ends": "concurrent.futures.ThreadPoolExecutor().submit(fail).add_done_callback(lambda _: fail())",
+    "a destructor fails": "class Odd:\n  def __del__(self): fail()\nOdd(); gc.collect()",
+    "nobody awaits a task": "async def main():\n  asyncio.ensure_future(afail()); await asyncio.sleep(0)\n"
+    "  await asyncio.sleep(0)\nasyncio.run(main()); gc.collect()",
+    "a callback of the loop fails": "async def main():\n  asyncio.get_running_loop().call_soon(fail, KEY)\n"
+    "  await asyncio.sleep(0)\nasyncio.run(main())",
+    "a callback of uvloop fails": "async def main():\n  asyncio.get_running_loop().call_soon(fail, KEY)\n"
+    "  await asyncio.sleep(0)\nuvloop.run(main())",
+    "a library warns": "warnings.warn(KEY)",
+    "nobody has a handler": "logging.getLogger().handlers.clear(); logging.getLogger('x').error(KEY)",
+}
+
+
+@pytest.mark.parametrize("what", PAST_ALL_LOGGERS)
+def test_no_key_is_printed_past_the_loggers_when(what: str) -> None:
+    program = f"""
+import asyncio, concurrent.futures, gc, logging, threading, uvloop, warnings
+from optillm.logs import configure
+KEY = "sk-0123" + "456789"
+configure("info", [KEY])
+def fail(*_): raise ValueError(KEY)
+async def afail(): fail()
+{PAST_ALL_LOGGERS[what]}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)  # noqa: S603 - ours
+    assert KEY not in done.stderr + done.stdout
+    assert "[redacted]" in done.stderr
+    assert all(line[:2] in ("20", "  ") for line in done.stderr.splitlines() if line != "[redacted]"), (
+        done.stderr
+    )
+    assert (done.returncode != 0) is (what == "the program ends")

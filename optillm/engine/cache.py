@@ -165,6 +165,7 @@ class RedisStore:
     def __init__(self, url: str, seconds: float) -> None:
         from redis.asyncio import Redis  # an extra
 
+        url = url.removeprefix("redis+")  # of a socket, as the store of counters has it
         self._redis = Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
         self._milliseconds = round(seconds * 1000)
 

@@ -105,6 +105,7 @@ class OpenAIUpstream:
                         return
                     chunk = _object(data)
                     if chunk.get("error"):
+                        chunk = _object(_redact(address)(data))
                         raise UpstreamError(message_of(chunk), upstream_body=chunk, retryable=True)
                     yield chunk
 

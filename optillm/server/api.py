@@ -17,6 +17,7 @@ from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
 from optillm.engine.catalogue import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.announced import deadline, patience_in_a_stream, sender
+from optillm.server.cors import welcome
 from optillm.server.faults import refusal
 from optillm.server.replies import JSON, completed, departure, relayed, streamed
 from optillm.server.state import State, here
@@ -180,7 +181,9 @@ def _body(*media_types: str) -> bytes:
 def refuse_other_sites() -> None:
     """Refuse what any web page may send to a local server without asking first: forms, and bodies of no type."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is None or welcome(origin, here().settings.cors_origins):
+        return
+    if urlsplit(origin).netloc != request.host:
         raise InvalidRequest("Requests of other web sites are not accepted here")
 
 

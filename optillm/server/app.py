@@ -14,6 +14,7 @@ from optillm.engine.portal import ClientGone, Portal
 from optillm.errors import Cancelled
 from optillm.server import api, ops
 from optillm.server.accounts import Accounts
+from optillm.server.cors import tell_browsers
 from optillm.server.faults import error_response, explain, new_request_id
 from optillm.server.gate import guard, settle
 from optillm.server.state import NAME, Engine, State
@@ -40,6 +41,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     app.extensions[NAME] = State(settings, engine, portal or Portal(), accounts, clock)
     app.before_request(identify)
+    tell_browsers(app, settings.cors_origins)
     app.before_request(guard(settings, accounts, clock))
     app.after_request(sign)
     app.after_request(settle)

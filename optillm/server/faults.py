@@ -21,6 +21,7 @@ from optillm.errors import (
     UnsupportedMediaType,
     UpstreamError,
 )
+from optillm.server.cors import NO_PAGE
 from optillm.server.wire import dumps
 
 KINDS: dict[int, type[InvalidRequest]] = {404: NotFound, 413: PayloadTooLarge, 415: UnsupportedMediaType}
@@ -72,6 +73,7 @@ def raw_error(error: OptillmError) -> bytes:
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
         "x-request-id": new_request_id(),
+        **NO_PAGE,
         "Connection": "close",
     }
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]

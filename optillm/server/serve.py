@@ -91,6 +91,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "timeout": HEARTBEAT,
             "graceful_timeout": math.ceil(settings.grace) + MARGIN,
             "control_socket_disable": True,
+            "forwarded_allow_ips": "",  # else clients on this machine could say which path is meant
             "loglevel": "error",
             "logger_class": QuietLogger,
             "pre_fork": _hold_signals,

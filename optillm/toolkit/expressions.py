@@ -7,6 +7,8 @@ imported inside the function, so that a proxy that never compares expressions ne
 from __future__ import annotations
 
 import re
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optillm.toolkit.typography import closing_brace, delatex, plain
@@ -36,6 +38,7 @@ _POWER = re.compile(r"\^\s*([-+]?\d+)")
 _ROOT = re.compile(r"\\sqrt\s*([A-Za-z0-9])")
 _FRACTION = re.compile(r"\\frac\s*([A-Za-z0-9])\s*([A-Za-z0-9])")
 _COMMAND = re.compile(r"\\(?:begin|end)\{[a-z]+\}|\\[A-Za-z]+")
+_PLAIN = re.compile(r"\w+ ?|(?:Integer|Float|Rational|Symbol|\d|[-+*/(), ]|'[\w.+-]*')+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z]{3,}")
 
 
@@ -48,10 +51,10 @@ def canonical_expression(source: str) -> str | None:
     latex = _as_latex(source)
     if not latex:
         return None
-    import sympy
     from latex2sympy2_extended import latex2sympy
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig
 
+    sympy = _sealed_sympy()
     try:
         parsed = latex2sympy(latex, conversion_config=ConversionConfig(lowercase_symbols=False))
         # Answers that mention i hardly ever mean a variable.
@@ -59,6 +62,29 @@ def canonical_expression(source: str) -> str | None:
     # The parser raises bare Exceptions, and sympy whatever its algorithms run into.
     except Exception:  # noqa: BLE001 - this is the border to two foreign libraries
         return None
+
+
+@cache
+def _sealed_sympy() -> Any:
+    """sympy whose two ways to Python's compiler are closed, but for numbers and words, as long as this process lives.
+
+    The names of symbols come from models, and where sympy turns an expression into a program, as it does to sum a
+    series, they are part of its text.
+    """
+    import sympy
+
+    lambdify, parser = (
+        import_module(f"sympy.{name}") for name in ("utilities.lambdify", "parsing.sympy_parser")
+    )
+    for module, name in ((lambdify, "compile"), (lambdify, "exec"), (parser, "compile"), (parser, "eval")):
+        setattr(module, name, _only_plain)
+    return sympy
+
+
+def _only_plain(code: object, *scopes: Any) -> Any:
+    if isinstance(code, str) and _PLAIN.fullmatch(code):
+        return eval(code, *scopes)  # noqa: S307 - how sympy reads what it wrote itself
+    raise ValueError("no expression becomes a program here")
 
 
 def _as_latex(source: str) -> str:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +41,15 @@ def clean_environment(**extra: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(*flags: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> Iterator[Proxy]:
+def serving(
+    *flags: str,
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    command: Sequence[str] = (sys.executable, str(ROOT / "optillm.py")),
+) -> Iterator[Proxy]:
     """A proxy on a free port, stopped when the block ends; its log tells when it is ready."""
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, str(ROOT / "optillm.py"), "--port", "0", *flags],
+        [*command, "--port", "0", *flags],
         cwd=cwd,
         env=clean_environment(**(environment or {})),
         stderr=subprocess.PIPE,

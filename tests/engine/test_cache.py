@@ -170,7 +170,7 @@ async def redis_server(folder: Path) -> AsyncIterator[str]:
     try:
         while b"ready to accept connections" not in (await server.stdout.readline()).lower():
             assert server.returncode is None
-        yield f"unix://{socket}"
+        yield f"redis+unix://{socket}"
     finally:
         if server.returncode is None:
             server.terminate()

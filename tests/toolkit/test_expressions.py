@@ -83,3 +83,27 @@ def test_sympy_is_loaded_only_when_an_expression_is_compared() -> None:
     program = "import sys, optillm.toolkit.expressions; print('sympy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "becomes_a_program",
+    [
+        # So sympy sums a series, one whose index a model calls \textnormal{[][1]} included.
+        "sympy.lambdify(sympy.Symbol('n'), sympy.Symbol('n') + sympy.Symbol('[][1]'))",
+        "sympy.lambdify(sympy.Symbol('n'), sympy.Symbol('n'))",
+        "sympy.sympify('(lambda: 1)()')",
+        "sympy.sympify('print(1)')",
+        "sympy.Number('().__class__')",
+    ],
+)
+def test_no_name_in_an_expression_reaches_pythons_compiler(becomes_a_program: str) -> None:
+    program = (
+        "from optillm.toolkit.expressions import canonical_expression\n"
+        "first = canonical_expression('2/6')\n"
+        "import sympy\n"
+        f"try: {becomes_a_program}\n"
+        "except ValueError as error: print(first, canonical_expression('2/6'), error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert done.stdout.startswith("1/3 1/3 ")
+    assert "no expression becomes a program here" in done.stdout
