@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.test_config import Bon, Moa, bare_machine
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 
+DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
 SLUGS = ("bon", "moa")
 HASH = "sha256:" + sha256(b"secret").hexdigest()
 OTHER = "sha256:" + sha256(b"other").hexdigest()
@@ -184,6 +186,16 @@ def test_the_file_is_for_its_owner() -> None:
     for mode, others in ((0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o620, True)):
         file.chmod(mode)
         assert readable_by_others("keys.toml") is others
+
+
+def test_the_documented_file_is_one() -> None:
+    (example,) = re.findall(
+        r"```toml\n(\[keys\.alice\].*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL
+    )
+    keys = keys_in(example.replace("sha256:…", HASH, 1).replace("sha256:…", OTHER, 1))
+    assert [client.name for client in keys.clients] == ["alice", "bob"]
+    assert keys.clients[0].grant.ceiling.max_cost == 0.25
+    assert keys.server.cost_per_day == 50
 
 
 # As a setting

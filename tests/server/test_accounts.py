@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -287,6 +288,24 @@ def test_requests_side_by_side_cannot_use_more_than_the_day_has(tmp_path: Path) 
     for each in (second, third, third):
         accounts.release(each)
     assert accounts.admit(client, spends=True).grant.ceiling.max_tokens == 400
+
+
+def test_what_many_threads_take_adds_up_and_nothing_stays_held(tmp_path: Path) -> None:
+    office = Office(
+        tmp_path, alice("tokens_per_day = 10_000", "max_tokens = 50", server="tokens_per_day = 9000")
+    )
+    accounts = office.accounts = Accounts(office.keys, office, None, office.clock)
+
+    def serve(_: int) -> None:
+        admission = accounts.admit(office.client(), spends=True)
+        office.use(tokens=7)
+        accounts.release(admission)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(serve, range(160)))
+    accounts.close()
+    counters = ("key/alice/tokens", "key/alice/tokens/held", "server/tokens", "server/tokens/held")
+    assert [office.add(f"{name}/2024-10-04", 0) for name in counters] == [1120, 0, 1120, 0]
 
 
 def test_the_ceiling_of_the_server_is_held_where_a_key_has_none(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_counters_are_forgotten_when_their_time_is_over(file: Path) -> None:
     clock.now += counters.KEPT
     assert storage.get(name) == 0
     assert store.add("b", 1) == 1
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         assert [name for (name,) in database.execute("SELECT name FROM counters")] == [
             f"{counters.NAMESPACE}/b"
         ]
@@ -105,7 +106,7 @@ def test_windows_of_limits_that_are_no_more_go_with_the_next_start(file: Path) -
     Store(FileStorage(file, clock)).hit("a", 3)
     clock.now += counters.KEPT + 1
     FileStorage(file, clock)
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         assert database.execute("SELECT count(*) FROM hits").fetchall() == [(0,)]
 
 
@@ -135,11 +136,11 @@ def test_a_file_that_fails_is_down_and_left_alone_for_a_moment(file: Path) -> No
     storage = FileStorage(file)
     store = Store(storage, clock)
     store.add("a", 1)
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         database.execute("ALTER TABLE counters RENAME TO gone")
     with pytest.raises(StoreDown, match="no such table"):
         store.add("a", 1)
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         database.execute("ALTER TABLE gone RENAME TO counters")
     with pytest.raises(StoreDown, match="a moment ago"):
         store.add("a", 1)
