@@ -5,9 +5,9 @@ dialect, retried while that can help, and written down in the trace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -16,6 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from optillm.chat import Reply, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
 from optillm.engine.dialect import Dialect, Dialects
+from optillm.engine.hedge import Hedge, Hedges, Paces, Terms, departed
 from optillm.engine.ledger import Ledger, Reservation
 from optillm.engine.limiter import Limiters
 from optillm.engine.upstream import Upstream
@@ -36,12 +37,14 @@ Emit = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the calls of all requests share: one upstream, its dialects, its limiters, and how often to retry."""
+    """What the calls of all requests share: one upstream, its dialects, its limiters, how often to repeat a call, and
+    how long calls take."""
 
     upstream: Upstream
     dialects: Dialects
     limiters: Limiters
     retries: int
+    paces: Paces = field(default_factory=Paces)
 
 
 class Calls:
@@ -68,6 +71,7 @@ class Calls:
         self._rng = rng
         self._authorization = authorization
         self._attended = attended
+        self._hedges = Hedges(route.paces)
 
     def dialect(self, model: str) -> Dialect:
         """What is known of this model."""
@@ -76,25 +80,49 @@ class Calls:
     async def complete(self, role: str, body: Mapping[str, Any]) -> list[Reply]:
         """All choices of one completion, at least one; raises `UpstreamError` or `BudgetExhausted`."""
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
-            replies, usage = await self._tried(lambda: self._adapted(role, body, self._once))
+            hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, body)
+            replies, usage = await self._tried(
+                lambda: hedge.first(lambda: self._adapted(role, body, self._once))
+            )
             call.attributes["gen_ai.usage.output_tokens"] = usage.completion_tokens
             self.dialect(body["model"]).counted(body.get("n") or 1, len(replies))
             return replies
 
-    async def stream(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
-        """One completion whose text goes to `emit` as it comes; retried only while nothing has gone out."""
-        started = False
+    async def stream(
+        self, role: str, body: Mapping[str, Any], show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
+    ) -> Reply:
+        """One completion whose text goes to `show` as it comes; made again only while nothing has been shown.
+
+        `gate` gives what takes in the text of one attempt and passes on what of it is to be shown.
+        """
+        hedge: Hedge[Reply] = self._hedge(role, body)
+        shown = False
 
         async def forward(text: str) -> None:
-            nonlocal started
-            started = True
-            await emit(text)
+            nonlocal shown
+            await hedge.show()
+            shown, begun = True, self.trace.clock()
+            await show(text)
+            hedge.held_up(self.trace.clock() - begun)
 
         async def once(role: str, body: Mapping[str, Any]) -> Reply:
-            return await self._once_streamed(role, body, forward)
+            return await self._once_streamed(role, body, gate(forward))
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}):
-            return await self._tried(lambda: self._adapted(role, body, once), lambda: not started)
+            return await self._tried(
+                lambda: hedge.first(lambda: self._adapted(role, body, once)), lambda: not shown
+            )
+
+    def _hedge(self, role: str, body: Mapping[str, Any]) -> Hedge[Any]:
+        model = body["model"]
+
+        def room() -> bool:
+            free = not self.queued and self.route.limiters.free(self._authorization, model)
+            return free and self.ledger.spare(worst_case(body))
+
+        retries, left = self.route.retries, self.ledger.seconds_left
+        terms = Terms(retries, left, room, lambda: self.ledger.best is not None)
+        return Hedge(self._hedges, (role, model), terms)
 
     async def _tried(self, call: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = lambda: True) -> T:
         """What a call gives, tried again while that can help and is allowed."""
@@ -133,7 +161,10 @@ class Calls:
         return jittered if asked is None else asked + jittered / 4
 
     async def _adapted(
-        self, role: str, body: Mapping[str, Any], once: Callable[[str, Mapping[str, Any]], Awaitable[T]]
+        self,
+        role: str,
+        body: Mapping[str, Any],
+        once: Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, T]],
     ) -> T:
         """Make the call in the model's dialect, again at once for each thing a refusal teaches."""
         known = spoken = before = self.dialect(body["model"])
@@ -213,6 +244,7 @@ class Calls:
         counted = self.ledger.budget.max_tokens is not None  # else spare the estimate
         reservation = self.ledger.reserve(role, worst_case(body) if counted else 0)
         self.last_sent = self.trace.clock()
+        departed()
         return reservation
 
 

@@ -61,13 +61,21 @@ class Ledger:
 
     def room(self, worst_cases: Sequence[int]) -> int:
         """How many of these calls, first ones first, fit the budget at their worst-case tokens."""
+        fit = self._fit(worst_cases)
+        self._stopped_by_budget |= fit < len(worst_cases)
+        return fit
+
+    def spare(self, worst_case: int) -> bool:
+        """Whether there is room for a call that the request can do without: its want stops nothing."""
+        return self._fit([worst_case]) == 1
+
+    def _fit(self, worst_cases: Sequence[int]) -> int:
         fit = len(worst_cases)
         if self.budget.max_calls is not None:
             fit = min(fit, max(0, self.budget.max_calls - self.calls.total()))
         if self.budget.max_tokens is not None:
             left = self.budget.max_tokens - self.usage.total_tokens - self._reserved_tokens
             fit = min(fit, sum(needed <= left for needed in accumulate(worst_cases)))
-        self._stopped_by_budget |= fit < len(worst_cases)
         return fit
 
     @property
