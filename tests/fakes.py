@@ -69,10 +69,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return round(self._virtual.now, 9)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """As inherited, with timers that keep their order."""
         timer = _Timer(when, callback, args, self, context)
         timer.number = next(self._numbers)
-        heappush(self._scheduled, timer)  # type: ignore[attr-defined] - as the inherited one does it
+        heappush(self._scheduled, timer)  # type: ignore[attr-defined]
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer
 

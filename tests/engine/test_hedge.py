@@ -68,12 +68,12 @@ def test_short_calls_vary_more_than_they_last() -> None:
     assert len(world.sent) == 2
 
 
-def test_repetitions_are_as_many_as_retries() -> None:
+def test_what_nothing_can_replace_is_repeated_less_and_less_until_the_deadline() -> None:
     world = warm(lambda sent: HANG, retries=2)
     with pytest.raises(DeadlineExceeded):
-        world.complete("re2-m", budget=Budget(seconds=100))
-    assert [sent.start for sent in world.sent] == [0.0, 2.0, 4.0]
-    assert world.seconds == 100.0
+        world.complete("re2-m", budget=Budget(seconds=50))
+    assert [sent.start for sent in world.sent] == [0.0, 2.0, 4.0, 6.0, 10.0, 18.0, 34.0]
+    assert world.seconds == 50.0
     assert world.running == 0
 
 
@@ -107,7 +107,7 @@ def test_a_long_answer_is_not_taken_for_many_lost_ones() -> None:
     """Others' calls took a second, all of this request's take ten: one of them is tried again, not all."""
     world = warm(lambda sent: Say(ANSWER, seconds=10.0), "self_consistency-m", retries=3)
     world.complete("self_consistency-m")
-    assert len(world.sent) == 8 + 3
+    assert len(world.sent) == 8 + 4
 
 
 def test_a_repetition_that_fails_changes_nothing() -> None:
