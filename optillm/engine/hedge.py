@@ -108,9 +108,10 @@ class Hedges:
 class Terms:
     """When a call may be made again.
 
-    `repetitions` is how often at most, `seconds_left` counts to the deadline. `room` says whether the request and
-    the upstream have room for one more now, `dispensable` whether there is an answer without this call: then it
-    is lost when the last repetition has been silent for too long, too. Otherwise it is waited for.
+    `repetitions` is how often at even intervals; `seconds_left` counts to the deadline. `room` says whether the
+    request and the upstream have room for one more now, `dispensable` whether there is an answer without this
+    call: then it is lost when the last repetition has been silent for too long, too. A call that nothing can
+    replace is waited for, and made again after twice as long each time.
     """
 
     repetitions: int
@@ -127,6 +128,7 @@ class Hedge(Generic[T]):
         self.kind = kind
         self._terms = terms
         self.left = terms.repetitions
+        self._stretch = 1
         self._unknown = min(UNKNOWN, terms.seconds_left / 4)
         self._loop = asyncio.get_running_loop()
 
@@ -210,8 +212,9 @@ class Hedge(Generic[T]):
         self._since = self._loop.time()
         if self._terms.repetitions and self._hedges.hopeless(self) and self._terms.dispensable():
             raise UpstreamError("the upstream fell silent", status=504)
-        if self.left and self._terms.room() and self._hedges.admits(self):
-            self.left -= 1
+        if self._terms.repetitions and self._terms.room() and self._hedges.admits(self):
+            self._stretch *= 1 if self.left else 2
+            self.left = max(0, self.left - 1)
             task = self._loop.create_task(self._call(), context=self._variables.copy())
             task.add_done_callback(lambda _: self._stirred.set())
             self._repeated.add(task)
@@ -284,7 +287,7 @@ class Hedge(Generic[T]):
             self.left or self._hedges.known(self.kind)
         ):  # a guess is not enough to give it up
             patience = max(patience, self._unknown)
-        return self._since + patience
+        return self._since + patience * self._stretch
 
     def _end_main(self, _: object = None) -> None:
         if self._waiting and self._shown is not self._main:
