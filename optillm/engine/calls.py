@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from optillm.chat import Reply, Usage, content_text
+from optillm.chat import Reply, ReplyKind, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
 from optillm.engine.dialect import Dialect, Dialects
 from optillm.engine.hedge import Hedge, Hedges, Paces, Terms, departed
@@ -192,6 +192,8 @@ class Calls:
                 replies = read_replies(wire)
                 if not replies:
                     raise UpstreamError("the upstream's reply has no choices", retryable=True)
+                if all(map(blank, replies)):
+                    raise UpstreamError("the upstream's reply says nothing", retryable=True)
             except UpstreamError as error:
                 paid = wire and (Usage.read(wire.get("usage")) or estimate(body))
                 self.ledger.settle(reservation, paid or None, "failed")
@@ -214,7 +216,10 @@ class Calls:
                     text = assembly.add(chunk)
                     if text:
                         await emit(text)
-                reply, loss = assembly.reply(), None
+                reply = assembly.reply()
+                if blank(reply):
+                    raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                loss = None
                 told(OK)
             except UpstreamError as error:
                 loss = "failed"
@@ -246,6 +251,12 @@ class Calls:
         self.last_sent = self.trace.clock()
         departed()
         return reservation
+
+
+def blank(reply: Reply) -> bool:
+    """Whether a reply says nothing at all; one that thought until its tokens were spent would do so again."""
+    thought = reply.finish_reason == "length" or reply.message.get("reasoning_content")
+    return reply.kind is ReplyKind.EMPTY and not thought
 
 
 def worst_case(body: Mapping[str, Any]) -> int:
