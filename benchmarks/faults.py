@@ -1,4 +1,4 @@
-"""The fault matrix at length: how many requests succeed while 30 % of their upstream calls fail, and how long they take.
+"""The fault matrix at length: how many requests succeed, and how soon, while 30 % of their upstream calls fail.
 
     python -m benchmarks.faults [--requests 100] [--part 0.3] [--stream]
 
