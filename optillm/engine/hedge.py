@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Hashable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from collections.abc import Callable, Coroutine, Hashable
+from contextvars import Context as Variables
+from contextvars import ContextVar
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, Generic, TypeVar
 
 from optillm.errors import BudgetExhausted, UpstreamError
@@ -37,30 +38,36 @@ class Paces:
     """How long the latest calls took, by what they have in common; seconds, failures not counted."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Hashable, deque[float]] = OrderedDict()
+        self._latest: OrderedDict[Hashable, deque[float]] = OrderedDict()
+        self._usual: dict[Hashable, float] = {}
 
     def add(self, kind: Hashable, seconds: float) -> None:
         """Take in one call."""
-        self._known.setdefault(kind, deque(maxlen=LATEST)).append(seconds)
-        self._known.move_to_end(kind)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        self._latest.setdefault(kind, deque(maxlen=LATEST)).append(seconds)
+        self._latest.move_to_end(kind)
+        self._usual.pop(kind, None)
+        while len(self._latest) > REMEMBERED:
+            self._usual.pop(self._latest.popitem(last=False)[0], None)
 
     def usual(self, kind: Hashable) -> float | None:
         """What most calls of this kind stay below; `None` when there were none."""
-        latest = sorted(self._known.get(kind, ()))
-        return latest[int(QUANTILE * len(latest))] if latest else None
+        if kind not in self._usual and kind in self._latest:
+            latest = sorted(self._latest[kind])
+            self._usual[kind] = latest[int(QUANTILE * len(latest))]
+        return self._usual.get(kind)
 
 
 class Hedges:
-    """The hedging of one request: what its own calls took, and which of them wait."""
+    """The hedging of one request: what its own calls took, which of them wait, and the one clock for all."""
 
     def __init__(self, paces: Paces) -> None:
         self._paces = paces
         self._longest: dict[Hashable, float] = {}
-        self._listening: set[Hedge[Any]] = set()
+        self._waiting: set[Hedge[Any]] = set()
         self._mute: set[Hashable] = set()
         self._probes: dict[Hashable, Hedge[Any]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._at = inf
 
     def known(self, kind: Hashable) -> bool:
         """Whether any call of this kind has ever come back."""
@@ -73,9 +80,7 @@ class Hedges:
     def usual(self, kind: Hashable) -> float | None:
         """The seconds that a call of this kind may take: the longest of the request's own, if there are any."""
         own = self._longest.get(kind)
-        if own is not None:
-            return own
-        return max((self._paces.usual(kind) or 0.0, *self._longest.values())) or None
+        return own or max((self._paces.usual(kind) or 0.0, *self._longest.values())) or None
 
     def took(self, kind: Hashable, seconds: float) -> None:
         """Take in a call that succeeded; the first of its kind tells the others what to expect."""
@@ -83,8 +88,30 @@ class Hedges:
         news = kind not in self._longest
         self._longest[kind] = max(seconds, self._longest.get(kind, 0.0))
         self._mute.discard(kind)
-        for hedge in self._listening if news else ():
-            hedge.listen()
+        if news:
+            for hedge in self._waiting:
+                hedge.hear()
+            self.expect(min((hedge.due() for hedge in self._waiting), default=inf))
+
+    def expect(self, due: float) -> None:
+        """See to it that somebody looks at this time, at the latest."""
+        if due < self._at:
+            self._stop()
+            self._at = due
+            self._timer = asyncio.get_running_loop().call_at(due, self._look, due, context=Variables())
+
+    def _look(self, now: float) -> None:
+        self._stop()
+        dues = {hedge: hedge.due() for hedge in self._waiting}
+        for hedge in [hedge for hedge, due in dues.items() if due <= now]:
+            hedge.rescue()
+        self.expect(min((due for due in dues.values() if due > now), default=inf))
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._at = inf
 
     def hopeless(self, hedge: Hedge[Any]) -> bool:
         """Whether the last of its repetitions, or all of another call of its kind, have been silent for too long."""
@@ -92,16 +119,17 @@ class Hedges:
             self._mute.add(hedge.kind)
         return hedge.kind in self._mute
 
-    @contextmanager
-    def told(self, hedge: Hedge[Any]) -> Iterator[None]:
-        """Tell a hedge the news for as long as the block runs."""
-        self._listening.add(hedge)
-        try:
-            yield
-        finally:
-            self._listening.discard(hedge)
-            if self._probes.get(hedge.kind) is hedge:
-                del self._probes[hedge.kind]
+    def begin(self, hedge: Hedge[Any]) -> None:
+        """Note a call that waits for its reply."""
+        self._waiting.add(hedge)
+
+    def end(self, hedge: Hedge[Any]) -> None:
+        """It waits no more."""
+        self._waiting.discard(hedge)
+        if self._probes.get(hedge.kind) is hedge:
+            del self._probes[hedge.kind]
+        if not self._waiting:
+            self._stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +151,11 @@ class Terms:
 class Hedge(Generic[T]):
     """One call and its repetitions; `first` may be awaited several times, one after the other."""
 
+    __slots__ = (
+        *("kind", "left", "_hedges", "_terms", "_stretch", "_unknown", "_loop", "_call", "_main", "_scope"),
+        *("_rescue", "_failure", "_shown", "_waiting", "_sent_at", "_since", "_repeated", "_stirred"),
+    )
+
     def __init__(self, hedges: Hedges, kind: Hashable, terms: Terms) -> None:
         self._hedges = hedges
         self.kind = kind
@@ -137,26 +170,19 @@ class Hedge(Generic[T]):
         self._call = call
         self._main = asyncio.current_task()
         self._scope = asyncio.timeout(None)
-        self._repeated: set[asyncio.Task[T]] = set()
         self._rescue: asyncio.Task[T] | None = None
         self._failure: UpstreamError | None = None
         self._shown: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._stirred = asyncio.Event()
         self._waiting = False
         self._sent_at: dict[asyncio.Task[Any] | None, float] = {}
-        self._since = self._loop.time()
+        self._since = inf
         token = _hedge.set(self)
-        self._variables = (
-            copy_context()
-        )  # news come from other calls' tasks, repetitions run in this call's name
+        self._hedges.begin(self)
         try:
-            with self._hedges.told(self):
-                return await self._awaited()
+            return await self._awaited()
         finally:
             _hedge.reset(token)
-            if self._timer is not None:
-                self._timer.cancel()
+            self._hedges.end(self)
             if self._rescue is not None:
                 self._rescue.cancel()
                 await asyncio.gather(self._rescue, return_exceptions=True)
@@ -215,7 +241,7 @@ class Hedge(Generic[T]):
         if self._terms.repetitions and self._terms.room() and self._hedges.admits(self):
             self._stretch *= 1 if self.left else 2
             self.left = max(0, self.left - 1)
-            task = self._loop.create_task(self._call(), context=self._variables.copy())
+            task = self._loop.create_task(self._call())
             task.add_done_callback(lambda _: self._stirred.set())
             self._repeated.add(task)
 
@@ -239,7 +265,8 @@ class Hedge(Generic[T]):
     def departed(self) -> None:
         """It has left: what it waited for before was not the upstream."""
         self._since = self._sent_at[asyncio.current_task()] = self._loop.time()
-        self.listen()
+        if self._rescue is None:
+            self._hedges.expect(self.due())
 
     def held_up(self, seconds: float) -> None:
         """So much of its time was the client's."""
@@ -250,8 +277,6 @@ class Hedge(Generic[T]):
         task = asyncio.current_task()
         if self._shown is None:
             self._shown = task
-            if self._timer is not None:
-                self._timer.cancel()
             if self._rescue is not None and task is self._main:
                 self._rescue.cancel()
             elif task is not self._main:
@@ -263,31 +288,31 @@ class Hedge(Generic[T]):
 
     # The clock.
 
-    def listen(self) -> None:
-        """Set the time at which the silence has lasted too long, by the latest news."""
-        if self._rescue is not None:
-            self._stirred.set()
-        elif self._shown is None:
-            if self._timer is not None:
-                self._timer.cancel()
-            due = self._due()
-            self._timer = self._loop.call_at(due, self._late, due)
-
-    def _late(self, due: float) -> None:
-        if self._due() > due:
-            self.listen()
-        else:
-            self._rescue = self._loop.create_task(self._rescued(), context=self._variables.copy())
-            self._rescue.add_done_callback(self._end_main)
+    def due(self) -> float:
+        """When the silence has lasted too long; never once it is broken or seen to."""
+        return inf if self._rescue is not None or self._shown is not None else self._due()
 
     def _due(self) -> float:
         usual = self._hedges.usual(self.kind) or 0.0
         patience = max(HEDGE * usual, usual + PATIENCE)
-        if not usual or not (
-            self.left or self._hedges.known(self.kind)
-        ):  # a guess is not enough to give it up
+        guessed = not self._hedges.known(self.kind)
+        if not usual or (guessed and not self.left):  # a guess may repeat a call, not give it up
             patience = max(patience, self._unknown)
         return self._since + patience * self._stretch
+
+    def rescue(self) -> None:
+        """Do something about the silence."""
+        self._repeated: set[asyncio.Task[T]] = set()
+        self._stirred = asyncio.Event()
+        variables = Variables()
+        variables.run(_hedge.set, self)
+        self._rescue = self._loop.create_task(self._rescued(), context=variables)
+        self._rescue.add_done_callback(self._end_main)
+
+    def hear(self) -> None:
+        """There is news of how long calls take."""
+        if self._rescue is not None:
+            self._stirred.set()
 
     def _end_main(self, _: object = None) -> None:
         if self._waiting and self._shown is not self._main:

@@ -78,7 +78,9 @@ def test_a_reply_without_choices_is_retried_and_its_tokens_are_booked() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", " \n"])
-def test_a_reply_that_says_nothing_is_retried_like_a_failure_and_its_tokens_are_booked(text: str | None) -> None:
+def test_a_reply_that_says_nothing_is_retried_like_a_failure_and_its_tokens_are_booked(
+    text: str | None,
+) -> None:
     world = one(lambda sent: ANSWER if sent.number > 2 else Say(text))
     completion = world.complete("re2-m")
     assert completion.replies[0].text == ANSWER

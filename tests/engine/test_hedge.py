@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Completion, Delta, Usage
-from optillm.engine.hedge import HEDGE, LATEST, PATIENCE, UNKNOWN, Paces
+from optillm.engine.hedge import HEDGE, LATEST, PATIENCE, REMEMBERED, UNKNOWN, Paces
 from optillm.errors import DeadlineExceeded
 from tests.fakes import HANG, LATENCY, Say, Sent, World, failing
 
@@ -214,3 +214,12 @@ def test_usage_of_both_counts_when_both_are_back() -> None:
     completion = world.complete("re2-m")
     assert completion.usage is not None
     assert completion.usage.completion_tokens == Usage(10, 5).completion_tokens
+
+
+def test_what_is_usual_of_many_models_is_forgotten_with_the_oldest() -> None:
+    paces = Paces()
+    for number in range(REMEMBERED + 1):
+        paces.add(number, 1.0)
+        assert paces.usual(number) == 1.0
+    assert paces.usual(0) is None
+    assert paces.usual(1) == 1.0
