@@ -162,7 +162,7 @@ class Hedge(Generic[T]):
         self._terms = terms
         self.left = terms.repetitions
         self._stretch = 1
-        self._unknown = min(UNKNOWN, terms.seconds_left / 4)
+        self._unknown = max(PATIENCE, min(UNKNOWN, terms.seconds_left / 4))
         self._loop = asyncio.get_running_loop()
 
     async def first(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -295,9 +295,10 @@ class Hedge(Generic[T]):
     def _due(self) -> float:
         usual = self._hedges.usual(self.kind) or 0.0
         patience = max(HEDGE * usual, usual + PATIENCE)
-        guessed = not self._hedges.known(self.kind)
-        if not usual or (guessed and not self.left):  # a guess may repeat a call, not give it up
-            patience = max(patience, self._unknown)
+        if not (self.left or self._hedges.known(self.kind)):  # a guess may repeat a call, not give it up
+            patience = max(patience, UNKNOWN)
+        elif not usual:
+            patience = self._unknown
         return self._since + patience * self._stretch
 
     def rescue(self) -> None:

@@ -163,6 +163,14 @@ def test_a_judge_that_stays_silent_is_given_up_for_the_answer_at_hand() -> None:
     assert world.running == 0
 
 
+@pytest.mark.parametrize(("seconds", "stop"), [(20, "deadline"), (200, "degraded")])
+def test_judges_nobody_has_heard_yet_are_given_half_a_minute(seconds: float, stop: str) -> None:
+    world = World(lambda sent: HANG if sent.role == "judge" else f"The answer is {sent.number}.")
+    completion = world.complete("bon-m", budget=Budget(seconds=seconds))
+    assert completion.report.stop_reason == stop
+    assert world.seconds == min(seconds, 1 + 3 * HEDGE + UNKNOWN)
+
+
 def test_a_stream_silent_before_its_first_word_is_made_again() -> None:
     world = warm(hanging(0))
     events = world.events("re2-m")
