@@ -135,7 +135,9 @@ class Settings(BaseSettings):
     upstream_concurrency: int = _upstream(
         256, "calls in flight at a time, per upstream and worker", ge=1, le=10_000
     )
-    upstream_retries: int = _upstream(3, "how often a call that failed in passing is repeated", ge=0, le=10)
+    upstream_retries: int = _upstream(
+        3, "how often a call that failed in passing, or stays silent, is repeated", ge=0, le=10
+    )
     demo: Demo = _upstream("off", "use the embedded demo model; auto: when no upstream is configured")
     demo_latency: float = _upstream(0.0, "seconds the demo model takes for a reply", ge=0, le=60)
 

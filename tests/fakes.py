@@ -15,6 +15,8 @@ import selectors
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from heapq import heappush
+from itertools import count
 from typing import Any, Final, Literal, TypeVar
 
 from optillm.chat import Budget, ChatRequest, Completion, Event, Message, Relay, Stream, content_text
@@ -50,15 +52,36 @@ class _VirtualSelector(selectors.DefaultSelector):
         return ready
 
 
+class _Timer(asyncio.TimerHandle):
+    """Timers of the same moment go off in the order they were set."""
+
+    number: int
+
+    def __lt__(self, other: object) -> bool:
+        assert isinstance(other, _Timer)
+        return (self.when(), self.number) < (other.when(), other.number)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock moves only by its timers; float noise is rounded off."""
 
     def __init__(self) -> None:
         self._virtual = _VirtualSelector()
+        self._numbers = count()
         super().__init__(self._virtual)
 
     def time(self) -> float:
         return round(self._virtual.now, 9)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """As inherited, with timers that keep their order."""
+        timer = _Timer(when, callback, args, self, context)
+        timer.number = next(self._numbers)
+        heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -206,8 +229,8 @@ class World:
         """One completion, `latency` later."""
         with self._call(body, authorization) as sent:
             self._refuse(body)
-            count = body.get("n", 1) if self.n == "honoured" else 1
-            said = [self._said(replace(sent, choice=choice)) for choice in range(count)]
+            choices = range(body.get("n", 1) if self.n == "honoured" else 1)
+            said = [self._said(replace(sent, choice=choice)) for choice in choices]
             await self._wait(said[0])
             if isinstance(said[0], Mapping):
                 return said[0]

@@ -5,15 +5,16 @@ dialect, retried while that can help, and written down in the trace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from optillm.chat import Reply, Usage, content_text
+from optillm.chat import Reply, ReplyKind, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
+from optillm.engine.hedge import Hedge, Hedges, Terms, departed
 from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
 from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
@@ -61,6 +62,7 @@ class Calls:
         self.rng = rng
         self._authorization = authorization
         self._attended = attended
+        self._hedges = Hedges(routes.paces)
 
     def honours_n(self, model: str) -> bool | None:
         """Whether one call for this model gives as many choices as are wanted; `None` when that is not known."""
@@ -75,29 +77,52 @@ class Calls:
             return replies, usage
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
-            replies, usage = await self._tried(lambda: self._routed(call, body, once))
+            hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, body)
+            replies, usage = await self._tried(lambda: hedge.first(lambda: self._routed(call, body, once)))
             call.attributes["gen_ai.usage.output_tokens"] = usage.completion_tokens
             return replies
 
-    async def stream(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
-        """One completion whose text goes to `emit` as it comes; retried only while nothing has gone out."""
-        started = False
+    async def stream(
+        self, role: str, body: Mapping[str, Any], show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
+    ) -> Reply:
+        """One completion whose text goes to `show` as it comes; made again only while nothing has been shown.
+
+        `gate` gives what takes in the text of one attempt and passes on what of it is to be shown.
+        """
+        hedge: Hedge[Reply] = self._hedge(role, body)
+        shown = False
 
         def unsaid() -> bool:
-            return not started
+            return not shown
 
         async def forward(text: str) -> None:
-            nonlocal started
-            started = True
-            await emit(text)
+            nonlocal shown
+            await hedge.show()
+            shown, begun = True, self.trace.clock()
+            await show(text)
+            hedge.held_up(self.trace.clock() - begun)
 
         async def once(route: Route, body: Mapping[str, Any]) -> Reply:
+            emit = gate(forward)
             return await self._adapted(
-                route, body, lambda spoken: self._once_streamed(route, role, spoken, forward)
+                route, body, lambda spoken: self._once_streamed(route, role, spoken, emit)
             )
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
-            return await self._tried(lambda: self._routed(call, body, once, unsaid), unsaid)
+            return await self._tried(
+                lambda: hedge.first(lambda: self._routed(call, body, once, unsaid)), unsaid
+            )
+
+    def _hedge(self, role: str, body: Mapping[str, Any]) -> Hedge[Any]:
+        model = body["model"]
+
+        def room() -> bool:
+            free = not self.queued and self.routes.free(self._authorization, model)
+            return free and self.ledger.spare(self.worst(body))
+
+        retries, left = self.routes.retries, self.ledger.seconds_left
+        terms = Terms(retries, left, room, lambda: self.ledger.best is not None)
+        return Hedge(self._hedges, (role, model), terms)
 
     async def _tried(self, call: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = always) -> T:
         """What a call gives, tried again while that can help and is allowed."""
@@ -139,7 +164,7 @@ class Calls:
         self,
         call: Call,
         body: Mapping[str, Any],
-        once: Callable[[Route, Mapping[str, Any]], Awaitable[T]],
+        once: Callable[[Route, Mapping[str, Any]], Coroutine[Any, Any, T]],
         allowed: Callable[[], bool] = always,
     ) -> T:
         """Make the call at one upstream after the other until one does not fail it."""
@@ -181,6 +206,8 @@ class Calls:
                 replies = read_replies(wire)
                 if not replies:
                     raise UpstreamError("the upstream's reply has no choices", retryable=True)
+                if all(map(blank, replies)):
+                    raise UpstreamError("the upstream's reply says nothing", retryable=True)
             except UpstreamError as error:
                 paid = wire and (Usage.read(wire.get("usage")) or estimate(body))
                 self.ledger.settle(reservation, paid or None, "failed")
@@ -204,7 +231,10 @@ class Calls:
                     text = assembly.add(chunk)
                     if text:
                         await emit(text)
-                reply, loss = assembly.reply(), None
+                reply = assembly.reply()
+                if blank(reply):
+                    raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                loss = None
                 told(OK)
             except UpstreamError as error:
                 loss = "failed"
@@ -240,7 +270,14 @@ class Calls:
     def _reserve(self, route: Route, role: str, body: Mapping[str, Any]) -> Reservation:
         reservation = self.ledger.reserve(role, self.worst(body, route.clients_name(body["model"])))
         self.last_sent = self.trace.clock()
+        departed()
         return reservation
+
+
+def blank(reply: Reply) -> bool:
+    """Whether a reply says nothing at all; one that thought until its tokens were spent would do so again."""
+    thought = reply.finish_reason == "length" or reply.message.get("reasoning_content")
+    return reply.kind is ReplyKind.EMPTY and not thought
 
 
 def worst_case(body: Mapping[str, Any], price: Price | None) -> Worst:

@@ -370,8 +370,8 @@ class RequestContext(Context):
         bodies = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
         if self._streaming and self.choices == 1 and self._form is None:
             body = {**bodies[0], "stream_options": {"include_usage": True}}
-            show = self.shown.show if after is None else Gate(after, self.shown.show).show
-            written = [[await self._calls.stream("write", body, show)]]
+            gate = (lambda show: show) if after is None else (lambda show: Gate(after, show).show)
+            written = [[await self._calls.stream("write", body, self.shown.show, gate)]]
         else:
             written = await together([self._calls.complete("write", body) for body in bodies])
         candidates = [await self._candidate(replies[0]) for replies in written]

@@ -93,6 +93,15 @@ class Ledger:
 
     def room(self, worst_cases: Sequence[Worst]) -> int:
         """How many of these calls, first ones first, fit the budget at their worst case."""
+        fit = self._fit(worst_cases)
+        self._stopped_by_budget |= fit < len(worst_cases)
+        return fit
+
+    def spare(self, worst: Worst) -> bool:
+        """Whether there is room for a call that the request can do without: its want stops nothing."""
+        return self._fit([worst]) == 1
+
+    def _fit(self, worst_cases: Sequence[Worst]) -> int:
         fit = len(worst_cases)
         if self.budget.max_calls is not None:
             fit = min(fit, max(0, self.budget.max_calls - self.calls.total()))
@@ -102,7 +111,6 @@ class Ledger:
         if self.budget.max_cost is not None:
             dollars = self.budget.max_cost - (self.cost or 0.0) - self._reserved_cost
             fit = min(fit, sum(needed <= dollars for needed in accumulate(w.cost for w in worst_cases)))
-        self._stopped_by_budget |= fit < len(worst_cases)
         return fit
 
     @property

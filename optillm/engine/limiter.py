@@ -31,7 +31,7 @@ class Limiter:
     @asynccontextmanager
     async def slot(self, request: Hashable) -> AsyncIterator[None]:
         """Hold one place for as long as the block runs; `request` is whose turn it uses."""
-        if self._waiting or self.running >= int(self.window):
+        if not self.free:
             await self._turn(request)
         else:
             self.running += 1
@@ -45,6 +45,11 @@ class Limiter:
     def idle(self) -> bool:
         """Whether nobody runs or waits here."""
         return not self.running and not self._waiting
+
+    @property
+    def free(self) -> bool:
+        """Whether there is a place that nobody waits for."""
+        return not self._waiting and self.running < int(self.window)
 
     def succeeded(self) -> None:
         """Widen the window by one place per window of successes."""
@@ -101,6 +106,10 @@ class Limiters:
             window = self._windows[key] = Limiter(self.total.cap)
         self._windows.move_to_end(key)
         return window
+
+    def free(self, authorization: str | None, model: str) -> bool:
+        """Whether a call could leave at once."""
+        return self.total.free and self.of(authorization, model).free
 
     @asynccontextmanager
     async def slot(

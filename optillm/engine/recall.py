@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -53,13 +53,15 @@ class CachedCalls(Calls):
         await self._keep(body, fresh)
         return [*known, *fresh]
 
-    async def stream(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
+    async def stream(
+        self, role: str, body: Mapping[str, Any], show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
+    ) -> Reply:
         """See `Calls.stream`; what is known comes in one piece."""
         known = await self._known(role, body, 1)
         if known:
-            await emit(known[0].text)
+            await gate(show)(known[0].text)
             return known[0]
-        reply = await super().stream(role, body, emit)
+        reply = await super().stream(role, body, show, gate)
         await self._keep(body, [reply])
         return reply
 

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, Final, TypeVar
 
 from optillm.engine.calls import Calls
+from optillm.engine.hedge import PATIENCE
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.trace import Trace
 
@@ -21,8 +22,6 @@ QUORUM: Final = 0.5
 """The share of a round that must be usable before the round goes on without the rest."""
 STRAGGLER: Final = 1.5
 """With a quorum in, a call may take this many times the median of the finished ones."""
-PATIENCE: Final = 0.25
-"""Seconds a straggler is given beyond the median at least: short calls vary more than they last."""
 
 
 FIRST_STEPS: Final = 3

@@ -23,6 +23,7 @@ import orjson
 from optillm.chat import Relay
 from optillm.engine.breaker import Breaker
 from optillm.engine.dialect import Dialect, Dialects
+from optillm.engine.hedge import Paces
 from optillm.engine.limiter import Limiters
 from optillm.engine.upstream import JSON, Upstream, connect
 from optillm.errors import UpstreamError
@@ -149,6 +150,7 @@ class Routes:
     def __init__(self, routes: Sequence[Route], retries: int = 3, rng: Random | None = None) -> None:
         self.all = tuple(sorted(routes, key=lambda route: route.order))
         self.retries = retries
+        self.paces = Paces()
         self.dialects = Dialects(time.monotonic)
         self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
         self._rng = rng or Random()  # noqa: S311 - chance, not secrecy
@@ -233,6 +235,11 @@ class Routes:
         first = [self.alone] if self.alone else self._first(model, self._serving(model))
         known = {self.dialect(route, route.addressed({"model": model})).honours_n for route in first}
         return False if False in known else known == {True} or None
+
+    def free(self, authorization: str | None, model: str) -> bool:
+        """Whether a call for this model could leave at once."""
+        first = [self.alone] if self.alone else self._first(model, self._serving(model))
+        return any(route.limiters.free(route.credential(authorization), model) for route in first)
 
     async def relay(
         self,

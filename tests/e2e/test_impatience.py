@@ -51,7 +51,8 @@ def upstream(slow: Slow) -> Iterator[Stub]:
 
 @pytest.fixture
 def proxy(upstream: Stub) -> Iterator[Proxy]:
-    with serving("--base-url", upstream.base_url, "--background-model", "tiny") as running:
+    retries = ("--upstream-retries", "0")  # nor hedges: calls are counted
+    with serving("--base-url", upstream.base_url, "--background-model", "tiny", *retries) as running:
         yield running
 
 

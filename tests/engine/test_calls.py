@@ -77,6 +77,30 @@ def test_a_reply_without_choices_is_retried_and_its_tokens_are_booked() -> None:
     assert completion.report.losses == {"failed": 1}
 
 
+@pytest.mark.parametrize("text", [None, "", " \n"])
+def test_a_reply_that_says_nothing_is_retried_like_a_failure_and_its_tokens_are_booked(
+    text: str | None,
+) -> None:
+    world = one(lambda sent: ANSWER if sent.number > 2 else Say(text))
+    completion = world.complete("re2-m")
+    assert completion.replies[0].text == ANSWER
+    assert completion.usage == Usage(40, 20)
+    assert completion.report.losses == {"failed": 3}
+
+
+def test_a_stream_that_says_nothing_is_retried_like_a_failure() -> None:
+    world = one(lambda sent: ANSWER if sent.number > 2 else Say(""))
+    events = [event for _, event in world.events("re2-m")]
+    assert [event.content for event in events if isinstance(event, Delta)] == [ANSWER]
+
+
+def test_a_reply_that_spent_its_tokens_on_thinking_is_asked_for_once_more_only() -> None:
+    world = one(lambda sent: Say("", finish_reason="length"))
+    with pytest.raises(UpstreamError):
+        world.complete("re2-m")
+    assert len(world.sent) == 2
+
+
 def test_missing_usage_is_estimated_and_flagged_never_zero() -> None:
     completion = one(lambda sent: Say(ANSWER, usage=None)).complete("bon(n=1)-m")
     assert completion.usage is not None

@@ -241,7 +241,7 @@ def test_a_judge_that_fails_at_once_does_not_hurry_the_others() -> None:
             raise failing(400)
         return Say('{"ranking": ["C", "A", "B"]}', seconds=9.0)
 
-    world = World(script)
+    world = World(script, retries=0)
     completion = world.complete("bon-m")
     assert world.seconds == 10.0
     assert completion.report.losses == {"failed": 2, "abstained": 2}

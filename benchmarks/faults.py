@@ -1,0 +1,60 @@
+"""The fault matrix at length: how many requests succeed, and how soon, while 30 % of their upstream calls fail.
+
+    python -m benchmarks.faults [--requests 100] [--part 0.3] [--stream]
+
+Every technique meets every fault of `tests/faults/upstream.py` over real HTTP parsing on a virtual clock; each
+request's calls fail at random, by a seed of its own. A request succeeds when its client gets a whole answer that
+the upstream wrote. Prints a Markdown table: in each cell the share that succeeds, then the time of the slowest
+request as a multiple of the time without faults. The last row has the mean time over all techniques.
+"""
+
+from __future__ import annotations
+
+import argparse
+from statistics import mean
+
+from optillm.techniques import registry
+from tests.faults.upstream import FAULTS, Scene, share, solved_at_once
+
+APPROACHES = (*sorted(registry()), "re2&bon", "bon|moa")
+
+
+def measured(
+    approach: str, fault: str, part: float, requests: int, *, stream: bool
+) -> tuple[float, list[float]]:
+    """The share of requests that succeed, and the multiples of the calm time that all took."""
+    with Scene(approach, position=share(part)) as scene:
+        calm = scene.ask(stream=stream).seconds
+        scene.fault = fault
+        outcomes = [scene.ask(seed, stream=stream) for seed in range(requests)]
+    return mean(o.answered for o in outcomes), [o.seconds / calm for o in outcomes]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=int, default=100)
+    parser.add_argument("--part", type=float, default=0.3)
+    parser.add_argument("--stream", action="store_true")
+    given = parser.parse_args()
+    everyone: dict[str, list[float]] = {fault: [] for fault in FAULTS}
+    print("|", " | ".join(["", *FAULTS]), "|")
+    print("|" + "---|" * (len(FAULTS) + 1))
+    with solved_at_once():
+        for approach in APPROACHES:
+            cells = []
+            for fault, times in everyone.items():
+                succeeded, multiples = measured(
+                    approach, fault, given.part, given.requests, stream=given.stream
+                )
+                times += multiples
+                cells.append(f"{succeeded:.2f}, {max(multiples):.1f} ×")
+            name = approach.replace("|", "\\|")
+            print("|", " | ".join([name, *cells]), "|", flush=True)
+    print("|", " | ".join(["mean time", *(f"{mean(times):.1f} ×" for times in everyone.values())]), "|")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""Hedged calls: one that stays silent for longer than is usual is made again beside itself, and the first reply wins.
+
+After Dean and Barroso, The Tail at Scale (2013). What is usual the request's own calls tell best; before one of
+them is back, the latest calls of the same model and role by any request do, and then only one repetition runs at a
+time: a long answer must not be taken for many lost ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Hashable
+from contextvars import Context as Variables
+from contextvars import ContextVar
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Final, Generic, TypeVar
+
+from optillm.errors import BudgetExhausted, UpstreamError
+
+HEDGE: Final = 2.0
+"""A call may take this many times what is usual before it is made again."""
+PATIENCE: Final = 0.25
+"""Seconds it is given beyond what is usual at least: short calls vary more than they last."""
+UNKNOWN: Final = 30.0
+"""Seconds it is given when nothing is known of its model, but a quarter of the time left at most."""
+QUANTILE: Final = 0.9
+"""The share of the latest calls that what is usual covers."""
+LATEST: Final = 64
+REMEMBERED: Final = 512
+
+T = TypeVar("T")
+
+_hedge: ContextVar[Hedge[Any] | None] = ContextVar("the hedged call that this task works on", default=None)
+
+
+class Paces:
+    """How long the latest calls took, by what they have in common; seconds, failures not counted."""
+
+    def __init__(self) -> None:
+        self._latest: OrderedDict[Hashable, deque[float]] = OrderedDict()
+        self._usual: dict[Hashable, float] = {}
+
+    def add(self, kind: Hashable, seconds: float) -> None:
+        """Take in one call."""
+        self._latest.setdefault(kind, deque(maxlen=LATEST)).append(seconds)
+        self._latest.move_to_end(kind)
+        self._usual.pop(kind, None)
+        while len(self._latest) > REMEMBERED:
+            self._usual.pop(self._latest.popitem(last=False)[0], None)
+
+    def usual(self, kind: Hashable) -> float | None:
+        """What most calls of this kind stay below; `None` when there were none."""
+        if kind not in self._usual and kind in self._latest:
+            latest = sorted(self._latest[kind])
+            self._usual[kind] = latest[int(QUANTILE * len(latest))]
+        return self._usual.get(kind)
+
+
+class Hedges:
+    """The hedging of one request: what its own calls took, which of them wait, and the one clock for all."""
+
+    def __init__(self, paces: Paces) -> None:
+        self._paces = paces
+        self._longest: dict[Hashable, float] = {}
+        self._waiting: set[Hedge[Any]] = set()
+        self._mute: set[Hashable] = set()
+        self._probes: dict[Hashable, Hedge[Any]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._at = inf
+
+    def known(self, kind: Hashable) -> bool:
+        """Whether any call of this kind has ever come back."""
+        return kind in self._longest or self._paces.usual(kind) is not None
+
+    def admits(self, hedge: Hedge[Any]) -> bool:
+        """Whether this one may be repeated: one at a time until a call of its kind is back, then all."""
+        return hedge.kind in self._longest or self._probes.setdefault(hedge.kind, hedge) is hedge
+
+    def usual(self, kind: Hashable) -> float | None:
+        """The seconds that a call of this kind may take: the longest of the request's own, if there are any."""
+        own = self._longest.get(kind)
+        return own or max((self._paces.usual(kind) or 0.0, *self._longest.values())) or None
+
+    def took(self, kind: Hashable, seconds: float) -> None:
+        """Take in a call that succeeded; the first of its kind tells the others what to expect."""
+        self._paces.add(kind, seconds)
+        news = kind not in self._longest
+        self._longest[kind] = max(seconds, self._longest.get(kind, 0.0))
+        self._mute.discard(kind)
+        if news:
+            for hedge in self._waiting:
+                hedge.hear()
+            self.expect(min((hedge.due() for hedge in self._waiting), default=inf))
+
+    def expect(self, due: float) -> None:
+        """See to it that somebody looks at this time, at the latest."""
+        if due < self._at:
+            self._stop()
+            self._at = due
+            self._timer = asyncio.get_running_loop().call_at(due, self._look, due, context=Variables())
+
+    def _look(self, now: float) -> None:
+        self._stop()
+        dues = {hedge: hedge.due() for hedge in self._waiting}
+        for hedge in [hedge for hedge, due in dues.items() if due <= now]:
+            hedge.rescue()
+        self.expect(min((due for due in dues.values() if due > now), default=inf))
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._at = inf
+
+    def hopeless(self, hedge: Hedge[Any]) -> bool:
+        """Whether the last of its repetitions, or all of another call of its kind, have been silent for too long."""
+        if not hedge.left:
+            self._mute.add(hedge.kind)
+        return hedge.kind in self._mute
+
+    def begin(self, hedge: Hedge[Any]) -> None:
+        """Note a call that waits for its reply."""
+        self._waiting.add(hedge)
+
+    def end(self, hedge: Hedge[Any]) -> None:
+        """It waits no more."""
+        self._waiting.discard(hedge)
+        if self._probes.get(hedge.kind) is hedge:
+            del self._probes[hedge.kind]
+        if not self._waiting:
+            self._stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """When a call may be made again.
+
+    `repetitions` is how often at even intervals; `seconds_left` counts to the deadline. `room` says whether the
+    request and the upstream have room for one more now, `dispensable` whether there is an answer without this
+    call: then it is lost when the last repetition has been silent for too long, too. A call that nothing can
+    replace is waited for, and made again after twice as long each time.
+    """
+
+    repetitions: int
+    seconds_left: float
+    room: Callable[[], bool]
+    dispensable: Callable[[], bool]
+
+
+class Hedge(Generic[T]):
+    """One call and its repetitions; `first` may be awaited several times, one after the other."""
+
+    __slots__ = (
+        *("kind", "left", "_hedges", "_terms", "_stretch", "_unknown", "_loop", "_call", "_main", "_scope"),
+        *("_rescue", "_failure", "_shown", "_waiting", "_sent_at", "_since", "_repeated", "_stirred"),
+    )
+
+    def __init__(self, hedges: Hedges, kind: Hashable, terms: Terms) -> None:
+        self._hedges = hedges
+        self.kind = kind
+        self._terms = terms
+        self.left = terms.repetitions
+        self._stretch = 1
+        self._unknown = max(PATIENCE, min(UNKNOWN, terms.seconds_left / 4))
+        self._loop = asyncio.get_running_loop()
+
+    async def first(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The reply that comes first; the failure of the call itself when its repetitions fail, too."""
+        self._call = call
+        self._main = asyncio.current_task()
+        self._scope = asyncio.timeout(None)
+        self._rescue: asyncio.Task[T] | None = None
+        self._failure: UpstreamError | None = None
+        self._shown: asyncio.Task[Any] | None = None
+        self._waiting = False
+        self._sent_at: dict[asyncio.Task[Any] | None, float] = {}
+        self._since = inf
+        token = _hedge.set(self)
+        self._hedges.begin(self)
+        try:
+            return await self._awaited()
+        finally:
+            _hedge.reset(token)
+            self._hedges.end(self)
+            if self._rescue is not None:
+                self._rescue.cancel()
+                await asyncio.gather(self._rescue, return_exceptions=True)
+
+    async def _awaited(self) -> T:
+        """The call itself, in no task of its own: nearly all are back before they are late."""
+        try:
+            async with self._scope:
+                self._waiting = True
+                try:
+                    result = await self._call()
+                finally:
+                    self._waiting = False
+        except TimeoutError:
+            if self._rescue is None:
+                raise
+        except UpstreamError as error:
+            if self._rescue is None or self._shown is self._main:
+                raise
+            self._failure = error
+            self._stirred.set()
+        else:
+            self._took(self._main)
+            return result
+        return await self._rescue
+
+    async def _rescued(self) -> T:
+        """The first reply to a repetition; one more is made whenever the silence has lasted too long again."""
+        try:
+            self._repeat()
+            while True:
+                due = self._due()
+                try:
+                    async with asyncio.timeout_at(None if self._shown else due):
+                        await self._stirred.wait()
+                except TimeoutError:
+                    if self._due() <= due:  # else other calls have shown that it takes longer
+                        self._repeat()
+                self._stirred.clear()
+                for task in [task for task in self._repeated if task.done()]:
+                    self._repeated.discard(task)
+                    if self._came(task):
+                        return task.result()
+                if self._failure is not None and not self._repeated:
+                    raise self._failure
+        finally:
+            for task in self._repeated:
+                task.cancel()
+            await asyncio.gather(*self._repeated, return_exceptions=True)
+
+    def _repeat(self) -> None:
+        """Make the call once more; where that is not possible, wait as long again or, at the end, give it up."""
+        self._since = self._loop.time()
+        if self._terms.repetitions and self._hedges.hopeless(self) and self._terms.dispensable():
+            raise UpstreamError("the upstream fell silent", status=504)
+        if self._terms.repetitions and self._terms.room() and self._hedges.admits(self):
+            self._stretch *= 1 if self.left else 2
+            self.left = max(0, self.left - 1)
+            task = self._loop.create_task(self._call())
+            task.add_done_callback(lambda _: self._stirred.set())
+            self._repeated.add(task)
+
+    def _came(self, task: asyncio.Task[T]) -> bool:
+        """Whether a repetition ended in a reply; one that failed has changed nothing."""
+        if task.cancelled():
+            return False
+        failure = task.exception()
+        if failure is None:
+            self._took(task)
+        elif task is self._shown or not isinstance(failure, UpstreamError | BudgetExhausted):
+            raise failure
+        return failure is None
+
+    def _took(self, task: asyncio.Task[Any] | None) -> None:
+        if task in self._sent_at:
+            self._hedges.took(self.kind, self._loop.time() - self._sent_at[task])
+
+    # What the call says as it goes, in whichever task it runs.
+
+    def departed(self) -> None:
+        """It has left: what it waited for before was not the upstream."""
+        self._since = self._sent_at[asyncio.current_task()] = self._loop.time()
+        if self._rescue is None:
+            self._hedges.expect(self.due())
+
+    def held_up(self, seconds: float) -> None:
+        """So much of its time was the client's."""
+        self._sent_at[asyncio.current_task()] += seconds
+
+    async def show(self) -> None:
+        """Its reply is shown from now on and the others end; returns only where that is so."""
+        task = asyncio.current_task()
+        if self._shown is None:
+            self._shown = task
+            if self._rescue is not None and task is self._main:
+                self._rescue.cancel()
+            elif task is not self._main:
+                for other in self._repeated - {task}:
+                    other.cancel()
+                self._end_main()
+        if self._shown is not task:
+            await self._loop.create_future()  # its end is on its way
+
+    # The clock.
+
+    def due(self) -> float:
+        """When the silence has lasted too long; never once it is broken or seen to."""
+        return inf if self._rescue is not None or self._shown is not None else self._due()
+
+    def _due(self) -> float:
+        usual = self._hedges.usual(self.kind) or 0.0
+        patience = max(HEDGE * usual, usual + PATIENCE)
+        if not (self.left or self._hedges.known(self.kind)):  # a guess may repeat a call, not give it up
+            patience = max(patience, UNKNOWN)
+        elif not usual:
+            patience = self._unknown
+        return self._since + patience * self._stretch
+
+    def rescue(self) -> None:
+        """Do something about the silence."""
+        self._repeated: set[asyncio.Task[T]] = set()
+        self._stirred = asyncio.Event()
+        variables = Variables()
+        variables.run(_hedge.set, self)
+        self._rescue = self._loop.create_task(self._rescued(), context=variables)
+        self._rescue.add_done_callback(self._end_main)
+
+    def hear(self) -> None:
+        """There is news of how long calls take."""
+        if self._rescue is not None:
+            self._stirred.set()
+
+    def _end_main(self, _: object = None) -> None:
+        if self._waiting and self._shown is not self._main:
+            self._scope.reschedule(self._loop.time())
+
+
+def departed() -> None:
+    """Say that the call at hand has left."""
+    hedge = _hedge.get()
+    if hedge is not None:
+        hedge.departed()

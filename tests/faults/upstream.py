@@ -1,0 +1,472 @@
+"""An upstream that fails as told: any fault, at any of a request's calls, byte by byte over real HTTP parsing.
+
+    scene = Scene("bon", "hang", Share(0.3))
+    outcome = scene.ask(seed=7)
+
+Time is virtual. The proxy's engine, its client code and the techniques are the real ones; the network, the
+solver's processes and the algebra's are not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from types import MappingProxyType
+from typing import Any, Final
+
+import pytest
+from multidict import CIMultiDict
+from openai import AsyncOpenAI
+from pydantic import SecretStr
+from yarl import URL
+
+from optillm.chat import Budget, ChatRequest, Completion, Delta, Relay, Stream
+from optillm.config import Settings
+from optillm.engine.engine import Engine, Limits
+from optillm.engine.exchange import Address, Exchange
+from optillm.engine.planner import Planner
+from optillm.engine.routes import Routes
+from optillm.engine.upstream import OpenAIUpstream, connect
+from optillm.errors import OptillmError
+from optillm.solver import Checked, Value
+from optillm.techniques import registry, z3
+from tests.fakes import continues
+from tests.faults.wire import End, WireLoop
+
+LATENCY: Final = 1.0
+"""Virtual seconds of a call that nothing befalls."""
+DEADLINE: Final = 120.0
+RETRIES: Final = int(Settings.model_fields["upstream_retries"].default)
+RETRY_AFTER: Final = 2
+PER_BYTE: Final = 0.5
+"""Virtual seconds between two bytes of a reply that drips."""
+
+QUESTION: Final = "A farmer has 12 sheep and buys 30 more. How many sheep are there?"
+MESSAGES: Final = [{"role": "user", "content": QUESTION}]
+
+CONTINUES: Final = "Twelve and thirty, minus what I forget.\nCounted again.\nThe answer is {number}."
+VERDICT: Final = """\
+{{"ranking": ["A", "B", "C", "D"], "score": {score}, "errors": [], "pick": "A", "groups": [["A"], ["B"], ["C"]], \
+"applicable": true, "kind": "model", "smt2": "(declare-const x Int) (assert (= x {number}))", \
+"answer_vars": ["x"]}}"""
+
+_body: ContextVar[Mapping[str, Any]] = ContextVar("the body that a task is about to send")
+
+Position = Callable[["Sent"], bool]
+
+
+@dataclass
+class Sent:
+    """One call as it arrived.
+
+    `reported` are the completion tokens of a reply that went out whole; `kept` says whether its connection may
+    serve another call, `told` is the body of what it was answered, as far as it went.
+    """
+
+    number: int
+    body: Mapping[str, Any]
+    judges: bool
+    start: float
+    chance: float
+    fault: str | None = None
+    text: str = ""
+    reported: int = 0
+    kept: bool = True
+    told: bytes = b""
+
+    @property
+    def streams(self) -> bool:
+        return bool(self.body.get("stream"))
+
+
+def share(part: float) -> Position:
+    """So many of all calls, at random."""
+    return lambda sent: sent.chance < part
+
+
+def everywhere(sent: Sent) -> bool:
+    """All calls."""
+    return True
+
+
+def judging(sent: Sent) -> bool:
+    """The calls that only help to judge."""
+    return sent.judges
+
+
+def since(number: int) -> Position:
+    """The call of this number and whatever is sent after it."""
+    return lambda sent: sent.number >= number
+
+
+class Line:
+    """The server's side of one call: means to answer it, well or badly."""
+
+    def __init__(self, end: End, sent: Sent) -> None:
+        self.sent = sent
+        self._end = end
+
+    @property
+    def latency(self) -> float:
+        """No two calls take the same time: what comes at the very moment of a cut is anybody's guess."""
+        return LATENCY + self.sent.number / 1000
+
+    def head(
+        self, status: int = 200, length: int | None = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """The status and the headers; without a length the body ends with the connection."""
+        kind = "text/event-stream" if self.sent.streams and status == 200 else "application/json"
+        fields = {"content-type": kind, **headers}
+        ending = ("connection", "close") if length is None else ("content-length", str(length))
+        fields |= dict([ending])
+        lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items())]
+        self._end.write("\r\n".join([*lines, "", ""]).encode())
+
+    def write(self, data: bytes) -> None:
+        self.sent.told += data
+        self._end.write(data)
+
+    def whole(self, content: bytes, kind: str | None = None) -> None:
+        """An answer in one piece."""
+        self.head(length=len(content), headers={} if kind is None else {"content-type": kind})
+        self.write(content)
+
+    def error(self, status: int, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        """A refusal in the upstream's own words."""
+        error = {"message": f"no, {status}", "type": "scripted", "param": None, "code": None}
+        content = _json({"error": error})
+        self.head(status, len(content), headers)
+        self.write(content)
+
+    def close(self) -> None:
+        self._end.close()
+
+    def reset(self) -> None:
+        self._end.reset()
+
+    def reply(self) -> bytes:
+        """What a sound answer to this call is, all of it."""
+        message = {"role": "assistant", "content": self.sent.text}
+        usage: Mapping[str, Any] = {"prompt_tokens": 50, "completion_tokens": 1000 + self.sent.number}
+        head: dict[str, Any] = {"id": "c", "created": 1, "model": "m"}
+        if not self.sent.streams:
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            return _json(head | {"object": "chat.completion", "choices": [choice], "usage": usage})
+        pieces = [{"content": piece} for piece in self.sent.text.splitlines(keepends=True)]
+        deltas = [{"content": ""}, *pieces]
+        choices: list[Any] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+        choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
+        chunks = [head | {"object": "chat.completion.chunk", "choices": [choice]} for choice in choices]
+        chunks.append(head | {"object": "chat.completion.chunk", "choices": [], "usage": usage})
+        return b"".join(b"data: " + _json(chunk) + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+# What may befall a call.
+
+
+async def sound(line: Line) -> None:
+    await asyncio.sleep(line.latency)
+    reply = line.reply()
+    line.head(length=len(reply) if line.sent.kept else None)
+    line.write(reply)
+    line.sent.reported = 1000 + line.sent.number
+    if not line.sent.kept:
+        line.close()
+
+
+async def fails(line: Line) -> None:
+    await asyncio.sleep(line.latency)
+    line.error(500)
+
+
+async def throttles(line: Line) -> None:
+    line.error(429)
+
+
+async def throttles_for_a_time(line: Line) -> None:
+    line.error(429, {"retry-after": str(RETRY_AFTER)})
+
+
+async def refuses(line: Line) -> None:
+    line.reset()  # on a connection from before; new ones do not come about
+
+
+async def resets(line: Line) -> None:
+    await asyncio.sleep(line.latency)
+    reply = line.reply()
+    line.head(length=len(reply))
+    line.write(reply[: len(reply) // 2])
+    await asyncio.sleep(0.1)
+    line.reset()
+
+
+async def hangs(line: Line) -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def drips(line: Line) -> None:
+    reply = line.reply()
+    line.head(length=len(reply))
+    for place in range(len(reply)):
+        line.write(reply[place : place + 1])
+        await asyncio.sleep(PER_BYTE)
+    line.sent.reported = 1000 + line.sent.number
+
+
+async def garbles(line: Line) -> None:
+    await asyncio.sleep(line.latency)
+    data = b'{"choices": [{"index": 0, "message": {"role": "assi'
+    line.whole(b"data: " + data + b"\n\n" if line.sent.streams else data)
+
+
+async def chooses_nothing(line: Line) -> None:
+    await asyncio.sleep(line.latency)
+    data = _json({"id": "c", "created": 1, "model": "m", "choices": []})
+    line.whole(b"data: " + data + b"\n\ndata: [DONE]\n\n" if line.sent.streams else data)
+
+
+async def says_null(line: Line) -> None:
+    await asyncio.sleep(line.latency)
+    said = {"role": "assistant", "content": None}
+    choice = {"index": 0, "delta" if line.sent.streams else "message": said, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 50, "completion_tokens": 1000 + line.sent.number}
+    data = _json({"id": "c", "created": 1, "model": "m", "choices": [choice], "usage": usage})
+    line.whole(b"data: " + data + b"\n\ndata: [DONE]\n\n" if line.sent.streams else data)
+    line.sent.reported = 1000 + line.sent.number
+
+
+async def shows_a_page(line: Line) -> None:
+    await asyncio.sleep(line.latency)
+    line.whole(b"<html><body>Under maintenance</body></html>", "text/html")
+
+
+async def truncates(line: Line) -> None:
+    await asyncio.sleep(line.latency)
+    reply = line.reply()
+    line.head()
+    line.write(reply[: len(reply) // 2])
+    await asyncio.sleep(0.1)
+    line.close()
+
+
+FAULTS: Final[Mapping[str, Callable[[Line], Awaitable[None]]]] = MappingProxyType(
+    {
+        "500": fails,
+        "429": throttles,
+        "429 with Retry-After": throttles_for_a_time,
+        "connection refused": refuses,
+        "reset mid-body": resets,
+        "hang": hangs,
+        "slow drip": drips,
+        "malformed JSON": garbles,
+        "empty choices": chooses_nothing,
+        "null content": says_null,
+        "wrong content type": shows_a_page,
+        "truncated": truncates,
+    }
+)
+REFUSED: Final = "connection refused"
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; calls come one after the other."""
+
+    def __init__(self, scene: Scene, sent: Sent | None = None) -> None:
+        self._scene = scene
+        self._sent = sent
+        self._received = b""
+        self._answering: asyncio.Task[None] | None = None
+        self._end: End
+
+    def connection_made(self, transport: Any) -> None:
+        self._end = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, ended, body = self._received.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        if not ended or length is None or len(body) < int(length[1]):
+            return
+        self._received = b""
+        sent = self._sent or self._scene.arrived(json.loads(body))
+        self._answering = asyncio.ensure_future(FAULTS.get(sent.fault or "", sound)(Line(self._end, sent)))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._answering is not None:
+            self._answering.cancel()
+
+
+class _Spied(OpenAIUpstream):
+    """The real upstream, which leaves a note of what it sends: a refused connection never sees it.
+
+    Its address is known: the openai package would look at the machine first, in a thread, in real time.
+    """
+
+    async def _address(self, *_: str | None) -> Address:
+        return Address(
+            URL(f"{self.base_url}/chat/completions"), CIMultiDict({"Content-Type": "application/json"})
+        )
+
+    async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
+        _body.set(body)
+        return await super().chat(body, authorization)
+
+    async def stream(
+        self, body: Mapping[str, Any], authorization: str | None
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        _body.set({**body, "stream": True})
+        async for chunk in super().stream(body, authorization):
+            yield chunk
+
+    async def relay(self, method: str, path: str, content: bytes, **more: Any) -> Relay:
+        _body.set(json.loads(content))
+        return await super().relay(method, path, content, **more)
+
+    async def close(self) -> None:
+        await self._exchange.close()
+
+
+@cache
+def _client() -> AsyncOpenAI:
+    """Made once: it takes as long as ten requests."""
+    return connect(Settings(base_url="http://127.0.0.1:9/v1", openai_api_key=SecretStr("sk-scripted"))).client
+
+
+@dataclass
+class Outcome:
+    """What a client got, after how many virtual seconds; `shown` is a stream's text, `sent` what it took."""
+
+    seconds: float
+    sent: list[Sent] = field(repr=False)
+    completion: Completion | None = None
+    relay: Relay | None = None
+    body: bytes = b""
+    shown: str = ""
+    error: OptillmError | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the client has a whole answer that the upstream wrote."""
+        if self.completion is None:
+            return False
+        text = self.completion.replies[0].text
+        whole = self.completion.replies[0].finish_reason == "stop" and text.startswith(self.shown)
+        return whole and any(text and text == sent.text for sent in self.sent)
+
+    @property
+    def stop(self) -> str:
+        return self.completion.report.stop_reason if self.completion else ""
+
+
+class Scene:
+    """One engine in front of one failing upstream; `position` says which calls of a request the fault befalls."""
+
+    def __init__(self, approach: str, fault: str = "", position: Position = everywhere) -> None:
+        self.approach = approach
+        self.fault = fault
+        self.position = position
+        self.sent: list[Sent] = []
+        self._seed = 0
+        self._loop = WireLoop()
+        self._loop.accept = self._accept
+        client = _client()
+        upstream = _Spied(client, Exchange(str(client.base_url), trusted=False, connect_timeout=10.0))
+        self.engine = Engine(
+            Routes.to(upstream, retries=RETRIES),
+            Planner(registry(), {}, "auto"),
+            Limits(Budget(128, None, DEADLINE)),
+        )
+        self.engine.offload.share = lambda: _no_algebra  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self.engine.routes.close())
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What tests do.
+
+    def ask(self, seed: int = 0, *, stream: bool = False, budget: float | None = None) -> Outcome:
+        """One request, by itself; its chances follow from `seed`."""
+        self.sent, self._seed = [], seed
+        model = f"{self.approach}-m" if self.approach else "m"
+        body: dict[str, Any] = {"model": model, "messages": MESSAGES, "stream": stream}
+        request = ChatRequest(body, request_id=f"r{seed}", budget=Budget(seconds=budget))
+        return self._loop.run_until_complete(self._ask(request))
+
+    def arrived(self, body: Mapping[str, Any]) -> Sent:
+        """Note a call, and decide what befalls it."""
+        number, judges = len(self.sent), not continues(body["messages"], MESSAGES)
+        chance = Random(f"{self._seed}/{number}").random()
+        sent = Sent(number, body, judges, self._loop.time(), chance)
+        sent.text = (VERDICT if judges else CONTINUES).format(number=number, score=number % 11)
+        if self.fault and self.position(sent):
+            sent.fault = self.fault
+        self.sent.append(sent)
+        return sent
+
+    async def _ask(self, request: ChatRequest) -> Outcome:
+        begun = self._loop.time()
+        outcome = Outcome(0.0, self.sent)
+        try:
+            served = await self.engine.complete(request)
+            if isinstance(served, Stream):
+                async for event in served.events:
+                    if isinstance(event, Delta):
+                        outcome.shown += event.content
+                    elif isinstance(event, Completion):
+                        outcome.completion = event
+            elif isinstance(served, Relay):
+                outcome.relay = served
+                outcome.body = served.body or b""
+                if served.chunks is not None:
+                    async for part in served.chunks:
+                        outcome.body += part
+            else:
+                outcome.completion = served
+        except OptillmError as error:
+            outcome.error = error
+        outcome.seconds = round(self._loop.time() - begun, 6)
+        return outcome
+
+    def _accept(self) -> asyncio.Protocol:
+        if self.fault != REFUSED:
+            return _Connection(self)
+        sent = self.arrived(_body.get())  # refused or not is decided before the call can be read
+        if sent.fault:
+            raise ConnectionRefusedError(111, "Connection refused")
+        sent.kept = False
+        return _Connection(self, sent)
+
+
+async def _no_algebra(source: str) -> str | None:
+    return None
+
+
+@contextmanager
+def solved_at_once() -> Iterator[None]:
+    """The solver's verdict without its processes, which keep real time: every formalisation has a solution."""
+
+    async def checked(formalisation: Mapping[str, Any], limits: Any = None) -> Checked:
+        return Checked(True, None, 1, "sat", {"x": Value("int", "42")}, True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(z3, "check", checked)
+        patch.setattr(z3, "prepare", lambda *_: None)
+        yield
