@@ -24,6 +24,7 @@ from optillm.values import allowed, is_loopback, masked
 if TYPE_CHECKING:
     from flask import Flask
 
+    from optillm.engine.record import Observer
     from optillm.techniques import Technique
 
 USAGE: Final = """optillm [flags]            start the server
@@ -74,10 +75,16 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
 
 def start(settings: Settings) -> None:
     """Serve until stopped."""
+    from optillm.observe.folder import counting_folder
     from optillm.server.serve import serve
 
-    logs.configure(settings.log, settings.secrets())
-    with demo_model(settings) as effective:
+    if settings.otel:
+        try:
+            from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
+        except ImportError:
+            raise SettingsError("otel needs packages that are missing: pip install 'optillm[otel]'") from None
+    logs.configure(settings.log, settings.secrets(), settings.log_format)
+    with demo_model(settings) as effective, counting_folder(settings.workers):
         announce(effective, no_upstream=settings.demo == "auto")
         serve(effective, partial(load_app, effective))
 
@@ -99,11 +106,20 @@ def load_app(settings: Settings) -> Flask:
     """The WSGI application with its engine; made in the process that serves it."""
     from optillm import solver
     from optillm.engine.engine import Engine
+    from optillm.observe.access import noted
+    from optillm.observe.metrics import Metrics
     from optillm.server.app import create_app
     from optillm.techniques import registry
 
     solver.configure(language_only=settings.solver_sandbox == "language-only")
-    return create_app(settings, Engine.from_settings(settings, registry()))
+    techniques = registry()
+    metrics = Metrics(techniques, settings.model)
+    observers: list[Observer] = [noted, metrics]
+    if settings.otel:
+        from optillm.observe.otel import connect
+
+        observers.append(connect(settings, __version__))
+    return create_app(settings, Engine.from_settings(settings, techniques, observers), metrics=metrics)
 
 
 @contextmanager

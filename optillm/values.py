@@ -99,6 +99,7 @@ Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Befor
 Url = Annotated[str, AfterValidator(_url)]
 File = Annotated[str, AfterValidator(_file)]
 Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_lower)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 ProgressStyle = Annotated[Literal["off", "comments", "reasoning"], BeforeValidator(_lower)]
 SandboxLevel = Annotated[Literal["full", "language-only"], BeforeValidator(_lower)]

@@ -65,6 +65,8 @@ log = logging.getLogger(__name__)
 OK: Final = 200
 OUTLET: Final = 256
 """Events that may wait for a slow client before the technique waits too."""
+LONGEST_NAME: Final = 256
+"""Characters of a model's name in a request that is passed on unread."""
 SELECTOR: Final = "bon"
 """The technique that selects among the answers of parallel branches, given them as its candidates."""
 
@@ -231,7 +233,6 @@ class Engine:
                 "POST", CHAT, content, authorization=request.authorization, stream=request.stream
             )
             relay = await _in_time(passing_on, budget.seconds)
-        log.info("Using approach none, with %s: status %d", model, relay.status)
         relay = replace(relay, headers={**relay.headers, "x-optillm-technique": NONE})
         relay = self._with_suggestion(relay, model) if relay.status == 404 else relay
         return entry.of(relay, self.route.prices, estimate(request.body).prompt_tokens if relay.chunks else 0)
@@ -339,11 +340,6 @@ class Engine:
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
             trace=trace.wire() if request.trace else None,
-        )
-        log.info(
-            "%s-%s: %s in %.2f s, %d calls in %d rounds, %d tokens",
-            *(report.technique, job.model, stop, report.seconds),
-            *(ledger.calls.total(), report.rounds, ledger.usage.total_tokens),
         )
         entry.close(OK, stop=stop, **_spent(ledger, trace))
         model = replies[0].model or job.model
@@ -468,11 +464,12 @@ async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Se
 
 
 def model_in(content: bytes, content_type: str) -> str:
-    """The model that a JSON body for another endpoint names; empty without one."""
+    """The model that a JSON body for another endpoint names; empty without one worth the name."""
     if not content_type.startswith("application/json") or b'"model"' not in content:
         return ""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:
         return ""
-    return str(body.get("model") or "") if isinstance(body, dict) else ""
+    model = body.get("model") if isinstance(body, dict) else None
+    return model if isinstance(model, str) and len(model) <= LONGEST_NAME else ""

@@ -12,6 +12,7 @@ from flask import Flask, Response, g, request
 
 from optillm.engine.portal import ClientGone, Portal
 from optillm.errors import Cancelled
+from optillm.observe.metrics import Metrics
 from optillm.server import api, ops
 from optillm.server.faults import error_response, explain, new_request_id
 from optillm.server.gate import guard
@@ -31,11 +32,14 @@ def create_app(
     engine: Engine,
     portal: Portal | None = None,
     clock: Callable[[], float] = time.monotonic,
+    metrics: Metrics | None = None,
 ) -> Flask:
     """The proxy as a WSGI application; make it in the process that serves it."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
-    app.extensions[NAME] = State(settings, engine, portal or Portal(), clock)
+    metrics = metrics or Metrics()
+    app.extensions[NAME] = State(settings, engine, portal or Portal(), metrics, clock)
+    ops.count(app, metrics)
     app.before_request(identify)
     app.before_request(guard(settings, clock))
     app.after_request(sign)

@@ -18,6 +18,7 @@ from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
     from optillm.config import Settings
+    from optillm.observe.metrics import Metrics
 
 NAME: Final = "optillm"
 
@@ -57,6 +58,7 @@ class State:
     settings: Settings
     engine: Engine
     portal: Portal
+    metrics: Metrics
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
     serving: Counter[str] = field(default_factory=Counter)
