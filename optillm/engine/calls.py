@@ -79,7 +79,7 @@ class Calls:
         """All choices of one completion, at least one; raises `UpstreamError` or `BudgetExhausted`."""
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
             replies, usage = await self._tried(lambda: self._adapted(role, body, self._once))
-            call.attributes["gen_ai.usage.output_tokens"] = usage.completion_tokens
+            call.attributes |= _told(usage)
             self.dialect(body["model"]).counted(body.get("n") or 1, len(replies))
             return replies
 
@@ -92,11 +92,13 @@ class Calls:
             started = True
             await emit(text)
 
-        async def once(role: str, body: Mapping[str, Any]) -> Reply:
+        async def once(role: str, body: Mapping[str, Any]) -> tuple[Reply, Usage]:
             return await self._once_streamed(role, body, forward)
 
-        with self.trace.call(role, **{"gen_ai.request.model": body["model"]}):
-            return await self._tried(lambda: self._adapted(role, body, once), lambda: not started)
+        with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
+            reply, usage = await self._tried(lambda: self._adapted(role, body, once), lambda: not started)
+            call.attributes |= _told(usage)
+            return reply
 
     async def _tried(self, call: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = lambda: True) -> T:
         """What a call gives, tried again while that can help and is allowed."""
@@ -175,7 +177,7 @@ class Calls:
         self.ledger.settle(reservation, usage)
         return replies, usage
 
-    async def _once_streamed(self, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
+    async def _once_streamed(self, role: str, body: Mapping[str, Any], emit: Emit) -> tuple[Reply, Usage]:
         async with self._turn(body["model"]) as told:
             reservation = self._reserve(role, body)
             assembly = Assembly()
@@ -195,7 +197,7 @@ class Calls:
                 sent = assembly.chunks or loss == "cancelled"
                 usage = assembly.usage or estimate(body, "".join(assembly.text))
                 self.ledger.settle(reservation, usage if sent else None, loss)
-        return reply
+        return reply, usage
 
     @asynccontextmanager
     async def _turn(self, model: str) -> AsyncIterator[Callable[[int], None]]:
@@ -222,6 +224,14 @@ class Calls:
         reservation = self.ledger.reserve(role, self.worst(body))
         self.last_sent = self.trace.clock()
         return reservation
+
+
+def _told(usage: Usage) -> dict[str, int]:
+    """What a trace says of it."""
+    return {
+        "gen_ai.usage.input_tokens": usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": usage.completion_tokens,
+    }
 
 
 def worst_case(body: Mapping[str, Any], price: Price | None) -> Worst:

@@ -80,7 +80,16 @@ def test_a_request_is_a_span_with_one_for_each_of_its_calls() -> None:
         assert seconds(call) == pytest.approx(1.0)
         assert attributes(call)["gen_ai.request.model"] == "m"
         assert attributes(call)["gen_ai.provider.name"] == "openai"
+        assert attributes(call)["gen_ai.usage.input_tokens"] == 10
     assert "secret" not in "".join(span.to_json() for span in spans)
+
+
+def test_the_call_that_is_streamed_tells_its_tokens_too() -> None:
+    world = World(lambda sent: f"The answer is {sent.number}.")
+    with noting(world) as spans:
+        world.events("moa-m")
+    assert spans[-1].name == "chat m"
+    assert all(attributes(call)["gen_ai.usage.output_tokens"] == 5 for call in spans[:-1])
 
 
 def test_a_call_links_to_those_it_had_to_wait_for() -> None:
