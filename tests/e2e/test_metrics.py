@@ -6,16 +6,19 @@ import json
 import os
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.proxy import Proxy, serving
+from tests.server.test_serve import eventually
 from tests.stub import Call, Stub, completion
 
 KEY = "sk-a-client-key-0123456789"
@@ -115,8 +118,21 @@ def test_every_worker_gives_the_sums_of_all_and_those_of_the_dead(proxy: Proxy, 
     assert not set(before) & set(workers(proxy))
     assert total(after, "optillm_requests_total") == 21
     assert total(after, "optillm_calls_total") == 30
+    before = workers(proxy)
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+    assert eventually(lambda: not set(before) & set(workers(proxy)))
+    assert total(scrape(proxy), "optillm_requests_total") == 21
     # What a worker had in flight died with it; the request of a moment ago ends when its last byte has left.
     assert any(total(scrape(proxy), "optillm_requests_in_flight") == 0 for _ in range(100))
+
+
+def test_what_is_refused_before_it_is_a_request_counts_among_the_responses(proxy: Proxy) -> None:
+    at = urlsplit(proxy.url)
+    with socket.create_connection((at.hostname or "", at.port or 0), timeout=30) as connection:
+        connection.sendall(b"no HTTP at all\r\n\r\n")
+        assert b" 400 " in connection.recv(4096)
+    assert scrape(proxy)['optillm_http_responses_total{"status": "400"}'] == 1
 
 
 def test_models_that_clients_invent_leave_one_series(proxy: Proxy) -> None:
