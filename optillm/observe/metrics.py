@@ -77,7 +77,7 @@ class Metrics:
             "optillm_requests_in_flight", "Requests being served", registry=own, multiprocess_mode="livesum"
         )
         self.responses = counter(
-            "optillm_http_responses_total", "Responses of the server, refusals included", ("status",)
+            "optillm_http_responses_total", "Responses of the API, refusals included", ("status",)
         )
         self._requests = counter(
             "optillm_requests_total", "Requests that went upstream and ended", ("endpoint", *_BY, "status")
