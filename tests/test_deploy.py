@@ -11,7 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from optillm.chat import Usage
+from optillm.config import Settings
 from optillm.observe.metrics import Metrics
+from optillm.sources import catalogue
 from tests.e2e.proxy import ROOT
 from tests.fakes import World
 from tests.observe.fakes import record
@@ -41,6 +43,12 @@ def test_the_dashboard_has_a_query_in_every_panel() -> None:
     panels = json.loads((DEPLOY / "dashboard.json").read_text())["panels"]
     assert all(target["expr"] for panel in panels for target in panel["targets"] or [{"expr": ""}])
     assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_the_replicas_are_given_settings_that_exist() -> None:
+    named = set(re.findall(r"(OPTILLM_\w+):", (DEPLOY / "compose.yaml").read_text()))
+    assert named
+    assert named <= {variable for setting in catalogue(Settings).values() for variable in setting.variables}
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
