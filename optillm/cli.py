@@ -26,6 +26,7 @@ from optillm.values import allowed, is_loopback, masked
 if TYPE_CHECKING:
     from flask import Flask
 
+    from optillm.engine.record import Observer
     from optillm.techniques import Technique
 
 USAGE: Final = """optillm [flags]            start the server
@@ -86,12 +87,18 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
 
 def start(settings: Settings) -> None:
     """Serve until stopped."""
+    from optillm.observe.folder import counting_folder
     from optillm.server.serve import serve
 
-    logs.configure(settings.log, settings.secrets())
+    logs.configure(settings.log, settings.secrets(), settings.log_format)
+    if settings.otel:
+        try:
+            from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
+        except ImportError:
+            raise SettingsError("otel needs packages that are missing: pip install 'optillm[otel]'") from None
     keys = settings.client_keys()
     _check_store(settings, keys)
-    with demo_model(settings) as effective:
+    with demo_model(settings) as effective, counting_folder(settings.workers):
         announce(effective, keys, no_upstream=settings.demo == "auto")
         serve(effective, partial(load_app, effective, keys))
 
@@ -121,6 +128,8 @@ def load_app(settings: Settings, keys: Keys) -> Flask:
     """
     from optillm import solver
     from optillm.engine.engine import Engine
+    from optillm.observe.access import noted
+    from optillm.observe.metrics import Metrics
     from optillm.server.accounts import Accounts
     from optillm.server.app import create_app
     from optillm.techniques import registry
@@ -131,8 +140,15 @@ def load_app(settings: Settings, keys: Keys) -> Flask:
     except ValueError as error:
         logger.error("The keys of the start count, those of now cannot: %s", error)
         accounts = Accounts.of(settings, keys)
-    engine = Engine.from_settings(settings, registry(), [accounts.note])
-    return create_app(settings, engine, accounts=accounts)
+    techniques = registry()
+    metrics = Metrics(techniques, settings.model)
+    observers: list[Observer] = [accounts.note, noted, metrics]
+    if settings.otel:
+        from optillm.observe.otel import connect
+
+        observers.append(connect(settings, __version__))
+    engine = Engine.from_settings(settings, techniques, observers)
+    return create_app(settings, engine, accounts=accounts, metrics=metrics)
 
 
 def _check_store(settings: Settings, keys: Keys) -> None:

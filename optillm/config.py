@@ -36,6 +36,7 @@ from optillm.values import (
     Headers,
     Key,
     Keys,
+    LogFormat,
     LogLevel,
     MergeRule,
     Names,
@@ -82,6 +83,10 @@ class Settings(BaseSettings):
     workers: int = _server(1, "worker processes", ge=1, le=256)
     threads: int = _server(256, "requests one worker serves at a time", ge=1, le=4096)
     log: LogLevel = _server("info", "the least severe lines to log")
+    log_format: LogFormat = _server("text", "plain lines, or one JSON object per line")
+    otel: bool = _server(
+        False, "send a trace of each request to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra optillm[otel]"
+    )
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
     keys: File | None = _server(
         None, "a TOML file of client keys, each with its limits; `optillm key NAME` makes a key for it"

@@ -1,4 +1,4 @@
-"""Logging: one plain line per record on stderr, and no line that shows a key.
+"""Logging: one line per record on stderr, plain or JSON, and no line that shows a key.
 
 Redaction happens where records are made, so that it holds for every logger and every handler, whoever
 added them and whenever; what Python would print past all loggers becomes a record, too.
@@ -11,7 +11,8 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Final
@@ -31,15 +32,17 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 log = logging.getLogger(__name__)
 
 
-def configure(level: str, secrets: Iterable[str] = ()) -> None:
+def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> None:
     """Log to stderr from `level` on, with every one of `secrets` replaced by `[redacted]`.
 
+    With the style `json` each line is an object: time, level, logger, message, and the fields of the record.
     May be called again; the last call counts. Client libraries log from WARNING on, or from INFO when the
     level is debug: what they say below that quotes requests.
     """
     handler = logging.StreamHandler()
     handler.name = _HANDLER
-    handler.setFormatter(logging.Formatter(FORMAT))
+    redact = redaction(secrets)
+    handler.setFormatter(Json(redact) if style == "json" else logging.Formatter(FORMAT))
     root = logging.getLogger()
     for former in [each for each in root.handlers if each.name == _HANDLER]:
         root.removeHandler(former)
@@ -48,10 +51,42 @@ def configure(level: str, secrets: Iterable[str] = ()) -> None:
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.INFO if level == "debug" else logging.WARNING)
     logging.captureWarnings(True)
-    logging.setLogRecordFactory(partial(_record, redaction(secrets)))
+    logging.setLogRecordFactory(partial(_record, redact))
     sys.excepthook = _uncaught
     sys.unraisablehook = _unraisable
     threading.excepthook = _ended
+
+
+class Json(logging.Formatter):
+    """A record as one JSON object; what `extra={"fields": …}` gave it is in there, redacted, too."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        said |= self._clean(getattr(record, "fields", {}))
+        if record.exc_text:
+            said["exception"] = record.exc_text
+        if record.stack_info:
+            said["stack"] = record.stack_info
+        return json.dumps(said)
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, Mapping):
+            return {self._redact(str(name)): self._clean(each) for name, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._clean(each) for each in value]
+        return value
 
 
 def redaction(secrets: Iterable[str]) -> Callable[[str], str]:

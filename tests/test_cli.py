@@ -76,7 +76,7 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
     server.serve = serve  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "optillm.server.serve", server)
     monkeypatch.setattr("optillm.demo.launch", demo, raising=False)
-    monkeypatch.setattr("optillm.logs.configure", lambda level, secrets: None)
+    monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
     return seen
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from gunicorn.config import Config
@@ -196,3 +198,37 @@ async def afail(): fail()
         done.stderr
     )
     assert (done.returncode != 0) is (what == "the program ends")
+
+
+def test_a_json_line_has_the_fields_of_its_record_and_no_key_in_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    quoting = 'a "key" of\n15 letters'
+    configure("info", [KEY, quoting], "json")
+    fields = {"model": f"m-{KEY}", "calls": {KEY: 3}, "seconds": 1.5, "list": [quoting], "stop": None}
+    logger.info("done %s\n", KEY, extra={"fields": fields})
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert datetime.fromisoformat(said.pop("time")).tzinfo is not None
+    assert said == {
+        "level": "info",
+        "logger": "tests.logs",
+        "message": "done [redacted]\\n",
+        "model": "m-[redacted]",
+        "calls": {"[redacted]": 3},
+        "seconds": 1.5,
+        "list": ["[redacted]"],
+        "stop": None,
+    }
+
+
+def test_a_json_line_holds_a_whole_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", [KEY], "json")
+    try:
+        raise ValueError(KEY)
+    except ValueError:
+        logger.exception("failed", stack_info=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert said["exception"].endswith("ValueError: [redacted]")
+    assert said["stack"].startswith("Stack")

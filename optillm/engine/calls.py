@@ -79,7 +79,7 @@ class Calls:
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
             hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, body)
             replies, usage = await self._tried(lambda: hedge.first(lambda: self._routed(call, body, once)))
-            call.attributes["gen_ai.usage.output_tokens"] = usage.completion_tokens
+            call.attributes |= _told(usage)
             return replies
 
     async def stream(
@@ -89,7 +89,7 @@ class Calls:
 
         `gate` gives what takes in the text of one attempt and passes on what of it is to be shown.
         """
-        hedge: Hedge[Reply] = self._hedge(role, body)
+        hedge: Hedge[tuple[Reply, Usage]] = self._hedge(role, body)
         shown = False
 
         def unsaid() -> bool:
@@ -102,16 +102,18 @@ class Calls:
             await show(text)
             hedge.held_up(self.trace.clock() - begun)
 
-        async def once(route: Route, body: Mapping[str, Any]) -> Reply:
+        async def once(route: Route, body: Mapping[str, Any]) -> tuple[Reply, Usage]:
             emit = gate(forward)
             return await self._adapted(
                 route, body, lambda spoken: self._once_streamed(route, role, spoken, emit)
             )
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
-            return await self._tried(
+            reply, usage = await self._tried(
                 lambda: hedge.first(lambda: self._routed(call, body, once, unsaid)), unsaid
             )
+            call.attributes |= _told(usage)
+            return reply
 
     def _hedge(self, role: str, body: Mapping[str, Any]) -> Hedge[Any]:
         model = body["model"]
@@ -220,7 +222,9 @@ class Calls:
         self.ledger.settle(reservation, usage)
         return replies, usage
 
-    async def _once_streamed(self, route: Route, role: str, body: Mapping[str, Any], emit: Emit) -> Reply:
+    async def _once_streamed(
+        self, route: Route, role: str, body: Mapping[str, Any], emit: Emit
+    ) -> tuple[Reply, Usage]:
         authorization = route.credential(self._authorization)
         async with self._turn(route, body["model"]) as told:
             reservation = self._reserve(route, role, body)
@@ -244,7 +248,7 @@ class Calls:
                 sent = assembly.chunks or loss == "cancelled"
                 usage = assembly.usage or estimate(body, "".join(assembly.text))
                 self.ledger.settle(reservation, usage if sent else None, loss)
-        return reply
+        return reply, usage
 
     @asynccontextmanager
     async def _turn(self, route: Route, model: str) -> AsyncIterator[Callable[[int], None]]:
@@ -278,6 +282,14 @@ def blank(reply: Reply) -> bool:
     """Whether a reply says nothing at all; one that thought until its tokens were spent would do so again."""
     thought = reply.finish_reason == "length" or reply.message.get("reasoning_content")
     return reply.kind is ReplyKind.EMPTY and not thought
+
+
+def _told(usage: Usage) -> dict[str, int]:
+    """What a trace says of it."""
+    return {
+        "gen_ai.usage.input_tokens": usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": usage.completion_tokens,
+    }
 
 
 def worst_case(body: Mapping[str, Any], price: Price | None) -> Worst:

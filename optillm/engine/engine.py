@@ -285,11 +285,6 @@ class Engine:
             cached=calls.hits if isinstance(calls, CachedCalls) else None,
             trace=trace.wire() if request.trace else None,
         )
-        log.info(
-            "%s-%s: %s in %.2f s, %d calls in %d rounds, %d tokens",
-            *(report.technique, job.model, stop, report.seconds),
-            *(ledger.calls.total(), report.rounds, ledger.usage.total_tokens),
-        )
         entry.close(OK, stop=stop, **_spent(ledger, trace))
         model = replies[0].model or job.model
         return Completion(replies, ledger.usage, report, model, job.id, job.created)

@@ -6,7 +6,6 @@ Here is done as little as can be: a deadline, a look at the budget, a note of wh
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
@@ -27,8 +26,8 @@ from optillm.errors import DeadlineExceeded, PermissionDenied
 from optillm.prices import Prices
 
 TECHNIQUE = "x-optillm-technique"
-
-log = logging.getLogger(__name__)
+LONGEST_NAME = 256
+"""Characters of a model's name that is noted."""
 
 
 class Relays:
@@ -51,7 +50,6 @@ class Relays:
         key = key_of(self._routes.address, request.authorization, {**request.body, "model": model})
         relay = await recalled(cache, key)
         if relay is not None:
-            log.info("Using approach none, with %s: from the cache", model)
             entry.close(relay.status, usage=Usage(), cost=0.0)
             return _signed(relay)
         relay = await self._chat(request, model, budget, entry)
@@ -71,7 +69,6 @@ class Relays:
                 stream=request.stream,
             )
             relay = await _in_time(passing_on, budget.seconds)
-        log.info("Using approach none, with %s: status %d", model, relay.status)
         prompt = estimate(request.body).prompt_tokens if relay.chunks else 0
         return _signed(entry.of(relay, self._prices, prompt))
 
@@ -134,11 +131,12 @@ async def _audible(chunks: AsyncIterator[bytes], seconds: float | None) -> Async
 
 
 def model_in(content: bytes, content_type: str) -> str:
-    """The model that a JSON body for another endpoint names; empty without one."""
+    """The model that a JSON body for another endpoint names; empty without one worth the name."""
     if not content_type.startswith("application/json") or b'"model"' not in content:
         return ""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:
         return ""
-    return str(body.get("model") or "") if isinstance(body, dict) else ""
+    model = body.get("model") if isinstance(body, dict) else None
+    return model if isinstance(model, str) and len(model) <= LONGEST_NAME else ""

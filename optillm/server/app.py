@@ -12,6 +12,7 @@ from flask import Flask, Response, g, request
 
 from optillm.engine.portal import ClientGone, Portal
 from optillm.errors import Cancelled
+from optillm.observe.metrics import Metrics
 from optillm.server import api, ops
 from optillm.server.accounts import Accounts
 from optillm.server.cors import tell_browsers
@@ -34,12 +35,15 @@ def create_app(
     portal: Portal | None = None,
     clock: Callable[[], float] = time.monotonic,
     accounts: Accounts | None = None,
+    metrics: Metrics | None = None,
 ) -> Flask:
     """The proxy as a WSGI application; make it in the process that serves it."""
     accounts = accounts or Accounts.of(settings)
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
-    app.extensions[NAME] = State(settings, engine, portal or Portal(), accounts, clock)
+    metrics = metrics or Metrics()
+    app.extensions[NAME] = State(settings, engine, portal or Portal(), accounts, metrics, clock)
+    ops.count(app, metrics)
     app.before_request(identify)
     tell_browsers(app, settings.cors_origins)
     app.before_request(guard(settings, accounts, clock))

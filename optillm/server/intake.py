@@ -149,7 +149,7 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self.log.exception("Error handling a request")
             error = OptillmError("The server failed")
         with suppress(OSError):
-            util.write_nonblock(client, raw_error(error))
+            util.write_nonblock(client, self._told(error))
 
     def murder_pending(self) -> None:
         """Look after those whose time is up; gunicorn calls this whenever it has seen to its events."""
@@ -191,8 +191,13 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def _refuse(self, conn: TConn, error: OptillmError) -> None:
         self._forget(conn)
         with suppress(OSError):
-            conn.sock.send(raw_error(error))
+            conn.sock.send(self._told(error))
         self._part(conn)
+
+    def _told(self, error: OptillmError) -> bytes:
+        """The reply to what does not come as far as the application, counted."""
+        state_of(self.wsgi).metrics.responses.labels(str(error.status)).inc()
+        return raw_error(error)
 
     def _part(self, conn: TConn) -> None:
         """Close our side, and wait a moment: a client that still sends would lose what it has not read yet."""

@@ -1,13 +1,35 @@
-"""What operators and their machines ask: is it up, is it ready."""
+"""What operators and their machines ask: is it up, is it ready, what has it done."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, Response, request
 
 from optillm.errors import ShuttingDown, UpstreamError
+from optillm.observe.metrics import Metrics
 from optillm.server.state import here
 
 views = Blueprint("ops", __name__)
+
+
+def count(app: Flask, metrics: Metrics) -> None:
+    """Count the requests to the API: those at work, until the last byte has left, and every response."""
+
+    def arrive() -> None:
+        if _api():
+            metrics.in_flight.inc()
+
+    def leave(response: Response) -> Response:
+        if _api():
+            metrics.responses.labels(str(response.status_code)).inc()
+            response.call_on_close(metrics.in_flight.dec)
+        return response
+
+    app.before_request(arrive)
+    app.after_request(leave)
+
+
+def _api() -> bool:
+    return request.path.startswith("/v1/")
 
 
 @views.get("/health")
@@ -20,3 +42,10 @@ def health() -> Response:
         if not state.portal.run(state.readiness.now()):
             raise UpstreamError("The upstream does not answer", status=503)
     return Response(b'{"status":"ok"}', content_type="application/json")
+
+
+@views.get("/metrics")
+def metrics() -> Response:
+    """The metrics of all workers, for Prometheus."""
+    content, content_type = here().metrics.exposition(request.headers.get("Accept", ""))
+    return Response(content, content_type=content_type)

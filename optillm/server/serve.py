@@ -19,6 +19,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+from optillm.observe.folder import forget
 from optillm.server.intake import Intake
 from optillm.server.state import state_of
 
@@ -97,6 +98,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "pre_fork": _hold_signals,
             "post_worker_init": self._ready,
             "worker_exit": _close,
+            "child_exit": _forget,
         }
         if Path(SHARED_MEMORY).is_dir():
             options["worker_tmp_dir"] = SHARED_MEMORY
@@ -114,7 +116,13 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
 
 class QuietLogger(Logger):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn's log without a traceback for each client that stalls."""
+    """gunicorn's log as part of ours, without a traceback for each client that stalls."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave the form of lines to the root logger."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log the exception in flight, unless it is only that a client took too long."""
@@ -174,6 +182,11 @@ def _hold_signals(_: object, __: object) -> None:
 
 def _release_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+
+
+def _forget(_: object, worker: ThreadWorker) -> None:
+    """Drop the gauges of a worker that has ended; gunicorn calls this in the parent."""
+    forget(worker.pid)
 
 
 def _close(_: object, worker: ThreadWorker) -> None:

@@ -19,6 +19,7 @@ from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
     from optillm.config import Settings
+    from optillm.observe.metrics import Metrics
 
 NAME: Final = "optillm"
 
@@ -59,6 +60,7 @@ class State:
     engine: Engine
     portal: Portal
     accounts: Accounts
+    metrics: Metrics
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
     serving: Counter[str] = field(default_factory=Counter)

@@ -80,7 +80,7 @@ def _follow(proxy: Proxy, ready: threading.Event) -> None:
             with proxy.told:
                 proxy.log.append(line)
                 proxy.told.notify_all()
-            if listening := re.search(r"Listening at (http://\S+)", line):
+            if listening := re.search(r"Listening at (http://[^\s\"]+)", line):
                 proxy.url = listening.group(1)
                 ready.set()
     ready.set()

@@ -199,13 +199,11 @@ def test_a_fault_before_any_answer_is_a_fault() -> None:
         World(script).complete("bon-m")
 
 
-def test_each_request_logs_what_it_uses_and_one_line_when_done(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_request_logs_what_it_uses(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         World(lambda sent: "The answer is 4.").complete("bon-m", "a secret question")
-    first, last = (r.getMessage() for r in caplog.records if r.name.startswith("optillm"))
-    assert first == "Using approach bon, with m"
-    assert last.startswith("bon-m: settled in 1.00 s, 3 calls in 1 rounds, 45 tokens")
-    assert "secret" not in caplog.text
+    (line,) = (r.getMessage() for r in caplog.records if r.name.startswith("optillm"))
+    assert line == "Using approach bon, with m"
 
 
 @pytest.mark.parametrize("modalities", [["text", "audio"], ["audio"]])

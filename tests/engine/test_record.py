@@ -189,7 +189,10 @@ def test_other_endpoints_are_noted_with_their_model_and_without_their_query() ->
     assert record.usage == Usage(10, 20)
 
 
-@pytest.mark.parametrize("content", [b'{"model": ', b'["model"]', b'{"model": null}', b""])
+LONG = b'{"model": "%b"}' % (b"x" * 300)
+
+
+@pytest.mark.parametrize("content", [b'{"model": ', b'["model"]', b'{"model": null}', b"", LONG])
 def test_a_body_that_names_no_model_is_no_reason_to_fail(content: bytes) -> None:
     world = Wire(Relay(200, {}, b"{}"))
     world.run(world.engine.relay(RawRequest("POST", "/embeddings", content)))

@@ -8,7 +8,7 @@ import pytest
 
 from optillm.server import readiness
 from optillm.server.state import state_of
-from tests.server.fakes import FakeEngine, served
+from tests.server.fakes import CHAT, HELLO, FakeEngine, served
 
 
 def test_a_server_that_is_up_says_so_without_a_key() -> None:
@@ -78,3 +78,21 @@ def test_the_upstream_is_asked_once_for_all_who_want_to_know_and_again_after_a_w
         assert engine.probes == 2
 
     asyncio.run(ask())
+
+
+def test_metrics_count_refusals_and_need_the_key() -> None:
+    with served(FakeEngine(), optillm_api_key=("key",)) as client:
+        assert client.get("/metrics").status_code == 401
+        client.get("/v1/models")
+        response = client.get("/metrics", headers={"Authorization": "Bearer key"})
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/plain")
+    assert b'optillm_http_responses_total{status="401"} 1.0' in response.data
+
+
+def test_a_request_is_in_flight_until_its_last_byte_has_left() -> None:
+    with served(FakeEngine()) as client:
+        response = client.post(CHAT, json=HELLO | {"stream": True}, buffered=False)
+        assert b"optillm_requests_in_flight 1.0" in client.get("/metrics").data
+        response.close()
+        assert b"optillm_requests_in_flight 0.0" in client.get("/metrics").data

@@ -1,0 +1,52 @@
+"""The folder in which several workers count as one; apart from the metrics, whose library looks for it when imported.
+
+The library finds the folder in a variable of the environment. That is ours for as long as we serve: one that the
+operator has set belongs to another program, whose numbers would mix with these.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - on no disk that may stall; the name is a fresh one
+
+_FORMER: Final = VARIABLE.lower()  # the library still reads it
+
+
+@contextmanager
+def counting_folder(workers: int) -> Iterator[None]:
+    """Give the workers forked in this block a fresh folder to count in; one worker alone needs none."""
+    before = {name: os.environ.pop(name) for name in (VARIABLE, _FORMER) if name in os.environ}
+    owner = os.getpid()
+    folder = None
+    if workers > 1:
+        place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+        folder = os.environ[VARIABLE] = tempfile.mkdtemp(prefix="optillm-metrics-", dir=place)
+    try:
+        yield
+    finally:
+        if os.getpid() == owner:  # a worker leaves the block, too, when it ends
+            os.environ.pop(VARIABLE, None)
+            os.environ.update(before)
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def folder_in_use() -> str | None:
+    """Where this process counts together with others, if it does."""
+    return os.environ.get(VARIABLE)
+
+
+def forget(pid: int) -> None:
+    """Drop what a worker that has died had in flight; what it counted stays."""
+    folder = folder_in_use()
+    if folder is not None:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]

@@ -1,0 +1,169 @@
+"""Metrics for Prometheus: requests, calls, tokens, cost, losses and latencies by technique and model.
+
+With several workers each counts into files of a folder they share, and whoever is asked adds them up, those of
+workers that have died included. A client can send any model and any expression, so both become label values only
+when a request with them has succeeded, and only so many of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import ValueClass
+
+from optillm.chat import Usage
+from optillm.engine.exchange import CHAT
+from optillm.engine.plan import NONE
+from optillm.engine.record import Record
+from optillm.observe.folder import folder_in_use
+
+OTHER: Final = "other"
+MOST_PAIRS: Final = 200
+"""Pairs of technique and model that get series of their own, per worker."""
+MOST_MODELS: Final = 100
+LONGEST: Final = 256
+"""Characters of a label value that a client has chosen."""
+
+SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
+ROUNDS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+
+_BY: Final = ("technique", "model")
+_OK: Final = 200
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Bounded(Generic[T]):
+    """Label values that come from clients: `known` ones, and the first `most` that have proved to be real."""
+
+    def __init__(self, known: Iterable[T], most: int) -> None:
+        self._admitted = set(known)
+        self._left = most
+
+    def admits(self, value: T, *, proven: bool) -> bool:
+        """Whether the value may be a label; once it may, it always may."""
+        if value in self._admitted:
+            return True
+        if not (proven and self._left):
+            return False
+        self._left -= 1
+        self._admitted.add(value)
+        return True
+
+
+class Metrics:
+    """The metrics of this process; an observer of requests. `techniques` and `model` are the operator's own."""
+
+    def __init__(self, techniques: Iterable[str] = (), model: str = "") -> None:
+        self._techniques = {NONE, *techniques}
+        self._pairs = Bounded([(technique, model) for technique in self._techniques], MOST_PAIRS)
+        self._models = Bounded([model], MOST_MODELS)
+        self._registry = CollectorRegistry()
+        folder = folder_in_use()
+        if (folder is not None) is not ValueClass._multiprocess:
+            raise RuntimeError("prometheus_client was imported before it was known where to count")
+        if folder is not None:
+            MultiProcessCollector(self._registry, folder)  # type: ignore[no-untyped-call]
+        # A second series for each, which several processes do not give anyway.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        own = None if folder else self._registry
+        counter, histogram = partial(Counter, registry=own), partial(Histogram, registry=own)
+        self.in_flight = Gauge(
+            "optillm_requests_in_flight", "Requests being served", registry=own, multiprocess_mode="livesum"
+        )
+        self.responses = counter(
+            "optillm_http_responses_total", "Responses of the API, refusals included", ("status",)
+        )
+        self._requests = counter(
+            "optillm_requests_total", "Requests that went upstream and ended", ("endpoint", *_BY, "status")
+        )
+        self._seconds = histogram("optillm_request_seconds", "Until a request ended", _BY, buckets=SECONDS)
+        self._rounds = histogram(
+            "optillm_rounds", "Upstream calls one after the other", ("technique",), buckets=ROUNDS
+        )
+        self._calls = counter("optillm_calls_total", "Upstream calls of techniques", (*_BY, "role"))
+        self._call_seconds = histogram(
+            "optillm_upstream_call_seconds",
+            "An upstream call of a technique, with its wait for a place and its retries",
+            ("model", "role"),
+            buckets=SECONDS,
+        )
+        self._tokens = counter(
+            "optillm_tokens_total", "Tokens; reasoning and cached ones are in the others, too", (*_BY, "type")
+        )
+        self._cost = counter("optillm_cost_dollars_total", "Cost where prices are known", _BY)
+        self._losses = counter("optillm_losses_total", "Calls and replies of no use", (*_BY, "kind"))
+        self._stops = counter("optillm_stops_total", "Why techniques stopped", ("technique", "reason"))
+        self._client_requests = counter("optillm_client_requests_total", "Requests by key", ("client",))
+        self._client_tokens = counter("optillm_client_tokens_total", "Tokens by key", ("client",))
+        self._client_cost = counter("optillm_client_cost_dollars_total", "Cost by key", ("client",))
+
+    def __call__(self, record: Record) -> None:
+        """Count a request that has ended."""
+        by = self._by(record)
+        self._requests.labels(endpoint_of(record.endpoint), *by, str(record.status)).inc()
+        self._seconds.labels(*by).observe(record.seconds)
+        if record.technique != NONE:
+            self._rounds.labels(by[0]).observe(record.rounds)
+        for role, calls in record.calls.items():
+            self._calls.labels(*by, role).inc(calls)
+        for kind, losses in record.losses.items():
+            self._losses.labels(*by, kind).inc(losses)
+        if record.usage is not None:
+            for kind, tokens in _tokens_of(record.usage):
+                self._tokens.labels(*by, kind).inc(tokens)
+        if record.cost:
+            self._cost.labels(*by).inc(record.cost)
+        if record.stop is not None:
+            self._stops.labels(by[0], record.stop).inc()
+        self._count_calls(record)
+        self._count_client(record)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All metrics in the format that a scraper's `Accept` asks for, and its media type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _count_calls(self, record: Record) -> None:
+        for call in record.trace.calls if record.trace is not None else ():
+            if call.status not in ("ok", "failed"):  # one broken off says nothing of how long they take
+                continue
+            model = str(call.attributes.get("gen_ai.request.model", ""))
+            proven = call.status == "ok" and len(model) <= LONGEST
+            admitted = self._models.admits(model, proven=proven)
+            self._call_seconds.labels(model if admitted else OTHER, call.name).observe(call.seconds)
+
+    def _count_client(self, record: Record) -> None:
+        if record.client is None:
+            return
+        self._client_requests.labels(record.client).inc()
+        if record.usage is not None:
+            self._client_tokens.labels(record.client).inc(record.usage.total_tokens)
+        if record.cost:
+            self._client_cost.labels(record.client).inc(record.cost)
+
+    def _by(self, record: Record) -> tuple[str, str]:
+        technique, model = record.technique, record.model
+        proven = record.status == _OK and len(technique) <= LONGEST and len(model) <= LONGEST
+        if self._pairs.admits((technique, model), proven=proven):
+            return technique, model
+        return technique if technique in self._techniques else OTHER, OTHER
+
+
+def endpoint_of(path: str) -> str:
+    """The endpoint of a path below `/v1`, without what clients choose of it: ids and the like."""
+    return path if path == CHAT else "/" + path.lstrip("/").partition("/")[0]
+
+
+def _tokens_of(usage: Usage) -> Iterable[tuple[str, int]]:
+    yield "prompt", usage.prompt_tokens
+    yield "completion", usage.completion_tokens
+    if usage.reasoning_tokens:
+        yield "reasoning", usage.reasoning_tokens
+    if usage.cached_tokens:
+        yield "cached", usage.cached_tokens
