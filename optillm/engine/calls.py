@@ -16,9 +16,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from optillm.chat import Reply, ReplyKind, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
 from optillm.engine.dialect import Dialect, Dialects
-from optillm.engine.hedge import Hedge, Hedges, Paces, Terms, departed
+from optillm.engine.hedge import Hedge, Hedges, Terms, departed
 from optillm.engine.ledger import Ledger, Reservation
 from optillm.engine.limiter import Limiters
+from optillm.engine.paces import Paces
 from optillm.engine.upstream import Upstream
 from optillm.errors import UpstreamError
 from optillm.trace import Trace
