@@ -2,7 +2,7 @@
 
     python -m benchmarks.faults [--requests 100] [--part 0.3] [--stream]
 
-Every technique meets every fault of `tests/faults/upstream.py` over real HTTP parsing on a virtual clock; each
+Every technique meets every fault of `tests/faults/faults.py` over real HTTP parsing on a virtual clock; each
 request's calls fail at random, by a seed of its own. A request succeeds when its client gets a whole answer that
 the upstream wrote. Prints a Markdown table: in each cell the share that succeeds, then the time of the slowest
 request as a multiple of the time without faults. The last row has the mean time over all techniques.
@@ -14,7 +14,8 @@ import argparse
 from statistics import mean
 
 from optillm.techniques import registry
-from tests.faults.upstream import FAULTS, Scene, share, solved_at_once
+from tests.faults.faults import FAULTS, share
+from tests.faults.scene import Scene, solved_at_once
 
 APPROACHES = (*sorted(registry()), "re2&bon", "bon|moa")
 

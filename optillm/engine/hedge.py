@@ -8,7 +8,6 @@ time: a long answer must not be taken for many lost ones.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Hashable
 from contextvars import Context as Variables
 from contextvars import ContextVar
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, Generic, TypeVar
 
+from optillm.engine.paces import Paces
 from optillm.errors import BudgetExhausted, UpstreamError
 
 HEDGE: Final = 2.0
@@ -24,37 +24,10 @@ PATIENCE: Final = 0.25
 """Seconds it is given beyond what is usual at least: short calls vary more than they last."""
 UNKNOWN: Final = 30.0
 """Seconds it is given when nothing is known of its model, but a quarter of the time left at most."""
-QUANTILE: Final = 0.9
-"""The share of the latest calls that what is usual covers."""
-LATEST: Final = 64
-REMEMBERED: Final = 512
 
 T = TypeVar("T")
 
 _hedge: ContextVar[Hedge[Any] | None] = ContextVar("the hedged call that this task works on", default=None)
-
-
-class Paces:
-    """How long the latest calls took, by what they have in common; seconds, failures not counted."""
-
-    def __init__(self) -> None:
-        self._latest: OrderedDict[Hashable, deque[float]] = OrderedDict()
-        self._usual: dict[Hashable, float] = {}
-
-    def add(self, kind: Hashable, seconds: float) -> None:
-        """Take in one call."""
-        self._latest.setdefault(kind, deque(maxlen=LATEST)).append(seconds)
-        self._latest.move_to_end(kind)
-        self._usual.pop(kind, None)
-        while len(self._latest) > REMEMBERED:
-            self._usual.pop(self._latest.popitem(last=False)[0], None)
-
-    def usual(self, kind: Hashable) -> float | None:
-        """What most calls of this kind stay below; `None` when there were none."""
-        if kind not in self._usual and kind in self._latest:
-            latest = sorted(self._latest[kind])
-            self._usual[kind] = latest[int(QUANTILE * len(latest))]
-        return self._usual.get(kind)
 
 
 class Hedges:

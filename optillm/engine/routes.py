@@ -23,8 +23,8 @@ import orjson
 from optillm.chat import Relay
 from optillm.engine.breaker import Breaker
 from optillm.engine.dialect import Dialect, Dialects
-from optillm.engine.hedge import Paces
 from optillm.engine.limiter import Limiters
+from optillm.engine.paces import Paces
 from optillm.engine.upstream import JSON, Upstream, connect
 from optillm.errors import UpstreamError
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Completion, Delta, Usage
-from optillm.engine.hedge import HEDGE, LATEST, PATIENCE, REMEMBERED, UNKNOWN, Paces
+from optillm.engine.hedge import HEDGE, PATIENCE, UNKNOWN
 from optillm.errors import DeadlineExceeded
 from tests.fakes import HANG, LATENCY, Say, Sent, World, failing
 
@@ -207,27 +207,8 @@ def test_a_client_that_reads_slowly_does_not_make_a_model_slow() -> None:
     assert world.engine.routes.paces.usual(("write", "m")) == LATENCY
 
 
-def test_what_is_usual_covers_most_of_the_latest() -> None:
-    paces = Paces()
-    assert paces.usual("judge") is None
-    for seconds in [100.0] * LATEST + [1.0] * (LATEST - 3) + [9.0] * 3:
-        paces.add("judge", seconds)
-    assert paces.usual("judge") == 1.0
-    paces.add("write", 5.0)
-    assert paces.usual("write") == 5.0
-
-
 def test_usage_of_both_counts_when_both_are_back() -> None:
     world = warm(lambda sent: Say(ANSWER, seconds=2.5) if sent.number == 0 else ANSWER)
     completion = world.complete("re2-m")
     assert completion.usage is not None
     assert completion.usage.completion_tokens == Usage(10, 5).completion_tokens
-
-
-def test_what_is_usual_of_many_models_is_forgotten_with_the_oldest() -> None:
-    paces = Paces()
-    for number in range(REMEMBERED + 1):
-        paces.add(number, 1.0)
-        assert paces.usual(number) == 1.0
-    assert paces.usual(0) is None
-    assert paces.usual(1) == 1.0

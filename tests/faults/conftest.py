@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.upstream import solved_at_once
+from tests.faults.scene import solved_at_once
 from tests.test_config import bare_machine
 
 __all__ = ["bare_machine"]

@@ -13,19 +13,8 @@ import pytest
 from optillm.engine.hedge import UNKNOWN
 from optillm.errors import DeadlineExceeded, UpstreamError
 from optillm.techniques import registry
-from tests.faults.upstream import (
-    DEADLINE,
-    FAULTS,
-    MESSAGES,
-    RETRY_AFTER,
-    Outcome,
-    Position,
-    Scene,
-    everywhere,
-    judging,
-    share,
-    since,
-)
+from tests.faults.faults import FAULTS, RETRY_AFTER, Position, everywhere, judging, share, since
+from tests.faults.scene import DEADLINE, MESSAGES, Outcome, Scene
 
 APPROACHES = [*sorted(registry()), "re2&bon", "bon|moa"]
 REQUESTS = 16
