@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 from optillm.server.intake import Intake
@@ -27,8 +25,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT: Final = 120  # seconds without one until a worker is replaced; requests do not hold it up
 MARGIN: Final = 5  # seconds that a worker gets to close, after the grace of its requests
-STALL = 60  # seconds a client may keep a thread waiting for it to take the next byte
-IDLE = 1000  # idle connections a worker keeps beside the busy ones
+IDLE = 1000  # connections a worker keeps beside those with requests at work or waiting
 BACKLOG: Final = 2048
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeat files, on no disk that may stall
@@ -57,8 +54,6 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit it.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", STALL, 0))
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError:
@@ -86,13 +81,12 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "workers": settings.workers,
             "worker_class": Worker,
             "threads": settings.threads,
-            "worker_connections": settings.threads + IDLE,
+            "worker_connections": 2 * (settings.threads + settings.queue) + IDLE,
             "keepalive": settings.idle_timeout,
             "timeout": HEARTBEAT,
             "graceful_timeout": math.ceil(settings.grace) + MARGIN,
             "control_socket_disable": True,
             "loglevel": "error",
-            "logger_class": QuietLogger,
             "pre_fork": _hold_signals,
             "post_worker_init": self._ready,
             "worker_exit": _close,
@@ -103,6 +97,11 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             if name in self.cfg.settings:  # older releases have no control socket
                 self.cfg.set(name, value)
 
+    @property
+    def queue(self) -> int:
+        """Requests that may wait for a thread; gunicorn has no such setting."""
+        return self._settings.queue
+
     def load(self) -> Flask:
         """The application; gunicorn calls this in the worker."""
         return self._load()
@@ -110,15 +109,6 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     def _ready(self, worker: ThreadWorker) -> None:
         if worker.age == 1:
             log.info("Listening at %s", self._url)
-
-
-class QuietLogger(Logger):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn's log without a traceback for each client that stalls."""
-
-    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log the exception in flight, unless it is only that a client took too long."""
-        if not isinstance(sys.exc_info()[1], BlockingIOError):
-            super().exception(msg, *args, **kwargs)
 
 
 class Worker(Intake):
