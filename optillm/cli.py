@@ -9,7 +9,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -62,24 +62,36 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
     elif target is not None:
         _publish(target, "settings", tables.settings_markdown(model, techniques))
     else:
-        settings = load(model, flags)
-        _check_approach(settings, techniques)
+
+        def read() -> Settings:
+            settings = load(model, flags)
+            _check_approach(settings, techniques)
+            return settings
+
         if command == "settings":
-            print(tables.settings_columns(settings))
+            print(tables.settings_columns(read()))
         elif command == "doctor":
-            diagnose(settings, as_json=as_json)
+            diagnose(read(), as_json=as_json)
         else:
-            start(settings)
+            start(read)
 
 
-def start(settings: Settings) -> None:
+def start(read: Callable[[], Settings]) -> None:
     """Serve until stopped."""
     from optillm.server.serve import serve
 
+    settings = read()
     logs.configure(settings.log, settings.secrets())
     with demo_model(settings) as effective:
         announce(effective, no_upstream=settings.demo == "auto")
-        serve(effective, partial(load_app, effective))
+        serve(effective, load_app, partial(reread, read, effective))
+
+
+def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
+    """The settings as they are now; a demo model that runs is kept, and none is started."""
+    settings = read()
+    logs.configure(settings.log, settings.secrets())
+    return served_by_demo(settings, serving.base_url) if serving.demo == "on" else settings
 
 
 def diagnose(settings: Settings, *, as_json: bool) -> None:
@@ -115,12 +127,16 @@ def demo_model(settings: Settings) -> Iterator[Settings]:
     from optillm.demo import launch
 
     with launch(latency=settings.demo_latency) as demo:
-        # No vendor's key or header goes to the demo model.
-        vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
-        update: dict[str, Any] = dict.fromkeys(vendors) | {"base_url": demo.base_url, "upstream_headers": {}}
-        if "model" not in settings.model_fields_set:
-            update["model"] = "demo-small"
-        yield settings.model_copy(update=update | {"demo": "on"})
+        yield served_by_demo(settings, demo.base_url)
+
+
+def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
+    """The settings with the demo model as the upstream; no vendor's key or header goes to it."""
+    vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
+    update: dict[str, Any] = dict.fromkeys(vendors) | {"base_url": base_url, "upstream_headers": {}}
+    if "model" not in settings.model_fields_set:
+        update["model"] = "demo-small"
+    return settings.model_copy(update=update | {"demo": "on"})
 
 
 def announce(settings: Settings, *, no_upstream: bool = False) -> None:

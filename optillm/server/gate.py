@@ -16,14 +16,13 @@ from urllib.parse import urlsplit
 from flask import request
 from werkzeug.exceptions import Forbidden
 
-from optillm.errors import RateLimited, ShuttingDown, Unauthorized
-from optillm.server.state import here
+from optillm.errors import RateLimited, Unauthorized
 from optillm.values import is_loopback
 
 if TYPE_CHECKING:
     from optillm.config import Settings
 
-OPEN_ENDPOINT: Final = "ops.health"  # the one that needs no key and answers while the server drains
+OPEN_ENDPOINT: Final = "ops.health"  # the one that needs no key
 BURST: Final = 10  # wrong keys an address may send at once
 PAUSE: Final = 6.0  # seconds until it may send one more
 REMEMBERED: Final = 10_000  # addresses, the latest
@@ -35,7 +34,7 @@ V = TypeVar("V")
 
 
 def guard(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
-    """What refuses a request, asked before each: by its name for us, by its key, or because the server drains."""
+    """What refuses a request, asked before each: by its name for us, or by its key."""
     digests = [sha256(key.get_secret_value().encode()).digest() for key in settings.optillm_api_key]
     names = {"localhost", settings.host.strip("[]").lower(), *map(str.lower, settings.allowed_hosts)}
     proxies = [ip_network(proxy, strict=False) for proxy in settings.trusted_proxies]
@@ -74,8 +73,6 @@ def guard(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Ca
             return
         if digests:
             check_key()
-        if here().draining:
-            raise ShuttingDown("The server is shutting down")
 
     return refuse
 

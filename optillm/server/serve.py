@@ -9,16 +9,21 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from optillm.server.intake import Intake
+from optillm.server.listening import BACKLOG, listener_for, pending, url_of
 from optillm.server.state import state_of
+from optillm.sources import SettingsError
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -26,47 +31,57 @@ if TYPE_CHECKING:
 HEARTBEAT: Final = 120  # seconds without one until a worker is replaced; requests do not hold it up
 MARGIN: Final = 5  # seconds that a worker gets to close, after the grace of its requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work or waiting
-BACKLOG: Final = 2048
+BOOT: Final = 30  # seconds new workers have to begin before old ones end all the same
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeat files, on no disk that may stall
 
 log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, load: Callable[[], Flask]) -> None:
+def serve(settings: Settings, load: Callable[[Settings], Flask], reread: Callable[[], Settings]) -> None:
     """Serve until a signal ends it; `load` makes the application in each worker.
 
-    Exits with status 1 and one line on stderr when the address cannot be had.
+    SIGHUP replaces the workers by new ones, with the settings that `reread` then gives; when it raises
+    `SettingsError`, with those there are. Exits with status 1 and one line on stderr when the address cannot be had.
     """
     try:
-        listener = listen(settings.host, settings.port)
+        listener = listener_for(settings)
     except OSError as error:
         sys.exit(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
     os.register_at_fork(after_in_parent=_release_signals)
-    Server(settings, listener, load).run()
+    Server(settings, listener, load, reread).run()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; made here, since gunicorn would try five times and say so in ten lines."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn's master, whose old workers serve until the new ones do."""
+
+    def manage_workers(self) -> None:
+        """Start the workers that are missing, and end the oldest of too many."""
+        limit = time.monotonic() + BOOT
+        while len(self.WORKERS) > self.num_workers and not self._renewed() and time.monotonic() < limit:
+            self.reap_workers()
+            time.sleep(0.02)
+        super().manage_workers()
+
+    def _renewed(self) -> bool:
+        """Whether as many as are to stay serve, the latest first."""
+        latest = sorted(self.WORKERS.values(), key=lambda worker: worker.age)[-self.num_workers :]
+        # A heartbeat counts from the start of the machine; before the first one there is a date.
+        return all(worker.tmp.last_update() <= time.monotonic() for worker in latest)
 
 
 class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     """gunicorn, told everything by our settings."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, load: Callable[[], Flask]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        load: Callable[[Settings], Flask],
+        reread: Callable[[], Settings],
+    ) -> None:
         self._settings = settings
+        self._reread = reread
         self._url = url_of(listener)
         self._listener = listener.detach()  # gunicorn takes it over by its number
         self._load = load
@@ -104,7 +119,19 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def load(self) -> Flask:
         """The application; gunicorn calls this in the worker."""
-        return self._load()
+        return self._load(self._settings)
+
+    def reload(self) -> None:
+        """Read the settings again; gunicorn calls this on SIGHUP."""
+        try:
+            self._settings = self._reread()
+        except SettingsError as error:
+            log.error("The settings stay as they were: %s", error)
+        super().reload()
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        Master(self).run()
 
     def _ready(self, worker: ThreadWorker) -> None:
         if worker.age == 1:
@@ -112,7 +139,11 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
 
 class Worker(Intake):
-    """A threaded worker that refuses connections while it drains, and ends what outlives the grace period."""
+    """A threaded worker that refuses connections while it drains, and ends what outlives the grace period.
+
+    A connection that was kept gets its next request served, if that comes within two seconds: refused, the client
+    might try again on another one that leads here.
+    """
 
     def init_signals(self) -> None:
         """Handle signals the worker's way, those that came before it could included."""
@@ -125,10 +156,22 @@ class Worker(Intake):
         if enabled or self.alive:
             return
         for listener in self.sockets:
+            for _ in pending(listener):  # closing it would reset them
+                self.accept(listener)
             listener.close()  # or new clients would wait in its queue for nobody
         state = state_of(self.wsgi)
         state.draining = True
         self._close_after(state.settings.grace)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Give kept connections until then, or until requests on them could no longer be served."""
+        super()._cap_keepalive(min(deadline, time.monotonic() + state_of(self.wsgi).settings.grace))
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Serve a request; a reply that begins while the worker drains says that it is the connection's last."""
+        closes = req.should_close
+        req.should_close = cache(lambda: not self.alive or closes())  # what has been said once, holds
+        return bool(super().handle_request(req, conn))
 
     def handle_quit(self, *_: object) -> None:
         """End without grace: SIGINT and SIGQUIT.
@@ -148,12 +191,6 @@ class Worker(Intake):
         timer = threading.Timer(seconds, state_of(self.wsgi).close)
         timer.daemon = True
         timer.start()
-
-
-def url_of(listener: socket.socket) -> str:
-    """Where a client finds a listening socket."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if listener.family is socket.AF_INET6 else f"http://{host}:{port}"
 
 
 def _hold_signals(_: object, __: object) -> None:

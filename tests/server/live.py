@@ -18,6 +18,7 @@ from flask import Flask
 import optillm.server.outlet as outlet
 import optillm.server.serve as server
 from optillm.chat import ChatRequest, Delta, Event, Relay, Stream
+from optillm.config import Settings
 from optillm.server.app import create_app
 from tests.server.fakes import FakeEngine, Outcome, completion, settings
 
@@ -78,11 +79,11 @@ def main(folder: str, changes: str) -> None:
     server.IDLE = told.pop("idle", server.IDLE)
     chosen = settings(**told)
 
-    def load() -> Flask:
+    def load(chosen: Settings) -> Flask:
         return create_app(chosen, LiveEngine(Path(folder)))
 
     logging.basicConfig(level="INFO", format="%(message)s")
-    server.serve(chosen, load)
+    server.serve(chosen, load, lambda: chosen)
 
 
 if __name__ == "__main__":
