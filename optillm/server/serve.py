@@ -145,6 +145,8 @@ class Worker(Intake):
     might try again on another one that leads here.
     """
 
+    _ends = math.inf  # when requests still running are cancelled
+
     def init_signals(self) -> None:
         """Handle signals the worker's way, those that came before it could included."""
         super().init_signals()
@@ -161,11 +163,14 @@ class Worker(Intake):
             listener.close()  # or new clients would wait in its queue for nobody
         state = state_of(self.wsgi)
         state.draining = True
-        self._close_after(state.settings.grace)
+        self._ends = time.monotonic() + state.settings.grace
 
-    def _cap_keepalive(self, deadline: float) -> None:
-        """Give kept connections until then, or until requests on them could no longer be served."""
-        super()._cap_keepalive(min(deadline, time.monotonic() + state_of(self.wsgi).settings.grace))
+    def murder_pending(self) -> None:
+        """Look at the clock: gunicorn calls this at least once a second."""
+        super().murder_pending()
+        if time.monotonic() >= self._ends:
+            self._ends = math.inf
+            self._hurry()
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
         """Serve a request; a reply that begins while the worker drains says that it is the connection's last."""
@@ -183,14 +188,10 @@ class Worker(Intake):
         self.method_queue.defer(self._hurry)
 
     def _hurry(self) -> None:
+        """End what runs; first of all what a client could use to ask again, and be refused again."""
         self.murder_keepalived(force=True)
         self.turn_away()
-        self._close_after(0)
-
-    def _close_after(self, seconds: float) -> None:
-        timer = threading.Timer(seconds, state_of(self.wsgi).close)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=state_of(self.wsgi).close, daemon=True).start()
 
 
 def _hold_signals(_: object, __: object) -> None:
