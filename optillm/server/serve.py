@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import resource
 import signal
 import socket
 import sys
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 HEARTBEAT: Final = 120  # seconds without one until a worker is replaced; requests do not hold it up
 MARGIN: Final = 5  # seconds that a worker gets to close, after the grace of its requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work or waiting
+FILES: Final = 256  # open files beside connections
 BOOT: Final = 30  # seconds new workers have to begin before old ones end all the same
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeat files, on no disk that may stall
@@ -49,7 +51,22 @@ def serve(settings: Settings, load: Callable[[Settings], Flask], reread: Callabl
     except OSError as error:
         sys.exit(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
     os.register_at_fork(after_in_parent=_release_signals)
+    allow_files(connections(settings) + settings.upstream_concurrency + FILES)
     Server(settings, listener, load, reread).run()
+
+
+def connections(settings: Settings) -> int:
+    """How many a worker keeps: its two lanes full, and others that send, or pause between requests."""
+    return 2 * (settings.threads + settings.queue) + IDLE
+
+
+def allow_files(count: int) -> None:
+    """Let this process and its children open so many files, if the system lets it: shells often allow 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        count = min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
@@ -96,7 +113,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "workers": settings.workers,
             "worker_class": Worker,
             "threads": settings.threads,
-            "worker_connections": 2 * (settings.threads + settings.queue) + IDLE,
+            "worker_connections": connections(settings),
             "keepalive": settings.idle_timeout,
             "timeout": HEARTBEAT,
             "graceful_timeout": math.ceil(settings.grace) + MARGIN,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -271,6 +272,18 @@ def test_says_one_line_at_the_start_and_none_at_the_end(tmp_path: Path, sign: si
         response.read()
         connection.close()
         assert live.end(sign) == (0, "")
+
+
+def test_as_many_files_are_allowed_as_connections_need(tmp_path: Path) -> None:
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, former[1]))
+    try:
+        with running(tmp_path, threads=8, queue=8) as live:
+            limits = Path(f"/proc/{live.process.pid}/limits").read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, former)
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
+    assert int(line.split()[3]) >= min(1000, former[1])
 
 
 def test_a_port_in_use_is_one_line_and_a_failure(tmp_path: Path) -> None:
