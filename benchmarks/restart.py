@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -28,7 +29,7 @@ from optillm.server.listening import listen
 from tests.e2e.proxy import Proxy, serving
 
 LATENCY = 0.1  # seconds of an upstream call
-STEADY = 1.5  # seconds of load before and after each event
+STEADY = 4  # requests of each client between two events
 
 
 class Clients:
@@ -42,6 +43,15 @@ class Clients:
         self._threads = [Thread(target=self._ask, args=(base_url,)) for _ in range(count)]
         for thread in self._threads:
             thread.start()
+
+    def go_on(self) -> None:
+        """Wait until some more requests have been answered, or have failed."""
+        enough = self._ended() + STEADY * len(self._threads)
+        while self._ended() < enough:
+            time.sleep(0.02)
+
+    def _ended(self) -> int:
+        return self.met["answered"] + self.met["failed"]
 
     def stop(self) -> None:
         """Let them finish."""
@@ -108,11 +118,11 @@ def reloads(url: str, rounds: int, clients: int) -> Clients:
     """SIGHUP."""
     with serving("--base-url", url, "--workers", "2") as proxy, asked(proxy.base_url, clients) as asking:
         for _ in range(rounds):
-            time.sleep(STEADY)
+            asking.go_on()
             former = set(proxy.workers)
             proxy.process.send_signal(signal.SIGHUP)
             renewed(proxy, former, 2)
-        time.sleep(STEADY)
+        asking.go_on()
     return asking
 
 
@@ -121,27 +131,30 @@ def kills(url: str, rounds: int, clients: int, workers: int) -> Clients:
     flags = ("--base-url", url, "--workers", str(workers))
     with serving(*flags) as proxy, asked(proxy.base_url, clients) as asking:
         for _ in range(rounds):
-            time.sleep(STEADY)
+            asking.go_on()
             killed = proxy.workers[0]
             os.kill(killed, signal.SIGKILL)
             renewed(proxy, {killed}, workers)
-        time.sleep(STEADY)
+        asking.go_on()
     return asking
 
 
 def restarts(url: str, rounds: int, clients: int) -> Clients:
     """SIGTERM, and a new start on the same socket."""
-    with (
-        listen("127.0.0.1", 0) as held,
-        asked(f"http://127.0.0.1:{held.getsockname()[1]}/v1", clients) as asking,
-    ):
+    with listen("127.0.0.1", 0) as held, asked(f"http://{address(held)}/v1", clients) as asking:
         for _ in range(rounds):
             with serving("--base-url", url, listener=held):
-                time.sleep(2 * STEADY)
+                asking.go_on()
         with serving("--base-url", url, listener=held):
-            time.sleep(STEADY)
+            asking.go_on()
             asking.stop()
     return asking
+
+
+def address(listener: socket.socket) -> str:
+    """Host and port."""
+    host, port = listener.getsockname()
+    return f"{host}:{port}"
 
 
 def main() -> None:
