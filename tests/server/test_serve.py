@@ -223,6 +223,8 @@ def test_a_request_that_outlives_the_grace_period_is_cancelled_and_answered(tmp_
         live.process.send_signal(signal.SIGTERM)
         response = connection.getresponse()
         assert response.status == 503
+        assert response.headers["Retry-After"] == "1"
+        assert response.headers["Connection"] == "close"
         assert live.tells("cancelled")
         response.read()
         connection.close()
