@@ -4,7 +4,7 @@
 
 It answers any chat completion, whole or streamed, after `--latency` seconds from the arrival of the request. Its
 replies never agree with each other, so that no technique settles early; what it says to judges is read as
-whatever verdict was asked for. It costs tens of microseconds per call.
+whatever verdict was asked for. The model `refused` is refused with a 400. It costs tens of microseconds per call.
 """
 
 from __future__ import annotations
@@ -80,14 +80,22 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(self._latency, self._answer, head, body)
 
     def _answer(self, head: bytes, body: bytes) -> None:
+        if self._transport.is_closing():  # the caller has left
+            return
+        status, kind = b"200 OK", b"application/json"
         if not head.startswith(b"POST"):
-            content, kind = b'{"object":"list","data":[{"id":"m","object":"model"}]}', b"application/json"
+            content = b'{"object":"list","data":[{"id":"m","object":"model"}]}'
+        elif (asked := orjson.loads(body))["model"] == "refused":
+            status, content = b"400 Bad Request", b'{"error":{"message":"no","type":"invalid_request_error"}}'
+        elif asked.get("stream"):
+            content, kind = chunks(asked), b"text/event-stream"
         else:
-            asked = orjson.loads(body)
-            streamed = bool(asked.get("stream"))
-            content = chunks(asked) if streamed else whole(asked)
-            kind = b"text/event-stream" if streamed else b"application/json"
-        fields = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (kind, len(content))
+            content = whole(asked)
+        fields = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (
+            status,
+            kind,
+            len(content),
+        )
         self._transport.write(fields + content)
 
 

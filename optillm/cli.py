@@ -9,7 +9,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -75,21 +75,26 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
     elif target is not None:
         _publish(target, "settings", tables.settings_markdown(model, techniques))
     else:
-        settings = load(model, flags)
-        _check_approach(settings, techniques)
+
+        def read() -> Settings:
+            settings = load(model, flags)
+            _check_approach(settings, techniques)
+            return settings
+
         if command == "settings":
-            print(tables.settings_columns(settings))
+            print(tables.settings_columns(read()))
         elif command == "doctor":
-            diagnose(settings, chosen, as_json=bool(as_json))
+            diagnose(read(), chosen, as_json=bool(as_json))
         else:
-            start(settings)
+            start(read)
 
 
-def start(settings: Settings) -> None:
+def start(read: Callable[[], Settings]) -> None:
     """Serve until stopped."""
     from optillm.observe.folder import counting_folder
     from optillm.server.serve import serve
 
+    settings = read()
     logs.configure(settings.log, settings.secrets(), settings.log_format)
     if settings.otel:
         try:
@@ -100,7 +105,14 @@ def start(settings: Settings) -> None:
     _check_store(settings, keys)
     with demo_model(settings) as effective, counting_folder(settings.workers):
         announce(effective, keys, no_upstream=settings.demo == "auto")
-        serve(effective, partial(load_app, effective, keys))
+        serve(effective, partial(load_app, keys=keys), partial(reread, read, effective))
+
+
+def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
+    """The settings as they are now; a demo model that runs is kept, and none is started."""
+    settings = read()
+    logs.configure(settings.log, settings.secrets(), settings.log_format)
+    return served_by_demo(settings, serving.base_url) if serving.demo == "on" else settings
 
 
 def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> None:
@@ -177,16 +189,17 @@ def demo_model(settings: Settings) -> Iterator[Settings]:
     from optillm.demo import launch
 
     with launch(latency=settings.demo_latency) as demo:
-        # No vendor's key or header goes to the demo model.
-        vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
-        update: dict[str, Any] = dict.fromkeys(vendors) | {
-            "base_url": demo.base_url,
-            "upstream": (),
-            "upstream_headers": {},
-        }
-        if "model" not in settings.model_fields_set:
-            update["model"] = "demo-small"
-        yield settings.model_copy(update=update | {"demo": "on"})
+        yield served_by_demo(settings, demo.base_url)
+
+
+def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
+    """The settings with the demo model as the upstream; no vendor's key or header goes to it."""
+    vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
+    own: dict[str, Any] = {"base_url": base_url, "upstream": (), "upstream_headers": {}}
+    update: dict[str, Any] = dict.fromkeys(vendors) | own
+    if "model" not in settings.model_fields_set:
+        update["model"] = "demo-small"
+    return settings.model_copy(update=update | {"demo": "on"})
 
 
 def announce(settings: Settings, keys: Keys, *, no_upstream: bool = False) -> None:

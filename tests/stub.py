@@ -77,6 +77,11 @@ class Call:
             pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024  # a burst of more would be refused, and tried again a second later
+
+
 class Stub:
     """The server; `respond` answers each call."""
 
@@ -108,8 +113,7 @@ class Stub:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as inherited
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 

@@ -53,7 +53,8 @@ class Launch:
     """What the server was started with."""
 
     settings: Settings | None = None
-    load: Callable[[], Any] | None = None
+    load: Callable[[Settings], Any] | None = None
+    reread: Callable[[], Settings] | None = None
     demo_latency: float | None = None
 
 
@@ -62,8 +63,8 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
     """A server and a demo model that only note that they were started."""
     seen = Launch()
 
-    def serve(settings: Settings, load: Callable[[], Any]) -> None:
-        seen.settings, seen.load = settings, load
+    def serve(settings: Settings, load: Callable[[Settings], Any], reread: Callable[[], Settings]) -> None:
+        seen.settings, seen.load, seen.reread = settings, load, reread
 
     @contextmanager
     def demo(*, latency: float) -> Iterator[Any]:
@@ -348,8 +349,24 @@ def test_the_application_is_made_only_when_the_server_asks_for_it(
     settings = started(launch)
     assert made == []
     assert launch.load is not None
-    launch.load()
+    launch.load(settings)
     assert made == [settings]
+
+
+@pytest.mark.parametrize("flags", [(), ("--demo",)])
+def test_settings_are_read_again_and_a_running_demo_model_is_kept(
+    flags: tuple[str, ...], launch: Launch
+) -> None:
+    Path("optillm.toml").write_text("n = 2", encoding="utf-8")
+    first = started(launch, *flags)
+    Path("optillm.toml").write_text("n = 3", encoding="utf-8")
+    assert launch.reread is not None
+    again = launch.reread()
+    assert (first.n, again.n) == (2, 3)
+    assert again.upstreams() == first.upstreams()
+    Path("optillm.toml").write_text("n = 0", encoding="utf-8")
+    with pytest.raises(SettingsError):
+        launch.reread()
 
 
 # The real command

@@ -8,6 +8,15 @@ import secrets
 from http import HTTPStatus
 
 from flask import Response
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from werkzeug.exceptions import HTTPException
 
 from optillm.errors import (
@@ -34,6 +43,16 @@ PLAIN_WORDS: dict[int, str] = {
 FUTILE = (BudgetExhausted, DeadlineExceeded)
 """What a client library would retry by its status, though it would only happen again."""
 
+NO_HTTP = (400, "The request is not valid HTTP")
+LARGE_HEADERS = (431, "The headers of the request are too large")
+REFUSALS: dict[type[Exception], tuple[int, str]] = {
+    LimitRequestLine: (414, "The request line is too long"),
+    LimitRequestHeaders: LARGE_HEADERS,
+    ExpectationFailed: (417, "The expectation of the request cannot be met"),
+    UnsupportedTransferCoding: (501, "The transfer coding of the request is not supported"),
+}
+OURS = (InvalidResponseHeader, InvalidResponseHeaderName)
+
 log = logging.getLogger(__name__)
 
 
@@ -51,6 +70,14 @@ def explain(error: Exception, request_id: str) -> OptillmError:
         f"The server failed; its log has the details under request {request_id}",
         headers={"x-should-retry": "false"},
     )
+
+
+def malformed(error: Exception) -> OptillmError | None:
+    """What to tell a client whose request is not HTTP as gunicorn takes it; `None` when that is not the fault."""
+    if not isinstance(error, ParseException) or isinstance(error, OURS):
+        return None
+    # gunicorn's own words quote the request, keys and all.
+    return refusal(*REFUSALS.get(type(error), NO_HTTP))
 
 
 def error_response(error: OptillmError) -> Response:

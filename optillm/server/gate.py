@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from flask import Response, g, request
 from werkzeug.exceptions import Forbidden
 
-from optillm.errors import RateLimited, ShuttingDown, Unauthorized
+from optillm.errors import RateLimited, Unauthorized
 from optillm.keys import Client, digest
 from optillm.server.accounts import Accounts, Admission
 from optillm.server.state import here
@@ -25,7 +25,7 @@ from optillm.values import is_loopback
 if TYPE_CHECKING:
     from optillm.config import Settings
 
-OPEN_ENDPOINT: Final = "ops.health"  # the one that needs no key and answers while the server drains
+OPEN_ENDPOINT: Final = "ops.health"  # the one that needs no key
 SPENDING: Final = ("api.chat", "api.pass_on")  # those that may cost something upstream
 UNCOUNTED: Final = ("api.cancel",)  # what makes less work is never too much
 BURST: Final = 10  # wrong keys an address may send at once
@@ -43,7 +43,7 @@ def guard(
 ) -> Callable[[], None]:
     """What refuses a request, asked before each.
 
-    By its name for us, by its key, because the server drains, or because the key has had its share.
+    By its name for us, by its key, or because the key has had its share.
     """
     clients = accounts.keys.clients
     names = {"localhost", settings.host.strip("[]").lower(), *map(str.lower, settings.allowed_hosts)}
@@ -85,8 +85,6 @@ def guard(
         if request.endpoint == OPEN_ENDPOINT:
             return
         client = check_key() if clients else None
-        if here().draining:
-            raise ShuttingDown("The server is shutting down")
         if client is not None:
             g.grant = client.grant
             if request.blueprint == "api" and request.endpoint not in UNCOUNTED:

@@ -11,43 +11,29 @@ import errno
 import selectors
 import socket
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 from gunicorn import util
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    InvalidResponseHeader,
-    InvalidResponseHeaderName,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from optillm.errors import OptillmError, RateLimited
 from optillm.server.arrival import HEAD, Arrival, Inlet
-from optillm.server.faults import raw_error, refusal
+from optillm.server.faults import LARGE_HEADERS, NO_HTTP, malformed, raw_error, refusal
+from optillm.server.lanes import Lane
+from optillm.server.outlet import Outlet
 from optillm.server.state import state_of
 
 PIECE: Final = 2**16  # bytes to receive at a time
 VITAL: Final = 4  # threads that only answer `/health`
-SPARE: Final = 64  # connections kept from requests at work, so that others can still connect
 LINGER: Final = 2.0  # seconds a client has to read the end of its reply before the connection is gone
 SWEEP: Final = 0.25  # seconds between two looks at the clock
 
 _VITAL: Final = (b"GET /health ", b"HEAD /health ")
-_MALFORMED: Final = (400, "The request is not valid HTTP")
-_REFUSALS: Final[dict[type[Exception], tuple[int, str]]] = {
-    LimitRequestLine: (414, "The request line is too long"),
-    LimitRequestHeaders: (431, "The headers of the request are too large"),
-    ExpectationFailed: (417, "The expectation of the request cannot be met"),
-    UnsupportedTransferCoding: (501, "The transfer coding of the request is not supported"),
-}
-_OURS: Final = (InvalidResponseHeader, InvalidResponseHeaderName)
 
 
 class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
@@ -60,10 +46,16 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._swept = 0.0
 
     def init_process(self) -> None:
-        """Make the lanes beside gunicorn's own pool; their threads start when they are needed."""
-        self._uploads = ThreadPoolExecutor(self.cfg.threads, "upload")
-        self._vital = ThreadPoolExecutor(VITAL, "vital")
+        """Make the lanes."""
+        threads, queue = self.cfg.threads, self.app.queue
+        self._main = Lane("request", threads, queue)
+        self._uploads = Lane("upload", threads, queue)
+        self._vital = Lane("vital", VITAL, inf)
         super().init_process()
+
+    def get_thread_pool(self) -> Executor:
+        """What gunicorn shuts down at the end."""
+        return self._main.pool
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection; when there are too many, the one that has dawdled longest has to go."""
@@ -83,6 +75,8 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def enqueue_req(self, conn: TConn) -> None:
         """Await a request: the first one of a connection or, on one that was kept, the next."""
+        if not isinstance(conn.sock, Outlet):
+            conn.sock = Outlet(conn.sock)
         conn.init()
         conn.sock.setblocking(False)
         arrival = self._arriving[conn] = Arrival(time.monotonic())
@@ -107,26 +101,37 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if arrival.whole or arrival.large or (ended and arrival.body is not None):
             self._serve(conn, arrival)
         elif arrival.faulty:
-            self._refuse(conn, refusal(*_MALFORMED))
+            self._refuse(conn, refusal(*NO_HTTP))
         elif ended:
             self._drop(conn)
         elif arrival.body is None and len(arrival.content) > HEAD:
-            self._refuse(conn, refusal(*_REFUSALS[LimitRequestHeaders]))
+            self._refuse(conn, refusal(*LARGE_HEADERS))
 
     def _serve(self, conn: TConn, arrival: Arrival) -> None:
         """Hand a request to a thread."""
-        vital = arrival.whole and arrival.content.startswith(_VITAL)
-        if self._busy >= self.worker_connections - SPARE and not vital:
+        lane = self._uploads
+        if arrival.whole:
+            lane = self._vital if arrival.content.startswith(_VITAL) else self._main
+        if lane.full:
             self._refuse(conn, RateLimited("Too many requests are in flight", headers={"Retry-After": "1"}))
             return
         self._forget(conn)
         inlet = conn.parser.unreader
         inlet.unread(bytes(arrival.content))
         inlet.deadline = time.monotonic() + state_of(self.wsgi).settings.body_timeout
-        lane = self._vital if vital else self.tpool if arrival.whole else self._uploads
-        lane.submit(self.handle, conn).add_done_callback(
-            lambda done: self.method_queue.defer(self.finish_request, conn, done)
+        conn.sock.pressed = lambda: lane.busy or not self.alive
+        serve = self._handle_late if lane.busy else self.handle
+        lane.take(serve, conn).add_done_callback(
+            lambda done: self.method_queue.defer(self._finish, lane, conn, done)
         )
+
+    def _handle_late(self, conn: TConn) -> Any:
+        """Serve a request that has waited for its thread, if its client has waited too."""
+        return not conn.sock.left() and self.handle(conn)
+
+    def _finish(self, lane: Lane, conn: TConn, done: Future[Any]) -> None:
+        lane.release()
+        self.finish_request(conn, done)
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """Keep the connection for its next request, or part from it; gunicorn's own would wait for the client."""
@@ -174,12 +179,6 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         for conn in list(self._arriving):
             self._drop(conn)
 
-    @property
-    def _busy(self) -> int:
-        """Connections whose request is being served or waits for a thread."""
-        waiting = len(self._arriving) + len(self._parting) + len(self.keepalived_conns)
-        return int(self.nr_conns) - waiting
-
     def _make_room(self) -> None:
         for waiting in (self._parting, self._arriving):
             if waiting:
@@ -225,14 +224,6 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._parting.pop(conn, None)
         with suppress(KeyError, ValueError, OSError):
             self.poller.unregister(conn.sock)
-
-
-def malformed(error: Exception) -> OptillmError | None:
-    """What to tell a client whose request is not HTTP as gunicorn takes it; `None` when that is not the fault."""
-    if not isinstance(error, ParseException) or isinstance(error, _OURS):
-        return None
-    # gunicorn's own words quote the request, keys and all.
-    return refusal(*_REFUSALS.get(type(error), _MALFORMED))
 
 
 def _received(sock: socket.socket) -> bytes | None:

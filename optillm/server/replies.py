@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from errno import ECONNRESET
 from functools import partial
@@ -15,6 +14,7 @@ from optillm.engine.portal import Batches, ClientGone, Portal, never
 from optillm.errors import Cancelled, OptillmError
 from optillm.server import sse
 from optillm.server.faults import explain
+from optillm.server.outlet import Outlet
 from optillm.server.wire import completion_json
 
 JSON: Final = "application/json"
@@ -24,19 +24,8 @@ BETWEEN: Final = (b"\n\n", b"\r\n\r\n")
 
 def departure() -> Callable[[], bool]:
     """What tells whether the client of this request has left; under another server than gunicorn: never."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-    if connection is None:
-        return never
-
-    def gone() -> bool:
-        try:
-            return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            return True
-
-    return gone
+    connection = request.environ.get("gunicorn.socket")
+    return connection.left if isinstance(connection, Outlet) else never
 
 
 def completed(completion: Completion) -> Response:

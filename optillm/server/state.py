@@ -51,7 +51,7 @@ class Engine(Protocol):
 
 @dataclass
 class State:
-    """What one application serves with; `draining` refuses new requests.
+    """What one application serves with; `draining` says that it is not for new clients.
 
     `serving` counts the chat requests at work by client and id, `cancelled` are those that somebody has called off.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+HANDED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""  # what systemd does for a service with a socket unit
 
 
 @dataclass
@@ -27,6 +34,12 @@ class Proxy:
     @property
     def base_url(self) -> str:
         return f"{self.url}/v1"
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of its workers."""
+        master = self.process.pid
+        return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
     def wait_for(self, words: str, seconds: float = 30) -> bool:
         """Wait until a line of the log holds these words."""
@@ -46,10 +59,13 @@ def serving(
     cwd: Path = ROOT,
     environment: Mapping[str, str] | None = None,
     command: Sequence[str] = (sys.executable, str(ROOT / "optillm.py")),
+    listener: socket.socket | None = None,
 ) -> Iterator[Proxy]:
-    """A proxy on a free port, stopped when the block ends; its log tells when it is ready."""
+    """A proxy on a free port, or on `listener`, stopped when the block ends; its log tells when it is ready."""
+    handed = [] if listener is None else ["-c", HANDED, str(listener.fileno())]
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*command, "--port", "0", *flags],
+        [command[0], *handed, *command[1:], "--port", "0", *flags],
+        pass_fds=[] if listener is None else [listener.fileno()],
         cwd=cwd,
         env=clean_environment(**(environment or {})),
         stderr=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """A server of its own process around a scripted engine, for tests that need real sockets and signals.
 
 `python -m tests.server.live FOLDER SETTINGS`: the engine tells what happens to it by files in the folder;
-the settings are JSON; `stall` is the server's STALL, `idle` its IDLE.
+the settings are JSON; `stall` and `pressed` are how long it waits for readers, `idle` is its IDLE.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 
 from flask import Flask
 
+import optillm.server.outlet as outlet
 import optillm.server.serve as server
 from optillm.chat import ChatRequest, Delta, Event, Relay, Stream
+from optillm.config import Settings
 from optillm.server.app import create_app
 from tests.server.fakes import FakeEngine, Outcome, completion, settings
 
@@ -72,15 +74,16 @@ class LiveEngine(FakeEngine):
 
 def main(folder: str, changes: str) -> None:
     told = json.loads(changes)
-    server.STALL = told.pop("stall", server.STALL)
+    outlet.STALL = told.pop("stall", outlet.STALL)
+    outlet.PRESSED = told.pop("pressed", outlet.PRESSED)
     server.IDLE = told.pop("idle", server.IDLE)
     chosen = settings(**told)
 
-    def load() -> Flask:
+    def load(chosen: Settings) -> Flask:
         return create_app(chosen, LiveEngine(Path(folder)))
 
     logging.basicConfig(level="INFO", format="%(message)s")
-    server.serve(chosen, load)
+    server.serve(chosen, load, lambda: chosen)
 
 
 if __name__ == "__main__":

@@ -218,16 +218,6 @@ def test_a_client_that_left_gets_a_499() -> None:
     assert b"request_cancelled" in response.data
 
 
-def test_a_draining_server_refuses_new_requests() -> None:
-    with served(FakeEngine()) as client:
-        state_of(client.application).draining = True
-        response = client.post(CHAT, json=HELLO)
-        assert response.status_code == 503
-        assert response.headers["Retry-After"] == "1"
-        assert error_of(response)["type"] == "server_error"
-        assert client.get("/health").status_code == 200
-
-
 def test_closing_closes_the_engine_on_the_loop_and_then_the_loop() -> None:
     engine = FakeEngine()
     app = create_app(settings(), engine, Portal())

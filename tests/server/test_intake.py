@@ -16,7 +16,8 @@ import pytest
 from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequestLine
 
 from optillm.server.arrival import HEAD, ROOM, Arrival
-from optillm.server.intake import SPARE, Intake, malformed
+from optillm.server.faults import malformed
+from optillm.server.intake import Intake
 from tests.server.fakes import CHAT, HELLO
 from tests.server.test_serve import SOON, Live, running
 
@@ -195,16 +196,16 @@ def test_a_client_that_leaves_in_the_middle_of_its_headers_is_forgotten(live: Li
 
 
 def test_when_there_are_too_many_connections_the_slowest_has_to_go(tmp_path: Path) -> None:
-    with running(tmp_path, threads=2, idle=SPARE, header_timeout=600) as live, ExitStack() as slow:
+    with running(tmp_path, threads=2, queue=0, idle=60, header_timeout=600) as live, ExitStack() as slow:
         first = slow.enter_context(dial(live, SLOW["headers"]))
-        for _ in range(SPARE + 2):
+        for _ in range(64):
             slow.enter_context(dial(live, SLOW["headers"]))
         assert health(live) == 200
         assert first.recv(1) == b""
 
 
 def test_requests_beyond_those_that_may_wait_are_told_to_come_back(tmp_path: Path) -> None:
-    with running(tmp_path, threads=2, idle=SPARE + 2) as live, ExitStack() as busy:
+    with running(tmp_path, threads=2, queue=2) as live, ExitStack() as busy:
         for _ in range(4):
             busy.callback(live.send("hang").close)
         assert health(live) == 200  # all before it have been seen
@@ -214,6 +215,42 @@ def test_requests_beyond_those_that_may_wait_are_told_to_come_back(tmp_path: Pat
         assert json.loads(response.read())["error"]["type"] == "rate_limit_error"
         connection.close()
         assert health(live) == 200
+
+
+@pytest.mark.parametrize("what", ["a large body", "a chunked body"])
+def test_as_many_with_large_bodies_are_refused_apart(tmp_path: Path, what: str) -> None:
+    with running(tmp_path, threads=1, queue=1, body_timeout=600) as live, ExitStack() as slow:
+        for _ in range(2):
+            slow.enter_context(dial(live, SLOW[what]))
+        with dial(live, SLOW[what]) as third:
+            assert replied(third).status == 429
+        connection, response = live.post("m")
+        assert response.status == 200
+        connection.close()
+
+
+def test_a_request_whose_client_leaves_the_queue_never_begins(tmp_path: Path) -> None:
+    with running(tmp_path, threads=1) as live:
+        first = live.send("hang")
+        assert live.tells("began")
+        live.send("gate").close()
+        (live.folder / "began").unlink()
+        last = live.send("m")
+        first.close()
+        assert last.getresponse().status == 200
+        last.close()
+        assert not (live.folder / "began").exists()
+
+
+def test_clients_that_do_not_take_their_replies_have_to_go_when_no_thread_is_free(tmp_path: Path) -> None:
+    with running(tmp_path, threads=2, stall=600, pressed=0.1) as live, ExitStack() as slow:
+        for _ in range(3):
+            connection, response = live.post("flood")
+            slow.callback(connection.close)
+            slow.callback(response.close)
+        connection, response = live.post("m")
+        assert response.status == 200
+        connection.close()
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from optillm.server.serve import listen, url_of
+from optillm.server.listening import listen, url_of
 from tests.server.fakes import CHAT, HELLO
 
 SOON = 15.0  # seconds: how long a test waits for what must happen
@@ -153,6 +155,7 @@ def test_a_running_request_ends_well_after_a_signal_and_new_clients_are_refused(
         (tmp_path / "go").touch()
         response = connection.getresponse()
         assert response.status == 200
+        assert response.headers["Connection"] == "close"
         assert json.loads(response.read())["object"] == "chat.completion"
         connection.close()
         assert live.end() == (0, "")
@@ -167,7 +170,7 @@ def refused(port: int) -> bool:
     return False
 
 
-def test_a_connection_kept_alive_gets_a_503_after_a_signal(tmp_path: Path) -> None:
+def test_a_connection_kept_alive_has_its_last_request_served_after_a_signal(tmp_path: Path) -> None:
     with running(tmp_path, grace=10) as live:
         kept = live.connect()
         kept.request("GET", "/health")
@@ -176,10 +179,40 @@ def test_a_connection_kept_alive_gets_a_503_after_a_signal(tmp_path: Path) -> No
         assert eventually(lambda: refused(live.port))
         kept.request("GET", "/v1/models")
         response = kept.getresponse()
-        assert response.status == 503
-        assert response.headers["Retry-After"] == "1"
-        assert json.loads(response.read())["error"]["type"] == "server_error"
+        assert response.status == 200
+        assert response.headers["Connection"] == "close"
         kept.close()
+        assert live.end()[0] == 0
+
+
+def test_a_connection_kept_alive_is_closed_once_nothing_could_be_served(tmp_path: Path) -> None:
+    request = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with (
+        running(tmp_path, grace=0) as live,
+        socket.create_connection(("127.0.0.1", live.port), timeout=SOON) as kept,
+    ):
+        kept.sendall(request)
+        assert kept.recv(1000).startswith(b"HTTP/1.1 200")
+        live.process.send_signal(signal.SIGTERM)
+        assert live.tells("closed")
+        received = b""
+        with suppress(ConnectionError):
+            kept.sendall(request)
+            received = kept.recv(1000)
+        assert b"503" not in received
+
+
+def test_clients_that_wait_to_be_accepted_are_served_before_the_end(tmp_path: Path) -> None:
+    with running(tmp_path, grace=10) as live:
+        (worker,) = Path(f"/proc/{live.process.pid}/task/{live.process.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGSTOP)
+        waiting = [live.send("m") for _ in range(20)]
+        live.process.send_signal(signal.SIGTERM)
+        os.kill(int(worker), signal.SIGTERM)  # pending, so that it is seen before the connections are
+        os.kill(int(worker), signal.SIGCONT)
+        for connection in waiting:
+            assert connection.getresponse().status == 200
+            connection.close()
         assert live.end()[0] == 0
 
 
@@ -190,6 +223,8 @@ def test_a_request_that_outlives_the_grace_period_is_cancelled_and_answered(tmp_
         live.process.send_signal(signal.SIGTERM)
         response = connection.getresponse()
         assert response.status == 503
+        assert response.headers["Retry-After"] == "1"
+        assert response.headers["Connection"] == "close"
         assert live.tells("cancelled")
         response.read()
         connection.close()
@@ -239,6 +274,18 @@ def test_says_one_line_at_the_start_and_none_at_the_end(tmp_path: Path, sign: si
         response.read()
         connection.close()
         assert live.end(sign) == (0, "")
+
+
+def test_as_many_files_are_allowed_as_connections_need(tmp_path: Path) -> None:
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, former[1]))
+    try:
+        with running(tmp_path, threads=8, queue=8) as live:
+            limits = Path(f"/proc/{live.process.pid}/limits").read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, former)
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
+    assert int(line.split()[3]) >= min(1000, former[1])
 
 
 def test_a_port_in_use_is_one_line_and_a_failure(tmp_path: Path) -> None:
