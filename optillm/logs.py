@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from textwrap import dedent
 from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -74,9 +75,9 @@ class Json(logging.Formatter):
         }
         said |= self._clean(getattr(record, "fields", {}))
         if record.exc_text:
-            said["exception"] = record.exc_text
+            said["exception"] = dedent(record.exc_text)
         if record.stack_info:
-            said["stack"] = record.stack_info
+            said["stack"] = dedent(record.stack_info)
         return json.dumps(said)
 
     def _clean(self, value: Any) -> Any:
