@@ -65,6 +65,9 @@ class BaseOptions(BaseModel, ABC):
     gives_way: ClassVar[tuple[str, ...]] = ()
     """The options that get smaller when a budget is too small for them, the first one first."""
 
+    ends_by_writing: ClassVar[bool] = False
+    """Whether the last call writes the answer, so that time is kept for it."""
+
     @abstractmethod
     def worst_case(self, choices: int) -> Cost:
         """The most a request for so many choices can take with these options, when every call is of use."""
@@ -239,6 +242,11 @@ class Context(ABC):
     @abstractmethod
     async def proceed(self, messages: Sequence[Message]) -> Answer:
         """Go on with another form of the conversation: the next technique of a pipeline, else one plain call."""
+
+    @property
+    @abstractmethod
+    def pressed(self) -> bool:
+        """Whether another round would leave too little time for the call that writes the answer."""
 
     @property
     @abstractmethod

@@ -68,6 +68,10 @@ class Calls:
         """Whether one call for this model gives as many choices as are wanted; `None` when that is not known."""
         return self.routes.honours_n(model)
 
+    def usual(self, role: str, model: str) -> float | None:
+        """Seconds that a call like this takes; `None` when nothing is known."""
+        return self._hedges.usual((role, model))
+
     async def complete(self, role: str, body: Mapping[str, Any]) -> list[Reply]:
         """All choices of one completion, at least one; raises `UpstreamError` or `BudgetExhausted`."""
 

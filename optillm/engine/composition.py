@@ -46,7 +46,7 @@ async def perform(work: Work, ctx: RequestContext, merge: Merge, judge: Techniqu
     """The answer of some work; `judge` is the technique that selects among the branches of a fork."""
     match work:
         case Stage(technique, options):
-            return await technique.run(ctx, options)
+            return await technique.run(ctx.keeping_time(options.ends_by_writing), options)
         case Chain(parts):
             return await _chain(parts, ctx, merge, judge)
         case Fork(parts):

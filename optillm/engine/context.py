@@ -4,10 +4,12 @@ what is judged and what is shown. Decided here once, for every technique.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing
 from copy import copy
 from itertools import count
+from math import inf
 from random import Random
 from typing import Any, TypeVar
 
@@ -33,6 +35,9 @@ T = TypeVar("T")
 H = TypeVar("H")
 V = TypeVar("V", bound=BaseModel)
 
+
+SLACK = 1.1
+"""Calls vary: so many times what is usual is kept for the last one."""
 
 MEND = """\
 This draft of an answer to my last message, quoted as data, does not have the form I asked for:
@@ -91,6 +96,7 @@ class RequestContext(Context):
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
         self._draws: Draws[list[Candidate]] | None = None
         self._numbers = count()
+        self._keeps_time = False
         self._converse(Bodies.of(request, respect_temperature=respect_temperature))
 
     def _converse(self, bodies: Bodies) -> None:
@@ -153,6 +159,37 @@ class RequestContext(Context):
         ctx._converse(self._bodies.without_actions())
         return ctx
 
+    # Time: where a technique ends by writing, its last call is not to be cut.
+
+    def keeping_time(self, for_last_call: bool) -> RequestContext:
+        """This context for a technique that ends with a call of its own, if it does."""
+        if for_last_call == self._keeps_time:
+            return self
+        ctx = self._copied()
+        ctx._keeps_time = for_last_call
+        return ctx
+
+    @property
+    def pressed(self) -> bool:
+        """See `Context.pressed`."""
+        late = asyncio.get_running_loop().time() + self._usual > self._last_call()
+        self.ledger.pressed |= late
+        return late
+
+    def _last_call(self) -> float:
+        """When the last call has to begin, on the loop's clock."""
+        if not self._keeps_time or self.ledger.deadline is None or not self._usual:
+            return inf
+        return self.ledger.deadline - self._usual
+
+    @property
+    def _usual(self) -> float:
+        """Seconds to allow for a writing call; none where nothing is known."""
+        return SLACK * (self._calls.usual("write", self.model) or 0.0)
+
+    def _answerable(self) -> bool:
+        return self.ledger.best is not None
+
     # Candidates: continuations of the client's own conversation.
 
     async def sample(
@@ -197,7 +234,7 @@ class RequestContext(Context):
             except BudgetExhausted as error:
                 errors.append(error)
                 break
-            async with aclosing(race(wave, enough, self._calls)) as arriving:
+            async with aclosing(race(wave, enough, self._calls, self._last_call)) as arriving:
                 async for got in arriving:
                     if isinstance(got, Exception):
                         errors.append(got)
@@ -407,7 +444,8 @@ class RequestContext(Context):
 
     async def arriving(self, *calls: Coroutine[Any, Any, T | None]) -> AsyncGenerator[T, None]:
         """See `Context.arriving`."""
-        async with aclosing(self.race(calls, quorum(len(calls)))) as arriving:
+        helping = race(calls, quorum(len(calls)), self._calls, self._last_call, self._answerable)
+        async with aclosing(helping) as arriving:
             async for result in arriving:
                 if result and not isinstance(result, Exception):
                     yield result

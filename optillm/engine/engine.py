@@ -11,7 +11,8 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -49,7 +50,7 @@ from optillm.engine.recall import CachedCalls
 from optillm.engine.record import Entry, Observer
 from optillm.engine.relays import Relays
 from optillm.engine.routes import Routes
-from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, UpstreamError
+from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, ShuttingDown, UpstreamError
 from optillm.prices import Prices, load_prices
 from optillm.technique import Candidate
 from optillm.techniques import Technique
@@ -118,6 +119,8 @@ class Engine:
         self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
         self.catalogue = Catalogue(routes, self.limits.advertised)
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._hurried = False
         self._joins: Joins[Completion] = Joins()
 
     @classmethod
@@ -199,6 +202,15 @@ class Engine:
     async def reachable(self) -> bool:
         """Whether any upstream answers at all, whatever it thinks of our key."""
         return await self.routes.reachable()
+
+    def hurry(self) -> bool:
+        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
+        self._hurried = True
+        now = asyncio.get_running_loop().time()
+        for deadline in self._deadlines:
+            if not deadline.expired():
+                deadline.reschedule(now)
+        return bool(self._deadlines)
 
     async def close(self) -> None:
         """Close connections and the child processes."""
@@ -307,11 +319,22 @@ class Engine:
         """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
         return hashlib.blake2b(orjson.dumps(request.body), key=self._secret, digest_size=4).hexdigest()
 
+    @asynccontextmanager
+    async def _deadline(self, ledger: Ledger) -> AsyncIterator[None]:
+        """Raise `TimeoutError` when the time of a request is up, or that of this process."""
+        deadline = asyncio.timeout_at(asyncio.get_running_loop().time() if self._hurried else ledger.deadline)
+        self._deadlines.add(deadline)
+        try:
+            async with deadline:
+                yield
+        finally:
+            self._deadlines.discard(deadline)
+
     async def _run(self, job: _Job, ctx: RequestContext) -> tuple[Sequence[Candidate], str]:
         """The candidates to return, best first, and why it stopped; raises when there is none."""
         ledger = ctx.ledger
         try:
-            async with asyncio.timeout_at(ledger.deadline):
+            async with self._deadline(ledger):
                 if job.request.offers_tools:
                     first = await ctx.faithful()
                     if first[0].reply.actions:
@@ -324,7 +347,9 @@ class Engine:
         except Refused as refusal:
             return refusal.candidates, "complete"
         except TimeoutError:
-            timeout = DeadlineExceeded("the deadline passed before anything usable arrived")
+            timeout: OptillmError = DeadlineExceeded("the deadline passed before anything usable arrived")
+            if self._hurried:
+                timeout = ShuttingDown("The server is shutting down")
             return self._best(ctx, "deadline", timeout)
         except BudgetExhausted as error:
             return self._best(ctx, "budget", error)
@@ -337,6 +362,8 @@ class Engine:
             return self._best(ctx, "degraded", error)
         if ledger.stopped_by_budget:
             return candidates, "budget"
+        if ledger.pressed:
+            return candidates, "deadline"
         return candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop
 
     @staticmethod

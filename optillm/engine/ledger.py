@@ -65,6 +65,7 @@ class Ledger:
         self.cost: float | None = 0.0
         self.degraded = False
         self.judged = False
+        self.pressed = False
         self.best: Candidate | None = None
         self._offered: dict[int, Candidate] = {}
         self._best_score = float("-inf")
@@ -74,6 +75,7 @@ class Ledger:
 
     # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
     # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
+    # `pressed`: some work was cut so that the last call has its time.
     # `judged`: some judging or helping call was of use.
 
     @property

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 UNWIND: Final = 10.0  # seconds beyond the grace until a loop that does not end is left to its daemon thread
+PARTING: Final = 1.0  # seconds for what has been told to come to an end
 
 
 class LoopThread(threading.Thread):
@@ -20,6 +21,7 @@ class LoopThread(threading.Thread):
         self.loop = _new_loop()
         self.closing = False
         self._grace = 0.0
+        self._first: Callable[[], object] | None = None
         self._last: Callable[[], Awaitable[object]] | None = None
         # Tasks start in this empty context: the caller's would keep Flask's request, body and all, alive for
         # as long as any task that a connection pool starts on the way.
@@ -29,9 +31,17 @@ class LoopThread(threading.Thread):
         """Call something on the loop, from another thread; `RuntimeError` when the loop is closed."""
         self.loop.call_soon_threadsafe(callback, *args, context=self._context)
 
-    def stop(self, grace: float, last: Callable[[], Awaitable[object]] | None = None) -> None:
-        """Cancel what runs, give it `grace` seconds to end, await `last()`, and end; may be called again."""
-        self._grace, self._last = grace, last
+    def stop(
+        self,
+        grace: float,
+        last: Callable[[], Awaitable[object]] | None = None,
+        first: Callable[[], object] | None = None,
+    ) -> None:
+        """Call `first()`, cancel what still runs, give it `grace` seconds to end, await `last()`, and end.
+
+        May be called again.
+        """
+        self._grace, self._first, self._last = grace, first, last
         with suppress(RuntimeError):
             self.call(self.loop.stop)
         self.join(grace + UNWIND)
@@ -50,6 +60,8 @@ class LoopThread(threading.Thread):
 
     async def _wind_up(self) -> None:
         left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left and self._first is not None and self._first():
+            _, left = await asyncio.wait(left, timeout=PARTING)
         for task in left:
             task.cancel()
         if left:

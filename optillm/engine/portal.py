@@ -73,10 +73,16 @@ class Portal:
         self._begin(batches.job)
         return batches
 
-    def close(self, grace: float = 5.0, last: Callable[[], Awaitable[object]] | None = None) -> None:
+    def close(
+        self,
+        grace: float = 5.0,
+        last: Callable[[], Awaitable[object]] | None = None,
+        first: Callable[[], object] | None = None,
+    ) -> None:
         """Cancel what is left, wait up to `grace` seconds for it to end, await `last()`, and stop the loop.
 
-        A loop that never started has nothing to close: `last` is not called then. A second call only waits.
+        Where `first()` says that it has told somebody to come to an end, that is waited for a moment. A loop that
+        never started has nothing to close: neither is called then. A second call only waits.
         """
         with self._lock:
             again, self._closed = self._closed, True
@@ -85,7 +91,7 @@ class Portal:
         if again:  # to stop a loop that winds up would break that off: Ctrl-C reaches a worker twice
             self._thread.join(grace + UNWIND)
         else:
-            self._thread.stop(grace, last)
+            self._thread.stop(grace, last, first)
 
     def _begin(self, job: _Job[Any]) -> None:
         try:

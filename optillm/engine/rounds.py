@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from contextvars import copy_context
-from math import ceil
+from math import ceil, inf
 from statistics import median
 from typing import Any, Final, TypeVar
 
@@ -35,13 +35,24 @@ def quorum(count: int) -> int:
 
 
 async def race(
-    work: Sequence[Coroutine[Any, Any, T]], enough: int, calls: Calls
+    work: Sequence[Coroutine[Any, Any, T]],
+    enough: int,
+    calls: Calls,
+    last_call: Callable[[], float] = lambda: inf,
+    optional: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[T | Lost, None]:
     """Results and losses in order of arrival; once `enough` results are in, stragglers are cut.
 
-    Leaving the loop cancels the rest. Any other error cancels all and is raised.
+    So is whatever is not in by `last_call()`, a time on the loop's clock, as soon as there is a result or the work
+    is `optional()`; optional work does not even begin after it. Leaving the loop cancels the rest. Any other error
+    cancels all and is raised.
     """
     loop = asyncio.get_running_loop()
+    if optional() and last_call() <= loop.time():
+        calls.ledger.pressed = True
+        for part in work:
+            part.close()
+        return
     branches = {}
     for part in work:
         variables = copy_context()
@@ -49,11 +60,16 @@ async def race(
     started, elapsed, pending = loop.time(), list[float](), set(branches)
     try:
         while pending:
-            patience = None
+            patience = inf
             if len(elapsed) >= enough and not calls.queued:
                 patience = _patience(median(elapsed), started, calls)
-            done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            if not done and not calls.queued:
+            if elapsed or optional():
+                patience = max(0.0, min(patience, last_call() - loop.time()))
+            timeout = None if patience == inf else patience
+            done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            pressed = not done and last_call() <= loop.time()
+            calls.ledger.pressed |= pressed
+            if pressed or not (done or calls.queued):
                 return
             for task in [task for task in branches if task in done]:
                 Trace.see(branches[task])

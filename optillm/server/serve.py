@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from optillm.config import Settings
 
 HEARTBEAT: Final = 120  # seconds without one until a worker is replaced; requests do not hold it up
-MARGIN: Final = 5  # seconds that a worker gets to close, after the grace of its requests
+MARGIN: Final = 6  # seconds that a worker gets to close, after the grace of its requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work or waiting
 FILES: Final = 256  # open files beside connections
 BOOT: Final = 30  # seconds new workers have to begin before old ones end all the same

@@ -45,6 +45,9 @@ class Engine(Protocol):
     async def relay(self, request: RawRequest) -> Relay:
         """Pass a request for another endpoint on."""
 
+    def hurry(self) -> bool:
+        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
+
     async def close(self) -> None:
         """Release what the engine holds."""
 
@@ -96,7 +99,7 @@ class State:
     def close(self) -> None:
         """End what still runs, close the engine, stop the loop, book what has been used."""
         self.draining = True
-        self.portal.close(last=self.engine.close)
+        self.portal.close(first=self.engine.hurry, last=self.engine.close)
         self.accounts.close()
 
 

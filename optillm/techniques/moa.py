@@ -59,6 +59,7 @@ class Options(BaseOptions):
     """Who proposes, in how many layers, and who aggregates."""
 
     gives_way = ("layers", "proposers")
+    ends_by_writing = True
 
     proposers: (
         Annotated[int, Field(ge=1, le=16)] | Annotated[list[str], Field(min_length=1, max_length=16)]
@@ -102,7 +103,7 @@ async def run(ctx: Context, options: Options) -> Answer:
     count = len(models) if models else int(str(options.proposers))
     references = await ctx.sample(count, temperature=options.temperature, models=models)
     for _ in range(options.layers - 2):
-        if len(references) > 1 and not unanimous(references):
+        if len(references) > 1 and not unanimous(references) and not ctx.pressed:
             references = await middle_layer(ctx, references, options, options.width or count)
     best = representative(references)
     ctx.offer(best, score=1.0)

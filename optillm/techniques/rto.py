@@ -111,6 +111,7 @@ class Options(BaseOptions):
     """How many drafts make how many round trips, and who compares what comes back."""
 
     gives_way = ("regenerations", "descriptions", "drafts")
+    ends_by_writing = True
 
     drafts: int = Field(2, ge=1, le=8, description="drafts to sample")
     descriptions: int = Field(1, ge=1, le=4, description="descriptions of each different draft")

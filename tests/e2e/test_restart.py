@@ -8,8 +8,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import httpx2
 import pytest
@@ -247,3 +249,35 @@ def test_a_socket_that_is_not_for_tcp_is_not_taken(stub: Stub, tmp_path: Path) -
             serving("--base-url", stub.base_url, listener=held),
         ):
             pass
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_technique_that_outlives_its_server_gives_the_best_it_has(
+    ending: signal.Signals, stream: bool
+) -> None:
+    judged = Event()
+    numbers = count()
+
+    def respond(call: Call) -> None:
+        if "ranking" in str(call.sent["messages"]):
+            judged.set()
+            return call.until_left()
+        return call.json(completion(f"The answer is {next(numbers)}."))
+
+    with Stub(respond) as silent, serving("--base-url", silent.base_url, "--grace", "0.2") as proxy:
+        sdk = OpenAI(base_url=proxy.base_url, api_key="x", max_retries=0, timeout=WAIT)
+        told: list[Any] = []
+
+        def ask() -> None:
+            reply: Any = sdk.chat.completions.create(model="bon-m", stream=stream, **ASKED)  # type: ignore[call-overload]
+            told.extend(reply if stream else [reply])
+
+        asking = Thread(target=ask)
+        asking.start()
+        assert judged.wait(WAIT)
+        proxy.process.send_signal(ending)
+        asking.join()
+    assert told[-1].model_extra["optillm"]["stop_reason"] == "deadline"
+    text = "".join(part.choices[0].delta.content or "" for part in told) if stream else None
+    assert "The answer is" in (text or told[0].choices[0].message.content)

@@ -14,10 +14,10 @@ from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
 from optillm.engine.routes import Routes
-from optillm.errors import DeadlineExceeded, PermissionDenied, UpstreamError
+from optillm.errors import DeadlineExceeded, PermissionDenied, ShuttingDown, UpstreamError
 from optillm.prices import Price, Prices
 from optillm.techniques import registry
-from tests.fakes import Sent, World, run
+from tests.fakes import HANG, Sent, World, run
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 
@@ -309,3 +309,41 @@ def test_a_key_with_a_budget_in_dollars_reaches_other_endpoints_for_models_of_kn
     run(serving.relay(embedding("other", Grant("bob"))))
     run(serving.relay(RawRequest("GET", "/responses/x", grant=bounded)))
     assert len(wire.seen) == 3
+
+
+def test_a_technique_that_is_hurried_gives_the_best_it_has() -> None:
+    world = World(lambda sent: HANG if sent.role == "judge" else f"The answer is {sent.number}.")
+
+    async def main() -> Any:
+        serving = asyncio.ensure_future(world.serve("bon-m"))
+        stream: Any = await world.serve("bon-m", stream=True)
+        events = asyncio.ensure_future(anext(stream.events))
+        await asyncio.sleep(2)
+        assert world.engine.hurry()
+        whole: Any = await serving
+        await events
+        streamed = [event async for event in stream.events]
+        assert not world.engine.hurry()
+        return whole, streamed[-1]
+
+    for completion in world.run(main()):
+        assert completion.report.stop_reason == "deadline"
+        assert completion.replies[0].text.startswith("The answer is")
+    assert world.seconds == 2
+    assert world.running == 0
+
+
+def test_a_technique_that_is_hurried_with_nothing_says_why() -> None:
+    world = World(lambda sent: HANG)
+
+    async def main() -> None:
+        serving = asyncio.ensure_future(world.serve("bon-m"))
+        await asyncio.sleep(2)
+        world.engine.hurry()
+        with pytest.raises(ShuttingDown):
+            await serving
+        with pytest.raises(ShuttingDown):
+            await world.serve("bon-m")
+
+    world.run(main())
+    assert world.seconds == 2

@@ -96,6 +96,9 @@ class FakeEngine:
         assert isinstance(outcome, Relay)
         return outcome
 
+    def hurry(self) -> bool:
+        return False
+
     async def close(self) -> None:
         self.closed = True
 
