@@ -23,7 +23,7 @@ from optillm.chat import Budget, ChatRequest, Completion, Event, Message, Relay,
 from optillm.engine.cache import Cache
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
-from optillm.engine.record import Record
+from optillm.engine.record import Observer, Record
 from optillm.engine.routes import Routes
 from optillm.errors import UpstreamError
 from optillm.prices import Price, Prices
@@ -148,8 +148,11 @@ class World:
         defaults: Mapping[str, Mapping[str, Any]] | None = None,
         prices: Mapping[str, Price] | None = None,
         cache: Cache | None = None,
+        observers: Sequence[Observer] = (),
+        routes: Routes | None = None,
     ) -> None:
         self.records: list[Record] = []
+        self.observers = [*observers, self.records.append]
         self.script = script
         self.latency = latency
         self.n = n
@@ -161,12 +164,12 @@ class World:
         planner = Planner(techniques or registry(), defaults or {}, "auto")
         limits = limits or Limits(Budget(128, None, 600.0))
         self.engine = Engine(
-            *(Routes.to(self, cap=cap, retries=retries), planner, limits),
+            *(routes or Routes.to(self, cap=cap, retries=retries), planner, limits),
             prices=Prices(prices),
-            observers=[self.records.append],
+            observers=self.observers,
             cache=cache,
         )
-        self.engine.offload.share = lambda: _no_algebra  # type: ignore[method-assign]  # a child process keeps real time
+        self.engine.runs.offload.share = lambda: _no_algebra  # type: ignore[method-assign]  # a child process keeps real time
 
     # What tests do.
 

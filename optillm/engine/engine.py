@@ -1,70 +1,50 @@
 """The engine: a chat request in, the upstream's own reply or a technique's better one out.
 
-Without a technique the request and the reply pass through untouched. With one, this is the task boundary:
-the deadline is set here, and whatever ends a technique early, the best answer so far is what comes back.
+Without a technique the request and the reply pass through untouched. With one, it is decided here what is to run,
+within which bounds.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
 import orjson
-from anyio.streams.memory import MemoryObjectSendStream
 
 from optillm import solver
 from optillm.chat import (
     Budget,
     ChatRequest,
     Completion,
-    Event,
     Merge,
     RawRequest,
     Relay,
-    Reply,
-    Report,
     Stream,
     least,
 )
 from optillm.engine.cache import Cache, open_cache
-from optillm.engine.calls import Calls
 from optillm.engine.catalogue import Catalogue, as_error
-from optillm.engine.composition import perform
-from optillm.engine.context import Refused, RequestContext
 from optillm.engine.fitting import fitted
-from optillm.engine.forecast import Terms, forecast, options_of
+from optillm.engine.forecast import Terms, forecast
 from optillm.engine.joining import Joins
-from optillm.engine.ledger import Ledger
-from optillm.engine.offload import Offload, executed
 from optillm.engine.planner import Fork, Planner, Work, check_grant
-from optillm.engine.recall import CachedCalls
-from optillm.engine.record import Entry, Observer
+from optillm.engine.record import Observer
 from optillm.engine.relays import Relays
 from optillm.engine.routes import Routes
-from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, ShuttingDown, UpstreamError
+from optillm.engine.runs import Job, Runs
 from optillm.prices import Prices, load_prices
-from optillm.technique import Candidate
 from optillm.techniques import Technique
 from optillm.toolkit.schema import Form
-from optillm.trace import Trace
 
 if TYPE_CHECKING:
     from optillm.config import Settings
 
 log = logging.getLogger(__name__)
 
-OK: Final = 200
-OUTLET: Final = 256
-"""Events that may wait for a slow client before the technique waits too."""
 SELECTOR: Final = "bon"
 """The technique that selects among the answers of parallel branches, given them as its candidates."""
 
@@ -80,19 +60,6 @@ class Limits:
     background_bypass: bool = True
     background_model: str | None = None
     execution: bool = False
-
-
-@dataclass(slots=True)
-class _Job:
-    """One request with techniques, while it is being served."""
-
-    work: Work
-    asked: Work
-    model: str
-    request: ChatRequest
-    form: Form | None
-    id: str
-    created: int
 
 
 class Engine:
@@ -111,16 +78,19 @@ class Engine:
         self.routes = routes
         self.planner = planner
         self.limits = limits or Limits()
-        self.offload = Offload()
         self.prices = prices or Prices()
-        self._observers = observers
         self._cache = cache
         self._relays = Relays(routes, self.prices, observers, cache)
-        self._shares_secret = cache is None
-        self._secret = secrets.token_bytes(32)
+        self.runs = Runs(
+            routes,
+            planner.techniques[SELECTOR],
+            prices=self.prices,
+            observers=observers,
+            cache=cache,
+            respect_temperature=self.limits.respect_temperature,
+            execution=self.limits.execution,
+        )
         self.catalogue = Catalogue(routes, self.limits.advertised)
-        self._deadlines: set[asyncio.Timeout] = set()
-        self._hurried = False
         self._joins: Joins[Completion] = Joins()
 
     @classmethod
@@ -167,8 +137,8 @@ class Engine:
         job = self._job(request, plan.work, plan.model)
         if request.stream:
             choices = job.request.choices
-            return Stream(self._events(job), str(plan.work), plan.model, job.id, job.created, choices)
-        return await self._joins.run(request.sender, lambda attended: self._answer(job, None, attended))
+            return Stream(self.runs.events(job), str(plan.work), plan.model, job.id, job.created, choices)
+        return await self._joins.run(request.sender, lambda attended: self.runs.answer(job, None, attended))
 
     def plan(self, request: ChatRequest) -> dict[str, Any]:
         """What the request would take; nothing is sent. Raises `InvalidRequest` as `complete` would."""
@@ -205,16 +175,11 @@ class Engine:
 
     def hurry(self) -> bool:
         """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
-        self._hurried = True
-        now = asyncio.get_running_loop().time()
-        for deadline in self._deadlines:
-            if not deadline.expired():
-                deadline.reschedule(now)
-        return bool(self._deadlines)
+        return self.runs.hurry()
 
     async def close(self) -> None:
         """Close connections and the child processes."""
-        self.offload.close()
+        self.runs.offload.close()
         solver.close()
         await self.routes.close()
         if self._cache is not None:
@@ -236,145 +201,6 @@ class Engine:
 
     # With one.
 
-    async def _events(self, job: _Job) -> AsyncGenerator[Event, None]:
-        outlet, events = anyio.create_memory_object_stream[Event](OUTLET)
-        task = asyncio.create_task(self._answer(job, outlet))
-        try:
-            async with events:
-                async for event in events:
-                    yield event
-            yield await task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _answer(
-        self,
-        job: _Job,
-        outlet: MemoryObjectSendStream[Event] | None,
-        attended: asyncio.Event | None = None,
-    ) -> Completion:
-        clock = asyncio.get_running_loop().time
-        started, trace = clock(), Trace(clock)
-        request = job.request
-        budget = self._budget(request)
-        if outlet is None:  # in a stream there is always something to read
-            budget = replace(budget, seconds=least(budget.seconds, request.sender.patience))
-        ledger = Ledger(budget, clock, self.prices)
-        calls = await self._calls(job, ledger, trace, attended)
-        rng = calls.rng
-        ctx = RequestContext(
-            request,
-            job.model,
-            calls,
-            rng=rng,
-            fence=self._fence(request),
-            canonical=self.offload.share(),
-            form=job.form,
-            execute=executed if self.limits.execution else None,
-            outlet=outlet,
-            respect_temperature=self.limits.respect_temperature,
-        )
-        entry = Entry.of_chat(request, str(job.work), job.model, self._observers)
-        try:
-            with entry.failing(lambda: _spent(ledger, trace)):
-                candidates, stop = await self._run(job, ctx)
-        finally:
-            if outlet is not None:
-                outlet.close()
-        replies = [candidate.reply for candidate in candidates[: request.choices]]
-        report = Report(
-            technique=str(job.work),
-            options=options_of(job.work),
-            rounds=trace.rounds(),
-            calls=dict(ledger.calls),
-            seconds=clock() - started,
-            stop_reason=stop,
-            losses=dict(ledger.losses),
-            turn="action" if replies[0].actions else "answer",
-            cost=ledger.cost,
-            asked=options_of(job.asked) if job.asked != job.work else None,
-            cached=calls.hits if isinstance(calls, CachedCalls) else None,
-            trace=trace.wire() if request.trace else None,
-        )
-        entry.close(OK, stop=stop, **_spent(ledger, trace))
-        model = replies[0].model or job.model
-        return Completion(replies, ledger.usage, report, model, job.id, job.created)
-
-    async def _calls(self, job: _Job, ledger: Ledger, trace: Trace, attended: asyncio.Event | None) -> Calls:
-        """The request's door to the upstream, and its chance: equal requests share it where replies are kept."""
-        request = job.request
-        chance, cache = request.request_id, None if request.sender.fresh else self._cache
-        if cache is not None:
-            chance = hashlib.sha256(orjson.dumps(request.body)).hexdigest()
-        rng = Random(str(request.body.get("seed", chance)))  # noqa: S311 - chance, not secrecy
-        shared = (self.routes, ledger, trace, rng, request.authorization, attended)
-        if cache is None:
-            return Calls(*shared)
-        if not self._shares_secret:
-            self._secret, self._shares_secret = await cache.secret(), True
-        return CachedCalls(cache, *shared)
-
-    def _fence(self, request: ChatRequest) -> str:
-        """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
-        return hashlib.blake2b(orjson.dumps(request.body), key=self._secret, digest_size=4).hexdigest()
-
-    @asynccontextmanager
-    async def _deadline(self, ledger: Ledger) -> AsyncIterator[None]:
-        """Raise `TimeoutError` when the time of a request is up, or that of this process."""
-        deadline = asyncio.timeout_at(asyncio.get_running_loop().time() if self._hurried else ledger.deadline)
-        self._deadlines.add(deadline)
-        try:
-            async with deadline:
-                yield
-        finally:
-            self._deadlines.discard(deadline)
-
-    async def _run(self, job: _Job, ctx: RequestContext) -> tuple[Sequence[Candidate], str]:
-        """The candidates to return, best first, and why it stopped; raises when there is none."""
-        ledger = ctx.ledger
-        try:
-            async with self._deadline(ledger):
-                if job.request.offers_tools:
-                    first = await ctx.faithful()
-                    if first[0].reply.actions:
-                        return first, "complete"
-                    ctx = ctx.answering(first)
-                merge, judge = self._merge(job.request), self.planner.techniques[SELECTOR]
-                answer = await perform(job.work, ctx, merge, judge)
-                ctx.ledger.settle_on(answer.candidates[0])
-                candidates = await _filled_up(answer.candidates, ctx)
-        except Refused as refusal:
-            return refusal.candidates, "complete"
-        except TimeoutError:
-            timeout: OptillmError = DeadlineExceeded("the deadline passed before anything usable arrived")
-            if self._hurried:
-                timeout = ShuttingDown("The server is shutting down")
-            return self._best(ctx, "deadline", timeout)
-        except BudgetExhausted as error:
-            return self._best(ctx, "budget", error)
-        except UpstreamError as error:
-            return self._best(ctx, "degraded", error)
-        except OptillmError:
-            raise
-        except Exception as error:  # the task boundary: a fault in a technique must not lose a usable answer
-            log.exception("technique %s failed", job.work)
-            return self._best(ctx, "degraded", error)
-        if ledger.stopped_by_budget:
-            return candidates, "budget"
-        if ledger.pressed:
-            return candidates, "deadline"
-        return candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop
-
-    @staticmethod
-    def _best(ctx: RequestContext, stop: str, error: Exception) -> tuple[Sequence[Candidate], str]:
-        shown = ctx.shown.text
-        if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
-            return [Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop
-        if shown or ctx.ledger.best is None:
-            raise error
-        return ctx.ledger.choices, stop
-
     def _bypassed(self, request: ChatRequest) -> str | None:
         """Why a request gets one plain call although it names a technique, if it does."""
         if request.speaks:
@@ -385,13 +211,14 @@ class Engine:
         """The model of that call: titles and the like do not need the one that the client talks to."""
         return (bypassed == "background" and self.limits.background_model) or model
 
-    def _job(self, request: ChatRequest, asked: Work, model: str) -> _Job:
+    def _job(self, request: ChatRequest, asked: Work, model: str) -> Job:
         """The work of a request, as small as its budget demands; raises `InvalidRequest`."""
         request = self._with_choices(request, asked)
         terms, budget = self._terms(request, model), self._budget(request)
         work = fitted(asked, lambda work: terms.affordable(work, budget))
         form = Form.of(request.body.get("response_format"))
-        return _Job(work, asked, model, request, form, f"chatcmpl-{secrets.token_hex(12)}", int(time.time()))
+        number = f"chatcmpl-{secrets.token_hex(12)}"
+        return Job(work, asked, model, request, form, self._merge(request), budget, number, int(time.time()))
 
     def _terms(self, request: ChatRequest, model: str) -> Terms:
         judge = self.planner.techniques[SELECTOR]
@@ -408,27 +235,3 @@ class Engine:
 
     def _budget(self, request: ChatRequest) -> Budget:
         return request.budget.within(request.grant.ceiling).within(self.limits.budget)
-
-
-def _spent(ledger: Ledger, trace: Trace) -> dict[str, Any]:
-    """What a record says of the calls of a request."""
-    return {
-        "rounds": trace.rounds(),
-        "calls": dict(ledger.calls),
-        "losses": dict(ledger.losses),
-        "usage": ledger.usage,
-        "cost": ledger.cost,
-        "trace": trace,
-    }
-
-
-async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Sequence[Candidate]:
-    """The candidates, and as many fresh samples as are missing from the choices that the client wants."""
-    missing = ctx.choices - len(candidates)
-    if missing <= 0:
-        return candidates
-    try:
-        return [*candidates, *await ctx.sample(missing)]
-    except (UpstreamError, BudgetExhausted):
-        ctx.ledger.degraded = True
-        return candidates

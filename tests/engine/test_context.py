@@ -196,7 +196,7 @@ def test_mathematical_answers_are_compared_by_their_canonical_form() -> None:
         seen.append(source)
         return "1/3 ** 2" if "3" in source else "0.707106781186548"
 
-    world.engine.offload.share = lambda: canonical  # type: ignore[method-assign]
+    world.engine.runs.offload.share = lambda: canonical  # type: ignore[method-assign]
     completion = world.complete("self_consistency(samples=3)-m", "What is sin(45 degrees)?")
     assert len(seen) == 3
     assert completion.replies[0].text in (f"So {forms[0]}", f"So {forms[1]}")

@@ -200,12 +200,10 @@ def test_a_body_that_names_no_model_is_no_reason_to_fail(content: bytes) -> None
 
 
 def test_a_fault_of_an_observer_costs_nobody_an_answer() -> None:
-    world = World(lambda sent: ANSWER)
-
     def faulty(_: Record) -> None:
         raise RuntimeError
 
-    world.engine._observers = (faulty, world.records.append)
+    world = World(lambda sent: ANSWER, observers=[faulty])
     assert world.text("bon-m") == ANSWER
     assert only(world).status == 200
 

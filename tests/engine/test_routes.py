@@ -34,14 +34,13 @@ class Fleet(World):
     """Scripted upstreams `a`, `b`, … behind one engine; `sent` of each member is what reached it."""
 
     def __init__(self, *scripts: Script, routes: Sequence[dict[str, Any]] = (), retries: int = 3) -> None:
-        super().__init__(scripts[0])
         self.members = [World(script) for script in scripts]
         routes = routes or [{"order": order} for order in range(len(scripts))]
         made = []
         for member, name, options in zip(self.members, NAMES, routes, strict=False):
             member.base_url = f"http://{name}/v1"
             made.append(Route(member, Limiters(256), name=name, **options))
-        self.engine.routes = Routes(made, retries)
+        super().__init__(scripts[0], routes=Routes(made, retries))
 
     @property
     def reached(self) -> list[int]:

@@ -163,7 +163,7 @@ class Scene:
             Planner(registry(), {}, "auto"),
             Limits(Budget(128, None, DEADLINE)),
         )
-        self.engine.offload.share = lambda: _no_algebra  # type: ignore[method-assign]
+        self.engine.runs.offload.share = lambda: _no_algebra  # type: ignore[method-assign]
 
     def close(self) -> None:
         self._loop.run_until_complete(self.engine.routes.close())

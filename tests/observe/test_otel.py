@@ -41,7 +41,7 @@ def noting(world: World) -> Iterator[list[ReadableSpan]]:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     spans, found = Spans(provider, {"gen_ai.provider.name": "openai"}), list[ReadableSpan]()
-    world.engine._observers = (spans, world.records.append)
+    world.observers.append(spans)
     yield found
     spans.close()
     found += exporter.get_finished_spans()
