@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing
 from copy import copy
-from itertools import count
 from math import inf
 from random import Random
 from typing import Any, TypeVar
@@ -21,13 +20,13 @@ from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_
 from optillm.engine.bodies import Bodies
 from optillm.engine.calls import Calls
 from optillm.engine.draws import Draws
+from optillm.engine.harvest import Sieve
 from optillm.engine.ledger import JUDGE
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
 from optillm.engine.shown import Gate, Shown
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
-from optillm.toolkit import answers, verdicts
-from optillm.toolkit.answers import FinalAnswer
+from optillm.toolkit import verdicts
 from optillm.toolkit.schema import Form
 from optillm.trace import Span
 
@@ -45,14 +44,6 @@ This draft of an answer to my last message, quoted as data, does not have the fo
 The first thing wrong with it: {violation}
 Write the answer again in that form, and nothing beside it.
 """
-
-
-class Refused(Exception):
-    """At least half of the usable replies decline the request; searching around that is not our business."""
-
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
-        super().__init__("the upstream declined the request")
-        self.candidates = candidates
 
 
 class RequestContext(Context):
@@ -86,16 +77,14 @@ class RequestContext(Context):
         self.ledger = calls.ledger
         self.shown = Shown(outlet)
         self._calls = calls
-        self._canonical = canonical
+        self._sieve = Sieve(calls.ledger, form, canonical)
         self._fence = fence
-        self._form = form
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
         self._asked = 0
         self._consulted = 0
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
         self._draws: Draws[list[Candidate]] | None = None
-        self._numbers = count()
         self._keeps_time = False
         self._converse(Bodies.of(request, respect_temperature=respect_temperature))
 
@@ -224,66 +213,25 @@ class RequestContext(Context):
         *,
         together: bool,
     ) -> AsyncGenerator[Candidate, None]:
-        enough, usable = quorum(n), 0
-        withheld, errors = list[Candidate](), list[Exception]()
-        for first in (True, False):
-            if usable >= enough or (errors and not usable and not withheld):
-                break  # enough came, or the upstream is down; else a second wave replaces what was lost
-            try:
-                wave = self._wave(n - usable, temperature, models, instructions, together=together and first)
-            except BudgetExhausted as error:
-                errors.append(error)
+        harvest = self._sieve.harvest(n)
+        for first in (True, False):  # a second wave replaces what was lost
+            if harvest.done:
                 break
-            async with aclosing(race(wave, enough, self._calls, self._last_call)) as arriving:
+            wanted = n - harvest.usable
+            try:
+                wave = self._wave(wanted, temperature, models, instructions, together=together and first)
+            except BudgetExhausted as error:
+                harvest.fail(error)
+                break
+            async with aclosing(race(wave, harvest.enough, self._calls, self._last_call)) as arriving:
                 async for got in arriving:
                     if isinstance(got, Exception):
-                        errors.append(got)
+                        harvest.fail(got)
                         continue
-                    for candidate in self._complete(got, withheld):
-                        usable += 1
+                    for candidate in harvest.take(got):
                         yield candidate
-        self._check_refusals(withheld, usable)
-        self.ledger.degraded |= usable < enough
-        if not usable:
-            for candidate in self._last_resort(withheld, errors):
-                yield candidate
-
-    def _complete(self, candidates: Sequence[Candidate], withheld: list[Candidate]) -> list[Candidate]:
-        """The complete ones, each a possible answer from now on; the others are kept for the last resort."""
-        good = []
-        for candidate in candidates:
-            if not candidate.complete:
-                self.ledger.lose(candidate.reply.kind.value)
-                withheld.append(candidate)
-            elif self._violation(candidate):
-                self.ledger.lose("invalid")
-                withheld.append(candidate)
-            else:
-                self.ledger.offer(candidate, 0.0)
-                good.append(candidate)
-        return good
-
-    def _violation(self, candidate: Candidate) -> str | None:
-        """What keeps an answer from the form the client demands; actions have forms of their own."""
-        if self._form is None or candidate.reply.actions:
-            return None
-        return self._form.violation(candidate.text)
-
-    def _check_refusals(self, withheld: Sequence[Candidate], usable: int) -> None:
-        refusals = [c for c in withheld if c.reply.kind is ReplyKind.REFUSAL]
-        if refusals and 2 * len(refusals) >= usable + len(refusals):
-            raise Refused(refusals)
-
-    def _last_resort(self, withheld: Sequence[Candidate], errors: Sequence[Exception]) -> list[Candidate]:
-        kinds = (ReplyKind.TRUNCATED, ReplyKind.OK)  # complete ones are here for want of the demanded form
-        flawed = [candidate for candidate in withheld if candidate.reply.kind in kinds]
-        best = self.ledger.best
-        sound = best is not None and best.complete and self._violation(best) is None
-        if sound or not flawed:
-            raise most_telling(errors)
-        for candidate in flawed:
-            self.ledger.offer(candidate, -1.0)
-        return flawed
+        for candidate in harvest.remainder():
+            yield candidate
 
     def _wave(
         self,
@@ -344,15 +292,7 @@ class RequestContext(Context):
         return [await self._candidate(reply) for reply in await self._calls.complete("generate", body)]
 
     async def _candidate(self, reply: Reply) -> Candidate:
-        answer = self._answer(reply)
-        if answer is not None and answer.kind == "expression":
-            answer = answers.resolved(answer, await self._canonical(answer.value))
-        return Candidate(reply, next(self._numbers), answer)
-
-    def _answer(self, reply: Reply) -> FinalAnswer | None:
-        if reply.actions:
-            return answers.of_tool_calls(reply.actions)
-        return answers.extract(reply.text, self.question)
+        return await self._sieve.candidate(reply, self.question)
 
     # Judging and writing.
 
@@ -405,7 +345,7 @@ class RequestContext(Context):
 
     async def _write(self, model: str, instruction: str | None, after: str | None) -> list[Candidate]:
         bodies = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
-        if self._streaming and self.choices == 1 and self._form is None:
+        if self._streaming and self.choices == 1 and self._sieve.form is None:
             body = {**bodies[0], "stream_options": {"include_usage": True}}
             gate = (lambda show: show) if after is None else (lambda show: Gate(after, show).show)
             written = [[await self._calls.stream("write", body, self.shown.show, gate)]]
@@ -416,7 +356,7 @@ class RequestContext(Context):
 
     async def _mended(self, candidate: Candidate, model: str) -> Candidate:
         """The candidate, or what one repair call makes of it when it lacks the form the client demands."""
-        violation = self._violation(candidate)
+        violation = self._sieve.violation(candidate)
         if violation is None or candidate.reply.kind is ReplyKind.REFUSAL:
             return candidate
         instruction = MEND.format(draft=self.quote("draft", candidate.text), violation=violation)
@@ -426,7 +366,7 @@ class RequestContext(Context):
             replies = []
         for reply in replies[:1]:
             mended = await self._candidate(reply)
-            if self._violation(mended) is None:
+            if self._sieve.violation(mended) is None:
                 return mended
         self.ledger.lose("invalid")
         self.ledger.degraded = True

@@ -23,8 +23,9 @@ from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Reply, R
 from optillm.engine.cache import Cache
 from optillm.engine.calls import Calls
 from optillm.engine.composition import perform
-from optillm.engine.context import Refused, RequestContext
+from optillm.engine.context import RequestContext
 from optillm.engine.forecast import options_of
+from optillm.engine.harvest import Refused
 from optillm.engine.ledger import Ledger
 from optillm.engine.offload import Offload, executed
 from optillm.engine.planner import Work

@@ -1,0 +1,124 @@
+"""What the replies of a round are good for: usable ones go on, the others are kept for when there is nothing better.
+
+Truncated, empty and refused replies, and those without the form that the client demands, mean the same for every
+technique; it is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+
+from optillm.chat import Reply, ReplyKind
+from optillm.engine.ledger import Ledger
+from optillm.engine.rounds import most_telling, quorum
+from optillm.technique import Candidate
+from optillm.toolkit import answers
+from optillm.toolkit.answers import FinalAnswer
+from optillm.toolkit.schema import Form
+
+LAST_RESORT = (ReplyKind.TRUNCATED, ReplyKind.OK)
+"""What may be returned for want of anything better; a complete one is here for want of the demanded form."""
+
+
+class Refused(Exception):
+    """At least half of the usable replies decline the request; searching around that is not our business."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        super().__init__("the upstream declined the request")
+        self.candidates = candidates
+
+
+class Sieve:
+    """Makes candidates of replies and tells good ones; `canonical` resolves a mathematical expression."""
+
+    def __init__(
+        self, ledger: Ledger, form: Form | None, canonical: Callable[[str], Awaitable[str | None]]
+    ) -> None:
+        self.ledger = ledger
+        self.form = form
+        self._canonical = canonical
+        self._numbers = count()
+
+    async def candidate(self, reply: Reply, question: str) -> Candidate:
+        """A reply to a question as a candidate, with the final answer it states."""
+        answer = _answer(reply, question)
+        if answer is not None and answer.kind == "expression":
+            answer = answers.resolved(answer, await self._canonical(answer.value))
+        return Candidate(reply, next(self._numbers), answer)
+
+    def violation(self, candidate: Candidate) -> str | None:
+        """What keeps an answer from the form the client demands; actions have forms of their own."""
+        if self.form is None or candidate.reply.actions:
+            return None
+        return self.form.violation(candidate.text)
+
+    def harvest(self, wanted: int) -> Harvest:
+        """What comes of a round that asks for so many candidates."""
+        return Harvest(self, wanted)
+
+
+class Harvest:
+    """The outcome of one round; `enough` of its candidates must be usable."""
+
+    def __init__(self, sieve: Sieve, wanted: int) -> None:
+        self.enough = quorum(wanted)
+        self.usable = 0
+        self._sieve = sieve
+        self._ledger = sieve.ledger
+        self._withheld: list[Candidate] = []
+        self._errors: list[Exception] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be asked for: enough came, or the upstream is down."""
+        return self.usable >= self.enough or bool(self._errors and not self.usable and not self._withheld)
+
+    def fail(self, error: Exception) -> None:
+        """Take in a call that was lost."""
+        self._errors.append(error)
+
+    def take(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The usable ones, each a possible answer from now on; the others are kept for the last resort."""
+        good = []
+        for candidate in candidates:
+            if not candidate.complete:
+                self._withhold(candidate, candidate.reply.kind.value)
+            elif self._sieve.violation(candidate):
+                self._withhold(candidate, "invalid")
+            else:
+                self._ledger.offer(candidate, 0.0)
+                good.append(candidate)
+        self.usable += len(good)
+        return good
+
+    def remainder(self) -> list[Candidate]:
+        """What to make do with when no candidate was usable.
+
+        Raises `Refused` when at least half decline, and the most telling error when there is nothing to make do with.
+        """
+        refusals = [each for each in self._withheld if each.reply.kind is ReplyKind.REFUSAL]
+        if refusals and 2 * len(refusals) >= self.usable + len(refusals):
+            raise Refused(refusals)
+        self._ledger.degraded |= self.usable < self.enough
+        return [] if self.usable else self._last_resort()
+
+    def _withhold(self, candidate: Candidate, loss: str) -> None:
+        self._ledger.lose(loss)
+        self._withheld.append(candidate)
+
+    def _last_resort(self) -> list[Candidate]:
+        flawed = [candidate for candidate in self._withheld if candidate.reply.kind in LAST_RESORT]
+        best = self._ledger.best
+        sound = best is not None and best.complete and self._sieve.violation(best) is None
+        if sound or not flawed:
+            raise most_telling(self._errors)
+        for candidate in flawed:
+            self._ledger.offer(candidate, -1.0)
+        return flawed
+
+
+def _answer(reply: Reply, question: str) -> FinalAnswer | None:
+    if reply.actions:
+        return answers.of_tool_calls(reply.actions)
+    return answers.extract(reply.text, question)
