@@ -2,8 +2,9 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 CLIENTS := .venv-clients
+PEERS := .venv-peers
 
-.PHONY: run test check clients format clean
+.PHONY: run test check bench bench-peers clients format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
@@ -17,6 +18,12 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+bench: $(VENV)/.dev ## what the proxy costs, beside the bare upstream: docs/performance.md
+	$(PYTHON) -m benchmarks.bench $(ARGS)
+
+bench-peers: $(VENV)/.dev ## the same for other proxies; installs them apart, which takes minutes and 9 GB
+	$(PYTHON) -m benchmarks.peers $(ARGS)
+
 clients: $(CLIENTS)/.done tests/clients/node_modules ## drive the proxy with the clients of docs/recipes.md; needs node 20
 	$(CLIENTS)/bin/python -m pytest -W default tests/clients $(ARGS)
 
@@ -25,7 +32,7 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules
+	rm -rf $(VENV) $(CLIENTS) $(PEERS) tests/clients/node_modules
 
 # The core stays small so that a newcomer waits seconds; tests and checks add their tools on top.
 $(VENV)/.core: requirements.txt
