@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import os
@@ -108,6 +109,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         return self._load()
 
     def _ready(self, worker: ThreadWorker) -> None:
+        gc.freeze()  # what is loaded stays: no collection has to look at it again
         if worker.age == 1:
             log.info("Listening at %s", self._url)
 
