@@ -95,7 +95,7 @@ async def plain(servers: Mapping[Server, Request], effort: Effort, levels: Seque
             f"{(median(alone) - base) * 1e3:.2f}",
             f"{(ranked(alone, 0.99) - base) * 1e3:.2f}",
             *(f"{rate:,.0f}" for rate in rates),
-            " / ".join(f"{cost:.2f}" for cost in costs),
+            " / ".join(f"{cost:.3g}" for cost in costs),
             f"{idle[server]:.0f} / {memory(server.process):.0f}",
         ]
 
@@ -109,7 +109,7 @@ async def plain(servers: Mapping[Server, Request], effort: Effort, levels: Seque
     head += [f"CPU s per 1,000 at {each}", "memory before / after, MB"]
     table(head, map(row, servers))
     total = sum(map(len, times.values()))
-    print(f"\nThe load generator itself took {1000 * own / total:.2f} CPU s per 1,000.")
+    print(f"\nThe load generator itself took {1000 * own / total:.2g} CPU s per 1,000.")
 
 
 async def techniques(bare: Server, proxy: Server, effort: Effort) -> None:
@@ -144,6 +144,7 @@ async def many(bare: Server, proxy: Server, effort: Effort, counts: Sequence[int
     jobs = [(name, count) for name in ("bon", "mcts") for count in counts] + [(FAN_OUT, 1)]
     for name, count in jobs:
         request = proxy.asked(f"{name}-{effort.slow}")
+        await ask(request)  # finds out about `n`
         report = (await ask(request)).json()["optillm"]
         rounds, calls = report["rounds"], sum(report["calls"].values())
         alone, walls, failed, used = list[float](), list[float](), 0, 0.0
