@@ -54,8 +54,7 @@ def described() -> str:
     name = model[1] if model else platform.machine()
     load = os.getloadavg()[0]
     return (
-        f"{cores} cores ({name}), Python {platform.python_version()}; "
-        f"load average when it began: {load:.1f}"
+        f"{cores} cores ({name}), Python {platform.python_version()}; load average when it began: {load:.1f}"
     )
 
 
