@@ -4,8 +4,9 @@ PYTHON := $(VENV)/bin/python
 CLIENTS := .venv-clients
 HEAVY := tests/clients/heavy
 TOOLS := .venv-tools
+PEERS := .venv-peers
 
-.PHONY: run test check audit lock clients clients-heavy format clean
+.PHONY: run test check audit lock bench bench-peers clients clients-heavy format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
@@ -34,6 +35,12 @@ lock: $(VENV)/.core $(TOOLS)/bin/uv ## pin what the image installs, with hashes:
 	cmp $(TOOLS)/lock.x86_64 $(TOOLS)/lock.aarch64
 	cp $(TOOLS)/lock.x86_64 requirements.lock
 
+bench: $(VENV)/.dev ## what the proxy costs, beside the bare upstream: docs/performance.md
+	$(PYTHON) -m benchmarks.bench $(ARGS)
+
+bench-peers: $(VENV)/.dev ## the same for other proxies; installs them apart, which takes minutes and 9 GB
+	$(PYTHON) -m benchmarks.peers $(ARGS)
+
 clients: $(CLIENTS)/.done tests/clients/node_modules ## drive the proxy with the clients of docs/recipes.md; needs node 20
 	$(CLIENTS)/bin/python -m pytest -W default tests/clients --ignore $(HEAVY) $(ARGS)
 
@@ -45,8 +52,7 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) $(TOOLS) tests/clients/node_modules $(HEAVY)/librechat/node_modules
-	rm -rf $(VENV) $(CLIENTS) $(TOOLS) tests/clients/node_modules
+	rm -rf $(VENV) $(CLIENTS) $(TOOLS) $(PEERS) tests/clients/node_modules $(HEAVY)/librechat/node_modules
 
 # The core stays small so that a newcomer waits seconds; tests and checks add their tools on top.
 $(VENV)/.core: requirements.txt

@@ -5,20 +5,22 @@
 Prints a Markdown table per family of problems: accuracy with its 95 % interval (Wilson), and what one answer
 costs in calls, tokens and rounds. Every technique sees the same problems; "plain" is one call at temperature 0.
 The demo model errs at documented rates by simulation: the table shows what the algorithms make of an
-unreliable reasoner, not how much a real model would gain.
+unreliable reasoner, not how much a real model would gain. With `--target 0.85`, what each technique needs for that
+accuracy instead: the first of its settings, from small to large, that reaches it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import get_args
+from typing import Final, get_args
 
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
+from benchmarks.machine import table
 from optillm.demo.problems import Family, Problem, generate
 from optillm.solver import Limits
 from optillm.solver import solve as solve_program
@@ -26,8 +28,23 @@ from optillm.toolkit.answers import canonical, extract
 from optillm.toolkit.extraction import fences
 from tests.e2e.proxy import serving
 
-SEED = 20_261
+SEED: Final = 20_261
 SANDBOX = asyncio.Semaphore(2)
+HEAD: Final = ("technique", "accuracy", "95 % interval", "calls", "tokens", "rounds")
+SIZES: Final[Mapping[str, Sequence[str]]] = {
+    "plain": ("",),
+    "self_consistency": ("samples=3", "samples=4", "samples=6", "samples=8", "samples=16", "samples=32"),
+    "bon": ("n=2", "n=3", "n=4", "n=6", "n=8", "n=16"),
+    "moa": ("proposers=2", "proposers=3", "proposers=4", "proposers=6", "proposers=8"),
+    "mcts": ("simulations=1,width=2", "simulations=1", "simulations=2", "simulations=4"),
+    "rstar": ("num_rollouts=2", "num_rollouts=3", "num_rollouts=5", "num_rollouts=8"),
+    "pvg": ("helpful=2", "helpful=3", "helpful=4", "helpful=6"),
+    "rto": ("drafts=2", "drafts=3", "drafts=4", "drafts=8"),
+    "z3": ("formalizations=1", "formalizations=2", "formalizations=3"),
+    "re2": ("",),
+    "cot_reflection": ("",),
+}
+"""Settings of each technique, from small to large."""
 
 
 @dataclass(frozen=True)
@@ -75,41 +92,61 @@ async def solve(
     return Outcome(right, sum(report["calls"].values()), tokens, report["rounds"])
 
 
-def row(name: str, outcomes: Sequence[Outcome]) -> str:
+def accuracy(outcomes: Sequence[Outcome]) -> float:
+    """The share that is right."""
+    return sum(outcome.right for outcome in outcomes) / len(outcomes)
+
+
+def row(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     """One line of the table."""
-    total, right = len(outcomes), sum(outcome.right for outcome in outcomes)
-    low, high = wilson(right, total)
+    total = len(outcomes)
+    low, high = wilson(sum(outcome.right for outcome in outcomes), total)
     calls, tokens, rounds = (
         sum(getattr(outcome, field) for outcome in outcomes) / total
         for field in ("calls", "tokens", "rounds")
     )
-    return f"| {name} | {right / total:.1%} | {low:.1%} to {high:.1%} | {calls:.1f} | {tokens:.0f} | {rounds:.2f} |"
+    interval = f"{low:.1%} to {high:.1%}"
+    return name, f"{accuracy(outcomes):.1%}", interval, f"{calls:.1f}", f"{tokens:.0f}", f"{rounds:.2f}"
+
+
+class Exam:
+    """Problems for one model behind one proxy."""
+
+    def __init__(self, sdk: AsyncOpenAI, model: str, problems: Sequence[Problem]) -> None:
+        self._sdk, self._model, self._problems = sdk, model, problems
+        self._gate = asyncio.Semaphore(8)
+
+    async def taken(self, name: str) -> list[Outcome]:
+        """What becomes of all problems with this technique, or plain."""
+        full = self._model if name == "plain" else f"{name}-{self._model}"
+        problems = enumerate(self._problems)
+        return await asyncio.gather(
+            *(solve(self._sdk, self._gate, full, problem, seed) for seed, problem in problems)
+        )
+
+    async def reaching(self, target: float, technique: str) -> tuple[str, ...]:
+        """The line of the first setting that reaches an accuracy, or of the most accurate one."""
+        best, found = "", list[Outcome]()
+        for size in SIZES[technique]:
+            name = f"{technique}({size})" if size else technique
+            outcomes = await self.taken(name)
+            if not found or accuracy(outcomes) > accuracy(found):
+                best, found = name, outcomes
+            if accuracy(found) >= target:
+                return row(best, found)
+        return row(f"{best}: not reached", found)
 
 
 async def measure(
-    base_url: str,
-    model: str,
-    techniques: Sequence[str],
-    count: int,
-    families: Sequence[Family],
-    length: int | None,
+    base_url: str, model: str, techniques: Sequence[str], problems: Sequence[Problem], target: float | None
 ) -> None:
-    """Print the tables."""
-    gate = asyncio.Semaphore(8)
+    """Print the table of these problems."""
     async with AsyncOpenAI(base_url=base_url, api_key="none", http_client=DefaultAioHttpClient()) as sdk:
-        for family in families:
-            problems = generate(family, count, SEED, length=length)
-            told = f" of length {length}" if length else ""
-            print(f"\n{count} {family} problems{told}, {model}\n")
-            print(
-                "| technique | accuracy | 95 % interval | calls | tokens | rounds |\n|---|---|---|---|---|---|"
-            )
-            for name in ("plain", *techniques):
-                full = model if name == "plain" else f"{name}-{model}"
-                outcomes = await asyncio.gather(
-                    *(solve(sdk, gate, full, problem, seed) for seed, problem in enumerate(problems))
-                )
-                print(row(name, outcomes), flush=True)
+        exam = Exam(sdk, model, problems)
+        if target is None:
+            table(HEAD, [row(name, await exam.taken(name)) for name in ("plain", *techniques)])
+        else:
+            table(HEAD, [await exam.reaching(target, name) for name in techniques])
 
 
 def main() -> None:
@@ -122,14 +159,20 @@ def main() -> None:
     parser.add_argument("--family", choices=get_args(Family), help="one family of problems; all by default")
     parser.add_argument("--length", type=int, help="turns of a sum, people of an order; mixed by default")
     parser.add_argument("--rto-execution", action="store_true", help="let rto run programs in the sandbox")
-    parser.add_argument("techniques", nargs="*", default=["self_consistency", "bon", "moa"])
+    parser.add_argument(
+        "--target", type=float, help="an accuracy that all are to reach, each at its own cost"
+    )
+    parser.add_argument("techniques", nargs="*", help="those of the tables; by default all, at a target")
     given = parser.parse_args()
+    techniques = given.techniques or (list(SIZES) if given.target else ["self_consistency", "bon", "moa"])
     families = [given.family] if given.family else get_args(Family)
     flags = ["--rto-execution"] if given.rto_execution else []
     with serving("--demo", *flags) as proxy:
-        asyncio.run(
-            measure(proxy.base_url, given.model, given.techniques, given.problems, families, given.length)
-        )
+        for family in families:
+            problems = generate(family, given.problems, SEED, length=given.length)
+            told = f" of length {given.length}" if given.length else ""
+            print(f"\n{given.problems} {family} problems{told}, {given.model}", flush=True)
+            asyncio.run(measure(proxy.base_url, given.model, techniques, problems, given.target))
 
 
 if __name__ == "__main__":

@@ -24,11 +24,11 @@ from typing import Any
 
 from openai import DefaultHttpxClient, OpenAI
 
-from benchmarks.latency import upstream
+from benchmarks import upstream
 from optillm.server.listening import listen
 from tests.e2e.proxy import Proxy, serving
 
-LATENCY = 0.1  # seconds of an upstream call
+MODEL = "bon-ms100"  # whose upstream calls take 100 ms
 STEADY = 4  # requests of each client between two events
 
 
@@ -66,7 +66,7 @@ class Clients:
                 begun = time.monotonic()
                 try:
                     sdk.chat.completions.create(
-                        model="bon-m", messages=[{"role": "user", "content": "What is 2 + 2?"}]
+                        model=MODEL, messages=[{"role": "user", "content": "What is 2 + 2?"}]
                     )
                 except Exception as error:  # noqa: BLE001 - every failure counts
                     self._note("failed")
@@ -167,7 +167,7 @@ def main() -> None:
     given = parser.parse_args()
     failures: Counter[str] = Counter()
     print("| event | times | answered | 5xx | broken | failed | slowest |\n|---|---|---|---|---|---|---|")
-    with upstream(LATENCY) as url:
+    with upstream.running() as (url, _):
         runs: list[tuple[str, Callable[[], Clients]]] = [
             ("reload, two workers", lambda: reloads(url, given.rounds, given.clients)),
             ("one of two workers killed", lambda: kills(url, given.rounds, given.clients, 2)),

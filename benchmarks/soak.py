@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.latency import upstream
+from benchmarks import upstream
 from tests.e2e.proxy import Proxy, serving
 
 SPARE = 16  # file descriptors and threads that may come and go
@@ -43,14 +43,14 @@ class Kind:
 
 
 KINDS = (
-    Kind("plain", 30, {"model": "m"}),
-    Kind("plain stream", 10, {"model": "m", "stream": True}),
-    Kind("`bon`", 15, {"model": "bon-m"}),
-    Kind("`bon` stream", 10, {"model": "bon-m", "stream": True}),
-    Kind("`moa`", 3, {"model": "moa-m"}),
-    Kind("`mcts`", 5, {"model": "mcts-m"}),
-    Kind("`bon`, client leaves", 8, {"model": "bon-m"}, leaves=True),
-    Kind("`bon` stream, client leaves", 8, {"model": "bon-m", "stream": True}, leaves=True),
+    Kind("plain", 30, {"model": "ms20"}),
+    Kind("plain stream", 10, {"model": "ms20", "stream": True}),
+    Kind("`bon`", 15, {"model": "bon-ms20"}),
+    Kind("`bon` stream", 10, {"model": "bon-ms20", "stream": True}),
+    Kind("`moa`", 3, {"model": "moa-ms20"}),
+    Kind("`mcts`", 5, {"model": "mcts-ms20"}),
+    Kind("`bon`, client leaves", 8, {"model": "bon-ms20"}, leaves=True),
+    Kind("`bon` stream, client leaves", 8, {"model": "bon-ms20", "stream": True}, leaves=True),
     Kind("upstream refuses", 5, {"model": "bon-refused"}, status=400),
     Kind("invalid", 3, {"model": 1}, status=400),
     Kind("unknown path", 3, {}, path="/nowhere", status=404),
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--growth", type=float, default=12, help="megabytes")
     given = parser.parse_args()
     step = given.requests // 5
-    with upstream(0.02) as url, serving("--base-url", url) as proxy:
+    with upstream.running() as (url, _), serving("--base-url", url) as proxy:
         ends = asyncio.run(load(proxy.base_url, given.requests // 10, given.clients))
         looks = [asyncio.run(settled(proxy))]
         for _ in range(5):

@@ -1,10 +1,11 @@
-"""A fast upstream that takes the same time for every reply, for measuring what the proxy adds.
+"""A fast upstream whose every reply takes the time its model is named for: what it adds itself is microseconds.
 
-    python -m benchmarks.upstream [--port 0] [--latency 0.2]
+    python -m benchmarks.upstream [--port 0]
 
-It answers any chat completion, whole or streamed, after `--latency` seconds from the arrival of the request. Its
-replies never agree with each other, so that no technique settles early; what it says to judges is read as
-whatever verdict was asked for. The model `refused` is refused with a 400. It costs tens of microseconds per call.
+The model `ms200` answers 200 ms after the arrival of a request; as a stream, with its first word after a quarter of
+that and its last at the end. No two replies agree, so that no technique settles early; who asks for JSON gets
+whatever verdict a judge may be asked for. The model `refused` is refused with a 400. `GET /v1/calls` tells how many
+calls have begun.
 """
 
 from __future__ import annotations
@@ -13,27 +14,54 @@ import argparse
 import asyncio
 import itertools
 import re
-from typing import Any
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import orjson
 import uvloop
 
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-CONTINUES = "The answer is {number}. First I add what is given. Then I subtract. So the answer is {number}."
-VERDICT = """\
-I compared them, number {number}.
+LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+MILLISECONDS: Final = re.compile(r"ms(\d+)$")
+ANSWER: Final = (
+    "The answer is {number}. First I add what is given. Then I subtract. So the answer is {number}."
+)
+REASONS: Final = "I compared them, number {number}.\n"
+VERDICT: Final = """\
 {{"ranking": ["A", "B", "C", "D"], "score": {score}, "better": "A", "errors": ["step {number}"], "pick": "A", \
-"groups": [["A"], ["B"], ["C"], ["D"]], "applicable": true, "kind": "model", \
+"groups": [["A"], ["B"], ["C"], ["D"]], "applicable": true, "kind": "model", "answer_choice": 0, \
 "smt2": "(declare-const x Int) (assert (= x {number}))", "answer_vars": ["x"]}}"""
+
+JSON: Final = b"application/json"
+REFUSED: Final = "refused"
 
 numbers = itertools.count(1)
 
 
+@contextmanager
+def running() -> Iterator[tuple[str, int]]:
+    """The base URL and the process id of an upstream in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.upstream"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip(), process.pid
+        finally:
+            process.kill()
+
+
 def reply(asked: dict[str, Any]) -> str:
-    """What is said: a verdict to those who ask for JSON, another answer to everybody else."""
+    """What is said: bare JSON, a judge's reasons with JSON, or another answer each time."""
     number = next(numbers)
-    judged = "JSON" in str(asked["messages"][-1]["content"])
-    return (VERDICT if judged else CONTINUES).format(number=number, score=number % 11)
+    if "response_format" in asked:
+        text = VERDICT
+    elif "JSON" in str(asked["messages"][-1]["content"]):
+        text = REASONS + VERDICT
+    else:
+        text = ANSWER
+    return text.format(number=number, score=number % 11)
 
 
 def whole(asked: dict[str, Any]) -> bytes:
@@ -47,23 +75,26 @@ def whole(asked: dict[str, Any]) -> bytes:
     return orjson.dumps({**head, "choices": choices, "usage": usage})
 
 
-def chunks(asked: dict[str, Any]) -> bytes:
-    """The same as a stream of words."""
+def chunks(asked: dict[str, Any]) -> list[bytes]:
+    """The same as a stream, an event for each word."""
     head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": word + " "} for word in reply(asked).split()]
     events = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
     events.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    return b"".join(b"data: %b\n\n" % orjson.dumps(event) for event in events) + b"data: [DONE]\n\n"
+    first, *others = [b"data: %b\n\n" % orjson.dumps(event) for event in events]
+    return [first + others[0], *others[1:], b"data: [DONE]\n\n"]
 
 
 class Connection(asyncio.Protocol):
     """One keep-alive connection; requests come one after the other."""
 
-    def __init__(self, latency: float) -> None:
-        self._latency = latency
+    begun = 0
+
+    def __init__(self) -> None:
         self._received = b""
         self._transport: Any = None
+        self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way back."""
@@ -77,31 +108,54 @@ class Connection(asyncio.Protocol):
         if not end or len(body) < (int(length[1]) if length else 0):
             return
         self._received = b""
-        asyncio.get_running_loop().call_later(self._latency, self._answer, head, body)
-
-    def _answer(self, head: bytes, body: bytes) -> None:
-        if self._transport.is_closing():  # the caller has left
-            return
-        status, kind = b"200 OK", b"application/json"
-        if not head.startswith(b"POST"):
-            content = b'{"object":"list","data":[{"id":"m","object":"model"}]}'
-        elif (asked := orjson.loads(body))["model"] == "refused":
-            status, content = b"400 Bad Request", b'{"error":{"message":"no","type":"invalid_request_error"}}'
-        elif asked.get("stream"):
-            content, kind = chunks(asked), b"text/event-stream"
+        if head.startswith(b"POST"):
+            self._complete(orjson.loads(body))
+        elif b"/calls" in head.split(b"\r\n", 1)[0]:
+            self._send(JSON, [b'{"begun":%d}' % Connection.begun])
         else:
-            content = whole(asked)
-        fields = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (
-            status,
-            kind,
-            len(content),
-        )
-        self._transport.write(fields + content)
+            self._send(JSON, [b'{"object":"list","data":[{"id":"ms0","object":"model"}]}'])
+
+    def _complete(self, asked: dict[str, Any]) -> None:
+        Connection.begun += 1
+        if asked["model"] == REFUSED:
+            self._send(
+                JSON,
+                [b'{"error":{"message":"no","type":"invalid_request_error"}}'],
+                status=b"400 Bad Request",
+            )
+            return
+        named = MILLISECONDS.search(asked["model"])
+        seconds = int(named[1]) / 1000 if named else 0.0
+        if asked.get("stream"):
+            self._later(seconds / 4, lambda: self._send(b"text/event-stream", chunks(asked), 0.75 * seconds))
+        else:
+            self._later(seconds, lambda: self._send(JSON, [whole(asked)]))
+
+    def _send(self, kind: bytes, parts: list[bytes], seconds: float = 0.0, status: bytes = b"200 OK") -> None:
+        """Send the parts of a reply, spread over some seconds."""
+        head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
+        parts = [head % (status, kind, sum(map(len, parts))) + parts[0], *parts[1:]]
+        if not seconds:
+            self._write(b"".join(parts))
+            return
+        for i, part in enumerate(parts):
+            self._later(seconds * i / (len(parts) - 1), lambda part=part: self._write(part))
+
+    def _write(self, content: bytes) -> None:
+        if not self._transport.is_closing():  # else whoever asked has left
+            self._transport.write(content)
+
+    def _later(self, seconds: float, callback: Any) -> None:
+        if seconds:
+            self._loop.call_later(seconds, callback)
+        else:
+            callback()
 
 
-async def serve(port: int, latency: float) -> None:
+async def serve(port: int) -> None:
     """Serve until killed; the first line printed is the base URL."""
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(latency), "127.0.0.1", port)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Connection, "127.0.0.1", port, backlog=4096)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await server.serve_forever()
 
@@ -112,9 +166,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--latency", type=float, default=0.2)
-    given = parser.parse_args()
-    uvloop.run(serve(given.port, given.latency))
+    uvloop.run(serve(parser.parse_args().port))
 
 
 if __name__ == "__main__":

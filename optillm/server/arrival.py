@@ -24,11 +24,15 @@ _UNANNOUNCED = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
 
 @dataclass(slots=True)
 class Arrival:
-    """What has come of a request so far; `body` is the announced size of its body once the head is there."""
+    """What has come of a request so far; `body` is the announced size of its body once the head is there.
+
+    `watched` says that the poller waits for more of it.
+    """
 
     since: float
     content: bytearray = field(default_factory=bytearray)
     body: float | None = None
+    watched: bool = False
     _head: int = 0
 
     def take(self, data: bytes) -> None:

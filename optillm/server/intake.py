@@ -87,6 +87,7 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._receive(conn)  # it is often there already
         if conn in self._arriving:
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
+            arrival.watched = True
 
     def _receive(self, conn: TConn, _: object = None) -> None:
         arrival = self._arriving.get(conn)
@@ -220,8 +221,10 @@ class Intake(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def _forget(self, conn: TConn) -> None:
         """Stop to wait for anything on a connection."""
-        self._arriving.pop(conn, None)
+        arrival = self._arriving.pop(conn, None)
         self._parting.pop(conn, None)
+        if arrival is not None and not arrival.watched:  # most are not; the poller's refusal is dear
+            return
         with suppress(KeyError, ValueError, OSError):
             self.poller.unregister(conn.sock)
 

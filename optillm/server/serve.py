@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import os
@@ -156,6 +157,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         Master(self).run()
 
     def _ready(self, worker: ThreadWorker) -> None:
+        gc.freeze()  # what is loaded stays: no collection has to look at it again
         if worker.age == 1:
             log.info("Listening at %s", self._url)
 

@@ -1,0 +1,262 @@
+"""What the proxy costs: plain requests, techniques, many at once, streams, start; beside the bare upstream.
+
+    python -m benchmarks.bench [--seconds 1] [--repeat 5] [section …]
+
+`make bench` runs it. A real server stands in front of `benchmarks/upstream.py`; `benchmarks/clients.py` is the load.
+The proxy and the bare upstream take turns, so that what else runs on the machine falls on both. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from statistics import median
+from typing import Any, Final
+
+import uvloop
+
+from benchmarks import upstream
+from benchmarks.clients import Request, ask, at_once, closed_loop
+from benchmarks.machine import cpu, described, memory, ranked, table
+from optillm.techniques import registry
+from tests.e2e.proxy import serving
+
+CLIENTS: Final = (1, 8, 32, 128)
+MANY: Final = (64, 256)
+BARE: Final = "bare upstream"
+ONE_ROUND: Final = "self_consistency(tie=shortest)"  # the default asks two judges when no answers agree
+FAN_OUT: Final = "self_consistency(samples=64,mode=fixed,tie=shortest)"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server under test: its first process, its address, and the model that is a plain call of the upstream's."""
+
+    name: str
+    process: int
+    base_url: str
+    plain: str = "ms0"
+
+    def asked(self, model: str | None = None, **fields: Any) -> Request:
+        """A chat request to it."""
+        return Request.to(self.base_url, model or self.plain, **fields)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: `seconds` of load at a time, how many times, and the `latency` of slow calls."""
+
+    seconds: float = 1.0
+    repeat: int = 5
+    latency: float = 0.2
+
+    @property
+    def slow(self) -> str:
+        """The model whose calls take the latency."""
+        return f"ms{1e3 * self.latency:.0f}"
+
+    @property
+    def pace(self) -> str:
+        """The latency, for the head of a table."""
+        return f"{1e3 * self.latency:.0f} ms per call"
+
+
+async def plain(servers: Mapping[Server, Request], effort: Effort, levels: Sequence[int] = CLIENTS) -> None:
+    """Plain requests: what a server adds to one, how many it relays, and what that takes; the first is the bare one."""
+    idle = {server: memory(server.process) for server in servers}
+    times: dict[tuple[Server, int], list[float]] = defaultdict(list)
+    used: dict[tuple[Server, int], float] = defaultdict(float)
+    own = 0.0
+    for request in servers.values():
+        await closed_loop(request, 8, effort.seconds / 2)
+    for clients in levels:
+        for _ in range(effort.repeat):
+            for server, request in servers.items():
+                before, mine = cpu(server.process), time.process_time()
+                times[server, clients] += await closed_loop(request, clients, effort.seconds)
+                used[server, clients] += cpu(server.process) - before
+                own += time.process_time() - mine
+    bare = next(iter(servers))
+    base = median(times[bare, 1])
+
+    def row(server: Server) -> list[str]:
+        alone = times[server, 1]
+        rates = [len(times[server, clients]) / effort.seconds / effort.repeat for clients in levels]
+        costs = [1000 * used[server, clients] / len(times[server, clients]) for clients in levels]
+        return [
+            server.name,
+            f"{(median(alone) - base) * 1e3:.2f}",
+            f"{(ranked(alone, 0.99) - base) * 1e3:.2f}",
+            *(f"{rate:,.0f}" for rate in rates),
+            " / ".join(f"{cost:.3g}" for cost in costs),
+            f"{idle[server]:.0f} / {memory(server.process):.0f}",
+        ]
+
+    each = " / ".join(map(str, levels))
+    head = [
+        "plain requests",
+        "added p50, ms",
+        "added p99, ms",
+        *(f"req/s at {clients}" for clients in levels),
+    ]
+    head += [f"CPU s per 1,000 at {each}", "memory before / after, MB"]
+    table(head, map(row, servers))
+    total = sum(map(len, times.values()))
+    print(f"\nThe load generator itself took {1000 * own / total:.2g} CPU s per 1,000.")
+
+
+async def techniques(bare: Server, proxy: Server, effort: Effort) -> None:
+    """Wall time of each technique over its rounds × the time of one upstream call."""
+    walls: dict[str, list[float]] = defaultdict(list)
+    rounds: dict[str, int] = {}
+    for turn in range(effort.repeat + 1):
+        for name in (BARE, *registry(), ONE_ROUND):
+            server, model = (bare, effort.slow) if name == BARE else (proxy, f"{name}-{effort.slow}")
+            reply = await ask(server.asked(model))
+            if turn:  # the first one opens connections and starts what is started when first needed
+                walls[name].append(reply.seconds)
+                rounds[name] = reply.json().get("optillm", {}).get("rounds", 1)
+    head = [f"technique, {effort.pace}", "rounds", "wall, s", "wall / (rounds × latency)"]
+    table(
+        head,
+        (
+            (
+                name,
+                rounds[name],
+                f"{median(taken):.3f}",
+                f"{median(taken) / rounds[name] / effort.latency:.3f}",
+            )
+            for name, taken in walls.items()
+        ),
+    )
+
+
+async def many(bare: Server, proxy: Server, effort: Effort, counts: Sequence[int] = MANY) -> None:
+    """Many requests at once, beside as many bare calls in as many rounds."""
+    rows = []
+    jobs = [(name, count) for name in ("bon", "mcts") for count in counts] + [(FAN_OUT, 1)]
+    for name, count in jobs:
+        request = proxy.asked(f"{name}-{effort.slow}")
+        await ask(request)  # finds out about `n`
+        report = (await ask(request)).json()["optillm"]
+        rounds, calls = report["rounds"], sum(report["calls"].values())
+        alone, walls, failed, used = list[float](), list[float](), 0, 0.0
+        for turn in range(effort.repeat + 1):
+            seconds, _ = await at_once(bare.asked(effort.slow), count * ceil(calls / rounds), rounds)
+            before = cpu(proxy.process)
+            wall, errors = await at_once(request, count)
+            failed += errors
+            if turn:
+                alone.append(seconds)
+                walls.append(wall)
+                used += cpu(proxy.process) - before
+        rows.append(
+            (
+                f"{count} × `{name}`",
+                *(rounds, calls, f"{rounds * effort.latency:.1f}"),
+                *(f"{median(alone):.2f}", f"{median(walls):.2f}", failed),
+                f"{1000 * used / effort.repeat / count:.1f}",
+                f"{memory(proxy.process):.0f}",
+            )
+        )
+    head = [f"at once, {effort.pace}", "rounds", "calls each", "ideal, s", "bare calls, s"]
+    table([*head, "wall, s", "errors", "CPU ms per request", "memory after, MB"], rows)
+
+
+async def streams(bare: Server, proxy: Server, effort: Effort) -> None:
+    """When the first byte and the first text of a stream arrive."""
+    first: dict[str, list[float]] = defaultdict(list)
+    text: dict[str, list[float]] = defaultdict(list)
+    whole: dict[str, list[float]] = defaultdict(list)
+    for turn in range(effort.repeat + 1):
+        for name in (BARE, "plain", "bon", "moa"):
+            server = bare if name == BARE else proxy
+            model = effort.slow if name in (BARE, "plain") else f"{name}-{effort.slow}"
+            reply = await ask(server.asked(model, stream=True))
+            if turn:
+                first[name].append(reply.first)
+                text[name].append(reply.content or reply.seconds)
+                whole[name].append(reply.seconds)
+    head = [f"stream, {effort.pace}", "first byte, ms", "first text, ms", "end, ms"]
+    table(
+        head,
+        ((name, *(f"{1e3 * median(of[name]):.1f}" for of in (first, text, whole))) for name in first),
+    )
+
+
+async def start(base_url: str, effort: Effort) -> None:
+    """Seconds until a server started by hand gives its first answer, and of an import."""
+    taken: dict[str, list[float]] = defaultdict(list)
+
+    def run(name: str, code: str) -> None:
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own words
+        taken[name].append(time.perf_counter() - begun)
+
+    for _ in range(effort.repeat):
+        run("python alone", "pass")
+        run("import optillm", "import optillm")
+        run("import optillm.cli", "import optillm.cli")
+        begun = time.perf_counter()
+        with serving("--base-url", base_url) as proxy:
+            await ask(Request.to(proxy.base_url, "ms0"))
+            taken["first answer after python optillm.py"].append(time.perf_counter() - begun)
+    table(["start", "seconds"], ((name, f"{median(seconds):.2f}") for name, seconds in taken.items()))
+
+
+SECTIONS: Final = ("plain", "many", "streams", "techniques", "start")
+
+
+async def measure(sections: Sequence[str], effort: Effort) -> None:
+    """Print the tables of these sections."""
+    print(described())
+    with upstream.running() as (url, process), serving("--base-url", url) as proxied:
+        bare = Server(BARE, process, url)
+        proxy = Server("optillm", proxied.process.pid, proxied.base_url)
+        run: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "plain": lambda: plain({server: server.asked() for server in (bare, proxy)}, effort),
+            "techniques": lambda: techniques(bare, proxy, effort),
+            "many": lambda: many(bare, proxy, effort),
+            "streams": lambda: streams(bare, proxy, effort),
+            "start": lambda: start(url, effort),
+        }
+        for section in sections or SECTIONS:
+            await run[section]()
+
+
+def open_files() -> None:
+    """Allow this process and its children as many open files as the system lets them have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def efforts(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options for its effort."""
+    parser.add_argument("--seconds", type=float, default=Effort.seconds, help="seconds of load at a time")
+    parser.add_argument("--repeat", type=int, default=Effort.repeat, help="turns of each measurement")
+
+
+def main() -> None:
+    """Read the arguments and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    efforts(parser)
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}")
+    given = parser.parse_args()
+    unknown = set(given.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"there is no section {', '.join(sorted(unknown))}")
+    open_files()
+    uvloop.run(measure(given.sections, Effort(given.seconds, given.repeat)))
+
+
+if __name__ == "__main__":
+    main()
