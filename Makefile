@@ -24,10 +24,15 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 audit: $(VENV)/.core ## known vulnerabilities in what the image installs; skipped where nobody can tell
 	$(PYTHON) .ci/audit.py
 
+# What the image needs beside the core: what builds the package, and what --store, --cache and --otel can ask for.
+WANTED := import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
+  extras = project["project"]["optional-dependencies"]; \
+  print(*project["build-system"]["requires"], *extras["redis"], *extras["otel"], sep="\n")
+
 # Twice, since the image is for both; whatever is not a wheel for one of them would end in a build there.
 lock: $(VENV)/.core $(TOOLS)/bin/uv ## pin what the image installs, with hashes: requirements.lock
 	for machine in x86_64 aarch64; do \
-	  $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  $(PYTHON) -c '$(WANTED)' \
 	  | UV_CUSTOM_COMPILE_COMMAND="make lock" $(TOOLS)/bin/uv pip compile --quiet --upgrade --generate-hashes \
 	    --no-annotate --no-config --only-binary :all: --python-version 3.11 --python-platform $$machine-manylinux_2_40 \
 	    requirements.txt - --output-file $(TOOLS)/lock.$$machine || exit 1; \

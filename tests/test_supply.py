@@ -29,10 +29,12 @@ INSTRUCTIONS = [
 
 
 def wanted() -> list[Requirement]:
-    """What is asked for by hand: the core install, and what builds the package."""
+    """What is asked for by hand: the core install, what builds the package, and what its settings can ask for."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
-    return [Requirement(line) for line in [*lines, *build] if line and not line.startswith("#")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    more = [*project["build-system"]["requires"], *extras["redis"], *extras["otel"]]
+    return [Requirement(line) for line in [*lines, *more] if line and not line.startswith("#")]
 
 
 def test_the_lock_is_pins_with_hashes_and_nothing_else() -> None:
