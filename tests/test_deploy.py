@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -49,6 +50,18 @@ def test_the_replicas_are_given_settings_that_exist() -> None:
     named = set(re.findall(r"(OPTILLM_\w+):", (DEPLOY / "compose.yaml").read_text()))
     assert named
     assert named <= {variable for setting in catalogue(Settings).values() for variable in setting.variables}
+
+
+def test_the_proxy_that_is_trusted_and_the_replicas_that_nginx_asks_are_those_of_the_network() -> None:
+    compose = (DEPLOY / "compose.yaml").read_text()
+    (network,) = map(ip_network, re.findall(r"subnet: ([\d./]+)", compose))
+    (others,) = map(ip_network, re.findall(r"ip_range: ([\d./]+)", compose))
+    assert re.findall(r"OPTILLM_TRUSTED_PROXIES: (\S+)", compose) == [str(network)]
+    replicas = dict(re.findall(r"  (optillm-\d):\n.*\n.*ipv4_address: ([\d.]+)", compose))
+    asked = re.findall(r"server (\S+):8000", (DEPLOY / "nginx.conf").read_text())
+    assert asked == list(replicas)  # names are looked up once: their addresses must outlive a container
+    assert all(ip_address(each) in network and ip_address(each) not in others for each in replicas.values())
+    assert len(set(replicas.values())) == len(replicas)
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")

@@ -62,9 +62,28 @@ def test_the_two_commands_are_targets_of_the_makefile() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
-        if not target.startswith("https://"):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target in re.findall(r"\]\(\s*([^)\s]+)", page.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        assert there.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(there), f"{page.name} links to {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"(?m)^#+ (.+)$", text)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_operations_page_begins_with_all_its_headings() -> None:
+    page = ROOT / "docs" / "operations.md"
+    contents, _ = page.read_text(encoding="utf-8").split("\n\n## ", 1)
+    listed = re.findall(r"\]\(#([^)]+)\)", contents)
+    assert len(listed) == len(set(listed))
+    assert {*listed, "operations"} == anchors(page)
 
 
 def test_every_technique_has_a_row_in_the_readme_and_a_section_in_the_docs() -> None:
