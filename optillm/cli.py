@@ -19,7 +19,7 @@ from optillm import __version__, logs, tables
 from optillm.argv import conceal
 from optillm.config import Settings, load, settings_model
 from optillm.errors import InvalidRequest
-from optillm.keys import Keys, new_key, readable_by_others
+from optillm.keys import new_key, readable_by_others
 from optillm.sources import Setting, SettingsError, catalogue, nearest, shapes
 from optillm.values import allowed, is_loopback, masked
 
@@ -101,16 +101,16 @@ def start(read: Callable[[], Settings]) -> None:
             from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
         except ImportError:
             raise SettingsError("otel needs packages that are missing: pip install 'optillm[otel]'") from None
-    keys = settings.client_keys()
-    _check_store(settings, keys)
+    _check_store(settings)
     with demo_model(settings) as effective, counting_folder(settings.workers):
-        announce(effective, keys, no_upstream=settings.demo == "auto")
-        serve(effective, partial(load_app, keys=keys), partial(reread, read, effective))
+        announce(effective, no_upstream=settings.demo == "auto")
+        serve(effective, load_app, partial(reread, read, effective))
 
 
 def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
-    """The settings as they are now; a demo model that runs is kept, and none is started."""
+    """The settings as they are now, with their keys; a demo model that runs is kept, and none is started."""
     settings = read()
+    _check_store(settings)
     logs.configure(settings.log, settings.secrets(), settings.log_format)
     return served_by_demo(settings, serving.base_url) if serving.demo == "on" else settings
 
@@ -133,11 +133,8 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> N
         sys.exit(1)
 
 
-def load_app(settings: Settings, keys: Keys) -> Flask:
-    """The WSGI application with its engine; made in the process that serves it.
-
-    A new worker reads the keys file again; `keys`, those of the start, count while it is of no use.
-    """
+def load_app(settings: Settings) -> Flask:
+    """The WSGI application with its engine; made in the process that serves it."""
     from optillm import solver
     from optillm.engine.engine import Engine
     from optillm.observe.access import noted
@@ -147,11 +144,7 @@ def load_app(settings: Settings, keys: Keys) -> Flask:
     from optillm.techniques import registry
 
     solver.configure(language_only=settings.solver_sandbox == "language-only")
-    try:
-        accounts = Accounts.of(settings)
-    except ValueError as error:
-        logger.error("The keys of the start count, those of now cannot: %s", error)
-        accounts = Accounts.of(settings, keys)
+    accounts = Accounts.of(settings)
     techniques = registry()
     metrics = Metrics(techniques, settings.model)
     observers: list[Observer] = [accounts.note, noted, metrics]
@@ -163,9 +156,9 @@ def load_app(settings: Settings, keys: Keys) -> Flask:
     return create_app(settings, engine, accounts=accounts, metrics=metrics)
 
 
-def _check_store(settings: Settings, keys: Keys) -> None:
+def _check_store(settings: Settings) -> None:
     """Refuse to start with counters that could not be kept; a shared store may come up later."""
-    if not keys.counted:
+    if not settings.client_keys.counted:
         return
     from optillm.server.counters import FileStorage, open_storage
 
@@ -202,10 +195,11 @@ def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
     return settings.model_copy(update=update | {"demo": "on"})
 
 
-def announce(settings: Settings, keys: Keys, *, no_upstream: bool = False) -> None:
+def announce(settings: Settings, *, no_upstream: bool = False) -> None:
     """The first lines of the log: what is served, from where, with whose keys."""
     logger.info("Starting server with approach: %s", settings.approach)
     logger.info("Server configuration: %s", settings.public())
+    keys = settings.client_keys
     upstreams, clients = settings.upstreams(), len(keys.clients)
     if settings.demo == "on":
         reason = "No upstream configured: using" if no_upstream else "Using"

@@ -7,7 +7,7 @@ three sources follow from the declaration.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 from urllib.parse import urlsplit
@@ -222,8 +222,9 @@ class Settings(BaseSettings):
         """Whether a client has to send a key."""
         return bool(self.optillm_api_key or self.keys)
 
+    @cached_property
     def client_keys(self) -> ClientKeys:
-        """The keys that open the server; reads the keys file. Raises `ValueError`, one line, if that is broken."""
+        """The keys that open the server, from a file that is read once; `ValueError`, one line, if it is broken."""
         own = [key.get_secret_value() for key in self.optillm_api_key]
         return load_keys(self.keys, own, self.option_models) if self.keys else own_keys(own)
 
@@ -313,7 +314,7 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
     if settings.cache and "://" in settings.cache and find_spec("redis") is None:
         raise SettingsError("cache: Redis needs a package more: pip install 'optillm[redis]'")
     try:
-        settings.client_keys()
+        _ = settings.client_keys
     except ValueError as error:
         raise SettingsError(f"keys: {error}") from None
     for slug in settings.advertise or ():

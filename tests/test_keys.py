@@ -207,7 +207,7 @@ def test_a_keys_file_is_a_key_and_opens_the_server_to_other_machines() -> None:
     Path("keys.toml").write_text(f'[keys.alice]\nkey = "{OTHER}"', encoding="utf-8")
     settings = load(MODEL, {"host": "0.0.0.0", "keys": "keys.toml"})  # noqa: S104
     assert settings.wants_key
-    assert [client.name for client in settings.client_keys().clients] == ["alice"]
+    assert [client.name for client in settings.client_keys.clients] == ["alice"]
 
 
 def test_a_broken_keys_file_ends_the_start() -> None:

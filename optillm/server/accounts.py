@@ -90,12 +90,12 @@ class Accounts:
         self._books = Books(counters.add, self._warn) if counters else None
 
     @classmethod
-    def of(cls, settings: Settings, keys: Keys | None = None) -> Accounts:
+    def of(cls, settings: Settings) -> Accounts:
         """The accounts that the settings describe; opens their store if anything is to be counted.
 
         Raises `ValueError`, one line, when the keys file is broken or the store cannot be used.
         """
-        keys = keys or settings.client_keys()
+        keys = settings.client_keys
         if not keys.counted:
             return cls(keys)
         from optillm.server.counters import Store, open_storage  # not paid for by those who count nothing

@@ -206,12 +206,19 @@ def test_the_file_is_read_again_on_sighup_and_kept_as_it_was_when_it_is_of_no_us
         assert (ask(proxy, "secret"), ask(proxy, "other")) == (200, 401)
         place.keys(useless)
         proxy.process.send_signal(signal.SIGHUP)
-        assert proxy.wait_for("The keys of the start count")
+        assert proxy.wait_for("The settings stay as they were")
         assert ask(proxy, "secret") == 200
         place.keys("[keys.bob]\nKEY other")
         proxy.process.send_signal(signal.SIGHUP)
         while ask(proxy, "other") != 200:
             pass
+        assert ask(proxy, "secret") == 401
+        old = proxy.workers
+        place.keys(useless)
+        proxy.process.send_signal(signal.SIGHUP)
+        while set(old) <= set(proxy.workers):  # the new ones know the last keys that were of use
+            pass
+        assert (ask(proxy, "other"), ask(proxy, "secret")) == (200, 401)
 
 
 def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(tmp_path: Path) -> None:

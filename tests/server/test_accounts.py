@@ -15,7 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from optillm.chat import Budget, Grant, Relay, Usage
+from optillm.chat import Budget, Relay, Usage
 from optillm.engine.portal import Portal
 from optillm.engine.record import Record
 from optillm.errors import BudgetExhausted, NotCounted, RateLimited
@@ -145,11 +145,10 @@ def test_a_disabled_key_is_told_so_and_is_no_wrong_guess(tmp_path: Path) -> None
 
 
 def test_a_keys_file_without_limits_needs_no_store() -> None:
-    keys = Keys([Client("a", sha256(b"k").digest(), Grant(client="a"))])
-    accounts = Accounts.of(settings(store="/nowhere/counters.sqlite3"), keys)
-    admission = accounts.admit(keys.clients[0], spends=True)
+    accounts = Accounts.of(settings(store="/nowhere/counters.sqlite3", optillm_api_key=["k"]))
+    admission = accounts.admit(accounts.keys.clients[0], spends=True)
     assert (admission.headers, admission.holds) == ({}, [])
-    accounts.note(Record("r", CHAT, "a", "none", "m", 200, NOON, 1.0, usage=Usage(1, 1)))
+    accounts.note(Record("r", CHAT, "key-1", "none", "m", 200, NOON, 1.0, usage=Usage(1, 1)))
     accounts.close()
 
 
