@@ -78,7 +78,10 @@ class Calls:
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
             hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, body)
-            replies, usage = await self._tried(lambda: hedge.first(lambda: self._routed(call, body, once)))
+            out = list[Route]()
+            replies, usage = await self._tried(
+                lambda: hedge.first(lambda: self._routed(call, body, once, out))
+            )
             call.attributes |= _told(usage)
             return replies
 
@@ -109,8 +112,9 @@ class Calls:
             )
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
+            out = list[Route]()
             reply, usage = await self._tried(
-                lambda: hedge.first(lambda: self._routed(call, body, once, unsaid)), unsaid
+                lambda: hedge.first(lambda: self._routed(call, body, once, out, unsaid)), unsaid
             )
             call.attributes |= _told(usage)
             return reply
@@ -167,17 +171,26 @@ class Calls:
         call: Call,
         body: Mapping[str, Any],
         once: Callable[[Route, Mapping[str, Any]], Coroutine[Any, Any, T]],
+        out: list[Route],
         allowed: Callable[[], bool] = always,
     ) -> T:
-        """Make the call at one upstream after the other until one does not fail it."""
+        """Make the call at one upstream after the other until one does not fail it; `out` are those it waits for."""
         if self.routes.alone is not None:
             return await once(self.routes.alone, body)
 
         async def at(route: Route) -> T:
             call.attributes["gen_ai.provider.name"] = route.name
-            return await once(route, route.addressed(body))
+            out.append(route)
+            try:
+                result = await once(route, route.addressed(body))
+            finally:
+                out.remove(route)
+            call.attributes["gen_ai.provider.name"] = (
+                route.name
+            )  # of the one that answered, whoever was asked since
+            return result
 
-        return await self.routes.ask(body["model"], self.rng, at, allowed)
+        return await self.routes.ask(body["model"], self.rng, at, allowed, out)
 
     async def _adapted(
         self, route: Route, body: Mapping[str, Any], once: Callable[[Mapping[str, Any]], Awaitable[T]]

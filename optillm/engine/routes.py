@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -188,13 +188,15 @@ class Routes:
         rng: Random,
         call: Callable[[Route], Awaitable[T]],
         allowed: Callable[[], bool] = lambda: True,
+        silent: Collection[Route] = (),
     ) -> T:
         """What the first upstream gives that does not fail a call, as long as going on is allowed.
 
-        When all fail, the failure is raised that leaves most hope. An empty `model` is served by all.
+        Those that are `silent` to the same call are asked when no other will do. When all fail, the failure is
+        raised that leaves most hope. An empty `model` is served by all.
         """
         failures = list[UpstreamError]()
-        for route in self._lap(model, rng):
+        for route in self._lap(model, rng, silent):
             try:
                 with route.watched(model):
                     return await call(route)
@@ -204,12 +206,14 @@ class Routes:
                 failures.append(error)
         raise min(failures, key=_despair)
 
-    def _lap(self, model: str, rng: Random) -> Iterator[Route]:
+    def _lap(self, model: str, rng: Random, silent: Collection[Route]) -> Iterator[Route]:
         """The upstreams to ask one after the other, at least one; raises `UpstreamError` when none serves the model."""
         left = self._serving(model)
         if not left:
             raise _unserved(model)
-        peers = self._first(model, left) or [min(left, key=lambda route: route.due(model))]
+        others = [route for route in left if route not in silent]
+        peers = self._first(model, others) or self._first(model, left)
+        peers = peers or [min(left, key=lambda route: route.due(model))]
         while peers:
             route = peers[0] if len(peers) == 1 else rng.choices(peers, [peer.weight for peer in peers])[0]
             left.remove(route)

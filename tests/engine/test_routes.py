@@ -171,6 +171,18 @@ def test_the_calls_of_a_hanging_upstream_are_cut_as_stragglers() -> None:
     assert fleet.seconds < 3.0
 
 
+@pytest.mark.parametrize("routes", [(), EQUAL])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_silent_call_is_repeated_at_another_upstream(routes: Any, stream: bool) -> None:
+    fleet = Fleet(lambda sent: HANG, four, routes=routes)
+    for seed in range(4):  # which of equal ones is asked first
+        completion = fleet.events("re2-m", seed=seed)[-1][1] if stream else fleet.complete("re2-m", seed=seed)
+        assert isinstance(completion, Completion)
+        assert completion.replies[0].text == "The answer is 4."
+        assert completion.report.losses.get("cancelled", 0) <= 1
+    assert {sent.outcome for sent in fleet.members[0].sent} == {"cancelled"}
+
+
 def test_a_stream_moves_on_before_its_first_word() -> None:
     fleet = Fleet(down(), lambda sent: "Rome." if sent.role == "write" else f"City {sent.number}, I say.")
     events = [event for _, event in fleet.events("moa-m")]
@@ -618,7 +630,7 @@ def test_an_upstream_that_hangs_does_not_hide_one_that_answers() -> None:
 
 
 def test_the_deadline_holds_for_all_upstreams_together() -> None:
-    fleet = Fleet(lambda sent: HANG, four)
+    fleet = Fleet(lambda sent: HANG, lambda sent: HANG)
     with pytest.raises(Exception, match="deadline"):
         fleet.complete(ONE, budget=Budget(seconds=5.0))
     assert fleet.seconds == 5.0
