@@ -277,15 +277,18 @@ class Calls:
         finally:
             self.queued -= waiting
 
-    def worst(self, body: Mapping[str, Any], name: str | None = None) -> Worst:
-        """The most a call may take, as far as the budget makes that matter; `name` is the client's for its model."""
-        price = self.ledger.prices.of(body["model"], name)
+    def worst(self, body: Mapping[str, Any]) -> Worst:
+        """The most a call may take wherever it goes, as far as the budget makes that matter."""
+        return self._worst(body, self.routes.price(body["model"], self.ledger.prices))
+
+    def _worst(self, body: Mapping[str, Any], price: Price | None) -> Worst:
         if not self.ledger.counting:  # spare the estimate
             return NOTHING if price is None else Worst(price=price)
         return worst_case(body, price)
 
     def _reserve(self, route: Route, role: str, body: Mapping[str, Any]) -> Reservation:
-        reservation = self.ledger.reserve(role, self.worst(body, route.clients_name(body["model"])))
+        price = self.ledger.prices.of(body["model"], route.clients_name(body["model"]))
+        reservation = self.ledger.reserve(role, self._worst(body, price))
         self.last_sent = self.trace.clock()
         departed()
         return reservation

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -368,7 +369,8 @@ class Engine:
 
     def _terms(self, request: ChatRequest, model: str) -> Terms:
         judge = self.planner.techniques[SELECTOR]
-        return Terms(request, model, self._merge(request), judge, self.prices)
+        price = partial(self.routes.price, prices=self.prices)
+        return Terms(request, model, self._merge(request), judge, price)
 
     def _with_choices(self, request: ChatRequest, work: Work) -> ChatRequest:
         """The request, with a choice for each branch where that is how branches are merged."""
