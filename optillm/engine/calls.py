@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from optillm.chat import Reply, ReplyKind, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
-from optillm.engine.hedge import Hedge, Hedges, Terms, departed
+from optillm.engine.hedge import Hedge, Hedges, Terms, departed, repeated
 from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
 from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
@@ -288,7 +288,7 @@ class Calls:
 
     def _reserve(self, route: Route, role: str, body: Mapping[str, Any]) -> Reservation:
         price = self.ledger.prices.of(body["model"], route.clients_name(body["model"]))
-        reservation = self.ledger.reserve(role, self._worst(body, price))
+        reservation = self.ledger.reserve(role, self._worst(body, price), spare=repeated())
         self.last_sent = self.trace.clock()
         departed()
         return reservation
