@@ -20,6 +20,7 @@ from optillm.argv import conceal
 from optillm.config import Settings, load, settings_model
 from optillm.errors import InvalidRequest
 from optillm.keys import Keys, new_key, readable_by_others
+from optillm.prices import load_prices
 from optillm.sources import Setting, SettingsError, catalogue, nearest, shapes
 from optillm.values import allowed, is_loopback, masked
 
@@ -101,16 +102,36 @@ def start(read: Callable[[], Settings]) -> None:
             from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
         except ImportError:
             raise SettingsError("otel needs packages that are missing: pip install 'optillm[otel]'") from None
-    keys = settings.client_keys()
-    _check_store(settings, keys)
+    files = Files(settings)
     with demo_model(settings) as effective, counting_folder(settings.workers):
-        announce(effective, keys, no_upstream=settings.demo == "auto")
-        serve(effective, partial(load_app, keys=keys), partial(reread, read, effective))
+        announce(effective, files.keys, no_upstream=settings.demo == "auto")
+        serve(effective, partial(load_app, files=files), partial(reread, read, effective, files))
 
 
-def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
+class Files:
+    """What stands in the files that the settings name, as it was when it was last read and of use.
+
+    The parent reads them, at the start and on SIGHUP: a worker that begins in between finds no other server than
+    its siblings, whatever has become of a file. Raises `SettingsError`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.read(settings)
+
+    def read(self, settings: Settings) -> None:
+        """Read them again; when one of them is of no use, all stays as it was."""
+        try:
+            keys, prices = settings.client_keys(), load_prices(settings.prices)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        _check_store(settings, keys)
+        self.keys, self.prices = keys, prices
+
+
+def reread(read: Callable[[], Settings], serving: Settings, files: Files) -> Settings:
     """The settings as they are now; a demo model that runs is kept, and none is started."""
     settings = read()
+    files.read(settings)
     logs.configure(settings.log, settings.secrets(), settings.log_format)
     return served_by_demo(settings, serving.base_url) if serving.demo == "on" else settings
 
@@ -133,11 +154,8 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> N
         sys.exit(1)
 
 
-def load_app(settings: Settings, keys: Keys) -> Flask:
-    """The WSGI application with its engine; made in the process that serves it.
-
-    A new worker reads the keys file again; `keys`, those of the start, count while it is of no use.
-    """
+def load_app(settings: Settings, files: Files) -> Flask:
+    """The WSGI application with its engine; made in the process that serves it."""
     from optillm import solver
     from optillm.engine.engine import Engine
     from optillm.observe.access import noted
@@ -147,11 +165,7 @@ def load_app(settings: Settings, keys: Keys) -> Flask:
     from optillm.techniques import registry
 
     solver.configure(language_only=settings.solver_sandbox == "language-only")
-    try:
-        accounts = Accounts.of(settings)
-    except ValueError as error:
-        logger.error("The keys of the start count, those of now cannot: %s", error)
-        accounts = Accounts.of(settings, keys)
+    accounts = Accounts.of(settings, files.keys)
     techniques = registry()
     metrics = Metrics(techniques, settings.model)
     observers: list[Observer] = [accounts.note, noted, metrics]
@@ -159,7 +173,7 @@ def load_app(settings: Settings, keys: Keys) -> Flask:
         from optillm.observe.otel import connect
 
         observers.append(connect(settings, __version__))
-    engine = Engine.from_settings(settings, techniques, observers)
+    engine = Engine.from_settings(settings, techniques, observers, files.prices)
     return create_app(settings, engine, accounts=accounts, metrics=metrics)
 
 

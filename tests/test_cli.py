@@ -345,7 +345,7 @@ def test_the_application_is_made_only_when_the_server_asks_for_it(
     launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Settings] = []
-    monkeypatch.setattr(cli, "load_app", lambda settings, keys: made.append(settings))
+    monkeypatch.setattr(cli, "load_app", lambda settings, files: made.append(settings))
     settings = started(launch)
     assert made == []
     assert launch.load is not None

@@ -123,9 +123,16 @@ class Engine:
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, techniques: Mapping[str, Technique], observers: Sequence[Observer] = ()
+        cls,
+        settings: Settings,
+        techniques: Mapping[str, Technique],
+        observers: Sequence[Observer] = (),
+        prices: Prices | None = None,
     ) -> Engine:
-        """The engine that the settings describe; `observers` are told of each request that has ended."""
+        """The engine that the settings describe; `observers` are told of each request that has ended.
+
+        `prices` are those of the file that the settings name, when that has been read already.
+        """
         defaults = {slug: settings.technique_options(slug) for slug in techniques}
         slugs = techniques if settings.advertise is None else settings.advertise
         return cls(
@@ -145,7 +152,7 @@ class Engine:
                 background_model=settings.background_model,
                 execution=settings.rto_execution,
             ),
-            prices=load_prices(settings.prices),
+            prices=prices or load_prices(settings.prices),
             observers=observers,
             cache=open_cache(settings.cache, settings.cache_seconds, settings.cache_mb * 2**20)
             if settings.cache
