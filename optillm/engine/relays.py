@@ -74,8 +74,8 @@ class Relays:
 
     def _check_room(self, request: ChatRequest, model: str, budget: Budget) -> None:
         """Refuse a call whose worst case is beyond the budget; raises `BudgetExhausted`."""
-        ledger = Ledger(budget, time.monotonic)
-        if ledger.counting:
+        if budget.max_tokens is not None or budget.max_cost is not None:
+            ledger = Ledger(budget, time.monotonic)
             ledger.reserve("generate", worst_case(request.body, self._routes.price(model, self._prices)))
 
     async def other(self, request: RawRequest, seconds: float | None) -> Relay:
