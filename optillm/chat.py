@@ -363,13 +363,15 @@ class Relay:
     """An upstream's own reply on its way to the client, untouched.
 
     `headers` are those the client may see. A whole reply has its bytes in `body`; a stream has `body` `None`
-    and its bytes in `chunks`, as they arrive.
+    and its bytes in `chunks`, as they arrive. `model` is what the upstream that it came from calls the model, where
+    it may have a name of its own.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None = None
     chunks: AsyncIterator[bytes] | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from optillm.keys import Keys as ClientKeys
 from optillm.keys import load_keys, own_keys
-from optillm.prices import load_prices
+from optillm.prices import Prices, load_prices
 from optillm.sources import (
     Environment,
     SettingsError,
@@ -228,6 +228,11 @@ class Settings(BaseSettings):
         own = [key.get_secret_value() for key in self.optillm_api_key]
         return load_keys(self.keys, own, self.option_models) if self.keys else own_keys(own)
 
+    @cached_property
+    def price_table(self) -> Prices:
+        """What models cost, from a file that is read once; `ValueError`, one line, if it is broken."""
+        return load_prices(self.prices)
+
     @property
     def counters(self) -> str:
         """Where the use of keys is counted: a path or a URL. Raises `ValueError` when there is no place for it."""
@@ -308,7 +313,7 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
     except ValidationError as error:
         raise SettingsError(explain(error, model, flags)) from None
     try:
-        load_prices(settings.prices)
+        _ = settings.price_table
     except ValueError as error:
         raise SettingsError(f"prices: {error}") from None
     if settings.cache and "://" in settings.cache and find_spec("redis") is None:

@@ -8,7 +8,7 @@ before a shorter one.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
@@ -36,6 +36,18 @@ class Price(BaseModel):
         for_cached = self.input if self.cached is None else self.cached
         prompt = (usage.prompt_tokens - cached) * self.input + cached * for_cached
         return (prompt + usage.completion_tokens * self.output) / MILLION
+
+
+def dearest(prices: Sequence[Price]) -> Price:
+    """The most that any of some prices, at least one, asks for each kind of token."""
+    if len(prices) == 1:
+        return prices[0]
+    cached = max(price.input if price.cached is None else price.cached for price in prices)
+    return Price(
+        input=max(price.input for price in prices),
+        output=max(price.output for price in prices),
+        cached=cached,
+    )
 
 
 class Prices:

@@ -13,7 +13,7 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -28,7 +28,9 @@ SWEEP: Final = 256
 
 PREFIX: Final = b"optillm:reply:"
 PATIENCE: Final = 1.0
-"""Seconds that Redis may take; a cache that is slower is none."""
+"""Seconds that a store may take; a cache that is slower is none."""
+RESPITE: Final = 1.0
+"""Seconds that a store which failed is left alone: calls that wait for it in vain one after the other add up."""
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +53,11 @@ class Cache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._complained = float("-inf")
+        self._complained = self._down_until = float("-inf")
 
     async def recall(self, key: bytes) -> Any | None:
         """The reply kept under a key."""
-        kept = await self._trying(self._store.get(key))
-        return None if kept is None else orjson.loads(kept)
+        return await self._trying(self._recalled(key))
 
     async def remember(self, key: bytes, reply: Any) -> None:
         """Keep a reply."""
@@ -69,17 +70,30 @@ class Cache:
 
     async def close(self) -> None:
         """Close the store."""
+        self._down_until = float("-inf")
         await self._trying(self._store.close())
 
-    async def _trying(self, work: Any) -> Any | None:
+    async def _recalled(self, key: bytes) -> Any | None:
+        kept = await self._store.get(key)
+        return None if kept is None else orjson.loads(kept)
+
+    async def _trying(self, work: Coroutine[Any, Any, T]) -> T | None:
+        now = time.monotonic()
+        if now < self._down_until:
+            work.close()
+            return None
         try:
-            return await work
-        except (OSError, sqlite3.Error, ValueError) as error:
+            async with asyncio.timeout(PATIENCE):  # the wait for others who ask included
+                return await work
+        except (OSError, sqlite3.Error) as error:
             now = time.monotonic()
+            self._down_until = now + RESPITE
             if now > self._complained + 60:
                 self._complained = now
                 log.warning("The cache of replies cannot be used: %s", type(error).__name__)
+        except ValueError:  # somebody else's bytes in our place
             return None
+        return None
 
 
 def key_of(address: str, credential: str | None, body: Mapping[str, Any]) -> bytes:
@@ -124,7 +138,7 @@ class FileStore:
     def _opened(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.touch(mode=0o600)  # prompts and answers are nobody else's business
-        db = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = OFF")  # losing a cache costs nothing but calls
         db.execute(

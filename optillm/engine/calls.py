@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from optillm.chat import Reply, ReplyKind, Usage, content_text
 from optillm.engine.assembly import Assembly, read_replies
-from optillm.engine.hedge import Hedge, Hedges, Terms, departed
+from optillm.engine.hedge import Hedge, Hedges, Terms, departed, repeated
 from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
 from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
@@ -82,7 +82,10 @@ class Calls:
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
             hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, body)
-            replies, usage = await self._tried(lambda: hedge.first(lambda: self._routed(call, body, once)))
+            out = list[Route]()
+            replies, usage = await self._tried(
+                lambda: hedge.first(lambda: self._routed(call, body, once, out))
+            )
             call.attributes |= _told(usage)
             return replies
 
@@ -113,8 +116,9 @@ class Calls:
             )
 
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
+            out = list[Route]()
             reply, usage = await self._tried(
-                lambda: hedge.first(lambda: self._routed(call, body, once, unsaid)), unsaid
+                lambda: hedge.first(lambda: self._routed(call, body, once, out, unsaid)), unsaid
             )
             call.attributes |= _told(usage)
             return reply
@@ -171,17 +175,26 @@ class Calls:
         call: Call,
         body: Mapping[str, Any],
         once: Callable[[Route, Mapping[str, Any]], Coroutine[Any, Any, T]],
+        out: list[Route],
         allowed: Callable[[], bool] = always,
     ) -> T:
-        """Make the call at one upstream after the other until one does not fail it."""
+        """Make the call at one upstream after the other until one does not fail it; `out` are those it waits for."""
         if self.routes.alone is not None:
             return await once(self.routes.alone, body)
 
         async def at(route: Route) -> T:
             call.attributes["gen_ai.provider.name"] = route.name
-            return await once(route, route.addressed(body))
+            out.append(route)
+            try:
+                result = await once(route, route.addressed(body))
+            finally:
+                out.remove(route)
+            call.attributes["gen_ai.provider.name"] = (
+                route.name
+            )  # of the one that answered, whoever was asked since
+            return result
 
-        return await self.routes.ask(body["model"], self.rng, at, allowed)
+        return await self.routes.ask(body["model"], self.rng, at, allowed, out)
 
     async def _adapted(
         self, route: Route, body: Mapping[str, Any], once: Callable[[Mapping[str, Any]], Awaitable[T]]
@@ -268,15 +281,18 @@ class Calls:
         finally:
             self.queued -= waiting
 
-    def worst(self, body: Mapping[str, Any], name: str | None = None) -> Worst:
-        """The most a call may take, as far as the budget makes that matter; `name` is the client's for its model."""
-        price = self.ledger.prices.of(body["model"], name)
+    def worst(self, body: Mapping[str, Any]) -> Worst:
+        """The most a call may take wherever it goes, as far as the budget makes that matter."""
+        return self._worst(body, self.routes.price(body["model"], self.ledger.prices))
+
+    def _worst(self, body: Mapping[str, Any], price: Price | None) -> Worst:
         if not self.ledger.counting:  # spare the estimate
             return NOTHING if price is None else Worst(price=price)
         return worst_case(body, price)
 
     def _reserve(self, route: Route, role: str, body: Mapping[str, Any]) -> Reservation:
-        reservation = self.ledger.reserve(role, self.worst(body, route.clients_name(body["model"])))
+        price = self.ledger.prices.of(body["model"], route.clients_name(body["model"]))
+        reservation = self.ledger.reserve(role, self._worst(body, price), spare=repeated())
         self.last_sent = self.trace.clock()
         departed()
         return reservation

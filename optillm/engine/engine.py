@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -36,7 +37,7 @@ from optillm.engine.record import Observer
 from optillm.engine.relays import Relays
 from optillm.engine.routes import Routes
 from optillm.engine.runs import Job, Runs
-from optillm.prices import Prices, load_prices
+from optillm.prices import Prices
 from optillm.techniques import Technique
 from optillm.toolkit.schema import Form
 
@@ -117,7 +118,7 @@ class Engine:
                 background_model=settings.background_model,
                 execution=settings.rto_execution,
             ),
-            prices=load_prices(settings.prices),
+            prices=settings.price_table,
             observers=observers,
             cache=open_cache(settings.cache, settings.cache_seconds, settings.cache_mb * 2**20)
             if settings.cache
@@ -222,7 +223,8 @@ class Engine:
 
     def _terms(self, request: ChatRequest, model: str) -> Terms:
         judge = self.planner.techniques[SELECTOR]
-        return Terms(request, model, self._merge(request), judge, self.prices)
+        price = partial(self.routes.price, prices=self.prices)
+        return Terms(request, model, self._merge(request), judge, price)
 
     def _with_choices(self, request: ChatRequest, work: Work) -> ChatRequest:
         """The request, with a choice for each branch where that is how branches are merged."""

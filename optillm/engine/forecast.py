@@ -6,6 +6,7 @@ that are lost and replaced, come on top, and never beyond the budget. Tokens are
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from optillm.engine.calls import estimate, reply_limit
 from optillm.engine.composition import worst_case
 from optillm.engine.plan import NONE
 from optillm.engine.planner import Stage, Work
-from optillm.prices import Prices
+from optillm.prices import Price
 from optillm.technique import Cost
 from optillm.techniques import Technique
 
@@ -33,7 +34,7 @@ class Terms:
     model: str
     merge: Merge
     judge: Technique
-    prices: Prices
+    price: Callable[[str], Price | None]
 
     def cost(self, work: Work | None) -> Cost:
         """Calls and rounds of some work at worst, of a plain call for `None`."""
@@ -62,7 +63,7 @@ class Terms:
         """The price of so many tokens, all of them of the dearest model; `None` where a price is not known."""
         stages = () if work is None else work.stages()
         models = {self.model, *(model for stage in stages for model in stage.options.other_models())}
-        prices = [self.prices.of(model) for model in models]
+        prices = [self.price(model) for model in models]
         known = [price for price in prices if price is not None]
         if tokens is None or len(known) < len(prices):
             return None

@@ -245,6 +245,11 @@ class Hedge(Generic[T]):
         """So much of its time was the client's."""
         self._sent_at[asyncio.current_task()] += seconds
 
+    @property
+    def repeated(self) -> bool:
+        """Whether it is one of its repetitions that runs now."""
+        return asyncio.current_task() is not self._main
+
     async def show(self) -> None:
         """Its reply is shown from now on and the others end; returns only where that is so."""
         task = asyncio.current_task()
@@ -291,6 +296,12 @@ class Hedge(Generic[T]):
     def _end_main(self, _: object = None) -> None:
         if self._waiting and self._shown is not self._main:
             self._scope.reschedule(self._loop.time())
+
+
+def repeated() -> bool:
+    """Whether the call at hand is a repetition of one that is still out."""
+    hedge = _hedge.get()
+    return hedge is not None and hedge.repeated
 
 
 def departed() -> None:

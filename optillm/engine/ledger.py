@@ -127,11 +127,12 @@ class Ledger:
         """Whether help was asked for and none came."""
         return self.losses["abstained"] > 0 and not self.judged
 
-    def reserve(self, role: str, worst: Worst = NOTHING) -> Reservation:
-        """Admit one call, or raise `BudgetExhausted`."""
+    def reserve(self, role: str, worst: Worst = NOTHING, *, spare: bool = False) -> Reservation:
+        """Admit one call, or raise `BudgetExhausted`; the want of a `spare` one stops nothing."""
         # Until there is an answer, a call is kept for it.
         kept = [Worst(price=worst.price)] if role == JUDGE and self.best is None else []
-        if self.room([*kept, worst]) <= len(kept):
+        fit = self._fit if spare else self.room
+        if fit([*kept, worst]) <= len(kept):
             raise self.exhausted(worst, kept=len(kept))
         self.calls[role] += 1
         if self.counting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,9 +11,11 @@ import orjson
 from optillm.chat import Usage
 
 TAIL: Final = 2**14
-"""Bytes at the end of a stream in which its usage is looked for."""
+"""Bytes at the end of a long reply in which its usage is looked for."""
 EVENT: Final = b"data:"
 NAMED: Final = b'"usage"'
+
+_DECODER = json.JSONDecoder()
 
 
 class Meter:
@@ -36,8 +39,20 @@ class Meter:
                 found = usage_in(line[len(EVENT) :])
                 if found is not None:
                     return found
+        if not self._events:  # no stream of events, but a reply too long for one piece
+            return _usage_at_the_end(self._tail)
         # The first event of a stream holds the role, the last two its end.
-        return Usage(self._prompt_tokens, max(0, self._events - 3), estimated=True) if self._events else None
+        return Usage(self._prompt_tokens, max(0, self._events - 3), estimated=True)
+
+
+def _usage_at_the_end(tail: bytes) -> Usage | None:
+    """The last usage of a JSON reply of which only the end is there."""
+    _, named, rest = tail.rpartition(NAMED)
+    try:
+        usage, _ = _DECODER.raw_decode(rest.decode(errors="replace").lstrip(" \t\r\n:"))
+    except (ValueError, RecursionError):
+        return None
+    return Usage.read(_renamed(usage)) if named and isinstance(usage, Mapping) else None
 
 
 def usage_in(content: bytes) -> Usage | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from optillm.chat import Relay, Reply, ReplyKind
+from optillm.engine.assembly import read_replies
 from optillm.engine.cache import Cache, key_of
 from optillm.engine.calls import Calls, Emit
 from optillm.errors import BudgetExhausted, UpstreamError
@@ -71,10 +72,10 @@ class CachedCalls(Calls):
         self._taken[nature] += wanted
         found: list[Reply] = []
         for place in range(first, first + wanted):
-            kept = await self._cache.recall(_at(nature, place))
-            if kept is None:
+            reply = _read(await self._cache.recall(_at(nature, place)))
+            if reply is None:
                 break
-            found.append(Reply(**kept))
+            found.append(reply)
         if found:
             self.hits[role] += len(found)
             self._kept[nature] = max(self._kept[nature], first + len(found))
@@ -99,18 +100,32 @@ def _at(nature: bytes, place: int) -> bytes:
     return nature + place.to_bytes(4, "big")
 
 
+def _read(kept: Any) -> Reply | None:
+    """A reply as it was kept, `None` when that was done by a release with another idea of one."""
+    try:
+        return Reply(**kept)
+    except TypeError:
+        return None
+
+
 async def recalled(cache: Cache, key: bytes) -> Relay | None:
     """A whole reply that was passed on before."""
     kept = await cache.recall(key)
-    return None if kept is None else Relay(200, {"content-type": "application/json", **HIT}, kept.encode())
+    return (
+        None
+        if not isinstance(kept, str)
+        else Relay(200, {"content-type": "application/json", **HIT}, kept.encode())
+    )
 
 
 async def remembered(cache: Cache, key: bytes, relay: Relay) -> None:
-    """Keep a whole reply that is passed on, if it is a good one."""
+    """Keep a whole reply that is passed on, if it is a good one: some upstreams say 200 to an error, too."""
     if relay.status != 200 or relay.body is None:
         return
     try:
-        orjson.loads(relay.body)
-    except orjson.JSONDecodeError:
+        wire = orjson.loads(relay.body)
+        replies = read_replies(wire) if isinstance(wire, Mapping) else []
+    except (orjson.JSONDecodeError, UpstreamError):
         return
-    await cache.remember(key, relay.body.decode())
+    if replies and all(reply.kind in _USEFUL for reply in replies):
+        await cache.remember(key, relay.body.decode())

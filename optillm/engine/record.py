@@ -136,7 +136,7 @@ class Entry:
         """A reply that is passed on, noted when all of it has passed."""
 
         def spent(usage: Usage | None) -> Mapping[str, Any]:
-            price = prices.of(self._record.model)
+            price = prices.of(relay.model or self._record.model, self._record.model)
             return {"usage": usage, "cost": price.of(usage) if price and usage else None}
 
         if relay.chunks is None:

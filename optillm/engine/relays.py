@@ -74,15 +74,15 @@ class Relays:
 
     def _check_room(self, request: ChatRequest, model: str, budget: Budget) -> None:
         """Refuse a call whose worst case is beyond the budget; raises `BudgetExhausted`."""
-        ledger = Ledger(budget, time.monotonic)
-        if ledger.counting:
-            ledger.reserve("generate", worst_case(request.body, self._prices.of(model)))
+        if budget.max_tokens is not None or budget.max_cost is not None:
+            ledger = Ledger(budget, time.monotonic)
+            ledger.reserve("generate", worst_case(request.body, self._routes.price(model, self._prices)))
 
     async def other(self, request: RawRequest, seconds: float | None) -> Relay:
         """Pass a request for another endpoint on, byte for byte."""
         content = request.content
         model, grant = model_in(content, request.content_type), request.grant
-        if grant.ceiling.max_cost is not None and content and self._prices.of(model) is None:
+        if grant.ceiling.max_cost is not None and content and self._routes.price(model, self._prices) is None:
             raise PermissionDenied(
                 f"This key has a budget, and no price is known for {model!r}", param="model"
             )

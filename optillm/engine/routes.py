@@ -11,9 +11,9 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,6 +27,7 @@ from optillm.engine.limiter import Limiters
 from optillm.engine.paces import Paces
 from optillm.engine.upstream import JSON, Upstream, connect
 from optillm.errors import UpstreamError
+from optillm.prices import Price, Prices, dearest
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -70,8 +71,11 @@ class Route:
 
     def addressed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The body with the model's name as this upstream knows it."""
-        name = self.rename.get(body["model"])
-        return body if name is None else {**body, "model": name}
+        return {**body, "model": self.named(body["model"])} if self.rename else body
+
+    def named(self, model: str) -> str:
+        """This upstream's name for a model."""
+        return self.rename.get(model, model)
 
     def clients_name(self, model: str) -> str | None:
         """What clients call a model that this upstream has another name for."""
@@ -155,9 +159,10 @@ class Routes:
         self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
         self._rng = rng or Random()  # noqa: S311 - chance, not secrecy
 
-        self.address = " ".join(route.upstream.base_url for route in self.all)
+        self.address = " ".join(map(_place, self.all))
 
-    # `address` tells these upstreams from others. `alone` is the only one, where there is nothing to choose or rename.
+    # `address` tells these upstreams, and what models' names mean there, from others. `alone` is the only one, where
+    # there is nothing to choose or rename.
 
     @classmethod
     def to(cls, upstream: Upstream, *, cap: int = 256, retries: int = 3) -> Routes:
@@ -188,13 +193,15 @@ class Routes:
         rng: Random,
         call: Callable[[Route], Awaitable[T]],
         allowed: Callable[[], bool] = lambda: True,
+        silent: Collection[Route] = (),
     ) -> T:
         """What the first upstream gives that does not fail a call, as long as going on is allowed.
 
-        When all fail, the failure is raised that leaves most hope. An empty `model` is served by all.
+        Those that are `silent` to the same call are asked when no other will do. When all fail, the failure is
+        raised that leaves most hope. An empty `model` is served by all.
         """
         failures = list[UpstreamError]()
-        for route in self._lap(model, rng):
+        for route in self._lap(model, rng, silent):
             try:
                 with route.watched(model):
                     return await call(route)
@@ -204,12 +211,14 @@ class Routes:
                 failures.append(error)
         raise min(failures, key=_despair)
 
-    def _lap(self, model: str, rng: Random) -> Iterator[Route]:
+    def _lap(self, model: str, rng: Random, silent: Collection[Route]) -> Iterator[Route]:
         """The upstreams to ask one after the other, at least one; raises `UpstreamError` when none serves the model."""
         left = self._serving(model)
         if not left:
             raise _unserved(model)
-        peers = self._first(model, left) or [min(left, key=lambda route: route.due(model))]
+        others = [route for route in left if route not in silent]
+        peers = self._first(model, others) or self._first(model, left)
+        peers = peers or [min(left, key=lambda route: route.due(model))]
         while peers:
             route = peers[0] if len(peers) == 1 else rng.choices(peers, [peer.weight for peer in peers])[0]
             left.remove(route)
@@ -239,7 +248,16 @@ class Routes:
     def free(self, authorization: str | None, model: str) -> bool:
         """Whether a call for this model could leave at once."""
         first = [self.alone] if self.alone else self._first(model, self._serving(model))
-        return any(route.limiters.free(route.credential(authorization), model) for route in first)
+        return any(
+            route.limiters.free(route.credential(authorization), route.named(model)) for route in first
+        )
+
+    def price(self, model: str, prices: Prices) -> Price | None:
+        """What a call for this model may cost, whoever serves it; `None` when that is not known of all."""
+        names = {model} if self.alone else {route.named(model) for route in self._serving(model)}
+        found = [prices.of(name, model) for name in names]
+        known = [price for price in found if price is not None]
+        return dearest(known) if known and len(known) == len(found) else None
 
     async def relay(
         self,
@@ -265,7 +283,7 @@ class Routes:
             reply = await route.relay(method, path, _renamed(content, route.rename.get(model)), **how)
             if reply.status >= 400:
                 raise _Refusal(reply)
-            return reply
+            return replace(reply, model=route.named(model))
 
         model = model or _model_of(content, content_type)
         try:
@@ -308,6 +326,11 @@ def _ailing(error: UpstreamError) -> bool:
 def _despair(error: UpstreamError) -> tuple[bool, bool, float, bool]:
     """How little a failure leaves to hope for; what the upstream said counts more than that it was silent."""
     return error.status in OURS, not error.retryable, error.retry_after or 0.0, error.upstream_body is None
+
+
+def _place(route: Route) -> str:
+    names = "".join(f" {name}={renamed}" for name, renamed in sorted(route.rename.items()))
+    return route.upstream.base_url + names
 
 
 def _unserved(model: str) -> UpstreamError:

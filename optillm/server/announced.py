@@ -7,6 +7,7 @@ message, so that a user's own words about titles or tasks are no such request.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Final
@@ -31,6 +32,7 @@ BEGINNING: Final = 400
 SLACK: Final = 0.05
 """Share of a client's patience, and at least so many seconds, that an answer is given ahead of its end."""
 
+_NUMBER: Final = re.compile(r"([0-9]+\.?|[0-9]*\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _TITLES: Final = (
     ("5-word-or-less title", "conversation"),
     ("detected language of the conversation", "concise title in the detected language"),
@@ -107,10 +109,10 @@ def _patience(headers: Headers) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
+    """A positive number in decimals; Python reads more than that as one."""
+    if text is None or not _NUMBER.fullmatch(text):
         return None
+    number = float(text)
     return number if math.isfinite(number) and number > 0 else None
 
 

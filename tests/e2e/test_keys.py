@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sqlite3
@@ -20,6 +21,7 @@ from openai import OpenAI
 
 from tests.e2e.proxy import ROOT, Proxy, clean_environment, serving
 from tests.shared_store import Redis, redis_server
+from tests.stub import Stub, completion
 
 DEMO = {"OPTILLM_DEMO": "on"}
 PRICES = '["demo-*"]\ninput = 1000.0\noutput = 1000.0\n'  # a thousand tokens are a dollar
@@ -219,6 +221,41 @@ def test_the_file_is_read_again_on_sighup_and_kept_as_it_was_when_it_is_of_no_us
         while set(old) <= set(proxy.workers):  # the new ones know the last keys that were of use
             pass
         assert (ask(proxy, "other"), ask(proxy, "secret")) == (200, 401)
+
+
+def test_a_worker_that_is_replaced_knows_what_the_others_know_whatever_the_files_say_now(
+    tmp_path: Path,
+) -> None:
+    place, prices = Place(tmp_path, str(tmp_path / "store")), tmp_path / "prices.toml"
+    place.keys("[keys.alice]\nKEY secret\n[keys.bob]\nKEY other")
+    prices.write_text("[m]\ninput = 1\noutput = 1")
+    with (
+        Stub(lambda call: call.json(completion("4"))) as stub,
+        serving(*place.flags, "--prices", str(prices), "--base-url", stub.base_url) as proxy,
+    ):
+        place.keys("[keys.alice]\nKEY secret")
+        proxy.process.send_signal(signal.SIGHUP)
+        while ask(proxy, "other") != 401:
+            pass
+        place.keys("[keys")
+        prices.write_text("[")
+        (old,) = until_there_is_one(proxy)
+        proxy.process.send_signal(signal.SIGHUP)
+        assert proxy.wait_for("The settings stay as they were")
+        while until_there_is_one(proxy) == [old]:
+            pass
+        (old,) = until_there_is_one(proxy)
+        os.kill(old, signal.SIGKILL)
+        while until_there_is_one(proxy) == [old]:
+            pass
+        assert (ask(proxy, "secret"), ask(proxy, "other")) == (200, 401)
+
+
+def until_there_is_one(proxy: Proxy) -> list[int]:
+    """The worker, as soon as there is exactly one."""
+    while len(workers := proxy.workers) != 1:
+        assert proxy.process.poll() is None, "".join(proxy.log)
+    return workers
 
 
 def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(tmp_path: Path) -> None:

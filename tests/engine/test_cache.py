@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from optillm.engine.cache import SWEEP, Cache, FileStore, RedisStore, Store, key_of, open_cache
+from optillm.engine.cache import PATIENCE, SWEEP, Cache, FileStore, RedisStore, Store, key_of, open_cache
+from tests.fakes import run
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5}
 
@@ -126,6 +127,31 @@ def test_a_broken_store_costs_no_answer_and_is_complained_of_once(caplog: pytest
     with caplog.at_level(logging.WARNING):
         asyncio.run(main())
     assert len(caplog.records) == 1
+
+
+class Hanging(Broken):
+    """A store that takes for ever."""
+
+    asked = 0
+
+    async def get(self, key: bytes) -> bytes | None:
+        self.asked += 1
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        return await future
+
+
+def test_a_store_that_hangs_is_given_up_then_left_alone() -> None:
+    store = Hanging()
+
+    async def main() -> float:
+        cache = Cache(store)
+        assert await asyncio.gather(*(cache.recall(b"k") for _ in range(64))) == [None] * 64
+        for _ in range(64):
+            assert await cache.recall(b"k") is None
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == PATIENCE
+    assert store.asked == 64
 
 
 def test_a_file_that_is_none_costs_no_answer(tmp_path: Path) -> None:

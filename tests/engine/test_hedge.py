@@ -212,3 +212,13 @@ def test_usage_of_both_counts_when_both_are_back() -> None:
     completion = world.complete("re2-m")
     assert completion.usage is not None
     assert completion.usage.completion_tokens == Usage(10, 5).completion_tokens
+
+
+def test_repetitions_that_the_budget_refuses_do_not_stop_the_request_for_it() -> None:
+    def script(sent: Sent) -> Say:
+        return Say(ANSWER, seconds=1.0 if sent.number == 0 else 2.5)
+
+    model = "self_consistency(mode=fixed, samples=3, tie=shortest)-m"
+    completion = warm(script, model).complete(model, budget=Budget(max_calls=4))
+    assert completion.report.calls == {"generate": 4}
+    assert completion.report.stop_reason == "complete"

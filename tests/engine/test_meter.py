@@ -76,3 +76,16 @@ def test_reads_what_a_response_says() -> None:
 )
 def test_reads_the_usage_of_a_whole_reply(content: bytes, usage: Usage | None) -> None:
     assert usage_in(content) == usage
+
+
+@pytest.mark.parametrize("size", [1000, 10_000, 10**6])
+def test_reads_the_usage_of_a_reply_too_long_for_one_piece(size: int) -> None:
+    vectors = [{"index": i, "embedding": [0.125] * 64} for i in range(200)]
+    usage = {"prompt_tokens": 7, "total_tokens": 7}
+    content = json.dumps({"object": "list", "data": vectors, "model": "e", "usage": usage}, indent=1).encode()
+    assert metered(*(content[i : i + size] for i in range(0, len(content), size))) == Usage(7, 0)
+
+
+@pytest.mark.parametrize("end", ['"usage"', '"usage": null}', '"usage": "no"}', '"usage": {"a": ', '"usag'])
+def test_a_long_reply_that_does_not_say_is_not_known(end: str) -> None:
+    assert metered(b'{"data": [' + b"0, " * TAIL + b"0], " + end.encode()) is None

@@ -168,7 +168,8 @@ class Wire(World):
         return self.reply
 
 
-BODY = b'{ "id": 1, "usage": {"prompt_tokens": 10, "completion_tokens": 20}}'
+BODY = b"""{ "id": 1, "usage": {"prompt_tokens": 10, "completion_tokens": 20},
+  "choices": [{"message": {"role": "assistant", "content": "42"}, "finish_reason": "stop"}]}"""
 
 
 def test_a_plain_reply_is_kept_byte_for_byte_and_marked() -> None:
@@ -183,7 +184,14 @@ def test_a_plain_reply_is_kept_byte_for_byte_and_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    "relay", [Relay(429, {}, b"{}"), Relay(500, {}, BODY), Relay(200, {}, b"<html>"), Relay(200, {}, b"\xff")]
+    "relay",
+    [
+        *(Relay(429, {}, b"{}"), Relay(500, {}, BODY), Relay(200, {}, b"<html>"), Relay(200, {}, b"\xff")),
+        *(Relay(200, {}, b"[1]"), Relay(200, {}, b'{"choices": []}'), Relay(200, {}, b'{"choices": 1}')),
+        Relay(200, {}, b'{"error": {"message": "overloaded"}}'),
+        Relay(200, {}, BODY.replace(b'"42"', b'""')),
+        Relay(200, {}, BODY.replace(b'"stop"', b'"content_filter"')),
+    ],
 )
 def test_what_is_no_good_reply_is_passed_on_and_not_kept(relay: Relay) -> None:
     world = Wire(relay)
@@ -207,3 +215,17 @@ def test_without_a_cache_everything_is_asked_for() -> None:
     world.complete("re2-m", QUESTION)
     assert world.complete("re2-m", QUESTION).report.cached is None
     assert len(world.sent) == 2
+
+
+@pytest.mark.parametrize("garbage", [b"no JSON", b"17", b'{"words": "of another release"}', b"[]"])
+@pytest.mark.parametrize("model", ["m", "re2-m", "self_consistency-m"])
+def test_what_cannot_be_read_is_asked_for_again(garbage: bytes, model: str) -> None:
+    memory = Memory()
+    world = Wire(Relay(200, {}, BODY))
+    world.engine._cache = world.engine._relays._cache = Cache(memory)
+    first: Any = world.run(world.serve(model, QUESTION))
+    memory.kept = dict.fromkeys(memory.kept, garbage)
+    asked = len(world.sent) + world.relays
+    again: Any = world.run(world.serve(model, QUESTION))
+    assert type(again) is type(first)
+    assert len(world.sent) + world.relays > asked

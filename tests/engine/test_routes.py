@@ -19,8 +19,10 @@ from optillm.engine.catalogue import PATIENCE
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.limiter import Limiters
 from optillm.engine.planner import Planner
+from optillm.engine.record import Record
 from optillm.engine.routes import Route, Routes
-from optillm.errors import UpstreamError
+from optillm.errors import BudgetExhausted, UpstreamError
+from optillm.prices import Price, Prices
 from optillm.techniques import registry
 from tests.engine.test_engine import MESSAGES, Wire, reply
 from tests.engine.test_forecast import quarrelsome
@@ -168,6 +170,18 @@ def test_the_calls_of_a_hanging_upstream_are_cut_as_stragglers() -> None:
     assert completion.replies[0].text == "The answer is 4."
     assert {sent.outcome for sent in fleet.members[0].sent} == {"cancelled"}
     assert fleet.seconds < 3.0
+
+
+@pytest.mark.parametrize("routes", [(), EQUAL])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_silent_call_is_repeated_at_another_upstream(routes: Any, stream: bool) -> None:
+    fleet = Fleet(lambda sent: HANG, four, routes=routes)
+    for seed in range(4):  # which of equal ones is asked first
+        completion = fleet.events("re2-m", seed=seed)[-1][1] if stream else fleet.complete("re2-m", seed=seed)
+        assert isinstance(completion, Completion)
+        assert completion.replies[0].text == "The answer is 4."
+        assert completion.report.losses.get("cancelled", 0) <= 1
+    assert {sent.outcome for sent in fleet.members[0].sent} == {"cancelled"}
 
 
 def test_a_stream_moves_on_before_its_first_word() -> None:
@@ -524,6 +538,90 @@ def test_a_relay_changes_the_name_of_the_model_and_nothing_else() -> None:
     assert json.loads(wires[1].seen[0][2]) == json.loads(raw) | {"model": "dep-1"}
 
 
+# What another name costs.
+
+RENAMING: Sequence[dict[str, Any]] = [{"rename": {"m": "big"}}, {"order": 1, "rename": {"m": "small"}}]
+USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 0}
+
+
+def priced(table: dict[str, float], *wires: Wire, records: list[Record]) -> Engine:
+    prices = Prices({name: Price(input=price, output=price) for name, price in table.items()})
+    routes = [
+        Route(wire, Limiters(256), name=name, **options)
+        for wire, name, options in zip(wires, NAMES, RENAMING, strict=False)
+    ]
+    planner = Planner(registry(), {}, "auto")
+    return Engine(Routes(routes), planner, Limits(), prices=prices, observers=[records.append])
+
+
+@pytest.mark.parametrize(
+    ("table", "cost"),
+    [
+        ({"big": 3, "small": 2}, 3.0),
+        ({"m": 5, "small": 2}, 5.0),
+        ({"big": 3, "m": 5}, 3.0),
+        ({"small": 2}, None),
+    ],
+)
+def test_a_relay_costs_what_the_upstream_that_served_it_asks(
+    table: dict[str, float], cost: float | None
+) -> None:
+    records: list[Record] = []
+    engine = priced(table, Wire(reply(usage=USAGE)), Wire(), records=records)
+    plain(engine, "m")
+    assert [record.cost for record in records] == [cost]
+
+
+@pytest.mark.parametrize(
+    ("table", "foreseen"), [({"big": 3, "small": 9}, 9), ({"big": 3, "m": 5}, 5), ({"m": 1}, 1)]
+)
+def test_a_bound_on_cost_counts_with_the_dearest_upstream(table: dict[str, float], foreseen: float) -> None:
+    engine = priced(table, Wire(reply()), Wire(), records=[])
+    least = foreseen * 1.001  # a prompt, too
+
+    def asking(bound: float) -> ChatRequest:
+        body = {"model": "m", "messages": MESSAGES, "max_tokens": 10**6}
+        return ChatRequest(body, budget=Budget(max_cost=bound))
+
+    assert isinstance(run(engine.complete(asking(least))), Relay)
+    with pytest.raises(BudgetExhausted, match="may cost"):
+        run(engine.complete(asking(foreseen)))
+    assert foreseen < engine.plan(asking(least))["worst_case"]["cost"] < least
+
+
+def test_a_bound_on_cost_refuses_a_model_that_one_of_its_upstreams_has_no_price_for() -> None:
+    with pytest.raises(BudgetExhausted, match="no price"):
+        plain(priced({"big": 3}, Wire(), Wire(), records=[]), "m", budget=Budget(max_cost=100.0))
+
+
+def test_a_technique_within_a_bound_on_cost_may_call_a_model_by_another_name() -> None:
+    fleet = Fleet(four, routes=[{"rename": {"m": "big"}}])
+    fleet.engine.prices = Prices({"big": Price(input=1, output=1)})
+    completion = fleet.complete("self_consistency-m", budget=Budget(max_cost=1.0))
+    assert completion.report.stop_reason == "settled"
+    assert completion.report.cost
+
+
+def test_a_full_window_is_known_by_the_name_that_calls_go_by() -> None:
+    async def main() -> None:
+        route = Route(Wire(), Limiters(1), rename={"m": "big"})
+        routes = Routes([route])
+        async with route.limiters.slot(object(), None, "big"):
+            route.limiters.total.cap = route.limiters.total.window = 2
+            assert not routes.free(None, "m")
+        assert routes.free(None, "m")
+
+    run(main())
+
+
+def test_another_name_for_a_model_is_another_place() -> None:
+    def address(**options: Any) -> str:
+        return Routes([Route(Wire(), Limiters(1), **options)]).address
+
+    places = [address(), address(rename={"m": "big"}), address(rename={"m": "small"})]
+    assert len(set(places)) == len(places)
+
+
 def test_a_relay_of_a_model_that_nobody_serves_is_not_found() -> None:
     with pytest.raises(UpstreamError) as error:
         plain(relaying(Wire(reply()), Wire(reply()), routes=[{"models": ["a*"]}, {"models": ["b*"]}]))
@@ -617,7 +715,7 @@ def test_an_upstream_that_hangs_does_not_hide_one_that_answers() -> None:
 
 
 def test_the_deadline_holds_for_all_upstreams_together() -> None:
-    fleet = Fleet(lambda sent: HANG, four)
+    fleet = Fleet(lambda sent: HANG, lambda sent: HANG)
     with pytest.raises(Exception, match="deadline"):
         fleet.complete(ONE, budget=Budget(seconds=5.0))
     assert fleet.seconds == 5.0

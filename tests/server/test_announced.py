@@ -162,12 +162,16 @@ def test_a_stream_shows_life_before_an_impatient_client_hangs_up() -> None:
     assert patience_in_a_stream(Sender(patience=4), 0) == 0
 
 
-@pytest.mark.parametrize(("sent", "seconds"), [("2.5", 2.5), ("90", 90.0), (None, None)])
+@pytest.mark.parametrize(
+    ("sent", "seconds"), [("2.5", 2.5), ("90", 90.0), (".5", 0.5), ("1e3", 1000.0), (None, None)]
+)
 def test_a_header_sets_the_deadline(sent: str | None, seconds: float | None) -> None:
     assert deadline(Headers({} if sent is None else {"x-optillm-timeout": sent})) == seconds
 
 
-@pytest.mark.parametrize("sent", ["", "soon", "0", "-1", "nan", "inf"])
+@pytest.mark.parametrize(
+    "sent", ["", "soon", "0", "-1", "nan", "inf", "1_0", "１", " 1", "1\xa0", "+1", "1e", "1e-400", "1e9999"]
+)
 def test_a_deadline_that_is_none_is_refused(sent: str) -> None:
     with pytest.raises(InvalidRequest, match="x-optillm-timeout"):
         deadline(Headers({"x-optillm-timeout": sent}))
