@@ -158,8 +158,8 @@ def test_a_stream_and_a_whole_reply_share_what_is_kept() -> None:
 class Wire(World):
     """A world whose relays give what they are told to."""
 
-    def __init__(self, relay: Relay) -> None:
-        super().__init__(disagreeing, cache=Cache(Memory()))
+    def __init__(self, relay: Relay, memory: Memory | None = None) -> None:
+        super().__init__(disagreeing, cache=Cache(memory or Memory()))
         self.reply = relay
         self.relays = 0
 
@@ -221,8 +221,7 @@ def test_without_a_cache_everything_is_asked_for() -> None:
 @pytest.mark.parametrize("model", ["m", "re2-m", "self_consistency-m"])
 def test_what_cannot_be_read_is_asked_for_again(garbage: bytes, model: str) -> None:
     memory = Memory()
-    world = Wire(Relay(200, {}, BODY))
-    world.engine._cache = world.engine._relays._cache = Cache(memory)
+    world = Wire(Relay(200, {}, BODY), memory)
     first: Any = world.run(world.serve(model, QUESTION))
     memory.kept = dict.fromkeys(memory.kept, garbage)
     asked = len(world.sent) + world.relays

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -35,14 +35,20 @@ NAMES = "abcdef"
 class Fleet(World):
     """Scripted upstreams `a`, `b`, … behind one engine; `sent` of each member is what reached it."""
 
-    def __init__(self, *scripts: Script, routes: Sequence[dict[str, Any]] = (), retries: int = 3) -> None:
+    def __init__(
+        self,
+        *scripts: Script,
+        routes: Sequence[dict[str, Any]] = (),
+        retries: int = 3,
+        prices: Mapping[str, Price] | None = None,
+    ) -> None:
         self.members = [World(script) for script in scripts]
         routes = routes or [{"order": order} for order in range(len(scripts))]
         made = []
         for member, name, options in zip(self.members, NAMES, routes, strict=False):
             member.base_url = f"http://{name}/v1"
             made.append(Route(member, Limiters(256), name=name, **options))
-        super().__init__(scripts[0], routes=Routes(made, retries))
+        super().__init__(scripts[0], routes=Routes(made, retries), prices=prices)
 
     @property
     def reached(self) -> list[int]:
@@ -595,8 +601,7 @@ def test_a_bound_on_cost_refuses_a_model_that_one_of_its_upstreams_has_no_price_
 
 
 def test_a_technique_within_a_bound_on_cost_may_call_a_model_by_another_name() -> None:
-    fleet = Fleet(four, routes=[{"rename": {"m": "big"}}])
-    fleet.engine.prices = Prices({"big": Price(input=1, output=1)})
+    fleet = Fleet(four, routes=[{"rename": {"m": "big"}}], prices={"big": Price(input=1, output=1)})
     completion = fleet.complete("self_consistency-m", budget=Budget(max_cost=1.0))
     assert completion.report.stop_reason == "settled"
     assert completion.report.cost
