@@ -59,7 +59,7 @@ def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> N
 
 
 class Json(logging.Formatter):
-    """A record as one JSON object; what `extra={"fields": …}` gave it is in there, redacted, too."""
+    """A record as one JSON object; what a function in `extra={"fields": …}` gives is in there, redacted, too."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        said |= self._clean(getattr(record, "fields", {}))
+        said |= self._clean(getattr(record, "fields", dict)())
         if record.exc_text:
             said["exception"] = dedent(record.exc_text)
         if record.stack_info:
@@ -157,7 +157,8 @@ def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.
 
 def _told(text: str) -> str:
     """The text on one line, and without what a client may have sent as its key: no list of secrets has that."""
-    return _CREDENTIALS.sub(r"\1 [redacted]", text).translate(_CONTROL)
+    shown = _CREDENTIALS.sub(r"\1 [redacted]", text)
+    return shown if shown.isprintable() else shown.translate(_CONTROL)  # most are, and that is told at once
 
 
 def _indented(text: str) -> str:

@@ -206,7 +206,7 @@ def test_a_json_line_has_the_fields_of_its_record_and_no_key_in_them(
     quoting = 'a "key" of\n15 letters'
     configure("info", [KEY, quoting], "json")
     fields = {"model": f"m-{KEY}", "calls": {KEY: 3}, "seconds": 1.5, "list": [quoting], "stop": None}
-    logger.info("done %s\n", KEY, extra={"fields": fields})
+    logger.info("done %s\n", KEY, extra={"fields": lambda: fields})
     (line,) = capsys.readouterr().err.splitlines()
     said = json.loads(line)
     assert datetime.fromisoformat(said.pop("time")).tzinfo is not None

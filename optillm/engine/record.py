@@ -90,8 +90,15 @@ class Entry:
         model: str,
         **more: Any,
     ) -> None:
-        begun = {"status": 0, "started": time.time(), "seconds": 0.0, **more}
-        self._record = Record(request_id, endpoint, client, technique, model, **begun)
+        self._known: dict[str, Any] = {
+            "request_id": request_id,
+            "endpoint": endpoint,
+            "client": client,
+            "technique": technique,
+            "model": model,
+            "started": time.time(),
+            **more,
+        }
         self._observers = observers
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
@@ -110,7 +117,8 @@ class Entry:
         if self.closed:
             return
         self.closed = True
-        record = replace(self._record, status=status, seconds=self._clock() - self._began, **more)
+        seconds = self._clock() - self._began
+        record = Record(**self._known, status=status, seconds=seconds, **more)
         for observer in self._observers:
             try:
                 observer(record)
@@ -136,7 +144,7 @@ class Entry:
         """A reply that is passed on, noted when all of it has passed."""
 
         def spent(usage: Usage | None) -> Mapping[str, Any]:
-            price = prices.of(relay.model or self._record.model, self._record.model)
+            price = prices.of(relay.model or self._known["model"], self._known["model"])
             return {"usage": usage, "cost": price.of(usage) if price and usage else None}
 
         if relay.chunks is None:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 def noted(record: Record) -> None:
     """Log a request; an observer of requests."""
-    log.info("%s", told(record), extra={"fields": record.line()})
+    log.info("%s", told(record), extra={"fields": record.line})
 
 
 def told(record: Record) -> str:

@@ -43,7 +43,7 @@ def tell_browsers(app: Flask, origins: Collection[str]) -> None:
 
     def mark(reply: Response) -> Response:
         for name, value in NO_PAGE.items():
-            reply.headers.setdefault(name, value)
+            reply.headers.add(name, value)
         origin = request.headers.get("Origin")
         if origins:
             reply.vary.add("Origin")  # caches must not hand one page's reply to another

@@ -180,6 +180,7 @@ class Worker(Intake):
     """
 
     _ends = math.inf  # when requests still running are cancelled
+    _shown = -math.inf  # when it last showed a sign of life
 
     def init_signals(self) -> None:
         """Handle signals the worker's way, those that came before it could included."""
@@ -198,6 +199,13 @@ class Worker(Intake):
         state = state_of(self.wsgi)
         state.draining = True
         self._ends = time.monotonic() + state.settings.grace
+
+    def notify(self) -> None:
+        """Show the parent a sign of life; gunicorn's own would touch a file for each event."""
+        now = time.monotonic()
+        if now >= self._shown + HEARTBEAT / 100:
+            self._shown = now
+            super().notify()
 
     def murder_pending(self) -> None:
         """Look at the clock: gunicorn calls this at least once a second."""

@@ -39,5 +39,5 @@ def test_a_line_has_the_fields_of_the_record_and_nothing_of_the_conversation(
         noted(world.records[0])
     (line,) = caplog.records
     assert line.getMessage() == "bon-m: settled in 1.00 s, 3 calls in 1 rounds, 45 tokens"
-    assert vars(line)["fields"] == world.records[0].line()
+    assert vars(line)["fields"]() == world.records[0].line()
     assert "secret" not in str(vars(line))
