@@ -189,8 +189,8 @@ class Usage:
             return None
         completion = wire.get("completion_tokens")
         return cls(
-            prompt_tokens=wire["prompt_tokens"],
-            completion_tokens=completion if isinstance(completion, int) else 0,
+            prompt_tokens=max(0, wire["prompt_tokens"]),  # less than none would be paid back
+            completion_tokens=max(0, completion) if isinstance(completion, int) else 0,
             reasoning_tokens=_detail(wire, "completion_tokens_details", "reasoning_tokens"),
             cached_tokens=_detail(wire, "prompt_tokens_details", "cached_tokens"),
         )
@@ -228,7 +228,7 @@ class Usage:
 def _detail(wire: Mapping[str, Any], group: str, name: str) -> int | None:
     details = wire.get(group)
     value = details.get(name) if isinstance(details, Mapping) else None
-    return value if isinstance(value, int) else None
+    return max(0, value) if isinstance(value, int) else None
 
 
 def _add_known(a: int | None, b: int | None) -> int | None:

@@ -163,7 +163,10 @@ class Settings(BaseSettings):
     max_calls: int = _technique(128, "upstream calls one request may make", ge=1, le=100_000)
     max_tokens_per_request: int | None = _technique(None, "tokens all calls of a request may use", ge=1)
     max_cost_per_request: float | None = _technique(
-        None, "US dollars all calls of a request may cost; models of unknown price are then refused", gt=0
+        None,
+        "US dollars all calls of a request may cost; models of unknown price are then refused",
+        gt=0,
+        le=1e9,
     )
     prices: File | None = _technique(
         None, "a TOML file of model prices in US dollars per million tokens, instead of the built-in ones"

@@ -72,7 +72,7 @@ class Key(Limits):
     plain: bool = True
     max_calls: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
-    max_cost: float | None = Field(default=None, gt=0)
+    max_cost: float | None = Field(default=None, gt=0, le=MOST / MICRO)
     timeout: float | None = Field(default=None, gt=0)
     disabled: bool = False
 

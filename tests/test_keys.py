@@ -135,6 +135,7 @@ def test_a_mistake_is_told_in_one_line(text: str, told: str) -> None:
         "cost_per_day = inf",
         "cost_per_day = nan",
         "max_cost = -1",
+        "max_cost = 1e308",
         "plain = 1",
     ],
 )

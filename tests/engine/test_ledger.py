@@ -110,3 +110,16 @@ def test_a_call_of_unknown_price_makes_the_cost_unknown_and_is_refused_where_tha
 def test_a_refusal_says_the_numbers(bounds: dict[str, Any], worst: Worst, told: str) -> None:
     with pytest.raises(BudgetExhausted, match=told):
         ledger(**bounds).reserve("generate", worst)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"prompt_tokens": -5, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": -1}},
+        {"prompt_tokens": 0, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": None}},
+    ],
+)
+def test_no_upstream_can_pay_tokens_back(told: dict[str, Any]) -> None:
+    usage = Usage.read(told)
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens or 0) == (0, 7, 0)
