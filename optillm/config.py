@@ -81,9 +81,8 @@ class Settings(BaseSettings):
     )
     port: int = _server(8000, "the port to listen on; 0 takes a free one", ge=0, le=65535)
     workers: int = _server(1, "worker processes", ge=1, le=256)
-    threads: int = _server(256, "requests one worker serves at a time", ge=1, le=4096)
-    queue: int = _server(
-        256, "requests that may wait for a thread of one worker; the next is a 429", ge=0, le=65_536
+    concurrency: int = _server(
+        512, "requests one worker serves at a time; the next is a 429", ge=1, le=65_536
     )
     log: LogLevel = _server("info", "the least severe lines to log")
     log_format: LogFormat = _server("text", "plain lines, or one JSON object per line")

@@ -65,11 +65,11 @@ def test_defaults_serve_this_machine_only() -> None:
 def test_file_beats_default_variable_beats_file_and_flag_beats_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    toml('port = 1001\nthreads = 11\nworkers = 2\nmodel = "from-file"')
+    toml('port = 1001\nconcurrency = 11\nworkers = 2\nmodel = "from-file"')
     monkeypatch.setenv("OPTILLM_PORT", "1002")
-    monkeypatch.setenv("OPTILLM_THREADS", "12")
+    monkeypatch.setenv("OPTILLM_CONCURRENCY", "12")
     settings = load(Model, {"port": "1003"})
-    assert (settings.port, settings.threads, settings.workers) == (1003, 12, 2)
+    assert (settings.port, settings.concurrency, settings.workers) == (1003, 12, 2)
     assert (settings.model, settings.host) == ("from-file", "127.0.0.1")
 
 

@@ -77,12 +77,12 @@ def test_variables_that_kubernetes_injects_are_no_settings(monkeypatch: pytest.M
 
 
 def test_a_wrong_value_is_named_with_its_source_and_what_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    toml("threads = 0")
+    toml("concurrency = 0")
     monkeypatch.setenv("OPTILLM_WORKERS", "many")
     assert refusal(port="99999") == (
         "--port is 99999, which is not an integer from 0 to 65535; "
         "OPTILLM_WORKERS is many, which is not an integer from 1 to 256; "
-        "`threads` is 0, which is not an integer from 1 to 4096"
+        "`concurrency` is 0, which is not an integer from 1 to 65536"
     )
 
 

@@ -1,263 +1,202 @@
-"""The door between WSGI threads and the one event loop of this process.
+"""The door between synchronous views and the event loop they run on.
 
-A thread hands in a coroutine or an async iterator and blocks; the work itself runs on a loop in a thread of
-its own. While a thread waits it asks now and then whether its client is still there, and cancels the work
-when it is not: no upstream call begins for a client that has left.
+A view is written as Flask wants it, without `await`. It runs in a greenlet on the event loop itself: where it has
+to wait it steps aside, what it waits for is awaited by the task that serves its request, and it goes on with
+the outcome. So a request takes no thread, and changes none on its way through the proxy.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import queue
-import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import suppress
-from enum import Enum
-from typing import Any, Generic, TypeVar
+from contextvars import Context
+from typing import Any, Final, TypeVar, cast
 
-from optillm.engine.loop import UNWIND, LoopThread
-from optillm.errors import ShuttingDown
+import anyio
+from greenlet import getcurrent, greenlet
 
 T = TypeVar("T")
 
-GLANCE = 0.2  # seconds between two looks at a waiting client
-CLEANUP = 10.0  # seconds a cancelled coroutine may take to end before its thread stops waiting for it
-AHEAD = 64  # events a producer may be ahead of its client
-
-log = logging.getLogger(__name__)
+AHEAD: Final = 64
+"""Events a producer may be ahead of its client."""
 
 
 class ClientGone(Exception):
-    """The client left while its answer was being made; the work has been cancelled."""
+    """The client left, or the request was called off; what it waited for has been cancelled."""
 
 
-def never() -> bool:
-    """Say that the client is there: for callers that cannot tell."""
-    return False
+class Visit(greenlet):
+    """The synchronous code that serves one request.
+
+    It has a context of its own: what Flask keeps there ends with the visit, and no task that is made on the way
+    holds on to it.
+    """
+
+    def __init__(self, code: Callable[..., Any]) -> None:
+        super().__init__(code)
+        self.gr_context = Context()
+        self._waiting: asyncio.Task[Any] | None = None  # for something that may be broken off
+        self._interruption: Exception | None = None
+
+    @classmethod
+    def current(cls) -> Visit:
+        """The visit that this code belongs to; `RuntimeError` outside of one."""
+        visit = getcurrent()
+        if not isinstance(visit, Visit):
+            raise RuntimeError("only a visit can wait for the event loop")
+        return visit
+
+    async def attend(self, *args: Any) -> Any:
+        """Run the code to its end, awaiting on the way what it waits for; gives what it returns.
+
+        When this is cancelled, the code gets `ClientGone` where it waits, and may clean up.
+        """
+        try:
+            return await self._steps(args)
+        except ClientGone:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError from None
+            raise
+
+    async def _steps(self, args: tuple[Any, ...]) -> Any:
+        task = asyncio.current_task()
+        step: Any = self.switch(*args)
+        while not self.dead:
+            try:
+                outcome = await step
+            except asyncio.CancelledError:
+                left = task is not None and task.cancelling()
+                step = self.throw(ClientGone() if left else RuntimeError("what was awaited cancelled itself"))
+            except Exception as error:  # noqa: BLE001 - the code's to handle
+                step = self.throw(error)
+            else:
+                step = self.switch(outcome)
+        return step
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """What an awaitable gives, or raises; called by the visit's own code."""
+        return cast("T", cast("greenlet", self.parent).switch(awaitable))
+
+    def interrupt(self, error: Exception) -> None:
+        """Have the code get an error where it waits for the engine, now or the next time; only one is kept."""
+        if self._interruption is None and not self.dead:
+            self._interruption = error
+            if self._waiting is not None:
+                self._waiting.cancel()
+
+    async def interruptible(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await something that an interruption breaks off."""
+        if self._interruption is None:
+            self._waiting = asyncio.current_task()
+            try:
+                return await coroutine
+            except asyncio.CancelledError:
+                if self._interruption is None:
+                    raise
+            finally:
+                if self._interruption is not None and self._waiting is not None:
+                    self._waiting.uncancel()
+                self._waiting = None
+        coroutine.close()
+        error, self._interruption = self._interruption, None
+        raise error
 
 
 class Portal:
-    """One event loop in its own thread, and the blocking way in.
+    """The ways in which a view waits; every one is for the code of a `Visit`."""
 
-    The loop starts with the first use, so a portal made before a fork starts in the child that uses it.
-    """
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine gives or raises; `ClientGone` when the client leaves first, or what interrupts it."""
+        visit = Visit.current()
+        return visit.wait(visit.interruptible(coroutine))
 
-    def __init__(self) -> None:
-        self._thread: LoopThread | None = None
-        self._closed = False
-        self._lock = threading.Lock()
+    def aside(self, function: Callable[..., T], *args: Any) -> T:
+        """What a function gives or raises that blocks or takes long: in a thread, and to its end."""
+        return Visit.current().wait(_to_the_end(function, args))
 
-    def run(self, coroutine: Coroutine[Any, Any, T], gone: Callable[[], bool] = never) -> T:
-        """Run a coroutine on the loop and give its result, or raise what it raised.
-
-        Raises `ClientGone` when `gone()` turns true first: the coroutine has then been cancelled and has
-        ended. Raises `ShuttingDown` when the portal is closed.
-        """
-        job = _Job(coroutine, gone)
-        self._begin(job)
-        job.wait()
-        return job.result()
-
-    def stream(
-        self, events: AsyncIterator[T], silence: float = 0, gone: Callable[[], bool] = never
-    ) -> Batches[T]:
-        """Pull an async iterator on the loop, beginning now; gives what has arrived, a list at a time.
+    def stream(self, events: AsyncIterator[T], silence: float = 0) -> Batches[T]:
+        """Pull an async iterator, beginning now; gives what has arrived, a list at a time.
 
         An empty list says that `silence` seconds passed without an event (0: it is never said). What the
-        iterator raises is raised after the events before it; `ClientGone` and `ShuttingDown` as in `run`.
-        An iterator with `aclose` is closed at the end, however that came about.
+        iterator raises is raised after the events before it; otherwise as `run`. An iterator with `aclose` is
+        closed at the end, however that came about.
         """
-        batches = Batches(events, silence, gone)
-        self._begin(batches.job)
-        return batches
-
-    def close(
-        self,
-        grace: float = 5.0,
-        last: Callable[[], Awaitable[object]] | None = None,
-        first: Callable[[], object] | None = None,
-    ) -> None:
-        """Cancel what is left, wait up to `grace` seconds for it to end, await `last()`, and stop the loop.
-
-        Where `first()` says that it has told somebody to come to an end, that is waited for a moment. A loop that
-        never started has nothing to close: neither is called then. A second call only waits.
-        """
-        with self._lock:
-            again, self._closed = self._closed, True
-        if self._thread is None:
-            return
-        if again:  # to stop a loop that winds up would break that off: Ctrl-C reaches a worker twice
-            self._thread.join(grace + UNWIND)
-        else:
-            self._thread.stop(grace, last, first)
-
-    def _begin(self, job: _Job[Any]) -> None:
-        try:
-            job.begin(self._thread or self._start())
-        except (RuntimeError, ShuttingDown):  # a closed loop says RuntimeError
-            job.refuse()
-            raise ShuttingDown("The server is shutting down") from None
-
-    def _start(self) -> LoopThread:
-        with self._lock:
-            if self._closed:
-                raise ShuttingDown("The server is shutting down")
-            if self._thread is None:
-                self._thread = LoopThread("portal")
-                self._thread.start()
-            return self._thread
-
-
-class _Mark(Enum):
-    """What a waiting thread may find in place of an event."""
-
-    END = "the coroutine has ended"
-    SILENCE = "nothing came in time"
-
-
-class _Job(Generic[T]):
-    """One coroutine on the loop, and the queue on which a thread waits for its events and its end."""
-
-    __slots__ = ("_coroutine", "_gone", "_task", "_thread", "arrived")
-
-    def __init__(self, coroutine: Coroutine[Any, Any, T], gone: Callable[[], bool]) -> None:
-        self.arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._coroutine = coroutine
-        self._gone = gone
-        self._task: asyncio.Task[T] | None = None
-        self._thread: LoopThread | None = None
-
-    def begin(self, thread: LoopThread) -> None:
-        """Start the coroutine on the loop of `thread`; `RuntimeError` when that is closed."""
-        self._thread = thread
-        thread.call(self._launch)
-
-    def refuse(self) -> None:
-        """Never start the coroutine."""
-        self._coroutine.close()
-        self.arrived.put(_Mark.END)
-
-    def wait(self, limit: float = float("inf")) -> Any:
-        """The next event, `END`, or `SILENCE` when the clock passes `limit`; raises `ClientGone`."""
-        while True:
-            try:
-                return self.arrived.get(timeout=max(0.0, min(GLANCE, limit - time.monotonic())))
-            except queue.Empty:
-                if self._stranded:
-                    return _Mark.END
-                if self._gone():
-                    self.abandon()
-                    raise ClientGone from None
-                if time.monotonic() >= limit:
-                    return _Mark.SILENCE
-
-    def abandon(self) -> None:
-        """Cancel and wait for the end, dropping events on the way; a second call does nothing."""
-        # Not before the coroutine's first step: what it has to clean up is cleaned up.
-        self.call(lambda: asyncio.get_running_loop().call_soon(self._cancel))
-        limit = time.monotonic() + CLEANUP
-        event = None
-        while event is not _Mark.END and not self._stranded:
-            if time.monotonic() > limit:
-                log.warning("A cancelled request did not end within %g seconds", CLEANUP)
-                break
-            with suppress(queue.Empty):
-                event = self.arrived.get(timeout=GLANCE)
-        self.arrived.put(_Mark.END)
-
-    def call(self, callback: Callable[[], object]) -> None:
-        """Call something on the loop, unless that is closed, and with it everything that ran there."""
-        if self._thread is not None:
-            with suppress(RuntimeError):
-                self._thread.call(callback)
-
-    def result(self) -> T:
-        """What the coroutine returned or raised, once it has ended."""
-        if self._task is None or not self._task.done():
-            raise ShuttingDown("The server is shutting down")
-        if self._task.cancelled():
-            # CancelledError must not get out: it is no Exception, and would end the server's worker.
-            if self._thread is not None and self._thread.closing:
-                raise ShuttingDown("The server is shutting down")
-            raise RuntimeError("a coroutine was cancelled, though its client is there")
-        return self._task.result()
-
-    @property
-    def _stranded(self) -> bool:
-        """Whether the loop has died under a coroutine that will never end."""
-        return self._thread is None or not self._thread.is_alive()
-
-    def _launch(self) -> None:
-        if self._thread is None or self._thread.closing:
-            self.refuse()
-        else:
-            self._task = self._thread.loop.create_task(self._coroutine)
-            self._task.add_done_callback(self._ended)
-
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    def _ended(self, task: asyncio.Task[T]) -> None:
-        if not task.cancelled():
-            task.exception()  # marks it as seen: what fails during a cancellation is nobody's news
-        self.arrived.put(_Mark.END)
+        return Batches(self, events, silence)
 
 
 class Batches(Iterator[list[T]]):
-    """The events of an async iterator for a blocking reader; made by `Portal.stream`."""
+    """The events of an async iterator for a view; made by `Portal.stream`."""
 
-    def __init__(self, events: AsyncIterator[T], silence: float, gone: Callable[[], bool]) -> None:
-        self.job = _Job(self._pump(events), gone)
-        self._silence = silence or float("inf")
-        self._room: asyncio.Event | None = None  # what a producer too far ahead waits for
-        self._ended = False  # the producer has, and all it gave is taken
-        self._closed = False  # nothing more is to be given or raised
+    def __init__(self, portal: Portal, events: AsyncIterator[T], silence: float) -> None:
+        self._portal = portal
+        self._silence = silence or None
+        self._inlet, self._arrived = anyio.create_memory_object_stream[T](AHEAD)
+        self._pump = asyncio.get_running_loop().create_task(self._pumped(events), context=Context())
+        self._ended = False
 
     def __next__(self) -> list[T]:
-        if not self._ended:
-            batch = self._take(self.job.wait(time.monotonic() + self._silence))
-            if batch or not self._ended:
-                return batch
-        if not self._closed:
-            self._closed = True
-            self.job.result()
-        raise StopIteration
+        batch = None if self._ended else self._portal.run(self._next())
+        if batch is None:
+            self._ended = True
+            raise StopIteration
+        return batch
 
     def close(self) -> None:
         """Cancel the producer if it still runs and wait for its end; a second call does nothing."""
-        if not self._ended:
-            self.job.abandon()
-        self._ended = self._closed = True
+        self._ended = True
+        self._arrived.close()
+        if not self._pump.done():
+            Visit.current().wait(_cancelled(self._pump))
+        if self._pump.done() and not self._pump.cancelled():
+            self._pump.exception()  # seen: what fails once nobody listens is nobody's news
 
-    def _take(self, event: Any) -> list[T]:
-        """All that has arrived by now, `event` first."""
-        batch: list[T] = []
-        with suppress(queue.Empty):
-            while not isinstance(event, _Mark):
-                batch.append(event)
-                if len(batch) == AHEAD:
-                    break
-                event = self.job.arrived.get_nowait()
-        self._ended = event is _Mark.END
-        room, self._room = self._room, None
-        if room is not None:
-            self.job.call(room.set)
+    async def _next(self) -> list[T] | None:
+        """All that has arrived, at least one event; `None` at the end."""
+        try:
+            async with asyncio.timeout(self._silence):
+                batch = [await self._arrived.receive()]
+        except TimeoutError:
+            return []
+        except anyio.EndOfStream:
+            self._arrived.close()
+            await self._pump
+            return None
+        while len(batch) < AHEAD:
+            try:
+                batch.append(self._arrived.receive_nowait())
+            except (anyio.WouldBlock, anyio.EndOfStream):
+                break
         return batch
 
-    async def _pump(self, events: AsyncIterator[T]) -> None:
-        arrived = self.job.arrived
+    async def _pumped(self, events: AsyncIterator[T]) -> None:
         try:
-            async for event in events:
-                arrived.put(event)
-                if arrived.qsize() >= AHEAD:
-                    room = self._room = asyncio.Event()
-                    # Looked at again: the reader may have taken everything before it could see `room`.
-                    if arrived.qsize() >= AHEAD:
-                        await room.wait()
+            with self._inlet:
+                async for event in events:
+                    await self._inlet.send(event)
         finally:
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()
+
+
+async def _to_the_end(function: Callable[..., T], args: tuple[Any, ...]) -> T:
+    """What a function gives in a thread; a cancellation waits, as the thread cannot be cancelled."""
+    work = asyncio.get_running_loop().run_in_executor(None, function, *args)
+    cancelled = False
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            cancelled = True
+    task = asyncio.current_task()
+    if cancelled and task is not None:
+        task.cancel()  # it is felt where the code waits next
+    return work.result()
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end; not before its first step, so that it cleans up."""
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])

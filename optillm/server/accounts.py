@@ -103,6 +103,11 @@ class Accounts:
         ceiling = Budget(max_tokens=settings.max_tokens_per_request, max_cost=settings.max_cost_per_request)
         return cls(keys, Store(open_storage(settings.counters)), ceiling)
 
+    @property
+    def counting(self) -> bool:
+        """Whether a store is asked, which may take its time."""
+        return self._counters is not None
+
     def admit(self, client: Client, *, spends: bool) -> Admission:
         """Let a request in; `spends` says whether it may cost anything upstream.
 

@@ -6,11 +6,11 @@ import math
 import re
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, request
-from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
@@ -18,12 +18,13 @@ from optillm.engine.catalogue import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.announced import deadline, patience_in_a_stream, sender
 from optillm.server.cors import welcome
-from optillm.server.faults import refusal
-from optillm.server.replies import JSON, completed, departure, relayed, streamed
+from optillm.server.replies import JSON, completed, relayed, streamed
 from optillm.server.state import State, here
 from optillm.server.wire import dumps, read_chat
 
 FORM: Final = "multipart/form-data"
+LONG: Final = 2**16
+"""Bytes of a body from which on it is read aside: others need not wait for that."""
 PASSED_ON: Final = {
     "/v1/embeddings": ["POST"],
     "/v1/completions": ["POST"],
@@ -43,21 +44,16 @@ views = Blueprint("api", __name__)
 @views.post("/v1/chat/completions")
 def chat() -> Response:
     """One chat completion, through a technique or untouched."""
-    state, left = here(), departure()
-    own = _own(g.request_id)
-
-    def gone() -> bool:
-        return own in state.cancelled or left()
-
+    state = here()
     asked = _asked(state)
     with ExitStack() as serving:
-        serving.enter_context(state.cancellable(own))
-        outcome = state.portal.run(state.engine.complete(asked), gone)
+        serving.enter_context(state.cancellable(_own(g.request_id)))
+        outcome = state.portal.run(state.engine.complete(asked))
         if isinstance(outcome, Relay):
-            response = relayed(outcome, state.portal, gone, asked.sender.called_off)
+            response = relayed(outcome, state.portal, asked.sender.called_off)
         elif isinstance(outcome, Stream):
             silence = patience_in_a_stream(asked.sender, state.settings.keep_alive)
-            response = streamed(outcome, asked, state.portal, silence, gone)
+            response = streamed(outcome, asked, state.portal, silence)
         else:
             return completed(outcome)
         response.call_on_close(serving.pop_all().close)  # it is served until its last byte
@@ -68,10 +64,8 @@ def chat() -> Response:
 def cancel(request_id: str) -> Response:
     """Call off a request at work in this process: all its upstream calls end."""
     refuse_other_sites()
-    state, own = here(), _own(request_id)
-    if own not in state.serving:
+    if not here().cancel(_own(request_id)):
         raise NotFound(f"No request {request_id!r} is being served here", code="request_not_found")
-    state.cancelled.add(own)
     return Response(
         dumps({"id": request_id, "object": "chat.completion.cancelled", "cancelled": True}), content_type=JSON
     )
@@ -110,7 +104,7 @@ def pass_on(task: str = "", part: str = "") -> Response:
     """A request for an endpoint that the proxy only passes on."""
     if not (_TASK.fullmatch(task) and _TASK.fullmatch(part)):  # `..` and the like would leave what is meant
         raise NotFound("There is no such endpoint here")
-    state, gone = here(), departure()
+    state = here()
     path, query = request.path.removeprefix("/v1"), request.query_string.decode("ascii", "replace")
     # To cancel, to delete and to look something up needs no body, and so no media type.
     bare = bool(task) and not request.content_length and "Transfer-Encoding" not in request.headers
@@ -125,7 +119,7 @@ def pass_on(task: str = "", part: str = "") -> Response:
         g.request_id,
         granted(),
     )
-    return relayed(state.portal.run(state.engine.relay(asked), gone), state.portal, gone)
+    return relayed(state.portal.run(state.engine.relay(asked)), state.portal)
 
 
 for rule, methods in PASSED_ON.items():
@@ -135,7 +129,9 @@ for rule, methods in PASSED_ON.items():
 def _asked(state: State) -> ChatRequest:
     """The chat request in the body, and what is said about it beside that."""
     content, own = _body(JSON), _own(g.request_id)
-    asked = read_chat(content, state.settings, request_id=g.request_id, authorization=state.authorization)
+    known = {"request_id": g.request_id, "authorization": state.authorization}
+    read = partial(read_chat, content, state.settings, **known)
+    asked = read() if len(content) <= LONG else state.portal.aside(read)
     told = sender(request.headers, content, asked.body, lambda: own in state.cancelled)
     budget = asked.budget.within(Budget(seconds=deadline(request.headers)))
     return replace(asked, sender=told, grant=granted(), budget=budget)
@@ -154,7 +150,7 @@ def granted() -> Grant:
 
 def _models() -> list[dict[str, Any]]:
     state = here()
-    known = state.portal.run(state.engine.models(state.authorization), departure())
+    known = state.portal.run(state.engine.models(state.authorization))
     return [
         model
         for model in known
@@ -190,11 +186,7 @@ def refuse_other_sites() -> None:
 def _received() -> bytes:
     try:
         content = request.get_data(cache=False)
-    except ParseException:
-        raise InvalidRequest("The request body is not chunked as HTTP wants it") from None
-    except ClientDisconnected as error:
-        if isinstance(error.__context__, TimeoutError):
-            raise refusal(408, "The request body took too long to arrive") from None
+    except ClientDisconnected:
         raise InvalidRequest("The request body ended early") from None
     if len(content) < (request.content_length or 0):
         raise InvalidRequest("The request body ended early")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
-from optillm.engine.portal import ClientGone, Portal
+from optillm.engine.portal import ClientGone
 from optillm.errors import Cancelled
 from optillm.observe.metrics import Metrics
 from optillm.server import api, ops
@@ -32,17 +32,16 @@ log = logging.getLogger(__name__)
 def create_app(
     settings: Settings,
     engine: Engine,
-    portal: Portal | None = None,
     clock: Callable[[], float] = time.monotonic,
     accounts: Accounts | None = None,
     metrics: Metrics | None = None,
 ) -> Flask:
-    """The proxy as a WSGI application; make it in the process that serves it."""
+    """The proxy as a WSGI application, for `optillm.server.front`; make it in the process that serves it."""
     accounts = accounts or Accounts.of(settings)
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     metrics = metrics or Metrics()
-    app.extensions[NAME] = State(settings, engine, portal or Portal(), accounts, metrics, clock)
+    app.extensions[NAME] = State(settings, engine, accounts, metrics, clock)
     ops.count(app, metrics)
     app.before_request(identify)
     tell_browsers(app, settings.cors_origins)

@@ -1,86 +1,101 @@
-"""A request on its way in: what has come of it, and how long the rest may take.
-
-Whether it has arrived is only guessed here, to choose when and where it is served; gunicorn parses it.
-"""
+"""The body of a request on its way in, read against a clock."""
 
 from __future__ import annotations
 
-import re
-import time
-from dataclasses import dataclass, field
-from math import inf
-from typing import Final
+import asyncio
+import io
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from gunicorn.http.unreader import SocketUnreader
+from aiohttp import web
+from aiohttp.http import HttpVersion11
 
-HEAD: Final = 2**16  # bytes a request line and headers may have
-ROOM: Final = 2**16  # bytes of a body that are awaited without a thread
-RATE: Final = 2**16  # bytes of a larger body that earn its client one more second
+from optillm.engine.portal import Visit
+from optillm.errors import InvalidRequest
+from optillm.server.faults import refusal
 
-_END: Final = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
-_UNANNOUNCED = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
+if TYPE_CHECKING:
+    from optillm.server.connection import Connection
+
+RATE: Final = 2**16  # bytes of a body that earn its client one more second
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-@dataclass(slots=True)
-class Arrival:
-    """What has come of a request so far; `body` is the announced size of its body once the head is there.
+class Readable(Protocol):
+    """What a WSGI application reads a body from."""
 
-    `watched` says that the poller waits for more of it.
-    """
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes, or all of them; fewer at the end."""
 
-    since: float
-    content: bytearray = field(default_factory=bytearray)
-    body: float | None = None
-    watched: bool = False
-    _head: int = 0
 
-    def take(self, data: bytes) -> None:
-        """Add what has been received."""
-        searched = max(0, len(self.content) - len(_END) + 1)
-        self.content += data
-        if self.body is None and (end := self.content.find(_END, searched)) >= 0:
-            self._head = end + len(_END)
-            self.body = _announced(bytes(self.content[: self._head]))
+class Body:
+    """A body; it has `seconds` to arrive, and every byte of it earns a little more."""
+
+    def __init__(self, request: web.BaseRequest, seconds: float) -> None:
+        self._request = request
+        self._connection = cast("Connection", request.protocol)
+        self._limit = asyncio.get_running_loop().time() + seconds
+        self._asked = not awaits_go_ahead(request)
+        self._received = bytearray()
+
+    def larger_than(self, size: int) -> bool:
+        """Whether it is, or may be."""
+        if not self._request.can_read_body:
+            return False
+        announced = self._request.content_length
+        return announced is None or announced > size
+
+    async def arrive(self) -> None:
+        """Wait for all of it; raises `InvalidRequest`."""
+        while data := await self._next():
+            self._received += data
 
     @property
-    def whole(self) -> bool:
-        """Whether all of it is there."""
-        return self.body is not None and len(self.content) >= self._head + self.body
+    def _whole(self) -> bool:
+        return self._request.content.at_eof() and not self._connection.cut
 
-    @property
-    def large(self) -> bool:
-        """Whether the thread that serves it has to read the rest: there may be more than is kept here."""
-        return self.body is not None and self.body > ROOM
+    def file(self) -> Readable:
+        """What the application reads it from."""
+        return io.BytesIO(self._received) if self._whole else self
 
-    @property
-    def faulty(self) -> bool:
-        """Whether it has lines that gunicorn refuses, and no head that ends."""
-        return self.body is None and self.content.count(b"\n") != self.content.count(b"\r\n")
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes, or all of them; waits, so it is for a `Visit`."""
+        while size < 0 or len(self._received) < size:
+            data = Visit.current().wait(self._next())
+            if not data:
+                size = len(self._received)
+            self._received += data
+        read = bytes(self._received[:size])
+        del self._received[:size]
+        return read
 
-
-def _announced(head: bytes) -> float:
-    """The size of the body a head announces, infinite when it does not say or waits to be asked for it."""
-    if _UNANNOUNCED.search(head):
-        return inf
-    found = _LENGTH.search(head)
-    return int(found[1]) if found else 0
-
-
-class Inlet(SocketUnreader):  # type: ignore[misc] # gunicorn has no types
-    """Reads a connection until a deadline, which every byte that comes puts off a little."""
-
-    deadline = inf
-
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        """The next bytes; `TimeoutError` when the client is too slow."""
-        usual, left = self.sock.gettimeout(), self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the client sends too slowly")
-        self.sock.settimeout(left if usual is None else min(left, usual))
+    async def _next(self) -> bytes:
+        """The next bytes, none at the end."""
+        content = self._request.content
+        if self._whole:
+            return b""
+        if not self._asked:
+            self._asked = True
+            transport = self._request.transport
+            if transport is not None:
+                transport.write(CONTINUE)
         try:
-            data: bytes = super().chunk(size_hint)
-        finally:
-            self.sock.settimeout(usual)
-        self.deadline += len(data) / RATE
+            async with asyncio.timeout_at(self._limit):
+                data = await content.readany()
+        except TimeoutError:
+            raise refusal(408, "The request body took too long to arrive") from None
+        except web.RequestPayloadError:
+            raise InvalidRequest("The request body is not chunked as HTTP wants it") from None
+        if not data and self._connection.cut:
+            raise InvalidRequest("The request body ended early")
+        self._limit += len(data) / RATE
         return data
+
+
+def awaits_go_ahead(request: web.BaseRequest) -> bool:
+    """Whether the client wants to be asked for the body."""
+    return request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
+
+
+def expected(request: web.BaseRequest) -> bool:
+    """Whether what the client expects can be met."""
+    return "Expect" not in request.headers or awaits_go_ahead(request)

@@ -5,18 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from http import HTTPStatus
+from typing import Final
 
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from flask import Response
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    InvalidResponseHeader,
-    InvalidResponseHeaderName,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
 from werkzeug.exceptions import HTTPException
 
 from optillm.errors import (
@@ -43,15 +35,10 @@ PLAIN_WORDS: dict[int, str] = {
 FUTILE = (BudgetExhausted, DeadlineExceeded)
 """What a client library would retry by its status, though it would only happen again."""
 
-NO_HTTP = (400, "The request is not valid HTTP")
-LARGE_HEADERS = (431, "The headers of the request are too large")
-REFUSALS: dict[type[Exception], tuple[int, str]] = {
-    LimitRequestLine: (414, "The request line is too long"),
-    LimitRequestHeaders: LARGE_HEADERS,
-    ExpectationFailed: (417, "The expectation of the request cannot be met"),
-    UnsupportedTransferCoding: (501, "The transfer coding of the request is not supported"),
-}
-OURS = (InvalidResponseHeader, InvalidResponseHeaderName)
+LINE: Final = 8190
+"""Bytes a request line may have."""
+FIELD: Final = 8192
+"""Bytes a header may have; by which of the two was exceeded aiohttp's error tells what was too long."""
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +59,16 @@ def explain(error: Exception, request_id: str) -> OptillmError:
     )
 
 
-def malformed(error: Exception) -> OptillmError | None:
-    """What to tell a client whose request is not HTTP as gunicorn takes it; `None` when that is not the fault."""
-    if not isinstance(error, ParseException) or isinstance(error, OURS):
+def malformed(error: BaseException | None) -> OptillmError | None:
+    """What to tell a client whose request is not HTTP as aiohttp takes it; `None` when that is not the fault."""
+    if not isinstance(error, HttpProcessingError):
         return None
-    # gunicorn's own words quote the request, keys and all.
-    return refusal(*REFUSALS.get(type(error), NO_HTTP))
+    # aiohttp's own words quote the request, keys and all.
+    if isinstance(error, LineTooLong) and error.args[1] == LINE:
+        return refusal(414, "The request line is too long")
+    if isinstance(error, LineTooLong) or error.message.startswith("Too many headers"):
+        return refusal(431, "The headers of the request are too large")
+    return refusal(400, "The request is not valid HTTP")
 
 
 def error_response(error: OptillmError) -> Response:
@@ -93,19 +84,13 @@ def error_response(error: OptillmError) -> Response:
     return response
 
 
-def raw_error(error: OptillmError) -> bytes:
-    """The same as bytes, for a connection that is to be closed."""
-    content = dumps(error.body())
-    headers = error.headers | {
+def error_headers(error: OptillmError) -> dict[str, str]:
+    """The headers of an error that does not come from the application."""
+    return error.headers | {
         "Content-Type": "application/json",
-        "Content-Length": str(len(content)),
         "x-request-id": new_request_id(),
         **NO_PAGE,
-        "Connection": "close",
     }
-    lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
 
 
 def refusal(status: int, message: str) -> InvalidRequest:

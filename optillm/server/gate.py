@@ -88,7 +88,8 @@ def guard(
         if client is not None:
             g.grant = client.grant
             if request.blueprint == "api" and request.endpoint not in UNCOUNTED:
-                g.admission = accounts.admit(client, spends=request.endpoint in SPENDING)
+                admit = partial(accounts.admit, client, spends=request.endpoint in SPENDING)
+                g.admission = here().portal.aside(admit) if accounts.counting else admit()
                 g.grant = g.admission.grant
 
     return refuse

@@ -47,5 +47,6 @@ def health() -> Response:
 @views.get("/metrics")
 def metrics() -> Response:
     """The metrics of all workers, for Prometheus."""
-    content, content_type = here().metrics.exposition(request.headers.get("Accept", ""))
+    state = here()
+    content, content_type = state.portal.aside(state.metrics.exposition, request.headers.get("Accept", ""))
     return Response(content, content_type=content_type)

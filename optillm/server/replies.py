@@ -7,14 +7,13 @@ from errno import ECONNRESET
 from functools import partial
 from typing import Final
 
-from flask import Response, g, request
+from flask import Response, g
 
 from optillm.chat import ChatRequest, Completion, Relay, Stream
-from optillm.engine.portal import Batches, ClientGone, Portal, never
+from optillm.engine.portal import Batches, ClientGone, Portal
 from optillm.errors import Cancelled, OptillmError
 from optillm.server import sse
 from optillm.server.faults import explain
-from optillm.server.outlet import Outlet
 from optillm.server.wire import completion_json
 
 JSON: Final = "application/json"
@@ -22,10 +21,9 @@ BETWEEN: Final = (b"\n\n", b"\r\n\r\n")
 """What ends an event of a stream."""
 
 
-def departure() -> Callable[[], bool]:
-    """What tells whether the client of this request has left; under another server than gunicorn: never."""
-    connection = request.environ.get("gunicorn.socket")
-    return connection.left if isinstance(connection, Outlet) else never
+def never() -> bool:
+    """Say that nobody has called the request off."""
+    return False
 
 
 def completed(completion: Completion) -> Response:
@@ -41,11 +39,9 @@ def completed(completion: Completion) -> Response:
     return Response(completion_json(completion), headers=headers, content_type=JSON)
 
 
-def streamed(
-    stream: Stream, asked: ChatRequest, portal: Portal, silence: float, gone: Callable[[], bool]
-) -> Response:
+def streamed(stream: Stream, asked: ChatRequest, portal: Portal, silence: float) -> Response:
     """A technique at work, event by event."""
-    batches = portal.stream(stream.events, silence, gone)
+    batches = portal.stream(stream.events, silence)
     explained = partial(explain, request_id=g.request_id)
     events = sse.Chunks(stream, asked).events(batches, explained, asked.sender.called_off)
     headers = sse.HEADERS | {"x-optillm-technique": stream.technique}
@@ -54,9 +50,7 @@ def streamed(
     return response
 
 
-def relayed(
-    relay: Relay, portal: Portal, gone: Callable[[], bool], called_off: Callable[[], bool] = never
-) -> Response:
+def relayed(relay: Relay, portal: Portal, called_off: Callable[[], bool] = never) -> Response:
     """An upstream's own reply: its status and bytes as they are, as they come."""
     headers = {name.lower(): value for name, value in relay.headers.items()}
     media_type = headers.get("content-type", "application/octet-stream")
@@ -65,7 +59,7 @@ def relayed(
     events = media_type.startswith(sse.MEDIA_TYPE)
     if events:
         headers |= sse.HEADERS
-    batches = portal.stream(relay.chunks, gone=gone)
+    batches = portal.stream(relay.chunks)
     chunks = forwarded(batches, events, partial(explain, request_id=g.request_id), called_off)
     response = Response(chunks, relay.status, headers, content_type=media_type)
     response.call_on_close(batches.close)

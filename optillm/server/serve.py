@@ -1,7 +1,8 @@
-"""The production server: gunicorn with threads, workers that drain on SIGTERM, no configuration but ours."""
+"""The production server: gunicorn's master, workers of ours that drain on SIGTERM, no configuration but ours."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import math
@@ -10,10 +11,10 @@ import resource
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,10 +22,11 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.base import Worker as BaseWorker
 
+from optillm.engine.loop import new_loop
 from optillm.observe.folder import forget
-from optillm.server.intake import Intake
+from optillm.server.front import Front
 from optillm.server.listening import BACKLOG, listener_for, pending, url_of
 from optillm.server.state import state_of
 from optillm.sources import SettingsError
@@ -32,7 +34,8 @@ from optillm.sources import SettingsError
 if TYPE_CHECKING:
     from optillm.config import Settings
 
-HEARTBEAT: Final = 120  # seconds without one until a worker is replaced; requests do not hold it up
+HEARTBEAT: Final = 120  # seconds without one until a worker is replaced
+ASIDE: Final = 32  # threads for what blocks: stores of counters, large bodies, metrics
 MARGIN: Final = 6  # seconds that a worker gets to close, after the grace of its requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work or waiting
 FILES: Final = 256  # open files beside connections
@@ -60,7 +63,7 @@ def serve(settings: Settings, load: Callable[[Settings], Flask], reread: Callabl
 
 def connections(settings: Settings) -> int:
     """How many a worker keeps: its two lanes full, and others that send, or pause between requests."""
-    return 2 * (settings.threads + settings.queue) + IDLE
+    return 2 * settings.concurrency + IDLE
 
 
 def allow_files(count: int) -> None:
@@ -115,9 +118,6 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "backlog": BACKLOG,
             "workers": settings.workers,
             "worker_class": Worker,
-            "threads": settings.threads,
-            "worker_connections": connections(settings),
-            "keepalive": settings.idle_timeout,
             "timeout": HEARTBEAT,
             "graceful_timeout": math.ceil(settings.grace) + MARGIN,
             "control_socket_disable": True,
@@ -126,7 +126,6 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "logger_class": OneLog,
             "pre_fork": _hold_signals,
             "post_worker_init": self._ready,
-            "worker_exit": _close,
             "child_exit": _forget,
         }
         if Path(SHARED_MEMORY).is_dir():
@@ -136,9 +135,9 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
                 self.cfg.set(name, value)
 
     @property
-    def queue(self) -> int:
-        """Requests that may wait for a thread; gunicorn has no such setting."""
-        return self._settings.queue
+    def settings(self) -> Settings:
+        """What the next workers serve with."""
+        return self._settings
 
     def load(self) -> Flask:
         """The application; gunicorn calls this in the worker."""
@@ -156,7 +155,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         """Serve until a signal ends it."""
         Master(self).run()
 
-    def _ready(self, worker: ThreadWorker) -> None:
+    def _ready(self, worker: Worker) -> None:
         gc.freeze()  # what is loaded stays: no collection has to look at it again
         if worker.age == 1:
             log.info("Listening at %s", self._url)
@@ -172,68 +171,72 @@ class OneLog(Logger):  # type: ignore[misc] # gunicorn has no types
         self.error_log.propagate = True
 
 
-class Worker(Intake):
-    """A threaded worker that refuses connections while it drains, and ends what outlives the grace period.
+class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
+    """A worker with one event loop for its clients, the application and the engine.
 
-    A connection that was kept gets its next request served, if that comes within two seconds: refused, the client
-    might try again on another one that leads here.
+    It refuses connections while it drains, and ends what outlives the grace period. A connection that was kept
+    gets its next request served, if that comes within two seconds: refused, the client might try again on
+    another one that leads here.
     """
 
-    _ends = math.inf  # when requests still running are cancelled
-    _shown = -math.inf  # when it last showed a sign of life
-
     def init_signals(self) -> None:
-        """Handle signals the worker's way, those that came before it could included."""
-        super().init_signals()
+        """Leave the signals that end the worker to its loop; until that runs, they are held."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGWINCH, self.handle_winch)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop, state = asyncio.get_running_loop(), state_of(self.wsgi)
+        loop.set_default_executor(ThreadPoolExecutor(ASIDE, "aside"))
+        self._told, self._over = asyncio.Event(), asyncio.Event()
+        for number in ENDINGS:
+            loop.add_signal_handler(number, self._end, number)
+        beating = loop.create_task(self._beat())
+        front = Front(self.wsgi, connections(self.app.settings))
+        servers = [await loop.create_server(front, sock=listener) for listener in self.sockets]
         _release_signals()
+        try:
+            await self._told.wait()
+            await self._refuse(front, servers)
+            draining = loop.create_task(front.drain(state.settings.grace))
+            over = loop.create_task(self._over.wait())
+            await asyncio.wait([draining, over], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await front.close()
+            await state.close()
+            beating.cancel()
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Also called once when the worker stops: the moment to drain."""
-        super().set_accept_enabled(enabled)
-        if enabled or self.alive:
-            return
-        for listener in self.sockets:
-            for _ in pending(listener):  # closing it would reset them
-                self.accept(listener)
-            listener.close()  # or new clients would wait in its queue for nobody
-        state = state_of(self.wsgi)
-        state.draining = True
-        self._ends = time.monotonic() + state.settings.grace
-
-    def notify(self) -> None:
-        """Show the parent a sign of life; gunicorn's own would touch a file for each event."""
-        now = time.monotonic()
-        if now >= self._shown + HEARTBEAT / 100:
-            self._shown = now
-            super().notify()
-
-    def murder_pending(self) -> None:
-        """Look at the clock: gunicorn calls this at least once a second."""
-        super().murder_pending()
-        if time.monotonic() >= self._ends:
-            self._ends = math.inf
-            self._hurry()
-
-    def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Serve a request; a reply that begins while the worker drains says that it is the connection's last."""
-        closes = req.should_close
-        req.should_close = cache(lambda: not self.alive or closes())  # what has been said once, holds
-        return bool(super().handle_request(req, conn))
-
-    def handle_quit(self, *_: object) -> None:
-        """End without grace: SIGINT and SIGQUIT.
-
-        gunicorn's own shuts the thread pool here, inside the signal handler: when the signal interrupts the
-        pool while that holds its lock, the process hangs.
-        """
+    def _end(self, number: signal.Signals) -> None:
+        """SIGTERM begins the grace period, the others end it."""
         self.alive = False
-        self.method_queue.defer(self._hurry)
+        self._told.set()
+        if number != signal.SIGTERM:
+            self._over.set()
 
-    def _hurry(self) -> None:
-        """End what runs; first of all what a client could use to ask again, and be refused again."""
-        self.murder_keepalived(force=True)
-        self.turn_away()
-        threading.Thread(target=state_of(self.wsgi).close, daemon=True).start()
+    async def _refuse(self, front: Front, servers: list[asyncio.Server]) -> None:
+        """Stop to listen, once all who wait have been accepted: closing would reset their connections."""
+        loop = asyncio.get_running_loop()
+        for listener in self.sockets:
+            listener.setblocking(False)
+            for _ in pending(listener):
+                with suppress(BlockingIOError, ConnectionError):  # another worker was faster
+                    await loop.connect_accepted_socket(front, listener.accept()[0])
+        for server in servers:
+            server.close()
+
+    async def _beat(self) -> None:
+        """Show the parent signs of life, and notice when it is gone."""
+        while True:
+            self.notify()
+            if os.getppid() != self.ppid:
+                self._end(signal.SIGTERM)
+            await asyncio.sleep(1)
 
 
 def _hold_signals(_: object, __: object) -> None:
@@ -245,13 +248,6 @@ def _release_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
 
-def _forget(_: object, worker: ThreadWorker) -> None:
+def _forget(_: object, worker: Worker) -> None:
     """Drop the gauges of a worker that has ended; gunicorn calls this in the parent."""
     forget(worker.pid)
-
-
-def _close(_: object, worker: ThreadWorker) -> None:
-    """Close a worker's engine and loop; gunicorn calls this in the worker, and in the parent for one it reaped."""
-    app = getattr(worker, "wsgi", None)
-    if isinstance(app, Flask):
-        state_of(app).close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from flask import Flask, current_app, request
 
 from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
-from optillm.engine.portal import Portal
+from optillm.engine.portal import ClientGone, Portal, Visit
 from optillm.errors import Unauthorized
 from optillm.server.accounts import Accounts
 from optillm.server.readiness import Readiness
@@ -25,7 +26,7 @@ NAME: Final = "optillm"
 
 
 class Engine(Protocol):
-    """The engine as the server sees it; everything here runs on the portal's loop."""
+    """The engine as the server sees it; everything here runs on the server's loop."""
 
     async def complete(self, request: ChatRequest) -> Relay | Completion | Stream:
         """Serve one chat request."""
@@ -56,17 +57,17 @@ class Engine(Protocol):
 class State:
     """What one application serves with; `draining` says that it is not for new clients.
 
-    `serving` counts the chat requests at work by client and id, `cancelled` are those that somebody has called off.
+    `serving` are the chat requests at work by client and id, `cancelled` those that somebody has called off.
     """
 
     settings: Settings
     engine: Engine
-    portal: Portal
     accounts: Accounts
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic
+    portal: Portal = field(default_factory=Portal)
     draining: bool = False
-    serving: Counter[str] = field(default_factory=Counter)
+    serving: defaultdict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
     cancelled: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -87,20 +88,30 @@ class State:
     @contextmanager
     def cancellable(self, request_id: str) -> Iterator[None]:
         """Let a request be cancelled by its name for as long as the block runs."""
-        self.serving[request_id] += 1
+        visit = Visit.current()
+        self.serving[request_id].append(visit)
         try:
             yield
         finally:
-            self.serving[request_id] -= 1
+            self.serving[request_id].remove(visit)
             if not self.serving[request_id]:
                 del self.serving[request_id]
                 self.cancelled.discard(request_id)
 
-    def close(self) -> None:
-        """End what still runs, close the engine, stop the loop, book what has been used."""
+    def cancel(self, request_id: str) -> bool:
+        """Call off the requests of this name; whether there are any."""
+        visits = self.serving.get(request_id, ())
+        if visits:
+            self.cancelled.add(request_id)
+        for visit in visits:
+            visit.interrupt(ClientGone())
+        return bool(visits)
+
+    async def close(self) -> None:
+        """Close the engine, and book what has been used."""
         self.draining = True
-        self.portal.close(first=self.engine.hurry, last=self.engine.close)
-        self.accounts.close()
+        await self.engine.close()
+        await asyncio.to_thread(self.accounts.close)
 
 
 def state_of(app: Flask) -> State:

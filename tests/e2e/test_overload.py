@@ -112,7 +112,7 @@ def test_those_beyond_the_bounds_are_told_at_once_to_come_back() -> None:
     gated = Gated()
     with (
         Stub(gated.respond) as stub,
-        serving("--base-url", stub.base_url, "--threads", "8", "--queue", "16") as proxy,
+        serving("--base-url", stub.base_url, "--concurrency", "24") as proxy,
     ):
         with sent(proxy, 500) as replies:
             assert eventually(lambda: len(replies) == 500 - 24), len(replies)
@@ -142,7 +142,7 @@ def test_slow_senders_hold_up_nobody(how: str) -> None:
     gated = Gated()
     gated.go.set()
     with Stub(gated.respond) as stub, ExitStack() as slow:
-        flags = ["--threads", "4", "--queue", "8", "--header-timeout", "600", "--body-timeout", "600"]
+        flags = ["--concurrency", "12", "--header-timeout", "600", "--body-timeout", "600"]
         proxy = slow.enter_context(serving("--base-url", stub.base_url, *flags))
         length = 2_000_000 if how == "a large body" else 1000
         for _ in range(30):
@@ -165,7 +165,7 @@ def test_slow_readers_hold_up_nobody(stream: bool) -> None:
             call.write(b"data: " + json.dumps({"choices": [], "filler": LONG[:1000]}).encode() + b"\n\n")
 
     with Stub(respond) as stub, ExitStack() as slow:
-        flags = ["--threads", "4", "--queue", "30"]
+        flags = ["--concurrency", "34"]
         proxy = slow.enter_context(serving("--base-url", stub.base_url, *flags))
         for _ in range(5):
             connection = slow.enter_context(dialled(proxy))

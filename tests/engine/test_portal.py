@@ -1,27 +1,38 @@
-"""The portal: results, errors, cancellation, back-pressure, shutdown."""
+"""The portal: results, errors, cancellation, interruptions, back-pressure; in visits on a real loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
-from optillm.engine.portal import AHEAD, Batches, ClientGone, Portal
+from optillm.engine.portal import AHEAD, Batches, ClientGone, Portal, Visit
 from optillm.errors import InvalidRequest, ShuttingDown
 
-SOON = 5.0  # seconds: how long a test waits for what must happen
+portal = Portal()
 
 
-@pytest.fixture
-def portal() -> Iterator[Portal]:
-    portal = Portal()
-    yield portal
-    portal.close()
+def visited(code: Callable[[], Any]) -> Any:
+    """What code gives as a visit."""
+    return asyncio.run(Visit(code).attend())
+
+
+async def begun(code: Callable[[], Any]) -> tuple[Visit, asyncio.Task[Any]]:
+    """A visit in a task of its own, which has come as far as it could."""
+    visit = Visit(code)
+    task = asyncio.create_task(visit.attend())
+    await turns()
+    return visit, task
+
+
+async def turns(count: int = 10) -> None:
+    """Let everything that can go on do so."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 async def echo(value: int) -> int:
@@ -37,164 +48,275 @@ async def count(upto: int) -> AsyncIterator[int]:
 class Endless:
     """Work that never ends by itself and tells what became of it."""
 
-    def __init__(self) -> None:
-        self.began = threading.Event()
-        self.cancelled = threading.Event()
-        self.cleaned = threading.Event()
+    began = cancelled = cleaned = False
 
     async def run(self) -> None:
-        self.began.set()
+        self.began = True
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            self.cancelled.set()
+            self.cancelled = True
             raise
         finally:
-            await asyncio.sleep(0.01)  # cleaning up may take a moment
-            self.cleaned.set()
+            await turns(3)  # cleaning up may take a moment
+            self.cleaned = True
 
     async def events(self) -> AsyncIterator[str]:
         yield "first"
         await self.run()
 
 
-def eventually(condition: Callable[[], bool]) -> bool:
-    limit = time.monotonic() + SOON
-    while not condition() and time.monotonic() < limit:
-        time.sleep(0.001)
-    return condition()
-
-
 def flat(batches: Batches[int]) -> list[int]:
     return [event for batch in batches for event in batch]
 
 
-def test_gives_the_result_of_a_coroutine(portal: Portal) -> None:
-    assert portal.run(echo(7)) == 7
+# Results
 
 
-def test_raises_what_the_coroutine_raised(portal: Portal) -> None:
+def test_gives_the_result_of_a_coroutine() -> None:
+    assert visited(lambda: portal.run(echo(7)) + portal.run(echo(1))) == 8
+
+
+def test_raises_what_the_coroutine_raised() -> None:
     error = InvalidRequest("no", param="n")
 
     async def fail() -> None:
         raise error
 
-    with pytest.raises(InvalidRequest) as caught:
-        portal.run(fail())
-    assert caught.value is error
+    def code() -> str:
+        with pytest.raises(InvalidRequest) as caught:
+            portal.run(fail())
+        assert caught.value is error
+        return "handled"
+
+    assert visited(code) == "handled"
 
 
-def test_a_coroutine_that_cancels_itself_has_failed(portal: Portal) -> None:
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_the_code_raises_is_raised(waits: bool) -> None:
+    def code() -> None:
+        if waits:
+            portal.run(echo(1))
+        raise InvalidRequest("no")
+
+    with pytest.raises(InvalidRequest):
+        visited(code)
+
+
+def test_a_coroutine_that_cancels_itself_has_failed() -> None:
     async def quit_early() -> None:
         raise asyncio.CancelledError
 
-    with pytest.raises(RuntimeError):
-        portal.run(quit_early())
+    with pytest.raises(RuntimeError, match="cancelled itself"):
+        visited(lambda: portal.run(quit_early()))
 
 
-def test_starts_no_thread_before_the_first_use() -> None:
-    before = threading.active_count()
-    Portal()
-    assert threading.active_count() == before
+def test_nobody_waits_outside_of_a_visit() -> None:
+    coroutine = echo(1)
+    with pytest.raises(RuntimeError, match="only a visit"):
+        portal.run(coroutine)
+    coroutine.close()
 
 
-def test_runs_on_a_thread_of_its_own(portal: Portal) -> None:
-    async def name() -> str:
-        return threading.current_thread().name
+def test_runs_in_the_thread_of_the_loop_and_aside_in_another() -> None:
+    def code() -> tuple[int, int]:
+        return threading.get_ident(), portal.aside(threading.get_ident)
 
-    assert portal.run(name()) == "portal"
+    inside, aside = visited(code)
+    assert inside == threading.get_ident() != aside
 
 
-def test_does_not_carry_the_callers_context_onto_the_loop(portal: Portal) -> None:
+def test_keeps_the_codes_context_to_itself() -> None:
     marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="none")
-    marker.set("caller's")
 
     async def read() -> str:
         return marker.get()
 
-    assert portal.run(read()) == "none"
+    async def events() -> AsyncIterator[str]:
+        yield marker.get()
+
+    def code() -> tuple[str, str, list[str], str]:
+        before = marker.get()
+        marker.set("the code's")
+        [streamed] = portal.stream(events())
+        return before, portal.run(read()), streamed, marker.get()
+
+    marker.set("the caller's")
+    assert visited(code) == ("none", "the caller's", ["none"], "the code's")
 
 
-def test_serves_two_hundred_threads_at_once(portal: Portal) -> None:
-    everyone = asyncio.Event()
-    here = 0
+def test_two_hundred_visits_wait_for_each_other() -> None:
+    async def serve() -> list[int]:
+        everyone = asyncio.Barrier(200)
+        visits = [Visit(lambda: portal.run(everyone.wait())) for _ in range(200)]
+        return await asyncio.gather(*(visit.attend() for visit in visits))
 
-    async def meet(value: int) -> int:
-        nonlocal here
-        here += 1
-        if here == 200:
-            everyone.set()
-        await everyone.wait()
-        return value
-
-    with ThreadPoolExecutor(200) as pool:
-        results = list(pool.map(lambda value: portal.run(meet(value)), range(200)))
-    assert results == list(range(200))
+    assert sorted(asyncio.run(serve())) == list(range(200))
 
 
-def test_a_client_that_leaves_cancels_the_coroutine_and_waits_for_its_end(portal: Portal) -> None:
+# Clients that leave
+
+
+def test_a_client_that_leaves_cancels_the_coroutine_and_waits_for_its_end() -> None:
+    work, seen = Endless(), list[object]()
+
+    def code() -> None:
+        try:
+            portal.run(work.run())
+        except ClientGone:
+            seen.append((work.cancelled, work.cleaned))
+            seen.append(portal.run(echo(5)))  # cleaning up may wait
+            raise
+
+    async def leave() -> None:
+        _, task = await begun(code)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(leave())
+    assert seen == [(True, True), 5]
+
+
+def test_what_goes_aside_comes_to_its_end_and_the_client_has_left_where_the_code_waits_next() -> None:
+    go, seen = threading.Event(), list[object]()
+
+    def code() -> None:
+        seen.append(portal.aside(go.wait))
+        with pytest.raises(ClientGone):
+            portal.run(echo(1))
+        seen.append("left")
+
+    async def leave() -> None:
+        _, task = await begun(code)
+        task.cancel()
+        await turns()
+        go.set()
+        await task
+
+    asyncio.run(leave())
+    assert seen == [True, "left"]
+
+
+# Interruptions
+
+
+def test_an_interruption_breaks_off_what_the_code_waits_for() -> None:
     work = Endless()
-    with pytest.raises(ClientGone):
-        portal.run(work.run(), gone=work.began.is_set)
-    assert work.cancelled.is_set()
-    assert work.cleaned.is_set()
+
+    def code() -> int:
+        with pytest.raises(ShuttingDown):
+            portal.run(work.run())
+        return portal.run(echo(3))
+
+    async def interrupt() -> Any:
+        visit, task = await begun(code)
+        visit.interrupt(ShuttingDown("bye"))
+        visit.interrupt(ClientGone())  # the first one counts
+        return await task, task.cancelling()
+
+    assert asyncio.run(interrupt()) == (3, 0)
+    assert work.cleaned
 
 
-def test_a_failure_during_a_cancellation_is_nobodys_news(portal: Portal) -> None:
-    async def stubborn() -> None:
+def test_an_interruption_of_code_that_waits_for_something_else_is_felt_the_next_time() -> None:
+    async def interrupt() -> Any:
+        going = asyncio.Event()
+
+        def code() -> str:
+            Visit.current().wait(going.wait())
+            with pytest.raises(ShuttingDown):
+                portal.run(echo(1))
+            return "felt"
+
+        visit, task = await begun(code)
+        visit.interrupt(ShuttingDown("bye"))
+        await turns()
+        assert not task.done()
+        going.set()
+        told = await task
+        visit.interrupt(ShuttingDown("too late"))
+        return told
+
+    assert asyncio.run(interrupt()) == "felt"
+
+
+def test_a_result_that_came_in_spite_of_an_interruption_counts() -> None:
+    async def stubborn() -> int:
         try:
             await asyncio.Event().wait()
-        finally:
-            raise InvalidRequest("too late")
+        except asyncio.CancelledError:
+            return 4
+        raise AssertionError
 
-    with pytest.raises(ClientGone):
-        portal.run(stubborn(), gone=lambda: True)
+    def code() -> int:
+        result = portal.run(stubborn())
+        with pytest.raises(ShuttingDown):
+            portal.run(echo(1))
+        return result
+
+    async def interrupt() -> Any:
+        visit, task = await begun(code)
+        visit.interrupt(ShuttingDown("bye"))
+        return await task, task.cancelling()
+
+    assert asyncio.run(interrupt()) == (4, 0)
 
 
-def test_streams_events_in_order(portal: Portal) -> None:
-    assert flat(portal.stream(count(1000))) == list(range(1000))
+# Streams
 
 
-def test_takes_all_events_that_have_arrived_in_one_go(portal: Portal) -> None:
-    batches = portal.stream(count(10))
-    assert eventually(lambda: batches.job.arrived.qsize() == 11)  # ten events and the end
-    assert next(batches) == list(range(10))
-    with pytest.raises(StopIteration):
-        next(batches)
+def test_streams_events_in_order() -> None:
+    assert visited(lambda: flat(portal.stream(count(1000)))) == list(range(1000))
 
 
-def test_raises_what_a_stream_raised_after_the_events_before_it(portal: Portal) -> None:
+def test_takes_all_events_that_have_arrived_in_one_go() -> None:
+    def code() -> list[list[int]]:
+        batches = portal.stream(count(10))
+        portal.run(turns(30))
+        return list(batches)
+
+    assert visited(code) == [list(range(10))]
+
+
+def test_raises_what_a_stream_raised_after_the_events_before_it() -> None:
     async def fail() -> AsyncIterator[int]:
         yield 1
         yield 2
         raise InvalidRequest("no")
 
-    seen: list[int] = []
-    batches = portal.stream(fail())
-    with pytest.raises(InvalidRequest):
-        seen.extend(event for batch in batches for event in batch)
-    assert seen == [1, 2]
-    assert list(batches) == []
+    def code() -> list[int]:
+        seen: list[int] = []
+        batches = portal.stream(fail())
+        with pytest.raises(InvalidRequest):
+            seen.extend(event for batch in batches for event in batch)
+        batches.close()
+        assert list(batches) == []
+        return seen
+
+    assert visited(code) == [1, 2]
 
 
-def test_an_empty_batch_says_that_nothing_came_for_a_while(portal: Portal) -> None:
-    go = asyncio.Event()
+def test_an_empty_batch_says_that_nothing_came_for_a_while() -> None:
+    async def serve() -> Any:
+        go = asyncio.Event()
 
-    async def late() -> AsyncIterator[int]:
-        await go.wait()
-        yield 1
+        async def late() -> AsyncIterator[int]:
+            await go.wait()
+            yield 1
 
-    async def release() -> None:
-        go.set()
+        def code() -> list[list[int]]:
+            batches = portal.stream(late(), silence=0.001)
+            seen = [next(batches), next(batches)]
+            go.set()
+            return seen + [batch for batch in batches if batch]
 
-    batches = portal.stream(late(), silence=0.02)
-    assert next(batches) == []
-    assert next(batches) == []
-    portal.run(release())
-    assert flat(batches) == [1]
+        return await Visit(code).attend()
+
+    assert asyncio.run(serve()) == [[], [], [1]]
 
 
-def test_a_slow_reader_holds_the_producer_back(portal: Portal) -> None:
+def test_a_slow_reader_holds_the_producer_back() -> None:
     made = 0
 
     async def eager() -> AsyncIterator[int]:
@@ -202,50 +324,74 @@ def test_a_slow_reader_holds_the_producer_back(portal: Portal) -> None:
         for made in range(1, 10 * AHEAD + 1):
             yield made
 
-    batches = portal.stream(eager())
-    assert eventually(lambda: made == AHEAD)
-    portal.run(echo(0))  # a full turn of the loop in which the producer could have gone on
-    assert made == AHEAD
-    assert flat(batches) == list(range(1, 10 * AHEAD + 1))
+    def code() -> tuple[int, list[int]]:
+        batches = portal.stream(eager())
+        portal.run(turns(20 * AHEAD))
+        return made, flat(batches)
+
+    ahead, events = visited(code)
+    assert ahead == AHEAD + 1  # the one that waits for room included
+    assert events == list(range(1, 10 * AHEAD + 1))
 
 
-def test_closing_a_stream_cancels_its_producer_and_waits_for_its_end(portal: Portal) -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_closing_a_stream_cancels_its_producer_and_waits_for_its_end(first: bool) -> None:
     work = Endless()
-    batches = portal.stream(work.events())
-    assert next(batches) == ["first"]
-    batches.close()
-    assert work.cancelled.is_set()
-    assert work.cleaned.is_set()
-    assert list(batches) == []
-    batches.close()
+
+    def code() -> None:
+        batches = portal.stream(work.events())
+        if first:
+            assert next(batches) == ["first"]
+            portal.run(turns())
+        batches.close()
+        assert (work.cancelled, work.cleaned) == (first, first)
+        assert list(batches) == []
+        batches.close()
+
+    visited(code)
 
 
-def test_closing_a_stream_frees_a_producer_that_waits_for_room(portal: Portal) -> None:
-    ended = threading.Event()
-
-    async def eager() -> AsyncIterator[int]:
+def test_a_failure_of_a_producer_that_is_closed_is_nobodys_news(caplog: pytest.LogCaptureFixture) -> None:
+    async def stubborn() -> AsyncIterator[int]:
         try:
-            while True:
-                yield 0
+            yield 1
+            await asyncio.Event().wait()
         finally:
-            ended.set()
+            raise InvalidRequest("too late")
 
-    batches = portal.stream(eager())
-    assert eventually(lambda: batches.job.arrived.qsize() == AHEAD)
-    batches.close()
-    assert ended.is_set()
+    def code() -> None:
+        batches = portal.stream(stubborn())
+        assert next(batches) == [1]
+        portal.run(turns())
+        batches.close()
+
+    visited(code)
+    assert not caplog.records
 
 
-def test_a_client_that_leaves_cancels_the_producer_of_its_stream(portal: Portal) -> None:
+def test_a_client_that_leaves_cancels_the_producer_of_its_stream() -> None:
     work = Endless()
-    batches = portal.stream(work.events(), gone=work.began.is_set)
-    with pytest.raises(ClientGone):
-        list(batches)
-    assert work.cleaned.is_set()
-    batches.close()  # at once: nothing is left to wait for
+
+    def code() -> None:
+        batches = portal.stream(work.events())
+        try:
+            list(batches)
+        finally:
+            batches.close()
+
+    async def leave() -> None:
+        _, task = await begun(code)
+        assert work.began
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(leave())
+    assert work.cleaned
 
 
-def test_closes_an_iterator_that_is_no_generator(portal: Portal) -> None:
+@pytest.mark.parametrize("starts", [True, False])
+def test_closes_an_iterator_that_is_no_generator(starts: bool) -> None:
     class Response:
         closed = False
 
@@ -260,107 +406,12 @@ def test_closes_an_iterator_that_is_no_generator(portal: Portal) -> None:
             self.closed = True
 
     response = Response()
-    portal.stream(response).close()
+
+    def code() -> None:
+        batches = portal.stream(response)
+        if starts:
+            portal.run(turns())
+        batches.close()
+
+    visited(code)
     assert response.closed
-
-
-def test_closing_the_portal_ends_waiting_threads_with_an_answer() -> None:
-    portal = Portal()
-    work = Endless()
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(portal.run, work.run())
-        assert work.began.wait(SOON)
-        portal.close()
-        with pytest.raises(ShuttingDown):
-            waiting.result(SOON)
-    assert work.cleaned.is_set()
-
-
-def test_closing_the_portal_ends_streams_with_an_error() -> None:
-    portal = Portal()
-    work = Endless()
-    batches = portal.stream(work.events())
-    assert next(batches) == ["first"]
-    assert work.began.wait(SOON)
-    portal.close()
-    with pytest.raises(ShuttingDown):
-        next(batches)
-    batches.close()
-
-
-def test_the_last_thing_a_portal_does_runs_on_the_loop_after_everything_else() -> None:
-    portal = Portal()
-    work = Endless()
-    seen = []
-
-    async def last() -> None:
-        seen.append((work.cleaned.is_set(), threading.current_thread().name))
-
-    batches = portal.stream(work.events())
-    assert work.began.wait(SOON)
-    portal.close(last=last)
-    portal.close(last=last)
-    assert seen == [(True, "portal")]
-    batches.close()
-
-
-def test_a_portal_never_used_has_nothing_to_close() -> None:
-    async def last() -> None:
-        raise AssertionError
-
-    Portal().close(last=last)
-
-
-def test_a_closed_portal_refuses_work() -> None:
-    portal = Portal()
-    assert portal.run(echo(1)) == 1
-    portal.close()
-    with pytest.raises(ShuttingDown):
-        portal.run(echo(1))
-    with pytest.raises(ShuttingDown):
-        portal.stream(count(3))
-
-
-def test_a_portal_closed_before_its_first_use_refuses_work() -> None:
-    portal = Portal()
-    portal.close()
-    with pytest.raises(ShuttingDown):
-        portal.run(echo(1))
-
-
-def test_leaves_no_thread_behind() -> None:
-    before = threading.active_count()
-    portal = Portal()
-    portal.run(echo(1))
-    portal.close()
-    assert threading.active_count() == before
-
-
-def test_closing_twice_does_not_break_off_the_cleaning_up() -> None:
-    began, freed, done = threading.Event(), threading.Event(), threading.Event()
-
-    async def events() -> AsyncIterator[int]:
-        began.set()
-        try:
-            await asyncio.Event().wait()
-            yield 1
-        finally:
-            freed.set()
-            await asyncio.sleep(0.01)
-            done.set()
-
-    async def last() -> None:
-        ended.append(done.is_set())
-
-    ended: list[bool] = []
-    portal = Portal()
-    batches = portal.stream(events())
-    assert began.wait(SOON)
-    with ThreadPoolExecutor() as pool:
-        first = pool.submit(portal.close, last=last)
-        assert freed.wait(SOON)
-        portal.close(last=last)
-        assert ended == [True]
-        first.result(SOON)
-    with pytest.raises(ShuttingDown):
-        next(batches)

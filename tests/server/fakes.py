@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import orjson
+from flask import Flask
 from flask.testing import FlaskClient
+from greenlet import getcurrent
 
 from optillm.chat import ChatRequest, Completion, Event, RawRequest, Relay, Reply, Report, Stream, Usage
 from optillm.config import Settings
-from optillm.engine.portal import Portal
+from optillm.engine.portal import Visit
 from optillm.server.app import create_app
 
 Outcome = Relay | Completion | Stream
@@ -111,14 +115,35 @@ class FakeEngine:
 @contextmanager
 def served(
     engine: FakeEngine, clock: Callable[[], float] = time.monotonic, **changes: Any
-) -> Iterator[FlaskClient]:
+) -> Iterator[Visitor]:
     """A test client of an application around the engine."""
-    portal = Portal()
-    app = create_app(settings(**changes), engine, portal, clock)
-    try:
-        yield app.test_client()
-    finally:
-        portal.close()
+    with visiting(create_app(settings(**changes), engine, clock)) as client:
+        yield client
+
+
+class Visitor(FlaskClient):
+    """A test client whose requests are visits on a loop, as the server serves them."""
+
+    runner: asyncio.Runner
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(getcurrent(), Visit):
+            return super().open(*args, **kwargs)
+        return self.visit(partial(super().open, *args, **{"buffered": True} | kwargs))
+
+    def visit(self, code: Callable[[], Any]) -> Any:
+        """Run code as a visit; the responses it gets are as alive as the view that gave them."""
+        return self.runner.run(Visit(code).attend())
+
+
+@contextmanager
+def visiting(app: Flask) -> Iterator[Visitor]:
+    """A test client of an application, with a loop."""
+    app.test_client_class = Visitor
+    client = app.test_client()
+    assert isinstance(client, Visitor)
+    with asyncio.Runner() as client.runner:
+        yield client
 
 
 def data(body: bytes) -> list[Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flask import Flask
 
-import optillm.server.outlet as outlet
+import optillm.server.connection as connection
 import optillm.server.serve as server
 from optillm.chat import ChatRequest, Delta, Event, Relay, Stream
 from optillm.config import Settings
@@ -74,8 +74,8 @@ class LiveEngine(FakeEngine):
 
 def main(folder: str, changes: str) -> None:
     told = json.loads(changes)
-    outlet.STALL = told.pop("stall", outlet.STALL)
-    outlet.PRESSED = told.pop("pressed", outlet.PRESSED)
+    connection.STALL = told.pop("stall", connection.STALL)
+    connection.PRESSED = told.pop("pressed", connection.PRESSED)
     server.IDLE = told.pop("idle", server.IDLE)
     chosen = settings(**told)
 

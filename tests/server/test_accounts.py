@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from optillm.chat import Budget, Relay, Usage
-from optillm.engine.portal import Portal
+from optillm.engine.portal import Visit
 from optillm.engine.record import Record
 from optillm.errors import BudgetExhausted, NotCounted, RateLimited
 from optillm.keys import Client, Keys, load_keys
@@ -24,7 +24,7 @@ from optillm.server.accounts import Accounts, StoreDown
 from optillm.server.app import create_app
 from optillm.server.counters import FileStorage, Store
 from optillm.server.state import state_of
-from tests.server.fakes import CHAT, HELLO, FakeEngine, settings, stream
+from tests.server.fakes import CHAT, HELLO, FakeEngine, settings, stream, visiting
 from tests.server.test_app import error_of
 from tests.server.test_gate import Clock, bearer
 
@@ -74,12 +74,9 @@ class Office:
 
     @contextmanager
     def served(self, engine: FakeEngine) -> Iterator[FlaskClient]:
-        portal = Portal()
         chosen = settings(keys=__file__)  # what is in it is in `self.keys`
-        try:
-            yield create_app(chosen, engine, portal, self.clock, self.accounts).test_client()
-        finally:
-            portal.close()
+        with visiting(create_app(chosen, engine, self.clock, self.accounts)) as client:
+            yield client
 
 
 def alice(*lines: str, server: str = "") -> str:
@@ -154,7 +151,8 @@ def test_a_keys_file_without_limits_needs_no_store() -> None:
 
 def test_only_the_key_that_sent_a_request_may_call_it_off(tmp_path: Path) -> None:
     office = Office(tmp_path, alice())
-    with office.served(FakeEngine()) as client, state_of(client.application).cancellable("alice/r1"):
+    with office.served(FakeEngine()) as client:
+        state_of(client.application).serving["alice/r1"].append(Visit(bool))
         path = "/v1/chat/cancel/r1"
         assert client.post(path, headers=bearer("plain-key")).status_code == 404
         assert client.post(path, headers=bearer("secret")).status_code == 200

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from werkzeug.test import TestResponse
 
-from optillm.engine.portal import ClientGone, Portal
+from optillm.engine.portal import ClientGone
 from optillm.errors import (
     BudgetExhausted,
     DeadlineExceeded,
@@ -19,6 +21,7 @@ from optillm.errors import (
     ShuttingDown,
     UpstreamError,
 )
+from optillm.server.accounts import Accounts
 from optillm.server.app import create_app
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, served, settings
@@ -218,14 +221,12 @@ def test_a_client_that_left_gets_a_499() -> None:
     assert b"request_cancelled" in response.data
 
 
-def test_closing_closes_the_engine_on_the_loop_and_then_the_loop() -> None:
+def test_closing_closes_the_engine_and_the_accounts() -> None:
     engine = FakeEngine()
-    app = create_app(settings(), engine, Portal())
-    assert app.test_client().post(CHAT, json=HELLO).status_code == 200
-    state_of(app).close()
+    accounts = Mock(Accounts.of(settings()))
+    asyncio.run(state_of(create_app(settings(), engine, accounts=accounts)).close())
     assert engine.closed
-    assert app.test_client().post(CHAT, json=HELLO).status_code == 503
-    state_of(app).close()
+    accounts.close.assert_called_once_with()
 
 
 def test_a_key_that_no_upstream_could_be_sent_is_a_401() -> None:

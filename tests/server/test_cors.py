@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from optillm.chat import Relay
+from optillm.engine.portal import Visit
 from optillm.errors import RateLimited
-from optillm.server.faults import raw_error
+from optillm.server.faults import error_headers
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, completion, report, served, settings, stream
 from tests.server.test_app import KEYS
@@ -104,7 +105,7 @@ def test_replies_streams_and_errors_can_be_read_by_a_listed_page() -> None:
 def test_a_listed_page_may_upload_and_cancel() -> None:
     engine, kind = FakeEngine(Relay(200, {}, b"")), "multipart/form-data; boundary=xyz"
     with served(engine, cors_origins=PAGE) as client:
-        state_of(client.application).serving["/x"] += 1
+        state_of(client.application).serving["/x"].append(Visit(bool))
         for origin, status in ((PAGE, 200), ("https://evil.test", 400)):
             sent = {"Origin": origin}
             assert client.post("/v1/chat/cancel/x", headers=sent).status_code == status
@@ -188,5 +189,5 @@ def test_no_reply_can_act_as_a_page() -> None:
 
 
 def test_nor_can_what_is_refused_before_it_is_a_request() -> None:
-    head = raw_error(RateLimited("Too many requests are in flight")).partition(b"\r\n\r\n")[0].decode()
-    assert all(f"\r\n{name}: {value}" in head for name, value in HARMLESS.items())
+    headers = error_headers(RateLimited("Too many requests are in flight"))
+    assert {name: headers.get(name) for name in HARMLESS} == HARMLESS

@@ -9,15 +9,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from typing import Any
-from unittest.mock import Mock
 
 import pytest
-from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequestLine
 
-from optillm.server.arrival import HEAD, ROOM, Arrival
-from optillm.server.faults import malformed
-from optillm.server.intake import Intake
+from optillm.server.front import ROOM
 from tests.server.fakes import CHAT, HELLO
 from tests.server.test_serve import SOON, Live, running
 
@@ -54,7 +49,7 @@ def health(live: Live) -> int:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with running(tmp_path_factory.mktemp("live"), threads=2) as live:
+    with running(tmp_path_factory.mktemp("live"), concurrency=2) as live:
         yield live
         status, said = live.end()
         assert status == 0
@@ -64,7 +59,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 @pytest.mark.parametrize("what", SLOW)
 def test_clients_that_send_slowly_hold_up_nobody_else(tmp_path: Path, what: str) -> None:
     with (
-        running(tmp_path, threads=2, header_timeout=600, body_timeout=600) as live,
+        running(tmp_path, concurrency=2, header_timeout=600, body_timeout=600) as live,
         ExitStack() as slow,
     ):
         for _ in range(10):
@@ -77,7 +72,7 @@ def test_clients_that_send_slowly_hold_up_nobody_else(tmp_path: Path, what: str)
 
 
 def test_health_answers_while_every_thread_is_at_work(tmp_path: Path) -> None:
-    with running(tmp_path, threads=2) as live, ExitStack() as busy:
+    with running(tmp_path, concurrency=2) as live, ExitStack() as busy:
         for _ in range(3):
             busy.callback(live.send("hang").close)
         assert live.tells("began")
@@ -138,19 +133,18 @@ def test_a_large_body_arrives(live: Live) -> None:
         (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}zz", 400),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n2;\x00\r\n{}\r\n0\r\n\r\n", 400),
         (POST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
-        (POST + b"Transfer-Encoding: xyz\r\n\r\n", 501),
+        (POST + b"Transfer-Encoding: xyz\r\n\r\n", 400),
         (POST + b"Content-Length: x\r\n\r\n", 400),
         (POST + b"Content-Length: -1\r\n\r\n", 400),
         (POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
-        (POST + b"Content-Length: 99999999999999999999\r\n\r\n", 413),
+        (POST + b"Content-Length: 99999999999999999999\r\n\r\n", 400),
         (POST + b"X-A: " + b"a" * 9000 + b"\r\n\r\n", 431),
-        (POST + b"X-A: " + b"a" * HEAD, 431),
-        (POST + b"X-A: a\r\n" * 101 + b"\r\n", 431),
+        (POST + b"X-A: " + b"a" * 2**16, 431),
+        (POST + b"X-A: a\r\n" * 129 + b"\r\n", 431),
         (POST + b"Expect: tea\r\n\r\n", 417),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET / HTTP/1.1\nHost: localhost\n\n", 400),
         (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
-        (b"\r\n\r\n", 400),
     ],
 )
 def test_what_is_no_http_is_refused_in_the_error_shape(live: Live, sent: bytes, status: int) -> None:
@@ -168,7 +162,7 @@ def test_a_request_gets_one_reply_though_its_body_cannot_be_read(live: Live) -> 
     sent = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
     with dial(live, sent) as client:
         response = replied(client)
-        assert response.status == 404
+        assert response.status == 400
         response.read()
         assert client.recv(1) == b""
 
@@ -196,7 +190,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_headers_is_forgotten(live: Li
 
 
 def test_when_there_are_too_many_connections_the_slowest_has_to_go(tmp_path: Path) -> None:
-    with running(tmp_path, threads=2, queue=0, idle=60, header_timeout=600) as live, ExitStack() as slow:
+    with running(tmp_path, concurrency=2, idle=60, header_timeout=600) as live, ExitStack() as slow:
         first = slow.enter_context(dial(live, SLOW["headers"]))
         for _ in range(64):
             slow.enter_context(dial(live, SLOW["headers"]))
@@ -205,7 +199,7 @@ def test_when_there_are_too_many_connections_the_slowest_has_to_go(tmp_path: Pat
 
 
 def test_requests_beyond_those_that_may_wait_are_told_to_come_back(tmp_path: Path) -> None:
-    with running(tmp_path, threads=2, queue=2) as live, ExitStack() as busy:
+    with running(tmp_path, concurrency=4) as live, ExitStack() as busy:
         for _ in range(4):
             busy.callback(live.send("hang").close)
         assert health(live) == 200  # all before it have been seen
@@ -219,7 +213,7 @@ def test_requests_beyond_those_that_may_wait_are_told_to_come_back(tmp_path: Pat
 
 @pytest.mark.parametrize("what", ["a large body", "a chunked body"])
 def test_as_many_with_large_bodies_are_refused_apart(tmp_path: Path, what: str) -> None:
-    with running(tmp_path, threads=1, queue=1, body_timeout=600) as live, ExitStack() as slow:
+    with running(tmp_path, concurrency=2, body_timeout=600) as live, ExitStack() as slow:
         for _ in range(2):
             slow.enter_context(dial(live, SLOW[what]))
         with dial(live, SLOW[what]) as third:
@@ -229,25 +223,13 @@ def test_as_many_with_large_bodies_are_refused_apart(tmp_path: Path, what: str) 
         connection.close()
 
 
-def test_a_request_whose_client_leaves_the_queue_never_begins(tmp_path: Path) -> None:
-    with running(tmp_path, threads=1) as live:
-        first = live.send("hang")
-        assert live.tells("began")
-        live.send("gate").close()
-        (live.folder / "began").unlink()
-        last = live.send("m")
-        first.close()
-        assert last.getresponse().status == 200
-        last.close()
-        assert not (live.folder / "began").exists()
-
-
-def test_clients_that_do_not_take_their_replies_have_to_go_when_no_thread_is_free(tmp_path: Path) -> None:
-    with running(tmp_path, threads=2, stall=600, pressed=0.1) as live, ExitStack() as slow:
-        for _ in range(3):
+def test_clients_that_do_not_take_their_replies_have_to_go_when_there_is_no_room(tmp_path: Path) -> None:
+    with running(tmp_path, concurrency=2, stall=600, pressed=0.1) as live, ExitStack() as slow:
+        for _ in range(2):
             connection, response = live.post("flood")
             slow.callback(connection.close)
             slow.callback(response.close)
+        assert live.tells("cancelled")
         connection, response = live.post("m")
         assert response.status == 200
         connection.close()
@@ -260,45 +242,3 @@ def test_requests_that_never_arrive_do_not_hold_up_the_end(tmp_path: Path, sign:
             slow.enter_context(dial(live, SLOW[what]))
         assert health(live) == 200
         assert live.end(sign) == (0, "")
-
-
-def test_a_head_is_found_wherever_it_is_cut() -> None:
-    head = b"POST / HTTP/1.1\r\nCONTENT-LENGTH: 3\r\n\r\n"
-    for cut in range(len(head)):
-        arrival = Arrival(0.0)
-        arrival.take(head[:cut])
-        assert not arrival.whole
-        arrival.take(head[cut:] + b"ab")
-        assert (arrival.body, arrival.whole, arrival.large) == (3, False, False)
-        arrival.take(b"c")
-        assert arrival.whole
-
-
-def test_a_head_that_the_application_spoils_is_not_the_clients_fault() -> None:
-    assert malformed(InvalidResponseHeader("x")) is None
-    assert malformed(ValueError()) is None
-
-
-def test_a_refusal_quotes_nothing() -> None:
-    for error in (InvalidHeader("Authorization: Bearer sk-1"), LimitRequestLine(9000, 8190)):
-        told = malformed(error)
-        assert told is not None
-        assert "sk-1" not in told.message
-
-
-def test_a_client_that_sends_ahead_is_not_read_before_its_turn() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.setblocking(False)
-        theirs.sendall(b"GET /health HTTP/1.1\r\n\r\n" * 100)
-        arrival = Arrival(0.0)
-        arrival.take(b"GET /health HTTP/1.1\r\n\r\n")
-        served: list[Arrival] = []
-        intake: Any = Intake.__new__(Intake)
-        connection = Mock(sock=ours)
-        intake._arriving = {connection: arrival}
-        intake._serve = lambda _, ready: served.append(ready)
-        intake._receive(connection)
-        assert served == [arrival]
-        assert len(arrival.content) == 24
-        assert len(ours.recv(10_000)) == 2400

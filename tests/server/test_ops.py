@@ -92,7 +92,13 @@ def test_metrics_count_refusals_and_need_the_key() -> None:
 
 def test_a_request_is_in_flight_until_its_last_byte_has_left() -> None:
     with served(FakeEngine()) as client:
-        response = client.post(CHAT, json=HELLO | {"stream": True}, buffered=False)
-        assert b"optillm_requests_in_flight 1.0" in client.get("/metrics").data
-        response.close()
-        assert b"optillm_requests_in_flight 0.0" in client.get("/metrics").data
+
+        def look() -> list[bytes]:
+            response = client.post(CHAT, json=HELLO | {"stream": True})
+            during = client.get("/metrics").data
+            response.close()
+            return [during, client.get("/metrics").data]
+
+        during, after = client.visit(look)
+    assert b"optillm_requests_in_flight 1.0" in during
+    assert b"optillm_requests_in_flight 0.0" in after

@@ -85,7 +85,7 @@ def running(folder: Path, **changes: Any) -> Iterator[Live]:
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Live]:
-    with running(tmp_path, keep_alive=0.05, threads=8, max_body_mb=1) as live:
+    with running(tmp_path, keep_alive=0.05, concurrency=8, max_body_mb=1) as live:
         yield live
 
 
@@ -280,7 +280,7 @@ def test_as_many_files_are_allowed_as_connections_need(tmp_path: Path) -> None:
     former = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, former[1]))
     try:
-        with running(tmp_path, threads=8, queue=8) as live:
+        with running(tmp_path, concurrency=16) as live:
             limits = Path(f"/proc/{live.process.pid}/limits").read_text()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, former)

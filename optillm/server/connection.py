@@ -1,0 +1,117 @@
+"""A client's connection: how long it may wait, be read from, be written to; and errors in the wire's form."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import StreamReader, web
+
+from optillm.errors import OptillmError
+from optillm.server.faults import malformed
+
+log = logging.getLogger(__name__)
+
+STALL = 60.0  # seconds a client has to take what it has been sent
+PRESSED = 5.0  # the same, when others wait
+
+
+class Connection(web.RequestHandler):
+    """A connection of aiohttp's; `told` renders an error, `pressed` says whether its place is needed by others."""
+
+    __slots__ = ("_arriving", "_begun", "_body", "_full_since", "_told", "_waiting_since", "cut", "pressed")
+
+    def __init__(self, *args: Any, told: Callable[[OptillmError], web.StreamResponse], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._told = told
+        self.pressed: Callable[[], bool] = bool
+        self._waiting_since: float | None = self._loop.time()  # for a request
+        self._begun = True  # the client has begun one, or never sent any
+        self._arriving = False  # its head is there
+        self._body: StreamReader | None = None  # the last one that has begun
+        self.cut = False  # that has ended early
+        self._full_since: float | None = None  # of what the client does not take
+
+    @property
+    def waits(self) -> bool:
+        """Whether no request is being served here."""
+        return self._waiting_since is not None
+
+    def arrives(self) -> None:
+        """The head of a request is there."""
+        self._begun, self._arriving = False, True
+
+    def busy(self) -> None:
+        """The request is being served."""
+        self._waiting_since, self._arriving = None, False
+
+    def abort(self) -> None:
+        """Close it, whatever has not been sent yet."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def check(self, now: float, head: float, idle: float | None) -> None:
+        """Close it if its time is up: for a head that has begun, for a pause if `idle` says so, for a reply."""
+        if self._waiting_since is not None:
+            limit = head if self._begun and not self._arriving else idle
+            if limit is not None and now - self._waiting_since > limit:
+                self.abort()
+        if self.transport is None:
+            return
+        if not self.transport.get_write_buffer_size():
+            self._full_since = None
+        elif self._full_since is None:
+            self._full_since = now
+        elif now - self._full_since > (PRESSED if self.pressed() else STALL):
+            self.abort()
+
+    # What aiohttp calls.
+
+    def data_received(self, data: bytes) -> None:
+        """Note when a request begins."""
+        if not self._begun and data:
+            self._begun = True
+            if self._waiting_since is not None and not self._arriving:
+                self._waiting_since = self._loop.time()
+        super().data_received(data)
+        if self._messages:
+            self._body = self._messages[-1][1]
+
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio's signature
+        """Keep the connection for an answer when a body ends early; a client that needs no more has left."""
+        if self._body is None or self._body.is_eof():
+            return False
+        self.cut = True
+        self._body.feed_eof()
+        self.close()  # when the answer is out
+        return True
+
+    def resume_writing(self) -> None:
+        """The client has taken most of what it was sent."""
+        super().resume_writing()
+        self._full_since = None
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the end of a reply, and wait for the next request."""
+        finished = await super().finish_response(request, resp, start_time)
+        self._waiting_since = self._loop.time()
+        return finished
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,  # noqa: ARG002 - aiohttp's signature
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """Answer what does not come as far as the application, in the shape of all our errors."""
+        error = malformed(exc)
+        if error is None and not isinstance(exc, ConnectionError):
+            log.error("Error handling a request", exc_info=exc)
+        if request.writer.output_size > 0:  # a reply that ended here as if it were whole would be a lie
+            self.abort()
+            raise ConnectionResetError("the reply broke off")
+        return self._told(error or OptillmError("The server failed"))
