@@ -149,7 +149,7 @@ def test_two_hundred_visits_wait_for_each_other() -> None:
     async def serve() -> list[int]:
         everyone = asyncio.Barrier(200)
         visits = [Visit(lambda: portal.run(everyone.wait())) for _ in range(200)]
-        return await asyncio.gather(*(visit.attend() for visit in visits))
+        return list(await asyncio.gather(*(visit.attend() for visit in visits)))
 
     assert sorted(asyncio.run(serve())) == list(range(200))
 
