@@ -39,7 +39,7 @@ class Body:
 
     def larger_than(self, size: int) -> bool:
         """Whether it is, or may be."""
-        if not self._request.can_read_body:
+        if not self._request.body_exists:
             return False
         announced = self._request.content_length
         return announced is None or announced > size

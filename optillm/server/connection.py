@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import StreamReader, web
 
@@ -15,12 +15,23 @@ log = logging.getLogger(__name__)
 
 STALL = 60.0  # seconds a client has to take what it has been sent
 PRESSED = 5.0  # the same, when others wait
+ANSWER: Final = 0.1  # seconds for replies to a client that sends no more: it has left, or awaits an answer
 
 
 class Connection(web.RequestHandler):
     """A connection of aiohttp's; `told` renders an error, `pressed` says whether its place is needed by others."""
 
-    __slots__ = ("_arriving", "_begun", "_body", "_full_since", "_told", "_waiting_since", "cut", "pressed")
+    __slots__ = (
+        "_arriving",
+        "_begun",
+        "_body",
+        "_ended",
+        "_full_since",
+        "_told",
+        "_waiting_since",
+        "cut",
+        "pressed",
+    )
 
     def __init__(self, *args: Any, told: Callable[[OptillmError], web.StreamResponse], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,6 +42,7 @@ class Connection(web.RequestHandler):
         self._arriving = False  # its head is there
         self._body: StreamReader | None = None  # the last one that has begun
         self.cut = False  # that has ended early
+        self._ended = False  # no more will come
         self._full_since: float | None = None  # of what the client does not take
 
     @property
@@ -79,13 +91,21 @@ class Connection(web.RequestHandler):
             self._body = self._messages[-1][1]
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's signature
-        """Keep the connection for an answer when a body ends early; a client that needs no more has left."""
-        if self._body is None or self._body.is_eof():
-            return False
-        self.cut = True
-        self._body.feed_eof()
-        self.close()  # when the answer is out
+        """The client sends no more: whether it has left as well cannot be told, so what can be said at once is said."""
+        if self._waiter is not None and not self._waiter.done():
+            return False  # it was between two requests
+        if self._body is not None and not self._body.is_eof():
+            self.cut = True
+            self._body.feed_eof()
+        self._ended = True
+        self._loop.call_later(ANSWER, self._leave)
         return True
+
+    def _leave(self) -> None:
+        if self.waits:
+            self.force_close()  # once the client has what was said
+        else:
+            self.abort()
 
     def resume_writing(self) -> None:
         """The client has taken most of what it was sent."""
@@ -97,6 +117,8 @@ class Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send the end of a reply, and wait for the next request."""
         finished = await super().finish_response(request, resp, start_time)
+        if self._ended and not self._messages:
+            self.close()
         self._waiting_since = self._loop.time()
         return finished
 

@@ -428,7 +428,7 @@ def test_two_lengths_are_no_second_request(proxy: Proxy, stub: Stub) -> None:
         head = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {CLIENT}\r\n".encode()
         reply = raw(proxy, head + b"Content-Type: application/json\r\n" + lengths + b"\r\n0\r\n\r\n" + hidden)
         assert status(reply) in (400, 501)
-        assert reply.count(b"HTTP/1.1 ") == 1, reply
+        assert reply.count(b"HTTP/1.") == 1, reply
     assert stub.calls == []
 
 
