@@ -1,8 +1,8 @@
 """What each key has used: asked before a request, written down after it.
 
-A request is admitted in its own thread. What it then takes is told to `note` on the event loop, and booked by
-a thread that nobody waits for. A request whose key bounds what one request may take holds that much of the day
-until it has ended, so that requests side by side cannot use more than the day has.
+Admission asks a store that may take its time, so it is not for the event loop. What a request then takes is told
+to `note` on the loop, and booked by a thread that nobody waits for. A request whose key bounds what one request may
+take holds that much of the day until it has ended, so that requests side by side cannot use more than the day has.
 """
 
 from __future__ import annotations

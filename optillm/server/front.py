@@ -73,7 +73,7 @@ class Front(web.Server):
         }
 
     def __call__(self) -> Connection:
-        """A connection that has been accepted; when there are too many, the one that dawdles most has to go."""
+        """A connection that has been accepted; when there are too many, the oldest that waits has to go."""
         if len(self._connections) >= self._most:
             waiting = next((each for each in self._clients if each.waits), None)
             if waiting is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import math
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -122,25 +121,21 @@ class Attempts:
         self._clock = clock
         self._paid: OrderedDict[str, float] = OrderedDict()  # when the wrong keys of an address are forgotten
         self._let_in: OrderedDict[tuple[str, bytes], None] = OrderedDict()
-        self._lock = threading.Lock()
 
     def wait(self, address: str, digest: bytes) -> float:
         """Seconds until a key from this address is looked at; none for one that was right before."""
-        with self._lock:
-            if (address, digest) in self._let_in:
-                return 0.0
-            return self._paid.get(address, 0.0) - self._clock() - (BURST - 1) * PAUSE
+        if (address, digest) in self._let_in:
+            return 0.0
+        return self._paid.get(address, 0.0) - self._clock() - (BURST - 1) * PAUSE
 
     def wrong(self, address: str) -> None:
         """Note a wrong key."""
-        with self._lock:
-            now = self._clock()
-            _remember(self._paid, address, max(self._paid.get(address, now), now) + PAUSE)
+        now = self._clock()
+        _remember(self._paid, address, max(self._paid.get(address, now), now) + PAUSE)
 
     def right(self, address: str, digest: bytes) -> None:
         """Note a right one."""
-        with self._lock:
-            _remember(self._let_in, (address, digest), None)
+        _remember(self._let_in, (address, digest), None)
 
 
 def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:

@@ -71,7 +71,7 @@ def test_clients_that_send_slowly_hold_up_nobody_else(tmp_path: Path, what: str)
             connection.close()
 
 
-def test_health_answers_while_every_thread_is_at_work(tmp_path: Path) -> None:
+def test_health_answers_while_every_place_is_taken(tmp_path: Path) -> None:
     with running(tmp_path, concurrency=2) as live, ExitStack() as busy:
         for _ in range(3):
             busy.callback(live.send("hang").close)
@@ -158,6 +158,14 @@ def test_what_is_no_http_is_refused_in_the_error_shape(live: Live, sent: bytes, 
     assert error["type"] == "invalid_request_error"
 
 
+def test_a_header_with_an_underscore_does_not_pose_as_another(live: Live) -> None:
+    ids = []
+    for name in (b"X-Request-Id", b"X_Request_Id", b"X-Request_Id"):
+        with dial(live, b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + name + b": mine\r\n\r\n") as client:
+            ids.append(replied(client).headers["x-request-id"])
+    assert [each == "mine" for each in ids] == [True, False, False]
+
+
 def test_a_request_gets_one_reply_though_its_body_cannot_be_read(live: Live) -> None:
     sent = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
     with dial(live, sent) as client:
@@ -189,7 +197,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_headers_is_forgotten(live: Li
     assert health(live) == 200
 
 
-def test_when_there_are_too_many_connections_the_slowest_has_to_go(tmp_path: Path) -> None:
+def test_when_there_are_too_many_connections_the_oldest_that_waits_has_to_go(tmp_path: Path) -> None:
     with running(tmp_path, concurrency=2, idle=60, header_timeout=600) as live, ExitStack() as slow:
         first = slow.enter_context(dial(live, SLOW["headers"]))
         for _ in range(64):
@@ -198,7 +206,7 @@ def test_when_there_are_too_many_connections_the_slowest_has_to_go(tmp_path: Pat
         assert first.recv(1) == b""
 
 
-def test_requests_beyond_those_that_may_wait_are_told_to_come_back(tmp_path: Path) -> None:
+def test_requests_beyond_the_bound_are_told_to_come_back(tmp_path: Path) -> None:
     with running(tmp_path, concurrency=4) as live, ExitStack() as busy:
         for _ in range(4):
             busy.callback(live.send("hang").close)
