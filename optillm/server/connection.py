@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 STALL = 60.0  # seconds a client has to take what it has been sent
 PRESSED = 5.0  # the same, when others wait
+RATE: Final = 2**12  # bytes taken that earn one more second
+HEAD: Final = 2**17  # bytes of a head that are awaited
 ANSWER: Final = 0.1  # seconds for replies to a client that sends no more: it has left, or awaits an answer
 
 
@@ -27,7 +29,9 @@ class Connection(web.RequestHandler):
         "_body",
         "_ended",
         "_full_since",
+        "_head",
         "_told",
+        "_untaken",
         "_waiting_since",
         "cut",
         "pressed",
@@ -44,6 +48,8 @@ class Connection(web.RequestHandler):
         self.cut = False  # that has ended early
         self._ended = False  # no more will come
         self._full_since: float | None = None  # of what the client does not take
+        self._untaken = 0  # bytes of that
+        self._head = 0  # bytes of a head that has no end yet
 
     @property
     def waits(self) -> bool:
@@ -71,12 +77,15 @@ class Connection(web.RequestHandler):
                 self.abort()
         if self.transport is None:
             return
-        if not self.transport.get_write_buffer_size():
+        former, self._untaken = self._untaken, self.transport.get_write_buffer_size()
+        if not self._untaken:
             self._full_since = None
         elif self._full_since is None:
             self._full_since = now
-        elif now - self._full_since > (PRESSED if self.pressed() else STALL):
-            self.abort()
+        else:
+            self._full_since = min(now, self._full_since + max(0, former - self._untaken) / RATE)
+            if now - self._full_since > (PRESSED if self.pressed() else STALL):
+                self.abort()
 
     # What aiohttp calls.
 
@@ -89,6 +98,11 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._messages:
             self._body = self._messages[-1][1]
+            self._head = 0
+        elif self.waits and not self._arriving:
+            self._head += len(data)
+            if self._head > HEAD:
+                self.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's signature
         """The client sends no more: whether it has left as well cannot be told, so what can be said at once is said."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT: Final = 120  # seconds without one until a worker is replaced
 ASIDE: Final = 32  # threads for what blocks: stores of counters, a cache in a file, large bodies, metrics
-MARGIN: Final = 6  # seconds that a worker gets to close, after the grace of its requests
+MARGIN: Final = 10  # seconds that a worker gets to close, after the grace of its requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work
 FILES: Final = 256  # open files beside connections
 BOOT: Final = 30  # seconds new workers have to begin before old ones end all the same
