@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -38,6 +39,9 @@ EPILOGUE: Final = """Every flag --some-name is also the variable OPTILLM_SOME_NA
 optillm.toml; a flag counts more than a variable, and a variable more than the file."""
 KEY: Final = "key"
 COMMANDS: Final = ("settings", "techniques", "doctor", KEY)
+
+SHARED: Final = ("optillm.engine.engine", "optillm.observe.metrics", "optillm.server.app")
+"""What all workers need: imported before they are forked, most of it is in memory once."""
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +107,8 @@ def start(read: Callable[[], Settings]) -> None:
             raise SettingsError("otel needs packages that are missing: pip install 'optillm[otel]'") from None
     _check_store(settings)
     with demo_model(settings) as effective, counting_folder(settings.workers):
+        for part in SHARED:
+            import_module(part)
         announce(effective, no_upstream=settings.demo == "auto")
         serve(effective, load_app, partial(reread, read, effective))
 

@@ -35,7 +35,8 @@ class Visit(greenlet):
     def __init__(self, code: Callable[..., Any]) -> None:
         super().__init__(code)
         self.gr_context = Context()
-        self._waiting: asyncio.Task[Any] | None = None  # for something that may be broken off
+        self._task: asyncio.Task[Any] | None = None
+        self._heeds = False  # waits for something that may be broken off
         self._interruption: Exception | None = None
 
     @classmethod
@@ -51,23 +52,26 @@ class Visit(greenlet):
 
         When this is cancelled, the code gets `ClientGone` where it waits, and may clean up.
         """
+        self._task = asyncio.current_task()
         try:
             return await self._steps(args)
         except ClientGone:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if self._left:
                 raise asyncio.CancelledError from None
             raise
 
+    @property
+    def _left(self) -> bool:
+        return self._task is not None and self._task.cancelling() > 0
+
     async def _steps(self, args: tuple[Any, ...]) -> Any:
-        task = asyncio.current_task()
         step: Any = self.switch(*args)
         while not self.dead:
             try:
                 outcome = await step
             except asyncio.CancelledError:
-                left = task is not None and task.cancelling()
-                step = self.throw(ClientGone() if left else RuntimeError("what was awaited cancelled itself"))
+                error = ClientGone() if self._left else RuntimeError("what was awaited cancelled itself")
+                step = self.throw(error)
             except Exception as error:  # noqa: BLE001 - the code's to handle
                 step = self.throw(error)
             else:
@@ -82,22 +86,22 @@ class Visit(greenlet):
         """Have the code get an error where it waits for the engine, now or the next time; only one is kept."""
         if self._interruption is None and not self.dead:
             self._interruption = error
-            if self._waiting is not None:
-                self._waiting.cancel()
+            if self._heeds and self._task is not None:
+                self._task.cancel()
 
     async def interruptible(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await something that an interruption breaks off."""
         if self._interruption is None:
-            self._waiting = asyncio.current_task()
+            self._heeds = True
             try:
                 return await coroutine
             except asyncio.CancelledError:
                 if self._interruption is None:
                     raise
             finally:
-                if self._interruption is not None and self._waiting is not None:
-                    self._waiting.uncancel()
-                self._waiting = None
+                self._heeds = False
+                if self._interruption is not None and self._task is not None:
+                    self._task.uncancel()
         coroutine.close()
         error, self._interruption = self._interruption, None
         raise error

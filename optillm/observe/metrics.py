@@ -8,7 +8,7 @@ when a request with them has succeeded, and only so many of them.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -99,6 +99,7 @@ class Metrics:
         self._cost = counter("optillm_cost_dollars_total", "Cost where prices are known", _BY)
         self._losses = counter("optillm_losses_total", "Calls and replies of no use", (*_BY, "kind"))
         self._stops = counter("optillm_stops_total", "Why techniques stopped", ("technique", "reason"))
+        self._ended = lru_cache(1024)(self._series)
         self._client_requests = counter("optillm_client_requests_total", "Requests by key", ("client",))
         self._client_tokens = counter("optillm_client_tokens_total", "Tokens by key", ("client",))
         self._client_cost = counter("optillm_client_cost_dollars_total", "Cost by key", ("client",))
@@ -106,8 +107,9 @@ class Metrics:
     def __call__(self, record: Record) -> None:
         """Count a request that has ended."""
         by = self._by(record)
-        self._requests.labels(endpoint_of(record.endpoint), *by, str(record.status)).inc()
-        self._seconds.labels(*by).observe(record.seconds)
+        requests, seconds = self._ended(endpoint_of(record.endpoint), *by, record.status)
+        requests.inc()
+        seconds.observe(record.seconds)
         if record.technique != NONE:
             self._rounds.labels(by[0]).observe(record.rounds)
         for role, calls in record.calls.items():
@@ -123,6 +125,11 @@ class Metrics:
             self._stops.labels(by[0], record.stop).inc()
         self._count_calls(record)
         self._count_client(record)
+
+    def _series(self, endpoint: str, technique: str, model: str, status: int) -> tuple[Counter, Histogram]:
+        """What counts requests that end like this: found once, as their labels are many and their kinds few."""
+        requests = self._requests.labels(endpoint, technique, model, str(status))
+        return requests, self._seconds.labels(technique, model)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics in the format that a scraper's `Accept` asks for, and its media type."""

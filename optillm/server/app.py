@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 
@@ -29,6 +29,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 log = logging.getLogger(__name__)
 
 
+class Proxy(Flask):
+    """An application without coroutines for views: those it has wait in their own way."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself; Flask would look at each, for each request."""
+        return func
+
+
 def create_app(
     settings: Settings,
     engine: Engine,
@@ -38,7 +46,7 @@ def create_app(
 ) -> Flask:
     """The proxy as a WSGI application, for `optillm.server.front`; make it in the process that serves it."""
     accounts = accounts or Accounts.of(settings)
-    app = Flask(__name__, static_folder=None)
+    app = Proxy(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     metrics = metrics or Metrics()
     app.extensions[NAME] = State(settings, engine, accounts, metrics, clock)

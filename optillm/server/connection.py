@@ -56,10 +56,6 @@ class Connection(web.RequestHandler):
         """Whether no request is being served here."""
         return self._waiting_since is not None
 
-    def arrives(self) -> None:
-        """The head of a request is there."""
-        self._begun, self._arriving = False, True
-
     def busy(self) -> None:
         """The request is being served."""
         self._waiting_since, self._arriving = None, False
@@ -98,7 +94,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._messages:
             self._body = self._messages[-1][1]
-            self._head = 0
+            self._begun, self._arriving, self._head = False, True, 0
         elif self.waits and not self._arriving:
             self._head += len(data)
             if self._head > HEAD:
@@ -134,6 +130,7 @@ class Connection(web.RequestHandler):
         if self._ended and not self._messages:
             self.close()
         self._waiting_since = self._loop.time()
+        self._begun, self._arriving = False, bool(self._messages)
         return finished
 
     def handle_error(

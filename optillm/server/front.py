@@ -118,7 +118,6 @@ class Front(web.Server):
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, from its head to the last byte of its reply."""
         connection = cast("Connection", request.protocol)
-        connection.arrives()
         body = Body(request, self._settings.body_timeout)
         try:
             if not expected(request):

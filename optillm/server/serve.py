@@ -58,6 +58,8 @@ def serve(settings: Settings, load: Callable[[Settings], Flask], reread: Callabl
         sys.exit(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
     os.register_at_fork(after_in_parent=_release_signals)
     allow_files(connections(settings) + settings.upstream_concurrency + FILES)
+    gc.collect()
+    gc.freeze()  # or the first collection of each worker would copy what it shares with the others
     Server(settings, listener, load, reread).run()
 
 
