@@ -9,6 +9,8 @@ The proxy and the bare upstream take turns, so that what else runs on the machin
 from __future__ import annotations
 
 import argparse
+import asyncio
+import os
 import resource
 import subprocess
 import sys
@@ -211,7 +213,54 @@ async def start(base_url: str, effort: Effort) -> None:
     table(["start", "seconds"], ((name, f"{median(seconds):.2f}") for name, seconds in taken.items()))
 
 
-SECTIONS: Final = ("plain", "many", "streams", "techniques", "start")
+async def held(base_url: str, count: int = 400) -> None:
+    """What one more request at work takes in memory: so many waited for at once, in a fresh server for each kind."""
+    rows = []
+    for name in ("", "bon-", "mcts-", "self_consistency-"):
+        for stream in (False, True):
+            with serving("--base-url", base_url, "--upstream-concurrency", "10000") as proxied:
+                process = proxied.process.pid
+                request = Request.to(proxied.base_url, f"{name}ms4000", stream=stream)
+                await at_once(Request.to(proxied.base_url, f"{name}ms0", stream=stream), 8)
+                before = memory(process)
+                waiting = asyncio.create_task(at_once(request, count))
+                await asyncio.sleep(3)  # all have come in, and none has been answered
+                each = (memory(process) - before) * 1024 / count
+                _, errors = await waiting
+            kind = f"{name.strip('-') or 'plain'}{' as a stream' if stream else ''}"
+            rows.append((kind, count, errors, f"{before:.0f}", f"{each:.0f}"))
+    table(["requests at work", "at once", "errors", "memory before, MB", "KB for each"], rows)
+
+
+async def workers(base_url: str, effort: Effort) -> None:
+    """What more worker processes give, and take."""
+    rows = []
+    for count in sorted({1, 2, len(os.sched_getaffinity(0))}):
+        with serving("--base-url", base_url, "--workers", str(count)) as proxied:
+            process, server = proxied.process.pid, proxied.base_url
+            await at_once(Request.to(server, f"bon-{effort.slow}"), 64)
+            idle, plain, bon = memory(process), list[float](), list[float]()
+            used = 0.0
+            for _ in range(effort.repeat):
+                before = cpu(process)
+                plain += await closed_loop(Request.to(server, "ms0"), 128, effort.seconds)
+                used += cpu(process) - before
+                bon.append((await at_once(Request.to(server, f"bon-{effort.slow}"), 256))[0])
+            rate = len(plain) / effort.seconds / effort.repeat
+            rows.append(
+                (
+                    count,
+                    f"{rate:,.0f}",
+                    f"{1000 * used / len(plain):.2f}",
+                    f"{median(bon):.2f}",
+                    f"{idle:.0f}",
+                )
+            )
+    head = ["workers", "plain req/s at 128", "CPU s per 1,000", f"256 × `bon`, {effort.pace}: wall, s"]
+    table([*head, "memory, MB"], rows)
+
+
+SECTIONS: Final = ("plain", "many", "streams", "techniques", "start", "held", "workers")
 
 
 async def measure(sections: Sequence[str], effort: Effort) -> None:
@@ -226,6 +275,8 @@ async def measure(sections: Sequence[str], effort: Effort) -> None:
             "many": lambda: many(bare, proxy, effort),
             "streams": lambda: streams(bare, proxy, effort),
             "start": lambda: start(url, effort),
+            "held": lambda: held(url),
+            "workers": lambda: workers(url, effort),
         }
         for section in sections or SECTIONS:
             await run[section]()

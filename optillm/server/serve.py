@@ -39,6 +39,7 @@ ASIDE: Final = 32  # threads for what blocks: stores of counters, a cache in a f
 MARGIN: Final = 10  # seconds that a worker gets to close, after the grace of its requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work
 FILES: Final = 256  # open files beside connections
+YOUNG: Final = 10_000  # objects made until the next collection: Python's 700 are those of one request
 BOOT: Final = 30  # seconds new workers have to begin before old ones end all the same
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeat files, on no disk that may stall
@@ -159,6 +160,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def _ready(self, worker: Worker) -> None:
         gc.freeze()  # what is loaded stays: no collection has to look at it again
+        gc.set_threshold(YOUNG)
         if worker.age == 1:
             log.info("Listening at %s", self._url)
 
