@@ -6,20 +6,24 @@ added them and whenever; what Python would print past all loggers becomes a reco
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from textwrap import dedent
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TextIO
 from urllib.parse import quote, unquote
 
 FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
+TOGETHER: Final = 0.05
+"""Seconds that a line may wait for others."""
 LIBRARIES: Final = ("aiohttp", "asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai")
 
 _HANDLER: Final = "optillm"
@@ -40,7 +44,7 @@ def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> N
     May be called again; the last call counts. Client libraries log from WARNING on, or from INFO when the
     level is debug: what they say below that quotes requests.
     """
-    handler = logging.StreamHandler()
+    handler = Lines()
     handler.name = _HANDLER
     redact = redaction(secrets)
     handler.setFormatter(Json(redact) if style == "json" else logging.Formatter(FORMAT))
@@ -56,6 +60,37 @@ def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> N
     sys.excepthook = _uncaught
     sys.unraisablehook = _unraisable
     threading.excepthook = _ended
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes to stderr what an event loop logs a moment later, many lines at once; warnings and all else at once.
+
+    To write a line takes longer than to make it, and a loop that serves many requests logs many.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take in a record."""
+        try:
+            self._waiting.append(self.format(record) + self.terminator)
+            loop = asyncio._get_running_loop()
+            if loop is None or record.levelno >= logging.WARNING:
+                self.flush()
+            elif len(self._waiting) == 1:
+                loop.call_later(TOGETHER, self.flush)
+        except Exception:  # noqa: BLE001 - as the library has it
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self.lock or nullcontext():
+            lines, self._waiting = "".join(self._waiting), []
+            if lines:
+                self.stream.write(lines)
+            super().flush()
 
 
 class Json(logging.Formatter):

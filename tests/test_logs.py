@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -10,12 +11,13 @@ import threading
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
+from unittest.mock import Mock
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from optillm.logs import LIBRARIES, configure, redaction
+from optillm.logs import LIBRARIES, Lines, configure, redaction
 
 KEY = "sk-0123456789"
 QUOTED = "p\\w'd/ 1\"é"
@@ -232,3 +234,47 @@ def test_a_json_line_holds_a_whole_traceback(capsys: pytest.CaptureFixture[str])
     said = json.loads(line)
     assert said["exception"].endswith("ValueError: [redacted]")
     assert said["stack"].startswith("Stack")
+
+
+def test_lines_of_a_loop_are_written_together_and_warnings_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure("info")
+    monkeypatch.setattr("optillm.logs.TOGETHER", 0.0)
+    log = logging.getLogger("test")
+    written = []
+
+    async def serve() -> None:
+        for line in ("one", "two"):
+            log.info(line)
+        written.append(capsys.readouterr().err)
+        log.warning("three")
+        written.append(capsys.readouterr().err)
+        log.info("four")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        written.append(capsys.readouterr().err)
+        log.info("five")
+
+    asyncio.run(serve())
+    log.info("six")
+    written.append(capsys.readouterr().err)
+    assert [[line.split()[-1] for line in lines.splitlines()] for lines in written] == [
+        [],
+        ["one", "two", "three"],
+        ["four"],
+        ["five", "six"],
+    ]
+
+
+def test_a_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure("info")
+    (handler,) = (each for each in logging.getLogger().handlers if isinstance(each, Lines))
+    stream = Mock(write=Mock(side_effect=BrokenPipeError))
+    former = handler.setStream(stream)
+    handled = Mock()
+    monkeypatch.setattr(handler, "handleError", handled)
+    logging.getLogger("test").warning("lost")
+    assert former is not None
+    handler.setStream(former)
+    handled.assert_called_once()
