@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import StreamReader, web
 
@@ -20,18 +21,35 @@ PRESSED = 5.0  # the same, when others wait
 class Connection(web.RequestHandler):
     """A connection of aiohttp's; `told` renders an error, `pressed` says whether its place is needed by others."""
 
-    __slots__ = ("_arriving", "_begun", "_body", "_full_since", "_told", "_waiting_since", "cut", "pressed")
+    __slots__ = (
+        "_arriving",
+        "_begun",
+        "_body",
+        "_full_since",
+        "_line",
+        "_told",
+        "_waiting_since",
+        "cut",
+        "pressed",
+    )
 
     def __init__(self, *args: Any, told: Callable[[OptillmError], web.StreamResponse], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._told = told
         self.pressed: Callable[[], bool] = bool
+        # aiohttp forgets its `transport` when it closes it, though the client may not have taken all yet.
+        self._line: asyncio.Transport | None = None
         self._waiting_since: float | None = self._loop.time()  # for a request
         self._begun = True  # the client has begun one, or never sent any
         self._arriving = False  # its head is there
         self._body: StreamReader | None = None  # the last one that has begun
         self.cut = False  # that has ended early
         self._full_since: float | None = None  # of what the client does not take
+
+    @property
+    def aborted(self) -> bool:
+        """Whether nothing will be read or sent here any more."""
+        return self._line is None
 
     @property
     def waits(self) -> bool:
@@ -48,8 +66,9 @@ class Connection(web.RequestHandler):
 
     def abort(self) -> None:
         """Close it, whatever has not been sent yet."""
-        if self.transport is not None:
-            self.transport.abort()
+        if self._line is not None:
+            self._line.abort()
+            self._line = None
 
     def check(self, now: float, head: float, idle: float | None) -> None:
         """Close it if its time is up: for a head that has begun, for a pause if `idle` says so, for a reply."""
@@ -57,9 +76,9 @@ class Connection(web.RequestHandler):
             limit = head if self._begun and not self._arriving else idle
             if limit is not None and now - self._waiting_since > limit:
                 self.abort()
-        if self.transport is None:
+        if self._line is None:
             return
-        if not self.transport.get_write_buffer_size():
+        if not self._line.get_write_buffer_size():
             self._full_since = None
         elif self._full_since is None:
             self._full_since = now
@@ -67,6 +86,11 @@ class Connection(web.RequestHandler):
             self.abort()
 
     # What aiohttp calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve."""
+        self._line = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Note when a request begins."""

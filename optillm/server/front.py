@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
@@ -73,12 +74,17 @@ class Front(web.Server):
         }
 
     def __call__(self) -> Connection:
-        """A connection that has been accepted; when there are too many, the one that dawdles most has to go."""
-        if len(self._connections) >= self._most:
-            waiting = next((each for each in self._clients if each.waits), None)
-            if waiting is not None:
-                waiting.abort()
+        """A connection that has been accepted."""
         return Connection(self, loop=self._loop, told=self._told, **self._kwargs)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Count a connection; when there are too many, the one that dawdles most has to go."""
+        super().connection_made(handler, transport)
+        if len(self._connections) > self._most:
+            staying = [each for each in self._clients if not each.aborted]
+            waiting = (each for each in staying if each.waits)
+            for each in islice(waiting, max(0, len(staying) - self._most)):
+                each.abort()
 
     @property
     def _clients(self) -> list[Connection]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import select
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from optillm.server.front import ROOM
-from tests.server.fakes import CHAT, HELLO
-from tests.server.test_serve import SOON, Live, running
+from optillm.engine.loop import new_loop
+from optillm.server.app import create_app
+from optillm.server.front import ROOM, Front
+from tests.server.fakes import CHAT, HELLO, FakeEngine, settings
+from tests.server.test_serve import SOON, Live, eventually, running
 
 POST = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
 SLOW = {
@@ -242,3 +246,33 @@ def test_requests_that_never_arrive_do_not_hold_up_the_end(tmp_path: Path, sign:
             slow.enter_context(dial(live, SLOW[what]))
         assert health(live) == 200
         assert live.end(sign) == (0, "")
+
+
+def test_connections_that_come_all_at_once_are_not_too_many_for_long(tmp_path: Path) -> None:
+    with running(tmp_path, concurrency=2, idle=60, header_timeout=600) as live, ExitStack() as slow:
+        clients = [slow.enter_context(dial(live, b"")) for _ in range(300)]
+        assert health(live) == 200
+        assert eventually(lambda: len(select.select(clients, (), (), 0)[0]) >= 300 - 64)
+
+
+def test_a_client_that_does_not_take_its_last_reply_loses_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def serve() -> None:
+        front = Front(create_app(settings(idle_timeout=1), FakeEngine()), connections=9)
+        ours, client = socket.socketpair()
+        ours.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 1
+        )  # and aiohttp thinks that 64 KiB are as good as sent
+        await asyncio.get_running_loop().connect_accepted_socket(front, ours)
+        client.sendall(b"GET /v1/models/" + b"a" * 4000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
+        with client:
+            async with asyncio.timeout(SOON):
+                while front.connections:  # noqa: ASYNC110 - the clock looks after it
+                    await asyncio.sleep(0.005)
+        await front.close()
+
+    monkeypatch.setattr("optillm.server.connection.STALL", 2.0)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve())
