@@ -165,9 +165,9 @@ class Front(web.Server):
                 response: web.StreamResponse = web.Response(
                     body=b"".join(content), status=int(code), reason=reason, headers=self._headers(headers)
                 )
-                return self._marked(response)
+                return self._marked(response, request)
             response = web.StreamResponse(status=int(code), reason=reason, headers=self._headers(headers))
-            self._marked(response)
+            self._marked(response, request)
             visit.wait(response.prepare(request))
             for chunk in content:
                 if chunk:
@@ -178,8 +178,9 @@ class Front(web.Server):
             if close is not None:
                 close()
 
-    def _marked(self, response: web.StreamResponse) -> web.StreamResponse:
-        if self._state.draining:
+    def _marked(self, response: web.StreamResponse, request: web.BaseRequest) -> web.StreamResponse:
+        """A reply that says whether it is the last; after half a body, what comes next may not be a request."""
+        if self._state.draining or not request.content.is_eof():
             response.force_close()
         return response
 

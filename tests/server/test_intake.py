@@ -171,6 +171,18 @@ def test_a_request_gets_one_reply_though_its_body_cannot_be_read(live: Live) -> 
         assert client.recv(1) == b""
 
 
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
+def test_a_reply_that_does_not_wait_for_the_body_is_the_last(live: Live, expect: bytes) -> None:
+    sent = POST.replace(CHAT.encode(), b"/nowhere") + expect + b"Content-Length: %d\r\n\r\n" % (ROOM + 1)
+    with dial(live, sent) as client:
+        response = replied(client)
+        assert response.status == 404
+        assert response.headers["Connection"] == "close"
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")  # which a client may take for one
+        response.read()
+        assert client.recv(1) == b""
+
+
 @pytest.mark.parametrize("what", ["a body", "a large body", "a chunked body"])
 def test_a_body_that_ends_early_is_refused(live: Live, what: str) -> None:
     with dial(live, SLOW[what]) as client:
