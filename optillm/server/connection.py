@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
+from aiohttp.http import HttpVersion11
 
 from optillm.errors import OptillmError
 from optillm.server.faults import malformed
@@ -16,6 +19,7 @@ log = logging.getLogger(__name__)
 
 STALL = 60.0  # seconds a client has to take what it has been sent
 PRESSED = 5.0  # the same, when others wait
+RESET: Final = struct.pack("ii", 1, 0)  # to close a connection with an error, not with its end
 
 
 class Connection(web.RequestHandler):
@@ -136,6 +140,8 @@ class Connection(web.RequestHandler):
         if error is None and not isinstance(exc, ConnectionError):
             log.error("Error handling a request", exc_info=exc)
         if request.writer.output_size > 0:  # a reply that ended here as if it were whole would be a lie
+            if request.version < HttpVersion11 and self.transport is not None:  # it ends with the connection
+                self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self.abort()
             raise ConnectionResetError("the reply broke off")
         return self._told(error or OptillmError("The server failed"))

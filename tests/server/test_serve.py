@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,18 @@ def test_a_client_that_stalls_while_it_reads_loses_its_stream(tmp_path: Path) ->
         response.close()
         connection.close()
         assert live.end() == (0, "")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_reply_that_breaks_off_does_not_look_whole(live: Live, version: str) -> None:
+    content = json.dumps(HELLO | {"model": "broken-relay"})
+    head = f"POST {CHAT} HTTP/{version}\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", live.port), timeout=SOON) as client:
+        client.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n{content}".encode())
+        response = HTTPResponse(client)
+        response.begin()
+        with pytest.raises((IncompleteRead, ConnectionResetError)):
+            response.read()
 
 
 def test_a_running_request_ends_well_after_a_signal_and_new_clients_are_refused(tmp_path: Path) -> None:
