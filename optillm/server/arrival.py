@@ -58,9 +58,10 @@ class Body:
         return io.BytesIO(self._received) if self._whole else self
 
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, or all of them; waits, so it is for a `Visit`."""
+        """So many bytes, or all of them; waits, so it is for a `Visit`, and may be interrupted."""
+        visit = Visit.current()
         while size < 0 or len(self._received) < size:
-            data = Visit.current().wait(self._next())
+            data = visit.wait(visit.interruptible(self._next()))
             if not data:
                 size = len(self._received)
             self._received += data

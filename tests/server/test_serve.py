@@ -244,6 +244,21 @@ def test_a_request_that_outlives_the_grace_period_is_cancelled_and_answered(tmp_
         assert (tmp_path / "closed").exists()
 
 
+def test_an_interrupt_ends_a_request_whose_body_is_still_to_come(live: Live) -> None:
+    connection = live.connect()
+    connection.putrequest("POST", CHAT)
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", str(2**17))
+    connection.endheaders(b"{")
+    health = live.connect()
+    health.request("GET", "/health")  # the other one has come so far, too
+    assert health.getresponse().status == 200
+    health.close()
+    live.process.send_signal(signal.SIGINT)
+    assert connection.getresponse().status == 503
+    connection.close()
+
+
 @pytest.mark.parametrize("before", [None, signal.SIGTERM])
 def test_an_interrupt_ends_running_requests_at_once(tmp_path: Path, before: signal.Signals | None) -> None:
     with running(tmp_path, grace=600) as live:
