@@ -42,6 +42,8 @@ class LiveEngine(FakeEngine):
             return Stream(self.events(), "bon", "m", "chatcmpl-1", 1700000000)
         if request.model == "flood":
             return Relay(200, {}, chunks=self.flood())
+        if request.model == "much":
+            return Relay(200, {}, chunks=self.much())
         if request.model == "broken-relay":
             return Relay(200, {}, chunks=self.broken())
         if request.model == "hang-relay":
@@ -67,6 +69,10 @@ class LiveEngine(FakeEngine):
     async def broken(self) -> AsyncIterator[bytes]:
         yield b"half"
         raise UpstreamError("The upstream broke off")
+
+    async def much(self) -> AsyncIterator[bytes]:
+        yield b"x" * 2**25
+        await self.hang()
 
     async def flood(self) -> AsyncIterator[bytes]:
         try:

@@ -259,6 +259,17 @@ def test_an_interrupt_ends_a_request_whose_body_is_still_to_come(live: Live) -> 
     connection.close()
 
 
+def test_a_client_that_does_not_read_costs_the_end_none_of_its_order(tmp_path: Path) -> None:
+    with running(tmp_path, grace=0, stall=60, pressed=60) as live:
+        connection, response = live.post("much")
+        response.read(1)
+        assert live.end() == (0, "")
+        assert (tmp_path / "cancelled").exists()
+        assert (tmp_path / "closed").exists()
+        response.close()
+        connection.close()
+
+
 @pytest.mark.parametrize("before", [None, signal.SIGTERM])
 def test_an_interrupt_ends_running_requests_at_once(tmp_path: Path, before: signal.Signals | None) -> None:
     with running(tmp_path, grace=600) as live:
