@@ -51,7 +51,11 @@ class Body:
 
     @property
     def _whole(self) -> bool:
-        return self._request.content.at_eof() and not self._connection.cut
+        return self._request.content.at_eof() and not self._cut
+
+    @property
+    def _cut(self) -> bool:
+        return self._connection.cut is self._request.content
 
     def file(self) -> Readable:
         """What the application reads it from."""
@@ -86,7 +90,7 @@ class Body:
             raise refusal(408, "The request body took too long to arrive") from None
         except web.RequestPayloadError:
             raise InvalidRequest("The request body is not chunked as HTTP wants it") from None
-        if not data and self._connection.cut:
+        if not data and self._cut:
             raise InvalidRequest("The request body ended early")
         self._limit += len(data) / RATE
         return data

@@ -47,7 +47,7 @@ class Connection(web.RequestHandler):
         self._begun = True  # the client has begun one, or never sent any
         self._arriving = False  # its head is there
         self._body: StreamReader | None = None  # the last one that has begun
-        self.cut = False  # that has ended early
+        self.cut: StreamReader | None = None  # one that has ended early
         self._full_since: float | None = None  # of what the client does not take
 
     @property
@@ -110,7 +110,7 @@ class Connection(web.RequestHandler):
         """Keep the connection for an answer when a body ends early; a client that needs no more has left."""
         if self._body is None or self._body.is_eof():
             return False
-        self.cut = True
+        self.cut = self._body
         self._body.feed_eof()
         self.close()  # when the answer is out
         return True

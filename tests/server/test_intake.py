@@ -199,6 +199,12 @@ def test_a_body_that_ends_early_is_refused_though_it_is_valid_so_far(live: Live)
         assert replied(client).status == 400
 
 
+def test_a_request_is_whole_though_the_body_of_the_next_one_ends_early(live: Live) -> None:
+    with dial(live, b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n" + SLOW["a body"]) as client:
+        client.shutdown(socket.SHUT_WR)
+        assert replied(client).status == 200
+
+
 def test_a_client_that_leaves_in_the_middle_of_its_headers_is_forgotten(live: Live) -> None:
     for _ in range(5):
         dial(live, SLOW["headers"]).close()
