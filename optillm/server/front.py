@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import islice
@@ -126,6 +127,7 @@ class Front(web.Server):
         connection = cast("Connection", request.protocol)
         connection.arrives()
         body = Body(request, self._settings.body_timeout)
+        vital = request.path == _VITAL
         try:
             if not expected(request):
                 raise refusal(417, "The expectation of the request cannot be met")
@@ -133,12 +135,12 @@ class Front(web.Server):
             if not body.larger_than(ROOM):
                 await body.arrive()
                 lane = self._small
-            if lane.full and request.path != _VITAL:
+            if lane.full and not vital:
                 raise RateLimited("Too many requests are in flight", headers={"Retry-After": "1"})
         except OptillmError as error:
             return self._told(error)
         connection.busy()
-        with lane.taken():
+        with nullcontext() if vital else lane.taken():  # it needs no key, and may wait for the upstream
             connection.pressed = lambda: lane.full or self._state.draining
             visit = Visit(partial(self._visit, request, body))
             self._visits.add(visit)

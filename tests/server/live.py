@@ -50,6 +50,11 @@ class LiveEngine(FakeEngine):
             return Relay(200, {"content-type": "text/event-stream"}, chunks=self.chunks())
         return completion()
 
+    async def reachable(self) -> bool:
+        if (self.folder / "silent").exists():
+            await self.hang()
+        return True
+
     async def hang(self) -> None:
         (self.folder / "began").touch()
         try:

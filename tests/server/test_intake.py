@@ -83,6 +83,16 @@ def test_health_answers_while_every_thread_is_at_work(tmp_path: Path) -> None:
         assert health(live) == 200
 
 
+def test_health_that_waits_for_the_upstream_takes_nobodys_place(tmp_path: Path) -> None:
+    (tmp_path / "silent").touch()
+    asked = b"GET /health?ready=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with running(tmp_path, concurrency=1) as live, dial(live, asked):
+        assert live.tells("began")
+        connection, response = live.post("m")
+        assert response.status == 200
+        connection.close()
+
+
 @pytest.mark.parametrize("what", ["nothing", "headers"])
 def test_a_client_without_headers_in_time_loses_its_connection(tmp_path: Path, what: str) -> None:
     with running(tmp_path, header_timeout=0.1) as live, dial(live, SLOW[what]) as client:
