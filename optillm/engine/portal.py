@@ -147,12 +147,16 @@ class Batches(Iterator[list[T]]):
         return batch
 
     def close(self) -> None:
-        """Cancel the producer if it still runs and wait for its end; a second call does nothing."""
+        """Cancel the producer if it still runs and wait for its end, also when the client leaves meanwhile.
+
+        A second call does nothing.
+        """
         self._ended = True
         self._arrived.close()
         if not self._pump.done():
-            Visit.current().wait(_cancelled(self._pump))
-        if self._pump.done() and not self._pump.cancelled():
+            work = asyncio.get_running_loop().create_task(_cancelled(self._pump))
+            Visit.current().wait(_settled(work))
+        if not self._pump.cancelled():
             self._pump.exception()  # seen: what fails once nobody listens is nobody's news
 
     async def _next(self) -> list[T] | None:
@@ -185,8 +189,14 @@ class Batches(Iterator[list[T]]):
 
 
 async def _to_the_end(function: Callable[..., T], args: tuple[Any, ...]) -> T:
-    """What a function gives in a thread; a cancellation waits, as the thread cannot be cancelled."""
+    """What a function gives in a thread, which cannot be cancelled."""
     work = asyncio.get_running_loop().run_in_executor(None, function, *args)
+    await _settled(work)
+    return work.result()
+
+
+async def _settled(work: asyncio.Future[Any]) -> None:
+    """Wait until this is done; a cancellation waits too, and is felt where the code waits next."""
     cancelled = False
     while not work.done():
         try:
@@ -195,8 +205,7 @@ async def _to_the_end(function: Callable[..., T], args: tuple[Any, ...]) -> T:
             cancelled = True
     task = asyncio.current_task()
     if cancelled and task is not None:
-        task.cancel()  # it is felt where the code waits next
-    return work.result()
+        task.cancel()
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

@@ -51,16 +51,21 @@ class Body:
 
     @property
     def _whole(self) -> bool:
-        return self._request.content.at_eof() and not self._connection.cut
+        return self._request.content.at_eof() and not self._cut
+
+    @property
+    def _cut(self) -> bool:
+        return self._connection.cut is self._request.content
 
     def file(self) -> Readable:
         """What the application reads it from."""
         return io.BytesIO(self._received) if self._whole else self
 
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, or all of them; waits, so it is for a `Visit`."""
+        """So many bytes, or all of them; waits, so it is for a `Visit`, and may be interrupted."""
+        visit = Visit.current()
         while size < 0 or len(self._received) < size:
-            data = Visit.current().wait(self._next())
+            data = visit.wait(visit.interruptible(self._next()))
             if not data:
                 size = len(self._received)
             self._received += data
@@ -85,7 +90,7 @@ class Body:
             raise refusal(408, "The request body took too long to arrive") from None
         except web.RequestPayloadError:
             raise InvalidRequest("The request body is not chunked as HTTP wants it") from None
-        if not data and self._connection.cut:
+        if not data and self._cut:
             raise InvalidRequest("The request body ended early")
         self._limit += len(data) / RATE
         return data

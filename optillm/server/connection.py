@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
+from aiohttp.http import HttpVersion11
 
 from optillm.errors import OptillmError
 from optillm.server.faults import malformed
@@ -17,6 +21,7 @@ STALL = 60.0  # seconds a client has to take what it has been sent
 PRESSED = 5.0  # the same, when others wait
 RATE: Final = 2**12  # bytes taken that earn one more second
 HEAD: Final = 2**17  # bytes of a head that are awaited
+RESET: Final = struct.pack("ii", 1, 0)  # to close a connection with an error, not with its end
 ANSWER: Final = 0.1  # seconds for replies to a client that sends no more: it has left, or awaits an answer
 
 
@@ -30,6 +35,7 @@ class Connection(web.RequestHandler):
         "_ended",
         "_full_since",
         "_head",
+        "_line",
         "_told",
         "_untaken",
         "_waiting_since",
@@ -41,15 +47,22 @@ class Connection(web.RequestHandler):
         super().__init__(*args, **kwargs)
         self._told = told
         self.pressed: Callable[[], bool] = bool
+        # aiohttp forgets its `transport` when it closes it, though the client may not have taken all yet.
+        self._line: asyncio.Transport | None = None
         self._waiting_since: float | None = self._loop.time()  # for a request
         self._begun = True  # the client has begun one, or never sent any
         self._arriving = False  # its head is there
         self._body: StreamReader | None = None  # the last one that has begun
-        self.cut = False  # that has ended early
+        self.cut: StreamReader | None = None  # one that has ended early
         self._ended = False  # no more will come
         self._full_since: float | None = None  # of what the client does not take
         self._untaken = 0  # bytes of that
         self._head = 0  # bytes of a head that has no end yet
+
+    @property
+    def aborted(self) -> bool:
+        """Whether nothing will be read or sent here any more."""
+        return self._line is None
 
     @property
     def waits(self) -> bool:
@@ -62,8 +75,9 @@ class Connection(web.RequestHandler):
 
     def abort(self) -> None:
         """Close it, whatever has not been sent yet."""
-        if self.transport is not None:
-            self.transport.abort()
+        if self._line is not None:
+            self._line.abort()
+            self._line = None
 
     def check(self, now: float, head: float, idle: float | None) -> None:
         """Close it if its time is up: for a head that has begun, for a pause if `idle` says so, for a reply."""
@@ -71,9 +85,9 @@ class Connection(web.RequestHandler):
             limit = head if self._begun and not self._arriving else idle
             if limit is not None and now - self._waiting_since > limit:
                 self.abort()
-        if self.transport is None:
+        if self._line is None:
             return
-        former, self._untaken = self._untaken, self.transport.get_write_buffer_size()
+        former, self._untaken = self._untaken, self._line.get_write_buffer_size()
         if not self._untaken:
             self._full_since = None
         elif self._full_since is None:
@@ -84,6 +98,11 @@ class Connection(web.RequestHandler):
                 self.abort()
 
     # What aiohttp calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve."""
+        self._line = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Note when a request begins."""
@@ -105,7 +124,7 @@ class Connection(web.RequestHandler):
         if self._waiter is not None and not self._waiter.done():
             return False  # it was between two requests
         if self._body is not None and not self._body.is_eof():
-            self.cut = True
+            self.cut = self._body
             self._body.feed_eof()
         self._ended = True
         self._loop.call_later(ANSWER, self._leave)
@@ -145,6 +164,8 @@ class Connection(web.RequestHandler):
         if error is None and not isinstance(exc, ConnectionError):
             log.error("Error handling a request", exc_info=exc)
         if request.writer.output_size > 0:  # a reply that ended here as if it were whole would be a lie
+            if request.version < HttpVersion11 and self.transport is not None:  # it ends with the connection
+                self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self.abort()
             raise ConnectionResetError("the reply broke off")
         return self._told(error or OptillmError("The server failed"))

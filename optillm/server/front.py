@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
@@ -73,12 +75,17 @@ class Front(web.Server):
         }
 
     def __call__(self) -> Connection:
-        """A connection that has been accepted; when there are too many, the oldest that waits has to go."""
-        if len(self._connections) >= self._most:
-            waiting = next((each for each in self._clients if each.waits), None)
-            if waiting is not None:
-                waiting.abort()
+        """A connection that has been accepted."""
         return Connection(self, loop=self._loop, told=self._told, **self._kwargs)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Count a connection; when there are too many, the one that dawdles most has to go."""
+        super().connection_made(handler, transport)
+        if len(self._connections) > self._most:
+            staying = [each for each in self._clients if not each.aborted]
+            waiting = (each for each in staying if each.waits)
+            for each in islice(waiting, max(0, len(staying) - self._most)):
+                each.abort()
 
     @property
     def _clients(self) -> list[Connection]:
@@ -119,6 +126,7 @@ class Front(web.Server):
         """One request, from its head to the last byte of its reply."""
         connection = cast("Connection", request.protocol)
         body = Body(request, self._settings.body_timeout)
+        vital = request.path == _VITAL
         try:
             if not expected(request):
                 raise refusal(417, "The expectation of the request cannot be met")
@@ -126,12 +134,12 @@ class Front(web.Server):
             if not body.larger_than(ROOM):
                 await body.arrive()
                 lane = self._small
-            if lane.full and request.path != _VITAL:
+            if lane.full and not vital:
                 raise RateLimited("Too many requests are in flight", headers={"Retry-After": "1"})
         except OptillmError as error:
             return self._told(error)
         connection.busy()
-        with lane.taken():
+        with nullcontext() if vital else lane.taken():  # it needs no key, and may wait for the upstream
             connection.pressed = lambda: lane.full or self._state.draining
             visit = Visit(partial(self._visit, request, body))
             self._visits.add(visit)
@@ -158,9 +166,9 @@ class Front(web.Server):
                 response: web.StreamResponse = web.Response(
                     body=b"".join(content), status=int(code), reason=reason, headers=self._headers(headers)
                 )
-                return self._marked(response)
+                return self._marked(response, request)
             response = web.StreamResponse(status=int(code), reason=reason, headers=self._headers(headers))
-            self._marked(response)
+            self._marked(response, request)
             visit.wait(response.prepare(request))
             for chunk in content:
                 if chunk:
@@ -171,8 +179,9 @@ class Front(web.Server):
             if close is not None:
                 close()
 
-    def _marked(self, response: web.StreamResponse) -> web.StreamResponse:
-        if self._state.draining:
+    def _marked(self, response: web.StreamResponse, request: web.BaseRequest) -> web.StreamResponse:
+        """A reply that says whether it is the last; after half a body, what comes next may not be a request."""
+        if self._state.draining or not request.content.is_eof():
             response.force_close()
         return response
 

@@ -26,7 +26,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 
 from optillm.engine.loop import new_loop
 from optillm.observe.folder import forget
-from optillm.server.front import Front
+from optillm.server.front import CLEANUP, LINGER, PARTING, Front
 from optillm.server.listening import BACKLOG, listener_for, pending, url_of
 from optillm.server.state import state_of
 from optillm.sources import SettingsError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT: Final = 120  # seconds without one until a worker is replaced
 ASIDE: Final = 32  # threads for what blocks: stores of counters, a cache in a file, large bodies, metrics
-MARGIN: Final = 10  # seconds that a worker gets to close, after the grace of its requests
+MARGIN: Final = math.ceil(PARTING + CLEANUP + LINGER) + 1  # seconds to close, after the grace of requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work
 FILES: Final = 256  # open files beside connections
 YOUNG: Final = 10_000  # objects made until the next collection: Python's 700 are those of one request

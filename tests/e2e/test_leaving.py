@@ -32,11 +32,10 @@ class Watched:
         if call.sent["model"] == "plain":
             self.go.wait(WAIT)
             return call.json(completion("hi"))
+        with suppress(BrokenBarrierError):
+            self._candidates.wait(WAIT)
         if self.refusing:
-            with suppress(BrokenBarrierError):
-                self._candidates.wait(WAIT)
             return call.json({"error": {"message": "slow down"}}, 429, Retry_After_Ms="2000")
-        self.came.set()
         call.until_left()
         self.left.set()
         return None

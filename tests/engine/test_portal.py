@@ -390,6 +390,32 @@ def test_a_client_that_leaves_cancels_the_producer_of_its_stream() -> None:
     assert work.cleaned
 
 
+@pytest.mark.parametrize("later", range(4))
+def test_a_client_that_leaves_while_a_stream_is_closed_does_not_break_that_off(later: int) -> None:
+    work, seen = Endless(), list[object]()
+
+    def code() -> None:
+        batches = portal.stream(work.events())
+        next(batches)
+        portal.run(turns())
+        seen.append("closes")
+        batches.close()
+        seen.append((work.cancelled, work.cleaned))
+        with pytest.raises(ClientGone):
+            portal.run(echo(1))
+
+    async def leave() -> None:
+        task = asyncio.create_task(Visit(code).attend())
+        while not seen:
+            await turns(1)
+        await turns(later)
+        task.cancel()
+        await task
+
+    asyncio.run(leave())
+    assert seen == ["closes", (True, True)]
+
+
 @pytest.mark.parametrize("starts", [True, False])
 def test_closes_an_iterator_that_is_no_generator(starts: bool) -> None:
     class Response:

@@ -19,6 +19,7 @@ import optillm.server.connection as connection
 import optillm.server.serve as server
 from optillm.chat import ChatRequest, Delta, Event, Relay, Stream
 from optillm.config import Settings
+from optillm.errors import UpstreamError
 from optillm.server.app import create_app
 from tests.server.fakes import FakeEngine, Outcome, completion, settings
 
@@ -41,9 +42,18 @@ class LiveEngine(FakeEngine):
             return Stream(self.events(), "bon", "m", "chatcmpl-1", 1700000000)
         if request.model == "flood":
             return Relay(200, {}, chunks=self.flood())
+        if request.model == "much":
+            return Relay(200, {}, chunks=self.much())
+        if request.model == "broken-relay":
+            return Relay(200, {}, chunks=self.broken())
         if request.model == "hang-relay":
             return Relay(200, {"content-type": "text/event-stream"}, chunks=self.chunks())
         return completion()
+
+    async def reachable(self) -> bool:
+        if (self.folder / "silent").exists():
+            await self.hang()
+        return True
 
     async def hang(self) -> None:
         (self.folder / "began").touch()
@@ -59,6 +69,14 @@ class LiveEngine(FakeEngine):
 
     async def chunks(self) -> AsyncIterator[bytes]:
         yield b"data: 1\n\n"
+        await self.hang()
+
+    async def broken(self) -> AsyncIterator[bytes]:
+        yield b"half"
+        raise UpstreamError("The upstream broke off")
+
+    async def much(self) -> AsyncIterator[bytes]:
+        yield b"x" * 2**25
         await self.hang()
 
     async def flood(self) -> AsyncIterator[bytes]:

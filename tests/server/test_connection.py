@@ -18,7 +18,7 @@ async def aborted(untaken: Callable[[int], int], *, pressed: bool = False, secon
     loop = asyncio.get_running_loop()
     connection = Connection(Mock(), loop=loop, told=Mock())
     transport = Mock()
-    connection.transport = transport
+    connection._line = transport
     connection.pressed = lambda: pressed
     connection.busy()
     for second in range(seconds):

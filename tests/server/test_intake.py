@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import select
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from optillm.server.front import ROOM
-from tests.server.fakes import CHAT, HELLO
-from tests.server.test_serve import SOON, Live, running
+from optillm.engine.loop import new_loop
+from optillm.server.app import create_app
+from optillm.server.front import ROOM, Front
+from tests.server.fakes import CHAT, HELLO, FakeEngine, settings
+from tests.server.test_serve import SOON, Live, eventually, running
 
 POST = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
 SLOW = {
@@ -77,6 +81,16 @@ def test_health_answers_while_every_place_is_taken(tmp_path: Path) -> None:
             busy.callback(live.send("hang").close)
         assert live.tells("began")
         assert health(live) == 200
+
+
+def test_health_that_waits_for_the_upstream_takes_nobodys_place(tmp_path: Path) -> None:
+    (tmp_path / "silent").touch()
+    asked = b"GET /health?ready=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with running(tmp_path, concurrency=1) as live, dial(live, asked):
+        assert live.tells("began")
+        connection, response = live.post("m")
+        assert response.status == 200
+        connection.close()
 
 
 @pytest.mark.parametrize("what", ["nothing", "headers"])
@@ -175,6 +189,18 @@ def test_a_request_gets_one_reply_though_its_body_cannot_be_read(live: Live) -> 
         assert client.recv(1) == b""
 
 
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
+def test_a_reply_that_does_not_wait_for_the_body_is_the_last(live: Live, expect: bytes) -> None:
+    sent = POST.replace(CHAT.encode(), b"/nowhere") + expect + b"Content-Length: %d\r\n\r\n" % (ROOM + 1)
+    with dial(live, sent) as client:
+        response = replied(client)
+        assert response.status == 404
+        assert response.headers["Connection"] == "close"
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")  # which a client may take for one
+        response.read()
+        assert client.recv(1) == b""
+
+
 @pytest.mark.parametrize("what", ["a body", "a large body", "a chunked body"])
 def test_a_body_that_ends_early_is_refused(live: Live, what: str) -> None:
     with dial(live, SLOW[what]) as client:
@@ -189,6 +215,12 @@ def test_a_body_that_ends_early_is_refused_though_it_is_valid_so_far(live: Live)
     with dial(live, POST + b"Content-Length: %d\r\n\r\n" % (len(content) + 1) + content) as client:
         client.shutdown(socket.SHUT_WR)
         assert replied(client).status == 400
+
+
+def test_a_request_is_whole_though_the_body_of_the_next_one_ends_early(live: Live) -> None:
+    with dial(live, b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n" + SLOW["a body"]) as client:
+        client.shutdown(socket.SHUT_WR)
+        assert replied(client).status == 200
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_headers_is_forgotten(live: Live) -> None:
@@ -250,3 +282,33 @@ def test_requests_that_never_arrive_do_not_hold_up_the_end(tmp_path: Path, sign:
             slow.enter_context(dial(live, SLOW[what]))
         assert health(live) == 200
         assert live.end(sign) == (0, "")
+
+
+def test_connections_that_come_all_at_once_are_not_too_many_for_long(tmp_path: Path) -> None:
+    with running(tmp_path, concurrency=2, idle=60, header_timeout=600) as live, ExitStack() as slow:
+        clients = [slow.enter_context(dial(live, b"")) for _ in range(300)]
+        assert health(live) == 200
+        assert eventually(lambda: len(select.select(clients, (), (), 0)[0]) >= 300 - 64)
+
+
+def test_a_client_that_does_not_take_its_last_reply_loses_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def serve() -> None:
+        front = Front(create_app(settings(idle_timeout=1), FakeEngine()), connections=9)
+        ours, client = socket.socketpair()
+        ours.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 1
+        )  # and aiohttp thinks that 64 KiB are as good as sent
+        await asyncio.get_running_loop().connect_accepted_socket(front, ours)
+        client.sendall(b"GET /v1/models/" + b"a" * 4000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
+        with client:
+            async with asyncio.timeout(SOON):
+                while front.connections:  # noqa: ASYNC110 - the clock looks after it
+                    await asyncio.sleep(0.005)
+        await front.close()
+
+    monkeypatch.setattr("optillm.server.connection.STALL", 2.0)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve())

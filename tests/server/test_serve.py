@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,18 @@ def test_a_client_that_stalls_while_it_reads_loses_its_stream(tmp_path: Path) ->
         assert live.end() == (0, "")
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_reply_that_breaks_off_does_not_look_whole(live: Live, version: str) -> None:
+    content = json.dumps(HELLO | {"model": "broken-relay"})
+    head = f"POST {CHAT} HTTP/{version}\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", live.port), timeout=SOON) as client:
+        client.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n{content}".encode())
+        response = HTTPResponse(client)
+        response.begin()
+        with pytest.raises((IncompleteRead, ConnectionResetError)):
+            response.read()
+
+
 def test_a_running_request_ends_well_after_a_signal_and_new_clients_are_refused(tmp_path: Path) -> None:
     with running(tmp_path, grace=10) as live:
         connection = live.send("gate")
@@ -230,6 +242,32 @@ def test_a_request_that_outlives_the_grace_period_is_cancelled_and_answered(tmp_
         connection.close()
         assert live.end()[0] == 0
         assert (tmp_path / "closed").exists()
+
+
+def test_an_interrupt_ends_a_request_whose_body_is_still_to_come(live: Live) -> None:
+    connection = live.connect()
+    connection.putrequest("POST", CHAT)
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", str(2**17))
+    connection.endheaders(b"{")
+    health = live.connect()
+    health.request("GET", "/health")  # the other one has come so far, too
+    assert health.getresponse().status == 200
+    health.close()
+    live.process.send_signal(signal.SIGINT)
+    assert connection.getresponse().status == 503
+    connection.close()
+
+
+def test_a_client_that_does_not_read_costs_the_end_none_of_its_order(tmp_path: Path) -> None:
+    with running(tmp_path, grace=0, stall=60, pressed=60) as live:
+        connection, response = live.post("much")
+        response.read(1)
+        assert live.end() == (0, "")
+        assert (tmp_path / "cancelled").exists()
+        assert (tmp_path / "closed").exists()
+        response.close()
+        connection.close()
 
 
 @pytest.mark.parametrize("before", [None, signal.SIGTERM])
