@@ -23,10 +23,10 @@ WAIT = 30.0
 class Watched:
     """An upstream that hangs, or refuses with a 429; a plain call is answered once `go` is set."""
 
-    def __init__(self, *, refusing: bool = False) -> None:
+    def __init__(self, *, refusing: bool = False, together: int = 3) -> None:
         self.refusing = refusing
         self.came, self.left, self.go = Event(), Event(), Event()
-        self._candidates = Barrier(3, self.came.set)  # `bon` asks for three at once
+        self._candidates = Barrier(together, self.came.set)  # `bon` asks for three at once
 
     def respond(self, call: Call) -> None:
         if call.sent["model"] == "plain":
@@ -101,7 +101,7 @@ def test_in_a_back_off_no_call_is_repeated(stream: bool, headers: Any) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_in_a_queue_no_waiting_call_begins(stream: bool) -> None:
-    watched = Watched()
+    watched = Watched(together=1)
     with scene(watched, "--upstream-concurrency", "1") as (proxy, stub):
         with closing(request(proxy, stream=stream)):
             assert watched.came.wait(WAIT)
