@@ -42,7 +42,7 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, redact: Red
     body = body if isinstance(body, dict) else {}
     return UpstreamError(
         message_of(body) or f"the upstream answered with status {status}",
-        status=status if status >= 400 else 502,
+        status=status if 400 <= status < 600 else 502,
         upstream_body=body,
         retryable=status in RETRYABLE,
         retry_after=_seconds(headers),

@@ -125,7 +125,9 @@ class OpenAIUpstream:
         async with AsyncExitStack() as sending:
             body = None if method == "GET" else content
             response = await sending.enter_async_context(self._exchange.send(method, address, body))
-            if 300 <= response.status < 400:
+            if not (
+                200 <= response.status < 300 or 400 <= response.status < 600
+            ):  # nothing that can be passed on
                 _check(response, b"", address)
             headers = forwarded(response.headers)
             if "Content-Type" in response.headers:

@@ -289,6 +289,16 @@ def test_a_relay_does_not_hand_redirects_on() -> None:
         relayed(stub)
 
 
+@pytest.mark.parametrize("status", [101, 600, 999])
+def test_a_status_that_means_nothing_to_a_client_is_not_handed_on(status: int) -> None:
+    with (
+        Stub(lambda call: call.raw(b"{}", status)) as stub,
+        pytest.raises(UpstreamError, match=f"status {status}") as error,
+    ):
+        relayed(stub)
+    assert error.value.status == 502
+
+
 @pytest.mark.parametrize(
     ("key", "authorization"), [("company-s3cret", None), (None, "Bearer company-s3cret")]
 )
