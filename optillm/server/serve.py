@@ -203,7 +203,9 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
             loop.add_signal_handler(number, self._end, number)
         beating = loop.create_task(self._beat())
         front = Front(self.wsgi, connections(self.app.settings))
-        servers = [await loop.create_server(front, sock=listener) for listener in self.sockets]
+        servers = [
+            await loop.create_server(front, sock=listener, backlog=BACKLOG) for listener in self.sockets
+        ]
         _release_signals()
         try:
             await self._told.wait()
