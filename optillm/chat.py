@@ -76,7 +76,8 @@ def _never() -> bool:
 class Sender:
     """Who sends a request, and what they say about it beside its body.
 
-    `client` tells credentials apart without holding them, `digest` bodies; `key` is an `Idempotency-Key`;
+    `client` tells credentials apart without holding them; `content` is the body as it came; `key` is an
+    `Idempotency-Key`;
     `attempt` counts the retries of a client library that announces them, `None` when it does not; `patience`
     is the seconds it waits for a whole reply. `background` marks what a frontend asks for on its own behalf;
     `fresh` says that nothing kept from earlier requests will do.
@@ -85,7 +86,7 @@ class Sender:
     """
 
     client: str = ""
-    digest: str = ""
+    content: bytes = field(default=b"", repr=False)
     key: str | None = None
     attempt: int | None = None
     patience: float | None = None

@@ -109,5 +109,6 @@ class Joins(Generic[T]):
 
 
 def _identity(sender: Sender) -> bytes:
-    parts = (sender.client, sender.key or "", sender.digest)
-    return hashlib.sha256("\0".join(parts).encode()).digest()
+    identity = hashlib.sha256(f"{sender.client}\0{sender.key or ''}\0".encode())
+    identity.update(sender.content)
+    return identity.digest()

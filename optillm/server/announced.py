@@ -46,7 +46,7 @@ def sender(
     credential = f"{headers.get('Authorization')}\0{headers.get('api-key')}"
     return Sender(
         client=sha256(credential.encode("latin-1", "replace")).hexdigest(),
-        digest=sha256(content).hexdigest(),
+        content=content,
         key=headers.get("Idempotency-Key") or None,
         attempt=_count(headers.get("x-stainless-retry-count")),
         patience=_patience(headers),

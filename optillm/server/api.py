@@ -133,7 +133,8 @@ def _asked(state: State) -> ChatRequest:
     read = partial(read_chat, content, state.settings, **known)
     asked = read() if len(content) <= LONG else state.portal.aside(read)
     told = sender(request.headers, content, asked.body, lambda: own in state.cancelled)
-    budget = asked.budget.within(Budget(seconds=deadline(request.headers)))
+    seconds = deadline(request.headers)
+    budget = asked.budget if seconds is None else asked.budget.within(Budget(seconds=seconds))
     return replace(asked, sender=told, grant=granted(), budget=budget)
 
 

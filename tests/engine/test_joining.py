@@ -14,9 +14,9 @@ from optillm.engine.joining import KEPT, LINGER, REMEMBERED, Joins
 from optillm.errors import DeadlineExceeded, UpstreamError
 from tests.fakes import HANG, Say, Sent, World, failing, run
 
-FIRST = Sender(client="c", digest="d", attempt=0)
+FIRST = Sender(client="c", content=b"d", attempt=0)
 RETRY = replace(FIRST, attempt=1)
-KEYED = Sender(client="c", digest="d", key="k")
+KEYED = Sender(client="c", content=b"d", key="k")
 
 
 def disagreeing(sent: Sent) -> str:
@@ -56,7 +56,7 @@ def test_an_announced_retry_joins_the_running_request(retry: Sender) -> None:
     [
         FIRST,
         replace(FIRST, attempt=None),
-        replace(RETRY, digest="e"),
+        replace(RETRY, content=b"e"),
         replace(RETRY, client="x"),
         replace(RETRY, key="k"),
     ],
@@ -181,7 +181,7 @@ def test_a_failure_is_shared_but_not_kept() -> None:
 def test_answers_kept_are_bounded() -> None:
     async def act(world: World) -> None:
         for number in range(REMEMBERED + 20):
-            await serve(world, replace(KEYED, digest=str(number)), "bon(n=1)-m")
+            await serve(world, replace(KEYED, content=b"%d" % number), "bon(n=1)-m")
         assert len(world.engine._joins) <= REMEMBERED + 1
 
     scene(act)

@@ -89,7 +89,7 @@ def test_a_client_that_leaves_is_noted_with_what_it_cost(stream: bool) -> None:
 
 def test_a_retry_that_joins_is_noted_once() -> None:
     world = World(lambda sent: ANSWER)
-    sender = Sender(client="c", digest="d", key="k")
+    sender = Sender(client="c", content=b"d", key="k")
 
     async def both() -> None:
         await asyncio.gather(*(world.serve("bon-m", sender=sender) for _ in range(2)))

@@ -145,12 +145,12 @@ def test_patience_ends_just_before_the_clients(header: str, sent: str, patience:
     assert told(**announced).patience == patience
 
 
-def test_clients_and_bodies_are_told_apart_without_holding_them() -> None:
+def test_clients_are_told_apart_without_holding_their_keys() -> None:
     one = told(Authorization="Bearer a", Idempotency_Key="k")
     assert one.client == told(Authorization="Bearer a").client != told(Authorization="Bearer b").client
     keys = [told(Authorization="Basic x", api_key=key).client for key in ("kA", "kB")]
     assert keys[0] != keys[1]
-    assert told(content=b"{}").digest == told(content=b"{}").digest != told(content=b"{ }").digest
+    assert "{ }" not in repr(told(content=b"{ }"))
     assert (one.key, told().key, told(Idempotency_Key="").key) == ("k", None, None)
     assert "Bearer" not in repr(one)
 
