@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import select
 import socket
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from gunicorn import systemd
@@ -41,16 +39,6 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def pending(listener: socket.socket) -> Iterator[None]:
-    """One item for each connection that waits to be accepted; accept it before asking for the next."""
-    queue = select.poll()
-    queue.register(listener, select.POLLIN)
-    for _ in range(BACKLOG):
-        if not queue.poll(0):
-            return
-        yield
 
 
 def url_of(listener: socket.socket) -> str:

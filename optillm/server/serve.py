@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import math
@@ -14,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 from optillm.engine.loop import new_loop
 from optillm.observe.folder import forget
 from optillm.server.front import CLEANUP, LINGER, PARTING, Front
-from optillm.server.listening import BACKLOG, listener_for, pending, url_of
+from optillm.server.listening import BACKLOG, listener_for, url_of
 from optillm.server.state import state_of
 from optillm.sources import SettingsError
 
@@ -38,6 +38,8 @@ HEARTBEAT: Final = 120  # seconds without one until a worker is replaced
 ASIDE: Final = 32  # threads for what blocks: stores of counters, a cache in a file, large bodies, metrics
 MARGIN: Final = math.ceil(PARTING + CLEANUP + LINGER) + 1  # seconds to close, after the grace of requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work
+AT_ONCE: Final = 16  # connections accepted in one go
+PAUSE: Final = 0.5  # seconds without accepting any, when there are no file descriptors left
 FILES: Final = 256  # open files beside connections
 YOUNG: Final = 10_000  # objects made until the next collection: Python's 700 are those of one request
 BOOT: Final = 30  # seconds new workers have to begin before old ones end all the same
@@ -199,17 +201,18 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
         loop, state = asyncio.get_running_loop(), state_of(self.wsgi)
         loop.set_default_executor(ThreadPoolExecutor(ASIDE, "aside"))
         self._told, self._over = asyncio.Event(), asyncio.Event()
+        self._greetings = set[asyncio.Task[Any]]()  # of clients just accepted
         for number in ENDINGS:
             loop.add_signal_handler(number, self._end, number)
         beating = loop.create_task(self._beat())
         front = Front(self.wsgi, connections(self.app.settings))
-        servers = [
-            await loop.create_server(front, sock=listener, backlog=BACKLOG) for listener in self.sockets
-        ]
+        for listener in self.sockets:
+            listener.setblocking(False)
+            self._listen(front, listener)
         _release_signals()
         try:
             await self._told.wait()
-            await self._refuse(front, servers)
+            await self._refuse(front)
             draining = loop.create_task(front.drain(state.settings.grace))
             over = loop.create_task(self._over.wait())
             await asyncio.wait([draining, over], return_when=asyncio.FIRST_COMPLETED)
@@ -225,16 +228,41 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
         if number != signal.SIGTERM:
             self._over.set()
 
-    async def _refuse(self, front: Front, servers: list[asyncio.Server]) -> None:
-        """Stop to listen, once all who wait have been accepted: closing would reset their connections."""
+    def _listen(self, front: Front, listener: Any) -> None:
+        if self.alive:
+            asyncio.get_running_loop().add_reader(listener, self._accept, front, listener)
+
+    def _accept(self, front: Front, listener: Any) -> bool:
+        """Accept who waits, some at once: a busy loop that took one each time round would keep them waiting.
+
+        Gives whether there may be more.
+        """
         loop = asyncio.get_running_loop()
+        for _ in range(AT_ONCE):
+            try:
+                client, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):  # or another worker was faster
+                return False
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    raise
+                loop.remove_reader(listener)
+                loop.call_later(PAUSE, self._listen, front, listener)
+                return False
+            greeting = loop.create_task(loop.connect_accepted_socket(front, client))
+            self._greetings.add(greeting)
+            greeting.add_done_callback(self._greetings.discard)
+        return True
+
+    async def _refuse(self, front: Front) -> None:
+        """Stop to listen, once all who wait have been accepted: closing would reset their connections."""
         for listener in self.sockets:
-            listener.setblocking(False)
-            for _ in pending(listener):
-                with suppress(BlockingIOError, ConnectionError):  # another worker was faster
-                    await loop.connect_accepted_socket(front, listener.accept()[0])
-        for server in servers:
-            server.close()
+            asyncio.get_running_loop().remove_reader(listener)
+            while self._accept(front, listener):
+                pass
+            listener.close()
+        while self._greetings:
+            await asyncio.wait(self._greetings)
 
     async def _beat(self) -> None:
         """Show the parent signs of life, and notice when it is gone."""
