@@ -41,7 +41,7 @@ IDLE = 1000  # connections a worker keeps beside those with requests at work
 AT_ONCE: Final = 16  # connections accepted in one go
 PAUSE: Final = 0.5  # seconds without accepting any, when there are no file descriptors left
 FILES: Final = 256  # open files beside connections
-YOUNG: Final = 10_000  # objects made until the next collection: Python's 700 are those of one request
+COLLECTED: Final = (5_000, 5, 5)  # objects until a collection: Python's 700 are those of one request
 BOOT: Final = 30  # seconds new workers have to begin before old ones end all the same
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeat files, on no disk that may stall
@@ -162,7 +162,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def _ready(self, worker: Worker) -> None:
         gc.freeze()  # what is loaded stays: no collection has to look at it again
-        gc.set_threshold(YOUNG)
+        gc.set_threshold(*COLLECTED)
         if worker.age == 1:
             log.info("Listening at %s", self._url)
 
