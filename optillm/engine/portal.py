@@ -47,14 +47,14 @@ class Visit(greenlet):
             raise RuntimeError("only a visit can wait for the event loop")
         return visit
 
-    async def attend(self, *args: Any) -> Any:
+    async def attend(self) -> Any:
         """Run the code to its end, awaiting on the way what it waits for; gives what it returns.
 
         When this is cancelled, the code gets `ClientGone` where it waits, and may clean up.
         """
         self._task = asyncio.current_task()
         try:
-            return await self._steps(args)
+            return await self._steps()
         except ClientGone:
             if self._left:
                 raise asyncio.CancelledError from None
@@ -64,8 +64,8 @@ class Visit(greenlet):
     def _left(self) -> bool:
         return self._task is not None and self._task.cancelling() > 0
 
-    async def _steps(self, args: tuple[Any, ...]) -> Any:
-        step: Any = self.switch(*args)
+    async def _steps(self) -> Any:
+        step: Any = self.switch()
         while not self.dead:
             try:
                 outcome = await step
@@ -107,40 +107,33 @@ class Visit(greenlet):
         raise error
 
 
-class Portal:
-    """The ways in which a view waits; every one is for the code of a `Visit`."""
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives or raises; `ClientGone` when the client leaves first, or what interrupts the visit."""
+    visit = Visit.current()
+    return visit.wait(visit.interruptible(coroutine))
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What a coroutine gives or raises; `ClientGone` when the client leaves first, or what interrupts it."""
-        visit = Visit.current()
-        return visit.wait(visit.interruptible(coroutine))
 
-    def aside(self, function: Callable[..., T], *args: Any) -> T:
-        """What a function gives or raises that blocks or takes long: in a thread, and to its end."""
-        return Visit.current().wait(_to_the_end(function, args))
-
-    def stream(self, events: AsyncIterator[T], silence: float = 0) -> Batches[T]:
-        """Pull an async iterator, beginning now; gives what has arrived, a list at a time.
-
-        An empty list says that `silence` seconds passed without an event (0: it is never said). What the
-        iterator raises is raised after the events before it; otherwise as `run`. An iterator with `aclose` is
-        closed at the end, however that came about.
-        """
-        return Batches(self, events, silence)
+def aside(function: Callable[..., T], *args: Any) -> T:
+    """What a function gives or raises that blocks or takes long: in a thread, and to its end."""
+    return Visit.current().wait(_to_the_end(function, args))
 
 
 class Batches(Iterator[list[T]]):
-    """The events of an async iterator for a view; made by `Portal.stream`."""
+    """The events of an async iterator for a view, pulled from now on; what has arrived, a list at a time.
 
-    def __init__(self, portal: Portal, events: AsyncIterator[T], silence: float) -> None:
-        self._portal = portal
+    An empty list says that `silence` seconds passed without an event (0: it is never said). What the
+    iterator raises is raised after the events before it; otherwise as `run`. An iterator with `aclose` is
+    closed at the end, however that came about.
+    """
+
+    def __init__(self, events: AsyncIterator[T], silence: float = 0) -> None:
         self._silence = silence or None
         self._inlet, self._arrived = anyio.create_memory_object_stream[T](AHEAD)
         self._pump = asyncio.get_running_loop().create_task(self._pumped(events), context=Context())
         self._ended = False
 
     def __next__(self) -> list[T]:
-        batch = None if self._ended else self._portal.run(self._next())
+        batch = None if self._ended else run(self._next())
         if batch is None:
             self._ended = True
             raise StopIteration

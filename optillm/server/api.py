@@ -15,6 +15,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
 from optillm.engine.catalogue import OWNER
+from optillm.engine.portal import aside, run
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.announced import deadline, patience_in_a_stream, sender
 from optillm.server.cors import welcome
@@ -48,12 +49,12 @@ def chat() -> Response:
     asked = _asked(state)
     with ExitStack() as serving:
         serving.enter_context(state.cancellable(_own(g.request_id)))
-        outcome = state.portal.run(state.engine.complete(asked))
+        outcome = run(state.engine.complete(asked))
         if isinstance(outcome, Relay):
-            response = relayed(outcome, state.portal, asked.sender.called_off)
+            response = relayed(outcome, asked.sender.called_off)
         elif isinstance(outcome, Stream):
             silence = patience_in_a_stream(asked.sender, state.settings.keep_alive)
-            response = streamed(outcome, asked, state.portal, silence)
+            response = streamed(outcome, asked, silence)
         else:
             return completed(outcome)
         response.call_on_close(serving.pop_all().close)  # it is served until its last byte
@@ -119,7 +120,7 @@ def pass_on(task: str = "", part: str = "") -> Response:
         g.request_id,
         granted(),
     )
-    return relayed(state.portal.run(state.engine.relay(asked)), state.portal)
+    return relayed(run(state.engine.relay(asked)))
 
 
 for rule, methods in PASSED_ON.items():
@@ -131,7 +132,7 @@ def _asked(state: State) -> ChatRequest:
     content, own = _body(JSON), _own(g.request_id)
     known = {"request_id": g.request_id, "authorization": state.authorization}
     read = partial(read_chat, content, state.settings, **known)
-    asked = read() if len(content) <= LONG else state.portal.aside(read)
+    asked = read() if len(content) <= LONG else aside(read)
     told = sender(request.headers, content, asked.body, lambda: own in state.cancelled)
     seconds = deadline(request.headers)
     budget = asked.budget if seconds is None else asked.budget.within(Budget(seconds=seconds))
@@ -151,7 +152,7 @@ def granted() -> Grant:
 
 def _models() -> list[dict[str, Any]]:
     state = here()
-    known = state.portal.run(state.engine.models(state.authorization))
+    known = run(state.engine.models(state.authorization))
     return [
         model
         for model in known

@@ -144,13 +144,14 @@ class Front(web.Server):
             visit = Visit(partial(self._visit, request, body))
             self._visits.add(visit)
             try:
-                response: web.StreamResponse = await visit.attend(visit)
+                response: web.StreamResponse = await visit.attend()
             finally:
                 self._visits.discard(visit)
         return response
 
-    def _visit(self, request: web.BaseRequest, body: Body, visit: Visit) -> web.StreamResponse:
+    def _visit(self, request: web.BaseRequest, body: Body) -> web.StreamResponse:
         """The application's reply, sent as far as it is a stream; runs in a greenlet."""
+        visit = Visit.current()
         told: list[Any] = []
 
         def start(status: str, headers: list[tuple[str, str]], _: Any = None, /) -> Callable[[bytes], object]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from flask import Response, g, request
 from werkzeug.exceptions import Forbidden
 
+from optillm.engine.portal import aside
 from optillm.errors import RateLimited, Unauthorized
 from optillm.keys import Client, digest
 from optillm.server.accounts import Accounts, Admission
@@ -88,7 +89,7 @@ def guard(
             g.grant = client.grant
             if request.blueprint == "api" and request.endpoint not in UNCOUNTED:
                 admit = partial(accounts.admit, client, spends=request.endpoint in SPENDING)
-                g.admission = here().portal.aside(admit) if accounts.counting else admit()
+                g.admission = aside(admit) if accounts.counting else admit()
                 g.grant = g.admission.grant
 
     return refuse

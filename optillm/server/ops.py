@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, request
 
+from optillm.engine.portal import aside, run
 from optillm.errors import ShuttingDown, UpstreamError
 from optillm.observe.metrics import Metrics
 from optillm.server.state import here
@@ -39,7 +40,7 @@ def health() -> Response:
         state = here()
         if state.draining:
             raise ShuttingDown("The server is shutting down")
-        if not state.portal.run(state.readiness.now()):
+        if not run(state.readiness.now()):
             raise UpstreamError("The upstream does not answer", status=503)
     return Response(b'{"status":"ok"}', content_type="application/json")
 
@@ -48,5 +49,5 @@ def health() -> Response:
 def metrics() -> Response:
     """The metrics of all workers, for Prometheus."""
     state = here()
-    content, content_type = state.portal.aside(state.metrics.exposition, request.headers.get("Accept", ""))
+    content, content_type = aside(state.metrics.exposition, request.headers.get("Accept", ""))
     return Response(content, content_type=content_type)

@@ -10,7 +10,7 @@ from typing import Final
 from flask import Response, g
 
 from optillm.chat import ChatRequest, Completion, Relay, Stream
-from optillm.engine.portal import Batches, ClientGone, Portal
+from optillm.engine.portal import Batches, ClientGone
 from optillm.errors import Cancelled, OptillmError
 from optillm.server import sse
 from optillm.server.faults import explain
@@ -39,9 +39,9 @@ def completed(completion: Completion) -> Response:
     return Response(completion_json(completion), headers=headers, content_type=JSON)
 
 
-def streamed(stream: Stream, asked: ChatRequest, portal: Portal, silence: float) -> Response:
+def streamed(stream: Stream, asked: ChatRequest, silence: float) -> Response:
     """A technique at work, event by event."""
-    batches = portal.stream(stream.events, silence)
+    batches = Batches(stream.events, silence)
     explained = partial(explain, request_id=g.request_id)
     events = sse.Chunks(stream, asked).events(batches, explained, asked.sender.called_off)
     headers = sse.HEADERS | {"x-optillm-technique": stream.technique}
@@ -50,7 +50,7 @@ def streamed(stream: Stream, asked: ChatRequest, portal: Portal, silence: float)
     return response
 
 
-def relayed(relay: Relay, portal: Portal, called_off: Callable[[], bool] = never) -> Response:
+def relayed(relay: Relay, called_off: Callable[[], bool] = never) -> Response:
     """An upstream's own reply: its status and bytes as they are, as they come."""
     headers = {name.lower(): value for name, value in relay.headers.items()}
     media_type = headers.get("content-type", "application/octet-stream")
@@ -59,7 +59,7 @@ def relayed(relay: Relay, portal: Portal, called_off: Callable[[], bool] = never
     events = media_type.startswith(sse.MEDIA_TYPE)
     if events:
         headers |= sse.HEADERS
-    batches = portal.stream(relay.chunks)
+    batches = Batches(relay.chunks)
     chunks = forwarded(batches, events, partial(explain, request_id=g.request_id), called_off)
     response = Response(chunks, relay.status, headers, content_type=media_type)
     response.call_on_close(batches.close)

@@ -18,13 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import uvloop
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker as BaseWorker
 
-from optillm.engine.loop import new_loop
 from optillm.observe.folder import forget
 from optillm.server.front import CLEANUP, LINGER, PARTING, Front
 from optillm.server.listening import BACKLOG, listener_for, url_of
@@ -194,7 +194,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
 
     def run(self) -> None:
         """Serve until a signal ends it."""
-        with asyncio.Runner(loop_factory=new_loop) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:

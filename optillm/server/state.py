@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from flask import Flask, current_app, request
 
 from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
-from optillm.engine.portal import ClientGone, Portal, Visit
+from optillm.engine.portal import ClientGone, Visit
 from optillm.errors import Unauthorized
 from optillm.server.accounts import Accounts
 from optillm.server.readiness import Readiness
@@ -65,7 +65,6 @@ class State:
     accounts: Accounts
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic
-    portal: Portal = field(default_factory=Portal)
     draining: bool = False
     serving: defaultdict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
     cancelled: set[str] = field(default_factory=set)

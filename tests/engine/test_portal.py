@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from optillm.engine.portal import AHEAD, Batches, ClientGone, Portal, Visit
+from optillm.engine.portal import AHEAD, Batches, ClientGone, Visit, aside, run
 from optillm.errors import InvalidRequest, ShuttingDown
-
-portal = Portal()
 
 
 def visited(code: Callable[[], Any]) -> Any:
@@ -74,7 +72,7 @@ def flat(batches: Batches[int]) -> list[int]:
 
 
 def test_gives_the_result_of_a_coroutine() -> None:
-    assert visited(lambda: portal.run(echo(7)) + portal.run(echo(1))) == 8
+    assert visited(lambda: run(echo(7)) + run(echo(1))) == 8
 
 
 def test_raises_what_the_coroutine_raised() -> None:
@@ -85,7 +83,7 @@ def test_raises_what_the_coroutine_raised() -> None:
 
     def code() -> str:
         with pytest.raises(InvalidRequest) as caught:
-            portal.run(fail())
+            run(fail())
         assert caught.value is error
         return "handled"
 
@@ -96,7 +94,7 @@ def test_raises_what_the_coroutine_raised() -> None:
 def test_what_the_code_raises_is_raised(waits: bool) -> None:
     def code() -> None:
         if waits:
-            portal.run(echo(1))
+            run(echo(1))
         raise InvalidRequest("no")
 
     with pytest.raises(InvalidRequest):
@@ -108,22 +106,22 @@ def test_a_coroutine_that_cancels_itself_has_failed() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(RuntimeError, match="cancelled itself"):
-        visited(lambda: portal.run(quit_early()))
+        visited(lambda: run(quit_early()))
 
 
 def test_nobody_waits_outside_of_a_visit() -> None:
     coroutine = echo(1)
     with pytest.raises(RuntimeError, match="only a visit"):
-        portal.run(coroutine)
+        run(coroutine)
     coroutine.close()
 
 
 def test_runs_in_the_thread_of_the_loop_and_aside_in_another() -> None:
     def code() -> tuple[int, int]:
-        return threading.get_ident(), portal.aside(threading.get_ident)
+        return threading.get_ident(), aside(threading.get_ident)
 
-    inside, aside = visited(code)
-    assert inside == threading.get_ident() != aside
+    inside, outside = visited(code)
+    assert inside == threading.get_ident() != outside
 
 
 def test_keeps_the_codes_context_to_itself() -> None:
@@ -138,8 +136,8 @@ def test_keeps_the_codes_context_to_itself() -> None:
     def code() -> tuple[str, str, list[str], str]:
         before = marker.get()
         marker.set("the code's")
-        [streamed] = portal.stream(events())
-        return before, portal.run(read()), streamed, marker.get()
+        [streamed] = Batches(events())
+        return before, run(read()), streamed, marker.get()
 
     marker.set("the caller's")
     assert visited(code) == ("none", "the caller's", ["none"], "the code's")
@@ -148,7 +146,7 @@ def test_keeps_the_codes_context_to_itself() -> None:
 def test_two_hundred_visits_wait_for_each_other() -> None:
     async def serve() -> list[int]:
         everyone = asyncio.Barrier(200)
-        visits = [Visit(lambda: portal.run(everyone.wait())) for _ in range(200)]
+        visits = [Visit(lambda: run(everyone.wait())) for _ in range(200)]
         return list(await asyncio.gather(*(visit.attend() for visit in visits)))
 
     assert sorted(asyncio.run(serve())) == list(range(200))
@@ -162,10 +160,10 @@ def test_a_client_that_leaves_cancels_the_coroutine_and_waits_for_its_end() -> N
 
     def code() -> None:
         try:
-            portal.run(work.run())
+            run(work.run())
         except ClientGone:
             seen.append((work.cancelled, work.cleaned))
-            seen.append(portal.run(echo(5)))  # cleaning up may wait
+            seen.append(run(echo(5)))  # cleaning up may wait
             raise
 
     async def leave() -> None:
@@ -182,9 +180,9 @@ def test_what_goes_aside_comes_to_its_end_and_the_client_has_left_where_the_code
     go, seen = threading.Event(), list[object]()
 
     def code() -> None:
-        seen.append(portal.aside(go.wait))
+        seen.append(aside(go.wait))
         with pytest.raises(ClientGone):
-            portal.run(echo(1))
+            run(echo(1))
         seen.append("left")
 
     async def leave() -> None:
@@ -206,8 +204,8 @@ def test_an_interruption_breaks_off_what_the_code_waits_for() -> None:
 
     def code() -> int:
         with pytest.raises(ShuttingDown):
-            portal.run(work.run())
-        return portal.run(echo(3))
+            run(work.run())
+        return run(echo(3))
 
     async def interrupt() -> Any:
         visit, task = await begun(code)
@@ -226,7 +224,7 @@ def test_an_interruption_of_code_that_waits_for_something_else_is_felt_the_next_
         def code() -> str:
             Visit.current().wait(going.wait())
             with pytest.raises(ShuttingDown):
-                portal.run(echo(1))
+                run(echo(1))
             return "felt"
 
         visit, task = await begun(code)
@@ -250,9 +248,9 @@ def test_a_result_that_came_in_spite_of_an_interruption_counts() -> None:
         raise AssertionError
 
     def code() -> int:
-        result = portal.run(stubborn())
+        result = run(stubborn())
         with pytest.raises(ShuttingDown):
-            portal.run(echo(1))
+            run(echo(1))
         return result
 
     async def interrupt() -> Any:
@@ -267,13 +265,13 @@ def test_a_result_that_came_in_spite_of_an_interruption_counts() -> None:
 
 
 def test_streams_events_in_order() -> None:
-    assert visited(lambda: flat(portal.stream(count(1000)))) == list(range(1000))
+    assert visited(lambda: flat(Batches(count(1000)))) == list(range(1000))
 
 
 def test_takes_all_events_that_have_arrived_in_one_go() -> None:
     def code() -> list[list[int]]:
-        batches = portal.stream(count(10))
-        portal.run(turns(30))
+        batches = Batches(count(10))
+        run(turns(30))
         return list(batches)
 
     assert visited(code) == [list(range(10))]
@@ -287,7 +285,7 @@ def test_raises_what_a_stream_raised_after_the_events_before_it() -> None:
 
     def code() -> list[int]:
         seen: list[int] = []
-        batches = portal.stream(fail())
+        batches = Batches(fail())
         with pytest.raises(InvalidRequest):
             seen.extend(event for batch in batches for event in batch)
         batches.close()
@@ -306,7 +304,7 @@ def test_an_empty_batch_says_that_nothing_came_for_a_while() -> None:
             yield 1
 
         def code() -> list[list[int]]:
-            batches = portal.stream(late(), silence=0.001)
+            batches = Batches(late(), silence=0.001)
             seen = [next(batches), next(batches)]
             go.set()
             return seen + [batch for batch in batches if batch]
@@ -325,8 +323,8 @@ def test_a_slow_reader_holds_the_producer_back() -> None:
             yield made
 
     def code() -> tuple[int, list[int]]:
-        batches = portal.stream(eager())
-        portal.run(turns(20 * AHEAD))
+        batches = Batches(eager())
+        run(turns(20 * AHEAD))
         return made, flat(batches)
 
     ahead, events = visited(code)
@@ -339,10 +337,10 @@ def test_closing_a_stream_cancels_its_producer_and_waits_for_its_end(first: bool
     work = Endless()
 
     def code() -> None:
-        batches = portal.stream(work.events())
+        batches = Batches(work.events())
         if first:
             assert next(batches) == ["first"]
-            portal.run(turns())
+            run(turns())
         batches.close()
         assert (work.cancelled, work.cleaned) == (first, first)
         assert list(batches) == []
@@ -360,9 +358,9 @@ def test_a_failure_of_a_producer_that_is_closed_is_nobodys_news(caplog: pytest.L
             raise InvalidRequest("too late")
 
     def code() -> None:
-        batches = portal.stream(stubborn())
+        batches = Batches(stubborn())
         assert next(batches) == [1]
-        portal.run(turns())
+        run(turns())
         batches.close()
 
     visited(code)
@@ -373,7 +371,7 @@ def test_a_client_that_leaves_cancels_the_producer_of_its_stream() -> None:
     work = Endless()
 
     def code() -> None:
-        batches = portal.stream(work.events())
+        batches = Batches(work.events())
         try:
             list(batches)
         finally:
@@ -395,14 +393,14 @@ def test_a_client_that_leaves_while_a_stream_is_closed_does_not_break_that_off(l
     work, seen = Endless(), list[object]()
 
     def code() -> None:
-        batches = portal.stream(work.events())
+        batches = Batches(work.events())
         next(batches)
-        portal.run(turns())
+        run(turns())
         seen.append("closes")
         batches.close()
         seen.append((work.cancelled, work.cleaned))
         with pytest.raises(ClientGone):
-            portal.run(echo(1))
+            run(echo(1))
 
     async def leave() -> None:
         task = asyncio.create_task(Visit(code).attend())
@@ -434,9 +432,9 @@ def test_closes_an_iterator_that_is_no_generator(starts: bool) -> None:
     response = Response()
 
     def code() -> None:
-        batches = portal.stream(response)
+        batches = Batches(response)
         if starts:
-            portal.run(turns())
+            run(turns())
         batches.close()
 
     visited(code)

@@ -13,8 +13,8 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import pytest
+import uvloop
 
-from optillm.engine.loop import new_loop
 from optillm.server.app import create_app
 from optillm.server.front import ROOM, Front
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings
@@ -310,5 +310,5 @@ def test_a_client_that_does_not_take_its_last_reply_loses_its_connection(
         await front.close()
 
     monkeypatch.setattr("optillm.server.connection.STALL", 2.0)
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
