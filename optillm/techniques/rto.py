@@ -26,7 +26,7 @@ from optillm.toolkit.answers import clusters, extract, strip_reasoning
 from optillm.toolkit.ballots import LABELS
 from optillm.toolkit.code import broken, interface, leaked, program_text, runnable, without_programs
 from optillm.toolkit.equivalence import alike, merged
-from optillm.toolkit.questions import Question
+from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.trials import MOST_CALLS, calls, outcomes, script
 from optillm.toolkit.verdicts import Groups
 

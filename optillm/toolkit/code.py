@@ -7,57 +7,30 @@ differ here, though they may well behave alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from textwrap import dedent
 from typing import Final
 
 from optillm.toolkit.extraction import FENCED, Fence, fences, strip_reasoning
-from optillm.toolkit.forms import Form, form, json_form
-from optillm.toolkit.questions import Question
 from optillm.toolkit.syntax import defines, has_functions, parsed, plain_tree, signatures
 
-_PROSE = frozenset(("", "text", "txt", "plaintext", "plain", "markdown", "md", "latex", "tex", "math"))
-_ASIDE = _PROSE - {""} | {"console", "output", "shell", "sh", "bash", "zsh", "powershell", "cmd", "diff"}
+PROSE = frozenset(("", "text", "txt", "plaintext", "plain", "markdown", "md", "latex", "tex", "math"))
+_ASIDE = PROSE - {""} | {"console", "output", "shell", "sh", "bash", "zsh", "powershell", "cmd", "diff"}
 _PYTHON = frozenset(("", "python", "py", "python3"))
 _SLASHED = (
     *("c", "h", "cc", "cpp", "c++", "cxx", "hpp", "cs", "csharp", "c#", "java", "kotlin", "kt", "scala"),
     *("js", "javascript", "jsx", "ts", "typescript", "tsx", "go", "golang", "rust", "rs", "swift", "dart"),
 )
-_LONGEST_VALUE = 60
 _LONGEST = 20_000
 _MOST_BLOCKS = 64
 
 
-def read_program(
-    blocks: Sequence[Fence], prose: str, question: Question, *, asked: bool
-) -> tuple[str, Form] | None:
-    """The answer in the longest fenced block, the last of equals; a short one may hold any kind of answer.
-
-    With `asked`, only when the question asks for a program; without, when the blocks outweigh the prose
-    around them or a short one ends the reply.
-    """
-    filled = [block for block in blocks if block.content.strip()]
-    if not filled or (asked and not question.asks_for_code):
-        return None
-    block = max(reversed(filled), key=lambda block: len(block.content))
-    content = block.content.strip()
-    short = block.language in _PROSE and "\n" not in content and len(content) <= _LONGEST_VALUE
-    if not asked:
-        outweighed = sum(len(block.content) for block in filled) < len(prose.replace(FENCED, "").strip())
-        if outweighed and not (short and len(filled) == 1 and prose.rstrip().endswith(FENCED)):
-            return None
-    if found := json_form(content):
-        return content, found
-    if short and not asked:
-        return content, form(content, question)
-    return content, Form("code", program_key(content, block.language))
-
-
 def program_key(source: str, language: str = "") -> str:
-    """Equal for Python programs that differ in looks only; else the text without trailing blanks and empty lines."""
+    """Equal for programs that differ in comments and layout only, as far as their language is known; else a text."""
     tree = parsed(source) if language in _PYTHON else None
     if tree is not None and (key := plain_tree(tree)) is not None:
         return key
+    if language in _SLASHED:
+        return _tokens(source)
     return "\n".join(line.rstrip() for line in source.splitlines() if line.strip())
 
 

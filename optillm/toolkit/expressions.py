@@ -40,6 +40,8 @@ _FRACTION = re.compile(r"\\frac\s*([A-Za-z0-9])\s*([A-Za-z0-9])")
 _COMMAND = re.compile(r"\\(?:begin|end)\{[a-z]+\}|\\[A-Za-z]+")
 _PLAIN = re.compile(r"\w+ ?|(?:Integer|Float|Rational|Symbol|\d|[-+*/(), ]|'[\w.+-]*')+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z]{3,}")
+_VECTORS = re.compile(r"\\(?:vec|overrightarrow)(?![A-Za-z])")
+"""Their products are of two kinds, neither of which is the product of numbers."""
 
 
 def canonical_expression(source: str) -> str | None:
@@ -49,7 +51,7 @@ def canonical_expression(source: str) -> str | None:
     symbols its expanded normal form. No time limit: run it where it can be killed.
     """
     latex = _as_latex(source)
-    if not latex:
+    if not latex or _VECTORS.search(latex):
         return None
     from latex2sympy2_extended import latex2sympy
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig

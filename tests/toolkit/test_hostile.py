@@ -12,8 +12,8 @@ from types import FrameType
 import pytest
 
 from optillm.toolkit import answers, code, verdict_phrases, verdicts
+from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.equivalence import alike
-from optillm.toolkit.questions import Question
 from optillm.toolkit.similarity import medoid
 
 SIZE = 1_000_000

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from optillm.toolkit.extraction import ends
+from optillm.toolkit.answers.vocabulary import QuestionWords
+from optillm.toolkit.extraction import ends, sentences
+from optillm.toolkit.typography import plain
 
 _LABEL = re.compile(r"(?:(?<=\s)|^)[(\[]?\**([A-Za-z])\**[)\].:]\**(?=\s)", re.MULTILINE)
-_LOWER_CASE_OPTIONS = re.compile(
-    r"\b(?:which|choose|select|options?|choices?|the following)\b", re.IGNORECASE
+_NUMBER = re.compile(r"^[ \t]{0,4}[(\[]?\**(\d{1,2})\**[)\].:]\**(?=\s)", re.MULTILINE)
+_CHOOSING = re.compile(
+    r"\b(?:which|what|who|where|choose|select|pick|options?|choices?|the following)\b", re.IGNORECASE
 )
+"""What a question asks whose labels may be lower case letters or numbers."""
 _MOST_OPTIONS = 26
+_WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])")
 
 
 _MAKING = re.compile(
@@ -31,13 +36,24 @@ _QUANTITY = re.compile(
     r"|\b(?:calculate|compute|evaluate|solve|determine|find)\b"
     r"|\b(?:number|amount|total|sum|product|value|percent|percentage|probability|average|mean|median|area|volume"
     r"|perimeter|distance|speed|price|cost|age|length|width|height|remainder|ratio|difference|quotient) of\b"
-    r"|\bwhat(?: i|')s -?\d",
+    r"|\bwhat(?: i|')s -?\d|\b(?:does|did|do|will|would)\b[^.?!]{1,60}\b(?:cost|weigh|measure|earn|pay)\b",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
     r"\b(?:what|which|how many|as a) (?:percent|per cent|percentage)\b|\bpercentage of\b", re.IGNORECASE
 )
-_ORDER = re.compile(r"\b(?:order|orders|ranking|rank|sequence|arrange|arrangement|sort)\b", re.IGNORECASE)
+_ORDER = re.compile(
+    r"\b(?:order(?! does(?:n't| not) matter)|orders|ranking|rank|sequence|ascending|descending|arrange|arrangement"
+    r"|sort)\b",
+    re.IGNORECASE,
+)
+_SET = re.compile(
+    r"\b(?:order does(?:n't| not) matter|in any order|roots|zeros|solutions|factors|divisors|select all|all that apply"
+    r"|which (?:numbers|integers|primes|elements|values|factors|of (?:the|these|them))|solve)\b",
+    re.IGNORECASE,
+)
+_PROBABILITY = re.compile(r"\b(?:probability|chances?|odds|likely|likelihood)\b", re.IGNORECASE)
+_VERSION = re.compile(r"\bversions?\b", re.IGNORECASE)
 _POLAR = re.compile(
     r"(?:^|[.!?:,\n]\s{0,4})(?:is|are|was|were|does|do|did|can|could|has|have|had|will|would|should|must)\b"
     r"(?! you\b)[^.!?\n]{1,400}\?",
@@ -60,10 +76,10 @@ class Question:
     """
 
     def __init__(self, text: str) -> None:
-        self._text = ends(text, _LONGEST_HEAD, _LONGEST_TAIL)
+        self.text = ends(text, _LONGEST_HEAD, _LONGEST_TAIL)
 
     def __bool__(self) -> bool:
-        return bool(self._text.strip())
+        return bool(self.text.strip())
 
     @cached_property
     def options(self) -> Mapping[str, str]:
@@ -72,50 +88,68 @@ class Question:
         Labels run A, B, C… without a gap and carry a bracket, a full stop or a colon, so that an article or
         an initial is none. The last such run counts: few-shot examples come before the question.
         """
-        return _options(self._text)
+        return _options(self.text)
+
+    @cached_property
+    def words(self) -> QuestionWords:
+        """What the words of the question account for in its answers."""
+        text = plain(self.text)
+        final = sentences(text.strip().rpartition("\n")[2]) or [""]
+        every, last = ([word.casefold() for word in _WORD.findall(part)] for part in (text, final[-1]))
+        return QuestionWords.of(every, last)
 
     @cached_property
     def asks_for_code(self) -> bool:
         """Whether the reply is to contain a program."""
-        return bool(_MAKING.search(self._text) and _MADE.search(self._text))
+        return bool(_MAKING.search(self.text) and _MADE.search(self.text))
 
     @cached_property
     def asks_for_quantity(self) -> bool:
         """Whether the answer is a number or a mathematical expression."""
-        return bool(_QUANTITY.search(self._text))
+        return bool(_QUANTITY.search(self.text))
 
     @cached_property
     def asks_for_percentage(self) -> bool:
         """Whether a bare number is a percentage because the question asks for one."""
-        return bool(_PERCENT.search(self._text))
+        return bool(_PERCENT.search(self.text))
 
     @cached_property
     def asks_for_order(self) -> bool:
         """Whether the answer is a list whose order matters."""
-        return bool(_ORDER.search(self._text))
+        return bool(_ORDER.search(self.text))
+
+    @cached_property
+    def asks_for_set(self) -> bool:
+        """Whether the answer is a list whose order says nothing."""
+        return bool(_SET.search(self.text)) and not self.asks_for_order
+
+    @cached_property
+    def asks_for_probability(self) -> bool:
+        """Whether "1 in 6" is the fraction."""
+        return bool(_PROBABILITY.search(self.text))
+
+    @cached_property
+    def asks_for_version(self) -> bool:
+        """Whether a number with a point is the name of a version, so that 3.10 is not 3.1."""
+        return bool(_VERSION.search(self.text))
 
     @cached_property
     def asks_yes_or_no(self) -> bool:
         """Whether the question is polar; a polite request ("Can you…?") is not."""
-        return bool(_POLAR.search(self._text))
+        return bool(_POLAR.search(self.text))
 
     @cached_property
     def asks_for_fact(self) -> bool:
         """Whether the question is one for a name, a place, a time or a thing."""
-        return bool(_FACT.search(self._text))
+        return bool(_FACT.search(self.text))
 
 
 def _options(question: str) -> dict[str, str]:
-    lower = _LOWER_CASE_OPTIONS.search(question) is not None
-    run: list[re.Match[str]] = []
-    for label in _LABEL.finditer(question):
-        if label[1].islower() and not lower:
-            continue
-        position = ord(label[1].upper()) - ord("A")
-        if position == 0:
-            run = [label]
-        elif position == len(run) < _MOST_OPTIONS:
-            run.append(label)
+    lower = _CHOOSING.search(question) is not None
+    lettered = [label for label in _LABEL.finditer(question) if lower or not label[1].islower()]
+    run = _last_run(lettered, lambda label: ord(label.upper()) - ord("A"))
+    if len(run) < 2 and lower:
+        run = _last_run(list(_NUMBER.finditer(question)), lambda label: int(label) - 1)
     if len(run) < 2:
         return {}
     ends = [label.start() for label in run[1:]] + [len(question)]
@@ -123,6 +157,18 @@ def _options(question: str) -> dict[str, str]:
     return {
         label[1].upper(): text.split("\n\n")[0].strip(" \n;,") for label, text in zip(run, texts, strict=True)
     }
+
+
+def _last_run(labels: Sequence[re.Match[str]], index_of: Callable[[str], int]) -> list[re.Match[str]]:
+    """Return the last of the labels that count on from the first without a gap."""
+    run: list[re.Match[str]] = []
+    for label in labels:
+        index = index_of(label[1])
+        if index == 0:
+            run = [label]
+        elif index == len(run) < _MOST_OPTIONS:
+            run.append(label)
+    return run
 
 
 NO_QUESTION: Final = Question("")

@@ -114,7 +114,7 @@ def test_reads_the_last_explicit_statement(text: str, expected: str) -> None:
     [
         ("The answer is **Paris**, because it is the capital.", ("text", "paris")),
         ("Answer: the Eiffel Tower", ("text", "eiffel tower")),
-        ("Final answer: J. R. R. Tolkien", ("text", "j. r. r. tolkien")),
+        ("Final answer: J. R. R. Tolkien", ("text", "JRR tolkien")),
         ("I think the answer is Dr. Smith.", ("text", "dr. smith")),
         ("The answer is **Yes**, because it is.", ("truth", "true")),
         ("The answer is no.", ("truth", "false")),
@@ -167,22 +167,33 @@ def test_a_long_essay_is_free_form_even_with_numbers_and_a_question() -> None:
 
 def test_a_sentence_with_one_number_answers_a_question_for_a_quantity() -> None:
     answer = extract("50 minus 8.\n\nSo she has 42 apples left.", APPLES)
-    assert answer == FinalAnswer("42", "number", "42", "apple")
+    assert answer == FinalAnswer("42 apples left", "number", "42", "apple")
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("question", "text", "expected"),
     [
-        ("It costs **$42** after 10% off 3 items.", "42"),
-        (r"Therefore the area is $\frac{3}{4}$.", "3/4"),
-        ("That leaves her with -3.5 points.", "-7/2"),
-        ("She pays $1,234.50 in the end.", "2469/2"),
-        ("She makes 9 * 2 = $18 every day at the farmer's market.", "18"),
-        ("Of 13195 the largest prime factor is 29.", "29"),
+        ("What does it cost after 10% off 3 items?", "It costs **$42** after 10% off 3 items.", None),
+        ("What does it cost after the discount?", "It costs **$42** after the discount.", "42"),
+        ("What is the area?", r"Therefore the area is $\frac{3}{4}$.", "3/4"),
+        ("How many points does she have?", "That leaves her with -3.5 points.", "-7/2"),
+        ("How much does she pay?", "She pays $1,234.50 in the end.", "2469/2"),
+        (
+            "How much in dollars does she make every day at the farmer's market?",
+            "She makes 9 * 2 = $18 every day at the farmer's market.",
+            "18",
+        ),
+        ("Find the largest prime factor of 13195.", "Of 13195 the largest prime factor is 29.", "29"),
+        ("How many apples are left?", "After that, 42 apples are left.", None),
+        ("How many more apples has Tom than Ann?", "Tom has 3 more apples than Ann.", "3"),
+        ("How many more apples has Tom than Ann?", "Tom has 3 fewer apples than Ann.", None),
+        ("Does he gain or lose, and how much?", "He loses $5.", None),
     ],
 )
-def test_an_emphasised_or_only_value_answers_a_question_for_a_quantity(text: str, expected: str) -> None:
-    assert stated(text, "How much is it?") == number(expected)
+def test_a_sentence_answers_a_question_for_a_quantity_when_all_its_words_are_accounted_for(
+    question: str, text: str, expected: str | None
+) -> None:
+    assert stated(text, question) == (None if expected is None else number(expected))
 
 
 def test_two_numbers_in_a_sentence_answer_nothing() -> None:
@@ -195,7 +206,7 @@ def test_a_short_reply_to_a_question_for_a_fact_is_its_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["The capital of France is Paris.", "The capital of France is **Paris**, on the Seine."]
+    "text", ["The capital of France is Paris.", "So the capital of France is **Paris**."]
 )
 def test_a_conclusion_answers_a_question_for_a_fact(text: str) -> None:
     assert stated(text, "What is the capital of France?") == ("text", "paris")
@@ -203,7 +214,11 @@ def test_a_conclusion_answers_a_question_for_a_fact(text: str) -> None:
 
 
 def test_a_polar_question_is_answered_by_the_first_word() -> None:
-    assert stated("Yes, it has no divisors but 1 and 17.", "Is 17 prime?") == ("truth", "true")
+    assert stated("Yes, 17 is prime.\n\nIt has no divisors but 1 and 17.", "Is 17 prime?") == (
+        "truth",
+        "true",
+    )
+    assert stated("Yes, but only for adults.", "Is it allowed?") is None
     assert stated("Yes, I can do that for you today.", "Can you write a poem?") is None
 
 
@@ -244,7 +259,7 @@ def test_no_other_letter_is_a_choice(text: str) -> None:
 
 
 def test_a_letter_is_a_choice_only_when_the_question_lists_options() -> None:
-    assert stated("The answer is B.") == ("text", "b")
+    assert stated("The answer is B.") == ("text", "B")
 
 
 def test_an_option_named_by_its_content_is_that_option() -> None:
@@ -339,8 +354,8 @@ def test_a_reply_that_is_json_is_compared_as_json() -> None:
         ["1½", "1 1/2", "1.5", "3/2"],
         ["2 million", "2,000,000", r"2 \times 10^6", "2×10⁶", "2e6"],
         ["x = 5", "x=5", "5", r"\(x = 5\)", "the total = 5", "2 + 3 = 5"],
-        ["3.0 apples", "three apples", "3 red apples", "3"],
-        ["$5", "5 dollars", "US$5", "5 USD", "5 dollars per day"],
+        ["3.0 apples", "three apples", "3"],
+        ["$5", "5 dollars", "US$5", "5 USD"],
         ["5 m²", "5 m^2"],
         ["30°", r"30^\circ", "30 degrees"],
         ["(1, 2)", "(1,2)", r"\left(1, 2\right)", "x = 1, y = 2", "y = 2, x = 1", r"\begin{pmatrix}1\\2\end{pmatrix}"],
@@ -478,9 +493,11 @@ def test_replies_without_an_answer_agree_with_nobody() -> None:
     assert clusters([None, canonical("1"), None, canonical("1")]) == [[1, 3], [0], [2]]
 
 
-def test_an_answer_joins_the_first_cluster_whose_leader_it_matches() -> None:
-    answers = [canonical(text) for text in ["5 apples", "5 pears", "5"]]
-    assert clusters(answers) == [[0, 2], [1]]
+def test_an_answer_that_could_be_either_of_two_is_neither() -> None:
+    for texts in (["5 apples", "5 pears", "5"], ["5", "5 apples", "5 pears"], ["5 pears", "5", "5 apples"]):
+        assert clusters([canonical(text) for text in texts]) == [[0], [1], [2]]
+    assert clusters([canonical(text) for text in ["5", "5 apples", "5"]]) == [[0, 1, 2]]
+    assert clusters([canonical(text) for text in ["x = 3", "3", "y = 3"]]) == [[0], [1], [2]]
 
 
 @given(st.lists(st.sampled_from(["1", "2", "3", None]), max_size=12))

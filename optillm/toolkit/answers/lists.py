@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-from optillm.toolkit.quantities import quantity
-from optillm.toolkit.vocabulary import CLAUSE_STARTS
-
-_LETTERS = re.compile(
-    r"[(\[]?([A-Z])[)\]]?(?:(?:\s?,\s?(?:and\s)?|\s?&\s?|\sand\s)[(\[]?([A-Z])[)\]]?){1,25}"
-)
-
-
-def letters(text: str) -> list[str]:
-    """The option letters of "A, C and D"; empty for anything else, a single letter included."""
-    return re.findall(r"[A-Z]", text) if _LETTERS.fullmatch(text) else []
-
+from optillm.toolkit.answers.quantities import quantity
+from optillm.toolkit.answers.vocabulary import CLAUSE_STARTS
+from optillm.toolkit.typography import peel
 
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix)\}(.*)\\end\{\1\}", re.DOTALL)
 
@@ -66,16 +58,29 @@ _INLINE_NUMBER = re.compile(r"(?:^|(?<=[\s,;]))\(?(\d{1,2})[.):]\s")
 _CLAIM = re.compile(r"\w{1,20} (?:is|are|was|were) ")
 _ASSIGNMENT = re.compile(r"\s?([A-Za-z](?:_\{?\w\}?)?)\s?=([^=]+)")
 
-Items = tuple[str, list[str], str]
+
+class Items(NamedTuple):
+    """The items of a list, the brackets that say what kind of list it is, and the variables they are values of."""
+
+    opening: str
+    items: list[str]
+    closing: str
+    subject: str | None = None
 
 
-def bare_items(text: str) -> Items | None:
-    """The items of a list without brackets, between the brackets that say what kind of list it is.
+def bare_items(text: str, *, in_order: bool = False, as_set: bool = False) -> Items | None:
+    """Return the items of a list without brackets; prose with commas is none.
 
-    Commas, arrows, ">" and "then" make a sequence; "or" makes a set; "x = 1, y = 2" is the tuple of the values
-    in the order of their names. Prose with commas is no list.
+    Commas, arrows, ">" and "then" make a sequence; "or" makes alternatives, and so does "and" between two unless
+    the question asks for them `in_order`; `as_set` says that it asks for a set. "x = 1, y = 2" is the tuple of the
+    values in the order of their names.
     """
-    return _chain(text) or _alternatives(text) or _enumeration(text) or _sequence(text)
+    return (
+        _chain(text)
+        or _alternatives(text)
+        or _enumeration(text)
+        or _sequence(text, in_order=in_order, as_set=as_set)
+    )
 
 
 def _chain(text: str) -> Items | None:
@@ -83,42 +88,53 @@ def _chain(text: str) -> Items | None:
     if len(parts) < 2 or not all(_NAME.fullmatch(part) for part in parts):
         return None
     # "x > y" is an inequality, "Ann > Bob" and "B > A > C" are rankings.
-    return ("(", parts, ")") if len(parts) > 2 or min(map(len, parts)) > 1 else None
+    return Items("(", parts, ")") if len(parts) > 2 or min(map(len, parts)) > 1 else None
 
 
 def _alternatives(text: str) -> Items | None:
     parts = re.split(r",?\s+or\s+|,\s?", text) if " or " in text else []
-    values = [part.rpartition("=")[2].strip() for part in parts]
-    return ("{", values, "}") if len(values) > 1 and all(quantity(value) for value in values) else None
+    assigned = [_ASSIGNMENT.fullmatch(part) for part in parts]
+    names = {match[1] for match in assigned if match}
+    if len(parts) > 1 and all(assigned) and len(names) == 1:
+        return Items("{", [match[2].strip() for match in assigned if match], "}", names.pop())
+    first = _ASSIGNMENT.fullmatch(parts[0]) if parts else None
+    values = [first[2].strip(), *parts[1:]] if first else parts
+    if len(values) < 2 or not all(quantity(value) for value in values):
+        return None
+    return Items("{", values, "}", first[1] if first else None)
 
 
 def _enumeration(text: str) -> Items | None:
-    """The items of "1. Ann 2. Bob", which nothing but their numbers separates."""
+    """Return the items of "1. Ann 2. Bob", which nothing but their numbers separates."""
     numbers = list(_INLINE_NUMBER.finditer(text))
     if len(numbers) < 2 or [int(match[1]) for match in numbers] != list(range(1, len(numbers) + 1)):
         return None
     ends = [match.start() for match in numbers[1:]] + [len(text)]
     parts = [text[match.end() : end].strip(" ,;\n") for match, end in zip(numbers, ends, strict=True)]
-    return ("(", parts, ")") if not text[: numbers[0].start()].strip() and all(map(_is_item, parts)) else None
+    listed = not text[: numbers[0].start()].strip() and all(map(_is_item, parts))
+    return Items("(", parts, ")") if listed else None
 
 
-def _sequence(text: str) -> Items | None:
+def _sequence(text: str, *, in_order: bool, as_set: bool) -> Items | None:
     text = _THEN.sub(", ", text)
     parts = split_top(text, ",;\n")
+    alone = len(parts) == 1
     head, joined, tail = parts[-1].rpartition(" and ") if parts else ("", "", "")
     if joined and head:
         parts[-1:] = [head.strip(), tail.strip()]
-    parts = _unnumbered([_JOINER.sub("", part) for part in parts])
+    parts = _unnumbered([peel(_JOINER.sub("", part)) for part in parts])
     if len(parts) < 2 or not all(map(_is_item, parts)):
         return None
     assigned = [_ASSIGNMENT.fullmatch(part) for part in parts]
     pairs = sorted((match[1], match[2].strip()) for match in assigned if match)
     if len(pairs) == len(parts):
-        if len({name for name, _ in pairs}) == 1:
-            return "{", [value for _, value in pairs], "}"
-        return "(", [value for _, value in pairs], ")"
-    # "Ann is the knave, Bob is the knight" says the same the other way round.
-    return ("{", parts, "}") if all(map(_CLAIM.match, parts)) else ("(", parts, ")")
+        names = [name for name, _ in pairs]
+        if len(set(names)) == 1:
+            return Items("{", [value for _, value in pairs], "}", names[0])
+        return Items("(", [value for _, value in pairs], ")", ",".join(names))
+    # "Ann is the knave, Bob is the knight" says the same the other way round, and so does a pair.
+    unordered = as_set or all(map(_CLAIM.match, parts)) or (alone and len(parts) == 2 and not in_order)
+    return Items("{", parts, "}") if unordered else Items("(", parts, ")")
 
 
 def _is_item(part: str) -> bool:
@@ -130,7 +146,7 @@ def _is_item(part: str) -> bool:
 
 
 def _unnumbered(parts: list[str]) -> list[str]:
-    """The items without their numbers, when they are numbered from one on; else the items as they are."""
+    """Return the items without their numbers, when they are numbered from one on; else as they are."""
     numbers = [_NUMBERING.match(part) for part in parts]
     if [int(match[1] or match[2]) for match in numbers if match] != list(range(1, len(parts) + 1)):
         return parts

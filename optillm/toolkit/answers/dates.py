@@ -1,11 +1,11 @@
-"""Calendar dates in English, as ISO 8601."""
+"""Calendar dates and times of day in English, as ISO 8601 writes them."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
 
-from optillm.toolkit.vocabulary import MONTHS
+from optillm.toolkit.answers.vocabulary import MONTHS
 
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+", re.IGNORECASE)
 _ISO = re.compile(r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})")
@@ -13,13 +13,13 @@ _MONTH_FIRST = re.compile(r"(?P<m>[A-Za-z]{3,9})\.?\s(?P<d>\d{1,2})(?:st|nd|rd|t
 _DAY_FIRST = re.compile(
     r"(?:the\s)?(?P<d>\d{1,2})(?:st|nd|rd|th)?\s(?:of\s)?(?P<m>[A-Za-z]{3,9})\.?(?:,?\s(?P<y>\d{4}))?"
 )
-_MONTH_ONLY = re.compile(r"(?P<m>[A-Za-z]{3,9})\.?,?\s(?P<y>\d{4})")
+_MONTH_ONLY = re.compile(r"(?P<m>[A-Za-z]{3,9})\.?,?\s(?:of\s)?(?P<y>\d{4})")
 _SLASHED = re.compile(r"(?P<a>\d{1,2})[/.](?P<b>\d{1,2})[/.](?P<y>\d{4})")
 _LEAP_YEAR = 2000
 
 
 def iso_date(text: str) -> str | None:
-    """The date `text` consists of: 2024-03-05, 2024-03 without a day, --03-05 without a year.
+    """Return the date `text` consists of: 2024-03-05, 2024-03 without a day, --03-05 without a year.
 
     `None` when there is none, and for 3/5/2024, which is March to some and May to others.
     """
@@ -46,3 +46,27 @@ def _calendar(year: str | None, month: int | None, day: int) -> str | None:
     except ValueError:
         return None
     return written if year else f"-{written[4:]}"
+
+
+_CLOCK = re.compile(
+    r"(?:at\s)?(?P<h>\d{1,2})(?:[:.](?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?)?\s?(?P<half>[ap]\.?m\.?)?",
+    re.IGNORECASE,
+)
+_NAMED_TIMES = {"noon": "T12:00", "12 noon": "T12:00", "midnight": "T00:00", "12 midnight": "T00:00"}
+
+
+def time_of_day(text: str) -> str | None:
+    """Return the time `text` consists of, "T15:30"; `None` where it leaves open which half of the day is meant."""
+    if named := _NAMED_TIMES.get(text.casefold()):
+        return named
+    match = _CLOCK.fullmatch(text)
+    if match is None or (match["m"] is None and match["half"] is None):
+        return None
+    hour, half = int(match["h"]), (match["half"] or "").casefold()[:1]
+    if half and not 1 <= hour <= 12:
+        return None
+    if not half and (not 13 <= hour <= 23 or ":" not in text):
+        return None
+    hour = hour % 12 + (12 if half == "p" else 0) if half else hour
+    seconds = f":{match['s']}" if match["s"] and match["s"] != "00" else ""
+    return f"T{hour:02}:{match['m'] or '00'}{seconds}"

@@ -1,0 +1,142 @@
+"""The final answer of a reply: read, put into canonical form, compared, clustered.
+
+    >>> answer = extract("Adding up, the answer is **1,234** apples.", "How many apples?")
+    >>> answer.kind, answer.value, answer.unit
+    ('number', '1234', 'apple')
+
+A value is read only when every word and sign of its statement is accounted for; anything else stays a text, which
+costs one judge call. 50% equals 0.5 and one half, not 50, unless the question asks for a percentage. Units and
+subjects are compared only where both answers state one. Order matters in lists, not in sets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from optillm.toolkit.answers.choices import choice
+from optillm.toolkit.answers.forms import LONGEST_JSON, Kind, form
+from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.reading import read_answer
+from optillm.toolkit.answers.units import conversion
+from optillm.toolkit.extraction import strip_reasoning
+from optillm.toolkit.jsontext import canonical_json, parse_json
+from optillm.toolkit.typography import peel
+
+__all__ = [
+    "FinalAnswer",
+    "Kind",
+    "canonical",
+    "canonical_json",
+    "clusters",
+    "extract",
+    "of_tool_calls",
+    "resolved",
+    "strip_reasoning",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalAnswer:
+    """What a reply answers.
+
+    `text` is the answer as stated; `value` its canonical form, comparable within a `kind`. Where stated, `unit` is the
+    unit or currency in the singular, and `subject` the variable or the name that has the value.
+    """
+
+    text: str
+    kind: Kind
+    value: str
+    unit: str | None = None
+    subject: str | None = None
+
+    def matches(self, other: FinalAnswer) -> bool:
+        """Return whether both say the same; a unit or a subject counts only where both state one.
+
+        Not transitive for that reason: "5" matches "5 km" and "5 miles". `clusters` decides for a whole vote.
+        """
+        if self.kind != other.kind or (self.subject and other.subject and self.subject != other.subject):
+            return False
+        if self.unit is None or other.unit is None or self.unit == other.unit:
+            return self.value == other.value
+        if self.kind != "number":
+            return False
+        ratio = conversion(self.unit, other.unit)
+        return ratio is not None and Fraction(self.value) * ratio == Fraction(other.value)
+
+
+def extract(text: str, question: str = "") -> FinalAnswer | None:
+    """Return the final answer of a reply; `None` when it is free-form.
+
+    Without its leading reasoning block, in this order: the program where one is asked for; the last statement in a
+    box, after a phrase ("the answer is …") or behind a marker; the program that most of the reply consists of; the
+    letter of a listed option; a short last line.
+    """
+    found = read_answer(strip_reasoning(text).strip(), Question(question))
+    return None if found is None else FinalAnswer(found.text, *found.form)
+
+
+def canonical(stated: str, question: str = "") -> FinalAnswer:
+    """Return the answer that `stated`, which holds nothing else, gives to `question`."""
+    asked = Question(question)
+    return FinalAnswer(peel(stated), *(choice(stated, asked) or form(stated, asked)))
+
+
+_RATIONAL = re.compile(r"-?\d+(?:/\d+)?")
+
+
+def resolved(answer: FinalAnswer, canonical: str | None) -> FinalAnswer:
+    """`answer` with the canonical string of its expression (see `expressions`); itself when there is none.
+
+    An expression with a rational value becomes a number, so that it matches those stated as numbers.
+    """
+    if canonical is None:
+        return answer
+    kind: Kind = "number" if _RATIONAL.fullmatch(canonical) else answer.kind
+    return replace(answer, kind=kind, value=canonical)
+
+
+def of_tool_calls(calls: Sequence[Mapping[str, Any]]) -> FinalAnswer:
+    """The action a turn takes: which tools it calls with which arguments, in whatever order."""
+    lines = sorted(_call(call) for call in calls)
+    text = "; ".join(f"{name}({arguments})" for name, arguments in lines)
+    return FinalAnswer(text, "tools", "\n".join(f"{name} {arguments}" for name, arguments in lines))
+
+
+def _call(call: Mapping[str, Any]) -> tuple[str, str]:
+    function = call.get("function") or call.get("custom") or call
+    arguments = function.get("arguments", function.get("input", "")) or {}
+    if isinstance(arguments, str) and len(arguments) > LONGEST_JSON:
+        return str(function.get("name", "")), arguments.strip()
+    try:
+        arguments = canonical_json(parse_json(arguments) if isinstance(arguments, str) else arguments)
+    except ValueError:
+        arguments = str(arguments).strip()
+    return str(function.get("name", "")), arguments
+
+
+def clusters(answers: Sequence[FinalAnswer | None]) -> list[list[int]]:
+    """Return the indexes of equal answers together, the biggest cluster first, of equals the earliest.
+
+    Two answers are one when they match each other and the same others: beside "5 km" and "5 miles" a bare "5" could
+    be either, and so is neither. `None` is alone: free-form replies agree with nobody.
+    """
+    by_statement: dict[tuple[str, ...], list[int]] = {}
+    for index, answer in enumerate(answers):
+        key = ("", str(index)) if answer is None else _statement(answer)
+        by_statement.setdefault(key, []).append(index)
+    distinct = [answers[indexes[0]] for indexes in by_statement.values()]
+    by_matches: dict[frozenset[int], list[int]] = {}
+    for number, (answer, indexes) in enumerate(zip(distinct, by_statement.values(), strict=True)):
+        matching = {
+            other for other, rival in enumerate(distinct) if answer and rival and answer.matches(rival)
+        }
+        by_matches.setdefault(frozenset(matching | {number}), []).extend(indexes)
+    return sorted(map(sorted, by_matches.values()), key=lambda cluster: (-len(cluster), cluster[0]))
+
+
+def _statement(answer: FinalAnswer) -> tuple[str, ...]:
+    return answer.kind, answer.value, answer.unit or "", answer.subject or ""

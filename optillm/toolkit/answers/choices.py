@@ -1,0 +1,137 @@
+"""Which of the options that a question lists an answer names: by letter, by number, or by what the option says."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned, form, text_key
+from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.vocabulary import LEADING, LIMITING, NEVER_ACCOUNTED, words_of
+
+_LABELLED = re.compile(
+    r"(?:(?:the\s)?(?:correct\s)?(?:option|choice|answer|letter)s?\s(?:is\s)?)?"
+    r"[(\[]?\**(?P<label>[A-Za-z]|\d{1,2})\**(?P<mark>[)\].:]+)?\**(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SEPARATOR = re.compile(r"\s*[-–—:=,;(]\s*|\s+")
+_CONFIRMED = re.compile(
+    r"(?:is|must be|as|being)?\s?(?:the\s)?(?:only\s)?(?:correct|right|best|true)(?:\s(?:answer|option|choice|one))?"
+    r"|(?:is|must be)\sthe\sanswer",
+    re.IGNORECASE,
+)
+_EXPLAINED = re.compile(r"\s*[,;]?\s*(?:\(?because\b|since\s\D|[,;]\s*(?:as|so|which)\b)", re.IGNORECASE)
+_NEXT_SENTENCE = re.compile(r"\s+([A-Z][\w']*)(?:\s+\S+){2,}", re.DOTALL)
+_JOINED = re.compile(r"\s*(?:,\s*(?:and\s)?|;\s*|\b(?:and|und|et|y|e|en|и)\b|[&、和与と]|\n)\s*(?:[-*•]\s+)?")
+_LONGEST_SENTENCE: Final = 300
+
+CHOOSING = LEADING | words_of("""
+    option options choice choices letter best correct right true only one two three four five six i'd i'll pick
+    picks choose chosen select selected must be therefore i'm among given out both statement statements
+""")
+"""Words around an option that add nothing to it."""
+
+
+def choice(stated: str, question: Question) -> Form | None:
+    """Return the option that a statement consists of, or the set of options; `None` for anything else."""
+    listed = question.options
+    if not listed or len(stated) > MAX_STATED:
+        return None
+    text = cleaned(stated)
+    lines = [line for line in stated.splitlines() if line.strip()]
+    if len(lines) < 2 and (label := _label(text, question)):
+        return Form("choice", label)
+    bare = re.sub(r"^(?:both|options?|choices?|answers?)\s+", "", text, flags=re.IGNORECASE)
+    parts = [part for part in _JOINED.split(re.sub(r"^[-*•]\s+", "", bare)) if part]
+    labels = [_label(part, question) for part in parts]
+    if len(labels) > 1 and all(labels):
+        return _several([label for label in labels if label])
+    run = re.fullmatch(r"[A-Z]{2,8}", text)
+    if run and sorted(set(text)) == list(text) and set(text) <= listed.keys():
+        return _several(list(text))  # "BC"
+    return None
+
+
+def _several(labels: list[str]) -> Form:
+    distinct = sorted(set(labels))
+    if len(distinct) == 1:
+        return Form("choice", distinct[0])
+    return Form("collection", "{" + "; ".join(distinct) + "}")
+
+
+def _label(text: str, question: Question) -> str | None:
+    """Return the label of the one option that `text` is."""
+    listed = question.options
+    said = [label for label, option in listed.items() if _same(text, option)]
+    match = _LABELLED.fullmatch(text)
+    label = match["label"].upper() if match else ""
+    if match and label in listed and not (said and said != [label]):
+        rest = match["rest"]
+        bare = not rest.strip(" *.)]")
+        if bare or _confirms(rest, listed[label], marked=bool(match["mark"])):
+            return label
+    return said[0] if len(said) == 1 else None
+
+
+def _confirms(rest: str, option: str, *, marked: bool) -> bool:
+    """Return whether what follows a label says which option it is, that it is right, or why."""
+    if _EXPLAINED.match(rest) and not re.match(r"\s*\(?(?:but|only|if|unless)\b", rest, re.IGNORECASE):
+        return True
+    if marked and (sentence := _NEXT_SENTENCE.fullmatch(rest)):
+        return sentence[1].casefold() not in LIMITING
+    separator = _SEPARATOR.match(rest)
+    if not marked and separator is None:
+        return False
+    content = rest[separator.end() if separator else 0 :].strip(" *")
+    content = content[:-1] if content.endswith(")") and "(" not in content else content
+    return _same(content, option) or bool(_CONFIRMED.fullmatch(content.rstrip(". ")))
+
+
+def _same(text: str, option: str) -> bool:
+    if not text.strip() or not option.strip():
+        return False
+    left, right = form(text), form(option[:MAX_STATED])
+    if left.kind == right.kind == "text":
+        return text_key(cleaned(text)).casefold() == text_key(cleaned(option[:MAX_STATED])).casefold()
+    units_differ = left.unit is not None and right.unit is not None and left.unit != right.unit
+    return left[:2] == right[:2] and not units_differ
+
+
+_BRACKETED = re.compile(r"(?<![\w(])[(\[]([A-Za-z]|\d{1,2})[)\]](?!\w)")
+_NAMED = re.compile(
+    r"\b(?i:options?|choices?|answer|letter)\s(?:is\s)?[*_]{0,3}[(\[]?([A-Za-z]|\d{1,2})(?![\w'])[)\]]?"
+)
+_CAPITAL = re.compile(
+    r"(?<![\w'(.])[*_]{0,3}([B-HJ-Z])[*_]{0,3}(?![\w'+#])[).]?|(?<![\w'(.])([AI])(?=[*_]{0,3}(?:[.,;)]|$|\sis\sthe\b|\sis\scorrect\b))"
+)
+_CONTRAST = re.compile(
+    r"(?:,\s|\s\(|;\s|,?\sand\s)(?:not|rather than|instead of)\s[^,;.]{1,60}|,?\srather than\s[^,;.]{1,60}"
+    r"|,\s(?:while|whereas)\s[^.;]{1,120}",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W_][\w'-]*")
+
+
+def chosen_in(sentence: str, question: Question) -> Form | None:
+    """Return the one option that a sentence mentions, when all its other words are accounted for."""
+    listed = question.options
+    if not listed or len(sentence) > _LONGEST_SENTENCE:
+        return None
+    bare = _CONTRAST.sub("", sentence)
+    labels = set[str]()
+    for pattern in (_NAMED, _BRACKETED, _CAPITAL):
+        for match in pattern.finditer(bare):
+            label = next(group for group in match.groups() if group).upper()
+            if label in listed:
+                labels.add(label)
+                bare = bare.replace(match[0], " ", 1)
+    for label, option in listed.items():
+        words = cleaned(option[:MAX_STATED])
+        pattern = re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.IGNORECASE)
+        if len(words) > 1 and pattern.search(bare):
+            labels.add(label)
+            bare = pattern.sub(" ", bare)
+    words_left = [word.casefold() for word in _WORD.findall(bare)]
+    denied = NEVER_ACCOUNTED - {"only"}
+    accounted = all(word not in denied and question.words.account_for(word, CHOOSING) for word in words_left)
+    return Form("choice", labels.pop()) if len(labels) == 1 and accounted else None

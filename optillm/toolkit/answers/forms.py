@@ -1,0 +1,474 @@
+"""Canonical forms: one answer, one value, however it was written.
+
+`form` tries the kinds from the most to the least specific. A kind is read only when it accounts for every word and
+sign of the statement; what nothing more specific claims is a text, compared word by word. A text that could have been
+read costs one judge call; a word passed over would let different answers share a vote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Final, Literal, NamedTuple
+
+from optillm.toolkit.answers.dates import iso_date, time_of_day
+from optillm.toolkit.answers.languages import truths
+from optillm.toolkit.answers.lists import Items, bare_items, bracketed, matrix_rows
+from optillm.toolkit.answers.quantities import quantity, same_amount
+from optillm.toolkit.answers.questions import NO_QUESTION, Question
+from optillm.toolkit.answers.vocabulary import (
+    BOUND_PHRASES,
+    BOUNDS,
+    FUNCTIONS,
+    LEADING,
+    LIMITING,
+    NEVER_ACCOUNTED,
+    ORDINALS,
+    SHORT_WORDS,
+    TRAILING,
+    TRAILING_BOUNDS,
+)
+from optillm.toolkit.extraction import sentences
+from optillm.toolkit.jsontext import canonical_json, is_json, parse_json
+from optillm.toolkit.typography import delatex, peel, plain
+
+Kind = Literal[
+    "number", "bound", "choice", "truth", "date", "collection", "json", "code", "tools", "expression", "text"
+]  # fmt: skip
+MAX_STATED: Final = 500
+
+
+class Form(NamedTuple):
+    """The kind of an answer and its canonical value; where stated, its unit and what it is the value of.
+
+    `subject` is a variable ("x" of "x = 3") or a name ("Tom" of "Tom has 3").
+    """
+
+    kind: Kind
+    value: str
+    unit: str | None = None
+    subject: str | None = None
+
+
+def form(stated: str, question: Question = NO_QUESTION) -> Form:
+    """Return the canonical form of a stated answer to `question`."""
+    if json := json_form(stated):
+        return json
+    if len(stated) > MAX_STATED:
+        return Form("text", " ".join(stated.casefold().split()))
+    if code := inline_code(stated):
+        return code
+    text = cleaned(stated)
+    return _Reader(question).read(text) or Form("text", text_key(text))
+
+
+_INLINE_CODE = re.compile(r"\**(`{1,2})(?!`)([^`\n]+)\1\**[.,;:]?")
+
+
+def inline_code(stated: str) -> Form | None:
+    """Return code between single backticks as it is, unless a plain word or number stands there."""
+    match = _INLINE_CODE.fullmatch(stated.strip())
+    if match is None:
+        return None
+    code = match[2].strip()
+    if re.fullmatch(r"[\w%$€£.,]*\w%?", code) or quantity(cleaned(code)):
+        return None
+    return Form("text", code)
+
+
+_HALF_BOLD = re.compile(r"(?<![\w)\]}])\*\*|\*\*(?![\w(\[{*])")  # not the power of "2**3"
+_SYMBOLS = (
+    (re.compile(r"\\(?:emptyset|varnothing)(?![A-Za-z])|\{\s*\}"), "∅"),
+    (re.compile(r"\\neq?(?![A-Za-z])|\\not\s?="), "≠"),
+    (re.compile(r"\\(?:leq?|leqslant)(?![A-Za-z])"), "≤"),
+    (re.compile(r"\\(?:geq?|geqslant)(?![A-Za-z])"), "≥"),
+    (re.compile(r"\\lt(?![A-Za-z])"), "<"),
+    (re.compile(r"\\gt(?![A-Za-z])"), ">"),
+    (re.compile(r"\\pm(?![A-Za-z])"), "±"),
+)
+
+
+def cleaned(stated: str) -> str:
+    """Return a stated answer as plain characters, without its wrapping."""
+    text = peel(delatex(peel(plain(stated))))
+    if "\\" in text or "{" in text:
+        for pattern, symbol in _SYMBOLS:
+            text = pattern.sub(symbol, text)
+    return re.sub(r" {2,}", " ", peel(_HALF_BOLD.sub("", text)))
+
+
+class _Reader:
+    """Reads the forms that a statement may take in answer to one question."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._words = question.words
+
+    def read(self, text: str, depth: int = 0) -> Form | None:
+        """Return the form of a text of any kind but choices and texts."""
+        if depth > 3 or not text:
+            return None
+        if (
+            found := self._truth(text)
+            or _date(text)
+            or self._number(text)
+            or _ratio(text)
+            or _remainder(text)
+        ):
+            return found
+        for nested in (self._collection, self._equation):
+            if found := nested(text, depth + 1):
+                return found
+        if text.casefold().lstrip("+") in ("infinity", "∞", "positive infinity"):
+            return Form("expression", r"\infty")
+        if is_expression(text):
+            return Form("expression", _expression(text))
+        head = _head(text)
+        if head is None:
+            return None
+        read = self.read(peel(head), depth + 1)
+        return read if read and (read.kind != "truth" or not self._question.asks_yes_or_no) else None
+
+    def _truth(self, text: str) -> Form | None:
+        if value := truths().get(text.casefold()):
+            return Form("truth", value)
+        match = _TRUTH.match(text)
+        if match is None or not self._restates(text[match.end() :], match[1].casefold() in ("no", "false")):
+            return None
+        return Form("truth", str(match[1].casefold() in ("yes", "true")).casefold())
+
+    def _restates(self, rest: str, negated: bool) -> bool:
+        """Return whether what follows a yes or no only says the same at length: "17 is prime", "it is not"."""
+        explained = EXPLANATION.match(f", {rest.lstrip(' ,.;:!—–-(')}")
+        pieces = sentences(rest.strip(" ,;:!—–-()"))
+        rest = pieces[0] if pieces and not explained else ""
+        if len(pieces) > 1 and _limits(pieces[1]):
+            return False
+        if "=" in rest and not re.search(r"[^\W\d_]", rest):
+            return True  # "No, 91 = 7 × 13."
+        words = [word.casefold() for word in _WORD.findall(rest)]
+        denials = [word for word in words if word in _DENIALS]
+        others = [word for word in words if word not in _DENIALS]
+        if len(denials) > negated or any(word in NEVER_ACCOUNTED | BOUNDS for word in others):
+            return False
+        if all(self._words.account_for(word, _RESTATING) for word in others):
+            return True
+        return bool(_SHORT_CLAUSE.fullmatch(rest)) and not re.search(r"\b(?:on|in|at|for|with)\b", rest)
+
+    def _number(self, text: str) -> Form | None:
+        if self._question.asks_for_version and "." in text:
+            return None
+        found = quantity(text, self._words)
+        if self._question.asks_for_probability and (odds := _ODDS.fullmatch(text)) and int(odds[2]):
+            return Form("number", str(Fraction(int(odds[1]), int(odds[2]))))
+        if found is None and (glossed := _GLOSSED.fullmatch(text)):
+            head, gloss = quantity(glossed[1], self._words), quantity(glossed[2], self._words)
+            found = head if head and gloss and same_amount(head, gloss) else None
+        if found is None and (restated := _RESTATED.fullmatch(text)):
+            first, second = (quantity(side, self._words) for side in restated.groups())
+            found = first if first and second and same_amount(first, second) else None
+        if found is None and (contrast := _CONTRAST.fullmatch(text)) and quantity(contrast[2], self._words):
+            found = quantity(contrast[1], self._words)
+        if found is None:
+            return None
+        read = Form("number", str(found.value), found.unit)
+        return _as_percentage(read, text) if self._question.asks_for_percentage else read
+
+    def _bound(self, text: str) -> Form | None:
+        """Return "≥18" for "at least 18" and "18 or more", with the unit."""
+        before, behind = _BOUND.fullmatch(text), _TRAILING_BOUND.fullmatch(text)
+        if before and (amount := quantity(before[2], self._words)):
+            return Form("bound", f"{BOUND_PHRASES[before[1].casefold()]}{amount.value}", amount.unit)
+        if behind and (amount := quantity(behind[1], self._words)):
+            return Form("bound", f"{TRAILING_BOUNDS[behind[2].casefold()]}{amount.value}", amount.unit)
+        return None
+
+    def _range(self, text: str) -> Form | None:
+        """Return "4:6" for "4 to 6 days", "between 4 and 6 days" and "4–6 days", with the unit."""
+        match = _BETWEEN.fullmatch(text) or _RANGE.fullmatch(text)
+        if match is None:
+            return None
+        first, second = (iso_date(side) or time_of_day(side) for side in match.groups())
+        if first and second:
+            return Form("bound", f"{first}:{second}")
+        low, high = (quantity(side, self._words) for side in match.groups())
+        if low is None or high is None or (low.unit and low.unit != high.unit):
+            return None
+        return Form("bound", f"{low.value}:{high.value}", high.unit)
+
+    def _collection(self, text: str, depth: int) -> Form | None:
+        """Return a tuple, list, set, interval, vector or matrix; order matters in all of them but the set."""
+        if text.startswith("±") and (amount := quantity(text[1:], self._words)):
+            values = sorted({str(amount.value), str(-amount.value)})
+            return Form("collection", "{" + "; ".join(values) + "}")
+        if rows := matrix_rows(text):
+            if len(rows) == 1 or all(len(row) == 1 for row in rows):
+                return self._joined("(", [item for row in rows for item in row], ")", depth)
+            return self._joined("(", [f"({', '.join(row)})" for row in rows], ")", depth)
+        if read := bracketed(text):
+            opening, items, closing = read
+            if len(items) == 1:
+                return self.read(items[0], depth) or Form("text", text_key(items[0]))
+            return self._joined(opening, items, closing, depth)
+        listed = bare_items(text, in_order=self._question.asks_for_order, as_set=self._question.asks_for_set)
+        return self._listed(listed, depth) if listed else None
+
+    def _listed(self, listed: Items, depth: int) -> Form:
+        read = self._joined(listed.opening, listed.items, listed.closing, depth)
+        return read._replace(subject=listed.subject)
+
+    def _joined(self, opening: str, items: list[str], closing: str, depth: int) -> Form:
+        forms = [self.read(cleaned(item), depth) or Form("text", text_key(cleaned(item))) for item in items]
+        values = [f"{item.value} {item.unit}" if item.unit else item.value for item in forms]
+        if opening == "{":
+            values = sorted(set(values))
+        elif (opening, closing) == ("[", "]") and (
+            len(items) != 2 or any(item.kind in ("text", "collection") for item in forms)
+        ):
+            # Two numbers in square brackets are a closed interval, anything else a list, which is a tuple.
+            opening, closing = "(", ")"
+            values = [f"({value[1:-1]})" if value.startswith("[") else value for value in values]
+        return Form("collection", f"{opening}{'; '.join(values)}{closing}")
+
+    def _equation(self, text: str, depth: int) -> Form | None:
+        """Return what a variable, a name or an arithmetic term equals; a true equation stays an expression."""
+        relations = list(_RELATION.finditer(text))
+        if not relations or _INEQUALITY.search(text):
+            return None
+        left, right = text[: relations[0].start()].strip(), text[relations[-1].end() :].strip()
+        if len(relations) == 1 and _VARIABLE.fullmatch(right) and quantity(left, self._words):
+            left, right = right, left
+        if not left or not right:
+            return None
+        subject: str | None = None
+        if variables := _VARIABLES.fullmatch(left):
+            subject = ",".join(re.findall(r"[A-Za-z]\w?", variables[0]))
+        elif _VARIABLE.fullmatch(left):
+            subject = "".join(left.lstrip("\\").split())
+        elif re.search("[A-Za-z]", re.sub(r"\\[a-z]+", "", left)) and not self._names_result(left):
+            return None
+        read = self.read(peel(right), depth)
+        return read._replace(subject=subject) if read and not read.subject else read
+
+    def _names_result(self, left: str) -> bool:
+        """Return whether the words before an equals sign say nothing that the question does not."""
+        words = [word for word in _WORD.findall(left) if not word[0].isdigit()]
+        harmless = LEADING | {"total", "result", "cost", "price", "profit"} - NEVER_ACCOUNTED
+        return all(self._words.account_for(word, harmless) for word in words) and bool(words)
+
+
+_WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])|[^\W_]")
+_TRUTH = re.compile(r"(yes|no|true|false)(?:\s*[,.;:!—–]|\s+(?=[-—–(])|\s+(?=because\b)|$)", re.IGNORECASE)
+_DENIALS = frozenset(
+    ["not", "isn't", "aren't", "wasn't", "doesn't", "don't", "didn't", "cannot", "can't", "no", "isn", "aren"]
+)
+_RESTATING = LEADING | TRAILING
+_SHORT_CLAUSE = re.compile(
+    r"(?:the |an? )?[\w'-]{1,20} (?:is|are|was|were)(?: not|n't)?(?: an?)?(?: [\w-]{1,20})?", re.IGNORECASE
+)
+
+
+def _limits(sentence: str) -> bool:
+    """Return whether a sentence changes or limits the one before it."""
+    words = _WORD.findall(sentence)
+    return bool(words) and words[0].casefold() in LIMITING
+
+
+def _date(text: str) -> Form | None:
+    found = iso_date(text) or time_of_day(text)
+    return Form("date", found) if found else None
+
+
+_GLOSSED = re.compile(r"(.{1,60}?)\s?\(([^()]{1,60})\)")  # "42 (forty-two)"
+_ODDS = re.compile(r"(\d{1,9}) (?:in|out of) (\d{1,9})")
+_RESTATED = re.compile(
+    r"(.{1,60}?),?\s\(?(?:i\.e\.|that is|or,? equivalently|equivalently|in other words|or)[,:]?\s(.{1,60}?)\)?",
+    re.IGNORECASE,
+)
+_CONTRAST = re.compile(r"(.{1,60}?)(?:,\s|\s\()(?:and\s)?not\s([^,;]{1,40}?)\)?")  # "42, not 40"
+
+
+def _as_percentage(found: Form, text: str) -> Form:
+    """Return 25 as 25% where a percentage is asked; a number up to one is taken for the fraction it is."""
+    value = Fraction(found.value)
+    if found.unit is None and abs(value) > 1 and "%" not in text and "cent" not in text.casefold():
+        return found._replace(value=str(value / 100))
+    return found
+
+
+def _phrases(table: Mapping[str, str]) -> str:
+    return "|".join(re.escape(phrase) for phrase in sorted(table, key=len, reverse=True))
+
+
+_BOUND = re.compile(rf"({_phrases(BOUND_PHRASES)})\s?(?=[\d$€£-])(.+)", re.IGNORECASE)
+_TRAILING_BOUND = re.compile(rf"(.*\w.*?)\s?({_phrases(TRAILING_BOUNDS)})", re.IGNORECASE)
+_BETWEEN = re.compile(r"between\s(.{1,40}?)\s(?:and|to)\s(.{1,40})", re.IGNORECASE)
+_RANGE = re.compile(r"(?:from\s)?([^–—]{1,40}?)\s?(?:\bto\b|–|—|(?<=\d)-(?=\d))\s?(.{1,40})", re.IGNORECASE)
+_RATIO = re.compile(
+    r"(\d{1,3}(?:,\d{3})+|\d{1,9})(?:\s?(?::|\bto\b)\s?(\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,9})){1,3}"
+)
+
+
+def _ratio(text: str) -> Form | None:
+    """Return "3:4" for 3 to 4, which may be a ratio, a range or a score; an hour and minutes keep their zero."""
+    if _RATIO.fullmatch(text) is None:
+        return None
+    parts = re.split(r"\s?(?::|to)\s?", text.replace(",", ""))
+    return Form("bound", ":".join(part if part.startswith("0") else str(int(part)) for part in parts))
+
+
+_REMAINDER = re.compile(
+    r"(-?\d+),?\s(?:with\s)?(?:an?\s|the\s)?(?:remainder(?:\sof)?|remaining|rem\.?|r)\s?(\d+)", re.IGNORECASE
+)
+
+
+def _remainder(text: str) -> Form | None:
+    match = _REMAINDER.fullmatch(text)
+    return Form("collection", f"{match[1]} remainder {match[2]}") if match else None
+
+
+_VARIABLE = re.compile(
+    r"\\?[A-Za-z][A-Za-z']{0,2}(?:_\{?\w{1,4}\}?)?\s?(?:\([^()=]{0,12}\))?|\\[A-Za-z]{2,8}"
+)
+_VARIABLES = re.compile(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?){1,5}\s*\)")
+_RELATION = re.compile(r"(?<![<>!=:\\])=(?!=)|≈|∈|\\approx(?![a-z])|\\in(?![a-z])")
+_INEQUALITY = re.compile(r"[<>≤≥≠](?!=)|[<>!]=|==")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_RUN = re.compile(r"[A-Za-z]{2,}")
+_OPERATOR = re.compile(r"[\\^+*/=<>√π≤≥≠±!|()-]|\d[A-Za-z]\b")
+_FORMULA = re.compile(
+    r"(?<![A-Za-z\\])[A-Za-z]{1,3}\d"
+)  # "H2O", "x2": a name or a formula of chemistry, no product
+
+
+def is_expression(text: str) -> bool:
+    """Return whether `text` is algebra: operators and at most single-letter names, functions aside."""
+    if not _OPERATOR.search(text) or not re.search(r"[A-Za-z0-9π]", text):
+        return False
+    if text[-1] in "+-" and len(text) > 1:
+        return False  # "Fe3+", "A-"
+    bare = _COMMAND.sub(" ", text)
+    runs = _RUN.findall(bare)
+    if any((len(run) > 2 or run.casefold() in SHORT_WORDS) and run not in FUNCTIONS for run in runs):
+        return False
+    return all(match[0][:-1] in FUNCTIONS for match in _FORMULA.finditer(bare))
+
+
+def _expression(text: str) -> str:
+    """Return the source with only the blanks that end a LaTeX command, inequalities from small to large."""
+    text = re.sub(
+        r"(\\[A-Za-z]+)\s+(?=[A-Za-z])|(?<=\d)\s+(?=\d)", lambda match: (match[1] or "") + "\0", text
+    )
+    text = "".join(text.split()).replace("\0", " ").replace(">=", "≥").replace("<=", "≤").replace("!=", "≠")
+    if re.search("[>≥]", text) and not re.search("[<≤≠=]", text):
+        pieces = re.split("([>≥])", text)
+        text = "".join({">": "<", "≥": "≤"}.get(piece, piece) for piece in reversed(pieces))
+    return text
+
+
+EXPLANATION = re.compile(
+    r"(?:,?\s(?=because\b)|,\s(?=(?:as|so|which|where|hence|thus|therefore|meaning)\b)|,?\s(?=since\s(?!\d{4}\b)))"
+    r"(?:\w+\s){1,2}\S",
+    re.IGNORECASE,
+)
+
+
+def _head(text: str) -> str | None:
+    """Return what comes before the first full stop or explaining clause; `None` when nothing may be cut.
+
+    A sentence that limits or takes back the first one is part of the answer.
+    """
+    explanation = EXPLANATION.search(text)
+    pieces = sentences(text)
+    end = len(pieces[0]) if len(pieces) > 1 else len(text)
+    if explanation and 0 < explanation.start() < end:
+        return text[: explanation.start()]
+    if end == len(text) or _limits(pieces[1]):
+        return None
+    if text[end - 1] == "!":  # no factorial, if a sentence ends there
+        return None if pieces[1][:1].islower() else text[: end - 1]
+    return text[:end]
+
+
+_ARTICLE = re.compile(r"^(?:a|an|the|sir|dame)\s+(?=\S)", re.IGNORECASE)
+_LEAD = re.compile(
+    r"^(?:(?:so|thus|therefore|hence|then|overall|finally),?\s+)?"
+    r"(?:(?:it|this|that|they|these|he|she)(?:\s(?:is|are|was|were)|'s|'re)\s+)?",
+    re.IGNORECASE,
+)
+_WRAPPING = " \t\n.,;:!?\"'`*_"
+_ALIASES = {
+    "there does not exist": "does not exist",
+    "there are no real solutions": "no real solution",
+    "no real solutions": "no real solution",
+    "dne": "does not exist",
+    "no solutions": "no solution",
+    "there is no solution": "no solution",
+    "there are no solutions": "no solution",
+    "none of these": "none of the above",
+    "empty set": "∅",
+}
+
+
+def text_key(text: str) -> str:
+    """Return a short text without the case of plain words, articles and wrapping punctuation.
+
+    Signs stay ("C#", "A+"), and so does case where it makes the word ("CO" is not "Co").
+    """
+    words = _spelled_out(plain(text).replace("**", "")).split()
+    trimmed = " ".join(words).strip(_WRAPPING)
+    trimmed = _LEAD.sub("", trimmed, count=1) or trimmed
+    trimmed = _ARTICLE.sub("", trimmed, count=1) or trimmed
+    shouted = trimmed.isupper() and len(trimmed) > 4
+    folded = trimmed.casefold() if shouted else " ".join(map(_folded, trimmed.split()))
+    return _ALIASES.get(folded.casefold(), folded) or " ".join(words).casefold()
+
+
+_SPELLINGS = (
+    (re.compile(r"n't\b"), " not"),
+    (re.compile(r"\bcannot\b"), "can not"),
+    (re.compile(r"\s?\bper ?cent\b"), "%"),
+    (re.compile(r"\b([A-Z])\.\s?(?=[A-Z]\.)"), r"\1"),  # "J. R. R. Tolkien"
+    (re.compile(r"\b([A-Z]{1,4})\.(?=\s[A-Z])"), r"\1"),
+)
+_CHEMICAL = re.compile(r"(?:\(?(?:[A-Z][a-z]?(?:_?\{?\d{1,3}\}?)?)+\)?(?:_?\{?\d\}?)?)+(?:\^?\{?\d?[+-]\}?)?")
+
+
+def _spelled_out(text: str) -> str:
+    """Return a text with one spelling for contractions, percents, initials and formulas of chemistry."""
+    for pattern, replacement in _SPELLINGS:
+        text = pattern.sub(replacement, text)
+    if _CHEMICAL.fullmatch(text):
+        return re.sub(r"[_^{}]", "", text)
+    return text
+
+
+def _folded(word: str) -> str:
+    capitals = sum(map(str.isupper, word))
+    symbol = capitals > 1 and (capitals < len(word) or len(word) < 5)
+    if symbol or (len(word.strip("+-#*")) == 1 and capitals):
+        return word
+    return ORDINALS.get(word.casefold(), word.casefold())
+
+
+LONGEST_JSON: Final = 32_000
+
+
+def json_form(stated: str) -> Form | None:
+    """Return the form of a JSON object, or of an array that holds one; bare arrays are lists like any other.
+
+    What is long is compared as it was written.
+    """
+    stated = stated.strip()
+    if stated[:1] not in ("{", "[") or stated[-1:] not in ("}", "]"):
+        return None
+    if len(stated) > LONGEST_JSON:
+        return Form("json", stated) if is_json(stated) else None
+    try:
+        value = parse_json(stated)
+        if isinstance(value, dict) or any(isinstance(item, dict) for item in value):
+            return Form("json", canonical_json(value))
+    except ValueError:
+        pass
+    return None

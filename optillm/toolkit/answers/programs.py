@@ -1,0 +1,38 @@
+"""The program that a reply gives as its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from optillm.toolkit.answers.forms import Form, form, json_form
+from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.code import PROSE, program_key
+from optillm.toolkit.extraction import FENCED, Fence
+
+_LONGEST_VALUE: Final = 60
+
+
+def read_program(
+    blocks: Sequence[Fence], prose: str, question: Question, *, asked: bool
+) -> tuple[str, Form] | None:
+    """The answer in the longest fenced block, the last of equals; a short one may hold any kind of answer.
+
+    With `asked`, only when the question asks for a program; without, when the blocks outweigh the prose
+    around them or a short one ends the reply.
+    """
+    filled = [block for block in blocks if block.content.strip()]
+    if not filled or (asked and not question.asks_for_code):
+        return None
+    block = max(reversed(filled), key=lambda block: len(block.content))
+    content = block.content.strip()
+    short = block.language in PROSE and "\n" not in content and len(content) <= _LONGEST_VALUE
+    if not asked:
+        outweighed = sum(len(block.content) for block in filled) < len(prose.replace(FENCED, "").strip())
+        if outweighed and not (short and len(filled) == 1 and prose.rstrip().endswith(FENCED)):
+            return None
+    if found := json_form(content):
+        return content, found
+    if short and not asked:
+        return content, form(content, question)
+    return content, Form("code", program_key(content, block.language))

@@ -1,0 +1,277 @@
+"""Numbers as people write them, read exactly, with their units; nothing beside them is passed over."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+from optillm.toolkit.answers.units import ARCS, CENTS, Unit, conversion, currency, unit_of
+from optillm.toolkit.answers.vocabulary import (
+    EXTREMES,
+    NEVER_ACCOUNTED,
+    NO_WORDS,
+    NUMERALS,
+    PARTS,
+    SCALES,
+    TRAILING,
+    QuestionWords,
+)
+
+_MAX_EXPONENT = 1000  # beyond it the digits of one "number" would fill the memory
+
+
+class Quantity(NamedTuple):
+    """A number and, when one is stated, its unit in the singular."""
+
+    value: Fraction
+    unit: str | None
+
+
+_GROUPED = r"\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,3}(?: \d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
+_DECIMAL = rf"(?:(?:{_GROUPED})(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
+_ARGUMENT = rf"\{{\s*([-+]?{_DECIMAL})\s*\}}"
+_MIXED = re.compile(
+    r"(\d+)\s*\\frac\s?(?:\{\s*(\d+)\s*\}\s?\{\s*(\d+)\s*\}|\s?(\d)\s?(\d))|(\d+)[ -](\d+)\s?/\s?(\d+)"
+)
+_FRAC = re.compile(rf"\\frac\s?(?:{_ARGUMENT}\s?{_ARGUMENT}|\s?(\d)\s?(\d))")
+_RATIO = re.compile(rf"({_DECIMAL})\s?/\s?({_DECIMAL})")
+_TIMES_TEN = r"\s?(?:[×*·x]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?(?:\{\s?([-+]?\d+)\s?\}|([-+]?\d+))"
+_SCIENTIFIC = re.compile(rf"({_DECIMAL})(?:{_TIMES_TEN}|[eE]([-+]?\d+))")
+_PLAIN = re.compile(_DECIMAL)
+_ABOUT = re.compile(
+    r"(?:≈|~|\\approx\b|(?:about|approximately|approx\.?|around|roughly|exactly|precisely|only|just|simply"
+    r"|a total of|the total of)\b)\s*",
+    re.IGNORECASE,
+)
+_CURRENCY = re.compile(
+    r"(?:(?:US|CA|AU)?\$|€|£|¥|₹|₽|₩|R\$|Rs\.?(?=\s?\d)|USD\b|EUR\b|GBP\b|JPY\b|INR\b|CAD\b|AUD\b)\s?"
+)
+_SCALE = re.compile(r"\s?(hundred|thousand|million|billion|trillion|dozen)\b(?:\s+of\b)?", re.IGNORECASE)
+_PERCENT = re.compile(r"\s?(?:%|per ?cent\b)(?!\s+points?\b)", re.IGNORECASE)
+_BETWEEN = re.compile(r"\s*(?:,\s*(?:and\s+)?|\band\s+)?")
+_MOST_PARTS = 4
+_DECIMAL_COMMA = re.compile(
+    r"(\d{1,3}(?:\.\d{3})*|\d+),(\d{1,2})(?=\s?[^\W\d_]|\s?[%€$£°])(?!\s?(?:and|or|then)\b)"
+)
+"""A comma before one or two digits and a unit is a decimal point: thousands have three digits, lists a blank."""
+
+
+def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
+    """Return the number that `text` consists of, with its unit; `None` when `text` says anything else besides.
+
+    `text` is plain and without LaTeX looks (see `typography`); `words` are those of the question. "50%" is one
+    half: a percentage equals its fraction and differs from the bare number. "2 3/4" is a mixed number, "2 hours
+    30 minutes" a sum, in its first unit.
+    """
+    rest = _ABOUT.sub("", text.strip(), count=1)
+    sign, rest = _sign(rest)
+    symbol = _CURRENCY.match(rest)
+    if symbol:
+        inner, rest = _sign(rest[symbol.end() :])
+        sign *= inner
+    if comma := _DECIMAL_COMMA.match(rest):
+        rest = comma[1].replace(".", "") + "." + comma[2] + rest[comma.end() :]
+    number = _number(rest) or _spoken(rest)
+    if number is None:
+        return None
+    value, end = number
+    value, rest = _scaled(value, rest[end:])
+    if symbol:
+        return _money(sign * value, symbol[0].strip(), rest, words)
+    if percent := _PERCENT.match(rest):
+        rest = rest[percent.end() :]
+        return Quantity(sign * value / 100, None) if accounted_tail(rest, words) else None
+    return _measure(sign, value, rest, words)
+
+
+def same_amount(one: Quantity, other: Quantity) -> bool:
+    """Return whether two quantities are equal, converting between their units where both have one."""
+    if one.unit is None or other.unit is None or one.unit == other.unit:
+        return one.value == other.value
+    ratio = conversion(one.unit, other.unit)
+    return ratio is not None and one.value * ratio == other.value
+
+
+def _scaled(value: Fraction, rest: str) -> tuple[Fraction, str]:
+    """Take in the "million" behind a number."""
+    while scale := _SCALE.match(rest):
+        value *= SCALES[scale[1].casefold()]
+        rest = rest[scale.end() :]
+    return value, rest
+
+
+def _money(value: Fraction, symbol: str, rest: str, words: QuestionWords) -> Quantity | None:
+    """Return an amount of money; what follows it may only name its currency again, or what it is paid for."""
+    unit = currency(symbol)
+    per = _PER.match(rest)
+    if per:
+        rate = _longest_unit(unit.name + rest, words, len(unit.name))
+        return (
+            None
+            if rate is None
+            else Quantity(value, rate[0].name)
+            if accounted_tail(rate[1], words)
+            else None
+        )
+    again = _longest_unit(rest, words)
+    if again and again[0].dimension == unit.dimension:
+        rest = again[1]
+    return Quantity(value, unit.name) if accounted_tail(rest, words) else None
+
+
+def _measure(sign: int, value: Fraction, rest: str, words: QuestionWords) -> Quantity | None:
+    """Return a number with the unit behind it, or a compound measure such as "2 hours 30 minutes"."""
+    if accounted_tail(rest, words) and (not rest.strip() or _longest_unit(rest, words) is None):
+        return Quantity(sign * value, None)
+    read = _longest_unit(rest, words)
+    if read is None:
+        return None
+    unit, rest = read
+    total, smallest = value, unit
+    for _ in range(_MOST_PARTS):
+        following = _part(rest, smallest, words)
+        if following is None:
+            break
+        amount, smallest, rest = following
+        total += amount * smallest.factor / unit.factor
+    return Quantity(sign * total, unit.name) if accounted_tail(rest, words, unit) else None
+
+
+def _part(rest: str, before: Unit, words: QuestionWords) -> tuple[Fraction, Unit, str] | None:
+    """Return the next part of a compound measure, in a smaller unit of the same kind, and what follows it."""
+    separator = _BETWEEN.match(rest)
+    start = separator.end() if separator else 0
+    number = _number(rest[start:]) or _spoken(rest[start:])
+    if number is None:
+        return None
+    value, end = number
+    read = _longest_unit(rest[start + end :], words)
+    if read is None:
+        return None
+    unit, rest = read
+    if before.dimension == "angle" and unit.name in ("minute", "second"):
+        unit = ARCS[unit.name]
+    if unit.name == "cent" and before.name in CENTS:
+        unit = Unit("cent", before.dimension, Fraction(1, 100))
+    fits = unit.dimension == before.dimension and unit.factor < before.factor and not unit.counted
+    return (value, unit, rest) if fits else None
+
+
+_WORDS_AHEAD = re.compile(r"[ -]?[^\s\d,;:.()]+\.?(?:\^?\d(?![\d.])|\^?\{\d\})?")
+_PER = re.compile(r"\s*(?:/|\bper\b|\ban?\b\s)")
+
+
+def _longest_unit(rest: str, words: QuestionWords, prefix: int = 0) -> tuple[Unit, str] | None:
+    """Return the longest unit that `rest` begins with, and what follows it.
+
+    The first `prefix` characters belong to the unit. A unit right behind a digit must be a symbol: "5cm" is a
+    length, "5x" a product.
+    """
+    best: tuple[Unit, str] | None = None
+    end = prefix
+    attached = not prefix and rest[:1].isalpha()
+    for _ in range(6):
+        word = _WORDS_AHEAD.match(rest, end)
+        if word is None:
+            break
+        end = word.end()
+        name = rest[:end].strip().lstrip("-").strip()
+        unit = unit_of(name, words) or unit_of(name.rstrip("."), words)
+        if unit is not None and not (attached and unit.counted):
+            best = unit, rest[end:]
+    return best
+
+
+def _sign(text: str) -> tuple[int, str]:
+    if text[:1] in ("-", "+"):
+        return (-1 if text[0] == "-" else 1), text[1:].lstrip()
+    for word in ("minus ", "negative "):
+        if text.casefold().startswith(word):
+            return -1, text[len(word) :]
+    return 1, text
+
+
+def _number(text: str) -> tuple[Fraction, int] | None:
+    """The number in digits at the start of `text` and where it ends."""
+    try:
+        if match := _MIXED.match(text):
+            whole, over, under = (int(part) for part in match.groups() if part is not None)
+            return whole + Fraction(over, under), match.end()
+        if match := _FRAC.match(text) or _RATIO.match(text):
+            over_text, under_text = (part for part in match.groups() if part is not None)
+            return _decimal(over_text) / _decimal(under_text), match.end()
+        if match := _SCIENTIFIC.match(text):
+            power = int(next(part for part in match.groups()[1:] if part is not None))
+            if abs(power) > _MAX_EXPONENT:
+                return None
+            return _decimal(match[1]) * Fraction(10) ** power, match.end()
+        if match := _PLAIN.match(text):
+            return _decimal(match[0]), match.end()
+    except ZeroDivisionError:
+        return None
+    return None
+
+
+def _decimal(digits: str) -> Fraction:
+    return Fraction(digits.replace(",", "").replace(" ", "").rstrip(".") or "0")
+
+
+_WORD = re.compile(r"[\s-]*([A-Za-z]+)")
+_SHARE = re.compile(r"(?:an?\s)?(half)\b|an?\s(third|quarter|fifth|tenth)\b", re.IGNORECASE)
+_PART = re.compile(rf"[\s-]({'|'.join(sorted(PARTS, key=len, reverse=True))})\b", re.IGNORECASE)
+_AND_PART = re.compile(r"\s+and\s+(?:an?|one)\s+(half|third|quarter|fourth|fifth)\b", re.IGNORECASE)
+
+
+def _spoken(text: str) -> tuple[Fraction, int] | None:
+    """The number in English words at the start of `text` and where it ends."""
+    total = group = end = 0
+    seen = False
+    while word := _WORD.match(text, end):
+        name = word[1].casefold()
+        if name in NUMERALS:
+            group += NUMERALS[name]
+        elif name == "hundred" and seen:
+            group *= 100
+        elif name in SCALES and seen and name != "dozen":
+            total, group = total + group * SCALES[name], 0
+        elif not (name == "and" and seen and _next_is_numeral(text, word.end())):
+            break
+        seen, end = True, word.end()
+    if not seen:
+        share = _SHARE.match(text)
+        return (Fraction(1, PARTS[(share[1] or share[2]).casefold()]), share.end()) if share else None
+    if half := _AND_PART.match(text, end):
+        return total + group + Fraction(1, PARTS[half[1].casefold()]), half.end()
+    part = _PART.match(text, end)
+    if part:
+        return Fraction(total + group, PARTS[part[1].casefold()]), part.end()
+    return Fraction(total + group), end
+
+
+def _next_is_numeral(text: str, at: int) -> bool:
+    word = _WORD.match(text, at)
+    return word is not None and word[1].casefold() in NUMERALS
+
+
+_TAIL_WORD = re.compile(r"[^\W\d_][\w'-]*")
+
+
+def accounted_tail(rest: str, words: QuestionWords, unit: Unit | None = None) -> bool:
+    """Return whether the words behind a value add nothing: "in total", "left", or words of the question.
+
+    Behind a length or an angle "left" is a direction.
+    """
+    tail = _TAIL_WORD.findall(rest)
+    if not tail:
+        return not rest.strip(" \t\n,.")
+    if re.sub(r"[^\W\d_][\w'-]*|[\s,.]", "", rest):
+        return False  # a digit, or a sign that means something
+    directed = unit is not None and unit.dimension in ("length", "angle")
+    harmless = TRAILING - {"left", "over"} if directed else TRAILING
+    if any(
+        word.casefold() in NEVER_ACCOUNTED | EXTREMES or not words.account_for(word, harmless)
+        for word in tail
+    ):
+        return False
+    return tail[0].casefold() not in ("it", "this", "that") or len(tail) > 1

@@ -1,0 +1,249 @@
+"""Reading the final answer of a whole reply: the places where answers stand, in the order they are trusted."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from optillm.toolkit.answers.choices import choice
+from optillm.toolkit.answers.forms import form, json_form
+from optillm.toolkit.answers.languages import without_particles
+from optillm.toolkit.answers.programs import read_program
+from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.sentences import (
+    LONGEST_SENTENCE,
+    Found,
+    concluded,
+    in_words,
+    ordered,
+    result,
+    solid_value,
+    unexcited,
+    value_in,
+)
+from optillm.toolkit.answers.statements import Statement, correction, statements
+from optillm.toolkit.extraction import ends, fences, last_line, sentences
+from optillm.toolkit.typography import plain
+
+_MOST_WORDS: Final = 12
+_MOST_WORDS_ALONE: Final = 6
+_FEW_WORDS: Final = 3
+_MOST_LINES: Final = 26
+_LONGEST_LINE: Final = 400
+_HEAD, _TAIL = 4_000, 24_000
+"""Of long prose both ends are read: people ask for the answer first or last."""
+
+
+def read_answer(text: str, question: Question) -> Found | None:
+    """Return the final answer of `text`, which holds no reasoning block any more; see `answers.extract`."""
+    if not text:
+        return None
+    if whole := json_form(text):
+        return Found(text, whole)
+    prose, blocks = fences(text)
+    prose = ends(prose, _HEAD, _TAIL)
+    if program := read_program(blocks, prose, question, asked=True):
+        return Found(*program)
+    for statement in statements(prose):
+        if _denied(statement):
+            return _instead(prose[statement.end - len(statement.text) :], question)
+        if found := _stated(statement, question):
+            return _unless_corrected(found, prose, statement, question)
+    if program := read_program(blocks, prose, question, asked=False):
+        return Found(*program)
+    if question.options and (listed := _trailing(prose, _LETTER_AND_TEXT)):
+        # Several options on lines of their own: those chosen, unless it is the whole list again.
+        read = choice("\n".join(listed), question) if len(listed) < len(question.options) else None
+        return Found(", ".join(listed), read) if read else None
+    return _chosen(prose, question) or _last(prose, question)
+
+
+_DENIAL = re.compile(
+    r"(?:not|never|neither|none of|definitely not|certainly not|surely not)\b", re.IGNORECASE
+)
+
+
+def _denied(statement: Statement) -> bool:
+    """Return whether a statement only says what the answer is not."""
+    return not statement.boxed and bool(_DENIAL.match(statement.text.lstrip("*_ $\"'")))
+
+
+_INSTEAD = re.compile(
+    r"[.;,!]\s+(?:(?:but|it|so|rather|instead|the answer|that)\b[\s,]*)*(?:is|it's|it is|'s)?\s*",
+    re.IGNORECASE,
+)
+
+
+def _instead(text: str, question: Question) -> Found | None:
+    """Return what a denial is followed by: "The answer is not A. It is B."."""
+    line = text.split("\n", 1)[0][:LONGEST_SENTENCE]
+    match = _INSTEAD.search(line)
+    return solid_value(line[match.end() :], question) if match else None
+
+
+def _unless_corrected(found: Found, prose: str, statement: Statement, question: Question) -> Found | None:
+    """Return an answer, or what a correction behind it puts in its place; `None` when that cannot be read."""
+    start = correction(prose, statement.end - (0 if statement.boxed else len(statement.text)))
+    if start is None:
+        return None if _limited(prose[statement.end : statement.end + _LONGEST_LINE]) else found
+    later = prose[start:].lstrip(" ,.:;!-—–")
+    if not later:
+        return None
+    line, _ = last_line(later)
+    clause = re.split(r"[:;,]\s", line)[-1]
+    return _last(later, question) or (_last_sentence(clause, question) if clause != line else None)
+
+
+_LIMIT = re.compile(r"[\s*_.]*\n?[\s*_>]*(?:but|only|unless|except|provided)\b", re.IGNORECASE)
+
+
+def _limited(following: str) -> bool:
+    """Return whether the next line or sentence limits the answer before it."""
+    return bool(_LIMIT.match(following))
+
+
+_NUMBERED = re.compile(r"1[.)]\s.{1,200}\s2[.)]\s", re.DOTALL)
+
+
+def _stated(statement: Statement, question: Question) -> Found | None:
+    """Return the answer in the words of a statement; one that is not firm must be more than words."""
+    text = statement.text
+    if statement.boxed:
+        return Found(text, choice(text, question) or form(text, question))
+    text = unexcited(text)
+    if statement.foreign or not text.isascii():
+        text = without_particles(re.split("[。！]", text)[0])
+    if found := solid_value(text, question):
+        return found
+    pieces = sentences(plain(text))
+    sentence = text if _NUMBERED.match(text) or not pieces else unexcited(pieces[0])
+    if len(pieces) > 1 and _limited(pieces[1]):
+        return in_words(text, question, _MOST_WORDS) if statement.firm else None
+    if (
+        found := solid_value(sentence, question)
+        or concluded(sentence, question)
+        or value_in(sentence, question)
+    ):
+        return found
+    marked = statement.marked or not statement.text.isascii()
+    return in_words(sentence, question, _MOST_WORDS, marked=marked) if statement.firm else None
+
+
+_LETTER_AND_TEXT = re.compile(
+    r"[(\[*_]{0,4}([A-Z]|\d{1,2})(?:[*_]{0,3}[)\].:][*_]{0,3}|[*_]{0,3}\s[-–—])\s+\S.*"
+)
+
+
+def _chosen(prose: str, question: Question) -> Found | None:
+    """Return the option in an answer position: the last line, or failing that the first."""
+    if not question.options:
+        return None
+    line, before = last_line(prose)
+    first, _, rest = prose.lstrip().partition("\n")
+    after = rest.lstrip().partition("\n")[0]
+    for text, neighbour in ((line, before), (first.strip(), after)):
+        # Two options on two lines are a list of them, not a choice.
+        listing = _LETTER_AND_TEXT.fullmatch(plain(text)) and _LETTER_AND_TEXT.fullmatch(plain(neighbour))
+        if not listing and (read := choice(text, question)):
+            return Found(text, read)
+        sentence = (sentences(plain(text)[-_LONGEST_LINE:]) or [""])[-1]
+        if (
+            not listing
+            and (found := concluded(sentence, question))
+            and found.form.kind in ("choice", "collection")
+        ):
+            return found
+    return None
+
+
+def _trailing(prose: str, pattern: re.Pattern[str]) -> list[str]:
+    """Return the last lines of a reply that are all of one pattern; empty when there are fewer than two."""
+    block: list[str] = []
+    for line in reversed(prose.rstrip().splitlines()[-_MOST_LINES:]):
+        if not pattern.fullmatch(plain(line.strip())):
+            break
+        block.insert(0, line.strip())
+    return block if len(block) > 1 else []
+
+
+_NO_ANSWER_LINE = re.compile(r"#|[-*•+]\s|\d{1,3}[.)]\s|>|\||```|~~~|---|===|\[\d")
+
+
+def _last(prose: str, question: Question) -> Found | None:
+    """Return the answer on the last line, when that line is an answer rather than the end of an essay."""
+    line, before = last_line(prose)
+    if (question.asks_for_order or question.asks_for_set) and (block := _trailing(prose, _LIST_ITEM)):
+        return in_words(", ".join(_ITEM_MARK.sub("", item) for item in block), question, len(block) * 4)
+    if not line or _NO_ANSWER_LINE.match(line) or "\\boxed" in line:
+        return _polar(prose, question)
+    if not line.isascii():
+        line = without_particles(line)
+    if len(line) <= LONGEST_SENTENCE and (found := _whole_line(line, question)):
+        return found
+    pieces = sentences(plain(line[-_LONGEST_LINE:]))
+    while len(pieces) > 1 and pieces[-1].startswith("("):
+        pieces.pop()  # an aside
+    if pieces and (found := _last_sentence(unexcited(pieces[-1]), question)):
+        return found
+    if len(pieces) == 1 and line[-1] not in "!?:," and _may_be_words(line, before, question):
+        most_words = _MOST_WORDS_ALONE if question.asks_for_fact or question.asks_for_order else _FEW_WORDS
+        if found := in_words(line, question, most_words):
+            return found
+    return _polar(prose, question)
+
+
+_LIST_ITEM = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+[^:]{1,40}")
+_ITEM_MARK = re.compile(r"^(?:[-*•]|\d{1,2}[.)])\s+")
+_LABELLED = re.compile(r"[*_]{0,3}(?P<label>[A-Za-z][A-Za-z ]{0,30})[*_]{0,3}:[*_]{0,3}\s(?P<value>.+)")
+
+
+def _whole_line(line: str, question: Question) -> Found | None:
+    """Return the value a line consists of, or carries after "Total:"."""
+    found = solid_value(line, question)
+    if found is None:
+        labelled = _LABELLED.fullmatch(line)
+        found = solid_value(labelled["value"], question) if labelled else None
+        return found if found and found.form.kind in ("number", "date", "choice") else None
+    kind = found.form.kind
+    if kind == "choice" and _LETTER_AND_TEXT.fullmatch(line):
+        return None
+    if kind == "truth" and len(line.split()) > 1 and not question.asks_yes_or_no:
+        return None  # "Yes, I can help with that."
+    if kind == "expression" and question and not (question.asks_for_quantity or line[0] in "$\\"):
+        return None
+    return found
+
+
+def _last_sentence(sentence: str, question: Question) -> Found | None:
+    if len(sentence) > LONGEST_SENTENCE or sentence.startswith("("):
+        return None
+    if found := result(sentence, question):
+        return found
+    if question.asks_for_quantity and (found := value_in(sentence, question)):
+        return found
+    if question.asks_for_order and (found := ordered(sentence, question)):
+        return found
+    return concluded(sentence, question)
+
+
+def _may_be_words(line: str, before: str, question: Question) -> bool:
+    """Return whether a last line of words may answer: not what could be an option, a signature or a refrain."""
+    if question.options:
+        return False
+    if not before:
+        return True
+    emphasised = line.startswith("**") and line.rstrip(".").endswith("**")
+    listed = question.asks_for_order and form(line).kind == "collection"
+    return emphasised or listed or (question.asks_for_fact and not before.endswith(","))
+
+
+_OPENING = re.compile(r"[*_\s]{0,4}(yes|no)\b[^.!?\n]{0,200}", re.IGNORECASE)
+
+
+def _polar(prose: str, question: Question) -> Found | None:
+    """Return the yes or no that a reply to a polar question starts with."""
+    opening = _OPENING.match(prose) if question.asks_yes_or_no else None
+    if opening is None or correction(prose, opening.end()) is not None:
+        return None
+    read = form(opening[0], question)
+    return Found(opening[1], read) if read.kind == "truth" else None

@@ -1,0 +1,226 @@
+"""What one sentence answers: its value, its conclusion, or a few words.
+
+A sentence is read only when all its words are accounted for. A missed answer costs one call that groups the
+replies; a wrong one lets different replies agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from optillm.toolkit.answers.choices import CHOOSING, choice, chosen_in
+from optillm.toolkit.answers.forms import EXPLANATION, Form, form, inline_code
+from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.vocabulary import (
+    BOUNDS,
+    CLAUSE_STARTS,
+    LEADING,
+    MONTHS,
+    NEUTRAL_VERBS,
+    NEVER_ACCOUNTED,
+    NO_ANSWER,
+    NUMERALS,
+    OPPOSITES,
+)
+from optillm.toolkit.typography import delatex, peel, plain
+
+LONGEST_SENTENCE: Final = 200
+_MOST_WORDS_CONCLUDED = 5
+_MOST_STARTS = 12
+
+
+class Found(NamedTuple):
+    """An answer as stated, and its canonical form."""
+
+    text: str
+    form: Form
+
+
+def solid(read: Form) -> bool:
+    """Return whether a form is more than words: a text, or a list of texts, may be any part of a sentence."""
+    words = read.kind == "collection" and re.search("[a-z]{2}", read.value.replace("oo", ""))
+    return read.kind != "text" and not words
+
+
+def solid_value(stated: str, question: Question) -> Found | None:
+    """Return the answer `stated` gives when it is more than words."""
+    read = choice(stated, question) or form(stated, question)
+    return Found(peel(stated), read) if solid(read) else None
+
+
+def unexcited(sentence: str) -> str:
+    """Drop the exclamation mark of "the answer is 42!": factorials are stated in boxes and formulas."""
+    bare = sentence.rstrip("*_ ")
+    return bare.removesuffix("!") if bare.endswith("!") else sentence
+
+
+def in_words(sentence: str, question: Question, most_words: int, *, marked: bool = False) -> Found | None:
+    """Return an answer in words: short, no question, and unless `marked` as an answer no courtesy and no remark."""
+    if code := inline_code(sentence):
+        return Found(code.value, code)
+    cut = EXPLANATION.search(sentence)
+    text = peel(plain(sentence[: cut.start()] if cut and cut.start() else sentence))
+    words = text.split()
+    if not words or len(words) > most_words or len(text) > LONGEST_SENTENCE or text[-1] in "?:":
+        return None
+    if text[0] in "[<_|#" or ": " in text or not re.search(r"\w", text):
+        return None
+    if not marked and words[0].casefold().strip(",.!") in NO_ANSWER | CLAUSE_STARTS:
+        return None
+    bare = _without_question(text, question)
+    return Found(text, choice(bare, question) or form(bare, question))
+
+
+_COPULA = re.compile(r"\s(?:is|are|was|were)\s(?!the\sone\b)", re.IGNORECASE)
+_WHO = re.compile(r"\b(?:who|what|which(?:\s\w+){0,3}?)\s(?P<rest>[^?]{3,200})", re.IGNORECASE)
+
+
+def _without_question(text: str, question: Question) -> str:
+    """Drop what a sentence repeats of the question: "The set is unbounded.", "Peter broke the window."."""
+    asked = _WHO.search(" ".join(question.text.casefold().split()))
+    folded = text.casefold()
+    if asked and (repeated := asked["rest"].strip(" .")) and folded.endswith(" " + repeated):
+        subject = text[: -len(repeated)].strip()
+        if len(subject.split()) <= _MOST_WORDS_CONCLUDED:
+            return subject
+    copula = _COPULA.search(text)
+    if copula is None or copula.end() == len(text) or re.search(r"\d", text[: copula.start()]):
+        return text
+    lead = _WORD.findall(text[: copula.start()])
+    known = all(
+        word.casefold() not in NEVER_ACCOUNTED and question.words.account_for(word, LEADING) for word in lead
+    )
+    return text[copula.end() :] if known and lead else text
+
+
+_WORD = re.compile(r"[^\W_][\w'.,-]*(?<![.',-])|[^\W_]")
+_SPOKEN = "|".join(sorted(NUMERALS, key=len, reverse=True))
+_START = re.compile(
+    rf"(?<![\w.,/^-])(?:[-+]?[$€£¥₹]?\s?[-+]?\.?\d|\\(?:d?frac|sqrt)|[√π±(\[{{]|(?:{_SPOKEN}|half|minus|negative)\b)",
+    re.IGNORECASE,
+)
+
+
+def value_in(sentence: str, question: Question) -> Found | None:
+    """Return the value that a sentence gives its subject: "So Tom has 42 apples left."."""
+    if len(sentence) > LONGEST_SENTENCE:
+        return None
+    cut = EXPLANATION.search(sentence)
+    bare = delatex(plain(sentence[: cut.start()] if cut and cut.start() else sentence).replace("**", ""))
+    bare = re.sub(r"\$(?!\s?\d)|\\[()\[\]]|(?<=\d)\$", "", bare).strip()
+    for match in list(_START.finditer(bare))[:_MOST_STARTS]:
+        lead, rest = bare[: match.start()], bare[match.start() :]
+        names = _names_in(lead, question)
+        if names is None:
+            continue
+        read = form(rest, question)
+        if read.kind in ("number", "expression", "date") or (read.kind == "collection" and solid(read)):
+            return Found(peel(rest), read._replace(subject=read.subject or names or None))
+    return None
+
+
+def _names_in(lead: str, question: Question) -> str | None:
+    """Return the names in the words before a value; `None` when one of those words is not accounted for."""
+    if re.search(r"[=<>≠≤≥~/*+]|[?!;]\s", lead):
+        return None
+    if re.sub(r"[\w\s.,:'()*\"-]", "", lead):
+        return None  # a sign that means something
+    names: list[str] = []
+    words = list(_WORD.findall(lead))
+    for index, word in enumerate(words):
+        folded = word.casefold()
+        if folded in NEVER_ACCOUNTED:
+            return None
+        if question.words.account_for(folded, LEADING | NEUTRAL_VERBS):
+            if word[0].isupper() and folded not in LEADING and folded not in MONTHS:
+                names.append(folded.removesuffix("'s"))
+            continue
+        if not _is_name(words, index) and not _is_subject(words, index):
+            return None
+        names.append(folded)
+    if words and words[-1].casefold() in BOUNDS:
+        return None
+    return " ".join(dict.fromkeys(names))
+
+
+def _is_name(words: Sequence[str], index: int) -> bool:
+    """Return whether a word is a name by its capital, which at the start of a sentence needs a verb behind it."""
+    word, behind = words[index], (words[index + 1 : index + 2] or [""])[0]
+    capital = word[0].isupper() and word.isalpha() and len(word) > 1
+    return capital and (index > 0 or behind.casefold() in NEUTRAL_VERBS)
+
+
+def _is_subject(words: Sequence[str], index: int) -> bool:
+    """Return whether a noun that the question lacks is the subject of a plain statement: "the trip takes"."""
+    before, behind = (words[index - 1 : index] or [""])[0], (words[index + 1 : index + 2] or [""])[0]
+    plain_statement = before.casefold() in ("the", "this", "a", "an") and behind.casefold() in NEUTRAL_VERBS
+    return plain_statement and not any(words[index].casefold() in side for pair in OPPOSITES for side in pair)
+
+
+def result(sentence: str, question: Question) -> Found | None:
+    """Return the number after the last equals sign."""
+    left, sign, right = sentence.rpartition("=")
+    if (
+        not sign
+        or left[-1:] in ("<", ">", "!", "=", ":")
+        or re.search(r"\b(?:not|no|if|unless)\b", left, re.IGNORECASE)
+    ):
+        return None
+    read = form(right, question)
+    return Found(peel(right), read) if read.kind == "number" else None
+
+
+_VERB = re.compile(r"\b(?:is|are|was|were|equals|be)\s(?:(?:about|exactly|on|at|in)\s)?")
+
+
+def concluded(sentence: str, question: Question) -> Found | None:
+    """Return what a sentence says its subject is: "The capital of France is **Paris**."."""
+    if found := chosen_in(sentence, question) or _choices_of(sentence, question):
+        return Found(found.value, found)
+    verbs = list(_VERB.finditer(sentence))
+    if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
+        return None
+    lead, value = sentence[: verbs[-1].start()], sentence[verbs[-1].end() :]
+    if verbs[-1][0].split()[1:] and verbs[-1][0].split()[1] != "exactly" and not question.asks_for_fact:
+        return None
+    if any(
+        word.casefold() in NEVER_ACCOUNTED or not question.words.account_for(word, LEADING)
+        for word in _WORD.findall(lead)
+    ):
+        return None
+    found = solid_value(value, question)
+    if found and found.form.kind != "truth":
+        return found
+    return in_words(value, question, _MOST_WORDS_CONCLUDED) if question.asks_for_fact else None
+
+
+_CHOICE_VERB = re.compile(r"\b(?:is|are|be|:)\s")
+
+
+def _choices_of(sentence: str, question: Question) -> Form | None:
+    """Return the options behind the last verb: "The true statements are 1 and 3."."""
+    verbs = list(_CHOICE_VERB.finditer(sentence))
+    if not verbs or not question.options:
+        return None
+    lead = _WORD.findall(sentence[: verbs[-1].start()])
+    accounted = all(
+        word.casefold() not in NEVER_ACCOUNTED - {"only"} and question.words.account_for(word, CHOOSING)
+        for word in lead
+    )
+    return choice(sentence[verbs[-1].end() :], question) if accounted else None
+
+
+_ORDERED = re.compile(
+    r"\b(?:order|ranking|sequence)\b[^:.]{0,80}?(?:\b(?:is|was|be)\b:?|:)\s*(.+)|:\s*([^:]+)$", re.IGNORECASE
+)
+
+
+def ordered(sentence: str, question: Question) -> Found | None:
+    """Return the list after "the order is" or a colon."""
+    stated = _ORDERED.search(sentence)
+    if stated is None or re.search(r"\b(?:not|isn't|reverse|opposite)\b", stated[0], re.IGNORECASE):
+        return None
+    found = in_words(stated[1] or stated[2], question, 12)
+    return found if found and found.form.kind == "collection" else None

@@ -1,0 +1,329 @@
+"""English words that decide how an answer is read.
+
+A statement is read as a value only when each of its words is accounted for: as part of the value, as one of the
+words here that add nothing, or as a word of the question. Lists of words that add nothing are therefore kept short:
+a missing word costs one judge call, a wrong one merges different answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a table."""
+    return frozenset(text.split())
+
+
+def _aliases(table: str) -> dict[str, str]:
+    """Map every spelling to its canonical form; each line is a form, a colon, and other ways to write it."""
+    lines = (line.partition(":") for line in table.strip().splitlines())
+    return {alias: name.strip() for name, _, aliases in lines for alias in aliases.split()}
+
+
+MONTHS: Final[Mapping[str, str]] = _aliases("""
+    1: january jan
+    2: february feb
+    3: march mar
+    4: april apr
+    5: may
+    6: june jun
+    7: july jul
+    8: august aug
+    9: september sep sept
+    10: october oct
+    11: november nov
+    12: december dec
+""")
+
+NUMERALS: Final[Mapping[str, int]] = {
+    word: int(number)
+    for word, number in _aliases("""
+    0: zero
+    1: one
+    2: two
+    3: three
+    4: four
+    5: five
+    6: six
+    7: seven
+    8: eight
+    9: nine
+    10: ten
+    11: eleven
+    12: twelve
+    13: thirteen
+    14: fourteen
+    15: fifteen
+    16: sixteen
+    17: seventeen
+    18: eighteen
+    19: nineteen
+    20: twenty
+    30: thirty
+    40: forty
+    50: fifty
+    60: sixty
+    70: seventy
+    80: eighty
+    90: ninety
+""").items()
+}
+
+SCALES: Final[Mapping[str, int]] = {
+    "hundred": 100,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "dozen": 12,
+}
+
+PARTS: Final[Mapping[str, int]] = {
+    word: int(parts)
+    for word, parts in _aliases("""
+    2: half halves
+    3: third thirds
+    4: quarter quarters fourth fourths
+    5: fifth fifths
+    6: sixth sixths
+    8: eighth eighths
+    10: tenth tenths
+""").items()
+}
+
+ORDINALS: Final[Mapping[str, str]] = _aliases("""
+    1st: first
+    2nd: second
+    3rd: third
+    4th: fourth
+    5th: fifth
+    6th: sixth
+    7th: seventh
+    8th: eighth
+    9th: ninth
+    10th: tenth
+    11th: eleventh
+    12th: twelfth
+    13th: thirteenth
+    14th: fourteenth
+    15th: fifteenth
+    16th: sixteenth
+    17th: seventeenth
+    18th: eighteenth
+    19th: nineteenth
+    20th: twentieth
+    21st: twenty-first
+""")
+
+LEADING: Final = words_of("""
+    so thus therefore hence finally then in conclusion overall altogether now well okay indeed clearly this that
+    these those it they he she we you i us there here its his her their our my your the a an of to for is are
+    was were be being been has have had will would should must can could do does did get gets got gives give
+    means mean shows show find found conclude see obtain know say get equals equal comes come total totals
+    at in on leaves leave with
+    answer answers final correct right result results value solution outcome number amount count sum: and
+    going go with think believe exactly overall adding calculating computing which
+""")
+"""Words before a value that add nothing to it."""
+
+APPROXIMATE: Final = words_of("""
+    about approximately approx approx. around roughly exactly precisely only just simply a an the total of
+    number value grand equal to equals be either's option choice letter
+""")
+"""Words right before a value that add nothing to it: "a total of", "about"."""
+
+TRAILING: Final = words_of("""
+    total altogether overall combined left remaining over in all the end now so then as well too
+    old tall long wide high deep heavy thick far away indeed here there it this that
+""")
+"""Words behind a value that add nothing to it: "in total", "left"."""
+
+NEVER_ACCOUNTED: Final = words_of("""
+    not no never none neither nor cannot can't isn't aren't wasn't weren't doesn't don't didn't won't wouldn't
+    couldn't shouldn't hasn't haven't without except unless but however although though if when whenever while
+    only hardly barely scarcely almost nearly probably possibly perhaps maybe likely unlikely minus plus or
+    versus instead rather otherwise fails fail false wrong incorrect
+""")
+"""Words that change or limit an answer; no question makes them harmless."""
+
+NEUTRAL_VERBS: Final = words_of("""
+    is are was were has have had takes take took costs cost weighs weigh lasts last measures equals totals
+""")
+"""Verbs that give their subject a value without changing it."""
+
+BOUNDS: Final = words_of("""
+    least most than under over below above beneath beyond before after until till up upto down minimum maximum
+    min max more less fewer greater smaller larger higher lower
+""")
+"""Words that make a bound of the value right behind them."""
+
+BOUND_PHRASES: Final[Mapping[str, str]] = {
+    phrase.strip(): sign
+    for sign, phrases in (
+        (
+            "≥",
+            "at least, no less than, no fewer than, not less than, a minimum of, minimum of, minimum, a minimum, ≥",
+        ),
+        ("≤", "at most, no more than, not more than, up to, a maximum of, maximum of, maximum, a maximum, ≤"),
+        (">", "more than, greater than, over, above, exceeding, larger than, higher than, >"),
+        ("<", "less than, fewer than, under, below, smaller than, lower than, <"),
+    )
+    for phrase in phrases.split(",")
+}
+"""What makes a bound of the number behind it."""
+
+TRAILING_BOUNDS: Final[Mapping[str, str]] = {
+    phrase.strip(): sign
+    for sign, phrases in (
+        (
+            "≥",
+            "or more, or greater, or above, or higher, or older, or over, or longer, or larger, and above, and up",
+        ),
+        ("≥", "at least, minimum, at a minimum, at the least, +"),
+        (
+            "≤",
+            "or less, or fewer, or below, or lower, or younger, or under, or shorter, or smaller, and below",
+        ),
+        ("≤", "at most, maximum, at a maximum, at the most"),
+    )
+    for phrase in phrases.split(",")
+}
+"""What makes a bound of the number before it."""
+
+EXTREMES: Final = words_of("least most minimum maximum min max up until till")
+"""Words that make a bound of the value before them: "3 at least"."""
+
+_OPPOSITES: Final = """
+more greater larger higher bigger above over up increase increased increases rise rose rises rising
+| less fewer smaller lower below under down decrease decreased decreases fall fell falls falling
+gain gained gains grew grow grows | drop dropped drops lose lost loses loss shrank shrink shrinks
+profit profits surplus earn earned earns income | loss losses deficit spend spent spends debt
+receive received receives credit deposit deposited | pay paid pays debit withdrawal withdrew withdrawn owe owes
+north northern | south southern
+east eastern | west western
+left | right eaten gone used sold spent away
+clockwise | counterclockwise anticlockwise counter-clockwise anti-clockwise
+before earlier ago early | after later late
+first earliest | last latest
+minimum min least smallest lowest shortest | maximum max most largest highest longest greatest
+total altogether combined together all both sum overall
+| each per every apiece individually difference
+add added adds | subtract subtracted removed remove
+remaining remain remains remained left | eaten ate used sold gave given lost spent gone
+inside | outside
+forward forwards ahead | backward backwards behind
+male males boys men | female females girls women
+win wins won | lose loses lost
+open | closed
+true | false
+"""
+OPPOSITES: Final = tuple(
+    (words_of(one), words_of(other))
+    for one, _, other in (
+        line.partition(" | ") for line in _OPPOSITES.replace("\n|", " |").strip().splitlines()
+    )
+)
+"""Words that are each other's opposites; a question with one side accounts for no word of the other."""
+
+LIMITING: Final = words_of("""
+    but however unless except only provided assuming although though if when while until otherwise not no wait
+    actually correction or and also still yet plus minus except,
+""")
+"""What the sentence after an answer starts with when it changes the answer."""
+
+CORRECTING: Final = words_of("""
+    wait actually correction oops sorry scratch no hold hmm hang mistake alternatively
+""")
+"""What a writer who takes an answer back starts with."""
+
+FUNCTIONS: Final = words_of("""
+    sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp sqrt max min gcd lcm mod det pi
+""")
+"""Names in algebra that are longer than a letter."""
+
+SHORT_WORDS: Final = words_of("""
+    is of to in on or at by no if it as be we he an am pm up us vs so do go me my
+""")
+"""Words that would pass for a product of two variables."""
+
+CLAUSE_STARTS: Final = words_of("""
+    but because since which so as where who whose while although though not if when with or is are was were it
+    they he she we you this that these those there given for to therefore thus hence making i
+""")
+"""What the part after a comma starts with when the comma separates clauses, not items."""
+
+NO_ANSWER: Final = words_of("""
+    correct incorrect right wrong helpful clear unclear not in as given below above that because obtained found
+    derived complicated complex simple obvious based therefore likely probably supported verified consistent
+    unique valid invalid reasonable expected rounded only if when where depends it this here there hello hi hey
+    thanks thank sure okay ok good great dear best sincerely regards welcome please sorry done absolutely
+    certainly of let hope i we you follows up to still also simply either what how why your my
+""")
+"""First words of courtesies and of remarks about an answer ("the answer is correct")."""
+
+
+def stem(word: str) -> str:
+    """Return a word in lower case without the ending that number and tense give it, as far as spelling tells."""
+    word = word.casefold().removesuffix("'s").removesuffix("'")
+    for ending in ("ies", "ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word[: -len(ending)]
+            break
+    return word[:-1] if len(word) > 3 and word[-1] in "ey" else word
+
+
+class QuestionWords(NamedTuple):
+    """What the words of a question account for in its answers.
+
+    `stems` are those an answer may repeat without saying anything new; `disputed` are words that say the opposite
+    of something in the question, or one of its alternatives, and so are never passed over. `counted` are the stems
+    of what it asks for the number of; empty where it does not say.
+    """
+
+    stems: frozenset[str] = frozenset()
+    disputed: frozenset[str] = frozenset()
+    counted: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, words: Sequence[str], final: Sequence[str]) -> QuestionWords:
+        """Return those of a question's words and of its last sentence's, in lower case and in order."""
+        triples = zip(words, words[1:], words[2:], strict=False)
+        disputed = {word for before, middle, after in triples if middle == "or" for word in (before, after)}
+        everywhere, asked = set(words), set(final)
+        for one, other in OPPOSITES:
+            if bool(asked & one) != bool(asked & other):
+                disputed |= other if asked & one else one
+            elif everywhere & one and everywhere & other:
+                disputed |= one | other
+        stems = frozenset(map(stem, everywhere)) - frozenset(map(stem, disputed))
+        return cls(stems, frozenset(disputed), _counted(words))
+
+    def mention(self, word: str) -> bool:
+        """Return whether an answer may repeat this word."""
+        return stem(word) in self.stems
+
+    def account_for(self, word: str, harmless: AbstractSet[str]) -> bool:
+        """Return whether a word adds nothing, being harmless in itself or taken from the question."""
+        word = word.casefold().removesuffix("'s")
+        return (word in harmless and word not in self.disputed) or self.mention(word)
+
+
+def _counted(words: Sequence[str]) -> frozenset[str]:
+    """Return the stems of the noun phrase behind the last "how many"."""
+    starts = [i + 2 for i, pair in enumerate(pairwise(words)) if pair == ("how", "many")]
+    phrase: list[str] = []
+    for word in words[starts[-1] : starts[-1] + 6] if starts else ():
+        if word in _AUXILIARIES:
+            break
+        phrase.append(word)
+    return frozenset(stem(word) for word in phrase if word not in LEADING and len(word) > 2)
+
+
+_AUXILIARIES: Final = words_of(
+    "are is was were do does did can could has have had will would should must may might"
+)
+NO_WORDS: Final = QuestionWords()
