@@ -6,9 +6,9 @@ Rounds: 1 (waves: 1 to ⌈samples / wave⌉; +1 for a tie or a free-form task)
 Calls: at most samples (+1 for a free-form task, +2 for a tie)
 
 Votes close early, on arrival, once a Beta posterior over the two leading answers is confident enough
-(Aggarwal et al., Adaptive-Consistency, https://arxiv.org/abs/2305.11860). Where there is no answer to extract,
-one judge call finds the largest group of texts that say the same (Chen et al., Universal Self-Consistency,
-https://arxiv.org/abs/2311.17311).
+(Aggarwal et al., Adaptive-Consistency, https://arxiv.org/abs/2305.11860). Where there is no answer to extract, or
+answers in different words could together outvote the leading one, one judge call finds the largest group of texts that
+say the same (Chen et al., Universal Self-Consistency, https://arxiv.org/abs/2311.17311).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from optillm.toolkit.answers import clusters
 from optillm.toolkit.ballots import LABELS, borda, mean_marks, order_of, rotations
 from optillm.toolkit.similarity import medoid
 from optillm.toolkit.verdicts import Groups, Ranking
-from optillm.toolkit.votes import beta_stop, standing
+from optillm.toolkit.votes import beta_stop, in_doubt, standing
 
 GROUP = """\
 Several assistants answered the last turn of this conversation independently. Sort their answers into groups \
@@ -97,7 +97,8 @@ async def run(ctx: Context, options: Options) -> Answer:
             closed = options.mode != "fixed" and settled(candidates, options, ctx.choices)
             if closed:
                 break
-    if sum(candidate.answer is None for candidate in candidates) * 2 > len(candidates):
+    answers = [candidate.answer for candidate in candidates]
+    if answers.count(None) * 2 > len(answers) or in_doubt(answers):
         return Answer.of(*await consensus(ctx, candidates, options))
     return Answer.of(*await elected(ctx, candidates, options), stop="settled" if closed else "complete")
 

@@ -9,9 +9,23 @@ from optillm.toolkit.answers import FinalAnswer, clusters
 
 
 def standing(answers: Sequence[FinalAnswer | None]) -> tuple[int, int]:
-    """The votes of the leading answer and of the next; who states none has no vote."""
-    votes = [*map(len, clusters([answer for answer in answers if answer is not None])), 0, 0]
-    return votes[0], votes[1]
+    """Return the votes of the leading answer and the most that any other may have; who states none has no vote.
+
+    Answers in words that differ may say the same: all that do not lead count as one rival.
+    """
+    stated = [answer for answer in answers if answer is not None]
+    groups = clusters(stated)
+    in_words = sum(len(group) for group in groups[1:] if stated[group[0]].in_words)
+    lead, runner_up = [*map(len, groups), 0, 0][:2]
+    return lead, max(runner_up, min(in_words, lead))
+
+
+def in_doubt(answers: Sequence[FinalAnswer | None]) -> bool:
+    """Return whether answers in words could overtake the leading one if a judge found that they say the same."""
+    stated = [answer for answer in answers if answer is not None]
+    groups = clusters(stated)
+    rivals = [len(group) for group in groups[1:] if stated[group[0]].in_words]
+    return len(rivals) > 1 and sum(rivals) >= len(groups[0])
 
 
 def beta_stop(lead: int, runner_up: int) -> float:

@@ -19,7 +19,7 @@ from typing import Any
 
 from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.forms import LONGEST_JSON, Kind, form
-from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.questions import question_of
 from optillm.toolkit.answers.reading import read_answer
 from optillm.toolkit.answers.units import conversion
 from optillm.toolkit.extraction import strip_reasoning
@@ -53,6 +53,11 @@ class FinalAnswer:
     unit: str | None = None
     subject: str | None = None
 
+    @property
+    def in_words(self) -> bool:
+        """Whether the answer was compared word by word, so that another wording may well say the same."""
+        return self.kind == "text"
+
     def matches(self, other: FinalAnswer) -> bool:
         """Return whether both say the same; a unit or a subject counts only where both state one.
 
@@ -75,13 +80,13 @@ def extract(text: str, question: str = "") -> FinalAnswer | None:
     box, after a phrase ("the answer is …") or behind a marker; the program that most of the reply consists of; the
     letter of a listed option; a short last line.
     """
-    found = read_answer(strip_reasoning(text).strip(), Question(question))
+    found = read_answer(strip_reasoning(text).strip(), question_of(question))
     return None if found is None else FinalAnswer(found.text, *found.form)
 
 
 def canonical(stated: str, question: str = "") -> FinalAnswer:
     """Return the answer that `stated`, which holds nothing else, gives to `question`."""
-    asked = Question(question)
+    asked = question_of(question)
     return FinalAnswer(peel(stated), *(choice(stated, asked) or form(stated, asked)))
 
 

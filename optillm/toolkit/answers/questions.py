@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from optillm.toolkit.answers.vocabulary import QuestionWords
@@ -169,6 +169,16 @@ def _last_run(labels: Sequence[re.Match[str]], index_of: Callable[[str], int]) -
         elif index == len(run) < _MOST_OPTIONS:
             run.append(label)
     return run
+
+
+@lru_cache(maxsize=64)
+def _read(text: str) -> Question:
+    return Question(text)
+
+
+def question_of(text: str) -> Question:
+    """Return a question, the same object for the same text: each reply of a request is read with it."""
+    return _read(ends(text, _LONGEST_HEAD, _LONGEST_TAIL))
 
 
 NO_QUESTION: Final = Question("")

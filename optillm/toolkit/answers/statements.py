@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from optillm.toolkit.answers.languages import statement_pattern
+from optillm.toolkit.answers.languages import announcements
 from optillm.toolkit.answers.vocabulary import BOUNDS, EXTREMES, NEVER_ACCOUNTED
 from optillm.toolkit.extraction import FENCED
 
@@ -91,10 +91,8 @@ def _marked(text: str) -> Iterator[Statement]:
 
 
 def _phrased(text: str) -> Iterator[Statement]:
-    foreign = statement_pattern()
     matches = [(match, False) for match in _PHRASE.finditer(text)]
-    if not text.isascii() or foreign.search(text):
-        matches += [(match, True) for match in foreign.finditer(text)]
+    matches += [(match, True) for match in announcements(text)]
     matches.sort(key=lambda pair: -pair[0].start())
     limit = len(text)
     for match, is_foreign in matches[:_MOST]:

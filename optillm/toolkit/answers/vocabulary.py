@@ -299,7 +299,7 @@ class QuestionWords(NamedTuple):
                 disputed |= other if asked & one else one
             elif everywhere & one and everywhere & other:
                 disputed |= one | other
-        stems = frozenset(map(stem, everywhere)) - frozenset(map(stem, disputed))
+        stems = frozenset(map(stem, everywhere - _ASKING)) - frozenset(map(stem, disputed))
         return cls(stems, frozenset(disputed), _counted(words))
 
     def mention(self, word: str) -> bool:
@@ -323,6 +323,7 @@ def _counted(words: Sequence[str]) -> frozenset[str]:
     return frozenset(stem(word) for word in phrase if word not in LEADING and len(word) > 2)
 
 
+_ASKING: Final = words_of("how many much what which who whom whose when where why whether if")
 _AUXILIARIES: Final = words_of(
     "are is was were do does did can could has have had will would should must may might"
 )

@@ -64,7 +64,7 @@ def share_a_vote(one: str, other: str, question: str) -> bool:
     return None not in answers and len(clusters(answers)) == 1
 
 
-@pytest.mark.parametrize("pair", pairs("different"), ids=lambda pair: f"{pair.one} / {pair.other}")
+@pytest.mark.parametrize("pair", list(pairs("different")), ids=lambda pair: f"{pair.one} / {pair.other}")
 def test_different_answers_never_share_a_vote(pair: Pair) -> None:
     for question in {
         pair.question,
@@ -75,7 +75,7 @@ def test_different_answers_never_share_a_vote(pair: Pair) -> None:
         assert not share_a_vote(pair.one, pair.other, question)
 
 
-@pytest.mark.parametrize("pair", pairs("same"), ids=lambda pair: f"{pair.one} / {pair.other}")
+@pytest.mark.parametrize("pair", list(pairs("same")), ids=lambda pair: f"{pair.one} / {pair.other}")
 def test_equal_answers_share_a_vote(pair: Pair) -> None:
     seen = share_a_vote(as_stated(pair.one), as_stated(pair.other), pair.question)
     assert seen is (pair.one not in NOT_SEEN)
