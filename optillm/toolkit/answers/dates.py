@@ -49,10 +49,21 @@ def _calendar(year: str | None, month: int | None, day: int) -> str | None:
 
 
 _CLOCK = re.compile(
-    r"(?:at\s)?(?P<h>\d{1,2})(?:[:.](?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?)?\s?(?P<half>[ap]\.?m\.?)?",
+    r"(?:at\s)?(?P<h>\d{1,2})(?:[:.](?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?)?\s?(?P<half>[ap]\.?m\.?)?"
+    r"(?P<zone>\s(?-i:UTC|GMT|CET|CEST|EST|EDT|CST|CDT|MST|MDT|PST|PDT))?",
     re.IGNORECASE,
 )
+_ERA = re.compile(r"(?P<year>\d{1,4})\s(?P<era>BCE?|AD|CE)|AD\s(?P<anno>\d{1,4})")
 _NAMED_TIMES = {"noon": "T12:00", "12 noon": "T12:00", "midnight": "T00:00", "12 midnight": "T00:00"}
+
+
+def year_of_era(text: str) -> str | None:
+    """Return the year `text` consists of when it names an era: "-753" for 753 BC."""
+    match = _ERA.fullmatch(text)
+    if match is None:
+        return None
+    year = int(match["year"] or match["anno"])
+    return f"-{year}" if (match["era"] or "").startswith("B") else f"+{year}"
 
 
 def time_of_day(text: str) -> str | None:
@@ -69,4 +80,4 @@ def time_of_day(text: str) -> str | None:
         return None
     hour = hour % 12 + (12 if half == "p" else 0) if half else hour
     seconds = f":{match['s']}" if match["s"] and match["s"] != "00" else ""
-    return f"T{hour:02}:{match['m'] or '00'}{seconds}"
+    return f"T{hour:02}:{match['m'] or '00'}{seconds}{match['zone'] or ''}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
-from optillm.toolkit.answers.dates import iso_date, time_of_day
+from optillm.toolkit.answers.dates import iso_date, time_of_day, year_of_era
 from optillm.toolkit.answers.languages import truths
 from optillm.toolkit.answers.lists import Items, bare_items, bracketed, matrix_rows
 from optillm.toolkit.answers.quantities import quantity, same_amount
@@ -109,14 +109,9 @@ class _Reader:
         """Return the form of a text of any kind but choices and texts."""
         if depth > 3 or not text:
             return None
-        if (
-            found := self._truth(text)
-            or _date(text)
-            or self._number(text)
-            or _ratio(text)
-            or _remainder(text)
-        ):
-            return found
+        for reader in (self._truth, _date, self._number, _ratio, _remainder, self._bound, self._range):
+            if found := reader(text):
+                return found
         for nested in (self._collection, self._equation):
             if found := nested(text, depth + 1):
                 return found
@@ -128,7 +123,7 @@ class _Reader:
         if head is None:
             return None
         read = self.read(peel(head), depth + 1)
-        return read if read and (read.kind != "truth" or not self._question.asks_yes_or_no) else None
+        return read if read and read.kind != "truth" else None
 
     def _truth(self, text: str) -> Form | None:
         if value := truths().get(text.casefold()):
@@ -276,7 +271,7 @@ def _limits(sentence: str) -> bool:
 
 
 def _date(text: str) -> Form | None:
-    found = iso_date(text) or time_of_day(text)
+    found = iso_date(text) or time_of_day(text) or year_of_era(text)
     return Form("date", found) if found else None
 
 
@@ -408,6 +403,7 @@ _ALIASES = {
     "there are no solutions": "no solution",
     "none of these": "none of the above",
     "empty set": "∅",
+    "none of them": "none",
 }
 
 
