@@ -23,10 +23,10 @@ from pydantic import Field
 from optillm.chat import ReplyKind
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters, extract, strip_reasoning
+from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.ballots import LABELS
 from optillm.toolkit.code import broken, interface, leaked, program_text, runnable, without_programs
 from optillm.toolkit.equivalence import alike, merged
-from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.trials import MOST_CALLS, calls, outcomes, script
 from optillm.toolkit.verdicts import Groups
 

@@ -172,24 +172,23 @@ def result(sentence: str, question: Question) -> Found | None:
     return Found(peel(right), read) if read.kind == "number" else None
 
 
-_VERB = re.compile(r"\b(?:is|are|was|were|equals|be)\s(?:(?:about|exactly|on|at|in)\s)?")
+_VERB = re.compile(r"\b(?:is|are|was|were|equals|be)\s")
+_PREPOSITION = re.compile(r"(?:on|in|at(?!\s(?:least|most)\b))\s", re.IGNORECASE)
 
 
 def concluded(sentence: str, question: Question) -> Found | None:
     """Return what a sentence says its subject is: "The capital of France is **Paris**."."""
-    if found := chosen_in(sentence, question) or _choices_of(sentence, question):
-        return Found(found.value, found)
+    if option := chosen_in(sentence, question) or _choices_of(sentence, question):
+        return Found(option.value, option)
     verbs = list(_VERB.finditer(sentence))
     if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
         return None
     lead, value = sentence[: verbs[-1].start()], sentence[verbs[-1].end() :]
-    if verbs[-1][0].split()[1:] and verbs[-1][0].split()[1] != "exactly" and not question.asks_for_fact:
+    words = [word.casefold() for word in _WORD.findall(lead)]
+    if any(word in NEVER_ACCOUNTED or not question.words.account_for(word, LEADING) for word in words):
         return None
-    if any(
-        word.casefold() in NEVER_ACCOUNTED or not question.words.account_for(word, LEADING)
-        for word in _WORD.findall(lead)
-    ):
-        return None
+    if question.asks_for_fact:
+        value = _PREPOSITION.sub("", value, count=1) if _PREPOSITION.match(value) else value
     found = solid_value(value, question)
     if found and found.form.kind != "truth":
         return found
