@@ -104,7 +104,7 @@ def start(read: Callable[[], Settings]) -> None:
         try:
             from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
         except ImportError:
-            raise SettingsError("otel needs packages that are missing: pip install 'optillm[otel]'") from None
+            raise SettingsError("otel needs packages that are missing: pip install '.[otel]' in a checkout") from None
     _check_store(settings)
     with demo_model(settings) as effective, counting_folder(settings.workers):
         for part in SHARED:
