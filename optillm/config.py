@@ -301,6 +301,12 @@ class Settings(BaseSettings):
                 shown[setting.name] = masked(value)
         return shown
 
+    def changed(self) -> dict[str, Any]:
+        """What `public` shows of the settings that differ from their defaults."""
+        fields = type(self).model_fields
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+        return {name: value for name, value in self.public().items() if getattr(self, name) != defaults[name]}
+
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         return self.public().items()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from datetime import date
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 from optillm import __version__
@@ -54,10 +53,9 @@ def test_the_installed_dependencies_are_those_of_requirements_txt() -> None:
 
 
 def test_the_version_is_one_and_a_date_that_no_release_of_the_other_optillm_has() -> None:
-    year, month, _ = map(int, __version__.split("."))
-    assert date(year, month, 1) >= date(2026, 1, 1)
+    assert re.fullmatch(r"20[2-9]\d\.(1[0-2]|[1-9])\.\d+", __version__)
     assert version(DISTRIBUTION) == __version__
-    shown = subprocess.run(  # noqa: S603 - our own command
+    shown = subprocess.run(
         [sys.executable, "-m", "optillm", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert shown.stdout == f"optillm {__version__}\n"
@@ -74,6 +72,11 @@ def test_the_license_is_shipped() -> None:
 
 
 def test_nothing_tells_to_install_the_other_project_of_this_name() -> None:
-    pages = [ROOT / "README.md", ROOT / "Makefile", *(ROOT / "docs").glob("*.md"), *(ROOT / "optillm").rglob("*.py")]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "Makefile",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "optillm").rglob("*.py"),
+    ]
     other = re.compile(r"(?:install|add|uvx|pipx run)\s+['\"]?optillm\b(?!-proxy)")
     assert [page.name for page in pages if other.search(page.read_text(encoding="utf-8"))] == []
