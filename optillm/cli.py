@@ -105,7 +105,8 @@ def _agreeing(
     try:
         return settings_model(options), techniques, faults
     except TypeError:  # a plugin's option has a name in use
-        agreeing, lines = dict[str, type[BaseOptions]](), [*faults]
+        agreeing: dict[str, type[BaseOptions]] = {}
+        lines = [*faults]
     for slug in options:
         try:
             settings_model({**agreeing, slug: options[slug]})

@@ -81,7 +81,7 @@ BROKEN = {
     "an attribute that is missing": ("broken:absent", PLUGIN, "AttributeError"),
     "options that do not hold": (
         "broken",
-        PLUGIN.replace("Field(3,", "Field(3, validate_default=True, ge=5,"),
+        PLUGIN.replace("3,", "3, validate_default=True, ge=5,"),
         "Options",
     ),
     "options without a schema": (
