@@ -203,7 +203,7 @@ def test_each_request_logs_what_it_uses(caplog: pytest.LogCaptureFixture) -> Non
     with caplog.at_level(logging.INFO):
         World(lambda sent: "The answer is 4.").complete("bon-m", "a secret question")
     (line,) = (r.getMessage() for r in caplog.records if r.name.startswith("optillm"))
-    assert line == "Using approach bon, with m"
+    assert line == "Using approach bon, with m, request test"
 
 
 @pytest.mark.parametrize("modalities", [["text", "audio"], ["audio"]])
