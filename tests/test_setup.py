@@ -140,3 +140,31 @@ def test_make_alone_lists_every_target_and_what_it_is_for() -> None:
         ).stdout.splitlines()
         assert {line.split()[1] for line in listed if line.startswith("make ")} == set(phony.split())
         assert all(len(line.split()) > 3 for line in listed)
+
+
+def test_optillm_py_says_what_is_not_installed(tmp_path: Path) -> None:
+    bare = subprocess.run(  # noqa: S603
+        [INTERPRETER, "-S", str(ROOT / "optillm.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert bare.returncode == 1
+    (line,) = bare.stderr.splitlines()
+    assert re.fullmatch(r"optillm: \w+ is not installed: `make run` sets up \.venv, which has it", line)
+
+
+def test_optillm_py_refuses_an_old_python_before_it_imports_anything() -> None:
+    source = (ROOT / "optillm.py").read_text(encoding="utf-8")
+    check, rest = source.split("\ntry:\n")
+    assert "from" not in check.replace("Run from a checkout", "")
+    assert "from optillm.cli import main" in rest
+    old = check.replace(
+        "import sys",
+        "import types, sys as real; sys = types.SimpleNamespace(version_info=(3, 8), "
+        "version='3.8.18 (x)', exit=real.exit)",
+    )
+    ended = subprocess.run([INTERPRETER, "-c", old], capture_output=True, text=True, check=False)  # noqa: S603
+    assert ended.returncode == 1
+    assert ended.stderr == "optillm: Python 3.11 or newer is needed, and this is 3.8.18\n"

@@ -17,6 +17,9 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> N
     from optillm.doctor import examine
 
     logs.configure("warning", settings.secrets())
+    if settings.demo == "off" and not settings.upstream_configured:
+        hint = "set OPENAI_API_KEY or --base-url, or try --demo; examined is OpenAI, without a key"
+        print(f"No upstream is configured: {hint}", file=sys.stderr)
     with demo_model(settings) as effective:
         upstreams = {upstream.name: upstream for upstream in effective.upstreams()}
         if name is not None and name not in upstreams:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optillm.config import Settings
 
 BACKLOG: Final = 2048
-QUESTION: Final = "What is 17 * 23 + 4?"
+QUESTION: Final = "What is 48 / 4 + 7 * 13?"
 _ANY: Final = {"http://0.0.0.0:": "http://127.0.0.1:", "http://[::]:": "http://[::1]:"}
 
 

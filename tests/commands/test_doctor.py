@@ -22,7 +22,9 @@ def test_the_doctor_examines_the_upstream_it_is_told_to() -> None:
     assert refusal("settings", "--upstream", "main") == "--upstream is a flag of optillm doctor"
 
 
-def test_the_doctor_hides_secrets_in_what_libraries_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_hides_secrets_in_what_libraries_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     told: list[tuple[str, tuple[str, ...]]] = []
 
     async def examine(settings: Settings, **_: Any) -> Any:
@@ -32,4 +34,20 @@ def test_the_doctor_hides_secrets_in_what_libraries_say(monkeypatch: pytest.Monk
     monkeypatch.setattr("optillm.logs.configure", lambda level, secrets: told.append((level, tuple(secrets))))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
     cli.run(["doctor"], TECHNIQUES)
+    assert capsys.readouterr().err == ""
     assert told == [("warning", ("sk-hidden",))]
+
+
+def test_the_doctor_says_when_no_upstream_is_configured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def examine(settings: Settings, **_: Any) -> Any:
+        return SimpleNamespace(table=str, usable=True)
+
+    monkeypatch.setattr("optillm.doctor.examine", examine)
+    monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
+    cli.run(["doctor"], TECHNIQUES)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("No upstream is configured: set OPENAI_API_KEY or --base-url, or try --demo")
+    cli.run(["doctor", "--base-url", "http://127.0.0.1:9/v1"], TECHNIQUES)
+    assert capsys.readouterr().err == ""
