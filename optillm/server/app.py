@@ -80,8 +80,8 @@ def answer(error: Exception) -> Response:
     if isinstance(error, ClientGone):
         log.debug("Request %s: the client left, or the request was cancelled", g.request_id)
         return error_response(Cancelled())
-    explained = explain(error, g.request_id)
-    if not explained.recorded:
-        refused = f"{request.method} {request.path}: status {explained.status}, request {g.request_id}"
-        log.info("%s: %s", refused, explained.message[:LONGEST_REASON])
-    return error_response(explained)
+    failure = explain(error, g.request_id)
+    if not failure.recorded:
+        refused = f"{request.method} {request.path}: status {failure.status}, request {g.request_id}"
+        log.info("%s: %s", refused, failure.message[:LONGEST_REASON])
+    return error_response(failure)
