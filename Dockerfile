@@ -6,7 +6,7 @@ COPY requirements.lock ./
 RUN python -m venv /opt/optillm \
  && /opt/optillm/bin/pip install --no-cache-dir --disable-pip-version-check \
       --require-hashes --only-binary :all: -r requirements.lock
-COPY requirements.txt pyproject.toml README.md ./
+COPY requirements.txt pyproject.toml README.md LICENSE ./
 COPY optillm ./optillm
 RUN /opt/optillm/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
  && /opt/optillm/bin/pip check \

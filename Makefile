@@ -1,15 +1,21 @@
-# Two commands need nothing set up by hand: `make run` and `make test`.
+# Two commands need nothing set up by hand: `make run` and `make test`. `make` alone lists all of them.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 CLIENTS := .venv-clients
 HEAVY := tests/clients/heavy
 TOOLS := .venv-tools
 PEERS := .venv-peers
+SETUP := sh setup.sh
 
-.PHONY: run test check audit lock bench bench-peers clients clients-heavy format clean
+# Every target with a comment after `##`.
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'Arguments go into ARGS: make run ARGS="--port 8001"'
+
+.PHONY: help run test check audit lock bench bench-peers clients clients-heavy format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
-	OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
+	@OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
@@ -52,33 +58,29 @@ clients: $(CLIENTS)/.done tests/clients/node_modules ## drive the proxy with the
 clients-heavy: $(CLIENTS)/.heavy $(HEAVY)/librechat/node_modules ## the clients that take gigabytes; needs Python below 3.13
 	$(CLIENTS)/bin/python -m pytest -W default $(HEAVY) $(ARGS)
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev ## put the code into its style
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-clean:
+clean: ## remove all that was installed here
 	rm -rf $(VENV) $(CLIENTS) $(TOOLS) $(PEERS) tests/clients/node_modules $(HEAVY)/librechat/node_modules
 
 # The core stays small so that a newcomer waits seconds; tests and checks add their tools on top.
 $(VENV)/.core: requirements.txt
-	test -x $(PYTHON) || python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+	@$(SETUP) $(VENV) -r requirements.txt
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core pyproject.toml
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	touch $@
+	@$(SETUP) $(VENV) -e '.[dev]'
+	@touch $@
 
 $(TOOLS)/bin/uv:
-	python3 -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
+	$(SETUP) $(TOOLS) 'uv>=0.8,<1'
 
 # Apart from the above: these clients are many, heavy, and of two minds about the openai package.
 $(CLIENTS)/.done: requirements.txt pyproject.toml tests/clients/openai2/requirements.txt
-	python3 -m venv $(CLIENTS)
-	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[clients]'
-	python3 -m venv $(CLIENTS)/openai2
-	$(CLIENTS)/openai2/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/openai2/requirements.txt
+	$(SETUP) $(CLIENTS) -e '.[clients]'
+	$(SETUP) $(CLIENTS)/openai2 -r tests/clients/openai2/requirements.txt
 	touch $@
 
 tests/clients/node_modules: tests/clients/package-lock.json
@@ -86,10 +88,8 @@ tests/clients/node_modules: tests/clients/package-lock.json
 	touch $@
 
 $(CLIENTS)/.heavy: $(CLIENTS)/.done $(HEAVY)/aider.txt $(HEAVY)/openwebui.txt
-	python3 -m venv $(CLIENTS)/aider
-	$(CLIENTS)/aider/bin/python -m pip install --quiet --disable-pip-version-check -r $(HEAVY)/aider.txt
-	python3 -m venv $(CLIENTS)/openwebui
-	$(CLIENTS)/openwebui/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(HEAVY)/openwebui.txt
+	$(SETUP) $(CLIENTS)/aider -r $(HEAVY)/aider.txt
+	$(SETUP) $(CLIENTS)/openwebui --no-deps -r $(HEAVY)/openwebui.txt
 	touch $@
 
 $(HEAVY)/librechat/node_modules: $(HEAVY)/librechat/package.json

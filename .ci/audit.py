@@ -47,8 +47,7 @@ def installed() -> str:
     """The path of pip-audit, installed apart from the project when it is not there yet."""
     tool, python = TOOLS / "bin" / "pip-audit", TOOLS / "bin" / "python"
     if not tool.exists():
-        if not python.exists():
-            venv.create(TOOLS, with_pip=True)
+        venv.create(TOOLS, with_pip=True)  # also where uv made it, which leaves out pip
         install = [str(python), "-m", "pip", "install", "--quiet", "--retries=0", "--timeout=5", TOOL]
         subprocess.run(install, capture_output=True, timeout=PATIENCE, check=True)  # noqa: S603 - our own
     return str(tool)

@@ -1,3 +1,3 @@
 """An OpenAI-compatible proxy that makes any model reason better by spending compute at inference time."""
 
-__version__ = "0.1.0"
+__version__ = "2026.11.0"

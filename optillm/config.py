@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     log: LogLevel = _server("info", "the least severe lines to log")
     log_format: LogFormat = _server("text", "plain lines, or one JSON object per line")
     otel: bool = _server(
-        False, "send a trace of each request to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra optillm[otel]"
+        False, "send a trace of each request to OTEL_EXPORTER_OTLP_ENDPOINT; needs pip install '.[otel]'"
     )
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
     keys: File | None = _server(
@@ -301,6 +301,12 @@ class Settings(BaseSettings):
                 shown[setting.name] = masked(value)
         return shown
 
+    def changed(self) -> dict[str, Any]:
+        """What `public` shows of the settings that differ from their defaults."""
+        fields = type(self).model_fields
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+        return {name: value for name, value in self.public().items() if getattr(self, name) != defaults[name]}
+
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         return self.public().items()
 
@@ -319,7 +325,7 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
     except ValueError as error:
         raise SettingsError(f"prices: {error}") from None
     if settings.cache and "://" in settings.cache and find_spec("redis") is None:
-        raise SettingsError("cache: Redis needs a package more: pip install 'optillm[redis]'")
+        raise SettingsError("cache: Redis needs the redis package: pip install '.[redis]' in a checkout")
     try:
         _ = settings.client_keys
     except ValueError as error:

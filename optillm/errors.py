@@ -16,6 +16,8 @@ class OptillmError(Exception):
     status = 500
     type = "server_error"
     code: str | None = None
+    recorded = False
+    """Whether the request that ends with it has its line in the log already, with all that it took."""
 
     def __init__(
         self,

@@ -41,8 +41,8 @@ def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> N
     """Log to stderr from `level` on, with every one of `secrets` replaced by `[redacted]`.
 
     With the style `json` each line is an object: time, level, logger, message, and the fields of the record.
-    May be called again; the last call counts. Client libraries log from WARNING on, or from INFO when the
-    level is debug: what they say below that quotes requests.
+    May be called again; the last call counts. Client libraries log from WARNING on: what they say below that quotes
+    requests, or speaks of requests that are never sent.
     """
     handler = Lines()
     handler.name = _HANDLER
@@ -54,7 +54,7 @@ def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> N
     root.addHandler(handler)
     root.setLevel(level.upper())
     for name in LIBRARIES:
-        logging.getLogger(name).setLevel(logging.INFO if level == "debug" else logging.WARNING)
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     logging.setLogRecordFactory(partial(_record, redact))
     sys.excepthook = _uncaught

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
 
 from optillm.config import Settings
 from optillm.sources import Setting, SettingsError, catalogue, shapes
 from optillm.values import allowed, number
 
 if TYPE_CHECKING:
+    from optillm.technique import BaseOptions
     from optillm.techniques import Technique
 
 Row = Sequence[str]
@@ -103,6 +108,59 @@ def techniques_columns(techniques: Iterable[Technique], model: type[Settings]) -
             ("", "options", options),
         ]
     return columns(rows)
+
+
+def technique_page(technique: Technique, model: type[Settings]) -> str:
+    """All about one technique: what it does and costs, its options with their bounds, and how to ask for it."""
+    facts = [
+        (technique.slug, f"{technique.name}: {technique.summary}"),
+        ("rounds", technique.rounds),
+        ("calls", technique.calls),
+        ("paper", technique.paper),
+        ("", technique.url),
+    ]
+    settings, schemas = catalogue(model), shapes(model)
+    fields = model.option_fields[technique.slug]
+    options: list[Row] = [("OPTION", "DEFAULT", "VALUE", "FLAG", "MEANING")]
+    for option, name in fields.items():
+        setting = settings[name]
+        meaning = setting.field.description or ""
+        options.append(
+            (option, default(setting) or "unset", allowed(schemas[name]), setting.flags[0], meaning)
+        )
+    examples = _examples(technique, settings, fields)
+    return "\n\n".join([columns(facts), columns(options), columns(examples)])
+
+
+def _examples(technique: Technique, settings: Mapping[str, Setting], fields: Mapping[str, str]) -> list[Row]:
+    """The ways to ask for a technique, with another value for its first option that counts or switches."""
+    slug, model = technique.slug, settings["model"].default
+    flags, options = f"--approach {slug}", dict[str, Any]()
+    examples: list[Row] = [("as the model", f"{slug}-{model}")]
+    for name, value in _other_value(technique.Options):
+        options[name] = value
+        examples.append(("", f"{slug}({name}={json.dumps(value)})-{model}"))
+        flag = settings[fields[name]].flags[0]
+        flags += f" {flag.replace('--', '--no-') if value is False else flag}"
+        flags += "" if isinstance(value, bool) else f" {value}"
+    field = {"approach": slug} | ({"options": {slug: options}} if options else {})
+    return [
+        *examples,
+        ("as a field of the request", f'"optillm": {json.dumps(field)}'),
+        ("for all requests", f"optillm {flags}"),
+    ]
+
+
+def _other_value(options: type[BaseOptions]) -> Iterator[tuple[str, int]]:
+    """The first option that counts or switches, and a value it may have beside its default; nothing without one."""
+    for name, field in options.model_fields.items():
+        if not isinstance(field.default, int):
+            continue
+        value = not field.default if isinstance(field.default, bool) else 2 * field.default
+        with suppress(ValidationError):
+            options(**{name: value})
+            yield name, value
+            return
 
 
 def techniques_markdown(techniques: Iterable[Technique], model: type[Settings]) -> str:

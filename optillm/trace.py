@@ -3,16 +3,19 @@
 A call depends on the calls whose results its task had seen when it was issued. Each task carries that set
 in a context variable, so the graph follows the flow of data, not the accident of timing: a call that queued
 behind its siblings is still one round. Names follow OpenTelemetry's conventions for generative AI.
+
+Each step and each call is a line of the log at the level debug when it has ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+import logging
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from contextvars import Context as Variables
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     import networkx
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
 
 _seen: ContextVar[Set[int]] = ContextVar("calls whose results this task has seen", default=frozenset())
 _step: ContextVar[str | None] = ContextVar("the innermost named step", default=None)
+
+
+SHORT: Final = {"gen_ai.provider.name": "upstream"}
+"""What the log calls an attribute, if not by the last part of its name."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -49,10 +58,11 @@ class Call(Span):
 
 
 class Trace:
-    """Spans and calls of one request; `clock` gives seconds from any fixed point."""
+    """Spans and calls of the request with this id; `clock` gives seconds from any fixed point."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], request_id: str = "") -> None:
         self.clock = clock
+        self.request_id = request_id
         self.spans: list[Span] = []
         self.calls: list[Call] = []
         _seen.set(frozenset())  # the task that begins a trace has seen nothing of it
@@ -68,6 +78,7 @@ class Trace:
         finally:
             _step.reset(token)
             span.end = self.clock()
+            self.note("step %s took %.2f s%s", name, span.seconds, _counts(span.attributes))
 
     @contextmanager
     def call(self, role: str, **attributes: Any) -> Iterator[Call]:
@@ -76,10 +87,12 @@ class Trace:
             role, self.clock(), _step.get(), attributes=attributes, id=len(self.calls), after=_seen.get()
         )
         self.calls.append(call)
+        reason = ""
         try:
             yield call
-        except Exception:
+        except Exception as error:
             call.status = "failed"
+            reason = f" with {getattr(error, 'status', type(error).__name__)}"
             raise
         else:
             call.status = "ok"
@@ -89,6 +102,12 @@ class Trace:
                 call.status = "cancelled"
             else:
                 _seen.set(frozenset([call.id]))
+            outcome = f"{call.status}{reason} in {call.seconds:.2f} s"
+            self.note("call %d, %s: %s%s", call.id, role, outcome, _counts(call.attributes))
+
+    def note(self, message: str, *values: object) -> None:
+        """Log something about this request at the level debug; never content of a message."""
+        log.debug("Request %s: " + message, self.request_id, *values)
 
     @staticmethod
     def see(branch: Variables) -> None:
@@ -146,3 +165,12 @@ class Trace:
             ],
             "critical_path": self.critical_path(),
         }
+
+
+def _counts(attributes: Mapping[str, Any]) -> str:
+    """The attributes of a step or a call that are names or numbers; trees and the like hold content."""
+    return "".join(
+        f", {SHORT.get(name) or name.rpartition('.')[2]} {value}"
+        for name, value in attributes.items()
+        if isinstance(value, str | int | float)
+    )

@@ -3,103 +3,26 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pytest
 from pydantic import Field
 
 from optillm import cli, tables
-from optillm.config import Settings, settings_model
-from optillm.sources import SettingsError, catalogue
-from optillm.technique import Answer, BaseOptions, Context, Cost
-from optillm.techniques import Technique, registry
+from optillm.config import settings_model
+from optillm.sources import catalogue
+from optillm.technique import BaseOptions, Cost
+from optillm.techniques import registry
+from tests.commands.fakes import TECHNIQUES, Launch, command, launch, refusal, started
 from tests.test_config import bare_machine
 
-__all__ = ["bare_machine"]  # the fixture that every test here runs under
+__all__ = ["bare_machine", "launch"]  # fixtures that the tests here run under
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "configuration.md"
-
-
-class Options(BaseOptions):
-    n: int = Field(3, ge=2, le=32, description="candidates", json_schema_extra={"flag": "best_of_n"})
-    models: int | list[str] = Field(4, description="how many, or which, 100% of them")
-    prevote: bool = Field(True, description="skip judging when all agree")
-
-    def worst_case(self, choices: int) -> Cost:
-        return Cost(self.n, 1)
-
-
-async def never_run(ctx: Context, options: Any) -> Answer:
-    raise NotImplementedError
-
-
-BON = Technique(
-    "bon", "Best-of-N", "keeps the best.", "P", "https://arxiv.org/abs/1", "2", "n + n", Options, never_run
-)
-TECHNIQUES = {"bon": BON}
-
-
-@dataclass
-class Launch:
-    """What the server was started with."""
-
-    settings: Settings | None = None
-    load: Callable[[Settings], Any] | None = None
-    reread: Callable[[], Settings] | None = None
-    demo_latency: float | None = None
-
-
-@pytest.fixture
-def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
-    """A server and a demo model that only note that they were started."""
-    seen = Launch()
-
-    def serve(settings: Settings, load: Callable[[Settings], Any], reread: Callable[[], Settings]) -> None:
-        seen.settings, seen.load, seen.reread = settings, load, reread
-
-    @contextmanager
-    def demo(*, latency: float) -> Iterator[Any]:
-        seen.demo_latency = latency
-        fake = ModuleType("running")
-        fake.base_url = "http://127.0.0.1:1/v1"  # type: ignore[attr-defined]
-        yield fake
-
-    server = ModuleType("optillm.server.serve")
-    server.serve = serve  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "optillm.server.serve", server)
-    monkeypatch.setattr("optillm.demo.launch", demo, raising=False)
-    monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
-    return seen
-
-
-def started(launch: Launch, *argv: str) -> Settings:
-    cli.run(argv, TECHNIQUES)
-    assert launch.settings is not None
-    return launch.settings
-
-
-def refusal(*argv: str) -> str:
-    with pytest.raises(SettingsError) as caught:
-        cli.run(argv, TECHNIQUES)
-    line = str(caught.value)
-    assert "\n" not in line
-    return line
-
-
-def command(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The real command in a process of its own."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
-    arguments = [sys.executable, "-m", "optillm", *argv]
-    return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)  # noqa: S603
 
 
 # Flags
@@ -181,17 +104,6 @@ def test_help_shows_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "hidden" not in capsys.readouterr().out
 
 
-def test_techniques_are_listed_with_their_cost(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.run(["techniques"], TECHNIQUES)
-    assert capsys.readouterr().out.splitlines() == [
-        "SLUG           TECHNIQUE",
-        "bon            Best-of-N: keeps the best.",
-        "      rounds   2",
-        "      calls    n + n",
-        "      options  best_of_n=3, bon_models=4, bon_prevote=true",
-    ]
-
-
 def test_settings_show_what_would_hold_and_no_secret(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,140 +145,50 @@ def test_the_documentation_is_up_to_date() -> None:
     assert document == renewed, "run: optillm settings --markdown docs/configuration.md"
 
 
-# Starting
+# Plugins
 
 
-def test_without_an_upstream_the_clients_key_goes_to_openai(
-    launch: Launch, caplog: pytest.LogCaptureFixture
+def test_lines_about_plugins_are_on_stderr_once(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["techniques"], TECHNIQUES, ["the plugin x is left out: it is broken"])
+    printed = capsys.readouterr()
+    assert printed.err == "optillm: the plugin x is left out: it is broken\n"
+    assert printed.out.startswith("SLUG")
+
+
+def test_the_start_logs_lines_about_plugins(launch: Launch, caplog: pytest.LogCaptureFixture) -> None:
+    cli.run(["--port", "0"], TECHNIQUES, ["the plugin x is left out: it is broken"])
+    (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert record.getMessage() == "the plugin x is left out: it is broken"
+
+
+@pytest.mark.parametrize("flag", ["best_of_n", "port", "bon_models"])
+def test_a_plugin_whose_option_has_a_name_in_use_is_left_out_and_those_after_it_are_not(
+    flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level(logging.INFO)
-    settings = started(launch)
-    first, second, third, fourth = caplog.messages
-    assert first == "Starting server with approach: auto"
-    assert second == f"Server configuration: {settings.public()}"
-    assert (
-        third == "Upstream: openai at https://api.openai.com/v1; upstream key: passed through from the client"
-    )
-    assert fourth == "Client keys: none, every client is served"
-    assert launch.demo_latency is None
+    class Taking(BaseOptions):
+        x: int = Field(1, description="x", json_schema_extra={"flag": flag})
 
+        def worst_case(self, choices: int) -> Cost:
+            return Cost(choices, 1)
 
-def test_says_which_keys_are_active(
-    launch: Launch, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    caplog.set_level(logging.INFO)
-    started(launch, "--optillm-api-key", "a,b")
-    assert caplog.messages[2].endswith("upstream key: none")
-    assert caplog.messages[3] == "Client keys: 2 configured"
-    caplog.clear()
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
-    started(launch, "--base-url", "http://me:hidden@host/v1")
-    assert caplog.messages[2] == "Upstream: openai at http://[set]@host/v1; upstream key: set"
-    assert "hidden" not in caplog.text
-
-
-TWO = """
-[[upstream]]
-name = "spare"
-base_url = "http://me:hidden@spare/v1"
-order = 1
-[[upstream]]
-name = "main"
-base_url = "https://main/v1"
-key = "hidden"
-"""
-
-
-def test_the_start_names_every_upstream_in_its_order(
-    launch: Launch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    Path("optillm.toml").write_text(TWO, encoding="utf-8")
-    started(launch)
-    assert caplog.messages[2:4] == [
-        "Upstream main: openai at https://main/v1; upstream key: set",
-        "Upstream spare: openai at http://[set]@spare/v1; upstream key: passed through from the client",
+    taking = replace(TECHNIQUES["bon"], slug="taking", Options=Taking)
+    other = replace(TECHNIQUES["bon"], slug="other", Options=Other)
+    cli.run(["techniques"], {**TECHNIQUES, "taking": taking, "other": other})
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith("optillm: the plugin taking is left out: option 'x' of technique 'taking'")
+    assert [row.split()[0] for row in printed.out.splitlines() if not row.startswith(" ")] == [
+        "SLUG",
+        "bon",
+        "other",
     ]
-    assert "hidden" not in caplog.text
 
 
-def test_the_demo_model_takes_the_place_of_several_upstreams(launch: Launch) -> None:
-    Path("optillm.toml").write_text(TWO, encoding="utf-8")
-    assert [upstream.name for upstream in started(launch, "--demo").upstreams()] == ["default"]
+class Other(BaseOptions):
+    y: int = Field(1, description="y")
 
-
-def test_the_doctor_examines_the_upstream_it_is_told_to() -> None:
-    Path("optillm.toml").write_text(TWO, encoding="utf-8")
-    assert refusal("doctor", "--upstream", "mian") == "unknown upstream mian; did you mean `main`?"
-    assert refusal("settings", "--upstream", "main") == "--upstream is a flag of optillm doctor"
-
-
-def test_warns_of_an_open_server_and_an_unchecked_certificate(
-    launch: Launch, caplog: pytest.LogCaptureFixture
-) -> None:
-    started(launch, "--host", "0.0.0.0", "--insecure", "--no-ssl-verify")  # noqa: S104
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-
-
-@pytest.mark.parametrize(
-    ("choice", "said"), [("on", "Using the embedded"), ("auto", "No upstream configured: using the embedded")]
-)
-def test_the_demo_model_takes_the_place_of_the_upstream(
-    choice: str, said: str, launch: Launch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    settings = started(launch, "--demo", choice, "--demo-latency", "0.5")
-    assert settings.upstreams()[0].base_url == "http://127.0.0.1:1/v1"
-    assert settings.model == "demo-small"
-    assert launch.demo_latency == 0.5
-    assert caplog.messages[2].startswith(f"{said} demo model (demo-small, demo-large)")
-
-
-def test_no_key_of_a_vendor_reaches_the_demo_model(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "CEREBRAS_API_KEY"):
-        monkeypatch.setenv(name, "sk-real")
-    monkeypatch.setenv("OPTILLM_UPSTREAM_HEADERS", '{"x-key": "sk-real"}')
-    settings = started(launch, "--demo", "--model", "demo-large")
-    assert settings.upstreams()[0].key is None
-    assert settings.upstream_headers == {}
-    assert settings.model == "demo-large"
-
-
-def test_automatic_demo_gives_way_to_a_configured_upstream(
-    launch: Launch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPTILLM_DEMO", "auto")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
-    assert started(launch).upstreams()[0].secret == "sk-real"
-    assert launch.demo_latency is None
-
-
-def test_the_application_is_made_only_when_the_server_asks_for_it(
-    launch: Launch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[Settings] = []
-    monkeypatch.setattr(cli, "load_app", made.append)
-    settings = started(launch)
-    assert made == []
-    assert launch.load is not None
-    launch.load(settings)
-    assert made == [settings]
-
-
-@pytest.mark.parametrize("flags", [(), ("--demo",)])
-def test_settings_are_read_again_and_a_running_demo_model_is_kept(
-    flags: tuple[str, ...], launch: Launch
-) -> None:
-    Path("optillm.toml").write_text("n = 2", encoding="utf-8")
-    first = started(launch, *flags)
-    Path("optillm.toml").write_text("n = 3", encoding="utf-8")
-    assert launch.reread is not None
-    again = launch.reread()
-    assert (first.n, again.n) == (2, 3)
-    assert again.upstreams() == first.upstreams()
-    Path("optillm.toml").write_text("n = 0", encoding="utf-8")
-    with pytest.raises(SettingsError):
-        launch.reread()
+    def worst_case(self, choices: int) -> Cost:
+        return Cost(choices, 1)
 
 
 # The real command
@@ -426,16 +248,3 @@ def test_the_command_line_starts_light() -> None:
         timeout=60,
     )
     assert (ended.stdout, ended.stderr) == ("[]\n", "")
-
-
-def test_the_doctor_hides_secrets_in_what_libraries_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, tuple[str, ...]]] = []
-
-    async def examine(settings: Settings, **_: Any) -> Any:
-        return SimpleNamespace(table=str, usable=True)
-
-    monkeypatch.setattr("optillm.doctor.examine", examine)
-    monkeypatch.setattr("optillm.logs.configure", lambda level, secrets: told.append((level, tuple(secrets))))
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
-    cli.run(["doctor"], TECHNIQUES)
-    assert told == [("warning", ("sk-hidden",))]

@@ -14,8 +14,8 @@ import pytest
 from optillm.config import Settings
 from optillm.demo import launch
 from optillm.doctor import LIMIT_PROBES, PROBES, TOKENS, Diagnosis, examine
+from tests.commands.fakes import command
 from tests.stub import Call, Stub, completion, delta
-from tests.test_cli import command
 from tests.test_config import bare_machine
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under

@@ -86,6 +86,7 @@ def test_client_libraries_are_quiet_and_never_quote_requests(capsys: pytest.Capt
     logging.getLogger("openai").info("POST")
     configure("debug")
     logging.getLogger("openai._base_client").debug("a whole prompt")
+    logging.getLogger("httpx2").info("a request that is never sent")
     assert capsys.readouterr().err == ""
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, requires
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 from optillm import __version__
 from tests.e2e.proxy import ROOT
 
+DISTRIBUTION = "optillm-proxy"
 HEAVY = {"torch", "transformers", "litellm", "pandas", "scipy", "tensorflow", "jax"}
 
 
@@ -30,7 +33,7 @@ def core(package: str) -> set[str]:
 
 
 def test_the_core_install_is_light() -> None:
-    pulled = core("optillm")
+    pulled = core(DISTRIBUTION)
     assert {"flask", "openai", "numpy", "networkx", "z3-solver"} <= pulled
     assert not pulled & HEAVY
 
@@ -44,10 +47,36 @@ def test_the_installed_dependencies_are_those_of_requirements_txt() -> None:
         assert found
         return found.group(1).lower(), tuple(sorted(found.group(2).split(",")))
 
-    installed = {line.partition(";")[0] for line in requires("optillm") or [] if "extra ==" not in line}
+    installed = {line.partition(";")[0] for line in requires(DISTRIBUTION) or [] if "extra ==" not in line}
     assert {split(line) for line in listed} == {split(line) for line in installed}
     assert all(">=" in line and "<" in line for line in listed)
 
 
-def test_the_version_is_one() -> None:
-    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+def test_the_version_is_one_and_a_date_that_no_release_of_the_other_optillm_has() -> None:
+    assert re.fullmatch(r"20[2-9]\d\.(1[0-2]|[1-9])\.\d+", __version__)
+    assert version(DISTRIBUTION) == __version__
+    shown = subprocess.run(
+        [sys.executable, "-m", "optillm", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == f"optillm {__version__}\n"
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^## (\S+)", changelog)[0] == __version__
+
+
+def test_the_license_is_shipped() -> None:
+    about = metadata(DISTRIBUTION)
+    assert about["License-Expression"] == "Apache-2.0"
+    assert about["License-File"] == "LICENSE"
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert text.split()[:4] == ["Apache", "License", "Version", "2.0,"]
+
+
+def test_nothing_tells_to_install_the_other_project_of_this_name() -> None:
+    pages = [
+        ROOT / "README.md",
+        ROOT / "Makefile",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "optillm").rglob("*.py"),
+    ]
+    other = re.compile(r"(?:install|add|uvx|pipx run)\s+['\"]?optillm\b(?!-proxy)")
+    assert [page.name for page in pages if other.search(page.read_text(encoding="utf-8"))] == []

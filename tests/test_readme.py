@@ -43,6 +43,27 @@ def test_the_streamed_request_is_answered(demo: Proxy) -> None:
     assert '"usage"' in events
 
 
+@pytest.mark.parametrize("_", range(3))
+def test_the_streamed_request_is_synthesised_and_comes_in_many_pieces(_: int, demo: Proxy) -> None:
+    data = [
+        line.removeprefix("data: ")
+        for line in curl(CURLS[1], demo).splitlines()
+        if line.startswith("data: {")
+    ]
+    chunks = [json.loads(line) for line in data]
+    pieces = [choice["delta"].get("content") for chunk in chunks for choice in chunk["choices"]]
+    assert len(list(filter(None, pieces))) > 20
+    assert "".join(filter(None, pieces)).endswith("The answer is 826.")  # ((14 * 36) - 129 + 85 - 47) * 2
+    (report,) = [chunk["optillm"] for chunk in chunks if "optillm" in chunk]
+    assert report["calls"]["write"] == 1
+
+
+def test_the_first_request_that_the_log_shows_works_as_it_is_printed(demo: Proxy) -> None:
+    (line,) = [line for line in demo.log if "A first request: " in line]
+    reply = json.loads(curl(line.partition("A first request: ")[2], demo))
+    assert reply["optillm"]["technique"] == "bon"
+
+
 def test_the_python_example_runs(
     demo: Proxy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,11 @@
 import asyncio
+import logging
+from asyncio import CancelledError
+from contextlib import suppress
 
+import pytest
+
+from optillm.errors import UpstreamError
 from optillm.trace import Trace
 
 
@@ -69,3 +75,23 @@ def test_the_wire_form_nests_calls_in_named_steps() -> None:
 def test_a_trace_without_calls_has_no_rounds() -> None:
     assert ticking().rounds() == 0
     assert ticking().critical_path() == []
+
+
+def test_each_step_and_each_call_is_a_line_without_content(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    now = iter([0.0, 1.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0])
+    trace = Trace(lambda: next(now), "r1")
+    with trace.span("judge", ballots=3, tree={"answer": "a secret"}):
+        tokens = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}
+        with trace.call("judge", **{"gen_ai.request.model": "m", **tokens, "gen_ai.provider.name": "main"}):
+            pass
+    with suppress(UpstreamError), trace.call("write"):
+        raise UpstreamError("a secret", status=503)
+    with suppress(CancelledError), trace.call("generate"):
+        raise CancelledError
+    assert caplog.messages == [
+        "Request r1: call 0, judge: ok in 2.50 s, model m, input_tokens 10, output_tokens 5, upstream main",
+        "Request r1: step judge took 4.00 s, ballots 3",
+        "Request r1: call 1, write: failed with 503 in 1.00 s",
+        "Request r1: call 2, generate: cancelled in 1.00 s",
+    ]

@@ -84,7 +84,7 @@ class Calls:
             hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, body)
             out = list[Route]()
             replies, usage = await self._tried(
-                lambda: hedge.first(lambda: self._routed(call, body, once, out))
+                call, lambda: hedge.first(lambda: self._routed(call, body, once, out))
             )
             call.attributes |= _told(usage)
             return replies
@@ -118,7 +118,7 @@ class Calls:
         with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
             out = list[Route]()
             reply, usage = await self._tried(
-                lambda: hedge.first(lambda: self._routed(call, body, once, out, unsaid)), unsaid
+                call, lambda: hedge.first(lambda: self._routed(call, body, once, out, unsaid)), unsaid
             )
             call.attributes |= _told(usage)
             return reply
@@ -134,10 +134,12 @@ class Calls:
         terms = Terms(retries, left, room, lambda: self.ledger.best is not None)
         return Hedge(self._hedges, (role, model), terms)
 
-    async def _tried(self, call: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = always) -> T:
-        """What a call gives, tried again while that can help and is allowed."""
+    async def _tried(
+        self, call: Call, attempt: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = always
+    ) -> T:
+        """What the attempts of a call give in the end, made while that can help and is allowed."""
         try:
-            return await call()
+            return await attempt()
         except UpstreamError as error:
             failed: UpstreamError | None = error
 
@@ -146,21 +148,28 @@ class Calls:
             if failed is not None:  # the first attempt, made before there was anything to retry
                 first, failed = failed, None
                 raise first
-            return await call()
+            return await attempt()
 
-        return await self._retrying(allowed)(once_more)
+        return await self._retrying(call, allowed)(once_more)
 
-    def _retrying(self, allowed: Callable[[], bool]) -> AsyncRetrying:
+    def _retrying(self, call: Call, allowed: Callable[[], bool]) -> AsyncRetrying:
         def again(error: BaseException) -> bool:
             if not (isinstance(error, UpstreamError) and error.retryable and allowed()):
                 return False
             return (error.retry_after or 0.0) < self.ledger.seconds_left
+
+        def note(state: RetryCallState) -> None:
+            call.attributes["optillm.retries"] = state.attempt_number
+            error = state.outcome.exception() if state.outcome else None
+            status = getattr(error, "status", None)
+            self.trace.note("call %d: status %s, again in %.2f s", call.id, status, state.upcoming_sleep)
 
         return AsyncRetrying(
             retry=retry_if_exception(again),
             stop=stop_after_attempt(self.routes.retries + 1),
             wait=self._pause,
             sleep=asyncio.sleep,
+            before_sleep=note,
             reraise=True,
         )
 

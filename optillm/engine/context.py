@@ -412,6 +412,7 @@ class RequestContext(Context):
 
     def say(self, text: str) -> None:
         """See `Context.say`."""
+        self._calls.trace.note("%s", text)
         self.shown.note(text)
 
     def quote(self, label: str, text: str) -> str:

@@ -30,7 +30,7 @@ from optillm.chat import (
 from optillm.engine.cache import Cache, open_cache
 from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.fitting import fitted
-from optillm.engine.forecast import Terms, forecast
+from optillm.engine.forecast import Terms, forecast, options_of
 from optillm.engine.joining import Joins
 from optillm.engine.planner import Fork, Planner, Work, check_grant
 from optillm.engine.record import Observer
@@ -134,7 +134,7 @@ class Engine:
         if bypassed:
             relay = await self._plain(request, self._bypass_model(bypassed, plan.model))
             return replace(relay, headers={**relay.headers, "x-optillm-bypassed": bypassed})
-        log.info("Using approach %s, with %s", plan.work, plan.model)
+        log.info("Using approach %s, with %s, request %s", plan.work, plan.model, request.request_id)
         job = self._job(request, plan.work, plan.model)
         if request.stream:
             choices = job.request.choices
@@ -217,6 +217,8 @@ class Engine:
         request = self._with_choices(request, asked)
         terms, budget = self._terms(request, model), self._budget(request)
         work = fitted(asked, lambda work: terms.affordable(work, budget))
+        if work != asked:
+            log.debug("Request %s: the budget allows for %s", request.request_id, options_of(work))
         form = Form.of(request.body.get("response_format"))
         number = f"chatcmpl-{secrets.token_hex(12)}"
         return Job(work, asked, model, request, form, self._merge(request), budget, number, int(time.time()))

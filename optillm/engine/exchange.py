@@ -7,7 +7,9 @@ many at once. What is sent and where is not decided here.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -36,6 +38,8 @@ LARGEST: Final = 32 * 2**20
 CHAT: Final = "/chat/completions"
 KEEP_ALIVE: Final = 60.0
 READ: Final = 2**16
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,13 @@ class Exchange:
                 allow_redirects=False,  # a redirect must never carry the key elsewhere
                 proxy=self._proxy,
             )
+            begun = time.monotonic()
             async with request as response:
+                log.debug(
+                    "%s %s: status %d after %.2f s",
+                    *(method, address.url.with_query(None).with_user(None)),
+                    *(response.status, time.monotonic() - begun),
+                )
                 yield response
         except (ClientConnectorError, ConnectionTimeoutError) as error:
             raise UpstreamError("the upstream cannot be reached", retryable=True) from error

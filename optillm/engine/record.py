@@ -132,6 +132,7 @@ class Entry:
             yield
         except OptillmError as error:
             self.close(error.status, **more())
+            error.recorded = True
             raise
         except asyncio.CancelledError:
             self.close(LEFT, **more())

@@ -83,6 +83,8 @@ async def race(
                 else:
                     raise error
     finally:
+        if unneeded := sum(not task.done() for task in branches):
+            calls.trace.note("%d of %d calls are not waited for", unneeded, len(branches))
         await cancelled(branches)
 
 

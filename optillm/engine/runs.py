@@ -122,7 +122,7 @@ class Runs:
     ) -> Completion:
         """The completion; `outlet` takes what is to be shown before, no call begins while `attended` is clear."""
         clock = asyncio.get_running_loop().time
-        started, trace = clock(), Trace(clock)
+        started, trace = clock(), Trace(clock, job.request.request_id)
         request = job.request
         budget = job.budget
         if outlet is None:  # in a stream there is always something to read
@@ -225,8 +225,11 @@ class Runs:
         except OptillmError:
             raise
         except Exception as error:  # the task boundary: a fault in a technique must not lose a usable answer
-            log.exception("technique %s failed", job.work)
-            return self._best(ctx, "degraded", error)
+            best = self._best(
+                ctx, "degraded", error
+            )  # when there is none, the error is logged where it is answered
+            log.exception("Request %s: technique %s failed", job.request.request_id, job.work)
+            return best
         if ledger.stopped_by_budget:
             return candidates, "budget"
         if ledger.pressed:

@@ -22,7 +22,9 @@ def told(record: Record) -> str:
     tokens = "" if record.usage is None else f", {record.usage.total_tokens} tokens"
     if record.technique == NONE:
         what = "Using approach none," if record.endpoint == CHAT else record.endpoint
-        return f"{what} with {record.model or 'no model'}: status {record.status} {took}{tokens}"
+        end = f"status {record.status} {took}{tokens}"
+        return f"{what} with {record.model or 'no model'}: {end}, request {record.request_id}"
     end = record.stop or f"status {record.status}"
     calls = sum(record.calls.values())
-    return f"{record.technique}-{record.model}: {end} {took}, {calls} calls in {record.rounds} rounds{tokens}"
+    spent = f"{calls} calls in {record.rounds} rounds{tokens}"
+    return f"{record.technique}-{record.model}: {end} {took}, {spent}, request {record.request_id}"

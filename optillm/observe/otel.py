@@ -2,7 +2,7 @@
 
 What there is to tell is in the record already, so serving pays for nothing but a place in a queue; a thread of its
 own makes the spans, and the SDK's sends them. Where to, how often and under which name say the `OTEL_*` variables.
-No content of any message is in a span. Needs the extra `optillm[otel]`.
+No content of any message is in a span. Needs the extra `otel`.
 """
 
 from __future__ import annotations

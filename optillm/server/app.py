@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, g, request
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optillm.config import Settings
 
 
+LONGEST_REASON: Final = 200
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 log = logging.getLogger(__name__)
@@ -77,8 +78,10 @@ def sign(response: Response) -> Response:
 def answer(error: Exception) -> Response:
     """Render any exception; the only place that does, streams that have begun aside."""
     if isinstance(error, ClientGone):
-        log.info("Request %s: the client left, or the request was cancelled", g.request_id)
+        log.debug("Request %s: the client left, or the request was cancelled", g.request_id)
         return error_response(Cancelled())
-    response = error_response(explain(error, g.request_id))
-    log.info("%s %s: status %d, request %s", request.method, request.path, response.status_code, g.request_id)
-    return response
+    failure = explain(error, g.request_id)
+    if not failure.recorded:
+        refused = f"{request.method} {request.path}: status {failure.status}, request {g.request_id}"
+        log.info("%s: %s", refused, failure.message[:LONGEST_REASON])
+    return error_response(failure)

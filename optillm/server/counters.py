@@ -203,6 +203,8 @@ def _on_redis(url: str) -> Storage:
         }
         storage = storage_from_string(url, **options)
     except (ImportError, ConfigurationError):
-        raise ValueError("a store on Redis needs the redis package: pip install 'optillm[redis]'") from None
+        raise ValueError(
+            "a store on Redis needs the redis package: pip install '.[redis]' in a checkout"
+        ) from None
     assert isinstance(storage, Storage)  # noqa: S101 - not one of the package's asynchronous ones
     return storage

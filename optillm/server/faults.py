@@ -53,10 +53,12 @@ def explain(error: Exception, request_id: str) -> OptillmError:
         told.headers |= {name: value for name, value in error.get_headers() if name == "Allow"}
         return told
     log.error("Request %s failed", request_id, exc_info=error)
-    return OptillmError(
+    failure = OptillmError(
         f"The server failed; its log has the details under request {request_id}",
         headers={"x-should-retry": "false"},
     )
+    failure.recorded = True
+    return failure
 
 
 def malformed(error: BaseException | None) -> OptillmError | None:

@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 
 from optillm.observe.folder import forget
 from optillm.server.front import CLEANUP, LINGER, PARTING, Front
-from optillm.server.listening import BACKLOG, listener_for, url_of
+from optillm.server.listening import BACKLOG, url_of
 from optillm.server.state import state_of
 from optillm.sources import SettingsError
 
@@ -49,16 +48,17 @@ SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeat files, on no disk th
 log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, load: Callable[[Settings], Flask], reread: Callable[[], Settings]) -> None:
-    """Serve until a signal ends it; `load` makes the application in each worker.
+def serve(
+    settings: Settings,
+    listener: socket.socket,
+    load: Callable[[Settings], Flask],
+    reread: Callable[[], Settings],
+) -> None:
+    """Serve on `listener` until a signal ends it; `load` makes the application in each worker.
 
     SIGHUP replaces the workers by new ones, with the settings that `reread` then gives; when it raises
-    `SettingsError`, with those there are. Exits with status 1 and one line on stderr when the address cannot be had.
+    `SettingsError`, with those there are.
     """
-    try:
-        listener = listener_for(settings)
-    except OSError as error:
-        sys.exit(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
     os.register_at_fork(after_in_parent=_release_signals)
     allow_files(connections(settings) + settings.upstream_concurrency + FILES)
     gc.collect()

@@ -1,6 +1,7 @@
 """The registry: every module of this folder, and every installed `optillm.techniques` entry point.
 
-A module that does not have the shape of a technique fails here, at start, with its name and what it lacks.
+A module of this folder that does not have the shape of a technique fails here, at start, with its name and what it
+lacks. A plugin that does not, or cannot be imported, is left out, and what is wrong with it is one line.
 """
 
 from __future__ import annotations
@@ -8,17 +9,20 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 from optillm.technique import Answer, BaseOptions, Context
 
 SLUG = re.compile(r"[a-z][a-z0-9_]*")
+LONGEST_REASON = 200
+RESERVED = ("none", "auto")
+"""What stands for a technique where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +48,43 @@ class Technique:
         return {**texts, "options": self.Options.model_json_schema()["properties"]}
 
 
-@cache
 def registry() -> Mapping[str, Technique]:
-    """All techniques by slug; raises `TypeError` naming the first malformed module."""
-    modules = {info.name: import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)}
-    for entry in entry_points(group=__name__):
-        modules.setdefault(entry.name, entry.load())
-    return MappingProxyType({slug: read(slug, module) for slug, module in sorted(modules.items())})
+    """All techniques by slug, plugins last."""
+    techniques, _ = discovered()
+    return techniques
+
+
+@cache
+def discovered() -> tuple[Mapping[str, Technique], Sequence[str]]:
+    """All techniques by slug, plugins last, and a line for each plugin that is left out."""
+    slugs = sorted(info.name for info in pkgutil.iter_modules(__path__))
+    techniques = {slug: read(slug, import_module(f"{__name__}.{slug}")) for slug in slugs}
+    faults = []
+    for entry in sorted(set(entry_points(group=__name__)), key=lambda entry: (entry.name, entry.value)):
+        try:
+            techniques[entry.name] = _plugin(entry, techniques)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - code of others, whatever it raises
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+            faults.append(f"the plugin {entry.name} ({entry.value}) is left out: {reason}")
+    return MappingProxyType(techniques), tuple(faults)
+
+
+def _plugin(entry: EntryPoint, techniques: Mapping[str, Technique]) -> Technique:
+    """The technique of an entry point, tried as far as it can be without a request."""
+    if entry.name in techniques:
+        raise TypeError(f"there is a technique {entry.name!r} already")
+    technique = read(entry.name, entry.load())
+    technique.Options().worst_case(1)
+    technique.described()
+    return technique
 
 
 def read(slug: str, module: ModuleType) -> Technique:
     """The technique that `module` declares; raises `TypeError` when it does not have the shape of one."""
     if not SLUG.fullmatch(slug):
         raise TypeError(f"technique {slug!r}: a slug is lower-case letters, digits and underscores")
+    if slug in RESERVED:
+        raise TypeError(f"technique {slug!r}: this word stands for no technique at all")
     options, run = getattr(module, "Options", None), getattr(module, "run", None)
     if not (isinstance(options, type) and issubclass(options, BaseOptions)):
         raise TypeError(f"technique {slug!r} has no class Options(BaseOptions)")

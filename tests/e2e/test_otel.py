@@ -92,4 +92,6 @@ def test_without_the_extra_the_start_fails_with_what_to_install() -> None:
         check=False,
     )
     assert ended.returncode == 2
-    assert ended.stderr == "optillm: otel needs packages that are missing: pip install 'optillm[otel]'\n"
+    assert (
+        ended.stderr == "optillm: otel needs packages that are missing: pip install '.[otel]' in a checkout\n"
+    )

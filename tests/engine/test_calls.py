@@ -1,5 +1,7 @@
 """Retries, accounting and the assembly of streamed replies."""
 
+import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -232,3 +234,65 @@ def test_a_model_that_refuses_several_parameters_is_learned_one_by_one() -> None
     paid = len(world.sent)
     world.complete("bon(n=1)-m", seed=1)
     assert len(world.sent) == paid + 1
+
+
+# What is logged of them at the level debug.
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The lines of the request without its id, which each of them has."""
+    logged = [
+        r.getMessage() for r in caplog.records if r.levelno == logging.DEBUG and r.name.startswith("optillm")
+    ]
+    assert all(line.startswith("Request test: ") for line in logged)
+    assert "secret" not in "".join(logged)
+    return [line.removeprefix("Request test: ") for line in logged]
+
+
+def test_a_call_is_logged_with_its_role_model_time_and_tokens(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        one(lambda sent: ANSWER).complete("bon(n=1)-m", "a secret question")
+    assert lines(caplog) == ["call 0, generate: ok in 1.00 s, model m, input_tokens 10, output_tokens 5"]
+
+
+def test_a_retry_is_logged_with_its_reason_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    world = one(failing_first(2, status=429, retry_after=1.0, message="a secret"))
+    with caplog.at_level(logging.DEBUG):
+        world.complete("bon(n=1)-m", "a secret question")
+    first, second, end = lines(caplog)
+    assert re.fullmatch(r"call 0: status 429, again in 1\.\d\d s", first)
+    assert re.fullmatch(r"call 0: status 429, again in 1\.\d\d s", second)
+    assert re.fullmatch(
+        r"call 0, generate: ok in .+ s, model m, retries 2, input_tokens 10, output_tokens 5", end
+    )
+    assert world.records[0].trace is not None
+    assert world.records[0].trace.calls[0].attributes["optillm.retries"] == 2
+
+
+def test_decisions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def script(sent: Sent) -> Any:
+        return '{"ranking": ["B", "A"]}' if sent.role == "judge" else f"The answer is {sent.number}."
+
+    with caplog.at_level(logging.DEBUG):
+        one(script).complete("bon(n=3)-m", "a secret question", budget=Budget(max_calls=4))
+    logged = lines(caplog)
+    assert logged[0].startswith("the budget allows for ")
+    assert "judging 2 different answers" in logged
+    assert [line for line in logged if re.match(r"step judge took 1\.00 s, candidates 2, ballots \d$", line)]
+
+
+def test_an_early_stop_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    delays = iter([1.0, 1.1, 1.2, 1.3, 9.0, 9.0, 9.0, 9.0, 9.0])
+    with caplog.at_level(logging.DEBUG):
+        one(lambda sent: Say(ANSWER, seconds=next(delays))).complete(
+            "self_consistency-m", "a secret question"
+        )
+    logged = lines(caplog)
+    assert [line for line in logged if re.fullmatch(r"\d of \d calls are not waited for", line)]
+    assert [line for line in logged if "cancelled in" in line]
+
+
+def test_nothing_is_logged_of_calls_by_default(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        one(failing_first(1, status=503)).complete("bon-m")
+    assert [r for r in caplog.records if r.levelno == logging.DEBUG] == []

@@ -191,19 +191,22 @@ def test_a_fault_in_a_technique_does_not_lose_a_usable_answer(caplog: pytest.Log
     assert "a bug of ours" in caplog.text
 
 
-def test_a_fault_before_any_answer_is_a_fault() -> None:
+def test_a_fault_before_any_answer_is_a_fault_and_logged_where_it_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def script(sent: Sent) -> str:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         World(script).complete("bon-m")
+    assert [line for line in caplog.records if line.levelno > logging.INFO] == []
 
 
 def test_each_request_logs_what_it_uses(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         World(lambda sent: "The answer is 4.").complete("bon-m", "a secret question")
     (line,) = (r.getMessage() for r in caplog.records if r.name.startswith("optillm"))
-    assert line == "Using approach bon, with m"
+    assert line == "Using approach bon, with m, request test"
 
 
 @pytest.mark.parametrize("modalities", [["text", "audio"], ["audio"]])

@@ -15,14 +15,17 @@ from tests.observe.fakes import plain, record
 @pytest.mark.parametrize(
     ("ended", "line"),
     [
-        (record(), "bon-m: complete in 1.50 s, 5 calls in 2 rounds, 45 tokens"),
-        (record(status=503, stop=None), "bon-m: status 503 in 1.50 s, 5 calls in 2 rounds, 45 tokens"),
-        (plain(), "Using approach none, with m: status 200 in 1.50 s, 45 tokens"),
-        (plain(status=404, usage=None), "Using approach none, with m: status 404 in 1.50 s"),
-        (plain(endpoint="/embeddings", usage=None), "/embeddings with m: status 200 in 1.50 s"),
+        (record(), "bon-m: complete in 1.50 s, 5 calls in 2 rounds, 45 tokens, request r1"),
+        (
+            record(status=503, stop=None),
+            "bon-m: status 503 in 1.50 s, 5 calls in 2 rounds, 45 tokens, request r1",
+        ),
+        (plain(), "Using approach none, with m: status 200 in 1.50 s, 45 tokens, request r1"),
+        (plain(status=404, usage=None), "Using approach none, with m: status 404 in 1.50 s, request r1"),
+        (plain(endpoint="/embeddings", usage=None), "/embeddings with m: status 200 in 1.50 s, request r1"),
         (
             plain(endpoint="/responses/1", model="", usage=None),
-            "/responses/1 with no model: status 200 in 1.50 s",
+            "/responses/1 with no model: status 200 in 1.50 s, request r1",
         ),
     ],
 )
@@ -38,6 +41,6 @@ def test_a_line_has_the_fields_of_the_record_and_nothing_of_the_conversation(
     with caplog.at_level(logging.INFO):
         noted(world.records[0])
     (line,) = caplog.records
-    assert line.getMessage() == "bon-m: settled in 1.00 s, 3 calls in 1 rounds, 45 tokens"
+    assert line.getMessage() == "bon-m: settled in 1.00 s, 3 calls in 1 rounds, 45 tokens, request test"
     assert vars(line)["fields"]() == world.records[0].line()
     assert "secret" not in str(vars(line))

@@ -21,6 +21,7 @@ from optillm.chat import ChatRequest, Delta, Event, Relay, Stream
 from optillm.config import Settings
 from optillm.errors import UpstreamError
 from optillm.server.app import create_app
+from optillm.server.listening import listener_for
 from tests.server.fakes import FakeEngine, Outcome, completion, settings
 
 
@@ -101,7 +102,7 @@ def main(folder: str, changes: str) -> None:
         return create_app(chosen, LiveEngine(Path(folder)))
 
     logging.basicConfig(level="INFO", format="%(message)s")
-    server.serve(chosen, load, lambda: chosen)
+    server.serve(chosen, listener_for(chosen), load, lambda: chosen)
 
 
 if __name__ == "__main__":

@@ -174,5 +174,5 @@ def test_a_file_that_is_none_of_ours_is_refused(file: Path) -> None:
 
 def test_redis_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis.backoff", None)
-    with pytest.raises(ValueError, match=r"optillm\[redis\]"):
+    with pytest.raises(ValueError, match=r"pip install '\.\[redis\]'"):
         open_storage("redis://127.0.0.1:1/0")

@@ -1,0 +1,31 @@
+"""`optillm doctor`: examine the upstream."""
+
+from __future__ import annotations
+
+import sys
+
+from optillm import logs
+from optillm.commands.serve import demo_model
+from optillm.config import Settings
+from optillm.sources import SettingsError, nearest
+
+
+def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> None:
+    """Print what the upstream of this name, or the first, can do; ends with exit code 1 when it cannot be used."""
+    import asyncio
+
+    from optillm.doctor import examine
+
+    logs.configure("warning", settings.secrets())
+    if settings.demo == "off" and not settings.upstream_configured:
+        hint = "set OPENAI_API_KEY or --base-url, or try --demo; examined is OpenAI, without a key"
+        print(f"No upstream is configured: {hint}", file=sys.stderr)
+    with demo_model(settings) as effective:
+        upstreams = {upstream.name: upstream for upstream in effective.upstreams()}
+        if name is not None and name not in upstreams:
+            raise SettingsError(f"unknown upstream {name}{nearest(name, upstreams)}")
+        target = next(iter(upstreams.values())) if name is None else upstreams[name]
+        diagnosis = asyncio.run(examine(effective, target=target))
+    print(diagnosis.json() if as_json else diagnosis.table())
+    if not diagnosis.usable:
+        sys.exit(1)

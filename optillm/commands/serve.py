@@ -1,0 +1,176 @@
+"""`optillm serve`, and `optillm` alone: here and only here the parts of the server are put together.
+
+Whatever another command does not need is not imported before the server starts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from optillm import __version__, logs
+from optillm.config import Settings
+from optillm.keys import readable_by_others
+from optillm.sources import SettingsError
+from optillm.values import is_loopback, masked
+
+if TYPE_CHECKING:
+    import socket
+
+    from flask import Flask
+
+    from optillm.engine.record import Observer
+
+SHARED: Final = ("optillm.engine.engine", "optillm.observe.metrics", "optillm.server.app")
+"""What all workers need: imported before they are forked, most of it is in memory once."""
+
+logger = logging.getLogger(__name__)
+
+
+def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
+    """Serve until stopped; `faults` are lines about plugins that are left out."""
+    from optillm.observe.folder import counting_folder
+    from optillm.server.listening import first_steps, url_of
+    from optillm.server.serve import serve
+
+    settings = read()
+    logs.configure(settings.log, settings.secrets(), settings.log_format)
+    if settings.otel:
+        try:
+            from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
+        except ImportError:
+            raise SettingsError(
+                "otel needs packages that are missing: pip install '.[otel]' in a checkout"
+            ) from None
+    listener = bind(settings)  # before anything that takes time, or leaves something behind
+    _check_store(settings)
+    with demo_model(settings) as effective, counting_folder(settings.workers):
+        for part in SHARED:
+            import_module(part)
+        announce(effective, faults, no_upstream=settings.demo == "auto")
+        for line in first_steps(effective, url_of(listener)):
+            logger.info("%s", line)
+        serve(effective, listener, load_app, partial(reread, read, effective))
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket to listen on. Raises `SettingsError` when it cannot be had."""
+    from optillm.server.listening import listener_for
+
+    try:
+        return listener_for(settings)
+    except OSError as error:
+        host, port = settings.host, settings.port
+        raise SettingsError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            "--port chooses another port (0: a free one), --host another address"
+        ) from None
+
+
+def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
+    """The settings as they are now, with their keys; a demo model that runs is kept, and none is started."""
+    settings = read()
+    _check_store(settings)
+    logs.configure(settings.log, settings.secrets(), settings.log_format)
+    return served_by_demo(settings, serving.base_url) if serving.demo == "on" else settings
+
+
+def load_app(settings: Settings) -> Flask:
+    """The WSGI application with its engine; made in the process that serves it."""
+    from optillm import solver
+    from optillm.engine.engine import Engine
+    from optillm.observe.access import noted
+    from optillm.observe.metrics import Metrics
+    from optillm.server.accounts import Accounts
+    from optillm.server.app import create_app
+    from optillm.techniques import registry
+
+    solver.configure(language_only=settings.solver_sandbox == "language-only")
+    accounts = Accounts.of(settings)
+    usable = settings.option_models
+    techniques = {slug: technique for slug, technique in registry().items() if slug in usable}
+    metrics = Metrics(techniques, settings.model)
+    observers: list[Observer] = [accounts.note, noted, metrics]
+    if settings.otel:
+        from optillm.observe.otel import connect
+
+        observers.append(connect(settings, __version__))
+    engine = Engine.from_settings(settings, techniques, observers)
+    return create_app(settings, engine, accounts=accounts, metrics=metrics)
+
+
+def _check_store(settings: Settings) -> None:
+    """Refuse to start with counters that could not be kept; a shared store may come up later."""
+    if not settings.client_keys.counted:
+        return
+    from optillm.server.counters import FileStorage, open_storage
+
+    try:
+        storage = open_storage(settings.counters)
+    except ValueError as error:
+        raise SettingsError(f"store: {masked(str(error))}") from None
+    if isinstance(storage, FileStorage):
+        storage.close()  # each worker opens its own
+    elif not storage.check():
+        place = masked(settings.counters)
+        logger.warning("The store at %s does not answer; keys with a budget a day have to wait for it", place)
+
+
+@contextmanager
+def demo_model(settings: Settings) -> Iterator[Settings]:
+    """The settings to serve with; pointed at a running demo model when they ask for one."""
+    if settings.demo == "off" or (settings.demo == "auto" and settings.upstream_configured):
+        yield settings
+        return
+    from optillm.demo import launch
+
+    with launch(latency=settings.demo_latency) as demo:
+        yield served_by_demo(settings, demo.base_url)
+
+
+def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
+    """The settings with the demo model as the upstream; no vendor's key or header goes to it."""
+    vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
+    own: dict[str, Any] = {"base_url": base_url, "upstream": (), "upstream_headers": {}}
+    update: dict[str, Any] = dict.fromkeys(vendors) | own
+    if "model" not in settings.model_fields_set:
+        update["model"] = "demo-small"
+    return settings.model_copy(update=update | {"demo": "on"})
+
+
+def announce(settings: Settings, faults: Sequence[str], *, no_upstream: bool = False) -> None:
+    """The first lines of the log: what is served, from where, with whose keys."""
+    logger.info("Starting server with approach: %s", settings.approach)
+    logger.info("Server configuration: %s, else the defaults", settings.changed())
+    _announce_upstreams(settings, no_upstream=no_upstream)
+    keys = settings.client_keys
+    clients = len(keys.clients)
+    logger.info("Client keys: %s", f"{clients} configured" if clients else "none, every client is served")
+    if keys.counted:
+        logger.info("The use of keys is counted in %s", masked(settings.counters))
+    for fault in faults:
+        logger.warning("%s", fault)
+    if settings.keys and readable_by_others(settings.keys):
+        logger.warning("Others may read or change %s: chmod 600 keeps it to you", settings.keys)
+    if not clients and not is_loopback(settings.host):
+        logger.warning("Whoever reaches %s may use this server: no client key is configured", settings.host)
+    if not settings.ssl_verify:
+        logger.warning("The upstream's certificate is not checked (--no-ssl-verify)")
+
+
+def _announce_upstreams(settings: Settings, *, no_upstream: bool) -> None:
+    upstreams = settings.upstreams()
+    if settings.demo == "on":
+        reason = "No upstream configured: using" if no_upstream else "Using"
+        base_url = upstreams[0].base_url
+        logger.info("%s the embedded demo model (demo-small, demo-large) at %s", reason, base_url)
+        return
+    # A client's key that opens the proxy is not one for the upstream.
+    without = "none" if settings.client_keys.clients else "passed through from the client"
+    for upstream in upstreams:
+        name = f" {upstream.name}" if settings.upstream else ""
+        logger.info("Upstream%s: %s; upstream key: %s", name, upstream, "set" if upstream.key else without)

@@ -1,0 +1,35 @@
+"""`optillm settings`: every setting and the value it would have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optillm import tables
+from optillm.config import Settings
+
+if TYPE_CHECKING:
+    from optillm.techniques import Technique
+
+
+def show_settings(
+    read: Callable[[], Settings],
+    model: type[Settings],
+    techniques: Mapping[str, Technique],
+    target: str | None,
+) -> None:
+    """Print the settings as they are; with a target, renew the table of that document (`-`: print it)."""
+    if target is None:
+        print(tables.settings_columns(read()))
+    else:
+        publish(target, "settings", tables.settings_markdown(model, techniques))
+
+
+def publish(target: str, topic: str, content: str) -> None:
+    """Print the table, or put it between its markers in the document at the path `target`."""
+    if target == "-":
+        print(content)
+    else:
+        file = Path(target)
+        file.write_text(tables.renewed(file.read_text(encoding="utf-8"), topic, content), encoding="utf-8")

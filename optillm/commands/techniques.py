@@ -1,0 +1,28 @@
+"""`optillm techniques [SLUG]`: the techniques, their cost and their options; or all about one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from optillm import tables
+from optillm.commands.settings import publish
+from optillm.config import Settings
+from optillm.sources import SettingsError, nearest
+
+if TYPE_CHECKING:
+    from optillm.techniques import Technique
+
+
+def show_techniques(
+    model: type[Settings], techniques: Mapping[str, Technique], slug: str | None, target: str | None
+) -> None:
+    """Print all techniques, or the one named; with a target, renew the table of that document (`-`: print it)."""
+    if target is not None:
+        publish(target, "techniques", tables.techniques_markdown(techniques.values(), model))
+    elif slug is None:
+        print(tables.techniques_columns(techniques.values(), model))
+    elif slug in techniques:
+        print(tables.technique_page(techniques[slug], model))
+    else:
+        raise SettingsError(f"unknown technique {slug}{nearest(slug, techniques)}")

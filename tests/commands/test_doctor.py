@@ -1,0 +1,53 @@
+"""The doctor as a command: which upstream, and no secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from optillm import cli
+from optillm.config import Settings
+from tests.commands.fakes import TECHNIQUES, TWO, refusal
+from tests.test_config import bare_machine
+
+__all__ = ["bare_machine"]  # fixtures that the tests here run under
+
+
+def test_the_doctor_examines_the_upstream_it_is_told_to() -> None:
+    Path("optillm.toml").write_text(TWO, encoding="utf-8")
+    assert refusal("doctor", "--upstream", "mian") == "unknown upstream mian; did you mean `main`?"
+    assert refusal("settings", "--upstream", "main") == "--upstream is a flag of optillm doctor"
+
+
+def test_the_doctor_hides_secrets_in_what_libraries_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[tuple[str, tuple[str, ...]]] = []
+
+    async def examine(settings: Settings, **_: Any) -> Any:
+        return SimpleNamespace(table=str, usable=True)
+
+    monkeypatch.setattr("optillm.doctor.examine", examine)
+    monkeypatch.setattr("optillm.logs.configure", lambda level, secrets: told.append((level, tuple(secrets))))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
+    cli.run(["doctor"], TECHNIQUES)
+    assert capsys.readouterr().err == ""
+    assert told == [("warning", ("sk-hidden",))]
+
+
+def test_the_doctor_says_when_no_upstream_is_configured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def examine(settings: Settings, **_: Any) -> Any:
+        return SimpleNamespace(table=str, usable=True)
+
+    monkeypatch.setattr("optillm.doctor.examine", examine)
+    monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
+    cli.run(["doctor"], TECHNIQUES)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("No upstream is configured: set OPENAI_API_KEY or --base-url, or try --demo")
+    cli.run(["doctor", "--base-url", "http://127.0.0.1:9/v1"], TECHNIQUES)
+    assert capsys.readouterr().err == ""
