@@ -117,6 +117,8 @@ def _braced_roots(text: str) -> str:
 
 
 def _normal_form(parsed: Any, sympy: Any) -> str | None:
+    if parsed in (sympy.true, sympy.false):
+        return None  # as all statements about numbers would be
     if isinstance(parsed, sympy.MatrixBase):
         return str([[_normal_form(cell, sympy) for cell in row] for row in parsed.tolist()])
     if isinstance(parsed, sympy.Rel):

@@ -20,6 +20,9 @@ _CONFIRMED = re.compile(
     r"|(?:is|must be)\sthe\sanswer",
     re.IGNORECASE,
 )
+_ALL_RIGHT = re.compile(
+    r"\s+are\s+(?:the\s)?(?:correct|true|right)(?:\s(?:ones|answers|options|choices|statements))?$"
+)
 _EXPLAINED = re.compile(r"\s*[,;]?\s*(?:\(?because\b|since\s\D|[,;]\s*(?:as|so|which)\b)", re.IGNORECASE)
 _NEXT_SENTENCE = re.compile(r"\s+([A-Z][\w']*)(?:\s+\S+){2,}", re.DOTALL)
 _JOINED = re.compile(r"\s*(?:,\s*(?:and\s)?|;\s*|\b(?:and|und|et|y|e|en|и)\b|[&、和与と]|\n)\s*(?:[-*•]\s+)?")
@@ -41,7 +44,8 @@ def choice(stated: str, question: Question) -> Form | None:
     lines = [line for line in stated.splitlines() if line.strip()]
     if len(lines) < 2 and (label := _label(text, question)):
         return Form("choice", label)
-    bare = re.sub(r"^(?:both|options?|choices?|answers?)\s+", "", text, flags=re.IGNORECASE)
+    bare = re.sub(r"^(?:both|options?|choices?|answers?|statements?)\s+", "", text, flags=re.IGNORECASE)
+    bare = _ALL_RIGHT.sub("", bare)
     parts = [part for part in _JOINED.split(re.sub(r"^[-*•]\s+", "", bare)) if part]
     labels = [_label(part, question) for part in parts]
     if len(labels) > 1 and all(labels):

@@ -234,8 +234,8 @@ class _Reader:
         left, right = text[: relations[0].start()].strip(), text[relations[-1].end() :].strip()
         if len(relations) == 1 and _VARIABLE.fullmatch(right) and quantity(left, self._words):
             left, right = right, left
-        if not left or not right:
-            return None
+        if not left or not right or left.count("{") != left.count("}") or left.count("(") != left.count(")"):
+            return None  # the "=" of "\\sum_{i=1}^n" belongs to it
         subject: str | None = None
         if variables := _VARIABLES.fullmatch(left):
             subject = ",".join(re.findall(r"[A-Za-z]\w?", variables[0]))
@@ -353,7 +353,9 @@ def is_expression(text: str) -> bool:
 def _expression(text: str) -> str:
     """Return the source with only the blanks that end a LaTeX command, inequalities from small to large."""
     text = re.sub(
-        r"(\\[A-Za-z]+)\s+(?=[A-Za-z])|(?<=\d)\s+(?=\d)", lambda match: (match[1] or "") + "\0", text
+        r"(\\[A-Za-z]+)\s+(?=[A-Za-z])|(?<=\d)\s+(?=\d)|(?<=_\w)\s+(?=\w)",
+        lambda match: (match[1] or "") + "\0",
+        text,
     )
     text = "".join(text.split()).replace("\0", " ").replace(">=", "≥").replace("<=", "≤").replace("!=", "≠")
     if re.search("[>≥]", text) and not re.search("[<≤≠=]", text):
@@ -386,7 +388,7 @@ def _head(text: str) -> str | None:
     return text[:end]
 
 
-_ARTICLE = re.compile(r"^(?:a|an|the|sir|dame)\s+(?=\S)", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(?:a|an|the|sir|dame)\s+(?=\S\S)", re.IGNORECASE)
 _LEAD = re.compile(
     r"^(?:(?:so|thus|therefore|hence|then|overall|finally),?\s+)?"
     r"(?:(?:it|this|that|they|these|he|she)(?:\s(?:is|are|was|were)|'s|'re)\s+)?",

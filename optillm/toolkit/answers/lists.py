@@ -85,6 +85,8 @@ def bare_items(text: str, *, in_order: bool = False, as_set: bool = False) -> It
 
 def _chain(text: str) -> Items | None:
     parts = [_without_number(part) for part in _CHAIN.split(text)]
+    if len(parts) > 2 and all(quantity(part) for part in parts):
+        return Items("(", parts, ")")
     if len(parts) < 2 or not all(_NAME.fullmatch(part) for part in parts):
         return None
     # "x > y" is an inequality, "Ann > Bob" and "B > A > C" are rankings.

@@ -220,16 +220,26 @@ def _decimal(digits: str) -> Fraction:
 _WORD = re.compile(r"[\s-]*([A-Za-z]+)")
 _SHARE = re.compile(r"(?:an?\s)?(half)\b|an?\s(third|quarter|fifth|tenth)\b", re.IGNORECASE)
 _PART = re.compile(rf"[\s-]({'|'.join(sorted(PARTS, key=len, reverse=True))})\b", re.IGNORECASE)
+_SPOKEN = "|".join(sorted(NUMERALS, key=len, reverse=True))
+_MIXED_WORDS = re.compile(
+    rf"(?P<whole>(?:{_SPOKEN})(?:[ -](?:{_SPOKEN}|hundred|thousand)){{0,4}})\s+and\s+(?P<over>{_SPOKEN})"
+    rf"[\s-](?P<under>{'|'.join(sorted(PARTS, key=len, reverse=True))})\b",
+    re.IGNORECASE,
+)
 _AND_PART = re.compile(r"\s+and\s+(?:an?|one)\s+(half|third|quarter|fourth|fifth)\b", re.IGNORECASE)
 
 
 def _spoken(text: str) -> tuple[Fraction, int] | None:
     """The number in English words at the start of `text` and where it ends."""
+    if mixed := _MIXED_WORDS.match(text):
+        whole = _spoken(mixed["whole"])
+        over_under = Fraction(NUMERALS[mixed["over"].casefold()], PARTS[mixed["under"].casefold()])
+        return (whole[0] + over_under, mixed.end()) if whole else None
     total = group = end = 0
     seen = False
     while word := _WORD.match(text, end):
         name = word[1].casefold()
-        if name in NUMERALS:
+        if name in NUMERALS and _extends(group, NUMERALS[name]):
             group += NUMERALS[name]
         elif name == "hundred" and seen:
             group *= 100
@@ -249,6 +259,11 @@ def _spoken(text: str) -> tuple[Fraction, int] | None:
     return Fraction(total + group), end
 
 
+def _extends(group: int, numeral: int) -> bool:
+    """Return whether a numeral goes on with a number ("twenty one") rather than with the next one ("one two")."""
+    return group % 100 == 0 or (group % 10 == 0 and group % 100 >= 20 and numeral < 10)
+
+
 def _next_is_numeral(text: str, at: int) -> bool:
     word = _WORD.match(text, at)
     return word is not None and word[1].casefold() in NUMERALS
@@ -263,6 +278,8 @@ def accounted_tail(rest: str, words: QuestionWords, unit: Unit | None = None) ->
     Behind a length or an angle "left" is a direction.
     """
     tail = _TAIL_WORD.findall(rest)
+    if tail and rest[0].isalpha():
+        return False  # "16π"
     if not tail:
         return not rest.strip(" \t\n,.")
     if re.sub(r"[^\W\d_][\w'-]*|[\s,.]", "", rest):

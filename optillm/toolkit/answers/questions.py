@@ -14,7 +14,8 @@ from optillm.toolkit.typography import plain
 _LABEL = re.compile(r"(?:(?<=\s)|^)[(\[]?\**([A-Za-z])\**[)\].:]\**(?=\s)", re.MULTILINE)
 _NUMBER = re.compile(r"^[ \t]{0,4}[(\[]?\**(\d{1,2})\**[)\].:]\**(?=\s)", re.MULTILINE)
 _CHOOSING = re.compile(
-    r"\b(?:which|what|who|where|choose|select|pick|options?|choices?|the following)\b", re.IGNORECASE
+    r"\b(?:which|what|who|where|how (?:many|much)|choose|select|pick|options?|choices?|the following)\b",
+    re.IGNORECASE,
 )
 """What a question asks whose labels may be lower case letters or numbers."""
 _MOST_OPTIONS = 26
@@ -94,8 +95,9 @@ class Question:
     def words(self) -> QuestionWords:
         """What the words of the question account for in its answers."""
         text = plain(self.text)
-        final = sentences(text.strip().rpartition("\n")[2]) or [""]
-        every, last = ([word.casefold() for word in _WORD.findall(part)] for part in (text, final[-1]))
+        every, last = (
+            [word.casefold() for word in _WORD.findall(part)] for part in (text, _last_question(text))
+        )
         return QuestionWords.of(every, last)
 
     @cached_property
@@ -142,6 +144,17 @@ class Question:
     def asks_for_fact(self) -> bool:
         """Whether the question is one for a name, a place, a time or a thing."""
         return bool(_FACT.search(self.text))
+
+
+_ASKING = re.compile(r"[^.!?\n]{1,1000}\?")
+
+
+def _last_question(text: str) -> str:
+    """Return the last sentence that ends with a question mark, else the last sentence."""
+    questions = _ASKING.findall(text)
+    if questions:
+        return str(questions[-1])
+    return (sentences(text.strip().rpartition("\n")[2]) or [""])[-1]
 
 
 def _options(question: str) -> dict[str, str]:

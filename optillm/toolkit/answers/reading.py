@@ -181,8 +181,8 @@ def _last(prose: str, question: Question) -> Found | None:
     if len(line) <= LONGEST_SENTENCE and (found := _whole_line(line, question)):
         return found
     pieces = sentences(plain(line[-_LONGEST_LINE:]))
-    while len(pieces) > 1 and pieces[-1].startswith("("):
-        pieces.pop()  # an aside
+    while len(pieces) > 1 and (pieces[-1].startswith("(") or pieces[-1].endswith("?")):
+        pieces.pop()  # an aside, or an offer
     if pieces and (found := _last_sentence(unexcited(pieces[-1]), question)):
         return found
     if len(pieces) == 1 and line[-1] not in "!?:," and _may_be_words(line, before, question):

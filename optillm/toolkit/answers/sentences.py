@@ -88,11 +88,8 @@ def _without_question(text: str, question: Question) -> str:
     copula = _COPULA.search(text)
     if copula is None or copula.end() == len(text) or re.search(r"\d", text[: copula.start()]):
         return text
-    lead = _WORD.findall(text[: copula.start()])
-    known = all(
-        word.casefold() not in NEVER_ACCOUNTED and question.words.account_for(word, LEADING) for word in lead
-    )
-    return text[copula.end() :] if known and lead else text
+    names = _names_in(text[: copula.start()], question)
+    return text[copula.end() :] if names == "" else text
 
 
 _WORD = re.compile(r"[^\W_][\w'.,-]*(?<![.',-])|[^\W_]")
@@ -184,15 +181,15 @@ def concluded(sentence: str, question: Question) -> Found | None:
     if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
         return None
     lead, value = sentence[: verbs[-1].start()], sentence[verbs[-1].end() :]
-    words = [word.casefold() for word in _WORD.findall(lead)]
-    if any(word in NEVER_ACCOUNTED or not question.words.account_for(word, LEADING) for word in words):
+    names = _names_in(lead, question)
+    if names is None:
         return None
     if question.asks_for_fact:
         value = _PREPOSITION.sub("", value, count=1) if _PREPOSITION.match(value) else value
     found = solid_value(value, question)
-    if found and found.form.kind != "truth":
-        return found
-    return in_words(value, question, _MOST_WORDS_CONCLUDED) if question.asks_for_fact else None
+    if found is None or found.form.kind == "truth":
+        found = in_words(value, question, _MOST_WORDS_CONCLUDED) if question.asks_for_fact else None
+    return found and Found(found.text, found.form._replace(subject=found.form.subject or names or None))
 
 
 _CHOICE_VERB = re.compile(r"\b(?:is|are|be|:)\s")

@@ -36,6 +36,7 @@ _TABLE: Final = """
     mass kilogram 1000: kg kilo kilos 公斤 千克 кг
     mass gram 1: g gramm 克 г
     mass milligram 1/1000: mg
+    mass microgram 1/1000000: µg μg mcg
     mass ton 1000000: tonne t
     mass ounce 28349523125/1000000000: oz
     mass pound 45359237/100000: lb lbs
@@ -85,6 +86,10 @@ _TABLE: Final = """
     pressure pascal 1: Pa
     pressure kilopascal 1000: kPa
     frequency hertz 1: Hz
+    frequency kilohertz 1000: kHz
+    frequency megahertz 1000000: MHz
+    frequency gigahertz 1000000000: GHz
+    plane radian 1: rad
     data byte 1: B
     data kilobyte 1000: kB KB
     data megabyte 1000000: MB
@@ -99,7 +104,13 @@ _TABLE: Final = """
 """
 """Each line: dimension, name in the singular, factor to the dimension's base unit, colon, other spellings."""
 
-_RATES: Final = {"mph": "mile/hour", "kph": "kilometer/hour", "kmh": "kilometer/hour", "fps": "foot/second"}
+_RATES: Final = {
+    "mph": "mile/hour",
+    "mpg": "mile/gallon",
+    "kph": "kilometer/hour",
+    "kmh": "kilometer/hour",
+    "fps": "foot/second",
+}
 CENTS: Final = frozenset(("dollar", "euro", "canadian-dollar", "australian-dollar"))
 """Currencies that have a hundred cents."""
 _CURRENCIES: Final = frozenset(

@@ -279,12 +279,14 @@ def stem(word: str) -> str:
 class QuestionWords(NamedTuple):
     """What the words of a question account for in its answers.
 
-    `stems` are those an answer may repeat without saying anything new; `disputed` are words that say the opposite
-    of something in the question, or one of its alternatives, and so are never passed over. `counted` are the stems
-    of what it asks for the number of; empty where it does not say.
+    `stems` are those of its last sentence, which an answer may repeat without saying anything new; `nouns` those of all
+    of it, which may name what is counted. `disputed` are words that say the opposite of something in the question, or
+    one of its alternatives, and so are never passed over. `counted` are the stems of what the question asks for the
+    number of; empty where it does not say.
     """
 
     stems: frozenset[str] = frozenset()
+    nouns: frozenset[str] = frozenset()
     disputed: frozenset[str] = frozenset()
     counted: frozenset[str] = frozenset()
 
@@ -299,17 +301,23 @@ class QuestionWords(NamedTuple):
                 disputed |= other if asked & one else one
             elif everywhere & one and everywhere & other:
                 disputed |= one | other
-        stems = frozenset(map(stem, everywhere - _ASKING)) - frozenset(map(stem, disputed))
-        return cls(stems, frozenset(disputed), _counted(words))
+        open_stems = frozenset(map(stem, disputed))
+        stems = _stems(asked) - open_stems
+        return cls(stems, _stems(everywhere) - open_stems, frozenset(disputed), _counted(words))
 
     def mention(self, word: str) -> bool:
-        """Return whether an answer may repeat this word."""
-        return stem(word) in self.stems
+        """Return whether the question has this word anywhere."""
+        return stem(word) in self.nouns
 
     def account_for(self, word: str, harmless: AbstractSet[str]) -> bool:
-        """Return whether a word adds nothing, being harmless in itself or taken from the question."""
+        """Return whether a word adds nothing, being harmless in itself or taken from the last sentence."""
         word = word.casefold().removesuffix("'s")
-        return (word in harmless and word not in self.disputed) or self.mention(word)
+        return (word in harmless and word not in self.disputed) or stem(word) in self.stems
+
+
+def _stems(words: AbstractSet[str]) -> frozenset[str]:
+    """Return the stems of words long enough to be no variable and no label, those that only ask aside."""
+    return frozenset(stem(word) for word in words - _ASKING if len(word) > 1 or word.isdigit())
 
 
 def _counted(words: Sequence[str]) -> frozenset[str]:
