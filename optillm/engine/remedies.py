@@ -188,17 +188,16 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
 
 def _of_limit(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: str) -> Iterator[Remedy]:
     """Other limits, the other name, and none at all."""
-    other_name = Remedy(adaptation.renaming(name), _signs(name))
     limit = payload.parameters[name]
     if adaptation.fit is not None:
         limit = min(limit, adaptation.fit.limit)
     fitting = fits(refusal, limit, prompt_tokens(payload.messages))
-    if LIMITS[name] in refusal.names or (refusal.unsupported and all(fit.guessed for fit in fitting)):
-        yield other_name
-    for fit in fitting:
-        yield Remedy(replace(adaptation, fit=fit), _signs(name))
-    yield Remedy(adaptation.withholding(name), _signs(name))
-    yield other_name
+    forms = [replace(adaptation, fit=fit) for fit in fitting]
+    if refusal.unsupported or name in refusal.names or LIMITS[name] in refusal.names:
+        read = sum(not fit.guessed for fit in fitting)  # a number that is read comes before a name
+        forms.insert(read, adaptation.renaming(name))
+    for form in [*forms, adaptation.withholding(name)]:
+        yield Remedy(form, _signs(name))
 
 
 def _of_anybody(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:

@@ -1,147 +1,155 @@
+"""What is learned about a model, for whom it holds, and how long."""
+
+from __future__ import annotations
+
 from typing import Any
 
-import pytest
+from optillm.chat import ChatRequest
+from optillm.engine.adaptation import Adaptation, Fit
+from optillm.engine.bodies import JUDGE_LIMIT, Bodies, Payload, Placement
+from optillm.engine.capabilities import LESSONS, REMEMBERED, SMALLEST, TTL, Capabilities, CapabilityTable
 
-from optillm.engine.dialect import REMEMBERED, TTL, Dialect, Dialects, merge_turns
-from optillm.errors import UpstreamError
-from tests.fakes import failing
-
-
-def refusal(
-    message: str, param: str | None = None, code: str | None = None, status: int = 400
-) -> UpstreamError:
-    body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
-    return UpstreamError(message, status=status, upstream_body=body)
+USER = {"role": "user", "content": "q"}
+TOOL = {"role": "tool", "content": "12", "tool_call_id": "1"}
 
 
-def body(**fields: Any) -> dict[str, Any]:
-    return {"model": "m", "messages": [{"role": "user", "content": "q"}], **fields}
+def candidate(messages: Any = (USER,), instruction: str | None = None, **sent: Any) -> Payload:
+    request = ChatRequest({"model": "m", "messages": list(messages), **sent})
+    bodies = Bodies.of(request, respect_temperature=False)
+    return bodies.candidate("m", instruction, temperature=0.7)
 
 
-@pytest.mark.parametrize(
-    ("error", "name"),
-    [
-        (refusal("Unsupported parameter: 'seed' is not supported with this model.", "seed"), "seed"),
-        (refusal("n > 1 is not supported"), "n"),
-        (refusal("Unrecognized request argument supplied: top_p"), "top_p"),
-        (refusal("temperature: Extra inputs are not permitted", status=422), "temperature"),
-        (refusal("Only the default is allowed here.", "temperature", "unsupported_value"), "temperature"),
-    ],
-)
-def test_drops_a_parameter_the_upstream_does_not_know(error: UpstreamError, name: str) -> None:
-    dialect = Dialect(expires=0)
-    sent = body(**{name: 1})
-    taught = dialect.taught(error, sent)
-    assert taught is not None
-    assert name not in taught.adapt(sent)
-    assert taught.taught(error, taught.adapt(sent)) is None
-    assert dialect.adapt(sent) == sent  # nothing is kept before it has proved right
-    dialect.adopt(taught, dialect)
-    assert name not in dialect.adapt(sent)
+def judge(prompt: str = "Judge!") -> Payload:
+    return Bodies((USER,), {}).judge("m", prompt, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("message", "name", "value"),
-    [
-        ("temperature must be between 0 and 2", "temperature", 1),
-        ("temperature: 9 is not supported", "temperature", 9),
-        ("top_p: 5 not allowed", "top_p", 5),
-        ("seed: unexpected value", "seed", "abc"),
-        ("top_logprobs: 50 is not supported, at most 20", "top_logprobs", 50),
-        ("user: unsupported, too long", "user", "u" * 10_000),
-        ("unknown keys in stream_options", "stream_options", {"x": 1}),
-        ("n: 1000 is not supported", "n", 1000),
-    ],
-)
-def test_a_bad_value_of_one_client_teaches_nothing(message: str, name: str, value: Any) -> None:
-    error = refusal(message, name, "unsupported_value" if "supported" in message else None)
-    assert Dialect(expires=0).taught(error, body(**{name: value})) is None
+def learned(payload: Payload, helped: Adaptation) -> Capabilities:
+    capabilities = Capabilities(expires=0)
+    capabilities.learn(payload, Adaptation(), helped)
+    return capabilities
 
 
-@pytest.mark.parametrize("name", ["tools", "response_format", "stop", "messages"])
-def test_never_drops_what_the_client_depends_on(name: str) -> None:
-    dialect = Dialect(expires=0)
-    error = refusal(f"'{name}' is not supported", name, "unsupported_parameter")
-    assert dialect.taught(error, body() | {name: [1]}) is None
+def sent(capabilities: Capabilities, payload: Payload) -> dict[str, Any]:
+    return capabilities.adaptation(payload).body(payload)
 
 
-@pytest.mark.parametrize(
-    ("sent", "accepted"),
-    [("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")],
-)
-def test_uses_the_other_name_of_the_token_limit(sent: str, accepted: str) -> None:
-    dialect = Dialect(expires=0)
-    message = f"Unsupported parameter: '{sent}' is not supported with this model. Use '{accepted}' instead."
-    taught = dialect.taught(refusal(message, sent, "unsupported_parameter"), body(**{sent: 5}))
-    assert taught is not None
-    assert taught.adapt(body(**{sent: 5})) == body(**{accepted: 5})
+def test_a_value_of_ours_is_left_out_beside_what_it_was_refused_beside() -> None:
+    capabilities = learned(candidate(top_p=0.5), Adaptation().withholding("temperature"))
+    assert "temperature" not in sent(capabilities, candidate(top_p=0.9, user="u"))
+    assert sent(capabilities, candidate())["temperature"] == 0.7
+    assert sent(capabilities, candidate(temperature=0.7, top_p=0.9))["temperature"] == 0.7  # the client's own
 
 
-def test_joins_user_turns_for_a_model_that_insists_on_turns() -> None:
-    dialect = Dialect(expires=0)
-    turns = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
-    error = refusal("Conversation roles must alternate user/assistant/user/assistant/...")
-    taught = dialect.taught(error, {"model": "m", "messages": turns})
-    assert taught is not None
-    assert taught.adapt({"model": "m", "messages": turns})["messages"] == [
-        {"role": "user", "content": "a\n\nb"}
+def test_what_was_refused_beside_different_parameters_is_left_out_beside_what_they_share() -> None:
+    capabilities = learned(candidate(top_p=0.5, user="u"), Adaptation().withholding("temperature"))
+    capabilities.learn(candidate(top_p=0.5, stop="x"), Adaptation(), Adaptation().withholding("temperature"))
+    assert "temperature" not in sent(capabilities, candidate(top_p=0.5))
+    assert "temperature" in sent(capabilities, candidate(user="u", stop="x"))
+
+
+def test_another_value_of_ours_is_another_matter() -> None:
+    capabilities = learned(judge(), Adaptation().withholding("temperature"))
+    assert "temperature" not in sent(capabilities, judge())
+    assert sent(capabilities, candidate())["temperature"] == 0.7
+
+
+def test_in_the_place_of_a_value_of_ours_comes_the_clients() -> None:
+    capabilities = learned(candidate(temperature=0.1), Adaptation().withholding("temperature"))
+    assert sent(capabilities, candidate(temperature=0.2))["temperature"] == 0.2
+
+
+def test_a_seed_that_one_clients_was_counted_up_to_teaches_nothing() -> None:
+    request = ChatRequest({"model": "m", "messages": [USER], "seed": 2**63 - 1})
+    payload = Bodies.of(request, respect_temperature=False).candidate("m", seed=1)
+    capabilities = learned(payload, Adaptation().withholding("seed"))
+    assert "seed" not in Adaptation().withholding("seed").body(payload)
+    assert sent(capabilities, payload)["seed"] == 2**63
+
+
+def test_an_instruction_goes_where_conversations_that_end_alike_had_it_taken() -> None:
+    capabilities = learned(candidate([USER, TOOL], "Think."), Adaptation(placement=Placement.JOINED))
+    assert sent(capabilities, candidate([USER, TOOL], "Think."))["messages"] == [
+        {"role": "user", "content": "q\n\nThink."},
+        TOOL,
     ]
-    assert taught.taught(error, body()) is None
+    assert sent(capabilities, candidate([USER], "Think."))["messages"] == [
+        USER,
+        {"role": "user", "content": "Think."},
+    ]
 
 
-def test_joined_turns_keep_their_parts_in_order() -> None:
-    image = {"type": "image_url", "image_url": {"url": "data:,"}}
-    merged = merge_turns([{"role": "user", "content": [image]}, {"role": "user", "content": "b"}])
-    assert merged == [{"role": "user", "content": [image, {"type": "text", "text": "b"}]}]
+def test_a_window_leaves_a_reply_what_the_prompt_does_not_take() -> None:
+    capabilities = learned(judge("x" * 400), Adaptation(fit=Fit(3500, window=4096)))
+    short, long = judge("x" * 400), judge("x" * 8000)
+    assert 3500 < sent(capabilities, short)["max_tokens"] < 4096
+    assert 512 <= sent(capabilities, long)["max_tokens"] < 1200
 
 
-def test_other_failures_teach_nothing() -> None:
-    assert Dialect(expires=0).taught(failing(500, "seed is not supported"), body(seed=1)) is None
+def test_one_long_prompt_does_not_bound_the_replies_to_short_ones() -> None:
+    capabilities = learned(judge("x" * 40_000), Adaptation(fit=Fit(128, guessed=True)))
+    assert sent(capabilities, judge())["max_tokens"] == JUDGE_LIMIT
+    capabilities = learned(judge(), Adaptation(fit=Fit(256, guessed=True)))
+    assert sent(capabilities, judge())["max_tokens"] == SMALLEST
+
+
+def test_limits_of_clients_stay() -> None:
+    capabilities = learned(judge(), Adaptation(fit=Fit(600)))
+    assert sent(capabilities, judge())["max_tokens"] == 600
+    assert sent(capabilities, candidate(max_tokens=9000))["max_tokens"] == 9000
+
+
+def test_calls_that_learn_at_the_same_time_keep_each_others_lesson() -> None:
+    capabilities = Capabilities(expires=0)
+    first, second, third = candidate().asking_for(2), judge(), candidate([USER, TOOL], "Think.")
+    known = [capabilities.adaptation(payload) for payload in (first, second, third)]
+    capabilities.learn(first, known[0], known[0].withholding("n").refusing("seed"))
+    capabilities.learn(second, known[1], known[1].withholding("temperature").renaming("max_tokens"))
+    capabilities.learn(third, known[2], Adaptation(placement=Placement.SYSTEM, alternating=True))
+    assert "n" not in sent(capabilities, first)
+    assert sent(capabilities, second).keys() == {"model", "messages", "max_completion_tokens"}
+    assert sent(capabilities, third)["messages"][0]["role"] == "system"
+    assert capabilities.refused == {"seed"}
+    assert capabilities.alternating
 
 
 def test_notices_whether_n_is_honoured() -> None:
-    dialect = Dialect(expires=0)
-    dialect.counted(1, 1)
-    assert dialect.honours_n is None
-    dialect.counted(3, 1)
-    assert dialect.honours_n is False
-    dialect.counted(2, 2)
-    assert dialect.honours_n is True
+    capabilities = Capabilities(expires=0)
+    capabilities.counted(1, 1)
+    assert capabilities.honours_n is None
+    capabilities.counted(3, 1)
+    assert capabilities.honours_n is False
+    capabilities.counted(2, 2)
+    assert capabilities.honours_n is True
 
 
-def test_dialects_are_kept_per_model_for_an_hour_and_bounded() -> None:
+def test_a_call_is_like_another_with_the_same_parameters_and_the_same_last_turns() -> None:
+    capabilities = Capabilities(expires=0)
+    body = candidate([USER], "Think.").body
+    capabilities.took(body)
+    assert capabilities.has_taken({**body, "temperature": 0.1})
+    assert not capabilities.has_taken({**body, "n": 2})
+    assert not capabilities.has_taken(candidate([USER, TOOL], "Think.").body)
+
+
+def test_what_clients_shape_is_bounded() -> None:
+    capabilities = Capabilities(expires=0)
+    for number in range(2 * LESSONS):
+        payload = Payload("m", [USER], {"temperature": number}, {"temperature": None})
+        capabilities.learn(payload, Adaptation(), Adaptation().withholding("temperature"))
+        capabilities.took({**payload.body, f"field{number}": 1})
+    assert len(capabilities.unwelcome) == LESSONS
+    assert not capabilities.has_taken({**payload.body, "field0": 1})
+
+
+def test_capabilities_are_kept_per_model_for_an_hour_and_bounded() -> None:
     now = 0.0
-    dialects = Dialects(lambda: now)
-    known = dialects.of("u", "m")
-    assert dialects.of("u", "m") is known
-    assert dialects.of("u", "other") is not known
+    table = CapabilityTable(lambda: now)
+    known = table.of("u", "m")
+    assert table.of("u", "m") is known
+    assert table.of("u", "other") is not known
     now = TTL + 1
-    assert dialects.of("u", "m") is not known
-    oldest = dialects.of("u", "oldest")
+    assert table.of("u", "m") is not known
+    oldest = table.of("u", "oldest")
     for number in range(REMEMBERED):
-        dialects.of("u", str(number))
-    assert dialects.of("u", "oldest") is not oldest
-
-
-def test_words_that_an_upstream_quotes_from_a_request_teach_nothing_about_others() -> None:
-    """Refused is `user` alone, whose value names other parameters; each is tried, and only what helped is kept."""
-    known = spoken = before = Dialect(expires=0)
-    quoted = "unknown temperature n seed top_p"
-    sent = body(user=quoted, temperature=0.5, n=2, seed=3)
-    for _ in range(9):
-        adapted = spoken.adapt(sent)
-        if "user" not in adapted:
-            break
-        taught = spoken.taught(refusal(f"Not supported: {quoted!r} is what you sent as user"), adapted)
-        assert taught is not None
-        before, spoken = spoken, taught
-    known.adopt(spoken, before)
-    assert known.refused == {"user"}
-    assert known.honours_n is None
-
-
-def test_a_parameter_that_is_named_as_such_goes_first() -> None:
-    error = refusal("Unrecognized: temperature and seed", "seed")
-    taught = Dialect(expires=0).taught(error, body(temperature=1, seed=1))
-    assert taught is not None
-    assert taught.refused == {"seed"}
+        table.of("u", str(number))
+    assert table.of("u", "oldest") is not oldest
