@@ -5,7 +5,7 @@ takes, retried while that can help, and written down in the trace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
@@ -66,6 +66,7 @@ class Calls:
         self._authorization = authorization
         self._attended = attended
         self._hedges = Hedges(routes.paces)
+        self._refused_in_vain = set[Hashable]()
 
     def honours_n(self, model: str) -> bool | None:
         """Whether one call for this model gives as many choices as are wanted; `None` when that is not known."""
@@ -81,7 +82,7 @@ class Calls:
 
     async def complete(self, role: str, payload: Payload) -> list[Reply]:
         """All choices of one completion, none of a refused bundle; raises `UpstreamError` or `BudgetExhausted`."""
-        attempts = Attempts()
+        attempts = Attempts(self._refused_in_vain)
 
         async def once(route: Route) -> tuple[list[Reply], Usage]:
             try:
@@ -107,7 +108,7 @@ class Calls:
 
         `gate` gives what takes in the text of one attempt and passes on what of it is to be shown.
         """
-        attempts = Attempts()
+        attempts = Attempts(self._refused_in_vain)
         hedge: Hedge[tuple[Reply, Usage]] = self._hedge(role, payload)
         shown = False
 

@@ -81,11 +81,11 @@ class Capabilities:
 
     def took(self, body: Mapping[str, Any]) -> None:
         """Note that a body was taken as it is."""
-        _remember(self._taken, _shape(body), None)
+        _remember(self._taken, shape(body), None)
 
     def has_taken(self, body: Mapping[str, Any]) -> bool:
         """Whether a body with the same parameters, and turns that end in the same way, was taken before."""
-        return _shape(body) in self._taken
+        return shape(body) in self._taken
 
     def _unwelcome(self, payload: Payload, name: str) -> bool:
         beside = self.unwelcome.get(_value(payload, name))
@@ -112,6 +112,11 @@ class Capabilities:
             )
 
 
+def shape(body: Mapping[str, Any]) -> Hashable:
+    """What calls of one kind have in common: their parameters, and the roles of their last turns."""
+    return frozenset(body), tuple(message["role"] for message in body["messages"][-2:])
+
+
 def _least(bound: int | None, other: int) -> int:
     return other if bound is None else min(bound, other)
 
@@ -122,10 +127,6 @@ def _value(payload: Payload, name: str) -> str:
 
 def _last_role(payload: Payload) -> str:
     return str(payload.messages[-1]["role"])
-
-
-def _shape(body: Mapping[str, Any]) -> Hashable:
-    return frozenset(body), tuple(message["role"] for message in body["messages"][-2:])
 
 
 def _remember(lessons: OrderedDict[Any, Any], key: Hashable, value: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from optillm.engine.adaptation import Adaptation
 from optillm.engine.bodies import Payload
-from optillm.engine.capabilities import Capabilities
+from optillm.engine.capabilities import Capabilities, shape
 from optillm.engine.remedies import MOST, Refusal, Remedy, remedies
 from optillm.errors import BudgetExhausted, UpstreamError
 
@@ -26,8 +26,12 @@ class BundleRefused(Exception):
 
 @dataclass(slots=True)
 class Attempts:
-    """What one call has been through: the upstreams that failed it, and how many other forms of it were tried."""
+    """What one call has been through: the upstreams that failed it, and how many other forms of it were tried.
 
+    `in_vain` are the refusals that no other form of a call has overcome, of all calls of the request.
+    """
+
+    in_vain: set[Hashable]
     failed_at: set[str] = field(default_factory=set)
     others: int = 0
 
@@ -53,6 +57,7 @@ async def negotiated(
     """
     known = capabilities().adaptation(payload)
     negotiation = Negotiation(payload, known)
+    refused: Hashable = None
     while True:
         body = negotiation.body
         try:
@@ -66,7 +71,11 @@ async def negotiated(
                 raise
             if payload.bundle:
                 raise BundleRefused from error
+            refused = refused or (upstream, shape(body), error.status, error.message)
+            if refused in attempts.in_vain:
+                raise
             if not negotiation.goes_on(error):
+                attempts.in_vain.add(refused)
                 raise negotiation.error or error from None
             attempts.others += 1
         else:

@@ -80,7 +80,7 @@ _ELSEWHERE = re.compile(
 )
 """Words of refusals that are not about a parameter of ours; a miss costs a few refused calls."""
 _TOO_LONG = re.compile(r"context.{0,8}(length|window|size)|too (long|many tokens)")
-_NUMBER = re.compile(r"(?<![a-z]-)(?<![\w.])(\d{1,3}(?:,\d{3})+(?!\d)|\d+)")
+_NUMBER = re.compile(r"(?<![a-z]-)(?<![a-z0-9_.])(\d{1,3}(?:,\d{3})+(?!\d)|\d+)")
 _CODES: Final = frozenset(
     {"model_not_found", "invalid_api_key", "content_filter", "content_policy_violation", "insufficient_quota"}
     | {"rate_limit_exceeded"}

@@ -57,7 +57,9 @@ def test_neighbouring_user_turns_are_merged_with_their_parts_in_order() -> None:
 
 
 def test_what_is_ours_is_left_out_and_what_is_refused_too() -> None:
-    payload = Payload("m", [USER], {"temperature": 0.7, "seed": 4, "user": "u"}, {"temperature": 0.1, "seed": None})
+    payload = Payload(
+        "m", [USER], {"temperature": 0.7, "seed": 4, "user": "u"}, {"temperature": 0.1, "seed": None}
+    )
     assert Adaptation().body(payload) == payload.body
     left = Adaptation(withheld=frozenset({"temperature", "seed", "user"})).body(payload)
     assert left == {"model": "m", "messages": [USER], "temperature": 0.1, "user": "u"}

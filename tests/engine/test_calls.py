@@ -67,7 +67,10 @@ def test_a_refusal_is_tried_again_only_without_what_is_ours(status: int) -> None
     world = one(failing_first(99, status=status))
     with pytest.raises(UpstreamError):
         world.complete("bon(n=1)-m", top_p=0.5)
-    assert [(sent.body.get("temperature"), sent.body["top_p"]) for sent in world.sent] == [(0.7, 0.5), (None, 0.5)]
+    assert [(sent.body.get("temperature"), sent.body["top_p"]) for sent in world.sent] == [
+        (0.7, 0.5),
+        (None, 0.5),
+    ]
     world = one(failing_first(99, status=status))
     with pytest.raises(UpstreamError):
         world.complete("bon(n=1)-m", temperature=0.5)

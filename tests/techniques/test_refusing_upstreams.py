@@ -15,7 +15,6 @@ import pytest
 
 from optillm.chat import Completion, Report, content_text
 from optillm.engine.refusals import refused
-from optillm.errors import UpstreamError
 from optillm.techniques import registry
 from tests.fakes import Sent, World
 
@@ -44,7 +43,12 @@ def forbidden(*names: str) -> bytes:
     return json.dumps(
         {
             "detail": [
-                {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted", "input": 1}
+                {
+                    "type": "extra_forbidden",
+                    "loc": ["body", name],
+                    "msg": "Extra inputs are not permitted",
+                    "input": 1,
+                }
                 for name in names
             ]
         }
@@ -193,14 +197,21 @@ NAMED: Final = [
         neighbours,
         error("Conversation roles must alternate user/assistant/user/assistant/..."),
     ),
-    Case("window as vLLM says it", lambda body: tokens(body) + limit_of(body) > 4096, vllm, sent={"max_tokens": 500}),
+    Case(
+        "window as vLLM says it",
+        lambda body: tokens(body) + limit_of(body) > 4096,
+        vllm,
+        sent={"max_tokens": 500},
+    ),
     Case(
         "window as newer vLLM says it",
         lambda body: tokens(body) + limit_of(body) > 4096,
         newer_vllm,
         sent={"max_tokens": 500},
     ),
-    Case("2048 tokens as OpenAI says it", lambda body: limit_of(body) > 2048, openai, sent={"max_tokens": 500}),
+    Case(
+        "2048 tokens as OpenAI says it", lambda body: limit_of(body) > 2048, openai, sent={"max_tokens": 500}
+    ),
 ]
 INVENTED: Final = [
     Case("no words", has("temperature"), b""),
@@ -210,7 +221,9 @@ INVENTED: Final = [
     Case("Chinese", has("max_tokens", "max_completion_tokens"), error("参数不合法"), sent={}),
     Case("a detail that is a string", has("n", "temperature"), b'{"detail": "nope"}', 404),
     Case("a list of errors", has("temperature"), b'{"errors": [{"title": "Bad", "reason": "E1"}]}'),
-    Case("a failure in the template", own_turn_after_tool, b"Internal Server Error", 500, messages=TOOL_HISTORY),
+    Case(
+        "a failure in the template", own_turn_after_tool, b"Internal Server Error", 500, messages=TOOL_HISTORY
+    ),
     Case("a failure of the sampler", lambda body: body.get("temperature", 1) != 1, error("oops"), 500),
     Case(
         "turns, without a word about them",
@@ -224,7 +237,12 @@ INVENTED: Final = [
         error("Le dernier message ne convient pas."),
         messages=TOOL_HISTORY,
     ),
-    Case("a small window without numbers", lambda body: limit_of(body) > 700, error("too much"), sent={"max_tokens": 500}),
+    Case(
+        "a small window without numbers",
+        lambda body: limit_of(body) > 700,
+        error("too much"),
+        sent={"max_tokens": 500},
+    ),
     Case(
         "a small window in Spanish",
         lambda body: limit_of(body) > 1000,
