@@ -12,7 +12,7 @@ from optillm.engine.bodies import Payload, Placement
 USER = {"role": "user", "content": "q"}
 SYSTEM = {"role": "system", "content": "Be brief."}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:,"}}
-CALLS = {"role": "assistant", "content": None, "tool_calls": [], "reasoning_content": "Hm."}
+CALLS: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": [], "reasoning_content": "Hm."}
 TOOL = {"role": "tool", "content": "12", "tool_call_id": "1"}
 
 

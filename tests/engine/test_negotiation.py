@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Delta
+from optillm.engine.adaptation import Adaptation
+from optillm.engine.bodies import Payload
 from optillm.errors import UpstreamError
 from tests.fakes import Sent, World, failing
 
@@ -103,7 +105,8 @@ def test_what_the_client_sent_and_the_upstream_refuses_is_the_clients_to_know(sl
         world.complete(f"{slug}-m", verbosity="x", top_p=0.5)
     assert (error.value.status, error.value.message) == (422, "Ungültig")
     capabilities = world.engine.routes.capability_table.of(world.base_url, "m")
-    assert not (capabilities.unwelcome or capabilities.refused or capabilities.placements)
+    assert capabilities.adaptation(Payload("m", [{"role": "user", "content": "q"}])) == Adaptation()
+    assert not capabilities.unwelcome
 
 
 def test_one_clients_combination_leaves_others_their_temperature() -> None:
@@ -162,9 +165,6 @@ def test_a_budget_that_ends_meanwhile_leaves_the_words_of_the_refusal() -> None:
 
 
 def test_what_was_tried_in_vain_is_not_tried_again_by_later_calls_of_the_request() -> None:
-    world = refusing(lambda body: len(body["messages"]) == 1 and "max_tokens" in body)
-    world.script = lambda sent: answers(sent)
-
     def script(sent: Sent) -> str:
         if sent.role == "judge":
             raise failing(400)

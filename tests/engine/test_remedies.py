@@ -26,7 +26,7 @@ def clients(**parameters: Any) -> Payload:
     return Payload("m", [USER], parameters)
 
 
-def ours(instruction: str | None = None, **parameters: Any) -> Payload:
+def ours(instruction: str | None = None, /, **parameters: Any) -> Payload:
     return Payload("m", [USER], parameters, dict.fromkeys(parameters), instruction)
 
 

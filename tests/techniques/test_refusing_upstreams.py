@@ -9,18 +9,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final
 
 import pytest
 
 from optillm.chat import Completion, Report, content_text
 from optillm.engine.refusals import refused
+from optillm.errors import UpstreamError
 from optillm.techniques import registry
 from tests.fakes import Sent, World
 
 TECHNIQUES: Final = sorted(registry())
 QUESTION: Final = [{"role": "user", "content": "A farmer has 12 sheep and buys 30 more. How many are there?"}]
-TOOL_HISTORY: Final = [
+TOOL_HISTORY: Final[list[dict[str, Any]]] = [
     *QUESTION,
     {
         "role": "assistant",
@@ -66,17 +68,12 @@ def limit_of(body: Body) -> int:
 
 def own_turn_after_tool(body: Body) -> bool:
     roles = [message["role"] for message in body["messages"]]
-    return ("tool", "user") in zip(roles, roles[1:], strict=False)
+    return ("tool", "user") in pairwise(roles)
 
 
 def neighbours(body: Body) -> bool:
     roles = [message["role"] for message in body["messages"]]
-    return ("user", "user") in zip(roles, roles[1:], strict=False)
-
-
-def not_last(body: Body) -> bool:
-    """Instructions only where a conversation begins."""
-    return len(body["messages"]) > 1 or len(content_text(body["messages"][0])) > 2000
+    return ("user", "user") in pairwise(roles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,3 +278,64 @@ def test_the_technique_answers_and_the_next_request_goes_right_at_once(
     assert first.report.rounds == undisturbed.rounds
     second = answered(world, slug, case, stream)
     assert second.report.losses == undisturbed.losses
+
+
+# What the client sent.
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_a_refused_developer_turn_is_the_clients_to_know(slug: str) -> None:
+    words = "Input should be 'system', 'user', 'assistant' or 'tool'"
+    detail = [
+        {"type": "literal_error", "loc": ["body", "messages", 0, "role"], "msg": words, "input": "developer"}
+    ]
+    case = Case(
+        "developer",
+        lambda body: body["messages"][0]["role"] == "developer",
+        json.dumps({"detail": detail}).encode(),
+        422,
+    )
+    with pytest.raises(UpstreamError) as error:
+        World(case.script).complete(f"{slug}-m", [{"role": "developer", "content": "Be brief."}, *QUESTION])
+    assert error.value.status == 422
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_turns_of_the_history_go_up_as_they_came_wherever_an_instruction_goes(slug: str) -> None:
+    history = [*QUESTION, {"role": "assistant", "content": "42?", "reasoning_content": "Hm."}, *QUESTION]
+    world = World(Case("alternating", neighbours, error("no")).script)
+    world.complete(f"{slug}-m", history)
+    for sent in world.sent:
+        if len(sent.body["messages"]) > 1:
+            assert history[1] in sent.body["messages"]
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_a_content_filter_is_not_tried_again(slug: str) -> None:
+    content = error(
+        "The response was filtered due to the prompt triggering our content management policy.",
+        code="content_filter",
+        param="prompt",
+    )
+    world = World(Case("filter", lambda body: True, content).script)
+    with pytest.raises(UpstreamError, match="content management policy"):
+        world.complete(f"{slug}-m", QUESTION)
+    undisturbed = World(reply)
+    undisturbed.complete(f"{slug}-m", QUESTION)
+    assert {frozenset(sent.body) for sent in world.sent} <= {
+        frozenset(sent.body) for sent in undisturbed.sent
+    }
+
+
+# Limits.
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in [*NAMED, *INVENTED] if "window" in case.name or "2048" in case.name]
+)
+def test_judges_have_as_much_room_as_there_is(case: Case) -> None:
+    world = World(case.script)
+    world.complete("bon-m", QUESTION, max_tokens=500)
+    limits = [limit_of(sent.body) for sent in world.of("judge") if sent.outcome == "ok"]
+    assert len(limits) == 3
+    assert min(limits) >= 512
