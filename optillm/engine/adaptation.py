@@ -30,8 +30,8 @@ class Fit:
 class Adaptation:
     """What is changed of a payload; by default nothing.
 
-    `withheld` are parameters of ours that are left out, `refused` those that are left out whoever sent them;
-    `alternating` joins neighbouring user turns, `original` goes back to the client's own form of the conversation.
+    `withheld` are parameters of ours that are left out, `refused` those that are left out whoever sent them, `renamed`
+    are token limits. `alternating` joins neighbouring user turns, `plainer` takes the plainer form of the messages.
     `fit` bounds a token limit of ours.
     """
 
@@ -40,12 +40,12 @@ class Adaptation:
     renamed: Mapping[str, str] = field(default_factory=dict)
     placement: Placement = Placement.OWN_TURN
     alternating: bool = False
-    original: bool = False
+    plainer: bool = False
     fit: Fit | None = None
 
     def body(self, payload: Payload) -> dict[str, Any]:
         """The JSON of the call, as the model is to get it."""
-        messages = payload.conversation(self.placement, original=self.original)
+        messages = payload.conversation(self.placement, plainer=self.plainer)
         body: dict[str, Any] = {
             "model": payload.model,
             "messages": merge_turns(messages) if self.alternating else messages,

@@ -41,7 +41,7 @@ class Payload:
 
     `parameters` are all but model and messages. `ours` names those that the client did not send, or not with this
     value, and holds what stands there without us: the client's value, or `None` for nothing. `instruction` is a
-    turn of ours beside `messages`; `original` is the client's conversation where `messages` is another form of it.
+    turn of ours beside `messages`; `plainer` is a form of `messages` with less of ours in it, if there is one.
     A refused `bundle` of several choices is better asked for one by one than mended.
     """
 
@@ -50,7 +50,7 @@ class Payload:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     ours: Mapping[str, Any] = field(default_factory=dict)
     instruction: str | None = None
-    original: Sequence[Message] | None = None
+    plainer: Sequence[Message] | None = None
     bundle: bool = False
 
     @property
@@ -80,10 +80,10 @@ class Payload:
         return replace(self, parameters={name: v for name, v in self.parameters.items() if name != "n"})
 
     def conversation(
-        self, placement: Placement = Placement.OWN_TURN, *, original: bool = False
+        self, placement: Placement = Placement.OWN_TURN, *, plainer: bool = False
     ) -> list[Message]:
         """The messages with the instruction in its place; without a user turn to join it stays on its own."""
-        messages = list(self.original if original and self.original is not None else self.messages)
+        messages = list(self.plainer if plainer and self.plainer is not None else self.messages)
         if self.instruction is None:
             return messages
         users = [index for index, message in enumerate(messages) if message["role"] == "user"]
@@ -170,7 +170,8 @@ class Bodies:
         if temperature is not None:
             ours["temperature"] = None
             parameters["temperature"] = temperature
-        return Payload(model, [{"role": "user", "content": self._seeing(prompt)}], parameters, ours)
+        messages = [{"role": "user", "content": self._seeing(prompt)}]
+        return Payload(model, messages, parameters, ours, plainer=[{"role": "user", "content": prompt}])
 
     @staticmethod
     def _seeded(sampling: Mapping[str, Any], offset: int, ours: dict[str, Any]) -> dict[str, Any]:

@@ -293,6 +293,8 @@ class RequestContext(Context):
 
     async def _generate(self, payload: Payload, *singly: Payload) -> list[Candidate]:
         """The candidates of one call; those of a bundle that does not give them are asked for `singly`, at once."""
+        if not singly:
+            return [await self._candidate(reply) for reply in await self._calls.complete("generate", payload)]
         variables = copy_context()
         call = self._calls.complete("generate", payload)
         replies = await asyncio.get_running_loop().create_task(call, context=variables)

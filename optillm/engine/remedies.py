@@ -63,6 +63,9 @@ LENGTH: Final = frozenset(
     }
     | {"context", "window", "completion"}
 )
+MEDIA: Final = frozenset(
+    {"image", "images", "image_url", "audio", "input_audio", "video", "vision", "multimodal"}
+)
 SIGNS: Final[Mapping[str, frozenset[str]]] = {
     "n": frozenset({"n", "choice", "choices", "candidate_count", "best_of"}),
     "stream_options": frozenset({"stream_options", "include_usage"}),
@@ -74,7 +77,7 @@ SUSPECTS: Final = ("n", "stream_options", "temperature")
 
 _PROMPT = re.compile(r"input|prompt|message|context|window")
 _ELSEWHERE = re.compile(
-    r"\b(image|audio|video|vision|multimodal|moderation|flagged|billing|quota|credits?)\b"
+    r"\b(moderation|flagged|billing|quota|credits?)\b"
     r"|content.{0,20}(filter|policy|policies)|safety (system|policy)|api.key|unauthori[sz]ed|rate.limit"
     r"|model\b.{0,80}\b(not (found|exist)|does ?n.t exist)|no such model"
 )
@@ -127,8 +130,11 @@ class Refusal:
         """Whether the refusal may be about what is ours; one of the key, the model or an image is not."""
         if any(name in self.fields for name in payload.ours):
             return True
-        if _TOO_LONG.search(self.words) and not payload.ours.keys() & LIMITS.keys():
-            return payload.original is not None
+        changed = payload.plainer not in (None, payload.messages)
+        if MEDIA & set(self.names):
+            return changed
+        if _TOO_LONG.search(self.words):
+            return changed or bool(payload.ours.keys() & LIMITS.keys())
         return not (self.codes & _CODES or _ELSEWHERE.search(self.words))
 
 
@@ -179,8 +185,8 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
     if payload.instruction is not None:
         for placement in Placement:
             yield Remedy(replace(adaptation, placement=placement), TURNS)
-    if payload.original is not None:
-        yield Remedy(replace(adaptation, original=True), TURNS | LENGTH)
+    if payload.plainer is not None:
+        yield Remedy(replace(adaptation, plainer=True), TURNS | LENGTH | MEDIA)
     for name in LIMITS:
         if name in names:
             yield from _of_limit(payload, adaptation, refusal, name)
@@ -231,7 +237,7 @@ def _all_of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> 
     placement = adaptation.placement
     if payload.instruction is not None and placement is Placement.OWN_TURN:
         placement = Placement.JOINED
-    return replace(adaptation, placement=placement, original=payload.original is not None)
+    return replace(adaptation, placement=placement, plainer=payload.plainer is not None)
 
 
 def _signs(name: str) -> frozenset[str]:

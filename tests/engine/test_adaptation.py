@@ -74,5 +74,5 @@ def test_a_limit_of_ours_is_bounded_and_renamed_and_the_clients_only_renamed() -
 
 
 def test_the_clients_own_conversation_takes_the_place_of_another_form_of_it() -> None:
-    payload = Payload("m", [{"role": "user", "content": "q q"}], original=[USER])
-    assert Adaptation(original=True).body(payload)["messages"] == [USER]
+    payload = Payload("m", [{"role": "user", "content": "q q"}], plainer=[USER])
+    assert Adaptation(plainer=True).body(payload)["messages"] == [USER]

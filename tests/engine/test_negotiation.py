@@ -95,6 +95,34 @@ def test_a_bad_request_does_not_end_bundles_for_others() -> None:
     ] == 3
 
 
+# Other things of ours.
+
+
+def test_samples_have_no_seed_where_one_more_is_too_many() -> None:
+    world = refusing(lambda body: body.get("seed", 0) >= 2**63, 422, "seed: out of range")
+    assert world.complete("self_consistency(samples=4)-m", seed=2**63 - 1).report.losses == {"failed": 3}
+    world.complete("self_consistency(samples=4)-m", seed=5)
+    assert {8, 7, 6, 5} <= {sent.body.get("seed") for sent in world.sent}
+
+
+def test_the_clients_tool_choice_comes_back_where_none_is_refused() -> None:
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {}}}]
+    world = refusing(lambda body: body.get("tool_choice") == "none", 400, "tool_choice must be auto")
+    assert world.text("bon-m", tools=tools, tool_choice="auto").startswith("The answer is")
+    assert {sent.body["tool_choice"] for sent in world.of("generate") if sent.outcome == "ok"} == {"auto"}
+
+
+def test_judges_that_see_no_images_read_the_words() -> None:
+    world = refusing(
+        lambda body: body["model"] == "blind" and isinstance(body["messages"][0]["content"], list),
+        404,
+        "No endpoints found that support image input",
+    )
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    question = [{"role": "user", "content": [{"type": "text", "text": "How many dots?"}, image]}]
+    assert "abstained" not in world.complete("bon(judge_model=blind)-m", question).report.losses
+
+
 # What the client sent, and what it costs.
 
 

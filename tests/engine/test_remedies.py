@@ -140,7 +140,7 @@ def test_what_is_about_something_else_is_not_tried_again(error: UpstreamError) -
 
 
 def test_a_question_put_twice_that_is_too_long_is_put_once() -> None:
-    twice = Payload("m", [{"role": "user", "content": "q q"}], original=[USER])
+    twice = Payload("m", [{"role": "user", "content": "q q"}], plainer=[USER])
     error = refusal("This model's maximum context length is 4096 tokens")
     assert [body["messages"] for body in bodies(twice, error)] == [[USER]]
 
