@@ -85,21 +85,21 @@ class Calls:
         attempts = Attempts(self._refused_in_vain)
 
         async def once(route: Route) -> tuple[list[Reply], Usage]:
-            try:
-                result = await self._adapted(route, payload, attempts, partial(self._once, route, role))
-            except BundleRefused:
-                return [], Usage()
+            result = await self._adapted(route, payload, attempts, partial(self._once, route, role))
             self.routes.capabilities(route, payload.model).counted(payload.choices, len(result[0]))
             return result
 
-        with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
-            hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
-            out = list[Route]()
-            replies, usage = await self._tried(
-                lambda: hedge.first(lambda: self._routed(call, payload.model, once, out)), attempts
-            )
-            call.attributes |= _told(usage)
-            return replies
+        try:
+            with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
+                hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
+                out = list[Route]()
+                replies, usage = await self._tried(
+                    lambda: hedge.first(lambda: self._routed(call, payload.model, once, out)), attempts
+                )
+                call.attributes |= _told(usage)
+                return replies
+        except BundleRefused:
+            return []
 
     async def stream(
         self, role: str, payload: Payload, show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 from optillm.engine.adaptation import LIMITS, Adaptation, Fit
@@ -98,10 +99,9 @@ _LONGEST: Final = 4000
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a refusal says: its `words`, the names and numbers in them, `fields` first, and its codes."""
+    """What a refusal says: its `words`, the numbers in them, and the names, first those that a field holds."""
 
     words: str
-    fields: Sequence[str]
     names: Sequence[str]
     codes: frozenset[str]
     numbers: frozenset[int]
@@ -109,12 +109,12 @@ class Refusal:
     @classmethod
     def read(cls, error: UpstreamError) -> Refusal:
         """The refusal in an error body of whatever shape: an object, a list, or nothing but a message."""
-        texts = list(_texts(error.upstream_body))
+        texts = list(islice(_texts(error.upstream_body), _LONGEST))
         words = " ".join([error.message, *(text for _, text in texts)])[:_LONGEST].lower()
-        fields = _names(" ".join(text for key, text in texts if key in _FIELDS).lower())
+        fields = " ".join(text for key, text in texts if key in _FIELDS).lower()
         codes = frozenset(text for key, text in texts if key in ("code", "type"))
         numbers = frozenset(int(digits.replace(",", "")) for digits in _NUMBER.findall(words))
-        return cls(words, fields, [*fields, *_names(words)], codes, numbers - {error.status})
+        return cls(words, _names(fields) + _names(words), codes, numbers - {error.status})
 
     @property
     def unsupported(self) -> bool:
@@ -128,7 +128,7 @@ class Refusal:
 
     def is_about(self, payload: Payload) -> bool:
         """Whether the refusal may be about what is ours; one of the key, the model or an image is not."""
-        if any(name in self.fields for name in payload.ours):
+        if payload.ours.keys() & set(self.names):
             return True
         changed = payload.plainer not in (None, payload.messages)
         if MEDIA & set(self.names):
