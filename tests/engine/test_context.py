@@ -64,7 +64,7 @@ def test_a_round_that_stays_below_its_quorum_is_degraded() -> None:
 def test_what_the_budget_leaves_after_losses_shrinks_the_round() -> None:
     def script(sent: Sent) -> str:
         if sent.number < 3:
-            raise failing(400)
+            raise failing(403)
         return numbered(sent)
 
     model = "self_consistency(samples=5,tie=shortest,free_form=medoid)-m"
