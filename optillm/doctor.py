@@ -2,7 +2,7 @@
 
 Two rounds of calls: which token limit the upstream understands, then with that limit everything else together.
 The calls go through the proxy's own `Upstream`, and whether a refusal is adapted to is asked of the proxy's own
-`Dialect`: what is told here is what the proxy does.
+`Negotiation`: what is told here is what the proxy does.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from optillm.chat import Relay, Reply, Usage
+from optillm.engine.adaptation import LIMITS, Adaptation
 from optillm.engine.assembly import Assembly, read_replies
+from optillm.engine.bodies import Payload
 from optillm.engine.catalogue import as_error
-from optillm.engine.dialect import LIMITS, Dialect
+from optillm.engine.negotiation import REFUSING, Negotiation
 from optillm.engine.refusals import redacted
+from optillm.engine.remedies import SUSPECTS
 from optillm.engine.upstream import Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
@@ -295,7 +298,7 @@ class _Visit:
             return Finding(
                 probe.about, "failed", self._words(error), f"tries again, {self._retries} times at most"
             )
-        adapts = Dialect(expires=0.0).taught(error, {"messages": [], **probe.extra})
+        adapts = error.status in REFUSING and Negotiation(_payload(probe), Adaptation()).goes_on(error)
         effect = probe.effects.get("refused", "adapts to it") if adapts else "passes the refusal on"
         return Finding(probe.about, "refused", self._words(error), effect)
 
@@ -333,6 +336,12 @@ def _names(listing: Relay | UpstreamError) -> UpstreamError | list[str]:
         return [str(model["id"]) for model in orjson.loads(listing.body or b"")["data"]]
     except (ValueError, LookupError, TypeError):
         return UpstreamError("the list of models is not one")
+
+
+def _payload(probe: Probe) -> Payload:
+    """A probe as a technique's call, with what techniques add of their own."""
+    ours = dict.fromkeys(name for name in probe.extra if name in SUSPECTS)
+    return Payload("", [{"role": "user", "content": probe.question}], probe.extra, ours)
 
 
 def _preferred(limits: Sequence[Outcome]) -> str | None:

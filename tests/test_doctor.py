@@ -143,8 +143,13 @@ def test_an_upstream_that_refuses_n() -> None:
 
 
 def test_a_refusal_that_is_not_understood_is_said_to_be_passed_on() -> None:
+    _, found, _ = examined(refusing("logprobs", message="Computer says no"))
+    assert found["logprobs"] == ("refused", "status 400: Computer says no", "passes the refusal on")
+
+
+def test_what_techniques_add_is_left_out_in_whatever_words_it_is_refused() -> None:
     _, found, _ = examined(refusing("n", message="Computer says no"))
-    assert found["n"] == ("refused", "status 400: Computer says no", "passes the refusal on")
+    assert found["n"][2] == "leaves it out and sends single calls together"
 
 
 def test_an_upstream_that_refuses_tools_and_forms() -> None:

@@ -1,17 +1,21 @@
-"""Which of the client's parameters reach which call: the table of docs/architecture.md, in code."""
+"""Which of the client's parameters reach which call: the table of docs/architecture.md, in code.
+
+A `Payload` says of every call what in it is ours and not the client's: what a model refuses of that can be left out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any, Final
 
-from optillm.chat import ChatRequest, Message
+from optillm.chat import ChatRequest, Message, content_text
 
 DIVERSITY_FLOOR: Final = 0.3
 """Below this temperature samples hardly differ, so a technique's own temperature takes over."""
 JUDGE_LIMIT: Final = 4096
-"""Tokens a judging call may write, reasoning included."""
+"""Tokens a judging call may write, reasoning included, where the model has room for them."""
 
 MOST_PARTS: Final = 4
 """Images and other parts of the conversation that a judge is shown; with more of them it sees none."""
@@ -23,17 +27,111 @@ CARRIED_TO_JUDGES: Final = frozenset(
 )
 
 
+class Placement(Enum):
+    """Where in a conversation an instruction of ours stands, the best place first."""
+
+    OWN_TURN = "a user turn of its own, after all others"
+    JOINED = "the end of the last user turn"
+    SYSTEM = "the end of the system turn that the conversation begins with"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What one call says, and what of it the client did not.
+
+    `parameters` are all but model and messages. `ours` names those that the client did not send, or not with this
+    value, and holds what stands there without us: the client's value, or `None` for nothing. `instruction` is a
+    turn of ours beside `messages`; `plainer` is a form of `messages` with less of ours in it, if there is one.
+    A refused `bundle` of several choices is better asked for one by one than mended.
+    """
+
+    model: str
+    messages: Sequence[Message]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    instruction: str | None = None
+    plainer: Sequence[Message] | None = None
+    bundle: bool = False
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON of the call, for a model that takes everything."""
+        return {"model": self.model, "messages": self.conversation(), **self.parameters}
+
+    @property
+    def clients(self) -> frozenset[str]:
+        """The parameters that are as the client sent them."""
+        return frozenset(self.parameters.keys() - self.ours.keys())
+
+    @property
+    def choices(self) -> int:
+        """How many choices are asked for."""
+        return int(self.parameters.get("n") or 1)
+
+    def adding(self, **parameters: Any) -> Payload:
+        """The same with more parameters of ours."""
+        ours = {**self.ours, **dict.fromkeys(parameters)}
+        return replace(self, parameters={**self.parameters, **parameters}, ours=ours)
+
+    def asking_for(self, choices: int) -> Payload:
+        """The same for this many choices."""
+        if choices > 1:
+            return self.adding(n=choices)
+        return replace(self, parameters={name: v for name, v in self.parameters.items() if name != "n"})
+
+    def conversation(
+        self, placement: Placement = Placement.OWN_TURN, *, plainer: bool = False
+    ) -> list[Message]:
+        """The messages with the instruction in its place; without a user turn to join it stays on its own."""
+        messages = list(self.plainer if plainer and self.plainer is not None else self.messages)
+        if self.instruction is None:
+            return messages
+        users = [index for index, message in enumerate(messages) if message["role"] == "user"]
+        if placement is Placement.JOINED and users:
+            messages[users[-1]] = extended(messages[users[-1]], self.instruction)
+        elif placement is Placement.SYSTEM and messages[0]["role"] in ("system", "developer"):
+            messages[0] = extended(messages[0], self.instruction)
+        elif placement is Placement.SYSTEM:
+            messages.insert(0, {"role": "system", "content": self.instruction})
+        else:
+            messages.append({"role": "user", "content": self.instruction})
+        return messages
+
+
+def extended(message: Message, content: Any) -> Message:
+    """A message with more content at its end, parts kept in order."""
+    first = message.get("content")
+    if isinstance(first, str) and isinstance(content, str):
+        return {**message, "content": f"{first}\n\n{content}"}
+    return {**message, "content": [*_parts(first), *_parts(content)]}
+
+
+def prompt_tokens(messages: Sequence[Message]) -> int:
+    """Tokens of a prompt that nobody counted: about four characters each."""
+    return sum(len(content_text(message)) // 4 + 4 for message in messages)
+
+
+def _parts(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
+
+
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """The bodies of a request's calls: `messages` first, byte for byte, and what `sampling` holds beside them."""
+    """The payloads of a request's calls: `messages` first, byte for byte, and what `sampling` holds beside them.
+
+    `changed` holds what the client sent where `sampling` has something else; `original` is the client's conversation
+    where `messages` is another form of it.
+    """
 
     messages: Sequence[Message]
     sampling: Mapping[str, Any]
     respect_temperature: bool = False
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    original: Sequence[Message] | None = None
 
     @classmethod
     def of(cls, request: ChatRequest, *, respect_temperature: bool) -> Bodies:
-        """The bodies for one request; nulls are never sent."""
+        """The payloads for one request; nulls are never sent."""
         sampling = {
             key: value for key, value in request.body.items() if key not in OURS and value is not None
         }
@@ -41,38 +139,51 @@ class Bodies:
 
     def about(self, messages: Sequence[Message]) -> Bodies:
         """The same parameters for another form of the conversation."""
-        return replace(self, messages=messages)
+        return replace(self, messages=messages, original=self.original or self.messages)
 
     def without_actions(self) -> Bodies:
         """The same, for a turn that is known to answer although tools are offered."""
         choice = "tool_choice" if "tools" in self.sampling else "function_call"
-        return replace(self, sampling={**self.sampling, choice: "none"})
+        changed = {choice: self.sampling.get(choice)}
+        return replace(self, sampling={**self.sampling, choice: "none"}, changed=changed)
 
     def candidate(
         self, model: str, instruction: str | None = None, *, temperature: float | None = None, seed: int = 0
-    ) -> dict[str, Any]:
-        """A continuation of the conversation, with an instruction as its last message if there is one.
+    ) -> Payload:
+        """A continuation of the conversation, with an instruction after it if there is one.
 
         `temperature` is the technique's wish, `seed` is added to the client's.
         """
-        messages = list(self.messages)
-        if instruction is not None:
-            messages.append({"role": "user", "content": instruction})
-        body = {"model": model, "messages": messages, **self.sampling}
-        if isinstance(body.get("seed"), int):
-            body["seed"] += seed
+        ours = dict(self.changed)
+        parameters = self._seeded(self.sampling, seed, ours)
         if temperature is not None and not self._keeps_temperature():
-            body["temperature"] = temperature
-        return body
+            ours["temperature"] = self.sampling.get("temperature")
+            parameters["temperature"] = temperature
+        return Payload(model, self.messages, parameters, ours, instruction, self.original)
 
-    def judge(self, model: str, prompt: str, temperature: float | None, *, seed: int = 0) -> dict[str, Any]:
+    def judge(self, model: str, prompt: str, temperature: float | None, *, seed: int = 0) -> Payload:
         """A call of its own that the client never sees; `seed` is added to the client's."""
-        body = {key: value for key, value in self.sampling.items() if key in CARRIED_TO_JUDGES}
-        body |= {"model": model, "messages": [{"role": "user", "content": self._seeing(prompt)}]}
-        if isinstance(body.get("seed"), int):
-            body["seed"] += seed
+        carried = {key: value for key, value in self.sampling.items() if key in CARRIED_TO_JUDGES}
         limit = "max_completion_tokens" if "max_completion_tokens" in self.sampling else "max_tokens"
-        return body | {limit: JUDGE_LIMIT} | ({} if temperature is None else {"temperature": temperature})
+        ours: dict[str, Any] = {limit: None}
+        parameters = self._seeded(carried, seed, ours) | {limit: JUDGE_LIMIT}
+        if temperature is not None:
+            ours["temperature"] = None
+            parameters["temperature"] = temperature
+        messages = [{"role": "user", "content": self._seeing(prompt)}]
+        return Payload(model, messages, parameters, ours, plainer=[{"role": "user", "content": prompt}])
+
+    @staticmethod
+    def _seeded(sampling: Mapping[str, Any], offset: int, ours: dict[str, Any]) -> dict[str, Any]:
+        """The parameters with an offset added to the seed.
+
+        A refused one is left out: with the client's own, samples would be equal.
+        """
+        parameters = dict(sampling)
+        if offset and isinstance(parameters.get("seed"), int):
+            parameters["seed"] += offset
+            ours["seed"] = None
+        return parameters
 
     def _seeing(self, prompt: str) -> str | list[Any]:
         """The prompt with what the conversation holds beside text, as long as that is not too much."""

@@ -1,21 +1,24 @@
-"""The upstream calls of one request: admitted by the ledger, paced by the limiter, spoken in the model's
-dialect, retried while that can help, and written down in the trace.
+"""The upstream calls of one request: admitted by the ledger, paced by the limiter, adapted to what the model
+takes, retried while that can help, and written down in the trace.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from optillm.chat import Reply, ReplyKind, Usage, content_text
+from optillm.chat import Reply, ReplyKind, Usage
 from optillm.engine.assembly import Assembly, read_replies
+from optillm.engine.bodies import Payload, prompt_tokens
 from optillm.engine.hedge import Hedge, Hedges, Terms, departed, repeated
 from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
+from optillm.engine.negotiation import Attempts, BundleRefused, negotiated
 from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
 from optillm.prices import Price
@@ -63,6 +66,7 @@ class Calls:
         self._authorization = authorization
         self._attended = attended
         self._hedges = Hedges(routes.paces)
+        self._refused_in_vain = set[Hashable]()
 
     def honours_n(self, model: str) -> bool | None:
         """Whether one call for this model gives as many choices as are wanted; `None` when that is not known."""
@@ -72,31 +76,40 @@ class Calls:
         """Seconds that a call like this takes; `None` when nothing is known."""
         return self._hedges.usual((role, model))
 
-    async def complete(self, role: str, body: Mapping[str, Any]) -> list[Reply]:
-        """All choices of one completion, at least one; raises `UpstreamError` or `BudgetExhausted`."""
+    def forgo_n(self, model: str) -> None:
+        """Take in that choices of this model come one by one where a bundle of them is refused."""
+        self.routes.forgo_n(model)
 
-        async def once(route: Route, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:
-            replies, usage = await self._adapted(route, body, lambda spoken: self._once(route, role, spoken))
-            self.routes.dialect(route, body).counted(body.get("n") or 1, len(replies))
-            return replies, usage
+    async def complete(self, role: str, payload: Payload) -> list[Reply]:
+        """All choices of one completion, none of a refused bundle; raises `UpstreamError` or `BudgetExhausted`."""
+        attempts = Attempts(self._refused_in_vain)
 
-        with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
-            hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, body)
-            out = list[Route]()
-            replies, usage = await self._tried(
-                call, lambda: hedge.first(lambda: self._routed(call, body, once, out))
-            )
-            call.attributes |= _told(usage)
-            return replies
+        async def once(route: Route) -> tuple[list[Reply], Usage]:
+            result = await self._adapted(route, payload, attempts, partial(self._once, route, role))
+            self.routes.capabilities(route, payload.model).counted(payload.choices, len(result[0]))
+            return result
+
+        try:
+            with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
+                hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
+                out = list[Route]()
+                replies, usage = await self._tried(
+                    call, lambda: hedge.first(lambda: self._routed(call, payload.model, once, out)), attempts
+                )
+                call.attributes |= _told(usage)
+                return replies
+        except BundleRefused:
+            return []
 
     async def stream(
-        self, role: str, body: Mapping[str, Any], show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
+        self, role: str, payload: Payload, show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
     ) -> Reply:
         """One completion whose text goes to `show` as it comes; made again only while nothing has been shown.
 
         `gate` gives what takes in the text of one attempt and passes on what of it is to be shown.
         """
-        hedge: Hedge[tuple[Reply, Usage]] = self._hedge(role, body)
+        attempts = Attempts(self._refused_in_vain)
+        hedge: Hedge[tuple[Reply, Usage]] = self._hedge(role, payload)
         shown = False
 
         def unsaid() -> bool:
@@ -109,33 +122,39 @@ class Calls:
             await show(text)
             hedge.held_up(self.trace.clock() - begun)
 
-        async def once(route: Route, body: Mapping[str, Any]) -> tuple[Reply, Usage]:
+        async def once(route: Route) -> tuple[Reply, Usage]:
             emit = gate(forward)
-            return await self._adapted(
-                route, body, lambda spoken: self._once_streamed(route, role, spoken, emit)
-            )
+            call = partial(self._once_streamed, route, role, emit=emit)
+            return await self._adapted(route, payload, attempts, call, unsaid)
 
-        with self.trace.call(role, **{"gen_ai.request.model": body["model"]}) as call:
+        with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
             out = list[Route]()
             reply, usage = await self._tried(
-                call, lambda: hedge.first(lambda: self._routed(call, body, once, out, unsaid)), unsaid
+                call,
+                lambda: hedge.first(lambda: self._routed(call, payload.model, once, out, unsaid)),
+                attempts,
+                unsaid,
             )
             call.attributes |= _told(usage)
             return reply
 
-    def _hedge(self, role: str, body: Mapping[str, Any]) -> Hedge[Any]:
-        model = body["model"]
+    def _hedge(self, role: str, payload: Payload) -> Hedge[Any]:
+        model = payload.model
 
         def room() -> bool:
             free = not self.queued and self.routes.free(self._authorization, model)
-            return free and self.ledger.spare(self.worst(body))
+            return free and self.ledger.spare(self.worst(payload))
 
         retries, left = self.routes.retries, self.ledger.seconds_left
         terms = Terms(retries, left, room, lambda: self.ledger.best is not None)
         return Hedge(self._hedges, (role, model), terms)
 
     async def _tried(
-        self, call: Call, attempt: Callable[[], Awaitable[T]], allowed: Callable[[], bool] = always
+        self,
+        call: Call,
+        attempt: Callable[[], Awaitable[T]],
+        attempts: Attempts,
+        allowed: Callable[[], bool] = always,
     ) -> T:
         """What the attempts of a call give in the end, made while that can help and is allowed."""
         try:
@@ -150,9 +169,9 @@ class Calls:
                 raise first
             return await attempt()
 
-        return await self._retrying(call, allowed)(once_more)
+        return await self._retrying(call, attempts, allowed)(once_more)
 
-    def _retrying(self, call: Call, allowed: Callable[[], bool]) -> AsyncRetrying:
+    def _retrying(self, call: Call, attempts: Attempts, allowed: Callable[[], bool]) -> AsyncRetrying:
         def again(error: BaseException) -> bool:
             if not (isinstance(error, UpstreamError) and error.retryable and allowed()):
                 return False
@@ -164,9 +183,12 @@ class Calls:
             status = getattr(error, "status", None)
             self.trace.note("call %d: status %s, again in %.2f s", call.id, status, state.upcoming_sleep)
 
+        def enough(state: RetryCallState) -> bool:  # other forms of a call count like the same once more
+            return state.attempt_number + attempts.others > self.routes.retries
+
         return AsyncRetrying(
             retry=retry_if_exception(again),
-            stop=stop_after_attempt(self.routes.retries + 1),
+            stop=enough,
             wait=self._pause,
             sleep=asyncio.sleep,
             before_sleep=note,
@@ -182,20 +204,20 @@ class Calls:
     async def _routed(
         self,
         call: Call,
-        body: Mapping[str, Any],
-        once: Callable[[Route, Mapping[str, Any]], Coroutine[Any, Any, T]],
+        model: str,
+        once: Callable[[Route], Coroutine[Any, Any, T]],
         out: list[Route],
         allowed: Callable[[], bool] = always,
     ) -> T:
         """Make the call at one upstream after the other until one does not fail it; `out` are those it waits for."""
         if self.routes.alone is not None:
-            return await once(self.routes.alone, body)
+            return await once(self.routes.alone)
 
         async def at(route: Route) -> T:
             call.attributes["gen_ai.provider.name"] = route.name
             out.append(route)
             try:
-                result = await once(route, route.addressed(body))
+                result = await once(route)
             finally:
                 out.remove(route)
             call.attributes["gen_ai.provider.name"] = (
@@ -203,25 +225,25 @@ class Calls:
             )  # of the one that answered, whoever was asked since
             return result
 
-        return await self.routes.ask(body["model"], self.rng, at, allowed, out)
+        return await self.routes.ask(model, self.rng, at, allowed, out)
 
     async def _adapted(
-        self, route: Route, body: Mapping[str, Any], once: Callable[[Mapping[str, Any]], Awaitable[T]]
+        self,
+        route: Route,
+        payload: Payload,
+        attempts: Attempts,
+        once: Callable[[Mapping[str, Any]], Awaitable[T]],
+        allowed: Callable[[], bool] = always,
     ) -> T:
-        """Make the call in the model's dialect, again at once for each thing a refusal teaches."""
-        known = spoken = before = self.routes.dialect(route, body)
-        while True:
-            adapted = spoken.adapt(body)
-            try:
-                result = await once(adapted)
-            except UpstreamError as error:
-                taught = spoken.taught(error, adapted)
-                if taught is None:
-                    raise
-                before, spoken = spoken, taught
-            else:
-                known.adopt(spoken, before)
-                return result
+        """Make the call in a form that the model takes."""
+        return await negotiated(
+            payload,
+            lambda body: once(route.addressed(body)),
+            lambda: self.routes.capabilities(route, payload.model),
+            attempts,
+            route.name,
+            allowed,
+        )
 
     async def _once(self, route: Route, role: str, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:
         """The choices of one completion, at least one, and what it took."""
@@ -290,9 +312,9 @@ class Calls:
         finally:
             self.queued -= waiting
 
-    def worst(self, body: Mapping[str, Any]) -> Worst:
+    def worst(self, payload: Payload) -> Worst:
         """The most a call may take wherever it goes, as far as the budget makes that matter."""
-        return self._worst(body, self.routes.price(body["model"], self.ledger.prices))
+        return self._worst(payload.body, self.routes.price(payload.model, self.ledger.prices))
 
     def _worst(self, body: Mapping[str, Any], price: Price | None) -> Worst:
         if not self.ledger.counting:  # spare the estimate
@@ -335,5 +357,4 @@ def reply_limit(body: Mapping[str, Any]) -> int | None:
 
 def estimate(body: Mapping[str, Any], written: str = "") -> Usage:
     """Tokens of a call nobody reported: about four characters each, and marked as estimated."""
-    prompt = sum(len(content_text(message)) // 4 + 4 for message in body["messages"])
-    return Usage(prompt, -(-len(written) // 4), estimated=True)
+    return Usage(prompt_tokens(body["messages"]), -(-len(written) // 4), estimated=True)

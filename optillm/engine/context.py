@@ -5,9 +5,11 @@ what is judged and what is shown. Decided here once, for every technique.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, aclosing
+from contextvars import copy_context
 from copy import copy
+from dataclasses import replace
 from math import inf
 from random import Random
 from typing import Any, TypeVar
@@ -17,7 +19,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_text
-from optillm.engine.bodies import Bodies
+from optillm.engine.bodies import Bodies, Payload
 from optillm.engine.calls import Calls
 from optillm.engine.draws import Draws
 from optillm.engine.harvest import Sieve
@@ -28,7 +30,7 @@ from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit import verdicts
 from optillm.toolkit.schema import Form
-from optillm.trace import Span
+from optillm.trace import Span, Trace
 
 T = TypeVar("T")
 H = TypeVar("H")
@@ -250,7 +252,7 @@ class RequestContext(Context):
         n -= len(seeded)
         asked = self._asked  # a later wave with the same seeds would say the same
         self._asked += n
-        bodies = [
+        payloads = [
             self._bodies.candidate(
                 models[i % len(models)] if models else self.model,
                 instructions[i % len(instructions)] if instructions else None,
@@ -259,37 +261,66 @@ class RequestContext(Context):
             )
             for i in range(n)
         ]
-        if together and n > 1 and not models and not instructions:
-            bodies = self._bundled(bodies)
-        worst_cases = [self._calls.worst(body) for body in bodies]
+        bundled = together and n > 1 and not models and not instructions
+        bundles = self._bundled(payloads) if bundled else [[payload] for payload in payloads]
+        worst_cases = [self._calls.worst(bundle[0]) for bundle in bundles]
         room = self.ledger.room(worst_cases)
         if not room and not seeded:
             raise self.ledger.exhausted(worst_cases[0])
-        return seeded + [self._drawn(body, place) for place, body in enumerate(bodies[:room])]
+        return seeded + [self._drawn(bundle, place) for place, bundle in enumerate(bundles[:room])]
 
-    def _bundled(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _bundled(self, payloads: list[Payload]) -> list[list[Payload]]:
         """One call with `n` where the model honours it; else single calls, the first of which finds out.
 
-        The finding out costs one surplus reply once per model and hour, and never a round.
+        The finding out costs one surplus reply once per model and hour, and never a round. What stands behind the
+        first of a bundle is for when it gives too little.
         """
         honours = self._calls.honours_n(self.model)
         if honours:
-            return [{**bodies[0], "n": len(bodies)}]
+            return [[replace(payloads[0].asking_for(len(payloads)), bundle=True), *payloads]]
         if honours is None:
-            bodies[0] = {**bodies[0], "n": 2}
-        return bodies
+            payloads[0] = payloads[0].asking_for(2)
+        return [[payload] for payload in payloads]
 
     async def _seeded(self, reply: Reply) -> list[Candidate]:
         return [await self._candidate(reply)]
 
-    async def _drawn(self, body: Mapping[str, Any], place: int) -> list[Candidate]:
+    async def _drawn(self, bundle: Sequence[Payload], place: int) -> list[Candidate]:
         """The candidates of one call, the same for every branch that draws from the same body."""
         if self._draws is None:
-            return await self._generate(body)
-        return await self._draws.draw(orjson.dumps(body), place, lambda: self._generate(body))
+            return await self._generate(*bundle)
+        return await self._draws.draw(orjson.dumps(bundle[0].body), place, lambda: self._generate(*bundle))
 
-    async def _generate(self, body: Mapping[str, Any]) -> list[Candidate]:
-        return [await self._candidate(reply) for reply in await self._calls.complete("generate", body)]
+    async def _generate(self, payload: Payload, *singly: Payload) -> list[Candidate]:
+        """The candidates of one call; those of a bundle that does not give them are asked for `singly`, at once."""
+        if not singly:
+            return [await self._candidate(reply) for reply in await self._calls.complete("generate", payload)]
+        variables = copy_context()
+        call = self._calls.complete("generate", payload)
+        replies = await asyncio.get_running_loop().create_task(call, context=variables)
+        if replies:  # else nothing was waited for
+            Trace.see(variables)
+        candidates = [await self._candidate(reply) for reply in replies]
+        missing = singly[len(replies) :]
+        if missing:
+            candidates += await self._one_by_one(missing)
+            if not replies:
+                self._calls.forgo_n(self.model)
+        return candidates
+
+    async def _one_by_one(self, payloads: Sequence[Payload]) -> list[Candidate]:
+        """The candidates of these calls; raises when all of them fail."""
+        candidates, errors = list[Candidate](), list[Exception]()
+        calls = [self._generate(payload) for payload in payloads]
+        async with aclosing(self.race(calls, len(calls))) as arriving:
+            async for result in arriving:
+                if isinstance(result, Exception):
+                    errors.append(result)
+                else:
+                    candidates += result
+        if not candidates:
+            raise most_telling(errors)
+        return candidates
 
     async def _candidate(self, reply: Reply) -> Candidate:
         return await self._sieve.candidate(reply, self.question)
@@ -308,9 +339,9 @@ class RequestContext(Context):
         asked = 0
         if temperature != 0:  # a second opinion with the same seed would be the first one again
             asked, self._consulted = self._consulted, self._consulted + 1
-        body = self._bodies.judge(model or self.model, prompt, temperature, seed=asked)
+        payload = self._bodies.judge(model or self.model, prompt, temperature, seed=asked)
         try:
-            replies = await self._calls.complete(JUDGE, body)
+            replies = await self._calls.complete(JUDGE, payload)
         except (UpstreamError, BudgetExhausted):
             self.ledger.lose("abstained")
             return None
@@ -344,13 +375,13 @@ class RequestContext(Context):
         raise most_telling(errors)
 
     async def _write(self, model: str, instruction: str | None, after: str | None) -> list[Candidate]:
-        bodies = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
+        payloads = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
         if self._streaming and self.choices == 1 and self._sieve.form is None:
-            body = {**bodies[0], "stream_options": {"include_usage": True}}
+            payload = payloads[0].adding(stream_options={"include_usage": True})
             gate = (lambda show: show) if after is None else (lambda show: Gate(after, show).show)
-            written = [[await self._calls.stream("write", body, self.shown.show, gate)]]
+            written = [[await self._calls.stream("write", payload, self.shown.show, gate)]]
         else:
-            written = await together([self._calls.complete("write", body) for body in bodies])
+            written = await together([self._calls.complete("write", payload) for payload in payloads])
         candidates = [await self._candidate(replies[0]) for replies in written]
         return candidates if after is None else [candidate.after(after) for candidate in candidates]
 

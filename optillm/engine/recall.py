@@ -11,6 +11,7 @@ import orjson
 
 from optillm.chat import Relay, Reply, ReplyKind
 from optillm.engine.assembly import read_replies
+from optillm.engine.bodies import Payload
 from optillm.engine.cache import Cache, key_of
 from optillm.engine.calls import Calls, Emit
 from optillm.errors import BudgetExhausted, UpstreamError
@@ -36,17 +37,14 @@ class CachedCalls(Calls):
         self._taken: Counter[bytes] = Counter()
         self._kept: Counter[bytes] = Counter()
 
-    async def complete(self, role: str, body: Mapping[str, Any]) -> list[Reply]:
+    async def complete(self, role: str, payload: Payload) -> list[Reply]:
         """See `Calls.complete`; only what is not known is asked for."""
-        wanted = body.get("n") or 1
+        wanted, body = payload.choices, payload.body
         known = await self._known(role, body, wanted)
         if len(known) >= wanted:
             return known
-        rest = {key: value for key, value in body.items() if key != "n"}
-        if wanted - len(known) > 1:
-            rest["n"] = wanted - len(known)
         try:
-            fresh = await super().complete(role, rest)
+            fresh = await super().complete(role, payload.asking_for(wanted - len(known)))
         except (UpstreamError, BudgetExhausted):
             if known:
                 return known
@@ -55,14 +53,15 @@ class CachedCalls(Calls):
         return [*known, *fresh]
 
     async def stream(
-        self, role: str, body: Mapping[str, Any], show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
+        self, role: str, payload: Payload, show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
     ) -> Reply:
         """See `Calls.stream`; what is known comes in one piece."""
+        body = payload.body
         known = await self._known(role, body, 1)
         if known:
             await gate(show)(known[0].text)
             return known[0]
-        reply = await super().stream(role, body, show, gate)
+        reply = await super().stream(role, payload, show, gate)
         await self._keep(body, [reply])
         return reply
 

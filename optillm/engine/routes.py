@@ -22,7 +22,7 @@ import orjson
 
 from optillm.chat import Relay
 from optillm.engine.breaker import Breaker
-from optillm.engine.dialect import Dialect, Dialects
+from optillm.engine.capabilities import Capabilities, CapabilityTable
 from optillm.engine.limiter import Limiters
 from optillm.engine.paces import Paces
 from optillm.engine.upstream import JSON, Upstream, connect
@@ -155,7 +155,7 @@ class Routes:
         self.all = tuple(sorted(routes, key=lambda route: route.order))
         self.retries = retries
         self.paces = Paces()
-        self.dialects = Dialects(time.monotonic)
+        self.capability_table = CapabilityTable(time.monotonic)
         self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
         self._rng = rng or Random()  # noqa: S311 - chance, not secrecy
 
@@ -235,21 +235,28 @@ class Routes:
         healthy = [route for route in routes if route.healthy(model, now)]
         return [route for route in healthy if route.order == healthy[0].order]
 
-    def dialect(self, route: Route, body: Mapping[str, Any]) -> Dialect:
-        """What is known of the model of a body that is addressed to this upstream."""
-        return self.dialects.of(route.upstream.base_url, body["model"])
+    def capabilities(self, route: Route, model: str) -> Capabilities:
+        """What is known of a model, by its client's name, at this upstream."""
+        return self.capability_table.of(route.upstream.base_url, route.named(model))
 
     def honours_n(self, model: str) -> bool | None:
         """Whether every upstream that may be asked first gives as many choices as are wanted; `None`: not known."""
-        first = [self.alone] if self.alone else self._first(model, self._serving(model))
-        known = {self.dialect(route, route.addressed({"model": model})).honours_n for route in first}
-        return False if False in known else known == {True} or None
+        honours = {self.capabilities(route, model).honours_n for route in self._may_be_first(model)}
+        return False if False in honours else honours == {True} or None
+
+    def forgo_n(self, model: str) -> None:
+        """Ask for one choice at a time wherever this model may be asked for first."""
+        for route in self._may_be_first(model):
+            self.capabilities(route, model).honours_n = False
+
+    def _may_be_first(self, model: str) -> Sequence[Route]:
+        return [self.alone] if self.alone else self._first(model, self._serving(model))
 
     def free(self, authorization: str | None, model: str) -> bool:
         """Whether a call for this model could leave at once."""
-        first = [self.alone] if self.alone else self._first(model, self._serving(model))
         return any(
-            route.limiters.free(route.credential(authorization), route.named(model)) for route in first
+            route.limiters.free(route.credential(authorization), route.named(model))
+            for route in self._may_be_first(model)
         )
 
     def price(self, model: str, prices: Prices) -> Price | None:

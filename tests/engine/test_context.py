@@ -41,7 +41,7 @@ def test_a_straggler_of_short_calls_gets_a_quarter_of_a_second_more() -> None:
 def test_what_the_first_wave_lost_below_the_quorum_is_asked_for_again() -> None:
     def script(sent: Sent) -> str:
         if sent.start == 0.0 and sent.number > 0:
-            raise failing(400)
+            raise failing(403)
         return "The answer is 4."
 
     world = World(script)
@@ -64,7 +64,7 @@ def test_a_round_that_stays_below_its_quorum_is_degraded() -> None:
 def test_what_the_budget_leaves_after_losses_shrinks_the_round() -> None:
     def script(sent: Sent) -> str:
         if sent.number < 3:
-            raise failing(400)
+            raise failing(403)
         return numbered(sent)
 
     model = "self_consistency(samples=5,tie=shortest,free_form=medoid)-m"
@@ -238,7 +238,7 @@ def test_a_judge_that_fails_at_once_does_not_hurry_the_others() -> None:
         if sent.role != "judge":
             return f"The answer is {sent.number}."
         if sent.number < 5:
-            raise failing(400)
+            raise failing(403)
         return Say('{"ranking": ["C", "A", "B"]}', seconds=9.0)
 
     world = World(script, retries=0)

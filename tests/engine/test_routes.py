@@ -97,7 +97,7 @@ EQUAL: Sequence[dict[str, Any]] = [{}, {}]
 # Fail-over.
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 501, 502, 503, 529])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 529])
 def test_the_next_upstream_is_asked_at_once(status: int) -> None:
     fleet = Fleet(down(status, retry_after=30.0), four)
     completion = fleet.complete(ONE)
@@ -105,6 +105,13 @@ def test_the_next_upstream_is_asked_at_once(status: int) -> None:
     assert fleet.seconds == 1.0
     assert completion.report.calls == {"generate": 2}
     assert completion.report.losses == {"failed": 1}
+
+
+def test_an_upstream_that_has_not_implemented_something_is_asked_without_it_before_the_next_one_is() -> None:
+    fleet = Fleet(down(501), four)
+    assert fleet.complete(ONE).replies[0].text == "The answer is 4."
+    assert [sent.body.get("temperature") for sent in fleet.members[0].sent] == [0.7, None]
+    assert fleet.seconds == 1.0
 
 
 def test_the_lower_order_is_asked_while_it_answers() -> None:
@@ -145,7 +152,7 @@ def test_the_soonest_retry_after_of_all_is_waited_for() -> None:
 def test_what_is_the_clients_fault_stays_with_the_first_upstream(status: int) -> None:
     fleet = Fleet(down(status), four)
     with pytest.raises(UpstreamError) as error:
-        fleet.complete(ONE)
+        fleet.complete("re2-m", "")  # nothing of ours in it
     assert error.value.status == status
     assert fleet.reached == [1, 0]
 
@@ -282,11 +289,11 @@ def test_a_trial_that_is_cancelled_leaves_the_next_one_to_another_call() -> None
 
 
 def test_a_refusal_of_a_request_shows_that_the_upstream_is_well() -> None:
-    fleet = Fleet(lambda sent: down(400 if sent.number % 2 else 500)(sent), four)
+    fleet = Fleet(lambda sent: down(413 if sent.number % 2 else 500)(sent), four)
 
     async def main() -> None:
         for _ in range(4 * TOLERATED):
-            with suppress(UpstreamError):  # the 400 of every other call
+            with suppress(UpstreamError):  # the 413 of every other call
                 await fleet.serve(ONE)
 
     fleet.run(main())
@@ -442,7 +449,7 @@ def test_several_choices_are_asked_for_at_once_only_where_all_honour_it() -> Non
     async def main() -> None:
         seen.append(routes.honours_n("m"))
         for route, honours in zip([*routes.all, routes.all[1]], [True, True, False], strict=True):
-            routes.dialect(route, {"model": "m"}).honours_n = honours
+            routes.capabilities(route, "m").honours_n = honours
             seen.append(routes.honours_n("m"))
 
     fleet.run(main())

@@ -103,7 +103,7 @@ def test_more_than_a_group_meets_in_heats_and_a_final() -> None:
 def test_failed_judges_do_not_lose_the_candidates() -> None:
     def script(sent: Sent) -> str:
         if sent.role == "judge":
-            raise failing(400)
+            raise failing(403)
         return [*TEXTS[:2], GOOD][sent.number]
 
     completion = World(script).complete("bon-m", QUESTION)
@@ -135,7 +135,7 @@ def test_a_hanging_judge_is_cut() -> None:
 def test_ranks_the_rest_when_some_candidates_fail() -> None:
     def script(sent: Sent) -> str:
         if sent.number == 0:
-            raise failing(400)
+            raise failing(403)
         return ranking(sent, GOOD, *TEXTS) if sent.role == "judge" else TEXTS[sent.number]
 
     completion = World(script).complete("bon-m", QUESTION)

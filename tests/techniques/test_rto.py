@@ -273,7 +273,7 @@ def test_a_reader_who_says_nothing_does_not_end_the_other_trip() -> None:
 
 def test_when_the_last_call_fails_the_best_draft_is_the_answer() -> None:
     def last(sent: Sent) -> str:
-        raise failing(400)
+        raise failing(403)
 
     completion = trip([TRIPLE, DOUBLE], lambda sent: SHIFTED, last=last).complete("rto-m", QUESTION)
     assert completion.replies[0].text in (TRIPLE, DOUBLE)

@@ -1,0 +1,279 @@
+"""What may be tried when a model refuses a call: the same call without what is ours, the most suspect first.
+
+What helps is found by trying, not by reading. The words of a refusal only say where to begin, and how long a
+reply may be. Only where the client's own parameters are concerned must the words be plain, and the values such
+that no server has reason to object: what one client sends, its error text quoting it or not, must not change
+another client's request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from optillm.engine.adaptation import LIMITS, Adaptation, Fit
+from optillm.engine.bodies import Payload, Placement, prompt_tokens
+from optillm.errors import UpstreamError
+
+SPARE: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "n": lambda value: 1 <= value <= 128,
+    "temperature": lambda value: 0 <= value <= 2,
+    "top_p": lambda value: 0 < value <= 1,
+    "presence_penalty": lambda value: -2 <= value <= 2,
+    "frequency_penalty": lambda value: -2 <= value <= 2,
+    "seed": lambda value: -(2**63) <= value < 2**63,
+    "top_logprobs": lambda value: 0 <= value <= 20,
+    "logprobs": lambda value: isinstance(value, bool),
+    "stream_options": lambda value: set(value) <= {"include_usage"},
+    "user": lambda value: len(value) <= 256,
+    "prompt_cache_key": lambda value: len(value) <= 256,
+}
+"""Parameters a call can do without, and which of their values no server has reason to object to.
+
+A refused `tools` or `response_format` is the client's to know about.
+"""
+
+UNSUPPORTED: Final = re.compile(
+    r"unsupport|(\bnot|n.t|\bno|\bonly)\b.{0,24}\bsupport|unrecogni[sz]ed|unknown|unexpected|extra (input|field)"
+)
+"""Words of a model that does not know a parameter, rather than not like its value."""
+
+MOST: Final = 8
+"""Forms of one call that are tried."""
+SHORTEST: Final = 32
+"""Tokens below which no judge has anything to say."""
+LIKENESS: Final = 3
+"""How many times an estimate of tokens may be off."""
+
+TURNS: Final = frozenset(
+    {"messages", "message", "role", "roles", "turn", "turns", "conversation", "template", "user", "assistant"}
+    | {"system", "alternate", "alternating"}
+)
+LENGTH: Final = frozenset(
+    {
+        "max_tokens",
+        "max_completion_tokens",
+        "max_new_tokens",
+        "max_output_tokens",
+        "tokens",
+        "token",
+        "length",
+    }
+    | {"context", "window", "completion"}
+)
+MEDIA: Final = frozenset(
+    {"image", "images", "image_url", "audio", "input_audio", "video", "vision", "multimodal"}
+)
+SIGNS: Final[Mapping[str, frozenset[str]]] = {
+    "n": frozenset({"n", "choice", "choices", "candidate_count", "best_of"}),
+    "stream_options": frozenset({"stream_options", "include_usage"}),
+    **dict.fromkeys(LIMITS, LENGTH),
+}
+"""Words that speak of a parameter beside its name."""
+SUSPECTS: Final = ("n", "stream_options", "temperature")
+"""What models refuse most, in the order in which it is tried when a refusal names nothing."""
+
+_PROMPT = re.compile(r"input|prompt|message|context|window")
+_ELSEWHERE = re.compile(
+    r"\b(moderation|flagged|billing|quota|credits?)\b"
+    r"|content.{0,20}(filter|policy|policies)|safety (system|policy)|api.key|unauthori[sz]ed|rate.limit"
+    r"|model\b.{0,80}\b(not (found|exist)|does ?n.t exist)|no such model"
+)
+"""Words of refusals that are not about a parameter of ours; a miss costs a few refused calls."""
+_TOO_LONG = re.compile(r"context.{0,8}(length|window|size)|too (long|many tokens)")
+_NUMBER = re.compile(r"(?<![a-z]-)(?<![a-z0-9_.])(\d{1,3}(?:,\d{3})+(?!\d)|\d+)")
+_CODES: Final = frozenset(
+    {"model_not_found", "invalid_api_key", "content_filter", "content_policy_violation", "insufficient_quota"}
+    | {"rate_limit_exceeded"}
+)
+_FIELDS: Final = frozenset({"param", "loc", "field", "parameter", "parameters"})
+_QUOTING: Final = frozenset({"input", "ctx", "url"})
+"""What validators quote of a request, or link to."""
+_DEEPEST: Final = 8
+_LONGEST: Final = 4000
+"""Characters of an error body that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a refusal says: its `words`, the numbers in them, and the names, first those that a field holds."""
+
+    words: str
+    names: Sequence[str]
+    codes: frozenset[str]
+    numbers: frozenset[int]
+
+    @classmethod
+    def read(cls, error: UpstreamError) -> Refusal:
+        """The refusal in an error body of whatever shape: an object, a list, or nothing but a message."""
+        texts = list(islice(_texts(error.upstream_body), _LONGEST))
+        words = " ".join([error.message, *(text for _, text in texts)])[:_LONGEST].lower()
+        fields = " ".join(text for key, text in texts if key in _FIELDS).lower()
+        codes = frozenset(text for key, text in texts if key in ("code", "type"))
+        numbers = frozenset(int(digits.replace(",", "")) for digits in _NUMBER.findall(words))
+        return cls(words, _names(fields) + _names(words), codes, numbers - {error.status})
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether some parameter is said to be unknown, rather than its value to be wrong."""
+        plainly = {"unsupported_parameter", "unsupported_value"} & self.codes
+        return bool(plainly) or UNSUPPORTED.search(self.words) is not None
+
+    def position(self, signs: frozenset[str]) -> int | None:
+        """Where any of these names comes first; `None` when none does."""
+        return next((index for index, name in enumerate(self.names) if name in signs), None)
+
+    def is_about(self, payload: Payload) -> bool:
+        """Whether the refusal may be about what is ours; one of the key, the model or an image is not."""
+        if payload.ours.keys() & set(self.names):
+            return True
+        changed = payload.plainer not in (None, payload.messages)
+        if MEDIA & set(self.names):
+            return changed
+        if _TOO_LONG.search(self.words):
+            return changed or bool(payload.ours.keys() & LIMITS.keys())
+        return not (self.codes & _CODES or _ELSEWHERE.search(self.words))
+
+
+def _texts(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Each text in an error body, with the key that it stands under."""
+    if isinstance(value, str):
+        yield key, value
+    elif depth < _DEEPEST and isinstance(value, Mapping):
+        for name, part in value.items():
+            if name not in _QUOTING:
+                yield from _texts(part, str(name), depth + 1)
+    elif depth < _DEEPEST and isinstance(value, list):
+        for part in value:
+            yield from _texts(part, key, depth + 1)
+
+
+def _names(text: str) -> list[str]:
+    return re.findall(r"[^\W\d]\w*", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One change that may help, and the names by which a refusal speaks of what it changes."""
+
+    adaptation: Adaptation
+    signs: frozenset[str] = frozenset()
+
+
+def remedies(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> list[Remedy]:
+    """What to try after a payload was refused that was sent with this adaptation, the most suspect first.
+
+    First what is named, ours before the client's; then the rest of ours, one thing at a time; at last all of it.
+    """
+    of_ours = list(_of_ours(payload, adaptation, refusal))
+    named = [remedy for remedy in of_ours if refusal.position(remedy.signs) is not None]
+    named.sort(key=lambda remedy: refusal.position(remedy.signs) or 0)
+    plainly = list(_of_anybody(payload, adaptation, refusal))
+    unnamed = [remedy for remedy in of_ours if refusal.position(remedy.signs) is None]
+    return [*[*named, *plainly, *unnamed][: MOST - 1], Remedy(_all_of_ours(payload, adaptation, refusal))]
+
+
+def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:
+    out = adaptation.withheld | adaptation.refused
+    names = [name for name in payload.ours if name in payload.parameters and name not in out]
+    for name in sorted(names, key=lambda name: SUSPECTS.index(name) if name in SUSPECTS else len(SUSPECTS)):
+        if name not in LIMITS:
+            yield Remedy(_without(payload, adaptation, refusal, name), _signs(name))
+    if payload.instruction is not None:
+        for placement in Placement:
+            yield Remedy(replace(adaptation, placement=placement), TURNS)
+    if payload.plainer is not None:
+        yield Remedy(replace(adaptation, plainer=True), TURNS | LENGTH | MEDIA)
+    for name in LIMITS:
+        if name in names:
+            yield from _of_limit(payload, adaptation, refusal, name)
+
+
+def _of_limit(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: str) -> Iterator[Remedy]:
+    """Other limits, the other name, and none at all."""
+    limit = payload.parameters[name]
+    if adaptation.fit is not None:
+        limit = min(limit, adaptation.fit.limit)
+    fitting = fits(refusal, limit, prompt_tokens(payload.messages))
+    forms = [replace(adaptation, fit=fit) for fit in fitting]
+    if refusal.unsupported or name in refusal.names or LIMITS[name] in refusal.names:
+        read = sum(not fit.guessed for fit in fitting)  # a number that is read comes before a name
+        forms.insert(read, adaptation.renaming(name))
+    for form in [*forms, adaptation.withholding(name)]:
+        yield Remedy(form, _signs(name))
+
+
+def _of_anybody(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:
+    """What the words say plainly about parameters that the client sent."""
+    if "alternat" in refusal.words:
+        yield Remedy(replace(adaptation, alternating=True), TURNS)
+    if not refusal.unsupported:
+        return
+    for name in dict.fromkeys(refusal.names):  # a message that names both limits speaks of the one sent
+        if name in payload.clients and name in LIMITS and name not in adaptation.renamed:
+            yield Remedy(adaptation.renaming(name), _signs(name))
+        elif name in payload.clients and _ordinary(name, payload.parameters[name]):
+            yield Remedy(adaptation.refusing(name), _signs(name))
+
+
+def _without(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: str) -> Adaptation:
+    """Without a parameter of ours; without it for everybody where the model plainly does not know it.
+
+    What is refused beside a parameter of the client's is not unknown.
+    """
+    ordinary = name in refusal.names and _ordinary(name, payload.parameters[name])
+    if refusal.unsupported and ordinary and not payload.clients & set(refusal.names):
+        return adaptation.refusing(name)
+    return adaptation.withholding(name)
+
+
+def _all_of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Adaptation:
+    """Without anything of ours, as near to the client's own call as the technique allows."""
+    for name in payload.ours.keys() & payload.parameters.keys():
+        adaptation = _without(payload, adaptation, refusal, name)
+    placement = adaptation.placement
+    if payload.instruction is not None and placement is Placement.OWN_TURN:
+        placement = Placement.JOINED
+    return replace(adaptation, placement=placement, plainer=payload.plainer is not None)
+
+
+def _signs(name: str) -> frozenset[str]:
+    return SIGNS.get(name, frozenset({name}))
+
+
+def _ordinary(name: str, value: Any) -> bool:
+    try:
+        return name in SPARE and SPARE[name](value)
+    except TypeError:
+        return False
+
+
+# Token limits.
+
+
+def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:
+    """Limits that may be taken where `limit` was not, by the numbers in the refusal, then by halving.
+
+    `prompt` is an estimate of the prompt's tokens. Empty when the prompt alone fills the window.
+    """
+    numbers, hinted = refusal.numbers, refusal.position(LENGTH) is not None
+    totals = [number for number in numbers if number and number + limit in numbers]
+    near = [number for number in numbers if prompt / LIKENESS <= number <= prompt * LIKENESS]
+    prompts = totals or (near if _PROMPT.search(refusal.words) else [])
+    smaller = [number for number in numbers if SHORTEST <= number < limit]
+    read = [
+        Fit(window - counted, window)
+        for counted in prompts
+        for window in numbers
+        if counted < window < counted + limit
+    ]
+    if totals and not read:
+        return []
+    if not read and smaller:
+        read = [Fit(max(smaller), guessed=not hinted)]
+    halves = [limit >> shift for shift in ((1, 2, 3, 4) if hinted or read else (1, 3))]
+    read.sort(key=lambda fit: (fit.window == limit, -fit.limit))
+    return read[:1] + [Fit(half, guessed=True) for half in halves if half >= SHORTEST]
