@@ -72,10 +72,14 @@ Work = Stage | Chain | Fork
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done for a request: `work` is `None` for a plain relay to `model`."""
+    """What will be done for a request: `work` is `None` for a plain relay to `model`.
+
+    `bypassed` says why a request that names a technique gets a plain relay all the same: `background` or `modalities`.
+    """
 
     model: str
     work: Work | None = None
+    bypassed: str | None = None
 
 
 class Planner:
@@ -92,7 +96,7 @@ class Planner:
 
     def plan(self, request: ChatRequest) -> Plan:
         """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
-        expression, model = (None, request.model) if self.approach else split(request.model, self.techniques)
+        expression, model = self._split(request.model)
         asked = request.approach if request.approach != AUTO else None
         field = "model" if asked is None else request.approach_field
         if asked is not None or self.approach is not None:
@@ -111,6 +115,15 @@ class Planner:
             raise InvalidRequest(f"a composition has at most {MOST_STAGES} techniques", param=field)
         check_sampling(request.body)
         return Plan(model, work)
+
+    def read(self, model: str) -> Plan:
+        """What a model's name alone asks for, its technique with the operator's options."""
+        expression, plain = self._split(model)
+        return Plan(plain, None if expression is None else self._work(expression, {}))
+
+    def _split(self, model: str) -> tuple[Expression | None, str]:
+        """The expression in front of a model's name; with an approach of the operator's for all, none is read."""
+        return (None, model) if self.approach else split(model, self.techniques)
 
     def suggestion(self, model: str) -> str | None:
         """The model name that was probably meant when its first token is nearly a slug."""

@@ -59,7 +59,16 @@ def create_app(
     app.register_error_handler(Exception, answer)
     app.register_blueprint(api.views)
     app.register_blueprint(ops.views)
+    serve_without_version(app)
     return app
+
+
+def serve_without_version(app: Flask) -> None:
+    """Serve `/chat/completions` and the like, too, for clients whose base URL lacks the `/v1`."""
+    for rule in list(app.url_map.iter_rules()):
+        if rule.rule.startswith(f"{api.VERSION}/"):
+            methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}  # which Flask adds by itself
+            app.add_url_rule(rule.rule.removeprefix(api.VERSION), rule.endpoint, methods=methods)
 
 
 def identify() -> None:
