@@ -121,7 +121,12 @@ class Engine:
             ),
             prices=settings.price_table,
             observers=observers,
-            cache=open_cache(settings.cache, settings.cache_seconds, settings.cache_mb * 2**20)
+            cache=open_cache(
+                settings.cache,
+                settings.cache_seconds,
+                settings.cache_mb * 2**20,
+                shared=settings.cache_shared,
+            )
             if settings.cache
             else None,
         )

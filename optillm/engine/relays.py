@@ -45,7 +45,7 @@ class Relays:
         cache = None if request.stream or request.sender.fresh else self._cache
         if cache is None:
             return await self._chat(request, model, budget, entry)
-        key = key_of(self._routes.address, request.authorization, {**request.body, "model": model})
+        key = key_of(self._routes.address, cache.owner(request), {**request.body, "model": model})
         relay = await recalled(cache, key)
         if relay is not None:
             entry.close(relay.status, usage=Usage(), cost=0.0)
