@@ -179,7 +179,9 @@ class OpenAIUpstream:
         url = str(request.url)
         if query:
             url += ("&" if "?" in url else "?") + query
-        return Address(URL(url, encoded=True), headers)
+        return Address(
+            URL(url, encoded=True).with_user(None), headers
+        )  # credentials of a URL are among the headers
 
     def _credentials(self, authorization: str | None) -> dict[str, Any]:
         if authorization is not None:
