@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_MODEL: Final = (400, 404, 422)
+"""What upstreams answer to the name of a model that they do not serve."""
 SELECTOR: Final = "bon"
 """The technique that selects among the answers of parallel branches, given them as its candidates."""
 
@@ -212,14 +214,16 @@ class Engine:
 
     async def _plain(self, request: ChatRequest, model: str) -> Relay:
         relay = await self._relays.chat(request, model, self._budget(request))
-        return self._with_suggestion(relay, model) if relay.status == 404 else relay
+        return self._with_advice(relay, model) if relay.status in UNKNOWN_MODEL else relay
 
-    def _with_suggestion(self, relay: Relay, model: str) -> Relay:
-        suggestion = self.planner.suggestion(model)
-        if suggestion is None:
+    def _with_advice(self, relay: Relay, model: str) -> Relay:
+        advice = self.planner.advice(model)
+        if advice is None:
             return relay
         error = as_error(relay).body()["error"]
-        error["message"] = f"{error['message']} (did you mean {suggestion!r}?)"
+        if relay.status != 404 and "model" not in str(error["message"]).lower():
+            return relay
+        error["message"] = f"{error['message']} ({advice})"
         return replace(relay, body=orjson.dumps({"error": error}))
 
     # With one.

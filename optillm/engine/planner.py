@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,8 @@ from optillm.techniques import Technique
 
 AUTO: Final = "auto"
 MOST_STAGES: Final = 16
+
+_WORD = re.compile(r"(?<![=\[,\w.])[A-Za-z]\w*(?![\w.]*=)")  # a slug, not the name or the value of an option
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +129,28 @@ class Planner:
         return (None, model) if self.approach else split(model, self.techniques)
 
     def suggestion(self, model: str) -> str | None:
-        """The model name that was probably meant when its first token is nearly a slug."""
+        """The model name that was probably meant when the slugs at its beginning are nearly those of techniques."""
+        for slug in self.techniques:  # written with dashes, it would end at the first of them
+            dashed = f"{slug.replace('_', '-')}-"
+            if "_" in slug and model.lower().startswith(dashed) and model != dashed:
+                return f"{slug}-{model[len(dashed) :]}"
         head, dash, rest = model.partition("-")
-        close = difflib.get_close_matches(head.lower(), self.techniques, n=1, cutoff=0.65)
-        return f"{close[0]}-{rest}" if dash and rest and close and close[0] != head else None
+        meant = _WORD.sub(self._nearest, head)
+        if not (dash and rest) or meant == head:
+            return None
+        return f"{meant}-{rest}" if split(f"{meant}-{rest}", self.techniques)[0] else None
+
+    def _nearest(self, word: re.Match[str]) -> str:
+        close = difflib.get_close_matches(word[0].lower(), [*self.techniques, NONE], n=1, cutoff=0.65)
+        return close[0] if close else word[0]
+
+    def advice(self, model: str) -> str | None:
+        """What to tell a client whose model the upstream does not know, if it seems to be about techniques."""
+        alone = model.removesuffix("-").lower()
+        if split(f"{alone}-m", self.techniques)[1] == "m":
+            return f"{alone!r} names a technique and no model: write '{alone}-<model>'"
+        meant = self.suggestion(model)
+        return None if meant is None else f"did you mean {meant!r}?"
 
     def _work(self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]]) -> Work | None:
         """The work an expression stands for; `none` in a composition is a part that adds nothing."""

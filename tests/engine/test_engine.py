@@ -104,6 +104,31 @@ def test_an_unknown_model_that_is_nearly_a_slug_gets_a_suggestion() -> None:
     assert error["code"] == "model_not_found"
 
 
+@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("bon", "write 'bon-<model>'"), ("moa-", "'moa-<model>'"), ("bonn-m", "did you mean 'bon-m'?")],
+)
+def test_what_an_upstream_does_not_know_is_explained_when_it_is_about_techniques(
+    status: int, name: str, told: str
+) -> None:
+    wire = Wire(reply(status, error={"message": f"Invalid model: {name}", "param": "model"}))
+    relay = run(engine(wire).complete(ChatRequest({"model": name, "messages": MESSAGES})))
+    assert isinstance(relay, Relay)
+    assert relay.status == status
+    error = json.loads(relay.body or b"")["error"]
+    assert error["message"].startswith(f"Invalid model: {name} (")
+    assert told in error["message"]
+    assert error["param"] == "model"
+
+
+def test_a_refusal_of_something_else_is_left_as_it_is() -> None:
+    wire = Wire(reply(400, error={"message": "temperature is too high"}))
+    relay = run(engine(wire).complete(ChatRequest({"model": "bonn-m", "messages": MESSAGES})))
+    assert isinstance(relay, Relay)
+    assert relay.body == wire.replies[0].body
+
+
 def test_another_unknown_model_gets_the_upstreams_words_untouched() -> None:
     wire = Wire(reply(404, error="gone"))
     relay = run(engine(wire).complete(ChatRequest({"model": "gpt-9", "messages": MESSAGES})))
