@@ -30,7 +30,9 @@ SOON: Final = 1  # seconds in which what others hold may be free again
 RETRY: Final = 1.0  # seconds between attempts to book what could not be
 WARNINGS: Final = 60.0  # seconds between two warnings about the store
 SERVER: Final = "server"
-"""The counters of all keys together; those of a key begin with `key/`."""
+"""The counters of all keys together."""
+KEY: Final = "key/"
+"""What the counters of one key begin with, its name being next."""
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +63,15 @@ class Hold:
 class Admission:
     """What a request got: its grant, what to tell its client, and what it holds.
 
-    `headers` are OpenAI's `x-ratelimit-*`; `day_ends` is in how many seconds there is more, if a day's end
-    is what bounds the request.
+    `headers` are OpenAI's `x-ratelimit-*`; `day_ends` is in how many seconds there is more, if what is left of a day
+    bounds the request, and `bound_by` says so in words.
     """
 
     grant: Grant
     headers: dict[str, str] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
     day_ends: int | None = None
+    bound_by: str | None = None
 
 
 class Accounts:
@@ -116,7 +119,7 @@ class Accounts:
         admission = Admission(client.grant)
         if self._counters is None:
             return admission
-        accounts = ((f"key/{client.name}", client.limits), (SERVER, self.keys.server))
+        accounts = ((f"{KEY}{client.name}", client.limits), (SERVER, self.keys.server))
         for name, limits in accounts:
             if limits.requests_per_minute:
                 told = self._counted(self._counters, name, limits.requests_per_minute)
@@ -157,9 +160,8 @@ class Accounts:
         wait = max(1, math.ceil(free - self._clock()))
         told = _told("requests", per_minute, left, wait)
         if not got:
-            whose = "All keys together" if name == SERVER else "This key"
             raise RateLimited(
-                f"{whose} may send {per_minute} requests per minute; the next may come in {wait} s",
+                f"The {per_minute} requests a minute of {_whose(name)} are used up; the next may come in {wait} s",
                 code="rate_limit_exceeded",
                 headers={"Retry-After": str(wait)} | (told if name != SERVER else {}),
             )
@@ -175,8 +177,9 @@ class Accounts:
             held = _counter(name, f"{kind}/held", now)
             left = limit - self._hold(counters, admission, _counter(name, kind, now), wanted)
             if left <= 0:
-                others = self._hold(counters, admission, held, 0) > 0
-                raise _used_up(name, kind, limit, day_ends, held=others)
+                if self._hold(counters, admission, held, 0) > 0:
+                    raise _held(name, kind, limit, wanted)
+                raise _used_up(name, kind, limit, day_ends)
             if wanted and self._books is not None:  # only to tell others, so that nobody need wait for it
                 admission.holds.append(Hold(held, wanted))
                 self._books.add([(held, wanted)])
@@ -186,6 +189,9 @@ class Accounts:
             )
             if bound != ceiling:
                 admission.grant, admission.day_ends = replace(admission.grant, ceiling=bound), day_ends
+                admission.bound_by = (
+                    f"what is left of the {_of_a_day(name, kind, limit)}; {_next_day(day_ends)}"
+                )
             if kind == "tokens" and name != SERVER:
                 admission.headers |= _told(kind, limit, left, day_ends)
 
@@ -208,7 +214,7 @@ class Accounts:
             "cost": math.ceil(min(max(0.0, (record.cost or 0.0) * MICRO), MOST)),
         }
         own = self._limits.get(record.client or "", UNLIMITED)
-        for name, limits in ((f"key/{record.client}", own), (SERVER, self.keys.server)):
+        for name, limits in ((f"{KEY}{record.client}", own), (SERVER, self.keys.server)):
             for kind, _ in _budgets(limits):
                 if used[kind]:
                     yield _counter(name, kind, record.started), used[kind]
@@ -320,14 +326,33 @@ def _told(kind: str, limit: int, left: int, seconds: int) -> dict[str, str]:
     }
 
 
-def _used_up(name: str, kind: str, limit: int, day_ends: int, *, held: bool) -> RateLimited:
-    budget = f"{limit} tokens" if kind == "tokens" else f"${limit / MICRO:g}"
-    whose = "all keys together" if name == SERVER else "this key"
-    if held:
-        message = f"The {budget} a day of {whose} are used up, or held by requests at work"
-        return RateLimited(message, code="insufficient_quota", headers={"Retry-After": str(SOON)})
+def _whose(name: str) -> str:
+    return "all keys together" if name == SERVER else f"the key {name.removeprefix(KEY)!r}"
+
+
+def _of_a_day(name: str, kind: str, limit: int) -> str:
+    amount = f"{limit} tokens" if kind == "tokens" else f"${limit / MICRO:g}"
+    return f"{amount} a day of {_whose(name)}"
+
+
+def _used_up(name: str, kind: str, limit: int, day_ends: int) -> RateLimited:
     return RateLimited(
-        f"The {budget} a day of {whose} are used up; the next day begins in {day_ends} s",
+        f"The {_of_a_day(name, kind, limit)} are used up; {_next_day(day_ends)}",
         code="insufficient_quota",
         headers={"Retry-After": str(day_ends), "x-should-retry": "false"},
     )
+
+
+def _held(name: str, kind: str, limit: int, amount: int) -> RateLimited:
+    each = f"{amount} tokens" if kind == "tokens" else f"${amount / MICRO:g}"
+    return RateLimited(
+        f"The {_of_a_day(name, kind, limit)} are used up, or held by requests at work: up to {each} for each of "
+        f"them. A smaller max_{kind}, of the key or of the server, holds less",
+        code="insufficient_quota",
+        headers={"Retry-After": str(SOON)},
+    )
+
+
+def _next_day(seconds: int) -> str:
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    return f"the next day begins in {hours} h {minutes} min, at midnight UTC"

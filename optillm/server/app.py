@@ -17,7 +17,7 @@ from optillm.server import api, ops
 from optillm.server.accounts import Accounts
 from optillm.server.cors import tell_browsers
 from optillm.server.faults import error_response, explain, new_request_id
-from optillm.server.gate import guard, settle
+from optillm.server.gate import explained, guard, settle
 from optillm.server.state import NAME, Engine, State
 
 if TYPE_CHECKING:
@@ -88,6 +88,6 @@ def answer(error: Exception) -> Response:
     if isinstance(error, ClientGone):
         log.info("Request %s: the client left, or the request was cancelled", g.request_id)
         return error_response(Cancelled())
-    response = error_response(explain(error, g.request_id))
+    response = error_response(explained(explain(error, g.request_id)))
     log.info("%s %s: status %d, request %s", request.method, request.path, response.status_code, g.request_id)
     return response
