@@ -111,7 +111,9 @@ def pass_on(task: str = "", part: str = "") -> Response:
     bare = bool(task) and not request.content_length and "Transfer-Encoding" not in request.headers
     if bare:
         refuse_other_sites()
-    return relayed(run(state.engine.relay(_raw(state, b"" if bare else _body(JSON, FORM)))))
+    asked = _raw(state, b"" if bare else _body(JSON, FORM))
+    state.owners.check(asked)
+    return relayed(state.owners.noted(asked, run(state.engine.relay(asked))))
 
 
 @views.post("/v1/messages")

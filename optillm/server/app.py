@@ -18,6 +18,7 @@ from optillm.server.accounts import Accounts
 from optillm.server.cors import tell_browsers
 from optillm.server.faults import error_response, explain, new_request_id
 from optillm.server.gate import explained, guard, settle
+from optillm.server.owners import Owners
 from optillm.server.state import NAME, Engine, State
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def create_app(
     app = Proxy(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     metrics = metrics or Metrics()
-    app.extensions[NAME] = State(settings, engine, accounts, metrics, clock)
+    app.extensions[NAME] = State(
+        settings, engine, accounts, metrics, Owners.of(settings, accounts.keys), clock
+    )
     ops.count(app, metrics)
     app.before_request(identify)
     tell_browsers(app, settings.cors_origins)

@@ -16,6 +16,7 @@ from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
 from optillm.engine.portal import ClientGone, Visit
 from optillm.errors import Unauthorized
 from optillm.server.accounts import Accounts
+from optillm.server.owners import Owners
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class State:
     engine: Engine
     accounts: Accounts
     metrics: Metrics
+    owners: Owners
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
     serving: defaultdict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
