@@ -34,11 +34,12 @@ USAGE: Final = """optillm [flags]            start the server
        optillm settings [flags]   show every setting and the value it would have
        optillm techniques         show the techniques, their cost and their options
        optillm doctor [flags]     examine the upstream: what it can do, and what the proxy does about it
-       optillm key NAME           make a key for the file of --keys"""
+       optillm key NAME           make a key for the file of --keys
+       optillm usage [flags]      show what each key has used today"""
 EPILOGUE: Final = """Every flag --some-name is also the variable OPTILLM_SOME_NAME and the key some_name of
 optillm.toml; a flag counts more than a variable, and a variable more than the file."""
 KEY: Final = "key"
-COMMANDS: Final = ("settings", "techniques", "doctor", KEY)
+COMMANDS: Final = ("settings", "techniques", "doctor", KEY, "usage")
 
 SHARED: Final = ("optillm.engine.engine", "optillm.observe.metrics", "optillm.server.app")
 """What all workers need: imported before they are forked, most of it is in memory once."""
@@ -69,9 +70,12 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
     command, flags = parse(argv, model, techniques)
     own = ("markdown", "json", "examined", "name")
     target, as_json, chosen, key = (flags.pop(name, None) for name in own)
-    for flag, given in (("--json", as_json), ("--upstream", chosen)):
-        if given and command != "doctor":
-            raise SettingsError(f"{flag} is a flag of optillm doctor")
+    for flag, given, commands in (
+        ("--json", as_json, ("doctor", "usage")),
+        ("--upstream", chosen, ("doctor",)),
+    ):
+        if given and command not in commands:
+            raise SettingsError(f"{flag} is a flag of optillm {commands[0]}")
     if command == KEY:
         _show_key(key)
     elif command == "techniques":
@@ -89,6 +93,10 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique]) -> None:
             print(tables.settings_columns(read()))
         elif command == "doctor":
             diagnose(read(), chosen, as_json=bool(as_json))
+        elif command == "usage":
+            from optillm.commands.usage import usage
+
+            print(usage(read(), as_json=bool(as_json)))
         else:
             start(read)
 
@@ -270,7 +278,7 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
     )
     made.add_argument("--version", action="version", version=f"optillm {__version__}")
     made.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help=argparse.SUPPRESS)
-    made.add_argument("--json", action="store_true", help="with doctor: as JSON, for scripts")
+    made.add_argument("--json", action="store_true", help="with doctor and usage: as JSON, for scripts")
     made.add_argument(
         "--upstream", dest="examined", metavar="NAME", help="with doctor: which upstream, if not the first"
     )

@@ -76,7 +76,7 @@ def _check_model(model: str, request: RawRequest, planner: Planner) -> str:
     """The model's own name; raises `InvalidRequest` when a technique stands in front of it."""
     plan = planner.read(model)
     if plan.work is not None:
-        raise _refusal(model, request, "model", f"write {plan.model!r}, the model alone")
+        raise _refusal(model, request, "model", f"write {plan.model!r}, the model alone,")
     return plan.model
 
 

@@ -18,8 +18,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from optillm.chat import Budget, Grant
+from optillm.engine.plan import NONE
 from optillm.errors import NotCounted, RateLimited
-from optillm.keys import MICRO, MOST, UNLIMITED, Client, Keys, Limits
+from optillm.keys import MICRO, MOST, Client, Keys, Limits
+from optillm.values import masked
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -31,6 +33,8 @@ RETRY: Final = 1.0  # seconds between attempts to book what could not be
 WARNINGS: Final = 60.0  # seconds between two warnings about the store
 SERVER: Final = "server"
 """The counters of all keys together."""
+SHOWN: Final = ("requests", "calls")
+"""What is counted to be shown, and limited by nobody."""
 KEY: Final = "key/"
 """What the counters of one key begin with, its name being next."""
 
@@ -99,17 +103,22 @@ class Accounts:
         Raises `ValueError`, one line, when the keys file is broken or the store cannot be used.
         """
         keys = settings.client_keys
-        if not keys.counted:
+        if not (keys.counted or settings.keys):
             return cls(keys)
         from optillm.server.counters import Store, open_storage  # not paid for by those who count nothing
 
         ceiling = Budget(max_tokens=settings.max_tokens_per_request, max_cost=settings.max_cost_per_request)
-        return cls(keys, Store(open_storage(settings.counters)), ceiling)
+        try:
+            return cls(keys, Store(open_storage(settings.counters)), ceiling)
+        except ValueError as error:
+            if keys.counted:
+                raise
+            log.warning("What keys use is not counted: %s", masked(str(error)))
+            return cls(keys)
 
-    @property
-    def counting(self) -> bool:
-        """Whether a store is asked, which may take its time."""
-        return self._counters is not None
+    def limited(self, client: Client) -> bool:
+        """Whether a store is asked before a request of this client, which may take its time."""
+        return self._counters is not None and (client.limits.any or self.keys.server.any)
 
     def admit(self, client: Client, *, spends: bool) -> Admission:
         """Let a request in; `spends` says whether it may cost anything upstream.
@@ -174,8 +183,8 @@ class Accounts:
         for kind, limit in _budgets(limits):
             now, wanted = self._clock(), min(limit, _amount(kind, most))
             day_ends = math.ceil(DAY - now % DAY)
-            held = _counter(name, f"{kind}/held", now)
-            left = limit - self._hold(counters, admission, _counter(name, kind, now), wanted)
+            held = counter(name, f"{kind}/held", now)
+            left = limit - self._hold(counters, admission, counter(name, kind, now), wanted)
             if left <= 0:
                 if self._hold(counters, admission, held, 0) > 0:
                     raise _held(name, kind, limit, wanted)
@@ -213,11 +222,14 @@ class Accounts:
             "tokens": min(max(0, record.usage.total_tokens if record.usage else 0), MOST),
             "cost": math.ceil(min(max(0.0, (record.cost or 0.0) * MICRO), MOST)),
         }
-        own = self._limits.get(record.client or "", UNLIMITED)
-        for name, limits in ((f"{KEY}{record.client}", own), (SERVER, self.keys.server)):
-            for kind, _ in _budgets(limits):
+        used |= {"requests": 1, "calls": sum(record.calls.values()) if record.technique != NONE else 1}
+        limited = [kind for kind, _ in _budgets(self.keys.server)]
+        of_key = used if record.client in self._limits else ()
+        of_all = (*limited, *SHOWN) if self.keys.server.any else ()
+        for name, kinds in ((f"{KEY}{record.client}", of_key), (SERVER, of_all)):
+            for kind in kinds:
                 if used[kind]:
-                    yield _counter(name, kind, record.started), used[kind]
+                    yield counter(name, kind, record.started), used[kind]
 
     def _warn(self, error: StoreDown) -> None:
         now = time.monotonic()
@@ -293,8 +305,9 @@ class Books:
         return Counter(left)
 
     def _lost(self, entries: Counter[str]) -> None:
-        if entries:
-            log.error("Not counted, as the store fails: %s", dict(entries))
+        budgets = {name: amount for name, amount in entries.items() if name.split("/")[-2] not in SHOWN}
+        if budgets:
+            log.error("Not counted, as the store fails: %s", budgets)
 
 
 def _budgets(limits: Limits) -> Iterator[tuple[str, int]]:
@@ -312,8 +325,8 @@ def _amount(kind: str, ceiling: Budget) -> int:
     return math.ceil((ceiling.max_cost or 0.0) * MICRO)
 
 
-def _counter(name: str, kind: str, now: float) -> str:
-    """The counter of a day of UTC."""
+def counter(name: str, kind: str, now: float) -> str:
+    """The name of a counter of one day of UTC."""
     return f"{name}/{kind}/{time.strftime('%Y-%m-%d', time.gmtime(now))}"
 
 

@@ -89,7 +89,7 @@ def guard(
             g.grant = client.grant
             if request.blueprint == "api" and request.endpoint not in UNCOUNTED:
                 admit = partial(accounts.admit, client, spends=request.endpoint in SPENDING)
-                g.admission = aside(admit) if accounts.counting else admit()
+                g.admission = aside(admit) if accounts.limited(client) else admit()
                 g.grant = g.admission.grant
 
     return refuse

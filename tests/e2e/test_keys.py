@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -426,6 +427,26 @@ def test_a_start_that_cannot_be_is_one_line(tmp_path: Path, keys: str, store: st
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert re.match(f"optillm: {told}", ended.stderr)
+
+
+def test_the_command_shows_what_keys_have_used_while_the_server_runs(place: Place) -> None:
+    place.keys("[keys.alice]\nKEY secret\ntokens_per_day = 100_000\n[keys.bob]\nKEY other")
+    command = [sys.executable, str(ROOT / "optillm.py"), "usage", *place.flags]
+    with serving(*place.flags, "--workers", "2", environment=DEMO) as proxy:
+        assert [ask(proxy, "secret"), ask(proxy, "other", "bon-demo-small"), ask(proxy, "wrong")] == [
+            200,
+            200,
+            401,
+        ]
+        shown: dict[str, Any] = {}
+        while {name: row["requests"] for name, row in shown.items()} != {"alice": 1, "bob": 1}:
+            done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+            shown = {row["name"]: row for row in json.loads(done.stdout)["keys"]}
+        table = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
+    assert shown["alice"]["tokens"]["limit"] == 100_000
+    assert 0 < shown["alice"]["tokens"]["used"] < shown["bob"]["tokens"]["used"]
+    assert shown["bob"]["calls"] > shown["alice"]["calls"] == 1
+    assert table.startswith("KEY    REQUESTS  CALLS  TOKENS")
 
 
 def test_the_command_makes_a_key_that_its_own_output_lets_in(tmp_path: Path) -> None:

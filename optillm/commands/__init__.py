@@ -1,0 +1,1 @@
+"""What the `optillm` command can do beside serving, one file for each command."""
