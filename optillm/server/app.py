@@ -50,9 +50,7 @@ def create_app(
     app = Proxy(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     metrics = metrics or Metrics()
-    app.extensions[NAME] = State(
-        settings, engine, accounts, metrics, Owners.of(settings, accounts.keys), clock
-    )
+    app.extensions[NAME] = State(settings, engine, accounts, metrics, Owners.of(settings), clock)
     ops.count(app, metrics)
     app.before_request(identify)
     tell_browsers(app, settings.cors_origins)

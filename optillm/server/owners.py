@@ -23,7 +23,6 @@ import orjson
 from optillm.chat import RawRequest, Relay
 from optillm.engine.portal import aside
 from optillm.errors import NotCounted, NotFound
-from optillm.keys import Keys
 from optillm.server.accounts import StoreDown
 from optillm.server.wire import read_object
 from optillm.values import masked
@@ -55,9 +54,9 @@ class Owners:
         self._opened: Store | None = None
 
     @classmethod
-    def of(cls, settings: Settings, keys: Keys) -> Owners:
-        """The owners that these keys are."""
-        return cls(lambda: _store(settings), keys=len(keys.clients))
+    def of(cls, settings: Settings) -> Owners:
+        """The owners that the settings' keys are."""
+        return cls(lambda: _store(settings), keys=len(settings.client_keys.clients))
 
     def check(self, request: RawRequest) -> None:
         """Raise `NotFound` for an id in a request that its key has not made; is for a `Visit`."""
