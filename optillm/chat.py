@@ -59,13 +59,15 @@ class Grant:
     """What the sender of a request may do here.
 
     `client` is the name of its key, `None` where none is asked for; `ceiling` bounds each of its requests;
-    `techniques` are those it may use, `None` is all; `plain` whether it may do without one.
+    `techniques` are those it may use, `None` is all; `plain` whether it may do without one. `key_digest` tells its key
+    from others without holding it: what is kept for one key, such as replies, is not for another.
     """
 
     client: str | None = None
     ceiling: Budget = field(default_factory=Budget)
     techniques: frozenset[str] | None = None
     plain: bool = True
+    key_digest: str = field(default="", repr=False, compare=False)
 
 
 def _never() -> bool:

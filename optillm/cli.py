@@ -30,16 +30,17 @@ USAGE: Final = """optillm [serve] [flags]    start the server
        optillm settings [flags]   show every setting and the value it would have
        optillm techniques [SLUG]  show the techniques and their cost, or all about one of them
        optillm doctor [flags]     examine the upstream: what it can do, and what the proxy does about it
-       optillm key NAME           make a key for the file of --keys"""
+       optillm key NAME           make a key for the file of --keys
+       optillm usage [flags]      show what each key has used today"""
 EPILOGUE: Final = """Every flag --some-name is also the variable OPTILLM_SOME_NAME and the key some_name of
 optillm.toml; a flag counts more than a variable, and a variable more than the file."""
 
 SERVE: Final = "serve"
-COMMANDS: Final = (SERVE, "settings", "techniques", "doctor", "key")
+COMMANDS: Final = (SERVE, "settings", "techniques", "doctor", "key", "usage")
 WITH_ARGUMENT: Final = ("techniques", "key")
 OWN_FLAGS: Final = {
     "markdown": ("--markdown", ("settings", "techniques")),
-    "json": ("--json", ("doctor",)),
+    "json": ("--json", ("doctor", "usage")),
     "examined": ("--upstream", ("doctor",)),
 }
 """Flags that are no settings: how they are written, and the commands that take them."""
@@ -91,6 +92,10 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique], faults: Sequen
         show_techniques(model, techniques, argument, target)
     elif command == "settings":
         show_settings(read, model, techniques, target)
+    elif command == "usage":
+        from optillm.commands.usage import usage
+
+        print(usage(read(), as_json=bool(as_json)))
     else:
         from optillm.commands.doctor import diagnose
 
@@ -158,7 +163,7 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
     )
     made.add_argument("--version", action="version", version=f"optillm {__version__}")
     made.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help=argparse.SUPPRESS)
-    made.add_argument("--json", action="store_true", help="with doctor: as JSON, for scripts")
+    made.add_argument("--json", action="store_true", help="with doctor and usage: as JSON, for scripts")
     made.add_argument(
         "--upstream", dest="examined", metavar="NAME", help="with doctor: which upstream, if not the first"
     )

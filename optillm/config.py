@@ -175,6 +175,9 @@ class Settings(BaseSettings):
     )
     cache_seconds: float = _technique(86_400.0, "how long a reply is kept", gt=0, le=31_536_000)
     cache_mb: int = _technique(1024, "the size of a file of replies, in megabytes", ge=1, le=1_048_576)
+    cache_shared: bool = _technique(
+        False, "let all client keys find each other's kept replies; by default each finds its own"
+    )
     keep_alive: float = _technique(
         10.0, "seconds of silence before a stream's comment; 0: never", ge=0, le=3600
     )

@@ -149,7 +149,7 @@ class Cancelled(OptillmError):
 
 
 class NotCounted(OptillmError):
-    """What the key has used cannot be told now, so that it may not use more."""
+    """What the key has used, or made, cannot be told now, so that it may not use more."""
 
     status = 503
 

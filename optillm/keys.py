@@ -111,7 +111,8 @@ class Keys:
 def own_keys(keys: Sequence[str]) -> Keys:
     """Keys in plain text, as the settings hold them; without limits of their own."""
     named = ((f"{OWN}{number}", key) for number, key in enumerate(keys, 1))
-    return Keys([Client(name, digest(key.encode()), Grant(client=name)) for name, key in named])
+    digests = ((name, digest(key.encode())) for name, key in named)
+    return Keys([Client(name, of_key, Grant(name, key_digest=of_key.hex())) for name, of_key in digests])
 
 
 def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Keys:
@@ -158,9 +159,10 @@ def _client(name: str, key: Key) -> Client:
         ceiling=Budget(key.max_calls, key.max_tokens, key.timeout, key.max_cost),
         techniques=None if key.techniques is None else frozenset(key.techniques),
         plain=key.plain,
+        key_digest=key.key.removeprefix(PREFIX),
     )
     limits = Limits(**{name: getattr(key, name) for name in Limits.model_fields})
-    return Client(name, bytes.fromhex(key.key.removeprefix(PREFIX)), grant, limits, key.disabled)
+    return Client(name, bytes.fromhex(grant.key_digest), grant, limits, key.disabled)
 
 
 def _disagreements(file: _File, keys: Keys, techniques: Collection[str]) -> Iterator[str]:

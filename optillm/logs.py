@@ -30,9 +30,6 @@ _HANDLER: Final = "optillm"
 _SHORT: Final = 8  # a shorter key may well be part of a common word
 _SCHEMES: Final = ("basic", "bearer", "token")  # in front of what is secret in a header's value
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)[ \t]+[^\s'\",;]+")
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"} | {
-    10: "\\n"
-}
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +91,7 @@ class Lines(logging.StreamHandler[TextIO]):
 
 
 class Json(logging.Formatter):
-    """A record as one JSON object; what a function in `extra={"fields": …}` gives is in there, redacted, too."""
+    """A record as one JSON object; what a function in `extra={"fields": …}` gives is part of it, just as safe."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__()
@@ -117,9 +114,9 @@ class Json(logging.Formatter):
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._redact(value)
+            return printable(self._redact(value))
         if isinstance(value, Mapping):
-            return {self._redact(str(name)): self._clean(each) for name, each in value.items()}
+            return {printable(self._redact(str(name))): self._clean(each) for name, each in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._clean(each) for each in value]
         return value
@@ -192,8 +189,18 @@ def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.
 
 def _told(text: str) -> str:
     """The text on one line, and without what a client may have sent as its key: no list of secrets has that."""
-    shown = _CREDENTIALS.sub(r"\1 [redacted]", text)
-    return shown if shown.isprintable() else shown.translate(_CONTROL)  # most are, and that is told at once
+    return printable(_CREDENTIALS.sub(r"\1 [redacted]", text))
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that is not printable, as `repr` does.
+
+    Not only line breaks can forge a line: a terminal obeys control characters, and marks of direction reorder what a
+    reader sees.
+    """
+    if text.isprintable():  # most are, and that is told at once
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _indented(text: str) -> str:

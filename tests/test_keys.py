@@ -43,6 +43,13 @@ def test_a_key_with_nothing_but_its_hash_may_do_everything() -> None:
     assert not client.disabled
 
 
+def test_a_grant_tells_keys_apart_without_holding_them() -> None:
+    keys = keys_in(f'[keys.alice]\nkey = "{HASH}"', "one", "two")
+    digests = [client.grant.key_digest for client in keys.clients]
+    assert digests == [sha256(key).hexdigest() for key in (b"one", b"two", b"secret")]
+    assert not any(digest in repr(keys) for digest in digests)
+
+
 def test_a_table_says_what_a_key_may_do_and_how_much() -> None:
     keys = keys_in(
         f"""

@@ -10,14 +10,19 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from datetime import datetime
+from io import StringIO
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from optillm.logs import LIBRARIES, Lines, configure, redaction
+from optillm.logs import LIBRARIES, Lines, configure, printable, redaction
 
 KEY = "sk-0123456789"
 QUOTED = "p\\w'd/ 1\"é"
@@ -79,6 +84,73 @@ def test_text_from_outside_cannot_begin_a_line_of_its_own(capsys: pytest.Capture
     configure("info")
     logger.info("model %s", "a\nINFO forged\x1b[2J")
     assert capsys.readouterr().err.count("\n") == 1
+
+
+ODD = (
+    "\n\r\t\v\f\b\a\0\x1b\x7f\x85\x9b\u2028\u2029"  # ends of lines, and what a terminal obeys
+    "\u061c\u200e\u200f\u202a\u202e\u2066\u2069"  # directions
+    "\ud800\udfff\u200b\u2060\ufeff\u00ad\U000e0041\ue000\uffff"  # halves, and what nobody sees
+)
+foreign = st.text(st.one_of(st.sampled_from(ODD), st.characters(codec=None)), max_size=40)
+
+
+@given(foreign, st.sampled_from(["text", "json"]))
+@example(ODD, "text")
+@example(ODD, "json")
+@example("\x1b]0;title\x07\x1b[2K\r2026-01-01 INFO forged", "text")
+@settings(deadline=None)
+def test_nothing_that_is_not_printable_reaches_a_log(said: str, style: str) -> None:
+    with redirect_stderr(StringIO()) as written:
+        configure("info", [KEY], style)
+        logger.info("model %s", said, extra={"fields": lambda: {"model": said, said: [{"a": (said,)}]}})
+        logger.info(said)
+        logger.warning("%d", said)
+        try:
+            raise ValueError(said)
+        except ValueError:
+            logger.exception("failed", stack_info=True)
+        logging.getLogger("other").handle(logger.makeRecord("x", 20, "f", 1, said, (), None))
+    text = written.getvalue()
+    assert all(line.isprintable() for line in text.split("\n"))
+    if style == "json":
+        lines = text.split("\n")[:-1]
+        assert len(lines) == 5
+        for line in lines:
+            assert line.isascii()
+            assert all(part.isprintable() for part in texts(json.loads(line)))
+    else:
+        assert all(line[:2] in ("20", "  ") for line in text.split("\n")[:-1])
+
+
+def texts(value: Any) -> Iterator[str]:
+    """The lines of all texts in a JSON value, keys among them."""
+    if isinstance(value, str):
+        yield from value.split("\n")
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from (name, *texts(each))
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each)
+
+
+@pytest.mark.parametrize("readable", ["gpt-4o", "Größe", "模型", "عربي", "🙂", "a\\b 'c' \"d\""])
+def test_what_is_printable_stays_as_it_is(readable: str) -> None:
+    assert printable(readable) == readable
+
+
+@pytest.mark.parametrize(
+    ("odd", "escaped"),
+    [
+        ("a\nb", "a\\nb"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\u202ex", "\\u202ex"),
+        ("\x85", "\\x85"),
+        ("\ud83d", "\\ud83d"),
+    ],
+)
+def test_what_is_not_is_written_as_python_would(odd: str, escaped: str) -> None:
+    assert printable(odd) == escaped
 
 
 def test_client_libraries_are_quiet_and_never_quote_requests(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,9 @@
 """Upstream replies kept for the next call that is exactly the same; off unless the operator asks for it.
 
 A key covers everything that shapes a reply: where the call goes, with whose credential, every field of its body, and
-which of several equal calls of one request it is, since those are meant to differ. What is kept are replies as JSON,
-in a file that several processes may share, or in Redis.
+which of several equal calls of one request it is, since those are meant to differ. It also covers whose request it
+is, unless clients share what is kept. What is kept are replies as JSON, in a file that several processes may share, or
+in Redis.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import orjson
+
+from optillm.chat import ChatRequest
 
 T = TypeVar("T")
 
@@ -49,11 +52,19 @@ class Store(Protocol):
 
 
 class Cache:
-    """The replies in a store; a store that fails costs a call and never an answer."""
+    """The replies in a store; a store that fails costs a call and never an answer.
 
-    def __init__(self, store: Store) -> None:
+    Each client key finds its own replies only, unless they are `shared`.
+    """
+
+    def __init__(self, store: Store, *, shared: bool = False) -> None:
         self._store = store
+        self._shared = shared
         self._complained = self._down_until = float("-inf")
+
+    def owner(self, request: ChatRequest) -> str | None:
+        """Whose replies a request may find: those of its own upstream credential, or of its own client key."""
+        return request.authorization or (None if self._shared else request.grant.key_digest)
 
     async def recall(self, key: bytes) -> Any | None:
         """The reply kept under a key."""
@@ -96,9 +107,9 @@ class Cache:
         return None
 
 
-def key_of(address: str, credential: str | None, body: Mapping[str, Any]) -> bytes:
+def key_of(address: str, owner: str | None, body: Mapping[str, Any]) -> bytes:
     """What tells calls apart that are not to get each other's replies."""
-    parts = [address, credential or "", body]
+    parts = [address, owner or "", body]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
 
@@ -209,8 +220,7 @@ class RedisStore:
             raise OSError(f"Redis: {type(error).__name__}") from error
 
 
-def open_cache(place: str, seconds: float, size: int) -> Cache:
+def open_cache(place: str, seconds: float, size: int, *, shared: bool = False) -> Cache:
     """The cache at a Redis URL, or in a file."""
-    if "://" in place:
-        return Cache(RedisStore(place, seconds))
-    return Cache(FileStore(Path(place), seconds, size))
+    store: Store = RedisStore(place, seconds) if "://" in place else FileStore(Path(place), seconds, size)
+    return Cache(store, shared=shared)

@@ -29,10 +29,11 @@ from optillm.chat import (
 )
 from optillm.engine.cache import Cache, open_cache
 from optillm.engine.catalogue import Catalogue, as_error
+from optillm.engine.endpoints import without_technique
 from optillm.engine.fitting import fitted
 from optillm.engine.forecast import Terms, forecast, options_of
 from optillm.engine.joining import Joins
-from optillm.engine.planner import Fork, Planner, Work, check_grant
+from optillm.engine.planner import Fork, Plan, Planner, Work, check_grant
 from optillm.engine.record import Observer
 from optillm.engine.relays import Relays
 from optillm.engine.routes import Routes
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_MODEL: Final = (400, 404, 422)
+"""What upstreams answer to the name of a model that they do not serve."""
 SELECTOR: Final = "bon"
 """The technique that selects among the answers of parallel branches, given them as its candidates."""
 
@@ -120,20 +123,23 @@ class Engine:
             ),
             prices=settings.price_table,
             observers=observers,
-            cache=open_cache(settings.cache, settings.cache_seconds, settings.cache_mb * 2**20)
+            cache=open_cache(
+                settings.cache,
+                settings.cache_seconds,
+                settings.cache_mb * 2**20,
+                shared=settings.cache_shared,
+            )
             if settings.cache
             else None,
         )
 
     async def complete(self, request: ChatRequest) -> Relay | Completion | Stream:
         """Serve one chat request; raises `OptillmError`."""
-        plan = self.planner.plan(request)
+        plan = self._decided(request)
         if plan.work is None:
-            return await self._plain(request, plan.model)
-        bypassed = self._bypassed(request)
-        if bypassed:
-            relay = await self._plain(request, self._bypass_model(bypassed, plan.model))
-            return replace(relay, headers={**relay.headers, "x-optillm-bypassed": bypassed})
+            relay = await self._plain(request, plan.model)
+            bypass = {"x-optillm-bypassed": plan.bypassed} if plan.bypassed else {}
+            return replace(relay, headers={**relay.headers, **bypass})
         log.info("Using approach %s, with %s, request %s", plan.work, plan.model, request.request_id)
         job = self._job(request, plan.work, plan.model)
         if request.stream:
@@ -143,24 +149,26 @@ class Engine:
 
     def plan(self, request: ChatRequest) -> dict[str, Any]:
         """What the request would take; nothing is sent. Raises `InvalidRequest` as `complete` would."""
-        plan = self.planner.plan(request)
-        work, model, bypassed = plan.work, plan.model, self._bypassed(request)
-        if work is not None and bypassed:
-            work, model = None, self._bypass_model(bypassed, model)
-        if work is None:
-            forecasted = forecast(None, None, self._terms(request, model), self._budget(request))
+        plan = self._decided(request)
+        if plan.work is None:
+            forecasted = forecast(None, None, self._terms(request, plan.model), self._budget(request))
         else:
-            job = self._job(request, work, model)
-            terms = self._terms(job.request, model)
+            job = self._job(request, plan.work, plan.model)
+            terms = self._terms(job.request, plan.model)
             forecasted = forecast(job.asked, job.work, terms, self._budget(request))
-        return {**forecasted, "bypassed": bypassed if plan.work is not None else None}
+        return {**forecasted, "bypassed": plan.bypassed}
 
     async def relay(self, request: RawRequest) -> Relay:
         """Pass a request for another endpoint on, byte for byte."""
+        request, model = self.without_technique(request)
+        seconds = least(self.limits.budget.seconds, request.grant.ceiling.seconds)
+        return await self._relays.other(request, model, seconds)
+
+    def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
+        """A request for another endpoint and its model; raises `InvalidRequest` when it asks for a technique."""
+        named = without_technique(request, self.planner)
         check_grant(request.grant, None, "model")
-        return await self._relays.other(
-            request, least(self.limits.budget.seconds, request.grant.ceiling.seconds)
-        )
+        return named
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
         """The models that can be asked for: the upstream's, and those names that stand for techniques."""
@@ -186,31 +194,39 @@ class Engine:
         if self._cache is not None:
             await self._cache.close()
 
+    def _decided(self, request: ChatRequest) -> Plan:
+        """The plan that is carried out; raises `InvalidRequest`, a key's `PermissionDenied` among them.
+
+        Only here does a chat request that names a technique become a plain call, and never one of a key that may not
+        make any: titles and the like then take the technique, and what no technique can serve is refused.
+        """
+        plan = self.planner.plan(request)
+        if plan.work is None:
+            return plan
+        if request.speaks:  # more than text, which nothing here could compare
+            check_grant(request.grant, None, "modalities")
+            return Plan(plan.model, bypassed="modalities")
+        if request.sender.background and self.limits.background_bypass and request.grant.plain:
+            return Plan(self.limits.background_model or plan.model, bypassed="background")
+        return plan
+
     # Without a technique.
 
     async def _plain(self, request: ChatRequest, model: str) -> Relay:
         relay = await self._relays.chat(request, model, self._budget(request))
-        return self._with_suggestion(relay, model) if relay.status == 404 else relay
+        return self._with_advice(relay, model) if relay.status in UNKNOWN_MODEL else relay
 
-    def _with_suggestion(self, relay: Relay, model: str) -> Relay:
-        suggestion = self.planner.suggestion(model)
-        if suggestion is None:
+    def _with_advice(self, relay: Relay, model: str) -> Relay:
+        advice = self.planner.advice(model)
+        if advice is None:
             return relay
         error = as_error(relay).body()["error"]
-        error["message"] = f"{error['message']} (did you mean {suggestion!r}?)"
+        if relay.status != 404 and "model" not in str(error["message"]).lower():
+            return relay
+        error["message"] = f"{error['message']} ({advice})"
         return replace(relay, body=orjson.dumps({"error": error}))
 
     # With one.
-
-    def _bypassed(self, request: ChatRequest) -> str | None:
-        """Why a request gets one plain call although it names a technique, if it does."""
-        if request.speaks:
-            return "modalities"
-        return "background" if request.sender.background and self.limits.background_bypass else None
-
-    def _bypass_model(self, bypassed: str, model: str) -> str:
-        """The model of that call: titles and the like do not need the one that the client talks to."""
-        return (bypassed == "background" and self.limits.background_model) or model
 
     def _job(self, request: ChatRequest, asked: Work, model: str) -> Job:
         """The work of a request, as small as its budget demands; raises `InvalidRequest`."""

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
-from urllib.request import getproxies, proxy_bypass
 
 from aiohttp import (
     ClientConnectionError,
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
     ClientResponse,
     ClientSession,
     ClientTimeout,
@@ -31,12 +35,15 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
+from optillm.engine.proxies import proxy_for
 from optillm.errors import UpstreamError
 
 LARGEST: Final = 32 * 2**20
 """Bytes of a reply, unpacked, that are read at most where it is needed whole."""
 CHAT: Final = "/chat/completions"
 KEEP_ALIVE: Final = 60.0
+WARNINGS: Final = 60.0
+"""Seconds between two lines of the log about an upstream that cannot be reached."""
 READ: Final = 2**16
 
 log = logging.getLogger(__name__)
@@ -65,7 +72,9 @@ class Exchange:
     ) -> None:
         self._trusted = trusted
         self._timeout = ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=silence)
-        self._proxy = _proxy(URL(base_url))
+        self._base = URL(base_url)
+        self._proxy = proxy_for(self._base)
+        self._warned = float("-inf")
         self._session: ClientSession | None = None
 
     @asynccontextmanager
@@ -99,8 +108,8 @@ class Exchange:
                     *(response.status, time.monotonic() - begun),
                 )
                 yield response
-        except (ClientConnectorError, ConnectionTimeoutError) as error:
-            raise UpstreamError("the upstream cannot be reached", retryable=True) from error
+        except (ClientConnectorError, ConnectionTimeoutError, ClientHttpProxyError) as error:
+            raise self._unreachable(error) from None
         except SocketTimeoutError as error:
             raise UpstreamError("the upstream did not answer in time", retryable=True) from error
         except (ClientConnectionError, asyncio.IncompleteReadError, ConnectionError) as error:
@@ -108,10 +117,42 @@ class Exchange:
         except (ClientError, OSError) as error:  # a body cut short, or nothing that HTTP knows
             raise UpstreamError("the upstream's reply is broken", retryable=True) from error
 
+    def _unreachable(self, error: Exception) -> UpstreamError:
+        """Name what could not be connected to, and why; the log is told, too, now and then."""
+        name = self._base.host_port_subcomponent
+        if self._proxy and isinstance(error, (ClientProxyConnectionError, ClientHttpProxyError)):
+            name = f"{name} by way of the proxy {self._proxy.host_port_subcomponent}"
+        message = f"the upstream cannot be reached: {_reason(error)} ({name})"
+        now = asyncio.get_running_loop().time()
+        if now >= self._warned + WARNINGS:
+            self._warned = now
+            log.warning("%s", message)
+        return UpstreamError(message, retryable=True)
+
     async def close(self) -> None:
         """Close all connections."""
         if self._session is not None:
             await self._session.close()
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no connection, in words that hold for every system."""
+    match error:
+        case ConnectionTimeoutError():
+            return "no connection in time"
+        case ClientHttpProxyError(status=status):
+            return f"the proxy refuses with status {status}"
+        case ClientConnectorDNSError():
+            return "name not resolved"
+        case ClientConnectorCertificateError(
+            certificate_error=ssl.SSLCertVerificationError(verify_message=problem)
+        ):
+            return f"certificate verify failed: {problem}"
+        case ClientConnectorError(os_error=ssl.SSLError() as problem):
+            return f"no TLS there ({(problem.reason or 'handshake failed').replace('_', ' ').lower()})"
+        case ClientConnectorError(os_error=OSError(errno=int() as number)) if number > 0:
+            return os.strerror(number).lower()
+    return "no connection"
 
 
 async def whole(response: ClientResponse) -> bytes:
@@ -151,10 +192,3 @@ async def lines(response: ClientResponse) -> AsyncGenerator[bytes, None]:
 async def _parts(response: ClientResponse) -> AsyncGenerator[bytes, None]:
     async for part in response.content.iter_any():
         yield part
-
-
-def _proxy(base: URL) -> str | None:
-    """The proxy that the environment names for the upstream, if any."""
-    if base.host is None or proxy_bypass(base.host):
-        return None
-    return getproxies().get(base.scheme)

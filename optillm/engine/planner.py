@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,8 @@ from optillm.techniques import Technique
 
 AUTO: Final = "auto"
 MOST_STAGES: Final = 16
+
+_WORD = re.compile(r"(?<![=\[,\w.])[A-Za-z]\w*(?![\w.]*=)")  # a slug, not the name or the value of an option
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,14 @@ Work = Stage | Chain | Fork
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done for a request: `work` is `None` for a plain relay to `model`."""
+    """What will be done for a request: `work` is `None` for a plain relay to `model`.
+
+    `bypassed` says why a request that names a technique gets a plain relay all the same: `background` or `modalities`.
+    """
 
     model: str
     work: Work | None = None
+    bypassed: str | None = None
 
 
 class Planner:
@@ -92,7 +99,7 @@ class Planner:
 
     def plan(self, request: ChatRequest) -> Plan:
         """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
-        expression, model = (None, request.model) if self.approach else split(request.model, self.techniques)
+        expression, model = self._split(request.model)
         asked = request.approach if request.approach != AUTO else None
         field = "model" if asked is None else request.approach_field
         if asked is not None or self.approach is not None:
@@ -112,11 +119,38 @@ class Planner:
         check_sampling(request.body)
         return Plan(model, work)
 
+    def read(self, model: str) -> Plan:
+        """What a model's name alone asks for, its technique with the operator's options."""
+        expression, plain = self._split(model)
+        return Plan(plain, None if expression is None else self._work(expression, {}))
+
+    def _split(self, model: str) -> tuple[Expression | None, str]:
+        """The expression in front of a model's name; with an approach of the operator's for all, none is read."""
+        return (None, model) if self.approach else split(model, self.techniques)
+
     def suggestion(self, model: str) -> str | None:
-        """The model name that was probably meant when its first token is nearly a slug."""
+        """The model name that was probably meant when the slugs at its beginning are nearly those of techniques."""
+        for slug in self.techniques:  # written with dashes, it would end at the first of them
+            dashed = f"{slug.replace('_', '-')}-"
+            if "_" in slug and model.lower().startswith(dashed) and model != dashed:
+                return f"{slug}-{model[len(dashed) :]}"
         head, dash, rest = model.partition("-")
-        close = difflib.get_close_matches(head.lower(), self.techniques, n=1, cutoff=0.65)
-        return f"{close[0]}-{rest}" if dash and rest and close and close[0] != head else None
+        meant = _WORD.sub(self._nearest, head)
+        if not (dash and rest) or meant == head:
+            return None
+        return f"{meant}-{rest}" if split(f"{meant}-{rest}", self.techniques)[0] else None
+
+    def _nearest(self, word: re.Match[str]) -> str:
+        close = difflib.get_close_matches(word[0].lower(), [*self.techniques, NONE], n=1, cutoff=0.65)
+        return close[0] if close else word[0]
+
+    def advice(self, model: str) -> str | None:
+        """What to tell a client whose model the upstream does not know, if it seems to be about techniques."""
+        alone = model.removesuffix("-").lower()
+        if split(f"{alone}-m", self.techniques)[1] == "m":
+            return f"{alone!r} names a technique and no model: write '{alone}-<model>'"
+        meant = self.suggestion(model)
+        return None if meant is None else f"did you mean {meant!r}?"
 
     def _work(self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]]) -> Work | None:
         """The work an expression stands for; `none` in a composition is a part that adds nothing."""

@@ -24,14 +24,15 @@ _USEFUL = (ReplyKind.OK, ReplyKind.TRUNCATED)
 
 
 class CachedCalls(Calls):
-    """Calls whose replies are kept, and taken from there when they are; `hits` counts these by role.
+    """Calls whose replies are kept for `owner`, and taken from there when they are; `hits` counts these by role.
 
     The first call of a request with some body gets the first reply kept for it, the second the second, and so on:
     samples stay as many and as different as they were.
     """
 
-    def __init__(self, cache: Cache, *args: Any, **more: Any) -> None:
+    def __init__(self, cache: Cache, owner: str | None, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self._owner = owner
         self.hits: Counter[str] = Counter()
         self._cache = cache
         self._taken: Counter[bytes] = Counter()
@@ -92,7 +93,7 @@ class CachedCalls(Calls):
 
     def _nature(self, body: Mapping[str, Any]) -> bytes:
         shaping = {key: value for key, value in body.items() if key not in _ASIDE}
-        return key_of(self.routes.address, self._authorization, shaping)
+        return key_of(self.routes.address, self._owner, shaping)
 
 
 def _at(nature: bytes, place: int) -> bytes:

@@ -12,7 +12,11 @@ import orjson
 from optillm.errors import UpstreamError
 
 RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-FORWARDED: Final = ("retry-after", "x-should-retry", "openai-", "x-ratelimit-")
+FORWARDED: Final = frozenset(
+    {"retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms", "openai-version"}
+)
+"""Headers of a reply that clients get to see, with those of rate limits; others may tell of the operator's account."""
+RATES: Final = "x-ratelimit-"
 
 _WORD = re.compile(rb"[A-Za-z0-9_\-*.]{12,}")
 _PREFIXES = (b"sk-", b"sk_", b"pk-", b"pk_", b"gsk_", b"csk-", b"xai-", b"key-", b"hf_", b"AIza")
@@ -63,7 +67,8 @@ def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in seen.items()
-        if name.startswith(FORWARDED) and (not name.startswith("retry-after") or _sensible(value))
+        if (name in FORWARDED or name.startswith(RATES))
+        and (not name.startswith("retry-after") or _sensible(value))
     }
 
 

@@ -26,8 +26,6 @@ from optillm.errors import DeadlineExceeded, PermissionDenied
 from optillm.prices import Prices
 
 TECHNIQUE = "x-optillm-technique"
-LONGEST_NAME = 256
-"""Characters of a model's name that is noted."""
 
 
 class Relays:
@@ -47,7 +45,7 @@ class Relays:
         cache = None if request.stream or request.sender.fresh else self._cache
         if cache is None:
             return await self._chat(request, model, budget, entry)
-        key = key_of(self._routes.address, request.authorization, {**request.body, "model": model})
+        key = key_of(self._routes.address, cache.owner(request), {**request.body, "model": model})
         relay = await recalled(cache, key)
         if relay is not None:
             entry.close(relay.status, usage=Usage(), cost=0.0)
@@ -78,10 +76,9 @@ class Relays:
             ledger = Ledger(budget, time.monotonic)
             ledger.reserve("generate", worst_case(request.body, self._routes.price(model, self._prices)))
 
-    async def other(self, request: RawRequest, seconds: float | None) -> Relay:
-        """Pass a request for another endpoint on, byte for byte."""
-        content = request.content
-        model, grant = model_in(content, request.content_type), request.grant
+    async def other(self, request: RawRequest, model: str, seconds: float | None) -> Relay:
+        """Pass a request for another endpoint on, byte for byte; `model` is the one it names, empty for none."""
+        content, grant = request.content, request.grant
         if grant.ceiling.max_cost is not None and content and self._routes.price(model, self._prices) is None:
             raise PermissionDenied(
                 f"This key has a budget, and no price is known for {model!r}", param="model"
@@ -128,15 +125,3 @@ async def _audible(chunks: AsyncIterator[bytes], seconds: float | None) -> Async
         close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()
-
-
-def model_in(content: bytes, content_type: str) -> str:
-    """The model that a JSON body for another endpoint names; empty without one worth the name."""
-    if not content_type.startswith("application/json") or b'"model"' not in content:
-        return ""
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return ""
-    model = body.get("model") if isinstance(body, dict) else None
-    return model if isinstance(model, str) and len(model) <= LONGEST_NAME else ""

@@ -181,7 +181,7 @@ class Runs:
             return Calls(*shared)
         if not self._shares_secret:
             self._secret, self._shares_secret = await cache.secret(), True
-        return CachedCalls(cache, *shared)
+        return CachedCalls(cache, cache.owner(request), *shared)
 
     def _fence(self, request: ChatRequest) -> str:
         """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""

@@ -21,6 +21,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, Omit
 from yarl import URL
 
 from optillm.chat import Relay
+from optillm.engine.advice import advised
 from optillm.engine.exchange import CHAT, Address, Exchange, beginning, lines, whole
 from optillm.engine.refusals import Redact, forwarded, message_of, redacted, refused
 from optillm.errors import UpstreamError
@@ -133,7 +134,12 @@ class OpenAIUpstream:
             if "Content-Type" in response.headers:
                 headers["content-type"] = response.headers["Content-Type"]
             if response.status >= 400:
-                return Relay(response.status, headers, _redact(address)(await whole(response)))
+                content = _redact(address)(await whole(response))
+                refusal = refused(response.status, response.headers, content, bytes)
+                told = advised(refusal, address.url)
+                if told is not refusal:
+                    return Relay(response.status, headers | {"content-type": JSON}, orjson.dumps(told.body()))
+                return Relay(response.status, headers, content)
             stream = stream or response.content_type == EVENTS
             first, ended = (b"", False) if stream else await beginning(response, WHOLE)
             if ended:
@@ -179,7 +185,9 @@ class OpenAIUpstream:
         url = str(request.url)
         if query:
             url += ("&" if "?" in url else "?") + query
-        return Address(URL(url, encoded=True), headers)
+        return Address(
+            URL(url, encoded=True).with_user(None), headers
+        )  # credentials of a URL are among the headers
 
     def _credentials(self, authorization: str | None) -> dict[str, Any]:
         if authorization is not None:
@@ -212,7 +220,8 @@ async def _passed_on(
 
 def _check(response: ClientResponse, content: bytes, address: Address) -> None:
     if not 200 <= response.status < 300:
-        raise refused(response.status, response.headers, content, _redact(address))
+        refusal = refused(response.status, response.headers, content, _redact(address))
+        raise advised(refusal, address.url)
 
 
 def _redact(address: Address) -> Redact:

@@ -18,8 +18,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from optillm.chat import Budget, Grant
+from optillm.engine.plan import NONE
 from optillm.errors import NotCounted, RateLimited
-from optillm.keys import MICRO, MOST, UNLIMITED, Client, Keys, Limits
+from optillm.keys import MICRO, MOST, Client, Keys, Limits
+from optillm.values import masked
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -30,7 +32,11 @@ SOON: Final = 1  # seconds in which what others hold may be free again
 RETRY: Final = 1.0  # seconds between attempts to book what could not be
 WARNINGS: Final = 60.0  # seconds between two warnings about the store
 SERVER: Final = "server"
-"""The counters of all keys together; those of a key begin with `key/`."""
+"""The counters of all keys together."""
+SHOWN: Final = ("requests", "calls")
+"""What is counted to be shown, and limited by nobody."""
+KEY: Final = "key/"
+"""What the counters of one key begin with, its name being next."""
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +67,15 @@ class Hold:
 class Admission:
     """What a request got: its grant, what to tell its client, and what it holds.
 
-    `headers` are OpenAI's `x-ratelimit-*`; `day_ends` is in how many seconds there is more, if a day's end
-    is what bounds the request.
+    `headers` are OpenAI's `x-ratelimit-*`; `day_ends` is in how many seconds there is more, if what is left of a day
+    bounds the request, and `bound_by` says so in words.
     """
 
     grant: Grant
     headers: dict[str, str] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
     day_ends: int | None = None
+    bound_by: str | None = None
 
 
 class Accounts:
@@ -96,17 +103,22 @@ class Accounts:
         Raises `ValueError`, one line, when the keys file is broken or the store cannot be used.
         """
         keys = settings.client_keys
-        if not keys.counted:
+        if not (keys.counted or settings.keys):
             return cls(keys)
         from optillm.server.counters import Store, open_storage  # not paid for by those who count nothing
 
         ceiling = Budget(max_tokens=settings.max_tokens_per_request, max_cost=settings.max_cost_per_request)
-        return cls(keys, Store(open_storage(settings.counters)), ceiling)
+        try:
+            return cls(keys, Store(open_storage(settings.counters)), ceiling)
+        except ValueError as error:
+            if keys.counted:
+                raise
+            log.warning("What keys use is not counted: %s", masked(str(error)))
+            return cls(keys)
 
-    @property
-    def counting(self) -> bool:
-        """Whether a store is asked, which may take its time."""
-        return self._counters is not None
+    def limited(self, client: Client) -> bool:
+        """Whether a store is asked before a request of this client, which may take its time."""
+        return self._counters is not None and (client.limits.any or self.keys.server.any)
 
     def admit(self, client: Client, *, spends: bool) -> Admission:
         """Let a request in; `spends` says whether it may cost anything upstream.
@@ -116,7 +128,7 @@ class Accounts:
         admission = Admission(client.grant)
         if self._counters is None:
             return admission
-        accounts = ((f"key/{client.name}", client.limits), (SERVER, self.keys.server))
+        accounts = ((f"{KEY}{client.name}", client.limits), (SERVER, self.keys.server))
         for name, limits in accounts:
             if limits.requests_per_minute:
                 told = self._counted(self._counters, name, limits.requests_per_minute)
@@ -157,9 +169,8 @@ class Accounts:
         wait = max(1, math.ceil(free - self._clock()))
         told = _told("requests", per_minute, left, wait)
         if not got:
-            whose = "All keys together" if name == SERVER else "This key"
             raise RateLimited(
-                f"{whose} may send {per_minute} requests per minute; the next may come in {wait} s",
+                f"The {per_minute} requests a minute of {_whose(name)} are used up; the next may come in {wait} s",
                 code="rate_limit_exceeded",
                 headers={"Retry-After": str(wait)} | (told if name != SERVER else {}),
             )
@@ -172,11 +183,12 @@ class Accounts:
         for kind, limit in _budgets(limits):
             now, wanted = self._clock(), min(limit, _amount(kind, most))
             day_ends = math.ceil(DAY - now % DAY)
-            held = _counter(name, f"{kind}/held", now)
-            left = limit - self._hold(counters, admission, _counter(name, kind, now), wanted)
+            held = counter(name, f"{kind}/held", now)
+            left = limit - self._hold(counters, admission, counter(name, kind, now), wanted)
             if left <= 0:
-                others = self._hold(counters, admission, held, 0) > 0
-                raise _used_up(name, kind, limit, day_ends, held=others)
+                if self._hold(counters, admission, held, 0) > 0:
+                    raise _held(name, kind, limit, wanted)
+                raise _used_up(name, kind, limit, day_ends)
             if wanted and self._books is not None:  # only to tell others, so that nobody need wait for it
                 admission.holds.append(Hold(held, wanted))
                 self._books.add([(held, wanted)])
@@ -186,6 +198,9 @@ class Accounts:
             )
             if bound != ceiling:
                 admission.grant, admission.day_ends = replace(admission.grant, ceiling=bound), day_ends
+                admission.bound_by = (
+                    f"what is left of the {_of_a_day(name, kind, limit)}; {_next_day(day_ends)}"
+                )
             if kind == "tokens" and name != SERVER:
                 admission.headers |= _told(kind, limit, left, day_ends)
 
@@ -207,11 +222,14 @@ class Accounts:
             "tokens": min(max(0, record.usage.total_tokens if record.usage else 0), MOST),
             "cost": math.ceil(min(max(0.0, (record.cost or 0.0) * MICRO), MOST)),
         }
-        own = self._limits.get(record.client or "", UNLIMITED)
-        for name, limits in ((f"key/{record.client}", own), (SERVER, self.keys.server)):
-            for kind, _ in _budgets(limits):
+        used |= {"requests": 1, "calls": sum(record.calls.values()) if record.technique != NONE else 1}
+        limited = [kind for kind, _ in _budgets(self.keys.server)]
+        of_key = used if record.client in self._limits else ()
+        of_all = (*limited, *SHOWN) if self.keys.server.any else ()
+        for name, kinds in ((f"{KEY}{record.client}", of_key), (SERVER, of_all)):
+            for kind in kinds:
                 if used[kind]:
-                    yield _counter(name, kind, record.started), used[kind]
+                    yield counter(name, kind, record.started), used[kind]
 
     def _warn(self, error: StoreDown) -> None:
         now = time.monotonic()
@@ -287,8 +305,9 @@ class Books:
         return Counter(left)
 
     def _lost(self, entries: Counter[str]) -> None:
-        if entries:
-            log.error("Not counted, as the store fails: %s", dict(entries))
+        budgets = {name: amount for name, amount in entries.items() if name.split("/")[-2] not in SHOWN}
+        if budgets:
+            log.error("Not counted, as the store fails: %s", budgets)
 
 
 def _budgets(limits: Limits) -> Iterator[tuple[str, int]]:
@@ -306,8 +325,8 @@ def _amount(kind: str, ceiling: Budget) -> int:
     return math.ceil((ceiling.max_cost or 0.0) * MICRO)
 
 
-def _counter(name: str, kind: str, now: float) -> str:
-    """The counter of a day of UTC."""
+def counter(name: str, kind: str, now: float) -> str:
+    """The name of a counter of one day of UTC."""
     return f"{name}/{kind}/{time.strftime('%Y-%m-%d', time.gmtime(now))}"
 
 
@@ -320,14 +339,33 @@ def _told(kind: str, limit: int, left: int, seconds: int) -> dict[str, str]:
     }
 
 
-def _used_up(name: str, kind: str, limit: int, day_ends: int, *, held: bool) -> RateLimited:
-    budget = f"{limit} tokens" if kind == "tokens" else f"${limit / MICRO:g}"
-    whose = "all keys together" if name == SERVER else "this key"
-    if held:
-        message = f"The {budget} a day of {whose} are used up, or held by requests at work"
-        return RateLimited(message, code="insufficient_quota", headers={"Retry-After": str(SOON)})
+def _whose(name: str) -> str:
+    return "all keys together" if name == SERVER else f"the key {name.removeprefix(KEY)!r}"
+
+
+def _of_a_day(name: str, kind: str, limit: int) -> str:
+    amount = f"{limit} tokens" if kind == "tokens" else f"${limit / MICRO:g}"
+    return f"{amount} a day of {_whose(name)}"
+
+
+def _used_up(name: str, kind: str, limit: int, day_ends: int) -> RateLimited:
     return RateLimited(
-        f"The {budget} a day of {whose} are used up; the next day begins in {day_ends} s",
+        f"The {_of_a_day(name, kind, limit)} are used up; {_next_day(day_ends)}",
         code="insufficient_quota",
         headers={"Retry-After": str(day_ends), "x-should-retry": "false"},
     )
+
+
+def _held(name: str, kind: str, limit: int, amount: int) -> RateLimited:
+    each = f"{amount} tokens" if kind == "tokens" else f"${amount / MICRO:g}"
+    return RateLimited(
+        f"The {_of_a_day(name, kind, limit)} are used up, or held by requests at work: up to {each} for each of "
+        f"them. A smaller max_{kind}, of the key or of the server, holds less",
+        code="insufficient_quota",
+        headers={"Retry-After": str(SOON)},
+    )
+
+
+def _next_day(seconds: int) -> str:
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    return f"the next day begins in {hours} h {minutes} min, at midnight UTC"

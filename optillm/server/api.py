@@ -23,6 +23,7 @@ from optillm.server.replies import JSON, completed, relayed, streamed
 from optillm.server.state import State, here
 from optillm.server.wire import dumps, read_chat
 
+VERSION: Final = "/v1"
 FORM: Final = "multipart/form-data"
 LONG: Final = 2**16
 """Bytes of a body from which on it is read aside: others need not wait for that."""
@@ -106,21 +107,35 @@ def pass_on(task: str = "", part: str = "") -> Response:
     if not (_TASK.fullmatch(task) and _TASK.fullmatch(part)):  # `..` and the like would leave what is meant
         raise NotFound("There is no such endpoint here")
     state = here()
-    path, query = request.path.removeprefix("/v1"), request.query_string.decode("ascii", "replace")
     # To cancel, to delete and to look something up needs no body, and so no media type.
     bare = bool(task) and not request.content_length and "Transfer-Encoding" not in request.headers
     if bare:
         refuse_other_sites()
-    asked = RawRequest(
+    asked = _raw(state, b"" if bare else _body(JSON, FORM))
+    state.owners.check(asked)
+    return relayed(state.owners.noted(asked, run(state.engine.relay(asked))))
+
+
+@views.post("/v1/messages")
+def messages() -> Response:
+    """Refuse a request of Anthropic's API, which is neither served nor passed on."""
+    state = here()
+    state.engine.without_technique(_raw(state, _body(JSON)))
+    raise NotFound("The Messages API is not served here; /v1/chat/completions is")
+
+
+def _raw(state: State, content: bytes) -> RawRequest:
+    """The request as it is to be passed on."""
+    path, query = request.path.removeprefix(VERSION), request.query_string.decode("ascii", "replace")
+    return RawRequest(
         "GET" if request.method == "HEAD" else request.method,
         f"{path}?{query}" if query else path,
-        b"" if bare else _body(JSON, FORM),
+        content,
         request.content_type or JSON,
         state.authorization,
         g.request_id,
         granted(),
     )
-    return relayed(run(state.engine.relay(asked)))
 
 
 for rule, methods in PASSED_ON.items():

@@ -17,7 +17,8 @@ from optillm.server import api, ops
 from optillm.server.accounts import Accounts
 from optillm.server.cors import tell_browsers
 from optillm.server.faults import error_response, explain, new_request_id
-from optillm.server.gate import guard, settle
+from optillm.server.gate import explained, guard, settle
+from optillm.server.owners import Owners
 from optillm.server.state import NAME, Engine, State
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def create_app(
     app = Proxy(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     metrics = metrics or Metrics()
-    app.extensions[NAME] = State(settings, engine, accounts, metrics, clock)
+    app.extensions[NAME] = State(settings, engine, accounts, metrics, Owners.of(settings), clock)
     ops.count(app, metrics)
     app.before_request(identify)
     tell_browsers(app, settings.cors_origins)
@@ -60,7 +61,16 @@ def create_app(
     app.register_error_handler(Exception, answer)
     app.register_blueprint(api.views)
     app.register_blueprint(ops.views)
+    serve_without_version(app)
     return app
+
+
+def serve_without_version(app: Flask) -> None:
+    """Serve `/chat/completions` and the like, too, for clients whose base URL lacks the `/v1`."""
+    for rule in list(app.url_map.iter_rules()):
+        if rule.rule.startswith(f"{api.VERSION}/"):
+            methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}  # which Flask adds by itself
+            app.add_url_rule(rule.rule.removeprefix(api.VERSION), rule.endpoint, methods=methods)
 
 
 def identify() -> None:
@@ -84,4 +94,4 @@ def answer(error: Exception) -> Response:
     if not failure.recorded:
         refused = f"{request.method} {request.path}: status {failure.status}, request {g.request_id}"
         log.info("%s: %s", refused, failure.message[:LONGEST_REASON])
-    return error_response(failure)
+    return error_response(explained(failure))

@@ -28,12 +28,23 @@ RESPITE: Final = 1.0
 """Seconds that a store which failed is left alone, so that not every request waits for it in vain."""
 KEPT: Final = 2 * 86_400
 """Seconds until a counter is forgotten: longer than any day it may be for."""
+LASTING: Final = 30 * 86_400
+"""Seconds for which a name is kept."""
+MOST: Final = 100_000
+"""Names in a file; beyond it the oldest go."""
 NAMESPACE: Final = "optillm"
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL, expires REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS hits (name TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS hits_by_name ON hits (name, at);
+CREATE INDEX IF NOT EXISTS counters_by_expiry ON counters (expires);
+"""
+_MAKE_ROOM: Final = """
+DELETE FROM counters WHERE name IN (
+  SELECT name FROM counters WHERE expires > :now + :kept ORDER BY expires
+  LIMIT max(0, (SELECT count(*) FROM counters WHERE expires > :now + :kept) - :most)
+)
 """
 _ADD: Final = """
 INSERT INTO counters VALUES (:name, :amount, :now + :expiry)
@@ -66,6 +77,16 @@ class Store:
             window = self._windows.get_window_stats(item, name)
             return got, max(0, window.remaining), window.reset_time
 
+    def value(self, name: str) -> int:
+        """The value of a counter, or of something kept; 0 where there is none."""
+        with self._asking():
+            return self._storage.get(f"{NAMESPACE}/{name}")
+
+    def keep(self, name: str) -> None:
+        """Keep a name, for as long as upstreams keep what it may stand for."""
+        with self._asking():
+            self._storage.incr(f"{NAMESPACE}/{name}", LASTING, 1)
+
     @contextmanager
     def _asking(self) -> Iterator[None]:
         if self._clock() < self._down_until:
@@ -80,15 +101,16 @@ class Store:
 
 
 class FileStorage(Storage, MovingWindowSupport):
-    """Counters in an SQLite file, for the threads and processes of one machine."""
+    """Counters in an SQLite file, for the threads and processes of one machine; without a path, of one process."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         super().__init__(wrap_exceptions=True)
         self._clock = clock
         self._lock = threading.Lock()
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would let the umask decide
+        if path is not None:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would let the umask decide
         self._database = sqlite3.connect(
-            path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            path or ":memory:", timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
         self.close = weakref.finalize(self, self._database.close)
         self._database.execute("PRAGMA journal_mode = WAL")
@@ -110,6 +132,8 @@ class FileStorage(Storage, MovingWindowSupport):
             ((value,),) = self._database.execute(_ADD, values).fetchall()
             if value == amount:  # most likely the first of a day
                 self._database.execute("DELETE FROM counters WHERE expires <= :now", values)
+                if expiry > KEPT:
+                    self._database.execute(_MAKE_ROOM, values | {"kept": KEPT, "most": MOST})
         return int(value)
 
     def get(self, key: str) -> int:

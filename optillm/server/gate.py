@@ -16,7 +16,7 @@ from flask import Response, g, request
 from werkzeug.exceptions import Forbidden
 
 from optillm.engine.portal import aside
-from optillm.errors import RateLimited, Unauthorized
+from optillm.errors import BudgetExhausted, OptillmError, RateLimited, Unauthorized
 from optillm.keys import Client, digest
 from optillm.server.accounts import Accounts, Admission
 from optillm.server.state import here
@@ -89,10 +89,18 @@ def guard(
             g.grant = client.grant
             if request.blueprint == "api" and request.endpoint not in UNCOUNTED:
                 admit = partial(accounts.admit, client, spends=request.endpoint in SPENDING)
-                g.admission = aside(admit) if accounts.counting else admit()
+                g.admission = aside(admit) if accounts.limited(client) else admit()
                 g.grant = g.admission.grant
 
     return refuse
+
+
+def explained(error: OptillmError) -> OptillmError:
+    """The error for the client; where its budget is what is left of a key's day, it is told whose and until when."""
+    admission: Admission | None = g.get("admission")
+    if isinstance(error, BudgetExhausted) and admission is not None and admission.bound_by:
+        return BudgetExhausted(f"{error.message}. The budget is {admission.bound_by}", headers=error.headers)
+    return error
 
 
 def settle(response: Response) -> Response:

@@ -30,7 +30,7 @@ def count(app: Flask, metrics: Metrics) -> None:
 
 
 def _api() -> bool:
-    return request.path.startswith("/v1/")
+    return request.path.startswith("/v1/") or request.blueprint == "api"
 
 
 @views.get("/health")

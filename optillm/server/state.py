@@ -16,6 +16,7 @@ from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
 from optillm.engine.portal import ClientGone, Visit
 from optillm.errors import Unauthorized
 from optillm.server.accounts import Accounts
+from optillm.server.owners import Owners
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Engine(Protocol):
     async def relay(self, request: RawRequest) -> Relay:
         """Pass a request for another endpoint on."""
 
+    def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
+        """A request for another endpoint, and its model; raises `InvalidRequest` when it asks for a technique."""
+
     def hurry(self) -> bool:
         """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
 
@@ -64,6 +68,7 @@ class State:
     engine: Engine
     accounts: Accounts
     metrics: Metrics
+    owners: Owners
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
     serving: defaultdict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))

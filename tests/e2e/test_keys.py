@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -21,8 +24,9 @@ from openai import OpenAI
 
 from tests.e2e.proxy import ROOT, Proxy, clean_environment, serving
 from tests.shared_store import Redis, redis_server
-from tests.stub import Stub, completion
+from tests.stub import Call, Stub, completion
 
+HELLO: Any = [{"role": "user", "content": "Hi"}]
 DEMO = {"OPTILLM_DEMO": "on"}
 PRICES = '["demo-*"]\ninput = 1000.0\noutput = 1000.0\n'  # a thousand tokens are a dollar
 
@@ -145,6 +149,112 @@ def test_a_key_may_use_its_techniques_and_no_others(file_place: Place) -> None:
             pytest.raises(openai.PermissionDeniedError, match="may not do without a technique"),
         ):
             sdk.embeddings.create(model="demo-small", input="words")
+
+
+ALWAYS_PLAIN: list[tuple[str, dict[str, object]]] = [
+    ("demo-small", {"max_tokens": 1}),
+    ("none-demo-small", {}),
+    ("none|none-demo-small", {"stream": True}),
+    ("bon-demo-small", {"optillm_approach": "none"}),
+    ("bon-demo-small", {"optillm": {"approach": "none&none"}}),
+    ("bon-demo-small", {"modalities": ["text", "audio"]}),
+    (
+        "bon-demo-small",
+        {"messages": [{"role": "system", "content": "<optillm_approach>none</optillm_approach>Hi"}, *HELLO]},
+    ),
+]
+
+
+def test_a_key_that_may_not_do_without_a_technique_cannot_get_around_that(file_place: Place) -> None:
+    file_place.keys("[keys.alice]\nKEY secret\nplain = false")
+    with (
+        serving(*file_place.flags, environment=DEMO) as proxy,
+        OpenAI(
+            base_url=proxy.base_url,
+            api_key="secret",
+            max_retries=0,
+            default_headers={"x-optillm-background": "1"},
+        ) as sdk,
+    ):
+        for model, more in ALWAYS_PLAIN:
+            with pytest.raises(openai.PermissionDeniedError, match="may not do without a technique"):
+                sdk.chat.completions.create(model=model, messages=HELLO, extra_body=more)
+        task: Any = [{"role": "user", "content": "### Task:\n<chat_history></chat_history>"}]
+        for words in (HELLO, task):
+            reply = sdk.chat.completions.with_raw_response.create(
+                model="none&bon-demo-small",
+                messages=words,
+                max_tokens=4,
+                metadata={"task": "title_generation"},
+            )
+            assert reply.headers["x-optillm-technique"] == "bon"
+            assert "x-optillm-bypassed" not in reply.headers
+        for path in ("embeddings", "completions", "responses", "moderations", "audio/speech"):
+            with pytest.raises(openai.PermissionDeniedError):
+                sdk.post(path, cast_to=object, body={"model": "demo-small", "input": "Hi"})
+
+
+def kept(call: Call) -> None:
+    """An upstream that keeps a response, by a number."""
+    if call.method == "POST" and call.path == "/v1/responses":
+        response = {"id": f"resp_{call.sent['input']}", "object": "response", "output": []}
+        if call.sent.get("stream"):
+            call.events({"type": "response.created", "sequence_number": 0, "response": response}, done=False)
+        else:
+            call.json(response)
+    else:
+        call.json({"id": "resp", "object": "response", "output": []})
+
+
+def test_a_response_is_for_the_key_that_made_it_whichever_worker_is_asked_and_after_a_restart(
+    place: Place,
+) -> None:
+    place.keys("[keys.alice]\nKEY secret\n[keys.bob]\nKEY other")
+    with Stub(kept) as stub:
+        flags = (*place.flags, "--base-url", stub.base_url, "--workers", "2")
+        with serving(*flags) as proxy:
+            for number in range(8):
+                with OpenAI(base_url=proxy.base_url, api_key="secret", max_retries=0) as sdk:
+                    if number % 2:
+                        list(sdk.responses.create(model="m", input=f"{number}", stream=True))
+                    else:
+                        sdk.responses.create(model="m", input=f"{number}")
+            check_who_finds_what(proxy)
+        with serving(*flags) as proxy:
+            check_who_finds_what(proxy)
+
+
+def check_who_finds_what(proxy: Proxy) -> None:
+    for number in range(8):
+        with OpenAI(base_url=proxy.base_url, api_key="secret", max_retries=0) as sdk:
+            sdk.responses.retrieve(f"resp_{number}")
+            sdk.responses.create(model="m", input="again", previous_response_id=f"resp_{number}")
+        with OpenAI(base_url=proxy.base_url, api_key="other", max_retries=0) as sdk:
+            for ask in (sdk.responses.retrieve, sdk.responses.delete, sdk.responses.cancel):
+                with pytest.raises(openai.NotFoundError, match=f"There is no 'resp_{number}' here"):
+                    ask(f"resp_{number}")
+            with pytest.raises(openai.NotFoundError):
+                sdk.responses.create(model="m", input="again", previous_response_id=f"resp_{number}")
+
+
+def test_equal_requests_of_two_keys_are_not_joined_and_share_no_cache(file_place: Place) -> None:
+    file_place.keys("[keys.alice]\nKEY secret\n[keys.bob]\nKEY other")
+    numbers = count()
+    with Stub(lambda call: call.json(completion(f"The answer is {next(numbers)}."))) as stub:
+        flags = (*file_place.flags, "--base-url", stub.base_url, "--cache", str(file_place.folder / "cache"))
+        for shared, different in (((), 2), (("--cache-shared",), 1)):
+            with serving(*flags, *shared) as proxy:
+                for model in ("m", "re2-m"):
+                    texts = {say(proxy, key, f"{model}-{different}") for key in ("secret", "other")}
+                    assert len(texts) == different
+
+
+def say(proxy: Proxy, key: str, model: str) -> str | None:
+    """The answer to a request that a retry may join."""
+    with OpenAI(base_url=proxy.base_url, api_key=key, max_retries=0) as sdk:
+        headers = {"Idempotency-Key": "one"}
+        reply = sdk.chat.completions.create(model=model, messages=HELLO, extra_headers=headers)
+    return reply.choices[0].message.content
 
 
 def listed(proxy: Proxy, key: str) -> set[str]:
@@ -317,6 +427,26 @@ def test_a_start_that_cannot_be_is_one_line(tmp_path: Path, keys: str, store: st
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert re.match(f"optillm: {told}", ended.stderr)
+
+
+def test_the_command_shows_what_keys_have_used_while_the_server_runs(place: Place) -> None:
+    place.keys("[keys.alice]\nKEY secret\ntokens_per_day = 100_000\n[keys.bob]\nKEY other")
+    command = [sys.executable, str(ROOT / "optillm.py"), "usage", *place.flags]
+    with serving(*place.flags, "--workers", "2", environment=DEMO) as proxy:
+        assert [ask(proxy, "secret"), ask(proxy, "other", "bon-demo-small"), ask(proxy, "wrong")] == [
+            200,
+            200,
+            401,
+        ]
+        shown: dict[str, Any] = {}
+        while {name: row["requests"] for name, row in shown.items()} != {"alice": 1, "bob": 1}:
+            done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+            shown = {row["name"]: row for row in json.loads(done.stdout)["keys"]}
+        table = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
+    assert shown["alice"]["tokens"]["limit"] == 100_000
+    assert 0 < shown["alice"]["tokens"]["used"] < shown["bob"]["tokens"]["used"]
+    assert shown["bob"]["calls"] > shown["alice"]["calls"] == 1
+    assert table.startswith("KEY    REQUESTS  CALLS  TOKENS")
 
 
 def test_the_command_makes_a_key_that_its_own_output_lets_in(tmp_path: Path) -> None:

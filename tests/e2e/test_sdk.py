@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -126,6 +127,48 @@ def test_errors_raise_the_sdks_own_classes(demo: Proxy) -> None:
     assert bad_option.value.param == "optillm.options.bon.n"
     assert "moa-demo-small" in unknown.value.message
     assert unknown_upstream.value.code == "model_not_found"
+
+
+def test_a_technique_where_there_is_none_is_refused_and_not_a_silent_plain_call(demo: Proxy) -> None:
+    sdk = client(demo)
+    asks: list[Callable[[], object]] = [
+        lambda: sdk.responses.create(model="bon-demo-small", input=QUESTION),
+        lambda: sdk.responses.create(
+            model="demo-small", input=QUESTION, extra_body={"optillm_approach": "moa"}
+        ),
+        lambda: sdk.completions.create(model="moa(proposers=2)-demo-small", prompt=QUESTION),
+        lambda: sdk.embeddings.create(model="bon|moa-demo-small", input=QUESTION),
+        lambda: sdk.post("/messages", cast_to=object, body=asked("bon-demo-small")),
+    ]
+    for ask in asks:
+        with pytest.raises(
+            openai.BadRequestError, match="does not take: use /v1/chat/completions"
+        ) as refused:
+            ask()
+        assert refused.value.code == "technique_not_served"
+
+
+def test_a_base_url_without_its_version_works_too(demo: Proxy) -> None:
+    with OpenAI(base_url=demo.url, api_key="k", max_retries=0) as sdk:
+        assert sdk.chat.completions.create(**asked("bon-demo-small")).choices
+        assert list(sdk.models.list())
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("bon", "write 'bon-<model>'"),
+        ("moa-", "write 'moa-<model>'"),
+        ("bonn-demo-small", "did you mean 'bon-demo-small'"),
+        ("bon(size=3)-demo-small", "no such option; known: n, "),
+        ("bon(3)-demo-small", "write option=value"),
+    ],
+)
+def test_a_mistyped_technique_is_explained(demo: Proxy, model: str, words: str) -> None:
+    with pytest.raises(openai.APIStatusError) as refused:
+        client(demo).chat.completions.create(**asked(model))
+    assert refused.value.status_code in (400, 404)
+    assert words in refused.value.message
 
 
 def test_models_list_the_upstreams_and_the_techniques(demo: Proxy) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay
+from optillm.chat import Budget, ChatRequest, Completion, Grant, RawRequest, Relay, Sender, Stream
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
 from optillm.engine.routes import Routes
 from optillm.errors import DeadlineExceeded, PermissionDenied, ShuttingDown, UpstreamError
 from optillm.prices import Price, Prices
 from optillm.techniques import registry
-from tests.fakes import HANG, Sent, World, run
+from tests.fakes import HANG, Say, Sent, World, run
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 
@@ -102,6 +102,31 @@ def test_an_unknown_model_that_is_nearly_a_slug_gets_a_suggestion() -> None:
     error = json.loads(relay.body or b"")["error"]
     assert error["message"] == "The model does not exist (did you mean 'moa-gpt-4o'?)"
     assert error["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("bon", "write 'bon-<model>'"), ("moa-", "'moa-<model>'"), ("bonn-m", "did you mean 'bon-m'?")],
+)
+def test_what_an_upstream_does_not_know_is_explained_when_it_is_about_techniques(
+    status: int, name: str, told: str
+) -> None:
+    wire = Wire(reply(status, error={"message": f"Invalid model: {name}", "param": "model"}))
+    relay = run(engine(wire).complete(ChatRequest({"model": name, "messages": MESSAGES})))
+    assert isinstance(relay, Relay)
+    assert relay.status == status
+    error = json.loads(relay.body or b"")["error"]
+    assert error["message"].startswith(f"Invalid model: {name} (")
+    assert told in error["message"]
+    assert error["param"] == "model"
+
+
+def test_a_refusal_of_something_else_is_left_as_it_is() -> None:
+    wire = Wire(reply(400, error={"message": "temperature is too high"}))
+    relay = run(engine(wire).complete(ChatRequest({"model": "bonn-m", "messages": MESSAGES})))
+    assert isinstance(relay, Relay)
+    assert relay.body == wire.replies[0].body
 
 
 def test_another_unknown_model_gets_the_upstreams_words_untouched() -> None:
@@ -216,6 +241,94 @@ def test_what_is_more_than_text_is_one_plain_call(modalities: list[str]) -> None
     assert isinstance(relay, Relay)
     assert relay.headers["x-optillm-bypassed"] == "modalities"
     assert b'"model":"m"' in (relay.body or b"")
+
+
+NEVER_PLAIN = Grant("bob", plain=False)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sender": Sender(background=True)},
+        {"sender": Sender(background=True), "max_tokens": 1},
+        {"sender": Sender(background=True), "stream": True},
+        {"sender": Sender(background=True), "approach": "bon"},
+        {"sender": Sender(background=True), "n": 3},
+        {"modalities": ["text"]},
+        {"logprobs": True, "top_logprobs": 3},
+        {"budget": Budget(max_calls=1)},
+    ],
+)
+@pytest.mark.parametrize("model", ["bon-m", "none&bon-m", "bon|none-m", "(none|none)&bon-m"])
+def test_a_key_that_may_not_do_without_a_technique_gets_it_whatever_its_request_says(
+    model: str, fields: dict[str, Any]
+) -> None:
+    world = World(lambda sent: f"The answer is {sent.number}.", limits=Limits(background_model="small"))
+
+    async def main() -> Any:
+        served = await world.serve(model, grant=NEVER_PLAIN, **fields)
+        if isinstance(served, Stream):
+            return [event async for event in served.events][-1]
+        return served
+
+    completion = world.run(main())
+    assert isinstance(completion, Completion)
+    assert completion.report.technique == "bon"
+    assert {sent.body["model"] for sent in world.sent} == {"m"}
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("m", {}),
+        ("m", {"stream": True}),
+        ("m", {"tools": [{"type": "function", "function": {"name": "f"}}]}),
+        ("none-bon-m", {}),
+        ("none|none-m", {}),
+        ("none&none-m", {"sender": Sender(background=True)}),
+        ("(none|none)&none-m", {}),
+        ("bon-m", {"approach": "none"}),
+        ("bon-m", {"approach": "none|none"}),
+        ("m", {"approach": "auto"}),
+        ("bon-m", {"modalities": ["text", "audio"]}),
+        ("bon-m", {"modalities": ["audio"], "stream": True}),
+        ("bon", {}),
+    ],
+)
+def test_a_key_that_may_not_do_without_a_technique_gets_no_plain_call_by_any_way(
+    model: str, fields: dict[str, Any]
+) -> None:
+    world = World(lambda sent: "unused")
+    body = {"model": model, "messages": MESSAGES, **fields}
+    own = {name: body.pop(name) for name in ("approach", "sender") if name in body}
+    asked = ChatRequest(body, grant=NEVER_PLAIN, **own)
+    for serve in (world.engine.complete, planned(world)):
+        with pytest.raises(PermissionDenied, match="may not do without a technique"):
+            world.run(serve(asked))
+    assert not world.sent
+
+
+def planned(world: World) -> Any:
+    async def plan(request: ChatRequest) -> Any:
+        return world.engine.plan(request)
+
+    return plan
+
+
+def test_a_plan_for_such_a_key_says_that_nothing_is_bypassed() -> None:
+    asked = ChatRequest(
+        {"model": "bon-m", "messages": MESSAGES}, grant=NEVER_PLAIN, sender=Sender(background=True)
+    )
+    plan = World(lambda sent: "unused").engine.plan(asked)
+    assert (plan["technique"], plan["bypassed"]) == ("bon", None)
+
+
+def test_a_turn_of_one_action_is_what_an_allowed_technique_may_be() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    world = World(lambda sent: Say(None, "tool_calls", {"tool_calls": [call]}))
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    completion = world.complete("re2-m", tools=tools, grant=NEVER_PLAIN)
+    assert completion.report.turn == "action"
 
 
 def test_text_alone_is_no_other_modality() -> None:

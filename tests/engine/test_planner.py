@@ -158,10 +158,34 @@ def test_an_unknown_approach_names_the_known_ones() -> None:
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("MOA-gpt-4o", "moa-gpt-4o"), ("mao-gpt-4o", "moa-gpt-4o"), ("gpt-4o", None), ("moat", None)],
+    [
+        ("MOA-gpt-4o", "moa-gpt-4o"),
+        ("mao-gpt-4o", "moa-gpt-4o"),
+        ("bonn-gpt-4o", "bon-gpt-4o"),
+        ("bonn(n=3)-org/gpt-4o", "bon(n=3)-org/gpt-4o"),
+        ("bon|mao-gpt-4o", "bon|moa-gpt-4o"),
+        ("(bonn|moa)&re3-x", "(bon|moa)&re2-x"),
+        ("bon(judge_model=moaa)|mao-x", "bon(judge_model=moaa)|moa-x"),
+        ("selfconsistency-x", "self_consistency-x"),
+        ("self-consistency-x", "self_consistency-x"),
+        ("Cot-Reflection-gpt-4o", "cot_reflection-gpt-4o"),
+        ("nonne-bon-7b", "none-bon-7b"),
+        *((name, None) for name in ("gpt-4o", "moat", "llama-3", "claude-3", "o1-mini", "bon|", "-", "")),
+    ],
 )
 def test_suggests_the_slug_that_was_probably_meant(name: str, meant: str | None) -> None:
     assert planner().suggestion(name) == meant
+
+
+@pytest.mark.parametrize("name", ["bon", "moa-", "BON", "bon(n=3)", "bon&moa", "bon|moa-", "none", "mcts"])
+def test_a_technique_without_a_model_is_told_the_form(name: str) -> None:
+    alone = name.removesuffix("-").lower()
+    assert planner().advice(name) == f"{alone!r} names a technique and no model: write '{alone}-<model>'"
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "moat", "bon/moa-x", "gpt-4o-bon", "bon)", ""])
+def test_a_model_like_any_other_gets_no_advice(name: str) -> None:
+    assert planner().advice(name) is None
 
 
 BON_ONLY = Grant("alice", techniques=frozenset({"bon"}))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from optillm.chat import Budget, ChatRequest, Relay, Sender
+from optillm.chat import Budget, ChatRequest, Grant, Relay, Sender
 from optillm.engine.cache import Cache
 from optillm.errors import UpstreamError
 from optillm.techniques import registry
@@ -105,6 +106,39 @@ def test_one_clients_key_gets_nothing_kept_for_anothers() -> None:
     assert world.run(ask("Bearer a")).report.cached == {"write": 1}
 
 
+ALICE, BOB = Grant("alice", key_digest="a"), Grant("bob", key_digest="b")
+
+
+@pytest.mark.parametrize("model", ["m", "re2-m", "self_consistency-m", "bon|moa-m"])
+@pytest.mark.parametrize(("shared", "again"), [(False, [True, False, True]), (True, [True, True, True])])
+def test_a_client_key_finds_its_own_replies_only_unless_they_are_shared(
+    model: str, shared: bool, again: list[bool]
+) -> None:
+    world = Wire(Relay(200, {}, BODY), shared=shared)
+
+    def ask(grant: Grant) -> int:
+        before = len(world.sent) + world.relays
+        world.run(world.serve(model, QUESTION, grant=grant))
+        return len(world.sent) + world.relays - before
+
+    assert ask(ALICE) > 0
+    assert [ask(grant) == 0 for grant in (ALICE, BOB, ALICE)] == again
+
+
+def test_a_key_that_has_a_new_name_finds_its_replies_and_one_with_an_old_name_does_not() -> None:
+    world = Wire(Relay(200, {}, BODY))
+    for grant in (ALICE, replace(ALICE, client="key-1"), replace(BOB, client="alice")):
+        world.run(world.serve("m", grant=grant))
+    assert world.relays == 2
+
+
+def test_without_keys_clients_share_as_their_upstream_credential_says() -> None:
+    world = Wire(Relay(200, {}, BODY))
+    for _ in range(2):
+        world.run(world.serve("m"))
+    assert world.relays == 1
+
+
 def test_a_client_may_ask_for_fresh_replies() -> None:
     world = World(disagreeing, cache=Cache(Memory()))
     world.complete("re2-m", QUESTION)
@@ -158,8 +192,8 @@ def test_a_stream_and_a_whole_reply_share_what_is_kept() -> None:
 class Wire(World):
     """A world whose relays give what they are told to."""
 
-    def __init__(self, relay: Relay, memory: Memory | None = None) -> None:
-        super().__init__(disagreeing, cache=Cache(memory or Memory()))
+    def __init__(self, relay: Relay, memory: Memory | None = None, *, shared: bool = False) -> None:
+        super().__init__(disagreeing, cache=Cache(memory or Memory(), shared=shared))
         self.reply = relay
         self.relays = 0
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import shutil
 import socket
-from collections.abc import Awaitable, Callable
+import ssl
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -451,6 +458,138 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         chat("http://model.invalid/v1")
         assert proxy.calls[0].path == "http://model.invalid/v1/chat/completions"
+
+
+def test_a_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = completion("Hello")
+    with Stub(lambda call: call.json(sent)) as stub, Stub(Call.hang_up) as proxy:
+        for name in ("http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.base_url)
+        for host in ("127.0.0.1", "localhost"):
+            assert chat(stub.base_url.replace("127.0.0.1", host)) == sent
+        assert proxy.calls == []
+
+
+def test_a_proxy_that_refuses_or_is_away_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Stub(Call.hang_up) as proxy:
+        address = proxy.base_url.removesuffix("/v1").removeprefix("http://")
+        monkeypatch.setenv("https_proxy", f"http://user:s3cret@{address}")
+        with pytest.raises(
+            UpstreamError, match=r"the proxy refuses with status 501 \(model\.invalid by way of"
+        ):
+            chat("https://model.invalid/v1")
+    with pytest.raises(
+        UpstreamError, match=r"connection refused \(model\.invalid by way of the proxy"
+    ) as error:
+        chat("https://model.invalid/v1")
+    assert address in error.value.message
+    assert address in caplog.text
+    assert "s3cret" not in error.value.message + caplog.text
+
+
+def test_credentials_in_a_base_url_are_sent_as_a_header() -> None:
+    with Stub(lambda call: call.json(completion("Hello"))) as stub:
+        chat(stub.base_url.replace("//", "//user:s3cret@"))
+        assert stub.calls[0].headers["authorization"] == "Basic dXNlcjpzM2NyZXQ="
+
+
+def unreachable(base_url: str, **settings: Any) -> str:
+    with pytest.raises(UpstreamError) as error:
+        chat(base_url, **settings)
+    assert (error.value.status, error.value.retryable) == (502, True)
+    return error.value.message
+
+
+def test_why_an_upstream_cannot_be_reached_is_said_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with Stub(lambda call: call.json({})) as stub:
+        pass
+    port = stub.base_url.removesuffix("/v1").rpartition(":")[2]
+    for host, reason in (("127.0.0.1", "connection refused"), ("no-such-host.invalid", "name not resolved")):
+        told = f"the upstream cannot be reached: {reason} ({host}:{port})"
+        assert unreachable(f"http://{host}:{port}/v1") == told
+        assert told in caplog.text
+    assert unreachable("http://user:s3cret@127.0.0.1:9/v1").endswith("(127.0.0.1:9)")
+    assert "s3cret" not in caplog.text
+
+
+def test_an_upstream_that_speaks_no_tls_or_whose_certificate_nobody_vouches_for_is_said_so(
+    tmp_path: Path,
+) -> None:
+    with Stub(lambda call: call.json({})) as stub:
+        assert "no TLS there (" in unreachable(stub.base_url.replace("http:", "https:"))
+    with tls_server(tmp_path) as address:
+        assert "certificate verify failed: self-signed certificate (" in unreachable(f"https://{address}/v1")
+
+
+@contextmanager
+def tls_server(folder: Path) -> Iterator[str]:
+    """A server with a certificate of its own making, which hangs up on whoever takes it."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
+    subprocess.run(  # noqa: S603 - found on the path
+        [found_openssl(), *made, "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def found_openssl() -> str:
+    command = shutil.which("openssl")
+    if command is None:
+        pytest.skip("openssl is not installed")
+    return command
+
+
+def test_the_log_tells_of_an_upstream_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    async def often(upstream: OpenAIUpstream) -> None:
+        for _ in range(5):
+            with pytest.raises(UpstreamError):
+                await upstream.chat(BODY, None)
+
+    using("http://127.0.0.1:1/v1", often)
+    assert caplog.text.count("cannot be reached") == 1
+
+
+OPERATORS = {
+    "openai-organization": "org-1",
+    "openai-project": "proj_1",
+    "openai-user": "u",
+    "OpenAI-Organization-Id": "org-1",
+    "x-request-id": "r",
+    "x-openai-account": "a",
+    "set-cookie": "c=1",
+    "server": "s",
+    "retry-after-account": "org-1",
+}
+CLIENTS = {
+    "openai-processing-ms": "12",
+    "OpenAI-Version": "2020-10-01",
+    "x-ratelimit-remaining-tokens": "5",
+    "retry-after": "3",
+    "retry-after-ms": "3000",
+    "x-should-retry": "true",
+}
+
+
+@pytest.mark.parametrize("status", [200, 429, 500])
+def test_clients_get_to_see_no_header_about_the_operators_account(status: int) -> None:
+    headers = {name.replace("-", "_"): value for name, value in (OPERATORS | CLIENTS).items()}
+    with Stub(lambda call: call.json(completion("Hi"), status, **headers)) as stub:
+        seen = relayed(stub).headers
+    assert {**seen} == {name.lower(): value for name, value in CLIENTS.items()} | {
+        "content-type": "application/json"
+    }
+    if status != 200:
+        error = refused(lambda call: call.json({}, status, **headers))
+        assert error.headers == {name.lower(): value for name, value in CLIENTS.items()}
 
 
 def test_a_relayed_error_is_a_reply_like_any_other_without_keys() -> None:

@@ -100,6 +100,9 @@ class FakeEngine:
         assert isinstance(outcome, Relay)
         return outcome
 
+    def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
+        return request, ""
+
     def hurry(self) -> bool:
         return False
 

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -285,6 +285,65 @@ def test_requests_side_by_side_cannot_use_more_than_the_day_has(tmp_path: Path) 
     for each in (second, third, third):
         accounts.release(each)
     assert accounts.admit(client, spends=True).grant.ceiling.max_tokens == 400
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens", "cost", "words"),
+    [
+        (
+            "tokens_per_day = 1000",
+            1000,
+            0.0,
+            "The 1000 tokens a day of the key 'alice' are used up; the next day",
+        ),
+        ("cost_per_day = 2.5", 0, 2.5, "The $2.5 a day of the key 'alice' are used up; the next day"),
+    ],
+)
+def test_who_has_used_up_what_and_when_there_is_more_is_said(
+    tmp_path: Path, limits: str, tokens: int, cost: float, words: str
+) -> None:
+    office = Office(tmp_path, alice(limits))
+    office.use(tokens, cost)
+    office.clock.now += 3 * 3600 + 30.5 * 60
+    with pytest.raises(RateLimited) as refused:
+        office.accounts.admit(office.client(), spends=True)
+    assert refused.value.message == f"{words} begins in 8 h 30 min, at midnight UTC"
+
+
+@pytest.mark.parametrize(
+    ("limits", "own", "told"),
+    [
+        (
+            "tokens_per_day = 1000",
+            "max_tokens = 400",
+            "up to 400 tokens for each of them. A smaller max_tokens, of the key",
+        ),
+        ("cost_per_day = 1", "max_cost = 0.5", "up to $0.5 for each of them. A smaller max_cost, of the key"),
+    ],
+)
+def test_what_requests_hold_and_what_makes_it_less_is_said(
+    tmp_path: Path, limits: str, own: str, told: str
+) -> None:
+    office = Office(tmp_path, alice(limits, own))
+    with suppress(RateLimited):
+        for _ in range(4):
+            office.accounts.admit(office.client(), spends=True)
+    with pytest.raises(RateLimited) as refused:
+        office.accounts.admit(office.client(), spends=True)
+    assert "a day of the key 'alice' are used up, or held by requests at work" in refused.value.message
+    assert told in refused.value.message
+
+
+def test_a_request_that_what_is_left_of_the_day_does_not_allow_is_told_so(tmp_path: Path) -> None:
+    office = Office(tmp_path, alice("tokens_per_day = 1000"))
+    office.use(tokens=900)
+    with office.served(FakeEngine(BudgetExhausted("too little"))) as client:
+        told = error_of(chat(client))["message"]
+        assert told == (
+            "too little. The budget is what is left of the 1000 tokens a day of the key 'alice'; "
+            "the next day begins in 12 h 0 min, at midnight UTC"
+        )
+        assert error_of(chat(client, "plain-key"))["message"] == "too little"
 
 
 def test_what_many_threads_take_adds_up_and_nothing_stays_held(tmp_path: Path) -> None:

@@ -189,6 +189,49 @@ def test_passes_on_what_is_done_with_a_response(method: str, path: str) -> None:
     assert engine.relays == [(path, method, b"", "application/json", None)]
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/chat/completions"),
+        ("POST", "/plan"),
+        ("GET", "/models"),
+        ("GET", "/models/bon-org/gpt-test"),
+        ("GET", "/techniques"),
+        ("POST", "/embeddings"),
+        ("POST", "/responses"),
+        ("POST", "/responses/resp_1/cancel"),
+        ("DELETE", "/responses/resp_1"),
+    ],
+)
+def test_a_base_url_without_its_version_serves_as_well_and_needs_the_same_key(method: str, path: str) -> None:
+    engine = FakeEngine(Relay(200, {}, b"{}"))
+    with served(engine, optillm_api_key=("k",)) as client:
+        key = {"Authorization": "Bearer k"}
+        body = {"json": HELLO} if method == "POST" else {}
+        assert client.open(path, method=method, **body).status_code == 401
+        answers = [client.open(at + path, method=method, headers=key, **body) for at in ("", "/v1")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].data == answers[1].data
+    assert engine.relays[:1] == engine.relays[1:]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/v1/chat/completions", "/chat", "/v2/models", "/chat/completions/chat/completions", "/api/chat"],
+)
+def test_a_path_that_is_not_served_is_an_error_object(path: str) -> None:
+    with served(FakeEngine()) as client:
+        reply = client.post(path, json=HELLO)
+    assert (reply.status_code, set(reply.get_json()["error"])) == (404, {"message", "type", "param", "code"})
+
+
+def test_anthropics_messages_are_said_not_to_be_served() -> None:
+    with served(FakeEngine()) as client:
+        reply = client.post("/v1/messages", json=HELLO)
+    assert reply.status_code == 404
+    assert "/v1/chat/completions" in reply.get_json()["error"]["message"]
+
+
 def test_passes_the_query_on() -> None:
     engine = FakeEngine(Relay(200, {}, b"{}"))
     with served(engine) as client:

@@ -36,6 +36,14 @@ def test_adds_up_and_remembers(opening: str) -> None:
     assert Store(open_storage(opening)).add("a", 0) == 8
 
 
+def test_keeps_names_and_tells_values(opening: str) -> None:
+    store, other = Store(open_storage(opening)), Store(open_storage(opening))
+    assert store.value("a") == 0
+    store.keep("a")
+    store.add("b", 7)
+    assert (other.value("a"), other.value("b"), other.value("c")) == (1, 7, 0)
+
+
 def test_gives_away_so_many_places_a_minute(opening: str) -> None:
     store = Store(open_storage(opening))
     got = [store.hit("a", 3) for _ in range(5)]

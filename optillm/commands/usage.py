@@ -1,0 +1,120 @@
+"""`optillm usage`: what each key has used today, against its limits; asks the store that the server counts in."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optillm.keys import MICRO, Keys, Limits
+from optillm.server.accounts import KEY, SERVER, StoreDown, counter
+from optillm.sources import SettingsError
+from optillm.tables import columns
+from optillm.values import masked, number
+
+if TYPE_CHECKING:
+    from optillm.config import Settings
+    from optillm.server.counters import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """So much of a day's budget; `held` is what requests at work may yet take, `limit` is `None` without one."""
+
+    used: float
+    held: float = 0
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One key's day: requests that went upstream, the upstream calls for them, tokens, and cost in US dollars."""
+
+    name: str
+    requests: int
+    calls: int
+    tokens: Amount
+    cost: Amount
+    requests_per_minute: int | None = None
+    disabled: bool = False
+
+
+def usage(settings: Settings, *, as_json: bool = False, now: float | None = None) -> str:
+    """The table, or the same as JSON; `now` is Unix time. Raises `SettingsError` where there is nothing to show."""
+    if not settings.keys:
+        raise SettingsError("there is no keys file, so nothing is counted by key: name one with --keys")
+    moment = time.time() if now is None else now
+    rows = _rows(settings.client_keys, _opened(settings), moment)
+    day = time.strftime("%Y-%m-%d", time.gmtime(moment))
+    if as_json:
+        return json.dumps({"day": day, "keys": [asdict(row) for row in rows]}, indent=2)
+    head = ("KEY", "REQUESTS", "CALLS", "TOKENS", "DOLLARS")
+    return f"{columns([head, *map(_cells, rows)])}\n\nOn {day}, a day of UTC."
+
+
+def _opened(settings: Settings) -> Store:
+    from optillm.server.counters import Store, open_storage
+
+    try:
+        place = settings.counters
+        if "://" not in place and not Path(place).exists():
+            raise SettingsError(
+                f"nothing has been counted in {place}: no server with these settings has run yet"
+            )
+        return Store(open_storage(place))
+    except ValueError as error:
+        raise SettingsError(f"store: {masked(str(error))}") from None
+
+
+def _rows(keys: Keys, store: Store, now: float) -> list[Row]:
+    try:
+        rows = [
+            _row(store, f"{KEY}{client.name}", client.name, client.limits, now, disabled=client.disabled)
+            for client in keys.clients
+        ]
+        if keys.server.any:
+            rows.append(_row(store, SERVER, "all keys together", keys.server, now))
+    except StoreDown as error:
+        raise SettingsError(f"store: it does not answer: {masked(str(error))}") from None
+    return rows
+
+
+def _row(store: Store, account: str, name: str, limits: Limits, now: float, *, disabled: bool = False) -> Row:
+    def amount(kind: str, unit: int, limit: float | None) -> Amount:
+        held = store.value(counter(account, f"{kind}/held", now))
+        used = store.value(counter(account, kind, now)) - held
+        return Amount(used / unit if unit > 1 else used, held / unit if unit > 1 else held, limit)
+
+    return Row(
+        name,
+        store.value(counter(account, "requests", now)),
+        store.value(counter(account, "calls", now)),
+        amount("tokens", 1, limits.tokens_per_day),
+        amount("cost", MICRO, limits.cost_per_day),
+        limits.requests_per_minute,
+        disabled,
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    rate = "" if row.requests_per_minute is None else f" ({row.requests_per_minute} a minute)"
+    return (
+        f"{row.name} (disabled)" if row.disabled else row.name,
+        f"{row.requests}{rate}",
+        str(row.calls),
+        _shown(row.tokens, ""),
+        _shown(row.cost, "$"),
+    )
+
+
+def _shown(amount: Amount, unit: str) -> str:
+    """`120 of 1000 (400 held)`."""
+    limit = "" if amount.limit is None else f" of {unit}{_digits(amount.limit, unit)}"
+    held = f" ({unit}{_digits(amount.held, unit)} held)" if amount.held else ""
+    return f"{unit}{_digits(amount.used, unit)}{limit}{held}"
+
+
+def _digits(value: float, unit: str) -> str:
+    return f"{value:.4f}" if unit else number(value)
