@@ -20,6 +20,7 @@ from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_
 from optillm.engine.bodies import Bodies
 from optillm.engine.calls import Calls
 from optillm.engine.draws import Draws
+from optillm.engine.forms import AnswerForm
 from optillm.engine.harvest import Sieve
 from optillm.engine.ledger import JUDGE
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
@@ -27,7 +28,6 @@ from optillm.engine.shown import Gate, Shown
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit import verdicts
-from optillm.toolkit.schema import Form
 from optillm.trace import Span
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class RequestContext(Context):
         rng: Random,
         fence: str,
         canonical: Callable[[str], Awaitable[str | None]],
-        form: Form | None = None,
+        form: AnswerForm | None = None,
         execute: Callable[[str], Awaitable[str | None]] | None = None,
         outlet: MemoryObjectSendStream[Event] | None = None,
         respect_temperature: bool = False,
@@ -188,9 +188,10 @@ class RequestContext(Context):
         temperature: float | None = None,
         models: Sequence[str] = (),
         instructions: Sequence[str] = (),
+        after: str | None = None,
     ) -> list[Candidate]:
         """See `Context.sample`."""
-        arrived = self._arrive(n, temperature, models, instructions, together=True)
+        arrived = self._arrive(n, temperature, models, instructions, after, together=True)
         async with aclosing(arrived):
             candidates = [candidate async for candidate in arrived]
         return sorted(candidates, key=lambda candidate: candidate.index)[:n]
@@ -199,7 +200,7 @@ class RequestContext(Context):
         self, n: int, *, temperature: float | None = None, models: Sequence[str] = ()
     ) -> AsyncGenerator[Candidate, None]:
         """See `Context.arrivals`."""
-        arrived = self._arrive(n, temperature, models, (), together=False)
+        arrived = self._arrive(n, temperature, models, (), None, together=False)
         async with aclosing(arrived):
             async for candidate in arrived:
                 yield candidate
@@ -210,6 +211,7 @@ class RequestContext(Context):
         temperature: float | None,
         models: Sequence[str],
         instructions: Sequence[str],
+        after: str | None,
         *,
         together: bool,
     ) -> AsyncGenerator[Candidate, None]:
@@ -219,7 +221,9 @@ class RequestContext(Context):
                 break
             wanted = n - harvest.usable
             try:
-                wave = self._wave(wanted, temperature, models, instructions, together=together and first)
+                wave = self._wave(
+                    wanted, temperature, models, instructions, after, together=together and first
+                )
             except BudgetExhausted as error:
                 harvest.fail(error)
                 break
@@ -239,6 +243,7 @@ class RequestContext(Context):
         temperature: float | None,
         models: Sequence[str],
         instructions: Sequence[str],
+        after: str | None,
         *,
         together: bool,
     ) -> list[Coroutine[Any, Any, list[Candidate]]]:
@@ -265,7 +270,7 @@ class RequestContext(Context):
         room = self.ledger.room(worst_cases)
         if not room and not seeded:
             raise self.ledger.exhausted(worst_cases[0])
-        return seeded + [self._drawn(body, place) for place, body in enumerate(bodies[:room])]
+        return seeded + [self._drawn(body, index, after) for index, body in enumerate(bodies[:room])]
 
     def _bundled(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """One call with `n` where the model honours it; else single calls, the first of which finds out.
@@ -282,17 +287,17 @@ class RequestContext(Context):
     async def _seeded(self, reply: Reply) -> list[Candidate]:
         return [await self._candidate(reply)]
 
-    async def _drawn(self, body: Mapping[str, Any], place: int) -> list[Candidate]:
+    async def _drawn(self, body: Mapping[str, Any], index: int, after: str | None) -> list[Candidate]:
         """The candidates of one call, the same for every branch that draws from the same body."""
         if self._draws is None:
-            return await self._generate(body)
-        return await self._draws.draw(orjson.dumps(body), place, lambda: self._generate(body))
+            return await self._generate(body, after)
+        return await self._draws.draw(orjson.dumps(body), index, lambda: self._generate(body, after))
 
-    async def _generate(self, body: Mapping[str, Any]) -> list[Candidate]:
-        return [await self._candidate(reply) for reply in await self._calls.complete("generate", body)]
+    async def _generate(self, body: Mapping[str, Any], after: str | None) -> list[Candidate]:
+        return [await self._candidate(reply, after) for reply in await self._calls.complete("generate", body)]
 
-    async def _candidate(self, reply: Reply) -> Candidate:
-        return await self._sieve.candidate(reply, self.question)
+    async def _candidate(self, reply: Reply, after: str | None = None) -> Candidate:
+        return await self._sieve.candidate(reply, self.question, after)
 
     # Judging and writing.
 
@@ -338,7 +343,7 @@ class RequestContext(Context):
                     break
                 usable = [c for c in written if c.reply.kind is not ReplyKind.EMPTY]
                 if usable:
-                    return [await self._mended(candidate, model) for candidate in usable]
+                    return usable
                 self.ledger.lose("empty")
                 errors.append(UpstreamError("the upstream wrote nothing"))
         raise most_telling(errors)
@@ -351,26 +356,38 @@ class RequestContext(Context):
             written = [[await self._calls.stream("write", body, self.shown.show, gate)]]
         else:
             written = await together([self._calls.complete("write", body) for body in bodies])
-        candidates = [await self._candidate(replies[0]) for replies in written]
-        return candidates if after is None else [candidate.after(after) for candidate in candidates]
+        return [await self._candidate(replies[0], after) for replies in written]
 
-    async def _mended(self, candidate: Candidate, model: str) -> Candidate:
-        """The candidate, or what one repair call makes of it when it lacks the form the client demands."""
-        violation = self._sieve.violation(candidate)
-        if violation is None or candidate.reply.kind is ReplyKind.REFUSAL:
+    # The form of the answer.
+
+    def has_form(self, candidate: Candidate) -> bool:
+        """Return whether a candidate has the form that the client demands; a refusal need not."""
+        return candidate.reply.kind is ReplyKind.REFUSAL or self._sieve.violation(candidate) is None
+
+    async def in_form(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return the client's choices, those without the demanded form mended or, failing that, replaced by others."""
+        chosen = candidates[: self.choices]
+        spare = [candidate for candidate in candidates[self.choices :] if self.has_form(candidate)]
+        mended = await together([self._mended(candidate) for candidate in chosen])
+        return [new or (spare.pop(0) if spare else old) for old, new in zip(chosen, mended, strict=True)]
+
+    async def _mended(self, candidate: Candidate) -> Candidate | None:
+        """Return the candidate, or what one repair call makes of it; `None` when it still lacks the form."""
+        if self.has_form(candidate):
             return candidate
+        violation = self._sieve.violation(candidate)
         instruction = MEND.format(draft=self.quote("draft", candidate.text), violation=violation)
         try:
-            replies = await self._calls.complete("write", self._bodies.candidate(model, instruction))
+            replies = await self._calls.complete("write", self._bodies.candidate(self.model, instruction))
         except (UpstreamError, BudgetExhausted):
             replies = []
         for reply in replies[:1]:
             mended = await self._candidate(reply)
-            if self._sieve.violation(mended) is None:
+            if mended.reply.kind is ReplyKind.OK and self._sieve.violation(mended) is None:
                 return mended
         self.ledger.lose("invalid")
         self.ledger.degraded = True
-        return candidate
+        return None
 
     # Concurrency, progress, evidence.
 
