@@ -6,12 +6,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Final
 
 from optillm.toolkit.jsontext import is_json
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([A-Za-z][\w.+-]*)?", re.MULTILINE)
+_BRACKET = re.compile(r"^[ \t]*`?[\[{]", re.MULTILINE)
+_MOST_TRIES: Final = 16
+"""Lines that begin with a bracket and are read as JSON: each may be as long as the text."""
+_LONGEST: Final = 1_000_000
 
 
 def bare_json(text: str, valid: Callable[[str], bool] = is_json) -> str:
@@ -22,7 +30,7 @@ def bare_json(text: str, valid: Callable[[str], bool] = is_json) -> str:
     """
     if is_json(text):
         return text
-    values = [block for block in _fenced(text) if is_json(block)] or list(_on_own_lines(text))
+    values = [block for block in _fenced(text) if is_json(block)] or list(_on_own_lines(text[:_LONGEST]))
     candidates = dict.fromkeys([value for value in values if valid(value)] or values)
     return next(iter(candidates)) if len(candidates) == 1 else text
 
@@ -37,20 +45,18 @@ def _fenced(text: str) -> Iterator[str]:
         elif marks.startswith(opening) and not language:
             yield text[start : match.start()].strip()
             opening = ""
-    if opening:
-        yield (
-            text[start:].strip().rstrip("`~").rstrip()
-        )  # closed on the line of the last bracket, or not at all
+    if opening:  # closed behind the last bracket, or not at all
+        yield text[start:].strip().rstrip("`~").rstrip()
 
 
 def _on_own_lines(text: str) -> Iterator[str]:
-    """Yield what stands from the first bracket of a kind to the last, if it is JSON with no text beside it."""
-    covered = -1
-    for start, end in sorted(
-        (text.find(opening), text.rfind(closing) + 1) for opening, closing in ("{}", "[]")
-    ):
-        before, after = text[:start].rpartition("\n")[2], text[end:].partition("\n")[0]
-        beside = before.strip(" \t`") or after.strip(" \t\r`")
-        if 0 <= start < end and covered < end and not beside and is_json(text[start:end]):
-            covered = end
-            yield text[start:end]
+    """Yield the objects and arrays that begin and end a line."""
+    end, decoder = 0, json.JSONDecoder()
+    for match in islice(_BRACKET.finditer(text), _MOST_TRIES):
+        start = match.end() - 1
+        if start < end:  # inside the one before
+            continue
+        with suppress(ValueError, RecursionError):
+            end = decoder.raw_decode(text, start)[1]
+            if not text[end:].partition("\n")[0].strip(" \t\r`") and is_json(text[start:end]):
+                yield text[start:end]
