@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SLASHES = re.compile("//+")
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,14 @@ class Proxy(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """The function itself; Flask would look at each, for each request."""
         return func
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Serve a path with slashes in a row as if they were one: Flask would redirect, and not every client follows.
+
+        Such paths are those of a base URL that ends with a slash.
+        """
+        environ["PATH_INFO"] = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
+        return super().wsgi_app(environ, start_response)
 
 
 def create_app(
