@@ -8,15 +8,19 @@ the calls.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from optillm.chat import Reply
 from optillm.engine.excerpts import excerpt
 from optillm.toolkit.bare_json import bare_json
 from optillm.toolkit.schema import Form
 from optillm.toolkit.schema_bounds import TooComplex
+
+
+_ENDS: Final = (None, "stop", "tool_calls", "function_call")
+"""Reasons for the end of a reply that calls tools and is whole."""
 
 
 class AnswerForm(Protocol):
@@ -59,11 +63,15 @@ class JsonForm:
 
 
 class CallForm:
-    """A call of one of these tools, by name as the request declares them; just one call if it is to be `single`."""
+    """A call of one of these tools, by name as the request declares them.
 
-    def __init__(self, tools: Mapping[str, Any], *, single: bool) -> None:
+    `named` says that the request names the one to call, `single` that there is to be but one call.
+    """
+
+    def __init__(self, tools: Mapping[str, Any], *, named: bool, single: bool) -> None:
         self._tools = tools
-        self._single = single
+        self._named = named
+        self._single = single or named
         self._arguments = cache(
             self._compiled
         )  # only of tools that are called: a request may declare thousands
@@ -76,11 +84,14 @@ class CallForm:
         if names is None or not declared:
             return None
         tools = {name: declared.get(name) for name in names} if names else declared
-        return cls(tools, single=len(names) == 1 or body.get("parallel_tool_calls") is False)
+        return cls(tools, named=len(names) == 1, single=body.get("parallel_tool_calls") is False)
 
     def bare(self, reply: Reply) -> Reply:
-        """Return the reply as it is: a call stands by itself."""
-        return reply
+        """Return the reply with OpenAI's reason for its end: to call what was named is to stop."""
+        if not reply.actions or reply.finish_reason not in _ENDS:
+            return reply
+        calls = "tool_calls" if reply.tool_calls else "function_call"
+        return replace(reply, finish_reason="stop" if self._named else calls)
 
     def violation(self, reply: Reply) -> str | None:
         """See `AnswerForm.violation`."""

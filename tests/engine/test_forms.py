@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,6 +101,18 @@ def test_a_named_tool_is_called_once(body: dict[str, Any], several: bool) -> Non
     form = demanded_form({"tools": [ADD], **body})
     assert form is not None
     assert (form.violation(calling(GOOD, GOOD)) is None) is several
+
+
+@pytest.mark.parametrize("said", ["stop", "tool_calls", None])
+@pytest.mark.parametrize(
+    ("choice", "reason"), [(NAMED, "stop"), ("required", "tool_calls"), ("any", "tool_calls")]
+)
+def test_the_reason_for_the_end_is_openais(choice: Any, reason: str, said: str | None) -> None:
+    form = demanded_form({"tools": [ADD], "tool_choice": choice})
+    assert form is not None
+    assert form.bare(replace(calling(GOOD), finish_reason=said)).finish_reason == reason
+    assert form.bare(replace(calling(GOOD), finish_reason="length")).finish_reason == "length"
+    assert form.bare(Reply({"role": "assistant", "content": "4"}, said)).finish_reason == said
 
 
 def test_the_choice_may_leave_some_of_the_tools() -> None:
