@@ -18,7 +18,6 @@ from optillm.toolkit.bare_json import bare_json
 from optillm.toolkit.schema import Form
 from optillm.toolkit.schema_bounds import TooComplex
 
-
 _ENDS: Final = (None, "stop", "tool_calls", "function_call")
 """Reasons for the end of a reply that calls tools and is whole."""
 

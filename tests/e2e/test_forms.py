@@ -247,3 +247,41 @@ def test_a_last_write_that_calls_a_tool_is_made_once(
     assert [call["function"]["name"] for call in message["tool_calls"]] == ["final_result"]
     assert block["calls"]["write"] == 1
     assert (block["technique"], block["turn"]) == (slug, "action")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("answering", [0, 1, 2])
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_samples_of_which_some_answer_and_others_call_are_no_failure(
+    proxy: Proxy, stub: Stub, slug: str, answering: int, stream: bool
+) -> None:
+    numbers = count()
+    tools = json.loads(PYDANTIC_AI % (b"", b""))["tools"]
+
+    def respond(call: Call) -> None:
+        if "tools" not in call.sent:
+            return call.json(completion(VERDICT))
+        if next(numbers) == answering or call.sent.get("stream"):
+            text = "There are 43 marbles. The answer is 43."
+            return (
+                call.events(delta(text), delta(finish="stop"))
+                if call.sent.get("stream")
+                else call.json(completion(text))
+            )
+        reply = completion(None)
+        function = {"name": "final_result", "arguments": '{"total": 43}'}
+        reply["choices"][0]["message"]["tool_calls"] = [
+            {"id": "call_1", "type": "function", "function": function}
+        ]
+        return call.json(reply)
+
+    stub.calls.clear()
+    stub.respond = respond
+    question = [{"role": "user", "content": "How many?"}]
+    message, block = post(
+        proxy, {"model": f"{slug}-m", "messages": question, "tools": tools, "stream": stream}
+    )
+    acts = bool(message.get("tool_calls"))
+    assert acts or message["content"].endswith("The answer is 43.")
+    assert block["turn"] == ("action" if acts else "answer")
+    assert block["technique"] == ("none" if answering else slug)
