@@ -69,7 +69,7 @@ class BaseOptions(BaseModel, ABC):
     """Whether the last call writes the answer, so that time is kept for it."""
 
     needs_text: ClassVar[bool] = False
-    """Whether a turn that must call a tool is one plain call, because there is nothing to be done but with text."""
+    """Whether there is nothing it can do with calls of tools: a turn that must call one is one plain call."""
 
     @abstractmethod
     def worst_case(self, choices: int) -> Cost:
@@ -96,7 +96,7 @@ class Candidate:
 
     @property
     def text(self) -> str:
-        """The reply as a judge or a reader is shown it: its content, and the tools it calls with which arguments."""
+        """The reply as judges are shown it: its content, and the tools it calls with their arguments."""
         if not self.reply.actions or self.answer is None:
             return self.reply.text
         return f"{self.reply.text}\nCalls of tools: {self.answer.text}".lstrip()

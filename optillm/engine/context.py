@@ -365,14 +365,17 @@ class RequestContext(Context):
         return candidate.reply.kind is ReplyKind.REFUSAL or self._sieve.violation(candidate) is None
 
     async def in_form(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Return the client's choices, those without the demanded form mended or, failing that, replaced by others."""
+        """Return the client's choices, each in the demanded form as far as that can be had.
+
+        One that lacks it is mended by one call or, when that fails, replaced by a further candidate that has it.
+        """
         chosen = candidates[: self.choices]
         spare = [candidate for candidate in candidates[self.choices :] if self.has_form(candidate)]
         mended = await together([self._mended(candidate) for candidate in chosen])
         return [new or (spare.pop(0) if spare else old) for old, new in zip(chosen, mended, strict=True)]
 
     async def _mended(self, candidate: Candidate) -> Candidate | None:
-        """Return the candidate, or what one repair call makes of it; `None` when it still lacks the form."""
+        """Return the candidate, or what one repair call makes of it, `None` if that lacks the form."""
         if self.has_form(candidate):
             return candidate
         violation = self._sieve.violation(candidate)
@@ -383,7 +386,7 @@ class RequestContext(Context):
             replies = []
         for reply in replies[:1]:
             mended = await self._candidate(reply)
-            if mended.reply.kind is ReplyKind.OK and self._sieve.violation(mended) is None:
+            if self._sieve.violation(mended) is None:
                 return mended
         self.ledger.lose("invalid")
         self.ledger.degraded = True

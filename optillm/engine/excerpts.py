@@ -10,7 +10,7 @@ from optillm.chat import Reply
 
 
 def after(reply: Reply, marker: str) -> Reply:
-    """Return the reply without its text up to the first line that is `marker`; itself if that leaves nothing."""
+    """Return the reply with what follows the first line that is `marker`, itself if nothing does."""
     lines = reply.text.split("\n")
     index = next((index for index, line in enumerate(lines) if line.strip() == marker), None)
     answer = "" if index is None else "\n".join(lines[index + 1 :]).lstrip("\n")
@@ -27,9 +27,9 @@ def excerpt(reply: Reply, part: str) -> Reply:
 
 
 def _tokens(logprobs: Any, start: int, end: int) -> Any:
-    """Return the log probabilities of the tokens between two places, in characters from the end: -5 to 0.
+    """Return the log probabilities of the tokens between two offsets from the end of the text.
 
-    From the end, because reasoning that was taken out of the text before may have tokens at the beginning.
+    Offsets are negative or zero. Reasoning that was taken out of the text may have left tokens at the beginning.
     """
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     if not isinstance(tokens, list) or not all(isinstance(token, Mapping) for token in tokens):

@@ -118,6 +118,6 @@ def _cost(work: Work, request: ChatRequest, merge: Merge, judge: Technique) -> C
     choices = request.choices
     forced = CallForm.of(request.body) is not None
     faithful = Cost(1, 1) if request.offers_tools and not forced else Cost(0, 0)
-    json = (request.body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
-    mended = Cost(choices, 1, quotes=choices) if forced or json else Cost(0, 0)
+    asks_for_json = (request.body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
+    mended = Cost(choices, 1, quotes=choices) if forced or asks_for_json else Cost(0, 0)
     return faithful + worst_case(work, choices, merge, judge) + mended

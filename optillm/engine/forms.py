@@ -35,7 +35,7 @@ class AnswerForm(Protocol):
 
 
 def demanded_form(body: Mapping[str, Any]) -> AnswerForm | None:
-    """Return the form that a request demands, `None` for free text.
+    """Return the form that a request demands of its answer, `None` for free text.
 
     Raises `InvalidRequest` for a `response_format` that would take too long to check anything against.
     """
@@ -71,13 +71,12 @@ class CallForm:
         self._tools = tools
         self._named = named
         self._single = single or named
-        self._arguments = cache(
-            self._compiled
-        )  # only of tools that are called: a request may declare thousands
+        # Only tools that are called have their schemas read: a request may declare thousands.
+        self._arguments = cache(self._compiled)
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> CallForm | None:
-        """Return the form of the calls that a request forces, `None` where it leaves the choice to the model."""
+        """Return the form of the calls that a request forces, `None` if it forces none."""
         names = _forced(body.get("tool_choice" if body.get("tools") else "function_call"))
         declared = {_name(tool): tool for tool in _listed(body.get("tools") or body.get("functions"))}
         if names is None or not declared:
@@ -109,7 +108,10 @@ class CallForm:
         return None if violation is None else f"the arguments of {name}: {violation}"
 
     def _compiled(self, name: str) -> Form | None:
-        """Return the form of a tool's arguments: any JSON where a check would take too long, `None` for free text."""
+        """Return the form of a tool's arguments, `None` for free text.
+
+        Where a check against its schema would take too long, that is any JSON.
+        """
         tool = self._tools[name]
         if isinstance(tool, Mapping) and tool.get("type") == "custom":
             return None
@@ -120,7 +122,7 @@ class CallForm:
 
 
 def _inner(tool: Any) -> Mapping[str, Any]:
-    """Return what a tool, or a call of one, says of itself: in the object named after its type, or flat."""
+    """Return the object that describes a tool or a call of one; some writers leave it flat."""
     wire = tool if isinstance(tool, Mapping) else {}
     inner = wire.get("function") or wire.get("custom") or wire
     return inner if isinstance(inner, Mapping) else {}
@@ -135,7 +137,10 @@ def _name(tool: Any) -> str:
 
 
 def _forced(choice: Any) -> list[str] | None:
-    """Return the names of the tools of which one must be called, none for any of them, `None` where none must be."""
+    """Return the names of the tools of which one must be called, an empty list for any tool.
+
+    `None` where none must be called. Beside OpenAI's values there is Mistral's "any".
+    """
     if choice in ("required", "any"):
         return []
     if not isinstance(choice, Mapping):

@@ -226,7 +226,8 @@ class Runs:
                 if job.technique in (None, NONE):
                     first = await ctx.faithful()
                     if first[0].reply.actions or job.technique == NONE:
-                        return Outcome(await ctx.in_form(first), "complete", plain=True)
+                        first = await ctx.in_form(first)
+                        return Outcome(first, "degraded" if ledger.degraded else "complete", plain=True)
                     ctx = ctx.answering(first)
                 answer = await perform(job.work, ctx, job.merge, self._judge)
                 ledger.settle_on(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))

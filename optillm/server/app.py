@@ -38,9 +38,9 @@ class Proxy(Flask):
         return func
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Serve a path with slashes in a row as if they were one: Flask would redirect, and not every client follows.
+        """Serve a path with several slashes in a row as if they were one.
 
-        Such paths are those of a base URL that ends with a slash.
+        A base URL that ends with a slash makes such paths. Flask would redirect, and not every client follows.
         """
         environ["PATH_INFO"] = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
         return super().wsgi_app(environ, start_response)

@@ -23,10 +23,10 @@ _LONGEST: Final = 1_000_000
 
 
 def bare_json(text: str, valid: Callable[[str], bool] = is_json) -> str:
-    """Return the one JSON value in a text, as it stands there; the text itself if it is JSON or leaves a choice.
+    """Return the JSON value in a text as it stands there, the text itself if it has none or several.
 
-    The value is a fenced block or, without such a block, an object or an array on lines of its own. Among
-    several values the only one that is `valid` counts.
+    The value is the whole text, a fenced block or, without such a block, an object or an array on lines of its
+    own. Of several values the only one that is `valid` counts.
     """
     if is_json(text):
         return text

@@ -63,8 +63,8 @@ def agent(proxy: Proxy, slug: str, output: Any) -> Any:
 
 @pytest.mark.parametrize("slug", TECHNIQUES)
 def test_an_agent_gets_its_model_from_a_tool(clerk: Proxy, slug: str) -> None:
-    found = agent(clerk, slug, Total).run_sync("How many marbles?").output
-    assert found.total in (43, 44)
+    output = agent(clerk, slug, Total).run_sync("How many marbles?").output
+    assert output.total in (43, 44)
 
 
 def test_the_calls_of_an_agent_are_voted_on(clerk: Proxy) -> None:
@@ -78,8 +78,8 @@ def test_the_calls_of_an_agent_are_voted_on(clerk: Proxy) -> None:
 def test_an_agent_gets_its_model_from_a_schema(clerk: Proxy, slug: str) -> None:
     from pydantic_ai import NativeOutput
 
-    found = agent(clerk, slug, NativeOutput(Total)).run_sync("How many marbles?").output
-    assert found.total in (43, 44)
+    output = agent(clerk, slug, NativeOutput(Total)).run_sync("How many marbles?").output
+    assert output.total in (43, 44)
 
 
 async def streamed(clerk: Proxy, slug: str) -> Any:

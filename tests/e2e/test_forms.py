@@ -15,6 +15,7 @@ from optillm.techniques import registry
 from tests.e2e.proxy import Proxy
 from tests.stub import Call, Stub, completion, delta
 
+FLAGS = ("--upstream-retries", "0")  # no call is made twice because the machine is busy
 TECHNIQUES = sorted(registry())
 ALONE = ["cot_reflection"]
 """Techniques that have nothing to do but with text."""
@@ -250,7 +251,7 @@ def test_a_last_write_that_calls_a_tool_is_made_once(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("answering", [0, 1, 2])
+@pytest.mark.parametrize("answering", [0, 1])
 @pytest.mark.parametrize("slug", TECHNIQUES)
 def test_samples_of_which_some_answer_and_others_call_are_no_failure(
     proxy: Proxy, stub: Stub, slug: str, answering: int, stream: bool
@@ -261,13 +262,11 @@ def test_samples_of_which_some_answer_and_others_call_are_no_failure(
     def respond(call: Call) -> None:
         if "tools" not in call.sent:
             return call.json(completion(VERDICT))
-        if next(numbers) == answering or call.sent.get("stream"):
-            text = "There are 43 marbles. The answer is 43."
-            return (
-                call.events(delta(text), delta(finish="stop"))
-                if call.sent.get("stream")
-                else call.json(completion(text))
-            )
+        text = "There are 43 marbles. The answer is 43."
+        if call.sent.get("stream"):
+            return call.events(delta(text), delta(finish="stop"))
+        if "tool_choice" not in call.sent or next(numbers) < answering:
+            return call.json(completion(text))
         reply = completion(None)
         function = {"name": "final_result", "arguments": '{"total": 43}'}
         reply["choices"][0]["message"]["tool_calls"] = [
@@ -283,5 +282,4 @@ def test_samples_of_which_some_answer_and_others_call_are_no_failure(
     )
     acts = bool(message.get("tool_calls"))
     assert acts or message["content"].endswith("The answer is 43.")
-    assert block["turn"] == ("action" if acts else "answer")
-    assert block["technique"] == ("none" if answering else slug)
+    assert (block["technique"], block["turn"]) == (slug, "action" if acts else "answer")
