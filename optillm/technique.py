@@ -166,15 +166,12 @@ class Context(ABC):
         temperature: float | None = None,
         models: Sequence[str] = (),
         instructions: Sequence[str] = (),
-        after: str | None = None,
     ) -> list[Candidate]:
         """Candidates for the client's own conversation, asked for in parallel, in the order asked.
 
         At most `n`: truncated ones come only when no complete one did, failed ones not at all, and stragglers
         are cut once a quorum is in. `models` and `instructions` are dealt out in turn; an instruction is one
-        trailing message. With `after`, only what follows the first line that consists of this marker is the
-        answer, and all of it when there is no such line. Raises the most telling upstream error when no candidate
-        is usable.
+        trailing message. Raises the most telling upstream error when no candidate is usable.
         """
 
     @abstractmethod
@@ -218,7 +215,8 @@ class Context(ABC):
         """The last call, whose words are the answer: one candidate for each choice the client wants.
 
         The conversation plus one trailing instruction, streamed to the client when it asked for a stream.
-        `models` are tried in order while nothing has reached the client. `after` is that of `sample`.
+        `models` are tried in order while nothing has reached the client. With `after`, the `marker`, nothing is
+        shown before the first line that consists of it.
         """
 
     @abstractmethod
@@ -233,7 +231,10 @@ class Context(ABC):
     @property
     @abstractmethod
     def marker(self) -> str:
-        """A line that no text of this request can contain, for replies of two parts; see `after` of `sample`."""
+        """A line that no text of this request can contain, for replies of two parts.
+
+        Of a candidate that has such a line, what follows the first one is the answer; of others all is.
+        """
 
     @abstractmethod
     def offer(self, candidate: Candidate, score: float = 0.0) -> None:

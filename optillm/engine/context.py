@@ -77,8 +77,8 @@ class RequestContext(Context):
         self.ledger = calls.ledger
         self.shown = Shown(outlet)
         self._calls = calls
-        self._sieve = Sieve(calls.ledger, form, canonical)
         self._fence = fence
+        self._sieve = Sieve(calls.ledger, form, canonical, self.marker)
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
         self._asked = 0
@@ -188,10 +188,9 @@ class RequestContext(Context):
         temperature: float | None = None,
         models: Sequence[str] = (),
         instructions: Sequence[str] = (),
-        after: str | None = None,
     ) -> list[Candidate]:
         """See `Context.sample`."""
-        arrived = self._arrive(n, temperature, models, instructions, after, together=True)
+        arrived = self._arrive(n, temperature, models, instructions, together=True)
         async with aclosing(arrived):
             candidates = [candidate async for candidate in arrived]
         return sorted(candidates, key=lambda candidate: candidate.index)[:n]
@@ -200,7 +199,7 @@ class RequestContext(Context):
         self, n: int, *, temperature: float | None = None, models: Sequence[str] = ()
     ) -> AsyncGenerator[Candidate, None]:
         """See `Context.arrivals`."""
-        arrived = self._arrive(n, temperature, models, (), None, together=False)
+        arrived = self._arrive(n, temperature, models, (), together=False)
         async with aclosing(arrived):
             async for candidate in arrived:
                 yield candidate
@@ -211,7 +210,6 @@ class RequestContext(Context):
         temperature: float | None,
         models: Sequence[str],
         instructions: Sequence[str],
-        after: str | None,
         *,
         together: bool,
     ) -> AsyncGenerator[Candidate, None]:
@@ -221,9 +219,7 @@ class RequestContext(Context):
                 break
             wanted = n - harvest.usable
             try:
-                wave = self._wave(
-                    wanted, temperature, models, instructions, after, together=together and first
-                )
+                wave = self._wave(wanted, temperature, models, instructions, together=together and first)
             except BudgetExhausted as error:
                 harvest.fail(error)
                 break
@@ -243,7 +239,6 @@ class RequestContext(Context):
         temperature: float | None,
         models: Sequence[str],
         instructions: Sequence[str],
-        after: str | None,
         *,
         together: bool,
     ) -> list[Coroutine[Any, Any, list[Candidate]]]:
@@ -270,7 +265,7 @@ class RequestContext(Context):
         room = self.ledger.room(worst_cases)
         if not room and not seeded:
             raise self.ledger.exhausted(worst_cases[0])
-        return seeded + [self._drawn(body, index, after) for index, body in enumerate(bodies[:room])]
+        return seeded + [self._drawn(body, place) for place, body in enumerate(bodies[:room])]
 
     def _bundled(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """One call with `n` where the model honours it; else single calls, the first of which finds out.
@@ -287,17 +282,17 @@ class RequestContext(Context):
     async def _seeded(self, reply: Reply) -> list[Candidate]:
         return [await self._candidate(reply)]
 
-    async def _drawn(self, body: Mapping[str, Any], index: int, after: str | None) -> list[Candidate]:
+    async def _drawn(self, body: Mapping[str, Any], place: int) -> list[Candidate]:
         """The candidates of one call, the same for every branch that draws from the same body."""
         if self._draws is None:
-            return await self._generate(body, after)
-        return await self._draws.draw(orjson.dumps(body), index, lambda: self._generate(body, after))
+            return await self._generate(body)
+        return await self._draws.draw(orjson.dumps(body), place, lambda: self._generate(body))
 
-    async def _generate(self, body: Mapping[str, Any], after: str | None) -> list[Candidate]:
-        return [await self._candidate(reply, after) for reply in await self._calls.complete("generate", body)]
+    async def _generate(self, body: Mapping[str, Any]) -> list[Candidate]:
+        return [await self._candidate(reply) for reply in await self._calls.complete("generate", body)]
 
-    async def _candidate(self, reply: Reply, after: str | None = None) -> Candidate:
-        return await self._sieve.candidate(reply, self.question, after)
+    async def _candidate(self, reply: Reply) -> Candidate:
+        return await self._sieve.candidate(reply, self.question)
 
     # Judging and writing.
 
@@ -356,7 +351,7 @@ class RequestContext(Context):
             written = [[await self._calls.stream("write", body, self.shown.show, gate)]]
         else:
             written = await together([self._calls.complete("write", body) for body in bodies])
-        return [await self._candidate(replies[0], after) for replies in written]
+        return [await self._candidate(replies[0]) for replies in written]
 
     # The form of the answer.
 

@@ -11,6 +11,8 @@ from optillm.chat import Reply
 
 def after(reply: Reply, marker: str) -> Reply:
     """Return the reply with what follows the first line that is `marker`, itself if nothing does."""
+    if marker not in reply.text:
+        return reply
     lines = reply.text.split("\n")
     index = next((index for index, line in enumerate(lines) if line.strip() == marker), None)
     answer = "" if index is None else "\n".join(lines[index + 1 :]).lstrip("\n")

@@ -31,23 +31,30 @@ class Refused(Exception):
 
 
 class Sieve:
-    """Makes candidates of replies and tells good ones; `canonical` resolves a mathematical expression."""
+    """Makes candidates of replies and tells good ones.
+
+    `canonical` resolves a mathematical expression; `marker` is the line that begins the answer of a reply of two parts.
+    """
 
     def __init__(
-        self, ledger: Ledger, form: AnswerForm | None, canonical: Callable[[str], Awaitable[str | None]]
+        self,
+        ledger: Ledger,
+        form: AnswerForm | None,
+        canonical: Callable[[str], Awaitable[str | None]],
+        marker: str,
     ) -> None:
         self.ledger = ledger
         self.form = form
         self._canonical = canonical
+        self._marker = marker
         self._numbers = count()
 
-    async def candidate(self, reply: Reply, question: str, after: str | None = None) -> Candidate:
+    async def candidate(self, reply: Reply, question: str) -> Candidate:
         """Make a candidate of a reply to a question, with the final answer it states.
 
-        The answer is what follows the line `after` and, where a form is demanded, what has that form.
+        The reply is reduced to what follows the request's marker and, where a form is demanded, to what has that form.
         """
-        if after is not None:
-            reply = excerpts.after(reply, after)
+        reply = excerpts.after(reply, self._marker)
         if self.form is not None:
             reply = self.form.bare(reply)
         answer = _answer(reply, question)
