@@ -400,11 +400,12 @@ class Stream:
     """A technique at work: events that end with the one `Completion`, or raise an `OptillmError`.
 
     The completion's replies are whole: what no `Delta` has carried yet is still to be shown. `id`, `created`,
-    `model` and the number of choices are those of the completion, known before it.
+    `model` and the number of choices are those of the completion, known before it; so is `technique`, unless only
+    the first reply can tell whether one is to run.
     """
 
     events: AsyncGenerator[Event, None]
-    technique: str
+    technique: str | None
     model: str
     id: str
     created: int

@@ -7,7 +7,7 @@ world only through its `Context`; whether that is a live upstream or a scripted 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from random import Random
@@ -68,6 +68,9 @@ class BaseOptions(BaseModel, ABC):
     ends_by_writing: ClassVar[bool] = False
     """Whether the last call writes the answer, so that time is kept for it."""
 
+    needs_text: ClassVar[bool] = False
+    """Whether there is nothing it can do with calls of tools: a turn that must call one is one plain call."""
+
     @abstractmethod
     def worst_case(self, choices: int) -> Cost:
         """The most a request for so many choices can take with these options, when every call is of use."""
@@ -93,42 +96,19 @@ class Candidate:
 
     @property
     def text(self) -> str:
-        """The content of the reply."""
-        return self.reply.text
+        """The reply as judges are shown it: its content, and the tools it calls with their arguments."""
+        if not self.reply.actions or self.answer is None:
+            return self.reply.text
+        return f"{self.reply.text}\nCalls of tools: {self.answer.text}".lstrip()
 
     @property
     def complete(self) -> bool:
         """Whether the upstream finished this reply of its own accord."""
         return self.reply.kind is ReplyKind.OK
 
-    def after(self, marker: str) -> Candidate:
-        """This candidate without what it says up to the first line that is `marker`; itself without one."""
-        lines = self.text.split("\n")
-        place = next((place for place, line in enumerate(lines) if line.strip() == marker), None)
-        answer = "" if place is None else "\n".join(lines[place + 1 :]).lstrip("\n")
-        if not answer.strip():
-            return self
-        reply = self.reply
-        message = {**reply.message, "content": answer}
-        return replace(
-            self, reply=replace(reply, message=message, logprobs=_last(reply.logprobs, len(answer)))
-        )
-
     def standing_for(self, copies: int) -> Candidate:
         """This candidate, counted `copies` times."""
         return replace(self, copies=copies)
-
-
-def _last(logprobs: Any, length: int) -> Any:
-    """The log probabilities of the last tokens of a text, so many that they make up its last characters."""
-    tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
-    if not isinstance(tokens, list) or not all(isinstance(token, Mapping) for token in tokens):
-        return None
-    start = len(tokens)
-    while start and length > 0:
-        start -= 1
-        length -= len(str(tokens[start].get("token", "")))
-    return {**logprobs, "content": tokens[start:]}
 
 
 StopReason = Literal["complete", "settled"]
@@ -235,8 +215,8 @@ class Context(ABC):
         """The last call, whose words are the answer: one candidate for each choice the client wants.
 
         The conversation plus one trailing instruction, streamed to the client when it asked for a stream.
-        `models` are tried in order while nothing has reached the client. With `after`, only what follows the
-        first line that consists of this marker is the answer, and all of it when there is no such line.
+        `models` are tried in order while nothing has reached the client. With `after`, the `marker`, nothing is
+        shown before the first line that consists of it.
         """
 
     @abstractmethod
@@ -251,7 +231,10 @@ class Context(ABC):
     @property
     @abstractmethod
     def marker(self) -> str:
-        """A line that no text of this request can contain, for replies of two parts; see `Candidate.after`."""
+        """A line that no text of this request can contain, for replies of two parts.
+
+        Of a candidate that has such a line, what follows the first one is the answer; of others all is.
+        """
 
     @abstractmethod
     def offer(self, candidate: Candidate, score: float = 0.0) -> None:

@@ -22,6 +22,7 @@ from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_
 from optillm.engine.bodies import Bodies, Payload
 from optillm.engine.calls import Calls
 from optillm.engine.draws import Draws
+from optillm.engine.forms import AnswerForm
 from optillm.engine.harvest import Sieve
 from optillm.engine.ledger import JUDGE
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
@@ -29,7 +30,6 @@ from optillm.engine.shown import Gate, Shown
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit import verdicts
-from optillm.toolkit.schema import Form
 from optillm.trace import Span, Trace
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class RequestContext(Context):
         rng: Random,
         fence: str,
         canonical: Callable[[str], Awaitable[str | None]],
-        form: Form | None = None,
+        form: AnswerForm | None = None,
         execute: Callable[[str], Awaitable[str | None]] | None = None,
         outlet: MemoryObjectSendStream[Event] | None = None,
         respect_temperature: bool = False,
@@ -79,8 +79,8 @@ class RequestContext(Context):
         self.ledger = calls.ledger
         self.shown = Shown(outlet)
         self._calls = calls
-        self._sieve = Sieve(calls.ledger, form, canonical)
         self._fence = fence
+        self._sieve = Sieve(calls.ledger, form, canonical, self.marker)
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
         self._asked = 0
@@ -369,7 +369,7 @@ class RequestContext(Context):
                     break
                 usable = [c for c in written if c.reply.kind is not ReplyKind.EMPTY]
                 if usable:
-                    return [await self._mended(candidate, model) for candidate in usable]
+                    return usable
                 self.ledger.lose("empty")
                 errors.append(UpstreamError("the upstream wrote nothing"))
         raise most_telling(errors)
@@ -382,17 +382,32 @@ class RequestContext(Context):
             written = [[await self._calls.stream("write", payload, self.shown.show, gate)]]
         else:
             written = await together([self._calls.complete("write", payload) for payload in payloads])
-        candidates = [await self._candidate(replies[0]) for replies in written]
-        return candidates if after is None else [candidate.after(after) for candidate in candidates]
+        return [await self._candidate(replies[0]) for replies in written]
 
-    async def _mended(self, candidate: Candidate, model: str) -> Candidate:
-        """The candidate, or what one repair call makes of it when it lacks the form the client demands."""
-        violation = self._sieve.violation(candidate)
-        if violation is None or candidate.reply.kind is ReplyKind.REFUSAL:
+    # The form of the answer.
+
+    def has_form(self, candidate: Candidate) -> bool:
+        """Return whether a candidate has the form that the client demands; a refusal need not."""
+        return candidate.reply.kind is ReplyKind.REFUSAL or self._sieve.violation(candidate) is None
+
+    async def in_form(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return the client's choices, each in the demanded form as far as that can be had.
+
+        One that lacks it is mended by one call or, when that fails, replaced by a further candidate that has it.
+        """
+        chosen = candidates[: self.choices]
+        spare = [candidate for candidate in candidates[self.choices :] if self.has_form(candidate)]
+        mended = await together([self._mended(candidate) for candidate in chosen])
+        return [new or (spare.pop(0) if spare else old) for old, new in zip(chosen, mended, strict=True)]
+
+    async def _mended(self, candidate: Candidate) -> Candidate | None:
+        """Return the candidate, or what one repair call makes of it, `None` if that lacks the form."""
+        if self.has_form(candidate):
             return candidate
+        violation = self._sieve.violation(candidate)
         instruction = MEND.format(draft=self.quote("draft", candidate.text), violation=violation)
         try:
-            replies = await self._calls.complete("write", self._bodies.candidate(model, instruction))
+            replies = await self._calls.complete("write", self._bodies.candidate(self.model, instruction))
         except (UpstreamError, BudgetExhausted):
             replies = []
         for reply in replies[:1]:
@@ -401,7 +416,7 @@ class RequestContext(Context):
                 return mended
         self.ledger.lose("invalid")
         self.ledger.degraded = True
-        return candidate
+        return None
 
     # Concurrency, progress, evidence.
 

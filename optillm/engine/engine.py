@@ -32,6 +32,7 @@ from optillm.engine.catalogue import Catalogue, as_error
 from optillm.engine.endpoints import without_technique
 from optillm.engine.fitting import fitted
 from optillm.engine.forecast import Terms, forecast, options_of
+from optillm.engine.forms import demanded_form
 from optillm.engine.joining import Joins
 from optillm.engine.planner import Fork, Plan, Planner, Work, check_grant
 from optillm.engine.record import Observer
@@ -40,7 +41,6 @@ from optillm.engine.routes import Routes
 from optillm.engine.runs import Job, Runs
 from optillm.prices import Prices
 from optillm.techniques import Technique
-from optillm.toolkit.schema import Form
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -144,7 +144,7 @@ class Engine:
         job = self._job(request, plan.work, plan.model)
         if request.stream:
             choices = job.request.choices
-            return Stream(self.runs.events(job), str(plan.work), plan.model, job.id, job.created, choices)
+            return Stream(self.runs.events(job), job.technique, plan.model, job.id, job.created, choices)
         return await self._joins.run(request.sender, lambda attended: self.runs.answer(job, None, attended))
 
     def plan(self, request: ChatRequest) -> dict[str, Any]:
@@ -235,7 +235,7 @@ class Engine:
         work = fitted(asked, lambda work: terms.affordable(work, budget))
         if work != asked:
             log.debug("Request %s: the budget allows for %s", request.request_id, options_of(work))
-        form = Form.of(request.body.get("response_format"))
+        form = demanded_form(request.body)
         number = f"chatcmpl-{secrets.token_hex(12)}"
         return Job(work, asked, model, request, form, self._merge(request), budget, number, int(time.time()))
 

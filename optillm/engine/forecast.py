@@ -14,6 +14,7 @@ from optillm.chat import Budget, ChatRequest, Merge, Usage, content_text
 from optillm.engine.bodies import JUDGE_LIMIT
 from optillm.engine.calls import estimate, reply_limit
 from optillm.engine.composition import worst_case
+from optillm.engine.forms import CallForm
 from optillm.engine.plan import NONE
 from optillm.engine.planner import Stage, Work
 from optillm.prices import Price
@@ -115,7 +116,8 @@ def options_of(work: Work) -> dict[str, Any]:
 
 def _cost(work: Work, request: ChatRequest, merge: Merge, judge: Technique) -> Cost:
     choices = request.choices
-    faithful = Cost(1, 1) if request.offers_tools else Cost(0, 0)
-    demanded = (request.body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
-    mended = Cost(choices, 1, quotes=choices) if demanded else Cost(0, 0)
+    forced = CallForm.of(request.body) is not None
+    faithful = Cost(1, 1) if request.offers_tools and not forced else Cost(0, 0)
+    asks_for_json = (request.body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
+    mended = Cost(choices, 1, quotes=choices) if forced or asks_for_json else Cost(0, 0)
     return faithful + worst_case(work, choices, merge, judge) + mended

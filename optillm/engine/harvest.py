@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 
 from optillm.chat import Reply, ReplyKind
+from optillm.engine import excerpts
+from optillm.engine.forms import AnswerForm
 from optillm.engine.ledger import Ledger
 from optillm.engine.rounds import most_telling, quorum
 from optillm.technique import Candidate
 from optillm.toolkit import answers
 from optillm.toolkit.answers import FinalAnswer
-from optillm.toolkit.schema import Form
 
 LAST_RESORT = (ReplyKind.TRUNCATED, ReplyKind.OK)
 """What may be returned for want of anything better; a complete one is here for want of the demanded form."""
@@ -30,28 +31,40 @@ class Refused(Exception):
 
 
 class Sieve:
-    """Makes candidates of replies and tells good ones; `canonical` resolves a mathematical expression."""
+    """Makes candidates of replies and tells good ones.
+
+    `canonical` resolves a mathematical expression; `marker` is the line that begins the answer of a reply of two parts.
+    """
 
     def __init__(
-        self, ledger: Ledger, form: Form | None, canonical: Callable[[str], Awaitable[str | None]]
+        self,
+        ledger: Ledger,
+        form: AnswerForm | None,
+        canonical: Callable[[str], Awaitable[str | None]],
+        marker: str,
     ) -> None:
         self.ledger = ledger
         self.form = form
         self._canonical = canonical
+        self._marker = marker
         self._numbers = count()
 
     async def candidate(self, reply: Reply, question: str) -> Candidate:
-        """A reply to a question as a candidate, with the final answer it states."""
+        """Make a candidate of a reply to a question, with the final answer it states.
+
+        The reply is reduced to what follows the request's marker and, where a form is demanded, to what has that form.
+        """
+        reply = excerpts.after(reply, self._marker)
+        if self.form is not None:
+            reply = self.form.bare(reply)
         answer = _answer(reply, question)
         if answer is not None and answer.kind == "expression":
             answer = answers.resolved(answer, await self._canonical(answer.value))
         return Candidate(reply, next(self._numbers), answer)
 
     def violation(self, candidate: Candidate) -> str | None:
-        """What keeps an answer from the form the client demands; actions have forms of their own."""
-        if self.form is None or candidate.reply.actions:
-            return None
-        return self.form.violation(candidate.text)
+        """Return what keeps an answer from the form the client demands."""
+        return None if self.form is None else self.form.violation(candidate.reply)
 
     def harvest(self, wanted: int) -> Harvest:
         """What comes of a round that asks for so many candidates."""

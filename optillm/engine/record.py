@@ -118,7 +118,7 @@ class Entry:
             return
         self.closed = True
         seconds = self._clock() - self._began
-        record = Record(**self._known, status=status, seconds=seconds, **more)
+        record = Record(**{**self._known, "status": status, "seconds": seconds, **more})
         for observer in self._observers:
             try:
                 observer(record)

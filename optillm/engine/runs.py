@@ -25,9 +25,11 @@ from optillm.engine.calls import Calls
 from optillm.engine.composition import perform
 from optillm.engine.context import RequestContext
 from optillm.engine.forecast import options_of
+from optillm.engine.forms import AnswerForm, CallForm
 from optillm.engine.harvest import Refused
 from optillm.engine.ledger import Ledger
 from optillm.engine.offload import Offload, executed
+from optillm.engine.plan import NONE
 from optillm.engine.planner import Work
 from optillm.engine.recall import CachedCalls
 from optillm.engine.record import Entry, Observer
@@ -36,7 +38,6 @@ from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, Shut
 from optillm.prices import Prices
 from optillm.technique import Candidate
 from optillm.techniques import Technique
-from optillm.toolkit.schema import Form
 from optillm.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -57,11 +58,29 @@ class Job:
     asked: Work
     model: str
     request: ChatRequest
-    form: Form | None
+    form: AnswerForm | None
     merge: Merge
     budget: Budget
     id: str
     created: int
+
+    @property
+    def technique(self) -> str | None:
+        """What runs, `none` for one plain call; `None` while only the first reply can tell."""
+        if not self.request.offers_tools:
+            return str(self.work)
+        if not isinstance(self.form, CallForm):
+            return None
+        return NONE if all(stage.options.needs_text for stage in self.work.stages()) else str(self.work)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The candidates to return, best first, and why it stopped; `plain` where no technique had a part in them."""
+
+    candidates: Sequence[Candidate]
+    stop: str
+    plain: bool = False
 
 
 class Runs:
@@ -145,27 +164,28 @@ class Runs:
         entry = Entry.of_chat(request, str(job.work), job.model, self._observers)
         try:
             with entry.failing(lambda: _spent(ledger, trace)):
-                candidates, stop = await self._run(job, ctx)
+                outcome = await self._run(job, ctx)
         finally:
             if outlet is not None:
                 outlet.close()
-        replies = [candidate.reply for candidate in candidates[: request.choices]]
+        replies = [candidate.reply for candidate in outcome.candidates[: request.choices]]
         spent = _spent(ledger, trace)
+        ran = None if outcome.plain else job.work
         report = Report(
-            technique=str(job.work),
-            options=options_of(job.work),
+            technique=NONE if ran is None else str(ran),
+            options={} if ran is None else options_of(ran),
             rounds=spent["rounds"],
             calls=dict(ledger.calls),
             seconds=clock() - started,
-            stop_reason=stop,
+            stop_reason=outcome.stop,
             losses=dict(ledger.losses),
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
-            asked=options_of(job.asked) if job.asked != job.work else None,
+            asked=options_of(job.asked) if ran is not None and job.asked != ran else None,
             cached=calls.hits if isinstance(calls, CachedCalls) else None,
             trace=trace.wire() if request.trace else None,
         )
-        entry.close(OK, stop=stop, **spent)
+        entry.close(OK, technique=report.technique, stop=None if ran is None else outcome.stop, **spent)
         model = replies[0].model or job.model
         return Completion(replies, ledger.usage, report, model, job.id, job.created)
 
@@ -198,21 +218,22 @@ class Runs:
         finally:
             self._deadlines.discard(deadline)
 
-    async def _run(self, job: Job, ctx: RequestContext) -> tuple[Sequence[Candidate], str]:
-        """The candidates to return, best first, and why it stopped; raises when there is none."""
+    async def _run(self, job: Job, ctx: RequestContext) -> Outcome:
+        """What is to be returned; raises when there is nothing."""
         ledger = ctx.ledger
         try:
             async with self._deadline(ledger):
-                if job.request.offers_tools:
+                if job.technique in (None, NONE):
                     first = await ctx.faithful()
-                    if first[0].reply.actions:
-                        return first, "complete"
+                    if first[0].reply.actions or job.technique == NONE:
+                        first = await ctx.in_form(first)
+                        return Outcome(first, "degraded" if ledger.degraded else "complete", plain=True)
                     ctx = ctx.answering(first)
                 answer = await perform(job.work, ctx, job.merge, self._judge)
-                ctx.ledger.settle_on(answer.candidates[0])
-                candidates = await _filled_up(answer.candidates, ctx)
+                ledger.settle_on(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
+                candidates = await ctx.in_form(await _filled_up(answer.candidates, ctx))
         except Refused as refusal:
-            return refusal.candidates, "complete"
+            return Outcome(refusal.candidates, "complete")
         except TimeoutError:
             timeout: OptillmError = DeadlineExceeded("the deadline passed before anything usable arrived")
             if self._hurried:
@@ -231,19 +252,19 @@ class Runs:
             log.exception("Request %s: technique %s failed", job.request.request_id, job.work)
             return best
         if ledger.stopped_by_budget:
-            return candidates, "budget"
+            return Outcome(candidates, "budget")
         if ledger.pressed:
-            return candidates, "deadline"
-        return candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop
+            return Outcome(candidates, "deadline")
+        return Outcome(candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop)
 
     @staticmethod
-    def _best(ctx: RequestContext, stop: str, error: Exception) -> tuple[Sequence[Candidate], str]:
+    def _best(ctx: RequestContext, stop: str, error: Exception) -> Outcome:
         shown = ctx.shown.text
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
-            return [Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop
+            return Outcome([Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop)
         if shown or ctx.ledger.best is None:
             raise error
-        return ctx.ledger.choices, stop
+        return Outcome(ctx.ledger.choices, stop)
 
 
 def _spent(ledger: Ledger, trace: Trace) -> dict[str, Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LONGEST_REASON: Final = 200
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SLASHES = re.compile("//+")
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,14 @@ class Proxy(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """The function itself; Flask would look at each, for each request."""
         return func
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Serve a path with several slashes in a row as if they were one.
+
+        A base URL that ends with a slash makes such paths. Flask would redirect, and not every client follows.
+        """
+        environ["PATH_INFO"] = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
+        return super().wsgi_app(environ, start_response)
 
 
 def create_app(

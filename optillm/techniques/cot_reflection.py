@@ -39,6 +39,8 @@ Give me the answer they lead to now: whole in itself, in the form I asked for, w
 class Options(BaseOptions):
     """What happens to a reply that has no answer yet."""
 
+    needs_text = True
+
     conclude: bool = Field(
         True, description="ask once more, for the answer alone, when the notes leave no room for it"
     )

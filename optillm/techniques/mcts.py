@@ -145,8 +145,7 @@ async def refine(ctx: Context, state: State, options: Options) -> Candidate:
     """The better answer that a critique of this one leads to, without the critique."""
     draft = ctx.quote("draft", state.candidate.text)
     instruction = REFINE.format(marker=ctx.marker, candidate=draft)
-    refined = await ctx.sample(1, temperature=options.temperature, instructions=[instruction])
-    return refined[0].after(ctx.marker)
+    return (await ctx.sample(1, temperature=options.temperature, instructions=[instruction]))[0]
 
 
 async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None]], options: Options) -> None:

@@ -163,7 +163,12 @@ async def deceive(ctx: Context, options: Options) -> str | None:
 
 
 def misleads(decoy: Solution, plurality: Candidate, question: str) -> bool:
-    """Whether a decoy answers something else than most provers do; one that does not is no decoy."""
+    """Whether a decoy answers something else than most provers do; one that does not is no decoy.
+
+    Neither is a text where most call a tool: anybody could tell it from a proof.
+    """
+    if plurality.reply.actions:
+        return False
     told, most = extract(decoy.text, question), extract(plurality.text, question)
     if most is None:
         return words(decoy.text) != words(plurality.text)

@@ -53,8 +53,14 @@ class Form:
             return None
         described = response_format.get("json_schema")
         schema = described.get("schema") if isinstance(described, Mapping) else None
-        if response_format["type"] == "json_object":
-            schema = {"type": "object"}
+        return cls.of_schema({"type": "object"} if response_format["type"] == "json_object" else schema)
+
+    @classmethod
+    def of_schema(cls, schema: Any) -> Form:
+        """Return the form of the instances of a schema, of any JSON where it is no schema.
+
+        Raises `TooComplex` for a schema that would take too long to check anything against.
+        """
         if not isinstance(schema, Mapping):
             return cls()
         if len(orjson.dumps(schema)) > _LARGEST_SCHEMA or patterns_in(schema) > _MOST_PATTERNS:

@@ -9,9 +9,9 @@ import pytest
 from optillm.chat import Budget, Note, Reply
 from optillm.engine.assembly import Assembly
 from optillm.engine.engine import Limits
+from optillm.engine.excerpts import after
 from optillm.engine.shown import Gate
 from optillm.errors import UpstreamError
-from optillm.technique import Candidate
 from tests.fakes import HANG, Say, Sent, World, failing, run
 
 ANSWERS = "The answer is {}."
@@ -229,7 +229,7 @@ def test_a_gate_opens_after_the_marker_wherever_the_pieces_break(reply: str, sho
 
     run(feed())
     assert "".join(seen) == shown
-    whole = Candidate(Reply({"role": "assistant", "content": reply}, "stop")).after("=M=")
+    whole = after(Reply({"role": "assistant", "content": reply}, "stop"), "=M=")
     assert whole.text == (shown or reply)
 
 
@@ -269,14 +269,14 @@ def test_log_probabilities_are_those_of_the_answer_that_is_left() -> None:
         "stop",
         logprobs=tokens("Notes", ".\n", "=M=\n", "The", " end."),
     )
-    assert Candidate(reply).after("=M=").reply.logprobs == tokens("The", " end.")
-    assert Candidate(reply).after("=X=").reply.logprobs == reply.logprobs
+    assert after(reply, "=M=").logprobs == tokens("The", " end.")
+    assert after(reply, "=X=").logprobs == reply.logprobs
 
 
 @pytest.mark.parametrize("odd", [None, [], {"content": None}, {"content": ["x"]}])
 def test_odd_log_probabilities_are_left_out(odd: Any) -> None:
     reply = Reply({"role": "assistant", "content": "a\n=M=\nb"}, "stop", logprobs=odd)
-    assert Candidate(reply).after("=M=").reply.logprobs is None
+    assert after(reply, "=M=").logprobs is None
 
 
 def test_log_probabilities_of_a_stream_are_put_together() -> None:

@@ -252,6 +252,12 @@ def test_tools_and_forms_may_take_a_call_more() -> None:
     assert planned(world, "bon-m", response_format={"type": "json_object"})["worst_case"]["calls"] == 7
 
 
+def test_a_forced_tool_takes_no_faithful_call_and_may_take_a_mending_one() -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    worst = planned(World(quarrelsome), "bon-m", tools=[tool], tool_choice="required")["worst_case"]
+    assert (worst["calls"], worst["rounds"]) == (7, 3)
+
+
 def test_a_plan_says_what_fits_the_budget() -> None:
     world = World(quarrelsome, limits=Limits(Budget(1, None, 9.0, 0.5)))
     plan = planned(world, "moa-m")

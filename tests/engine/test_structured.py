@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from optillm.chat import Completion, Delta
 from optillm.errors import InvalidRequest
 from optillm.techniques import registry
-from tests.fakes import Sent, World
+from tests.fakes import Say, Sent, World
 
 FORMAT = {
     "type": "json_schema",
@@ -19,7 +20,7 @@ FORMAT = {
         "schema": {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]},
     },
 }
-JUDGED = '{"ranking": ["A", "B", "C"], "score": 5, "groups": [["A"]], "pick": "A"}'
+JUDGED = '{"ranking": ["A", "B", "C"], "score": 5, "groups": [["A"]], "pick": "A", "applicable": false}'
 TECHNIQUES = sorted(registry())
 
 
@@ -78,6 +79,106 @@ def test_when_nothing_has_the_form_the_best_is_marked_as_degraded() -> None:
     completion: Any = World(lambda sent: "It is 4.").complete("bon-m", "Add up.", response_format=FORMAT)
     assert completion.report.stop_reason == "degraded"
     assert completion.replies[0].text == "It is 4."
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_every_technique_asks_once_for_mending(slug: str) -> None:
+    def script(sent: Sent) -> str:
+        if sent.role == "judge":
+            return JUDGED
+        return '{"sum": 4}' if "does not have the form" in sent.prompt else f"It is {sent.number}."
+
+    world = World(script)
+    completion = world.complete(f"{slug}-m", "Add up.", response_format=FORMAT)
+    assert completion.replies[0].text == '{"sum": 4}'
+    assert sum("does not have the form" in sent.prompt for sent in world.sent) == 1
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_what_cannot_be_mended_is_asked_for_once_all_the_same(slug: str) -> None:
+    world = World(lambda sent: JUDGED if sent.role == "judge" else f"It is {sent.number}.")
+    completion = world.complete(f"{slug}-m", "Add up.", response_format=FORMAT)
+    assert completion.report.stop_reason == "degraded"
+    assert completion.replies[0].text.startswith("It is")
+    assert sum("does not have the form" in sent.prompt for sent in world.sent) == 1
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_every_choice_is_mended(slug: str) -> None:
+    def script(sent: Sent) -> str:
+        if sent.role == "judge":
+            return JUDGED
+        return '{"sum": 4}' if "does not have the form" in sent.prompt else f"It is {sent.number}."
+
+    completion = World(script).complete(f"{slug}-m", "Add up.", response_format=FORMAT, n=2)
+    assert [reply.text for reply in completion.replies] == ['{"sum": 4}'] * 2
+
+
+def test_an_answer_that_cannot_be_mended_gives_way_to_one_that_has_the_form() -> None:
+    def script(sent: Sent) -> str:
+        if sent.role == "judge":
+            return (
+                '{"applicable": true, "smt2": "(declare-const x Int) (assert (= x 4))", "answer_vars": ["x"]}'
+            )
+        return "It is 4." if sent.role == "write" else '{"sum": 5}'
+
+    completion = World(script).complete("z3-m", "Add up.", response_format=FORMAT)
+    assert completion.replies[0].text == '{"sum": 5}'
+
+
+def test_a_refusal_is_not_asked_to_have_the_form() -> None:
+    world = World(lambda sent: Say(None, message={"refusal": "I can't."}))
+    assert (
+        world.complete("re2-m", "Add up.", response_format=FORMAT).replies[0].message["refusal"] == "I can't."
+    )
+    assert len(world.sent) == 1
+
+
+AROUND = [
+    "```json\n{}\n```",
+    "```\n{}\n```",
+    "Here you are:\n\n```json\n{}\n```\nI hope it helps.",
+    "~~~\n{}\n~~~",
+    "Here you are:\n{}",
+]
+
+
+@pytest.mark.parametrize("format_", [FORMAT, {"type": "json_object"}], ids=["schema", "object"])
+@pytest.mark.parametrize("alike", [True, False], ids=["alike", "different"])
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_what_is_around_the_json_is_taken_off_and_nothing_is_lost(
+    slug: str, around: str, alike: bool, format_: dict[str, Any]
+) -> None:
+    def script(sent: Sent) -> str:
+        if sent.role == "judge":
+            return JUDGED
+        value = f'{{"sum": {4 if alike else sent.number}}}'
+        marker = re.search(r"^=== .* ===$", sent.prompt, re.MULTILINE)
+        notes = f"Draft:\n```json\n{{}}\n```\n{marker[0]}\n" if marker else ""
+        return notes + around.format(value)
+
+    world = World(script)
+    completion = world.complete(f"{slug}-m", "Add up.", response_format=format_)
+    text = completion.replies[0].text
+    assert text == f'{{"sum": {json.loads(text)["sum"]}}}'
+    assert not completion.report.losses.keys() - {"abstained"}
+    assert completion.report.stop_reason != "degraded"
+    *_, (_, last) = World(script).events(f"{slug}-m", "Add up.", response_format=format_)
+    assert isinstance(last, Completion)
+    assert last.replies[0].text == text
+
+
+@pytest.mark.parametrize("text", ['{"sum": 4}', ' {\n  "sum" : 4\n}\n', '{"sum": 4, "how": "```x```"}'])
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_bare_json_stays_as_it_is(slug: str, text: str) -> None:
+    assert World(lambda sent: text).text(f"{slug}-m", "Add up.", response_format=FORMAT) == text
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_without_a_form_a_fence_stays(slug: str) -> None:
+    text = '```json\n{"sum": 4}\n```'
+    assert World(lambda sent: text).text(f"{slug}-m", "Add up.") == text
 
 
 @pytest.mark.parametrize("stream", [False, True])

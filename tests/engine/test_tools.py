@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Completion
+from optillm.chat import Completion, Stream
 from optillm.techniques import registry
 from tests.fakes import Say, Sent, World, failing
 
 TOOLS = [{"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}}]
 CALLS = [{"id": "call_1", "type": "function", "function": {"name": "search", "arguments": '{"q":  "x"}'}}]
 TECHNIQUES = sorted(registry())
+WRITING = ["moa", "rto", "cot_reflection", "re2"]
 
 
 def acting(sent: Sent) -> Say:
@@ -29,7 +30,9 @@ def test_an_action_goes_back_as_it_is_after_one_call(slug: str) -> None:
     completion = world.complete(f"{slug}-m", "Find x.", tools=TOOLS, temperature=0, parallel_tool_calls=True)
     assert completion.replies[0].message["tool_calls"] == CALLS
     assert completion.replies[0].finish_reason == "tool_calls"
-    assert completion.report.turn == "action"
+    assert (completion.report.technique, completion.report.turn) == ("none", "action")
+    assert (completion.report.options, completion.report.asked) == ({}, None)
+    assert [(record.technique, record.stop) for record in world.records] == [("none", None)]
     (sent,) = world.sent
     assert sent.body["tools"] == TOOLS
     assert sent.body["temperature"] == 0
@@ -40,7 +43,8 @@ def test_an_action_goes_back_as_it_is_after_one_call(slug: str) -> None:
 def test_an_answer_gets_the_technique_with_that_reply_as_its_first_candidate(slug: str) -> None:
     world = World(answering)
     completion = world.complete(f"{slug}-m", "Find x.", tools=TOOLS)
-    assert completion.report.turn == "answer"
+    assert (completion.report.technique, completion.report.turn) == (slug, "answer")
+    assert [record.technique for record in world.records] == [slug]
     assert "tool_choice" not in world.sent[0].body
     assert all(sent.body.get("tool_choice") == "none" for sent in world.sent[1:] if sent.role != "judge")
     assert not any("tools" in sent.body for sent in world.of("judge"))
@@ -78,6 +82,71 @@ def test_an_action_streams_too() -> None:
     (last,) = events
     assert isinstance(last, Completion)
     assert last.replies[0].tool_calls == CALLS
+    assert last.report.technique == "none"
+
+
+@pytest.mark.parametrize(
+    ("fields", "technique"),
+    [
+        ({}, "moa"),
+        ({"tools": TOOLS}, None),
+        ({"tools": TOOLS, "tool_choice": "none"}, "moa"),
+        ({"tools": TOOLS, "tool_choice": "required"}, "moa"),
+    ],
+)
+def test_a_stream_names_its_technique_before_its_first_call_where_that_is_certain(
+    fields: dict[str, Any], technique: str | None
+) -> None:
+    async def named() -> str | None:
+        stream = await world.serve("moa-m", "Find x.", stream=True, **fields)
+        assert isinstance(stream, Stream)
+        await stream.events.aclose()
+        return stream.technique
+
+    world = World(answering)
+    assert world.run(named()) == technique
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+@pytest.mark.parametrize("answers", [1, 2])
+def test_samples_that_act_although_they_may_not_are_no_failure(slug: str, answers: int) -> None:
+    def script(sent: Sent) -> str | Say:
+        return answering(sent) if sent.role == "judge" or sent.number < answers else acting(sent)
+
+    completion = World(script).complete(f"{slug}-m", "Find x.", tools=TOOLS)
+    (reply,) = completion.replies
+    assert reply.tool_calls == CALLS or reply.text.startswith("The answer is")
+    assert (completion.report.technique, completion.report.turn) == (
+        slug,
+        "action" if reply.actions else "answer",
+    )
+    assert not {"failed", "empty", "invalid"} & completion.report.losses.keys()
+
+
+@pytest.mark.parametrize("slug", TECHNIQUES)
+def test_without_tools_samples_that_act_are_no_failure(slug: str) -> None:
+    def script(sent: Sent) -> str | Say:
+        return answering(sent) if sent.role == "judge" or not sent.number else acting(sent)
+
+    assert World(script).complete(f"{slug}-m", "Find x.").replies
+
+
+@pytest.mark.parametrize("finish_reason", ["tool_calls", "stop"])
+@pytest.mark.parametrize("slug", WRITING)
+def test_a_last_call_that_acts_although_it_may_not_is_returned_and_not_repeated(
+    slug: str, finish_reason: str
+) -> None:
+    def script(sent: Sent) -> str | Say:
+        if sent.role == "judge":
+            return "B" * sent.number
+        if sent.role == "write" or (slug == "re2" and sent.number > 0):
+            return Say(None, finish_reason, {"tool_calls": CALLS})
+        return f"The answer is {sent.number}."
+
+    completion = World(script).complete(f"{slug}-m", "Find x.", tools=TOOLS)
+    assert completion.replies[0].tool_calls == CALLS
+    assert completion.report.calls["write"] == 1
+    assert (completion.report.technique, completion.report.turn) == (slug, "action")
 
 
 def test_when_the_technique_fails_the_first_reply_is_the_answer() -> None:

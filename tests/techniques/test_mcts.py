@@ -143,3 +143,16 @@ def test_user_turns_are_never_invented() -> None:
     for sent in [*world.of("generate"), *world.of("write")]:
         assert list(sent.body["messages"][:3]) == messages
         assert len(sent.body["messages"]) <= 4
+
+
+def test_refinements_in_the_demanded_form_count() -> None:
+    def script(sent: Sent) -> str:
+        if sent.role == "judge":
+            return '{"ranking": ["A", "B", "C"]}'
+        marker = re.search(r"^=== .* ===$", sent.prompt, re.MULTILINE)
+        return f'Step 2 fails.\n{marker[0]}\n{{"sum": 4}}' if marker else f'{{"sum": {10 + sent.number}}}'
+
+    world = World(script)
+    completion = world.complete("mcts(simulations=3)-m", "Add up.", response_format={"type": "json_object"})
+    assert any("drafted to my last message" in sent.prompt for sent in world.sent)
+    assert completion.report.losses == {}

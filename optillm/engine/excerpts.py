@@ -1,0 +1,44 @@
+"""The part of a reply that is the answer, with the log probabilities of that part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from optillm.chat import Reply
+
+
+def after(reply: Reply, marker: str) -> Reply:
+    """Return the reply with what follows the first line that is `marker`, itself if nothing does."""
+    if marker not in reply.text:
+        return reply
+    lines = reply.text.split("\n")
+    index = next((index for index, line in enumerate(lines) if line.strip() == marker), None)
+    answer = "" if index is None else "\n".join(lines[index + 1 :]).lstrip("\n")
+    return excerpt(reply, answer) if answer.strip() else reply
+
+
+def excerpt(reply: Reply, part: str) -> Reply:
+    """Return the reply with `part` of its text as its text; itself if that is all of it."""
+    if part == reply.text:
+        return reply
+    end = reply.text.rfind(part) + len(part) - len(reply.text)
+    logprobs = _tokens(reply.logprobs, end - len(part), end)
+    return replace(reply, message={**reply.message, "content": part}, logprobs=logprobs)
+
+
+def _tokens(logprobs: Any, start: int, end: int) -> Any:
+    """Return the log probabilities of the tokens between two offsets from the end of the text.
+
+    Offsets are negative or zero. Reasoning that was taken out of the text may have left tokens at the beginning.
+    """
+    tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    if not isinstance(tokens, list) or not all(isinstance(token, Mapping) for token in tokens):
+        return None
+    inside, first = list[Any](), 0
+    for token in reversed(tokens):
+        last, first = first, first - len(str(token.get("token", "")))
+        if first < end and last > start:
+            inside.append(token)
+    return {**logprobs, "content": inside[::-1]}
