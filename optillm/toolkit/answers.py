@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optillm.toolkit.extraction import strip_reasoning
 from optillm.toolkit.forms import LONGEST_JSON, Kind, form
 from optillm.toolkit.jsontext import canonical_json, parse_json
 from optillm.toolkit.questions import Question
 from optillm.toolkit.reading import read_answer
+from optillm.toolkit.thoughts import strip_reasoning
 from optillm.toolkit.typography import peel
 
 __all__ = [

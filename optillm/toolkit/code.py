@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from textwrap import dedent
 from typing import Final
 
-from optillm.toolkit.extraction import FENCED, Fence, fences, strip_reasoning
+from optillm.toolkit.extraction import FENCED, Fence, fences
 from optillm.toolkit.forms import Form, form, json_form
 from optillm.toolkit.questions import Question
 from optillm.toolkit.syntax import defines, has_functions, parsed, plain_tree, signatures
+from optillm.toolkit.thoughts import strip_reasoning
 
 _PROSE = frozenset(("", "text", "txt", "plaintext", "plain", "markdown", "md", "latex", "tex", "math"))
 _ASIDE = _PROSE - {""} | {"console", "output", "shell", "sh", "bash", "zsh", "powershell", "cmd", "diff"}

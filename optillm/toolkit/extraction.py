@@ -11,29 +11,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from optillm.toolkit.thoughts import strip_reasoning as strip_reasoning  # where it was
 from optillm.toolkit.typography import plain
 
 MAX_STATEMENT = 300
 _MOST_STATEMENTS = 64
 _LONGEST_FENCED = 200_000
 FENCED = "```"  # the line that stands for a fenced block in its prose
-
-_OPENING = re.compile(r"\s*<(think|thinking)>", re.IGNORECASE)
-_CLOSINGS = {tag: re.compile(f"</{tag}>", re.IGNORECASE) for tag in ("think", "thinking")}
-
-
-def strip_reasoning(text: str) -> str:
-    """`text` without the reasoning block it starts with; one that never closes leaves nothing.
-
-    Tags further on belong to the answer, which may well be about them.
-    """
-    start = 0
-    while opening := _OPENING.match(text, start):
-        closing = _CLOSINGS[opening[1].casefold()].search(text, opening.end())
-        if closing is None:
-            return ""
-        start = closing.end()
-    return text[start:].lstrip() if start else text
 
 
 def ends(text: str, head: int, tail: int) -> str:
