@@ -2,7 +2,7 @@
 
     >>> reader = EventReader()
     >>> reader.feed(b"data: 1\\n\\nda") + reader.feed(b"ta: 2\\r\\n\\r") + reader.close()
-    [ServerEvent(name='', data=b'1'), ServerEvent(name='', data=b'2')]
+    [ServerEvent(name='', data=b'1', ended=True), ServerEvent(name='', data=b'2', ended=True)]
 
 Two things differ from the standard, because servers do: an event that the end of the stream completes is read
 although its blank line is missing, and the field `error` of old llama.cpp servers is an event of that name.
@@ -17,10 +17,14 @@ ERROR: Final = "error"
 
 
 class ServerEvent(NamedTuple):
-    """One event: its name, empty where the stream gives none, and its data lines, joined by line feeds."""
+    """One event: its name, empty where the stream gives none, and its data lines, joined by line feeds.
+
+    `ended` says whether its blank line came: what the end of the stream ends may be cut.
+    """
 
     name: str
     data: bytes
+    ended: bool = True
 
 
 class EventReader:
@@ -51,7 +55,7 @@ class EventReader:
     def close(self) -> list[ServerEvent]:
         """The event that the end of the stream leaves without its blank line, if there is one."""
         rest, self._pieces = b"".join(self._pieces), []
-        return self._events([rest])
+        return [event._replace(ended=False) for event in self._events([rest])]
 
     def _events(self, blocks: list[bytes]) -> list[ServerEvent]:
         if blocks and not self._begun:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,7 +96,7 @@ def test_any_split_of_the_bytes_gives_the_same_events(
     stream = b"".join(line + end for line, end in zip(lines, ends, strict=False))
     stream = b"\xef\xbb\xbf" + stream if marked else stream
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    pieces = [stream[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [stream[start:end] for start, end in pairwise(places)]
     assert read(*pieces) == by_the_standard(stream)
 
 
