@@ -9,16 +9,22 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from optillm.errors import UpstreamError
 
 
+ODD: Final = "the upstream's reply has a shape of its own"
+
+
 def objects(value: Any) -> Sequence[Mapping[str, Any]]:
     """A list of JSON objects; null is an empty one, anything else an `UpstreamError`."""
-    items = [] if value is None else value
-    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise UpstreamError("the upstream's reply has a shape of its own", retryable=True)
+    items: list[Mapping[str, Any]] = [] if value is None else value
+    if not isinstance(items, list):
+        raise UpstreamError(ODD, retryable=True)
+    for item in items:
+        if not isinstance(item, dict):
+            raise UpstreamError(ODD, retryable=True)
     return items
 
 

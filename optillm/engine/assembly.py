@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from optillm.chat import THOUGHTS, Message, Reply, Usage
-from optillm.engine.actions import ActionAssembly, objects, with_calls_read
+from optillm.engine.actions import ODD, ActionAssembly, objects, with_calls_read
 from optillm.engine.endings import STOP, ending, fitting
 from optillm.engine.halves import HalfKeeper, all_mended
 from optillm.engine.refusals import failure, failure_in, words_of
@@ -22,6 +22,9 @@ from optillm.toolkit.thoughts import ThoughtReader, split_thoughts
 
 DONE: Final[Mapping[str, Any]] = MappingProxyType({})
 """Stands among the chunks of a stream where the upstream says that it has ended."""
+
+KEPT: Final = frozenset({"refusal", *THOUGHTS})
+"""Fields of a delta whose text is joined, beside the content."""
 
 
 def read_replies(wire: Mapping[str, Any]) -> list[Reply]:
@@ -59,7 +62,10 @@ def _reply(choice: Mapping[str, Any], wire: Mapping[str, Any]) -> Reply:
 def _message(choice: Mapping[str, Any]) -> Message:
     """What a choice says, whether whole or in part."""
     said = choice.get("message") or choice.get("delta")
-    return objects([said or {"role": "assistant", "content": choice.get("text")}])[0]
+    said = said or {"role": "assistant", "content": choice.get("text")}
+    if not isinstance(said, dict):
+        raise UpstreamError(ODD, retryable=True)
+    return said
 
 
 def _apart(message: Message) -> Message:
@@ -193,13 +199,13 @@ class Assembly:
 
     def _said(self, delta: Message) -> str:
         """The text of a delta; what it holds beside that is noted."""
-        for name in ("refusal", *THOUGHTS):
-            if isinstance(delta.get(name), str):
-                self._fields.setdefault(name, []).append(delta[name])
-        if delta.get("tool_calls"):
-            self._actions.add(delta["tool_calls"])
-        if delta.get("function_call"):
-            self._function.add([{"function": delta["function_call"]}])
+        for name, value in delta.items():
+            if name in KEPT and isinstance(value, str):
+                self._fields.setdefault(name, []).append(value)
+            elif name == "tool_calls" and value:
+                self._actions.add(value)
+            elif name == "function_call" and value:
+                self._function.add([{"function": value}])
         content = delta.get("content")
         if content is not None and not isinstance(content, str):
             content, thoughts, _ = _parts(content)
@@ -219,7 +225,9 @@ class Assembly:
         return shown
 
     def _note_logprobs(self, logprobs: Any) -> None:
-        for name, tokens in logprobs.items() if isinstance(logprobs, Mapping) else ():
+        if not isinstance(logprobs, dict):
+            return
+        for name, tokens in logprobs.items():
             if isinstance(tokens, list):
                 self._logprobs.setdefault(name, []).extend(tokens)
 

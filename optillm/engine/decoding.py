@@ -43,14 +43,19 @@ def read_chunks(event: ServerEvent, redact: Redact) -> list[Mapping[str, Any]]:
         return []
     if data == b"[DONE]":
         return [DONE]
-    if event.name.lower() == ERROR:
+    if event.name and event.name.lower() == ERROR:
         body = read_error(redact(data))
         return [body if isinstance(body, Mapping) and body.get("error") else {"error": body or "error"}]
     try:
         chunk = orjson.loads(data)
     except orjson.JSONDecodeError:
         return _odd_chunks(event, data, redact)
-    return [_safe(_unwrapped(chunk), data, redact)]
+    return _chunk(chunk, data, redact)
+
+
+def _chunk(chunk: Any, data: bytes, redact: Redact) -> list[Mapping[str, Any]]:
+    """What is no object or list says nothing: some servers send it to show that they live."""
+    return [_safe(_unwrapped(chunk), data, redact)] if isinstance(chunk, dict | list) else []
 
 
 def _odd_chunks(event: ServerEvent, data: bytes, redact: Redact) -> list[Mapping[str, Any]]:
@@ -63,7 +68,7 @@ def _odd_chunks(event: ServerEvent, data: bytes, redact: Redact) -> list[Mapping
         if not event.ended or event.name not in ("", "message"):  # cut off, or a sign of life
             return []
         raise _unreadable() from error
-    return [_safe(_unwrapped(chunk), data, redact)]
+    return _chunk(chunk, data, redact)
 
 
 def read_object(content: bytes) -> Mapping[str, Any]:

@@ -69,6 +69,8 @@ def ending(choice: Mapping[str, Any]) -> str | None:
     reason = choice.get("finish_reason") or choice.get("finishReason")
     if choice.get("error") and (failed := failure_in(choice)) is not None:
         raise failed
+    if reason is None:  # as in nearly every chunk
+        return None
     if isinstance(reason, Mapping):
         reason = reason.get("type")
     if not isinstance(reason, str):

@@ -37,9 +37,10 @@ class EventReader:
 
     def feed(self, piece: bytes) -> list[ServerEvent]:
         """Take in a piece; the events that it completes."""
-        if not piece:
-            return []
-        last, self._last = self._last, piece[-1:]
+        last, self._last = self._last, piece[-1:] or self._last
+        if not self._pieces and last != b"\r" and piece.endswith(b"\n\n") and b"\r" not in piece:
+            *blocks, rest = piece.split(b"\n\n")  # nearly always: whole events, and nothing else
+            return self._events(blocks)
         if last == b"\r" and piece.startswith(b"\n"):  # the second half of a line end already taken in
             piece = piece[1:]
         if b"\r" in piece:
@@ -61,7 +62,7 @@ class EventReader:
         if blocks and not self._begun:
             self._begun = True
             blocks[0] = blocks[0].removeprefix(BYTE_ORDER_MARK)
-        events = map(_event, blocks)
+        events = [_event(block) for block in blocks]
         return [event for event in events if event is not None]
 
 

@@ -41,6 +41,7 @@ _DEEPEST: Final = 6
 
 _WORD = re.compile(rb"[A-Za-z0-9_\-*.]{12,}")
 _PREFIXES = (b"sk-", b"sk_", b"pk-", b"pk_", b"gsk_", b"csk-", b"xai-", b"key-", b"hf_", b"AIza")
+_PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|h1|title)\b", re.IGNORECASE)
 _HEADING = re.compile(r"<(?:title|h1|message)\b[^>]{0,100}>([^<]{1,300})</", re.IGNORECASE)
 
 Redact = Callable[[bytes], bytes]
@@ -102,7 +103,7 @@ def words_of(body: Any) -> str:
 
 def _words(value: Any, depth: int) -> str:
     if isinstance(value, str):
-        return value.strip()
+        return _line_of_page(value) if _PAGE.match(value) else value.strip()
     if depth > _DEEPEST:
         return ""
     if isinstance(value, list):
@@ -119,6 +120,11 @@ def _words(value: Any, depth: int) -> str:
         return f"{heading}: {words}"
     where = _where(value)
     return f"{where}: {words}" if words and where else words
+
+
+def _line_of_page(page: str) -> str:
+    heading = _HEADING.search(page)
+    return " ".join(heading[1].split()) if heading else ""
 
 
 def _where(detail: Mapping[str, Any]) -> str:
@@ -151,7 +157,7 @@ def _status(error: Any) -> int | None:
 
 
 def read_error(content: bytes) -> Any:
-    """The body of an error: JSON, a list's only item, the data of an event, or text; a page gives its title."""
+    """The body of an error: JSON, a list's only item, the data of an event, or text."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -161,9 +167,6 @@ def read_error(content: bytes) -> Any:
             return read_error(
                 b"\n".join(event.data for event in [*reader.feed(content), *reader.close()][:1])
             )
-        if text.startswith("<"):
-            heading = _HEADING.search(text)
-            text = " ".join(heading[1].split()) if heading else ""
         return {"message": text} if any(map(str.isalnum, text)) else None
     if isinstance(body, list) and len(body) == 1:
         body = body[0]

@@ -71,6 +71,7 @@ _PAIRED: Final = {
 _UNPAIRED: Final = (*_PAIRED, *(frame.lower() for frame in FRAMES if frame.startswith("<|")))
 _LONE: Final = _any(_UNPAIRED)
 _SIGNS: Final = {tag[:2] for tag in _UNPAIRED}  # which most texts do without
+_FIRST: Final = {opening[0] for opening in _OPENINGS}
 _MOST_MENTIONS: Final = 8
 _OPENS: Final = "`'\"“‘„«(["
 _CLOSES: Final = "`'\"”’“»)]"
@@ -82,6 +83,8 @@ def split_thoughts(text: str) -> tuple[str, str]:
     A closing tag alone ends thoughts too, as some servers put the opening one into the prompt.
     """
     start = _after_lone_closing(text)
+    if start is None and text.lstrip()[:1] not in _FIRST:
+        return "", text
     reader = ThoughtReader(within=start is not None)
     if start is None:
         answer = reader.feed(text)
