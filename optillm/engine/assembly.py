@@ -78,11 +78,9 @@ def _apart(message: Message) -> Message:
     if not tagged and answer == content:
         return message
     thoughts += tagged
-    if others:
-        return {**message, "content": [*others, {"type": "text", "text": answer}]}
     known = next(filter(None, map(message.get, THOUGHTS)), None)
     apart = {"reasoning_content": known or thoughts} if thoughts else {}
-    return {**message, "content": answer, **apart}
+    return {**message, "content": [*others, {"type": "text", "text": answer}] if others else answer, **apart}
 
 
 def _parts(content: Any) -> tuple[str, str, list[Mapping[str, Any]]]:
@@ -110,9 +108,8 @@ def _words_in(part: Any) -> str:
         return "".join(map(_words_in, part))
     if not isinstance(part, Mapping):
         return ""
-    return next(
-        filter(None, (_words_in(part.get(name)) for name in ("text", *THOUGHTS, "content", "summary"))), ""
-    )
+    words = (_words_in(part.get(name)) for name in ("text", *THOUGHTS, "content", "summary"))
+    return next(filter(None, words), "")
 
 
 class Assembly:
@@ -149,15 +146,11 @@ class Assembly:
         self._fingerprint = chunk.get("system_fingerprint") or self._fingerprint
         choice = self._own(objects(chunk.get("choices")))
         if choice is None:
-            if self._remark is None and words_of(
-                chunk
-            ):  # an error without saying so, if nothing better comes
-                self._remark = failure(chunk)
+            # Words beside no choice may be an error that does not say so: it is one if no end follows.
+            self._remark = self._remark or (failure(chunk) if words_of(chunk) else None)
             return ""
         message = _message(choice)
-        whole = "delta" not in choice and bool(
-            choice.get("message")
-        )  # a reply that does not come in chunks after all
+        whole = "delta" not in choice and bool(choice.get("message"))  # it comes in one piece after all
         self._finish_reason = ending(choice) or self._finish_reason or (STOP if whole else None)
         self._note_logprobs(choice.get("logprobs"))
         return self._shown(self._said(_apart(message) if whole else message))

@@ -483,6 +483,13 @@ BROKEN: dict[str, tuple[Respond, str]] = {
 }
 
 
+EVERY: dict[str, Respond] = {
+    **SOUND,
+    **{name: failed[0] for name, failed in FAILED.items()},
+    **{name: broken[0] for name, broken in BROKEN.items()},
+}
+
+
 def only(number: int, odd: Respond, rest: Respond = sound) -> Respond:
     """One reply of all is odd."""
     numbers = count()

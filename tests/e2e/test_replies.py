@@ -15,7 +15,7 @@ from tests.e2e.situations import (
     BROKEN,
     CALLS,
     EMOJI,
-    FAILED,
+    EVERY,
     HIDDEN,
     MESSAGES,
     SOME,
@@ -221,13 +221,12 @@ def test_usage_that_grows_from_chunk_to_chunk_is_counted_once(proxy: Proxy, stub
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (7, 3)
 
 
-@pytest.mark.parametrize("situation", [*SOUND, *FAILED, *BROKEN])
+@pytest.mark.parametrize("situation", EVERY)
 @pytest.mark.parametrize("stream", [False, True])
 def test_without_a_technique_every_byte_goes_through(
     proxy: Proxy, stub: Stub, situation: str, stream: bool
 ) -> None:
-    failing = {**FAILED, **BROKEN}
-    respond = SOUND[situation] if situation in SOUND else failing[situation][0]
+    respond = EVERY[situation]
     if (situation in BROKEN and not stream) or situation in ("compressed", "a stream unless told otherwise"):
         pytest.skip("a cut body is an error, a packed one is unpacked")
     sent: list[bytes] = []
