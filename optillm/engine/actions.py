@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from optillm.errors import UpstreamError
 
-
 ODD: Final = "the upstream's reply has a shape of its own"
 
 

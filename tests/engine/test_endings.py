@@ -9,6 +9,8 @@ import pytest
 from optillm.engine.endings import ENDS, FAILURES, NONE, ending, fitting
 from optillm.errors import UpstreamError
 
+NOTHING: list[Any] = [None, "", "None", "null", "NULL", 0, 1, [], {}, {"type": None}]
+
 
 @pytest.mark.parametrize(
     ("reason", "meant"),
@@ -27,7 +29,7 @@ from optillm.errors import UpstreamError
         ("SAFETY", "content_filter"),
         ({"type": "length", "length": 10}, "length"),
         ("something_new", "something_new"),
-        *((none, None) for none in (None, "", "None", "null", "NULL", 0, 1, [], {}, {"type": None})),
+        *((none, None) for none in NOTHING),
     ],
 )
 def test_a_reason_is_told_in_openais_words(reason: Any, meant: str | None) -> None:
