@@ -117,7 +117,7 @@ class UpstreamError(OptillmError):
         own = super().body()["error"]
         sent = self.upstream_body or {}
         if isinstance(sent.get("error"), Mapping):
-            return {"error": own | {"type": None} | dict(sent["error"]) | {"message": self.message}}
+            return {"error": own | {"type": None} | dict(sent["error"])}
         named = {name: sent[name] for name in ("type", "param", "code") if sent.get(name) is not None}
         return {"error": own | named}
 

@@ -63,10 +63,11 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, redact: Red
         text = f"the upstream redirects (status {status}); its address must be given as it is"
         return UpstreamError(text)
     body = read_error(redact(content))
+    words = words_of(body) or f"the upstream answered with status {status}"
     return UpstreamError(
-        words_of(body) or f"the upstream answered with status {status}",
+        words,
         status=status if 400 <= status < 600 else 502,
-        upstream_body=body if isinstance(body, Mapping) else {},
+        upstream_body=_worded(body, words) if isinstance(body, Mapping) else {},
         param=_param(body),
         retryable=status in RETRYABLE,
         retry_after=_seconds(headers),
@@ -87,13 +88,20 @@ def failure_in(wire: Mapping[str, Any]) -> UpstreamError | None:
 def failure(error: Any, wire: Mapping[str, Any] = MappingProxyType({})) -> UpstreamError:
     """The failure that an error object stands for; `wire` is what holds it, and may hold its status."""
     status = _status(error) or _status(wire) or 502
+    words = words_of(error) or "the upstream answered with an error that has no words"
     return UpstreamError(
-        words_of(error) or "the upstream answered with an error that has no words",
+        words,
         status=status,
-        upstream_body={"error": error} if wire else error,
+        upstream_body=_worded({"error": error} if wire else error, words),
         param=_param(error),
         retryable=status in RETRYABLE,
     )
+
+
+def _worded(body: Mapping[str, Any], words: str) -> Mapping[str, Any]:
+    """The body, its error object with the words where clients look for them."""
+    error = body.get("error")
+    return {**body, "error": {**error, "message": words}} if isinstance(error, Mapping) else body
 
 
 def words_of(body: Any) -> str:

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from optillm.engine.refusals import LONGEST, failure_in, read_error, refused, words_of
 
+EMPTY: tuple[Any, ...] = ({}, [], None, 7, {"choices": []}, {"error": {}}, {"error": {"message": ""}})
 LOC = {"loc": ["body", "messages", 0, "role"], "msg": "bad", "type": "x"}
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
+        *((nothing, "") for nothing in EMPTY),
         ({"error": {"message": "no"}}, "no"),
         ({"error": {"message": {"detail": "no"}}}, "no"),
         ({"error": "no"}, "no"),
