@@ -31,7 +31,7 @@ def with_calls_read(message: Mapping[str, Any]) -> Mapping[str, Any]:
     """The message with its calls in OpenAI's shape; itself when they are. Raises `UpstreamError`."""
     calls, function = message.get("tool_calls"), message.get("function_call")
     if calls:
-        read = [_call(place, call) for place, call in enumerate(objects(calls))]
+        read = [_call(position, call) for position, call in enumerate(objects(calls))]
         message = message if read == calls else {**message, "tool_calls": read}
     if function:
         read_function = _function(function, {})
@@ -39,8 +39,8 @@ def with_calls_read(message: Mapping[str, Any]) -> Mapping[str, Any]:
     return message
 
 
-def _call(place: int, call: Mapping[str, Any]) -> Mapping[str, Any]:
-    index = {"index": place} if "index" in call else {}
+def _call(position: int, call: Mapping[str, Any]) -> Mapping[str, Any]:
+    index = {"index": position} if "index" in call else {}
     if isinstance(call.get("custom"), Mapping) and call["custom"].get("name"):
         return {**call, **index}
     function = _function(call.get("function"), call)

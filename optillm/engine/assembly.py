@@ -78,8 +78,8 @@ def _apart(message: Message) -> Message:
     if not tagged and answer == content:
         return message
     thoughts += tagged
-    known = next(filter(None, map(message.get, THOUGHTS)), None)
-    apart = {"reasoning_content": known or thoughts} if thoughts else {}
+    present = next(filter(None, map(message.get, THOUGHTS)), None)
+    apart = {"reasoning_content": present or thoughts} if thoughts else {}
     return {**message, "content": [*others, {"type": "text", "text": answer}] if others else answer, **apart}
 
 

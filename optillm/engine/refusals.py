@@ -118,8 +118,8 @@ def _words(value: Any, depth: int) -> str:
         return "; ".join(filter(None, (_words(item, depth + 1) for item in value)))
     if not isinstance(value, Mapping):
         return ""
-    places = ("error", *WORDS) if isinstance(value.get("error"), Mapping | list) else WORDS
-    words = next(filter(None, (_words(value.get(place), depth + 1) for place in places)), "")
+    keys = ("error", *WORDS) if isinstance(value.get("error"), Mapping | list) else WORDS
+    words = next(filter(None, (_words(value.get(key), depth + 1) for key in keys)), "")
     if not words and depth:  # errors by the name of the field
         named = ((name, _words(item, depth + 1)) for name, item in value.items())
         return "; ".join(f"{name}: {text}" for name, text in named if text)
@@ -157,8 +157,8 @@ def _status(error: Any) -> int | None:
     """The HTTP status that an error object names, if it is one of a failure."""
     if not isinstance(error, Mapping):
         return None
-    for place in STATUSES:
-        number = str(error.get(place))
+    for key in STATUSES:
+        number = str(error.get(key))
         if number.isdecimal() and 400 <= int(number[:4]) < 600:
             return int(number)
     return None

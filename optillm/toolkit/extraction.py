@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from optillm.toolkit.thoughts import strip_reasoning as strip_reasoning  # where it was
+from optillm.toolkit.thoughts import strip_reasoning as strip_reasoning  # for those who import it from here
 from optillm.toolkit.typography import plain
 
 MAX_STATEMENT = 300

@@ -36,11 +36,11 @@ def a_call(number: str | None, name: str | None, arguments: Any, **more: Any) ->
 
 TWO = [a_call("call_a", "look", '{"at": "x"}'), a_call("call_b", "go", '{"to": "y"}')]
 TWO_CALLS: dict[str, list[dict[str, Any]]] = {
-    "as the book says": [{"index": place, **call} for place, call in enumerate(TWO)],
+    "as the book says": [{"index": position, **call} for position, call in enumerate(TWO)],
     "without an index": TWO,
     "index 0 twice": [{"index": 0, **call} for call in TWO],
     "index null": [{"index": None, **call} for call in TWO],
-    "index from 1": [{"index": place + 1, **call} for place, call in enumerate(TWO)],
+    "index from 1": [{"index": position + 1, **call} for position, call in enumerate(TWO)],
     "arguments as objects": [a_call("call_a", "look", {"at": "x"}), a_call("call_b", "go", {"to": "y"})],
     "without ids": [a_call(None, "look", '{"at": "x"}', index=0), a_call(None, "go", '{"to": "y"}', index=0)],
     "without types": [{**call, "type": None} for call in TWO],
@@ -92,7 +92,7 @@ def calls_in(body: Any, *, stream: bool) -> tuple[list[Any], str]:
     if not stream:
         (choice,) = body["choices"]
         calls = choice["message"]["tool_calls"]
-        assert [call.get("index", place) for place, call in enumerate(calls)] == [*range(len(calls))]
+        assert [call.get("index", position) for position, call in enumerate(calls)] == [*range(len(calls))]
         return calls, choice["finish_reason"]
     by_index: dict[int, Any] = {}
     choices = [choice for event in body for choice in event["choices"]]

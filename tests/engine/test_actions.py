@@ -114,17 +114,17 @@ def test_a_new_id_or_a_new_name_begins_a_new_call(pieces: list[Any], calls: list
 
 @given(
     st.lists(st.dictionaries(st.sampled_from("pq"), st.integers(0, 99)), min_size=1, max_size=4),
-    st.sampled_from(["place", "zero", "null", "missing"]),
+    st.sampled_from(["position", "zero", "null", "missing"]),
     st.integers(1, 9),
 )
 def test_calls_survive_any_cut_and_any_numbering(
     arguments: list[dict[str, int]], numbering: str, size: int
 ) -> None:
     pieces = []
-    for place, values in enumerate(arguments):
-        index = {"place": place, "zero": 0, "null": None, "missing": None}[numbering]
+    for position, values in enumerate(arguments):
+        index = {"position": position, "zero": 0, "null": None, "missing": None}[numbering]
         text = json.dumps(values)
-        pieces.append(piece(index, f"call_{place}", "f"))
+        pieces.append(piece(index, f"call_{position}", "f"))
         pieces += [piece(index, arguments=text[at : at + size]) for at in range(0, len(text), size)]
         if numbering == "null":
             pieces = [{**each, "index": None} for each in pieces]

@@ -66,7 +66,7 @@ def by_the_standard(stream: bytes) -> list[tuple[str, bytes]]:
 )
 def test_events_are_read_as_the_standard_says(stream: bytes, events: list[tuple[str, bytes]]) -> None:
     assert read(stream) == events
-    assert read(*(stream[place : place + 1] for place in range(len(stream)))) == events
+    assert read(*(stream[position : position + 1] for position in range(len(stream)))) == events
 
 
 LINES = st.lists(
@@ -95,8 +95,8 @@ def test_any_split_of_the_bytes_gives_the_same_events(
 ) -> None:
     stream = b"".join(line + end for line, end in zip(lines, ends, strict=False))
     stream = b"\xef\xbb\xbf" + stream if marked else stream
-    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    pieces = [stream[start:end] for start, end in pairwise(places)]
+    cut_at = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    pieces = [stream[start:end] for start, end in pairwise(cut_at)]
     assert read(*pieces) == by_the_standard(stream)
 
 

@@ -45,10 +45,6 @@ LOC = {"loc": ["body", "messages", 0, "role"], "msg": "bad", "type": "x"}
         ("no", "no"),
         ({"error": {"message": "<!DOCTYPE html><html><title>Gone\n away</title>"}}, "Gone away"),
         ({"error": {"message": "<|image|> is no token here"}}, "<|image|> is no token here"),
-        *(
-            (empty, "")
-            for empty in ({}, [], None, 7, {"choices": []}, {"error": {}}, {"error": {"message": ""}})
-        ),
         ({"id": "c1", "object": "chat.completion.chunk", "model": "m", "usage": {"prompt_tokens": 7}}, ""),
     ],
 )
@@ -136,9 +132,9 @@ def test_what_holds_no_failure_is_none(wire: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_an_error_is_told_in_openais_shape(body: Any, error: dict[str, Any]) -> None:
-    told = refused(422, {}, json.dumps(body).encode(), lambda content: content)
-    assert told.status == 422
-    assert told.body() == {"error": error}
+    error_read = refused(422, {}, json.dumps(body).encode(), lambda content: content)
+    assert error_read.status == 422
+    assert error_read.body() == {"error": error}
 
 
 JSON = st.recursive(
