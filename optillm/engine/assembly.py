@@ -137,10 +137,10 @@ class Assembly:
         if chunk is DONE:
             self._finish_reason = self._finish_reason or (None if self._remark else STOP)
             return self._shown("")
-        self.chunks += 1
         failed = failure_in(chunk)
         if failed is not None:
             raise failed
+        self.chunks += 1
         self.usage = Usage.read(chunk.get("usage")) or self.usage
         self._model = chunk.get("model") or self._model
         self._fingerprint = chunk.get("system_fingerprint") or self._fingerprint
