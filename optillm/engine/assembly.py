@@ -86,8 +86,6 @@ def _apart(message: Message) -> Message:
 def _parts(content: Any) -> tuple[str, str, list[Mapping[str, Any]]]:
     """The text of a content in parts, the thoughts in it, and the parts that are neither."""
     items = [content] if isinstance(content, Mapping) else content
-    if isinstance(items, list):
-        items = [{"text": item} if isinstance(item, str) else item for item in items]
     text, thoughts, others = list[str](), list[str](), list[Mapping[str, Any]]()
     for part in objects(items):
         kind = str(part.get("type"))

@@ -75,6 +75,8 @@ _FIRST: Final = {opening[0] for opening in _OPENINGS}
 _MOST_MENTIONS: Final = 8
 _OPENS: Final = "`'\"“‘„«(["
 _CLOSES: Final = "`'\"”’“»)]"
+_BEGINS: Final = frozenset('\n*_#{[$\\"`')
+"""What an answer on the line of the tag may begin with, beside capitals and digits."""
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
@@ -124,7 +126,7 @@ def _mentioned(before: str, after: str) -> bool:
     rest = after.lstrip(" \t")
     if rest == after:
         return not rest.strip() or rest[0] in ",.;:!?)"
-    return rest[:1] in "—–-" or (rest[0].isalpha() and not rest[0].isupper())
+    return not (rest[:1].isupper() or rest[:1].isdigit() or rest[:1] in _BEGINS)
 
 
 class ThoughtReader:

@@ -70,6 +70,7 @@ MENTIONED = [
     '<step>\n<reasoning id="1">\na\n</reasoning>\n</step>',
     "Its last channel is `<|channel|>final<|message|>`.",
     "Schließe mit </think> ab.",
+    'User: hi\nAssistant: ho </think> === \n<candidate-0 label="A">\n\nThe answer is 42.',
 ]
 LONE = [
     ("2 + 2 is 4, not 99.\n</think>\n\nThe answer is 4.", "The answer is 4."),
@@ -77,6 +78,9 @@ LONE = [
     ("not 99</think>four", "four"),
     ("not 99 </think> The answer is 4.", "The answer is 4."),
     ("not 99. </think> it is 4", "it is 4"),
+    ("not 99 </think> **4**", "**4**"),
+    ("not 99 </think> 4", "4"),
+    ("not 99 </think> \n4", "4"),
     ('not 99</think>{"a": 4}', '{"a": 4}'),
     ('He said "99"</think>**4**', "**4**"),
     ("I could use `99`.\n</think>\n`4`", "`4`"),
