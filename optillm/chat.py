@@ -11,12 +11,15 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 Message = Mapping[str, Any]
 Progress = Literal["off", "comments", "reasoning"]
 Merge = Literal["select", "choices", "first"]
 N = TypeVar("N", int, float)
+
+THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking")
+"""The fields of a message in which servers put what a model thinks before it answers."""
 
 
 def content_text(message: Message) -> str:
@@ -249,7 +252,11 @@ class ReplyKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One choice of one upstream completion; `message` is exactly what the upstream sent."""
+    """One choice of one upstream completion.
+
+    `message` is what the upstream sent, its calls and its thoughts in one shape; `finish_reason` is in OpenAI's words
+    where these have one for it.
+    """
 
     message: Message
     finish_reason: str | None = None
@@ -273,6 +280,11 @@ class Reply:
         """What this reply wants done: its tool calls or, as it once was, its function call."""
         call = self.message.get("function_call")
         return self.tool_calls or ([{"function": call}] if isinstance(call, Mapping) else ())
+
+    @property
+    def thought(self) -> bool:
+        """Whether the model is known to have thought before it answered, or instead."""
+        return any(self.message.get(name) for name in THOUGHTS)
 
     @property
     def kind(self) -> ReplyKind:

@@ -16,13 +16,11 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from optillm.chat import Relay, Reply, Usage
 from optillm.engine.adaptation import LIMITS, Adaptation
 from optillm.engine.assembly import Assembly, read_replies
 from optillm.engine.bodies import Payload
-from optillm.engine.catalogue import as_error
+from optillm.engine.catalogue import as_error, listed
 from optillm.engine.negotiation import REFUSING, Negotiation
 from optillm.engine.refusals import redacted
 from optillm.engine.remedies import SUSPECTS
@@ -332,10 +330,8 @@ def _names(listing: Relay | UpstreamError) -> UpstreamError | list[str]:
         return listing
     if listing.status != 200:
         return as_error(listing)
-    try:
-        return [str(model["id"]) for model in orjson.loads(listing.body or b"")["data"]]
-    except (ValueError, LookupError, TypeError):
-        return UpstreamError("the list of models is not one")
+    names = [str(model.get("id")) for model in listed(listing)]
+    return names or UpstreamError("the list of models is not one")
 
 
 def _payload(probe: Probe) -> Payload:

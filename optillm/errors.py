@@ -89,8 +89,9 @@ class RateLimited(OptillmError):
 class UpstreamError(OptillmError):
     """The upstream failed a call.
 
-    `status` is the upstream's own when it answered, else 502; `upstream_body` is its error body as JSON, when
-    it sent one. `retryable` says whether the same call may succeed later.
+    `message` are its words, else ours. `status` is the upstream's own when it answered, else 502; `upstream_body`
+    is its error body as JSON, in whatever shape, when it sent one. `retryable` says whether the same call may
+    succeed later.
     """
 
     status = 502
@@ -102,11 +103,12 @@ class UpstreamError(OptillmError):
         *,
         status: int = 502,
         upstream_body: Mapping[str, Any] | None = None,
+        param: str | None = None,
         retryable: bool = False,
         retry_after: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message, headers=headers)
+        super().__init__(message, param=param, headers=headers)
         self.status = status
         self.upstream_body = upstream_body
         self.retryable = retryable
@@ -115,12 +117,11 @@ class UpstreamError(OptillmError):
     def body(self) -> dict[str, Any]:
         """The upstream's own error object with the missing keys filled in, or ours when it sent none."""
         own = super().body()["error"]
-        sent = (self.upstream_body or {}).get("error")
-        if isinstance(sent, Mapping):
-            return {"error": own | {"type": None} | dict(sent)}
-        if isinstance(sent, str):
-            return {"error": own | {"message": sent}}
-        return {"error": own}
+        sent = self.upstream_body or {}
+        if isinstance(sent.get("error"), Mapping):
+            return {"error": own | {"type": None} | dict(sent["error"])}
+        named = {name: sent[name] for name in ("type", "param", "code") if sent.get(name) is not None}
+        return {"error": own | named}
 
 
 class DeadlineExceeded(OptillmError):

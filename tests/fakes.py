@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from heapq import heappush
@@ -241,7 +241,7 @@ class World:
 
     async def stream(
         self, body: Mapping[str, Any], authorization: str | None
-    ) -> AsyncIterator[Mapping[str, Any]]:
+    ) -> AsyncGenerator[Mapping[str, Any], None]:
         """The same word by word, the first `latency` later, the others at once."""
         with self._call(body, authorization) as sent:
             self._refuse(body)

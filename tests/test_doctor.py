@@ -244,9 +244,18 @@ def test_an_upstream_that_sends_something_else(body: bytes) -> None:
     assert found["max_tokens"][1].startswith("the upstream's reply ")
 
 
-def test_a_stream_that_is_none() -> None:
+def test_a_reply_in_one_piece_does_for_a_stream() -> None:
     def respond(call: Call) -> None:
         call.json(completion("Hello")) if call.method == "POST" and call.sent.get("stream") else good(call)
+
+    _, found, _ = examined(respond)
+    assert found["streaming"][0] == "with usage"
+
+
+def test_a_stream_that_is_none() -> None:
+    def respond(call: Call) -> None:
+        streams = call.method == "POST" and call.sent.get("stream")
+        call.raw(b"<html></html>", content_type="text/html") if streams else good(call)
 
     _, found, _ = examined(respond)
     assert found["streaming"][:2] == ("failed", "the upstream's stream ended early")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
@@ -252,15 +252,14 @@ class Calls:
             wire: Mapping[str, Any] | None = None
             try:
                 wire = await route.upstream.chat(body, route.credential(self._authorization))
-                told(OK)
                 replies = read_replies(wire)
                 if not replies:
                     raise UpstreamError("the upstream's reply has no choices", retryable=True)
                 if all(map(blank, replies)):
                     raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                told(OK)
             except UpstreamError as error:
-                paid = wire and (Usage.read(wire.get("usage")) or estimate(body))
-                self.ledger.settle(reservation, paid or None, "failed")
+                self.ledger.settle(reservation, _paid(wire, body), "failed")
                 told(error.status)
                 raise
             except asyncio.CancelledError:
@@ -279,10 +278,11 @@ class Calls:
             assembly = Assembly()
             loss: str | None = "cancelled"
             try:
-                async for chunk in route.upstream.stream(body, authorization):
-                    text = assembly.add(chunk)
-                    if text:
-                        await emit(text)
+                async with aclosing(route.upstream.stream(body, authorization)) as chunks:
+                    async for chunk in chunks:
+                        text = assembly.add(chunk)
+                        if text:
+                            await emit(text)
                 reply = assembly.reply()
                 if blank(reply):
                     raise UpstreamError("the upstream's reply says nothing", retryable=True)
@@ -330,9 +330,15 @@ class Calls:
 
 
 def blank(reply: Reply) -> bool:
-    """Whether a reply says nothing at all; one that thought until its tokens were spent would do so again."""
-    thought = reply.finish_reason == "length" or reply.message.get("reasoning_content")
-    return reply.kind is ReplyKind.EMPTY and not thought
+    """Whether a reply says nothing at all; one that thought instead of answering would do so again."""
+    return reply.kind is ReplyKind.EMPTY and not (reply.finish_reason == "length" or reply.thought)
+
+
+def _paid(wire: Mapping[str, Any] | None, body: Mapping[str, Any]) -> Usage | None:
+    """What a reply has taken that is of no use; an error takes nothing unless it says so."""
+    if wire is None:
+        return None
+    return Usage.read(wire.get("usage")) or (estimate(body) if wire.get("choices") else None)
 
 
 def _told(usage: Usage) -> dict[str, int]:

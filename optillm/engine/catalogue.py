@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from optillm.chat import Relay
+from optillm.engine.refusals import refused
 from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
 
@@ -20,6 +21,10 @@ LISTS: Final = 64
 """Model lists remembered of each upstream for when it is down, one per key that asked."""
 PATIENCE: Final = 10.0
 """Seconds one of several upstreams has to list its models; the others' are not to wait for it longer."""
+
+OK: Final = 200
+UNLISTED: Final = (404, 405, 501)
+"""Statuses of an upstream that keeps no list of its models."""
 
 
 class Catalogue:
@@ -59,9 +64,9 @@ class Catalogue:
         try:
             async with asyncio.timeout(PATIENCE if len(self._routes) > 1 else None):
                 reply = await route.relay("GET", "/models", b"", authorization=authorization)
-            if reply.status != 200:
+            if reply.status not in (OK, *UNLISTED):
                 raise as_error(reply)
-            self._lists[asked] = _offered(route, _listed(reply))
+            self._lists[asked] = _offered(route, listed(reply) if reply.status == OK else [])
         except TimeoutError:
             if asked not in self._lists:
                 raise UpstreamError("the upstream did not list its models in time") from None
@@ -75,23 +80,31 @@ class Catalogue:
 
 
 def as_error(relay: Relay) -> UpstreamError:
-    """A relayed refusal as an error of ours."""
+    """A relayed refusal, redacted already, as an error of ours."""
+    return refused(relay.status, relay.headers, relay.body or b"", lambda content: content)
+
+
+def listed(relay: Relay) -> list[dict[str, Any]]:
+    """The model objects of a list of models, in the usual object or bare; whatever has no name is left out."""
     try:
-        body = orjson.loads(relay.body or b"")
+        data = orjson.loads(relay.body or b"")
     except orjson.JSONDecodeError:
-        body = None
-    body = body if isinstance(body, dict) else None
-    return UpstreamError(
-        f"the upstream answered with status {relay.status}", status=relay.status, upstream_body=body
+        return []
+    if isinstance(data, dict):
+        data = data.get("data") or data.get("models")
+    return [model for model in map(_named, data if isinstance(data, list) else ()) if model]
+
+
+def _named(item: Any) -> dict[str, Any] | None:
+    """An item of a list as a model object."""
+    if isinstance(item, str):
+        return _model(item, "")
+    if not isinstance(item, dict):
+        return None
+    name = item.get("id") or item.get("name") or item.get("model")
+    return (
+        item if item.get("id") else {**item, "id": name, "object": "model"} if isinstance(name, str) else None
     )
-
-
-def _listed(relay: Relay) -> list[dict[str, Any]]:
-    try:
-        data = orjson.loads(relay.body or b"").get("data")
-    except (orjson.JSONDecodeError, AttributeError):
-        data = None
-    return [model for model in data if isinstance(model, dict)] if isinstance(data, list) else []
 
 
 def _offered(route: Route, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:

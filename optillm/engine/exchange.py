@@ -35,6 +35,8 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
+from optillm.engine.decoding import is_json
+from optillm.engine.events import EventReader, ServerEvent
 from optillm.engine.proxies import proxy_for
 from optillm.errors import UpstreamError
 
@@ -174,19 +176,24 @@ async def beginning(response: ClientResponse, size: int) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-async def lines(response: ClientResponse) -> AsyncGenerator[bytes, None]:
-    """The lines of a stream; only line feeds end them, as other separators may stand inside JSON strings."""
-    rest, length = list[bytes](), 0
+async def events(response: ClientResponse) -> AsyncGenerator[ServerEvent, None]:
+    """The events of a stream as they come; a body of JSON is one event that holds all of it."""
+    reader, length, body = EventReader(), 0, list[bytes]()
+    plain: bool | None = None
     async with aclosing(_parts(response)) as parts:
         async for part in parts:
             length += len(part)
             if length > LARGEST:
                 raise UpstreamError(f"the upstream's stream is longer than {LARGEST // 2**20} MB")
-            first, *others = part.split(b"\n")
-            rest.append(first)
-            for line in others:
-                yield b"".join(rest)
-                rest = [line]
+            if plain is None and part.strip():
+                plain = is_json(part)
+            if plain:
+                body.append(part)
+                continue
+            for event in reader.feed(part):
+                yield event
+    for event in [ServerEvent("", b"".join(body))] if plain else reader.close():
+        yield event
 
 
 async def _parts(response: ClientResponse) -> AsyncGenerator[bytes, None]:

@@ -1,14 +1,19 @@
-"""What an upstream's refusals may tell: its status and words, without anything that looks like a key."""
+"""What upstreams say when they fail a call, in whatever shape: a status, words, and nothing like a key.
+
+Failures come with an error status, or inside a 200: as the whole body, beside a choice, or in a chunk of a stream.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 
+from optillm.engine.events import EventReader
 from optillm.errors import UpstreamError
 
 RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -18,8 +23,30 @@ FORWARDED: Final = frozenset(
 """Headers of a reply that clients get to see, with those of rate limits; others may tell of the operator's account."""
 RATES: Final = "x-ratelimit-"
 
+LONGEST: Final = 2000
+"""Characters of words that are kept."""
+STATUSES: Final = ("code", "status", "status_code", "statusCode", "http_status", "http_code", "error_code")
+"""Where an error may hold its HTTP status."""
+WORDS: Final = (
+    *(
+        "message",
+        "Message",
+        "msg",
+        "detail",
+        "error_description",
+        "error_message",
+        "errorMessage",
+        "error_msg",
+    ),
+    *("errors", "error", "base_resp", "status_msg", "reason", "title", "details"),
+)
+"""Where an error may hold its words, the best place first."""
+_DEEPEST: Final = 6
+
 _WORD = re.compile(rb"[A-Za-z0-9_\-*.]{12,}")
 _PREFIXES = (b"sk-", b"sk_", b"pk-", b"pk_", b"gsk_", b"csk-", b"xai-", b"key-", b"hf_", b"AIza")
+_PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|h1|title)\b", re.IGNORECASE)
+_HEADING = re.compile(r"<(?:title|h1|message)\b[^>]{0,100}>([^<]{1,300})</", re.IGNORECASE)
 
 Redact = Callable[[bytes], bytes]
 
@@ -39,26 +66,123 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, redact: Red
     if 300 <= status < 400:
         text = f"the upstream redirects (status {status}); its address must be given as it is"
         return UpstreamError(text)
-    try:
-        body = orjson.loads(redact(content))
-    except orjson.JSONDecodeError:
-        body = None
-    body = body if isinstance(body, dict) else {}
+    body = read_error(redact(content))
+    words = words_of(body) or f"the upstream answered with status {status}"
     return UpstreamError(
-        message_of(body) or f"the upstream answered with status {status}",
+        words,
         status=status if 400 <= status < 600 else 502,
-        upstream_body=body,
+        upstream_body=_worded(body, words) if isinstance(body, Mapping) else {},
+        param=_param(body),
         retryable=status in RETRYABLE,
         retry_after=_seconds(headers),
         headers=forwarded(headers),
     )
 
 
-def message_of(body: Mapping[str, Any]) -> str:
+def failure_in(wire: Mapping[str, Any]) -> UpstreamError | None:
+    """The failure that a reply with status 200, a chunk, or a choice of one holds; some hold an empty one."""
+    error = wire.get("error")
+    if not error:
+        return failure(wire) if wire.get("object") == "error" or wire.get("success") is False else None
+    if isinstance(error, Mapping | list | str):
+        return failure(error, wire) if words_of(error) or _status(error) else None
+    return failure(wire)
+
+
+def failure(error: Any, wire: Mapping[str, Any] = MappingProxyType({})) -> UpstreamError:
+    """The failure that an error object stands for; `wire` is what holds it, and may hold its status."""
+    status = _status(error) or _status(wire) or 502
+    words = words_of(error) or "the upstream answered with an error that has no words"
+    return UpstreamError(
+        words,
+        status=status,
+        upstream_body=_worded({"error": error} if wire else error, words),
+        param=_param(error),
+        retryable=status in RETRYABLE,
+    )
+
+
+def _worded(body: Mapping[str, Any], words: str) -> Mapping[str, Any]:
+    """The body, its error object with the words where clients look for them."""
+    error = body.get("error")
+    return {**body, "error": {**error, "message": words}} if isinstance(error, Mapping) else body
+
+
+def words_of(body: Any) -> str:
     """The words of an error body; empty when it has none."""
-    error = body.get("error", body)
-    message = error.get("message") if isinstance(error, Mapping) else error
-    return message if isinstance(message, str) else ""
+    return _words(body, 0)[:LONGEST]
+
+
+def _words(value: Any, depth: int) -> str:
+    if isinstance(value, str):
+        return _line_of_page(value) if _PAGE.match(value) else value.strip()
+    if depth > _DEEPEST:
+        return ""
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_words(item, depth + 1) for item in value)))
+    if not isinstance(value, Mapping):
+        return ""
+    keys = ("error", *WORDS) if isinstance(value.get("error"), Mapping | list) else WORDS
+    words = next(filter(None, (_words(value.get(key), depth + 1) for key in keys)), "")
+    if not words and depth:  # errors by the name of the field
+        named = ((name, _words(item, depth + 1)) for name, item in value.items())
+        return "; ".join(f"{name}: {text}" for name, text in named if text)
+    heading = value.get("title")
+    if isinstance(heading, str) and heading not in words:
+        return f"{heading}: {words}"
+    where = _where(value)
+    return f"{where}: {words}" if words and where else words
+
+
+def _line_of_page(page: str) -> str:
+    heading = _HEADING.search(page)
+    return " ".join(heading[1].split()) if heading else ""
+
+
+def _where(detail: Mapping[str, Any]) -> str:
+    """The field that an entry of a list of details is about."""
+    steps = detail.get("loc")
+    return ".".join(str(step) for step in steps if step != "body") if isinstance(steps, list) else ""
+
+
+def _param(body: Any) -> str | None:
+    """The field that an error is about, where that does not stand in its error object."""
+    while isinstance(body, Mapping | list) and body:
+        entry = body[0] if isinstance(body, list) else body
+        if not isinstance(entry, Mapping):
+            return None
+        if "loc" in entry:
+            return _where(entry) or None
+        body = entry.get("detail") or entry.get("message")
+    return None
+
+
+def _status(error: Any) -> int | None:
+    """The HTTP status that an error object names, if it is one of a failure."""
+    if not isinstance(error, Mapping):
+        return None
+    for key in STATUSES:
+        number = str(error.get(key))
+        if number.isdecimal() and 400 <= int(number[:4]) < 600:
+            return int(number)
+    return None
+
+
+def read_error(content: bytes) -> Any:
+    """The body of an error: JSON, a list's only item, the data of an event, or text."""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        text = content.decode(errors="replace").strip()
+        if text.startswith(("data:", "event:")):
+            reader = EventReader()
+            return read_error(
+                b"\n".join(event.data for event in [*reader.feed(content), *reader.close()][:1])
+            )
+        return {"message": text} if any(map(str.isalnum, text)) else None
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    return {"message": body} if isinstance(body, str) else body
 
 
 def forwarded(headers: Mapping[str, str]) -> dict[str, str]:

@@ -6,10 +6,9 @@ adds. It does so once for each kind of call; the letters themselves are bytes, a
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,8 +21,10 @@ from yarl import URL
 
 from optillm.chat import Relay
 from optillm.engine.advice import advised
-from optillm.engine.exchange import CHAT, Address, Exchange, beginning, lines, whole
-from optillm.engine.refusals import Redact, forwarded, message_of, redacted, refused
+from optillm.engine.assembly import DONE
+from optillm.engine.decoding import read_chunks, read_completion, read_object
+from optillm.engine.exchange import CHAT, Address, Exchange, beginning, events, whole
+from optillm.engine.refusals import Redact, forwarded, redacted, refused
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
 
@@ -52,8 +53,10 @@ class Upstream(Protocol):
     async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
         """One chat completion, parsed."""
 
-    def stream(self, body: Mapping[str, Any], authorization: str | None) -> AsyncIterator[Mapping[str, Any]]:
-        """The chunks of one streamed chat completion, parsed, without the final marker."""
+    def stream(
+        self, body: Mapping[str, Any], authorization: str | None
+    ) -> AsyncGenerator[Mapping[str, Any], None]:
+        """The chunks of one streamed chat completion, parsed, and `DONE` where it says that it has ended."""
 
     async def relay(
         self,
@@ -81,34 +84,30 @@ class OpenAIUpstream:
         self._addresses: OrderedDict[tuple[str, ...], Address] = OrderedDict()
 
     async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
-        """One chat completion, parsed."""
+        """One chat completion, parsed; put together when it comes as a stream that nobody asked for."""
         address = await self._address("POST", CHAT, authorization, str(body.get("model")), JSON)
-        async with self._exchange.send("POST", address, orjson.dumps(body)) as response:
+        sent = orjson.dumps({**body, "stream": False})  # some servers stream unless they are told not to
+        async with self._exchange.send("POST", address, sent) as response:
             content = await whole(response)
             _check(response, content, address)
-        return _object(content)
+        return read_completion(content, _redact(address))
 
     async def stream(
         self, body: Mapping[str, Any], authorization: str | None
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """The chunks of one streamed chat completion, parsed, without the final marker."""
+    ) -> AsyncGenerator[Mapping[str, Any], None]:
+        """The chunks of one streamed chat completion, parsed, and `DONE` where it says that it has ended."""
         address = await self._address("POST", CHAT, authorization, str(body.get("model")), JSON)
         content = orjson.dumps({**body, "stream": True})
+        redact = _redact(address)
         async with self._exchange.send("POST", address, content) as response:
-            if response.status != OK:
+            if not 200 <= response.status < 300:
                 _check(response, await whole(response), address)
-            async with aclosing(lines(response)) as arriving:
-                async for line in arriving:
-                    if not line.startswith(b"data:"):
-                        continue
-                    data = line[5:].strip()
-                    if data == b"[DONE]":
-                        return
-                    chunk = _object(data)
-                    if chunk.get("error"):
-                        chunk = _object(_redact(address)(data))
-                        raise UpstreamError(message_of(chunk), upstream_body=chunk, retryable=True)
-                    yield chunk
+            async with aclosing(events(response)) as arriving:
+                async for event in arriving:
+                    for chunk in read_chunks(event, redact):
+                        yield chunk
+                        if chunk is DONE:
+                            return
 
     async def relay(
         self,
@@ -203,7 +202,7 @@ class OpenAIUpstream:
         if not self._by_deployment or not content_type.startswith(JSON):
             return ""
         try:
-            return str(_object(content).get("model"))
+            return str(read_object(content).get("model"))
         except UpstreamError:
             return ""
 
@@ -226,31 +225,17 @@ def _check(response: ClientResponse, content: bytes, address: Address) -> None:
 
 def _redact(address: Address) -> Redact:
     """What takes the credentials sent with a call, and whatever else looks like a key, out of its reply."""
-    headers = address.headers.items()
-    secrets = {
-        value.split()[-1] for name, value in headers if value.strip() and not name.lower().startswith(_PUBLIC)
-    }
-    exact = redaction(secrets)
-    return lambda content: redacted(exact(content.decode(errors="replace")).encode())
 
+    def redact(content: bytes) -> bytes:
+        headers = address.headers.items()
+        secrets = {
+            value.split()[-1]
+            for name, value in headers
+            if value.strip() and not name.lower().startswith(_PUBLIC)
+        }
+        return redacted(redaction(secrets)(content.decode(errors="replace")).encode())
 
-def _object(content: bytes) -> Mapping[str, Any]:
-    try:
-        parsed = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        parsed = _leniently(content)
-    if not isinstance(parsed, dict):
-        raise UpstreamError("the upstream's reply is not a JSON object", retryable=True)
-    return parsed
-
-
-def _leniently(content: bytes) -> Any:
-    """JSON as some servers write it: half of a cut emoji, an infinite log probability, a byte order mark."""
-    try:
-        parsed = json.loads(content.decode("utf-8-sig", errors="replace"))
-        return json.loads(json.dumps(parsed, ensure_ascii=False).encode(errors="replace"))
-    except (ValueError, RecursionError) as error:
-        raise UpstreamError("the upstream's reply is not JSON", retryable=True) from error
+    return redact
 
 
 class _Envelopes(httpx2.AsyncBaseTransport):

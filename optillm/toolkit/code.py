@@ -10,8 +10,9 @@ import re
 from textwrap import dedent
 from typing import Final
 
-from optillm.toolkit.extraction import FENCED, Fence, fences, strip_reasoning
+from optillm.toolkit.extraction import FENCED, Fence, fences
 from optillm.toolkit.syntax import defines, has_functions, parsed, plain_tree, signatures
+from optillm.toolkit.thoughts import strip_reasoning
 
 PROSE = frozenset(("", "text", "txt", "plaintext", "plain", "markdown", "md", "latex", "tex", "math"))
 _ASIDE = PROSE - {""} | {"console", "output", "shell", "sh", "bash", "zsh", "powershell", "cmd", "diff"}

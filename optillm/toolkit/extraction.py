@@ -8,23 +8,6 @@ from typing import NamedTuple
 _LONGEST_FENCED = 200_000
 FENCED = "```"  # the line that stands for a fenced block in its prose
 
-_OPENING = re.compile(r"\s*<(think|thinking)>", re.IGNORECASE)
-_CLOSINGS = {tag: re.compile(f"</{tag}>", re.IGNORECASE) for tag in ("think", "thinking")}
-
-
-def strip_reasoning(text: str) -> str:
-    """`text` without the reasoning block it starts with; one that never closes leaves nothing.
-
-    Tags further on belong to the answer, which may well be about them.
-    """
-    start = 0
-    while opening := _OPENING.match(text, start):
-        closing = _CLOSINGS[opening[1].casefold()].search(text, opening.end())
-        if closing is None:
-            return ""
-        start = closing.end()
-    return text[start:].lstrip() if start else text
-
 
 def ends(text: str, head: int, tail: int) -> str:
     """A text, or, when it is longer than both together, its head and its tail."""

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from optillm.toolkit import verdict_phrases as phrases
-from optillm.toolkit.extraction import strip_reasoning
+from optillm.toolkit.thoughts import strip_reasoning
 from optillm.toolkit.typography import plain
 
 V = TypeVar("V", bound=BaseModel)

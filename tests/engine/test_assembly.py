@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optillm.engine.assembly import LONGEST_LEAD, Assembly, Thought, read_replies
+from optillm.engine.assembly import Assembly, read_replies
 from tests.fakes import Say, Sent, World
 
 CASES = [
@@ -46,11 +46,6 @@ def test_reasoning_in_a_field_of_its_own_stays_there() -> None:
     assert reply.message == message
 
 
-def test_a_thought_that_never_ends_shows_nothing() -> None:
-    thought = Thought()
-    assert thought.add("<think>" + "x" * 10_000) + thought.end() == ""
-
-
 def test_reasoning_is_neither_judged_nor_voted_on_nor_returned() -> None:
     def script(sent: Sent) -> Say | str:
         if sent.role == "judge":
@@ -68,16 +63,3 @@ def test_a_reply_that_is_all_reasoning_is_no_answer() -> None:
     completion = world.complete("bon-m")
     assert completion.replies[0].text == "The answer is 4."
     assert completion.report.losses == {"empty": 1}
-
-
-def test_blanks_without_end_are_not_hoarded() -> None:
-    thought = Thought()
-    shown = "".join(thought.add(" ") for _ in range(2 * LONGEST_LEAD))
-    assert 0 < len(shown) <= 2 * LONGEST_LEAD
-    assert len(shown + thought.end()) == 2 * LONGEST_LEAD
-    after = Thought()
-    assert [after.add(piece) for piece in ("<think>hm</think>", *([" "] * 9), "Yes", " ")][-2:] == [
-        "Yes",
-        " ",
-    ]
-    assert after._held == ""

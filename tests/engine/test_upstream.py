@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Relay
+from optillm.chat import Relay, Reply
 from optillm.config import Settings
 from optillm.engine import exchange
+from optillm.engine.assembly import DONE, Assembly
 from optillm.engine.refusals import redacted
 from optillm.engine.upstream import OpenAIUpstream, connect
 from optillm.errors import UpstreamError
@@ -53,11 +54,25 @@ def chat(stub: Stub | str | None, authorization: str | None = None, **settings: 
 
 
 def streamed(stub: Stub) -> list[Any]:
+    """The chunks of a stream but for its end."""
+
     async def collect(upstream: OpenAIUpstream) -> list[Any]:
-        return [chunk async for chunk in upstream.stream(BODY, None)]
+        return [chunk async for chunk in upstream.stream(BODY, None) if chunk is not DONE]
 
     chunks: list[Any] = using(stub, collect)
     return chunks
+
+
+def put_together(stub: Stub) -> tuple[Reply, str]:
+    """The reply that a stream makes, and what of it is shown."""
+
+    async def assemble(upstream: OpenAIUpstream) -> tuple[Reply, str]:
+        assembly = Assembly()
+        shown = [assembly.add(chunk) async for chunk in upstream.stream(BODY, None)]
+        return assembly.reply(), "".join(shown)
+
+    reply: tuple[Reply, str] = using(stub, assemble)
+    return reply
 
 
 def relayed(stub: Stub | str, content: bytes = b"{}", **more: Any) -> Relay:
@@ -72,7 +87,7 @@ def test_a_completion_comes_back_as_the_upstream_sent_it() -> None:
     sent = completion("Hello", odd={"x": None})
     with Stub(lambda call: call.json(sent)) as stub:
         assert chat(stub) == sent
-        assert stub.calls[0].sent == BODY
+        assert stub.calls[0].sent == {**BODY, "stream": False}
         assert stub.calls[0].path == "/v1/chat/completions"
 
 
@@ -187,7 +202,7 @@ def test_reads_how_long_to_wait(headers: dict[str, str], seconds: float | None) 
     assert refused(lambda call: call.json({"error": "busy"}, 429, **headers)).retry_after == seconds
 
 
-@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"", b"[1]", b'"no"', b"\xff\xfe"])
+@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"", b"[1]", b"{}", b'""', b"--", b"\xff\xfe"])
 def test_an_error_without_words_gets_ours(body: bytes) -> None:
     error = refused(lambda call: call.raw(body, 502))
     assert error.body()["error"]["message"] == "the upstream answered with status 502"
@@ -383,7 +398,7 @@ def test_comments_and_other_lines_of_a_stream_are_passed_over() -> None:
 )
 def test_a_stream_that_goes_wrong_is_an_error(respond: Callable[[Call], None]) -> None:
     with Stub(respond) as stub, pytest.raises(UpstreamError) as error:
-        streamed(stub)
+        put_together(stub)
     assert error.value.retryable
 
 
@@ -399,7 +414,7 @@ def test_a_stream_left_early_closes_its_connection() -> None:
     async def peek(upstream: OpenAIUpstream) -> None:
         chunks = upstream.stream(BODY, None)
         await anext(chunks)
-        await chunks.aclose()  # type: ignore[attr-defined]
+        await chunks.aclose()
         assert await asyncio.to_thread(left.wait, 10)
 
     with Stub(respond) as stub:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -100,7 +100,7 @@ class _Spied(OpenAIUpstream):
 
     async def stream(
         self, body: Mapping[str, Any], authorization: str | None
-    ) -> AsyncIterator[Mapping[str, Any]]:
+    ) -> AsyncGenerator[Mapping[str, Any], None]:
         _body.set({**body, "stream": True})
         async for chunk in super().stream(body, authorization):
             yield chunk

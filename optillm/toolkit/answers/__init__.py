@@ -22,8 +22,8 @@ from optillm.toolkit.answers.forms import LONGEST_JSON, Kind, form
 from optillm.toolkit.answers.questions import question_of
 from optillm.toolkit.answers.reading import read_answer
 from optillm.toolkit.answers.units import conversion
-from optillm.toolkit.extraction import strip_reasoning
 from optillm.toolkit.jsontext import canonical_json, parse_json
+from optillm.toolkit.thoughts import strip_reasoning
 from optillm.toolkit.typography import peel
 
 __all__ = [

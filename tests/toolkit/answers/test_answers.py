@@ -14,7 +14,6 @@ from optillm.toolkit.answers import (
     extract,
     of_tool_calls,
     resolved,
-    strip_reasoning,
 )
 
 APPLES = "Mia had 50 apples and ate 8. How many apples does she have?"
@@ -30,25 +29,6 @@ def stated(text: str, question: str = "") -> tuple[str, str] | None:
 
 def number(value: str) -> tuple[str, str]:
     return "number", value
-
-
-# What a reply is stripped of
-
-
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("<think>It is 3.</think>\n\nIt is 4.", "It is 4."),
-        ("  <think>\nfirst</think><think>second</think>4", "4"),
-        ("<Thinking>hm</Thinking>4", "4"),
-        ("<think>cut off in the midd", ""),
-        ("no tags", "no tags"),
-        ("Close it with </think>, then go on.", "Close it with </think>, then go on."),
-        ("Write `<think>a</think>` first.", "Write `<think>a</think>` first."),
-    ],
-)
-def test_drops_only_the_reasoning_a_reply_starts_with(text: str, left: str) -> None:
-    assert strip_reasoning(text) == left
 
 
 def test_an_answer_inside_the_reasoning_is_none() -> None:
