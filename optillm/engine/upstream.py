@@ -7,7 +7,6 @@ adds. It does so once for each kind of call; the letters themselves are bytes, a
 from __future__ import annotations
 
 import json
-import ssl
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -255,13 +254,7 @@ def connect(settings: Settings, target: Target | None = None) -> OpenAIUpstream:
     """One upstream of the settings, by default the first; connections are opened when needed, on the running loop."""
     target = target or settings.upstreams()[0]
     client = _client(settings, target)
-    trusted = ssl.create_default_context(cafile=settings.ssl_cert_path)
-    exchange = Exchange(
-        str(client.base_url),
-        trusted if settings.ssl_verify else False,
-        settings.connect_timeout,
-        target.timeout,
-    )
+    exchange = Exchange(str(client.base_url), settings.trusted, settings.connect_timeout, target.timeout)
     return OpenAIUpstream(client, exchange)
 
 

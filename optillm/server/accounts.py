@@ -91,9 +91,9 @@ class Accounts:
 
     @classmethod
     def of(cls, settings: Settings) -> Accounts:
-        """The accounts that the settings describe; opens their store if anything is to be counted.
+        """The accounts that the settings describe; their store is opened when first needed.
 
-        Raises `ValueError`, one line, when the keys file is broken or the store cannot be used.
+        Raises `ValueError`, one line, when the keys file is broken.
         """
         keys = settings.client_keys
         if not keys.counted:
@@ -101,7 +101,7 @@ class Accounts:
         from optillm.server.counters import Store, open_storage  # not paid for by those who count nothing
 
         ceiling = Budget(max_tokens=settings.max_tokens_per_request, max_cost=settings.max_cost_per_request)
-        return cls(keys, Store(open_storage(settings.counters)), ceiling)
+        return cls(keys, Store(lambda: open_storage(settings.counters)), ceiling)
 
     @property
     def counting(self) -> bool:
