@@ -6,6 +6,7 @@ pause each time; it ends the server only if no worker has ever served.
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from typing import Any, Final
@@ -18,6 +19,8 @@ FIRST_PAUSE: Final = 0.5  # seconds until a worker that could not start is tried
 LONGEST_PAUSE: Final = 30.0
 TICK: Final = 0.05  # seconds between two looks at workers that are starting
 FAILED: Final = 3  # exit status of a server whose first workers could not start
+
+log = logging.getLogger(__name__)
 
 
 class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
@@ -64,6 +67,7 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
     def reap_workers(self) -> None:
         """Take note of the workers that have ended; those that never served have failed to start."""
         starting = {pid: worker for pid, worker in self.WORKERS.items() if not serves(worker)}
+        self._has_served = self._has_served or len(starting) < len(self.WORKERS)
         super().reap_workers()
         failed = [worker.age for pid, worker in starting.items() if pid not in self.WORKERS]
         if failed and self.LISTENERS:  # there are none once the server is being stopped
@@ -83,19 +87,19 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
             try:
                 self.spawn_worker()
             except OSError as error:  # no process, or no file for its heartbeats, can be had
-                self.log.error("A worker cannot start: %s", error)
+                log.error("A worker cannot start: %s", error)
                 self._last_failed = self.worker_age
                 self._postpone()
                 return
 
     def _postpone(self) -> None:
         """Try again later; raises `HaltServer` when no worker has ever served."""
-        if not (self._has_served or any(map(serves, self.WORKERS.values()))):
+        if not self._has_served:
             raise HaltServer("no worker could start", FAILED)
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._failures)
         self._failures += 1
         self._next_start = time.monotonic() + pause
-        self.log.warning("The next attempt to start a worker is in %g s", pause)
+        log.warning("The next attempt to start a worker is in %g s", pause)
 
 
 def serves(worker: Worker) -> bool:
