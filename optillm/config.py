@@ -148,6 +148,12 @@ class Settings(BaseSettings):
     upstream_retries: int = _upstream(
         3, "how often a call that failed in passing, or stays silent, is repeated", ge=0, le=10
     )
+    reply_memory_mb: int = _upstream(
+        256,
+        "megabytes that large replies, beyond their first, may take in a worker; one request half of that",
+        ge=64,
+        le=1_048_576,
+    )
     demo: Demo = _upstream("off", "use the embedded demo model; auto: when no upstream is configured")
     demo_latency: float = _upstream(0.0, "seconds the demo model takes for a reply", ge=0, le=60)
 

@@ -63,6 +63,11 @@ class Calls:
         self._authorization = authorization
         self._attended = attended
         self._hedges = Hedges(routes.paces)
+        self._memory = routes.memory.of_request()
+
+    def close(self) -> None:
+        """Give back the memory that the replies took."""
+        self._memory.release()
 
     def honours_n(self, model: str) -> bool | None:
         """Whether one call for this model gives as many choices as are wanted; `None` when that is not known."""
@@ -227,6 +232,7 @@ class Calls:
                     raise UpstreamError("the upstream's reply has no choices", retryable=True)
                 if all(map(blank, replies)):
                     raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                self._memory.keep(sum(len(reply.text) for reply in replies))
             except UpstreamError as error:
                 paid = wire and (Usage.read(wire.get("usage")) or estimate(body))
                 self.ledger.settle(reservation, paid or None, "failed")
@@ -255,6 +261,7 @@ class Calls:
                 reply = assembly.reply()
                 if blank(reply):
                     raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                self._memory.keep(len(reply.text))
                 loss = None
                 told(OK)
             except UpstreamError as error:

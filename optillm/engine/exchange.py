@@ -29,6 +29,7 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
+from optillm.engine.memory import Holding, Memory
 from optillm.errors import UpstreamError
 
 LARGEST: Final = 32 * 2**20
@@ -46,10 +47,17 @@ class Address:
     headers: CIMultiDict[str]
 
 
+class Response(ClientResponse):
+    """A reply; `holding` counts what of it is in memory."""
+
+    holding: Holding
+
+
 class Exchange:
     """One pool of connections, opened when first needed, on the running loop.
 
     `connect_timeout` and `silence` are the seconds a connection may take, and a reply may pause; `None`: for ever.
+    `memory` is what replies may take, of this and of other upstreams.
     """
 
     def __init__(
@@ -58,16 +66,16 @@ class Exchange:
         trusted: ssl.SSLContext | bool,
         connect_timeout: float,
         silence: float | None = None,
+        memory: Memory | None = None,
     ) -> None:
+        self._memory = memory or Memory()
         self._trusted = trusted
         self._timeout = ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=silence)
         self._proxy = _proxy(URL(base_url))
         self._session: ClientSession | None = None
 
     @asynccontextmanager
-    async def send(
-        self, method: str, address: Address, content: bytes | None
-    ) -> AsyncIterator[ClientResponse]:
+    async def send(self, method: str, address: Address, content: bytes | None) -> AsyncIterator[Response]:
         """The reply to a request, its body unread; raises `UpstreamError` when there is none.
 
         Leaving the block early closes the connection.
@@ -76,7 +84,11 @@ class Exchange:
             connector = TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=self._trusted)
             # What one client's reply sets must not go up with another's request.
             self._session = ClientSession(
-                connector=connector, cookie_jar=DummyCookieJar(), timeout=self._timeout, read_bufsize=READ
+                connector=connector,
+                cookie_jar=DummyCookieJar(),
+                timeout=self._timeout,
+                read_bufsize=READ,
+                response_class=Response,
             )
         try:
             request = self._session.request(
@@ -88,7 +100,9 @@ class Exchange:
                 proxy=self._proxy,
             )
             async with request as response:
-                yield response
+                assert isinstance(response, Response)  # noqa: S101 - of the class that the session was given
+                with self._memory.of_reply() as response.holding:
+                    yield response
         except (ClientConnectorError, ConnectionTimeoutError) as error:
             raise UpstreamError("the upstream cannot be reached", retryable=True) from error
         except SocketTimeoutError as error:
@@ -104,7 +118,7 @@ class Exchange:
             await self._session.close()
 
 
-async def whole(response: ClientResponse) -> bytes:
+async def whole(response: Response) -> bytes:
     """The body of a reply; raises `UpstreamError` when it is too large to be one."""
     content, ended = await beginning(response, LARGEST)
     if not ended:
@@ -112,10 +126,11 @@ async def whole(response: ClientResponse) -> bytes:
     return content
 
 
-async def beginning(response: ClientResponse, size: int) -> tuple[bytes, bool]:
+async def beginning(response: Response, size: int) -> tuple[bytes, bool]:
     """The first bytes of a body, a little more than `size` at most, and whether they are all of it."""
     parts, length = list[bytes](), 0
     async for part in response.content.iter_any():
+        response.holding.take(len(part))
         parts.append(part)
         length += len(part)
         if length > size:
@@ -123,12 +138,13 @@ async def beginning(response: ClientResponse, size: int) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-async def lines(response: ClientResponse) -> AsyncGenerator[bytes, None]:
+async def lines(response: Response) -> AsyncGenerator[bytes, None]:
     """The lines of a stream; only line feeds end them, as other separators may stand inside JSON strings."""
     rest, length = list[bytes](), 0
     async with aclosing(_parts(response)) as parts:
         async for part in parts:
             length += len(part)
+            response.holding.take(len(part))
             if length > LARGEST:
                 raise UpstreamError(f"the upstream's stream is longer than {LARGEST // 2**20} MB")
             first, *others = part.split(b"\n")

@@ -147,6 +147,7 @@ class Runs:
             with entry.failing(lambda: _spent(ledger, trace)):
                 candidates, stop = await self._run(job, ctx)
         finally:
+            calls.close()
             if outlet is not None:
                 outlet.close()
         replies = [candidate.reply for candidate in candidates[: request.choices]]

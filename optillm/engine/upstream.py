@@ -21,6 +21,7 @@ from yarl import URL
 
 from optillm.chat import Relay
 from optillm.engine.exchange import CHAT, Address, Exchange, beginning, lines, whole
+from optillm.engine.memory import Memory
 from optillm.engine.refusals import Redact, forwarded, message_of, redacted, refused
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
@@ -250,11 +251,16 @@ class _Envelopes(httpx2.AsyncBaseTransport):
         return httpx2.Response(204, request=request)
 
 
-def connect(settings: Settings, target: Target | None = None) -> OpenAIUpstream:
-    """One upstream of the settings, by default the first; connections are opened when needed, on the running loop."""
+def connect(settings: Settings, target: Target | None = None, memory: Memory | None = None) -> OpenAIUpstream:
+    """One upstream of the settings, by default the first; connections are opened when needed, on the running loop.
+
+    `memory` is what its replies may take together with those of others.
+    """
     target = target or settings.upstreams()[0]
     client = _client(settings, target)
-    exchange = Exchange(str(client.base_url), settings.trusted, settings.connect_timeout, target.timeout)
+    exchange = Exchange(
+        str(client.base_url), settings.trusted, settings.connect_timeout, target.timeout, memory
+    )
     return OpenAIUpstream(client, exchange)
 
 
