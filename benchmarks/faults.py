@@ -1,6 +1,7 @@
 """The fault matrix at length: how many requests succeed, and how soon, while 30 % of their upstream calls fail.
 
     python -m benchmarks.faults [--requests 100] [--at-once 1] [--part 0.3] [--stream]
+                                [--approach mcts]... [--fault 429]...
 
 Every technique meets every fault of `tests/faults/faults.py` over real HTTP parsing on a virtual clock; each
 request's calls fail at random, by a seed of its own. A request succeeds when its client gets a whole answer that
@@ -45,12 +46,14 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--part", type=float, default=0.3)
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--approach", action="append")
+    parser.add_argument("--fault", action="append", choices=list(FAULTS))
     given = parser.parse_args()
-    everyone: dict[str, list[float]] = {fault: [] for fault in FAULTS}
-    print("|", " | ".join(["", *FAULTS]), "|")
-    print("|" + "---|" * (len(FAULTS) + 1))
+    everyone: dict[str, list[float]] = {fault: [] for fault in given.fault or FAULTS}
+    print("|", " | ".join(["", *everyone]), "|")
+    print("|" + "---|" * (len(everyone) + 1))
     with solved_at_once():
-        for approach in APPROACHES:
+        for approach in given.approach or APPROACHES:
             cells = []
             for fault, times in everyone.items():
                 succeeded, multiples = measured(

@@ -36,6 +36,8 @@ USED: Final = 0.9
 SMOOTHING: Final = 0.1
 PACE: Final = 2.0
 """How many times as often calls may start as the window fills once in a round trip."""
+GRAIN: Final = 0.001
+"""Seconds to which the loop's clock is exact."""
 
 
 class Limiter:
@@ -75,7 +77,7 @@ class Limiter:
     @property
     def free(self) -> bool:
         """Whether there is a place that nobody waits for."""
-        return not self._waiting and self._open and self._pause <= 0
+        return not self._waiting and self._open and self._pause <= GRAIN
 
     def succeeded(self, sent: float, now: float) -> None:
         """Widen the window: a call sent at the time `sent` has been answered."""
@@ -86,10 +88,10 @@ class Limiter:
         self._end_round(now)
 
     def throttled(self, now: float) -> None:
-        """Narrow the window, though never below what the upstream does accept."""
+        """Narrow the window, or set it to what the upstream does accept where that is more."""
         self._round.refused += 1
         others = self.running - 1.0
-        self.window = max(1.0, others, KEPT * self._accepted, CUT * self.window)
+        self.window = min(self.cap, max(1.0, others, KEPT * self._accepted, CUT * self.window))
         self._end_round(now)
 
     def _end_round(self, now: float) -> None:
@@ -121,7 +123,7 @@ class Limiter:
         self.running += 1
         if self.window < self.cap:
             spacing = self._latency / (PACE * self.window)
-            self._next_start = asyncio.get_running_loop().time() + spacing
+            self._next_start = max(self._next_start, asyncio.get_running_loop().time()) + spacing
 
     async def _turn(self, request: Hashable) -> None:
         place = asyncio.get_running_loop().create_future()
@@ -139,7 +141,7 @@ class Limiter:
         """Let calls start for which there is a place, each at its time."""
         while self._waiting and self._open:
             pause = self._pause
-            if pause > 0:
+            if pause > GRAIN:
                 if self._timer is None:
                     self._timer = asyncio.get_running_loop().call_later(pause, self._resume)
                 return

@@ -118,7 +118,7 @@ def test_a_narrowed_window_spaces_starts() -> None:
         (Chance(0.3), {"refusal": 1.0}, 80),
         (Chance(0.3), {"requests": 1}, 24),
         (Chance(0.3), {"requests": 8, "width": 3}, 40),
-        (Chance(0.3), {"latency": lambda rng: min(20.0, 0.3 * rng.paretovariate(1.4))}, 80),
+        (Chance(0.3), {"latency": lambda rng: min(20.0, 0.3 * rng.paretovariate(1.4))}, 100),
     ],
 )
 def test_refusals_by_chance_do_not_stop_what_works(
