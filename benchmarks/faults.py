@@ -1,11 +1,13 @@
 """The fault matrix at length: how many requests succeed, and how soon, while 30 % of their upstream calls fail.
 
-    python -m benchmarks.faults [--requests 100] [--part 0.3] [--stream]
+    python -m benchmarks.faults [--requests 100] [--at-once 1] [--part 0.3] [--stream]
+                                [--approach mcts]... [--fault 429]...
 
 Every technique meets every fault of `tests/faults/faults.py` over real HTTP parsing on a virtual clock; each
 request's calls fail at random, by a seed of its own. A request succeeds when its client gets a whole answer that
 the upstream wrote. Prints a Markdown table: in each cell the share that succeeds, then the time of the slowest
-request as a multiple of the time without faults. The last row has the mean time over all techniques.
+request as a multiple of the time of one alone without faults. The last row has the mean time over all techniques.
+With `--at-once 64`, so many requests are made side by side, as often as it takes to make `--requests` of them.
 """
 
 from __future__ import annotations
@@ -21,13 +23,17 @@ APPROACHES = (*sorted(registry()), "re2&bon", "bon|moa")
 
 
 def measured(
-    approach: str, fault: str, part: float, requests: int, *, stream: bool
+    approach: str, fault: str, part: float, requests: int, at_once: int, *, stream: bool
 ) -> tuple[float, list[float]]:
     """The share of requests that succeed, and the multiples of the calm time that all took."""
     with Scene(approach, position=share(part)) as scene:
         calm = scene.ask(stream=stream).seconds
         scene.fault = fault
-        outcomes = [scene.ask(seed, stream=stream) for seed in range(requests)]
+        outcomes = [
+            outcome
+            for seed in range(-(-requests // at_once))
+            for outcome in scene.ask_at_once(at_once, seed, stream=stream)
+        ]
     return mean(o.answered for o in outcomes), [o.seconds / calm for o in outcomes]
 
 
@@ -37,18 +43,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--requests", type=int, default=100)
+    parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--part", type=float, default=0.3)
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--approach", action="append")
+    parser.add_argument("--fault", action="append", choices=list(FAULTS))
     given = parser.parse_args()
-    everyone: dict[str, list[float]] = {fault: [] for fault in FAULTS}
-    print("|", " | ".join(["", *FAULTS]), "|")
-    print("|" + "---|" * (len(FAULTS) + 1))
+    everyone: dict[str, list[float]] = {fault: [] for fault in given.fault or FAULTS}
+    print("|", " | ".join(["", *everyone]), "|")
+    print("|" + "---|" * (len(everyone) + 1))
     with solved_at_once():
-        for approach in APPROACHES:
+        for approach in given.approach or APPROACHES:
             cells = []
             for fault, times in everyone.items():
                 succeeded, multiples = measured(
-                    approach, fault, given.part, given.requests, stream=given.stream
+                    approach, fault, given.part, given.requests, given.at_once, stream=given.stream
                 )
                 times += multiples
                 cells.append(f"{succeeded:.2f}, {max(multiples):.1f} ×")

@@ -6,6 +6,7 @@ three sources follow from the declaration.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from importlib.util import find_spec
@@ -53,6 +54,8 @@ from optillm.values import (
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
+FILES: Final = {"prices": "price_table", "keys": "client_keys", "ssl_cert_path": "trusted"}
+"""Settings that name a file, and the property of `Settings` that holds what was read from it."""
 S = TypeVar("S", bound="Settings")
 
 
@@ -144,6 +147,12 @@ class Settings(BaseSettings):
     )
     upstream_retries: int = _upstream(
         3, "how often a call that failed in passing, or stays silent, is repeated", ge=0, le=10
+    )
+    reply_memory_mb: int = _upstream(
+        256,
+        "megabytes that large replies, beyond their first, may take in a worker; one request half of that",
+        ge=64,
+        le=1_048_576,
     )
     demo: Demo = _upstream("off", "use the embedded demo model; auto: when no upstream is configured")
     demo_latency: float = _upstream(0.0, "seconds the demo model takes for a reply", ge=0, le=60)
@@ -238,6 +247,21 @@ class Settings(BaseSettings):
         """What models cost, from a file that is read once; `ValueError`, one line, if it is broken."""
         return load_prices(self.prices)
 
+    @cached_property
+    def trusted(self) -> ssl.SSLContext | bool:
+        """What upstreams' certificates are checked against, read once; `False` when they are not checked.
+
+        Raises `ValueError`, one line, when there is no certificate to be had from `ssl_cert_path`.
+        """
+        if not self.ssl_verify:
+            return False
+        try:
+            return ssl.create_default_context(cafile=self.ssl_cert_path)
+        except ssl.SSLError as error:
+            raise ValueError(f"{self.ssl_cert_path} holds no readable certificate: {error.reason}") from None
+        except OSError as error:
+            raise ValueError(f"{self.ssl_cert_path}: {error.strerror or error}") from None
+
     @property
     def counters(self) -> str:
         """Where the use of keys is counted: a path or a URL. Raises `ValueError` when there is no place for it."""
@@ -323,16 +347,13 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         settings = model(**flags)
     except ValidationError as error:
         raise SettingsError(explain(error, model, flags)) from None
-    try:
-        _ = settings.price_table
-    except ValueError as error:
-        raise SettingsError(f"prices: {error}") from None
+    for name, attribute in FILES.items():
+        try:
+            getattr(settings, attribute)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None
     if settings.cache and "://" in settings.cache and find_spec("redis") is None:
         raise SettingsError("cache: Redis needs the redis package: pip install '.[redis]' in a checkout")
-    try:
-        _ = settings.client_keys
-    except ValueError as error:
-        raise SettingsError(f"keys: {error}") from None
     for slug in settings.advertise or ():
         if slug not in model.option_models:
             raise SettingsError(

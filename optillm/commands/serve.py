@@ -39,15 +39,8 @@ def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
 
     settings = read()
     logs.configure(settings.log, settings.secrets(), settings.log_format)
-    if settings.otel:
-        try:
-            from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
-        except ImportError:
-            raise SettingsError(
-                "otel needs packages that are missing: pip install '.[otel]' in a checkout"
-            ) from None
     listener = bind(settings)  # before anything that takes time, or leaves something behind
-    _check_store(settings)
+    _check_workers_needs(settings)
     with demo_model(settings) as effective, counting_folder(settings.workers):
         for part in SHARED:
             import_module(part)
@@ -74,7 +67,7 @@ def bind(settings: Settings) -> socket.socket:
 def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
     """The settings as they are now, with their keys; a demo model that runs is kept, and none is started."""
     settings = read()
-    _check_store(settings)
+    _check_workers_needs(settings)
     logs.configure(settings.log, settings.secrets(), settings.log_format)
     return served_by_demo(settings, serving.base_url) if serving.demo == "on" else settings
 
@@ -103,8 +96,15 @@ def load_app(settings: Settings) -> Flask:
     return create_app(settings, engine, accounts=accounts, metrics=metrics)
 
 
-def _check_store(settings: Settings) -> None:
-    """Refuse to start with counters that could not be kept; a shared store may come up later."""
+def _check_workers_needs(settings: Settings) -> None:
+    """Refuse settings with which a worker could not do its work; a shared store may come up later."""
+    if settings.otel:
+        try:
+            from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
+        except ImportError:
+            raise SettingsError(
+                "otel needs packages that are missing: pip install '.[otel]' in a checkout"
+            ) from None
     if not settings.client_keys.counted:
         return
     from optillm.server.counters import FileStorage, open_storage

@@ -63,7 +63,7 @@ def _opened(settings: Settings) -> Store:
             raise SettingsError(
                 f"nothing has been counted in {place}: no server with these settings has run yet"
             )
-        return Store(open_storage(place))
+        return Store(lambda: open_storage(place))
     except ValueError as error:
         raise SettingsError(f"store: {masked(str(error))}") from None
 

@@ -67,6 +67,11 @@ class Calls:
         self._attended = attended
         self._hedges = Hedges(routes.paces)
         self._refused_in_vain = set[Hashable]()
+        self._memory = routes.memory.of_request()
+
+    def close(self) -> None:
+        """Give back the memory that the replies took."""
+        self._memory.release()
 
     def honours_n(self, model: str) -> bool | None:
         """Whether one call for this model gives as many choices as are wanted; `None` when that is not known."""
@@ -257,6 +262,7 @@ class Calls:
                     raise UpstreamError("the upstream's reply has no choices", retryable=True)
                 if all(map(blank, replies)):
                     raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                self._memory.keep(sum(len(reply.text) for reply in replies))
                 told(OK)
             except UpstreamError as error:
                 self.ledger.settle(reservation, _paid(wire, body), "failed")
@@ -286,6 +292,7 @@ class Calls:
                 reply = assembly.reply()
                 if blank(reply):
                     raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                self._memory.keep(len(reply.text))
                 loss = None
                 told(OK)
             except UpstreamError as error:

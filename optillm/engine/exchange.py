@@ -37,6 +37,7 @@ from yarl import URL
 
 from optillm.engine.decoding import is_json
 from optillm.engine.events import EventReader, ServerEvent
+from optillm.engine.memory import Holding, Memory
 from optillm.engine.proxies import proxy_for
 from optillm.errors import UpstreamError
 
@@ -59,10 +60,17 @@ class Address:
     headers: CIMultiDict[str]
 
 
+class Response(ClientResponse):
+    """A reply; `holding` counts what of it is in memory."""
+
+    holding: Holding
+
+
 class Exchange:
     """One pool of connections, opened when first needed, on the running loop.
 
     `connect_timeout` and `silence` are the seconds a connection may take, and a reply may pause; `None`: for ever.
+    `memory` is what replies may take, of this and of other upstreams.
     """
 
     def __init__(
@@ -71,7 +79,9 @@ class Exchange:
         trusted: ssl.SSLContext | bool,
         connect_timeout: float,
         silence: float | None = None,
+        memory: Memory | None = None,
     ) -> None:
+        self._memory = memory or Memory()
         self._trusted = trusted
         self._timeout = ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=silence)
         self._base = URL(base_url)
@@ -80,9 +90,7 @@ class Exchange:
         self._session: ClientSession | None = None
 
     @asynccontextmanager
-    async def send(
-        self, method: str, address: Address, content: bytes | None
-    ) -> AsyncIterator[ClientResponse]:
+    async def send(self, method: str, address: Address, content: bytes | None) -> AsyncIterator[Response]:
         """The reply to a request, its body unread; raises `UpstreamError` when there is none.
 
         Leaving the block early closes the connection.
@@ -91,7 +99,11 @@ class Exchange:
             connector = TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=self._trusted)
             # What one client's reply sets must not go up with another's request.
             self._session = ClientSession(
-                connector=connector, cookie_jar=DummyCookieJar(), timeout=self._timeout, read_bufsize=READ
+                connector=connector,
+                cookie_jar=DummyCookieJar(),
+                timeout=self._timeout,
+                read_bufsize=READ,
+                response_class=Response,
             )
         try:
             request = self._session.request(
@@ -109,7 +121,9 @@ class Exchange:
                     *(method, address.url.with_query(None).with_user(None)),
                     *(response.status, time.monotonic() - begun),
                 )
-                yield response
+                assert isinstance(response, Response)  # noqa: S101 - of the class that the session was given
+                with self._memory.of_reply() as response.holding:
+                    yield response
         except (ClientConnectorError, ConnectionTimeoutError, ClientHttpProxyError) as error:
             raise self._unreachable(error) from None
         except SocketTimeoutError as error:
@@ -157,7 +171,7 @@ def _reason(error: Exception) -> str:
     return "no connection"
 
 
-async def whole(response: ClientResponse) -> bytes:
+async def whole(response: Response) -> bytes:
     """The body of a reply; raises `UpstreamError` when it is too large to be one."""
     content, ended = await beginning(response, LARGEST)
     if not ended:
@@ -165,10 +179,11 @@ async def whole(response: ClientResponse) -> bytes:
     return content
 
 
-async def beginning(response: ClientResponse, size: int) -> tuple[bytes, bool]:
+async def beginning(response: Response, size: int) -> tuple[bytes, bool]:
     """The first bytes of a body, a little more than `size` at most, and whether they are all of it."""
     parts, length = list[bytes](), 0
     async for part in response.content.iter_any():
+        response.holding.take(len(part))
         parts.append(part)
         length += len(part)
         if length > size:
@@ -176,13 +191,14 @@ async def beginning(response: ClientResponse, size: int) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-async def events(response: ClientResponse) -> AsyncGenerator[ServerEvent, None]:
+async def events(response: Response) -> AsyncGenerator[ServerEvent, None]:
     """The events of a stream as they come; a body of JSON is one event that holds all of it."""
     reader, length, body = EventReader(), 0, list[bytes]()
     plain: bool | None = None
     async with aclosing(_parts(response)) as parts:
         async for part in parts:
             length += len(part)
+            response.holding.take(len(part))
             if length > LARGEST:
                 raise UpstreamError(f"the upstream's stream is longer than {LARGEST // 2**20} MB")
             if plain is None and part.strip():

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, Generic, TypeVar
+from weakref import ref
 
 from optillm.engine.paces import Paces
 from optillm.errors import BudgetExhausted, UpstreamError
@@ -27,7 +28,10 @@ UNKNOWN: Final = 30.0
 
 T = TypeVar("T")
 
-_hedge: ContextVar[Hedge[Any] | None] = ContextVar("the hedged call that this task works on", default=None)
+# A connection that a call opens keeps the call's context for as long as it lives, and a hedge knows all replies.
+_hedge: ContextVar[ref[Hedge[Any]] | None] = ContextVar(
+    "the hedged call that this task works on", default=None
+)
 
 
 class Hedges:
@@ -126,7 +130,17 @@ class Hedge(Generic[T]):
 
     __slots__ = (
         *("kind", "left", "_hedges", "_terms", "_stretch", "_unknown", "_loop", "_call", "_main", "_scope"),
-        *("_rescue", "_failure", "_shown", "_waiting", "_sent_at", "_since", "_repeated", "_stirred"),
+        *(
+            "__weakref__",
+            "_rescue",
+            "_failure",
+            "_shown",
+            "_waiting",
+            "_sent_at",
+            "_since",
+            "_repeated",
+            "_stirred",
+        ),
     )
 
     def __init__(self, hedges: Hedges, kind: Hashable, terms: Terms) -> None:
@@ -149,7 +163,7 @@ class Hedge(Generic[T]):
         self._waiting = False
         self._sent_at: dict[asyncio.Task[Any] | None, float] = {}
         self._since = inf
-        token = _hedge.set(self)
+        token = _hedge.set(ref(self))
         self._hedges.begin(self)
         try:
             return await self._awaited()
@@ -284,7 +298,7 @@ class Hedge(Generic[T]):
         self._repeated: set[asyncio.Task[T]] = set()
         self._stirred = asyncio.Event()
         variables = Variables()
-        variables.run(_hedge.set, self)
+        variables.run(_hedge.set, ref(self))
         self._rescue = self._loop.create_task(self._rescued(), context=variables)
         self._rescue.add_done_callback(self._end_main)
 
@@ -300,12 +314,18 @@ class Hedge(Generic[T]):
 
 def repeated() -> bool:
     """Whether the call at hand is a repetition of one that is still out."""
-    hedge = _hedge.get()
+    hedge = _current()
     return hedge is not None and hedge.repeated
 
 
 def departed() -> None:
     """Say that the call at hand has left."""
-    hedge = _hedge.get()
+    hedge = _current()
     if hedge is not None:
         hedge.departed()
+
+
+def _current() -> Hedge[Any] | None:
+    """Return the hedged call that the running task works on, if there is one."""
+    hedge = _hedge.get()
+    return None if hedge is None else hedge()

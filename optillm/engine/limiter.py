@@ -1,9 +1,14 @@
 """How many calls run at a time: in all, and for each model and key, shared fairly between requests that wait.
 
-Additive increase, multiplicative decrease: a 429 halves the window, every success widens it a little, up to
-the operator's cap (Chiu and Jain, 1989). Requests take turns, so one of 64 calls cannot starve one of a single
-call. Rate limits belong to a key and a model, and so does a window: what one client's key is refused slows
-down nobody else.
+A window for each model and key starts at the operator's cap. A 429 narrows it, but never below the number of calls
+that the upstream was seen to accept at a time: refusals that come by chance, or meant for others, must not stop
+what works. That number is measured by Little's law over one round trip, as BBR measures a path (Cardwell et al.,
+2016). Each success widens the window; a little while there are refusals, and twice as much after each round trip
+that has none, or in which less was accepted than shortly before. Starts are spaced while the window is narrowed, as
+TCP paces packets, so that what is refused is not replaced at once by what will be refused as well.
+
+Requests take turns, so one of 64 calls cannot starve one of a single call. Rate limits belong to a key and a model,
+and so does a window: what one client's key is refused slows down nobody else.
 """
 
 from __future__ import annotations
@@ -12,10 +17,27 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 REMEMBERED: Final = 512
 """Windows kept at least; beyond that, those that nobody uses are forgotten."""
+CUT: Final = 0.7
+"""What a refusal leaves of the window at least."""
+KEPT: Final = 0.95
+"""What refusals leave at least of the number of calls that are accepted at a time; its measure is a little high."""
+LEAST_GROWTH: Final = 0.05
+MOST_GROWTH: Final = 1.5
+"""Places that a success adds to the window; at most so many that 6 refusals of 10 calls are made up for."""
+FADING: Final = 0.95
+"""What a round trip with refusals leaves of the memory how many were ever accepted at a time."""
+USED: Final = 0.9
+"""The share of that below which the window is widened quickly: narrowing it has done no good."""
+SMOOTHING: Final = 0.1
+PACE: Final = 2.0
+"""How many times as often calls may start as the window fills once in a round trip."""
+GRAIN: Final = 0.001
+"""Seconds to which the loop's clock is exact."""
 
 
 class Limiter:
@@ -25,7 +47,13 @@ class Limiter:
         self.cap = cap
         self.window = float(cap)
         self.running = 0
-        self._narrowed = float("-inf")
+        self._growth = LEAST_GROWTH
+        self._round = Round()
+        self._accepted = 0.0  # calls at a time, in the latest round trips
+        self._most_accepted = 0.0  # the same at its best, fading
+        self._latency = 0.0  # seconds that an answer takes
+        self._next_start = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
@@ -34,7 +62,7 @@ class Limiter:
         if not self.free:
             await self._turn(request)
         else:
-            self.running += 1
+            self._start()
         try:
             yield
         finally:
@@ -49,23 +77,58 @@ class Limiter:
     @property
     def free(self) -> bool:
         """Whether there is a place that nobody waits for."""
-        return not self._waiting and self.running < int(self.window)
+        return not self._waiting and self._open and self._pause <= GRAIN
 
-    def succeeded(self) -> None:
-        """Widen the window by one place per window of successes."""
-        self.window = min(self.cap, self.window + 1 / self.window)
+    def succeeded(self, sent: float, now: float) -> None:
+        """Widen the window: a call sent at the time `sent` has been answered."""
+        seconds = now - sent
+        self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
+        self._round.add(seconds)
+        self.window = min(self.cap, self.window + self._growth)
+        self._end_round(now)
 
-    def throttled(self, sent: float, now: float) -> None:
-        """Halve the window: the upstream says that it was too much at the time `sent`.
+    def throttled(self, now: float) -> None:
+        """Narrow the window, or set it to what the upstream does accept where that is more."""
+        self._round.refused += 1
+        others = self.running - 1.0
+        self.window = min(self.cap, max(1.0, others, KEPT * self._accepted, CUT * self.window))
+        self._end_round(now)
 
-        Calls sent before the window was last halved say nothing new: a burst of 64 refusals halves it once.
-        """
-        if sent >= self._narrowed:
-            self.window, self._narrowed = max(1.0, self.window / 2), now
+    def _end_round(self, now: float) -> None:
+        """Judge the latest round trip, if it is over."""
+        ended = self._round
+        if now - ended.begun < self._latency or not ended.answered:
+            return
+        accepted = ended.seconds / (now - ended.begun)
+        self._accepted = max(accepted, self._accepted * ended.share)
+        self._most_accepted = max(accepted, self._most_accepted * (FADING if ended.refused else 1.0))
+        if ended.refused and accepted > USED * self._most_accepted:
+            self._growth = LEAST_GROWTH
+        else:
+            self._growth = min(MOST_GROWTH, 2 * self._growth)
+        self._round = Round(now)
+
+    @property
+    def _open(self) -> bool:
+        return self.running < int(self.window)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds until the next call may start."""
+        if self.window >= self.cap:
+            return 0.0
+        return self._next_start - asyncio.get_running_loop().time()
+
+    def _start(self) -> None:
+        self.running += 1
+        if self.window < self.cap:
+            spacing = self._latency / (PACE * self.window)
+            self._next_start = max(self._next_start, asyncio.get_running_loop().time()) + spacing
 
     async def _turn(self, request: Hashable) -> None:
         place = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(request, deque()).append(place)
+        self._wake()  # the pace may be all that it waits for
         try:
             await place
         except asyncio.CancelledError:
@@ -75,7 +138,13 @@ class Limiter:
             raise
 
     def _wake(self) -> None:
-        while self._waiting and self.running < int(self.window):
+        """Let calls start for which there is a place, each at its time."""
+        while self._waiting and self._open:
+            pause = self._pause
+            if pause > GRAIN:
+                if self._timer is None:
+                    self._timer = asyncio.get_running_loop().call_later(pause, self._resume)
+                return
             request, places = next(iter(self._waiting.items()))
             place = places.popleft()
             if places:
@@ -83,8 +152,32 @@ class Limiter:
             else:
                 del self._waiting[request]
             if not place.done():
-                self.running += 1
+                self._start()
                 place.set_result(None)
+
+    def _resume(self) -> None:
+        self._timer = None
+        self._wake()
+
+
+@dataclass(slots=True)
+class Round:
+    """What came of the calls that were answered or refused in about one round trip."""
+
+    begun: float = 0.0
+    seconds: float = 0.0  # of all calls that were answered
+    answered: int = 0
+    refused: int = 0
+
+    def add(self, seconds: float) -> None:
+        """Count a call that was answered in so many seconds."""
+        self.seconds += seconds
+        self.answered += 1
+
+    @property
+    def share(self) -> float:
+        """The share of calls that were answered."""
+        return self.answered / (self.answered + self.refused)
 
 
 class Limiters:
@@ -123,9 +216,9 @@ class Limiters:
 
             def told(status: int) -> None:
                 if status == 200:
-                    window.succeeded()
+                    window.succeeded(sent, clock())
                 elif status == 429:
-                    window.throttled(sent, clock())
+                    window.throttled(clock())
 
             yield told
 

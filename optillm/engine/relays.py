@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +17,14 @@ import orjson
 from optillm.chat import Budget, ChatRequest, RawRequest, Relay, Usage
 from optillm.engine.cache import Cache, key_of
 from optillm.engine.calls import estimate, worst_case
-from optillm.engine.exchange import CHAT
+from optillm.engine.exchange import CHAT, LARGEST
 from optillm.engine.ledger import Ledger
 from optillm.engine.plan import NONE
 from optillm.engine.recall import recalled, remembered
 from optillm.engine.record import Entry, Observer
 from optillm.engine.routes import Routes
-from optillm.errors import DeadlineExceeded, PermissionDenied
+from optillm.engine.upstream import EVENTS
+from optillm.errors import DeadlineExceeded, PermissionDenied, UpstreamError
 from optillm.prices import Prices
 
 TECHNIQUE = "x-optillm-technique"
@@ -102,26 +104,49 @@ def _signed(relay: Relay) -> Relay:
 
 
 async def _in_time(passing_on: Coroutine[Any, Any, Relay], seconds: float | None) -> Relay:
-    """A relay that begins in so many seconds, and then is never silent for longer."""
+    """Return a relay that ends within so many seconds; if it is a stream of events, none of its pauses is longer."""
+    deadline = _from_now(seconds)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(deadline):
             relay = await passing_on
     except TimeoutError:
         raise DeadlineExceeded("the upstream did not answer within the deadline") from None
-    return relay if relay.chunks is None else replace(relay, chunks=_audible(relay.chunks, seconds))
+    if relay.chunks is None:
+        return relay
+    if relay.headers.get("content-type", "").startswith(EVENTS):
+        return replace(relay, chunks=_timed(relay.chunks, lambda: _from_now(seconds)))
+    return replace(relay, chunks=_small_enough(_timed(relay.chunks, lambda: deadline)))
 
 
-async def _audible(chunks: AsyncIterator[bytes], seconds: float | None) -> AsyncGenerator[bytes, None]:
+def _from_now(seconds: float | None) -> float | None:
+    return None if seconds is None else asyncio.get_running_loop().time() + seconds
+
+
+async def _timed(
+    chunks: AsyncIterator[bytes], limit: Callable[[], float | None]
+) -> AsyncGenerator[bytes, None]:
+    """Pass chunks on, each of which has to come before `limit()`, a time of the loop's clock."""
     try:
         while True:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(limit()):
                 part = await anext(chunks, None)
             if part is None:
                 return
             yield part
     except TimeoutError:
-        raise DeadlineExceeded("the upstream fell silent until the deadline") from None
+        raise DeadlineExceeded("the upstream's reply did not end within the deadline") from None
     finally:
         close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()
+
+
+async def _small_enough(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Pass chunks on as long as they are a reply and no flood; raises `UpstreamError` after `LARGEST` bytes."""
+    length = 0
+    async with aclosing(chunks):
+        async for part in chunks:
+            length += len(part)
+            if length > LARGEST:
+                raise UpstreamError(f"the upstream's reply is larger than {LARGEST // 2**20} MB")
+            yield part

@@ -24,6 +24,7 @@ from optillm.chat import Relay
 from optillm.engine.breaker import Breaker
 from optillm.engine.capabilities import Capabilities, CapabilityTable
 from optillm.engine.limiter import Limiters
+from optillm.engine.memory import MB, Memory
 from optillm.engine.paces import Paces
 from optillm.engine.upstream import JSON, Upstream, connect
 from optillm.errors import UpstreamError
@@ -151,9 +152,16 @@ class Route:
 class Routes:
     """The upstreams of one process, at least one; `retries` is how often all of them are asked again."""
 
-    def __init__(self, routes: Sequence[Route], retries: int = 3, rng: Random | None = None) -> None:
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        retries: int = 3,
+        rng: Random | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         self.all = tuple(sorted(routes, key=lambda route: route.order))
         self.retries = retries
+        self.memory = memory or Memory()
         self.paces = Paces()
         self.capability_table = CapabilityTable(time.monotonic)
         self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
@@ -172,9 +180,10 @@ class Routes:
     @classmethod
     def from_settings(cls, settings: Settings) -> Routes:
         """The routes that the settings describe."""
+        memory = Memory(settings.reply_memory_mb * MB)
         routes = [
             Route(
-                connect(settings, target),
+                connect(settings, target, memory),
                 Limiters(settings.upstream_concurrency),
                 name=target.name,
                 models=target.models,
@@ -185,7 +194,7 @@ class Routes:
             )
             for target in settings.upstreams()
         ]
-        return cls(routes, settings.upstream_retries)
+        return cls(routes, settings.upstream_retries, memory=memory)
 
     async def ask(
         self,

@@ -166,6 +166,7 @@ class Runs:
             with entry.failing(lambda: _spent(ledger, trace)):
                 outcome = await self._run(job, ctx)
         finally:
+            calls.close()
             if outlet is not None:
                 outlet.close()
         replies = [candidate.reply for candidate in outcome.candidates[: request.choices]]

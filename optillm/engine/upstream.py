@@ -6,7 +6,6 @@ adds. It does so once for each kind of call; the letters themselves are bytes, a
 
 from __future__ import annotations
 
-import ssl
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -24,6 +23,7 @@ from optillm.engine.advice import advised
 from optillm.engine.assembly import DONE
 from optillm.engine.decoding import read_chunks, read_completion, read_object
 from optillm.engine.exchange import CHAT, Address, Exchange, beginning, events, whole
+from optillm.engine.memory import Memory
 from optillm.engine.refusals import Redact, forwarded, redacted, refused
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
@@ -245,16 +245,15 @@ class _Envelopes(httpx2.AsyncBaseTransport):
         return httpx2.Response(204, request=request)
 
 
-def connect(settings: Settings, target: Target | None = None) -> OpenAIUpstream:
-    """One upstream of the settings, by default the first; connections are opened when needed, on the running loop."""
+def connect(settings: Settings, target: Target | None = None, memory: Memory | None = None) -> OpenAIUpstream:
+    """One upstream of the settings, by default the first; connections are opened when needed, on the running loop.
+
+    `memory` is what its replies may take together with those of others.
+    """
     target = target or settings.upstreams()[0]
     client = _client(settings, target)
-    trusted = ssl.create_default_context(cafile=settings.ssl_cert_path)
     exchange = Exchange(
-        str(client.base_url),
-        trusted if settings.ssl_verify else False,
-        settings.connect_timeout,
-        target.timeout,
+        str(client.base_url), settings.trusted, settings.connect_timeout, target.timeout, memory
     )
     return OpenAIUpstream(client, exchange)
 

@@ -21,7 +21,6 @@ from optillm.chat import Budget, Grant
 from optillm.engine.plan import NONE
 from optillm.errors import NotCounted, RateLimited
 from optillm.keys import MICRO, MOST, Client, Keys, Limits
-from optillm.values import masked
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -98,9 +97,9 @@ class Accounts:
 
     @classmethod
     def of(cls, settings: Settings) -> Accounts:
-        """The accounts that the settings describe; opens their store if anything is to be counted.
+        """The accounts that the settings describe; their store is opened when first needed.
 
-        Raises `ValueError`, one line, when the keys file is broken or the store cannot be used.
+        Raises `ValueError`, one line, when the keys file is broken.
         """
         keys = settings.client_keys
         if not (keys.counted or settings.keys):
@@ -108,13 +107,7 @@ class Accounts:
         from optillm.server.counters import Store, open_storage  # not paid for by those who count nothing
 
         ceiling = Budget(max_tokens=settings.max_tokens_per_request, max_cost=settings.max_cost_per_request)
-        try:
-            return cls(keys, Store(open_storage(settings.counters)), ceiling)
-        except ValueError as error:
-            if keys.counted:
-                raise
-            log.warning("What keys use is not counted: %s", masked(str(error)))
-            return cls(keys)
+        return cls(keys, Store(lambda: open_storage(settings.counters)), ceiling)
 
     def limited(self, client: Client) -> bool:
         """Whether a store is asked before a request of this client, which may take its time."""

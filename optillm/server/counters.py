@@ -56,48 +56,54 @@ RETURNING value
 
 
 class Store:
-    """Counters and windows in a storage; every failure of that is a `StoreDown`."""
+    """Counters and windows in a storage; every failure of that is a `StoreDown`.
 
-    def __init__(self, storage: Storage, clock: Callable[[], float] = time.monotonic) -> None:
-        self._storage = storage
-        self._windows = MovingWindowRateLimiter(storage)
+    `opening` gives the storage, or raises `ValueError`; it is called when first needed, and again after a failure,
+    since a file may have been replaced by a sound one.
+    """
+
+    def __init__(self, opening: Callable[[], Storage], clock: Callable[[], float] = time.monotonic) -> None:
+        self._opening = opening
+        self._storage: Storage | None = None
         self._clock = clock
         self._down_until = 0.0
 
     def add(self, name: str, amount: int) -> int:
         """The value of a counter after adding to it."""
-        with self._asking():
-            return self._storage.incr(f"{NAMESPACE}/{name}", KEPT, amount)
+        with self._opened() as storage:
+            return storage.incr(f"{NAMESPACE}/{name}", KEPT, amount)
 
     def hit(self, name: str, per_minute: int) -> tuple[bool, int, float]:
         """Try for a place among so many per minute: got one, how many are left, Unix time of the next to be free."""
         item = RateLimitItemPerMinute(per_minute, namespace=NAMESPACE)
-        with self._asking():
-            got = self._windows.hit(item, name)
-            window = self._windows.get_window_stats(item, name)
+        with self._opened() as storage:
+            windows = MovingWindowRateLimiter(storage)
+            got = windows.hit(item, name)
+            window = windows.get_window_stats(item, name)
             return got, max(0, window.remaining), window.reset_time
 
     def value(self, name: str) -> int:
         """The value of a counter, or of something kept; 0 where there is none."""
-        with self._asking():
-            return self._storage.get(f"{NAMESPACE}/{name}")
+        with self._opened() as storage:
+            return storage.get(f"{NAMESPACE}/{name}")
 
     def keep(self, name: str) -> None:
         """Keep a name, for as long as upstreams keep what it may stand for."""
-        with self._asking():
-            self._storage.incr(f"{NAMESPACE}/{name}", LASTING, 1)
+        with self._opened() as storage:
+            storage.incr(f"{NAMESPACE}/{name}", LASTING, 1)
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _opened(self) -> Iterator[Storage]:
         if self._clock() < self._down_until:
             raise StoreDown("it failed a moment ago")
         try:
-            yield
-        except StorageError as error:
+            storage = self._storage = self._storage or self._opening()
+            yield storage
+        except (StorageError, ValueError) as error:
+            self._storage = None
             self._down_until = self._clock() + RESPITE
-            raise StoreDown(
-                f"{type(error.__cause__ or error).__name__}: {error.__cause__ or error}"
-            ) from error
+            cause = error.__cause__ or error
+            raise StoreDown(f"{type(cause).__name__}: {cause}") from error
 
 
 class FileStorage(Storage, MovingWindowSupport):

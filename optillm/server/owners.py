@@ -195,14 +195,15 @@ def _counter(owner: str, name: str) -> str:
 
 
 def _store(settings: Settings) -> Store:
-    from optillm.server.counters import (
+    from optillm.server.counters import (  # not paid for by those who keep nothing
         FileStorage,
         Store,
         open_storage,
-    )  # not paid for by those who keep nothing
+    )
 
     try:
-        return Store(open_storage(settings.counters))
+        place = settings.counters
     except ValueError as error:
         log.warning("Only this process knows which key has made which response: %s", masked(str(error)))
-        return Store(FileStorage(None))
+        return Store(lambda: FileStorage(None))
+    return Store(lambda: open_storage(place))

@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import socket
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 import uvloop
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker as BaseWorker
 
 from optillm.observe.folder import forget
 from optillm.server.front import CLEANUP, LINGER, PARTING, Front
 from optillm.server.listening import BACKLOG, url_of
+from optillm.server.master import Master, serves
 from optillm.server.state import state_of
 from optillm.sources import SettingsError
 
@@ -41,7 +40,6 @@ AT_ONCE: Final = 16  # connections accepted in one go
 PAUSE: Final = 0.5  # seconds without accepting any, when there are no file descriptors left
 FILES: Final = 256  # open files beside connections
 COLLECTED: Final = (5_000, 5, 5)  # objects until a collection: Python's 700 are those of one request
-BOOT: Final = 30  # seconds new workers have to begin before old ones end all the same
 ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - heartbeat files, on no disk that may stall
 
@@ -56,8 +54,8 @@ def serve(
 ) -> None:
     """Serve on `listener` until a signal ends it; `load` makes the application in each worker.
 
-    SIGHUP replaces the workers by new ones, with the settings that `reread` then gives; when it raises
-    `SettingsError`, with those there are.
+    SIGHUP replaces the workers by new ones, with the settings that `reread` then gives; when that raises
+    `SettingsError`, nothing changes. Exits with status 3 when the first workers cannot start.
     """
     os.register_at_fork(after_in_parent=_release_signals)
     allow_files(connections(settings) + settings.upstream_concurrency + FILES)
@@ -78,24 +76,6 @@ def allow_files(count: int) -> None:
         count = min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
-
-
-class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn's master, whose old workers serve until the new ones do."""
-
-    def manage_workers(self) -> None:
-        """Start the workers that are missing, and end the oldest of too many."""
-        limit = time.monotonic() + BOOT
-        while len(self.WORKERS) > self.num_workers and not self._renewed() and time.monotonic() < limit:
-            self.reap_workers()
-            time.sleep(0.02)
-        super().manage_workers()
-
-    def _renewed(self) -> bool:
-        """Whether as many as are to stay serve, the latest first."""
-        latest = sorted(self.WORKERS.values(), key=lambda worker: worker.age)[-self.num_workers :]
-        # A heartbeat counts from the start of the machine; before the first one there is a date.
-        return all(worker.tmp.last_update() <= time.monotonic() for worker in latest)
 
 
 class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
@@ -148,13 +128,15 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         """The application; gunicorn calls this in the worker."""
         return self._load(self._settings)
 
-    def reload(self) -> None:
-        """Read the settings again; gunicorn calls this on SIGHUP."""
+    def reload(self) -> bool:
+        """Read the settings again; return whether they can be used. The master calls this on SIGHUP."""
         try:
             self._settings = self._reread()
         except SettingsError as error:
             log.error("The settings stay as they were: %s", error)
+            return False
         super().reload()
+        return True
 
     def run(self) -> None:
         """Serve until a signal ends it."""
@@ -184,6 +166,17 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
     gets its next request served, if that comes within two seconds: refused, the client might try again on
     another one that leads here.
     """
+
+    def init_process(self) -> None:
+        """Load the application and serve; one line in the log says what keeps the worker from starting."""
+        try:
+            super().init_process()
+        except Exception as error:  # the process boundary: plugins, files and libraries may raise anything
+            if serves(self):
+                raise
+            traceback = log.isEnabledFor(logging.DEBUG)
+            log.error("A worker cannot start: %s: %s", type(error).__name__, error, exc_info=traceback)
+            raise SystemExit(0) from None  # the master sees that it never served
 
     def init_signals(self) -> None:
         """Leave the signals that end the worker to its loop; until that runs, they are held."""

@@ -55,7 +55,7 @@ def settings(place: str, keys: str = KEYS, **more: Any) -> Settings:
 
 def accounts(chosen: Settings) -> Accounts:
     """Accounts as a server has them, on noon of a day."""
-    return Accounts(chosen.client_keys, Store(open_storage(chosen.counters)), clock=lambda: NOON)
+    return Accounts(chosen.client_keys, Store(lambda: open_storage(chosen.counters)), clock=lambda: NOON)
 
 
 def record(client: str, tokens: int, cost: float | None = None, **more: Any) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -13,10 +14,12 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import certifi
 import httpx2
 import pytest
 from openai import DefaultHttpxClient, OpenAI
 
+from optillm.keys import new_key
 from optillm.server.listening import listen
 from tests.e2e.proxy import Proxy, serving
 from tests.stub import Call, Stub, completion, delta
@@ -281,3 +284,112 @@ def test_a_technique_that_outlives_its_server_gives_the_best_it_has(
     assert told[-1].model_extra["optillm"]["stop_reason"] == "deadline"
     text = "".join(part.choices[0].delta.content or "" for part in told) if stream else None
     assert "The answer is" in (text or told[0].choices[0].message.content)
+
+
+SOUND = {
+    "ssl_cert_path": Path(certifi.where()).read_text(encoding="utf-8"),
+    "prices": "[m]\ninput = 1.0\noutput = 1.0\n",
+    "keys": new_key("alice")[1],
+}
+
+
+@pytest.mark.parametrize(
+    ("setting", "content"),
+    [
+        ("ssl_cert_path", ""),
+        ("ssl_cert_path", "-----BEGIN CERTIFICATE-----\nbm8gY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"),
+        ("ssl_cert_path", None),
+        ("prices", "[m]\ninput = 'much'\n"),
+        ("prices", None),
+        ("keys", "[keys.alice"),
+        ("keys", None),
+        ("config", "port = "),
+        ("config", None),
+    ],
+)
+def test_a_file_that_is_broken_at_a_reload_changes_nothing(
+    setting: str, content: str | None, stub: Stub, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text(SOUND.get(setting, ""), encoding="utf-8")
+    with serving("--base-url", stub.base_url, f"--{setting.replace('_', '-')}", str(file)) as proxy:
+        former = proxy.workers
+        file.unlink() if content is None else file.write_text(content, encoding="utf-8")
+        proxy.process.send_signal(signal.SIGHUP)
+        assert proxy.wait_for("The settings stay as they were: ")
+        assert proxy.workers == former
+        assert not any("Traceback" in line for line in proxy.log)
+        os.kill(former[0], signal.SIGKILL)  # the next worker has what was read before
+        assert eventually(lambda: proxy.workers not in ([], former))
+        assert httpx2.get(f"{proxy.url}/health", timeout=WAIT).status_code == 200
+
+
+def test_a_certificate_that_cannot_be_read_is_a_line_at_the_start(stub: Stub, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("no certificate", encoding="utf-8")
+    with (
+        pytest.raises(AssertionError, match=r"ssl_cert_path: .*ca\.pem holds no readable certificate"),
+        serving("--base-url", stub.base_url, "--ssl-cert-path", str(file)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("fault", ["text", "truncated", "folder", "gone"])
+def test_a_store_that_does_not_open_is_down_and_no_worker_fails_for_it(
+    fault: str, stub: Stub, tmp_path: Path
+) -> None:
+    rated, spending = new_key("rated"), new_key("spending")
+    keys, store = tmp_path / "keys.toml", tmp_path / "counters" / "counters.sqlite3"
+    tables = (f"{rated[1]}\nrequests_per_minute = 1000\n", f"{spending[1]}\ntokens_per_day = 1000000\n")
+    keys.write_text("".join(tables), encoding="utf-8")
+    flags = ("--base-url", stub.base_url, "--keys", str(keys), "--store", str(store))
+
+    def ask(key: str) -> int:
+        return httpx2.post(
+            f"{proxy.base_url}/chat/completions",
+            json={"model": "m", **ASKED},
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=WAIT,
+        ).status_code
+
+    with serving(*flags) as proxy:
+        assert ask(rated[0]) == ask(spending[0]) == 200
+        spoil(store, fault)
+        former = proxy.workers
+        os.kill(former[0], signal.SIGKILL)
+        assert eventually(lambda: proxy.workers not in ([], former))
+        assert ask(rated[0]) == 200
+        assert ask(spending[0]) == 503
+        assert proxy.wait_for("The store of counters fails: ")
+        store.parent.unlink() if fault == "gone" else shutil.rmtree(store.parent)
+        assert eventually(lambda: ask(spending[0]) == 200)
+        assert not any("cannot start" in line or "Traceback" in line for line in proxy.log)
+
+
+def spoil(store: Path, fault: str) -> None:
+    """Make a store one that does not open."""
+    content = store.read_bytes()
+    shutil.rmtree(store.parent)
+    if fault == "gone":  # and nothing can be made in its place
+        store.parent.write_text("", encoding="utf-8")
+        return
+    store.parent.mkdir()
+    if fault == "folder":
+        store.mkdir()
+    else:
+        store.write_bytes(content[:200] if fault == "truncated" else b"no database at all" * 100)
+
+
+@pytest.mark.parametrize("fault", ["text", "truncated", "folder"])
+def test_a_cache_that_does_not_open_costs_calls_and_nothing_else(
+    fault: str, stub: Stub, tmp_path: Path
+) -> None:
+    cache = tmp_path / "replies" / "replies.sqlite3"
+    with serving("--base-url", stub.base_url, "--cache", str(cache)) as proxy, Load(proxy.base_url) as load:
+        assert load.goes_on(8)
+        spoil(cache, fault)
+        former = proxy.workers
+        os.kill(former[0], signal.SIGKILL)
+        assert eventually(lambda: proxy.workers not in ([], former))
+        assert load.goes_on(8)
+    assert load.failures == []

@@ -137,7 +137,7 @@ def test_a_cancelled_call_is_booked_as_an_estimate() -> None:
 def test_a_429_narrows_the_window() -> None:
     world = World(failing_first(1, status=429), cap=8)
     world.complete("bon(n=1)-m")
-    assert 4 <= world.engine.routes.all[0].limiters.of(None, "m").window < 5
+    assert 5 <= world.engine.routes.all[0].limiters.of(None, "m").window < 6
 
 
 def test_at_most_the_cap_runs_at_once() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, ChatRequest, Completion, Grant, RawRequest, Relay, Sender, Stream
+from optillm.engine import relays
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.planner import Planner
 from optillm.engine.routes import Routes
@@ -338,14 +339,14 @@ def test_text_alone_is_no_other_modality() -> None:
 class Silent(World):
     """An upstream whose relays begin when they like, and go on when they like."""
 
-    def __init__(self, begins: float, silent: float) -> None:
+    def __init__(self, begins: float, silent: float, kind: str = "text/event-stream") -> None:
         super().__init__(lambda sent: "unused", limits=Limits(Budget(seconds=5.0)))
-        self.begins, self.silent = begins, silent
+        self.begins, self.silent, self.kind = begins, silent, kind
         self.closed = False
 
     async def relay(self, *_: Any, **__: Any) -> Relay:
         await asyncio.sleep(self.begins)
-        return Relay(200, {}, chunks=self.chunks())
+        return Relay(200, {"content-type": self.kind}, chunks=self.chunks())
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         try:
@@ -362,8 +363,11 @@ async def gathered(relay: Relay) -> list[bytes]:
 
 
 @pytest.mark.parametrize("endpoint", ["chat", "embeddings"])
-def test_a_relay_that_is_never_silent_for_long_may_take_its_time(endpoint: str) -> None:
-    world = Silent(4, 4)
+@pytest.mark.parametrize("kind", ["text/event-stream", "text/event-stream; charset=utf-8"])
+def test_a_relayed_stream_of_events_that_is_never_silent_for_long_may_take_its_time(
+    endpoint: str, kind: str
+) -> None:
+    world = Silent(4, 4, kind)
 
     async def main() -> list[bytes]:
         serving = world.serve("m", stream=True) if endpoint == "chat" else passed_on(world)
@@ -394,6 +398,51 @@ def test_a_relay_that_falls_silent_ends_at_the_deadline(endpoint: str, begins: f
         world.run(main())
     assert world.seconds == (5 if begins > 5 else 6)
     assert world.closed or begins > 5
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "embeddings"])
+@pytest.mark.parametrize("kind", ["application/json", "audio/mpeg", "text/plain", ""])
+def test_any_other_relay_is_whole_by_the_deadline(endpoint: str, kind: str) -> None:
+    world = Silent(1, 3, kind)
+
+    async def main() -> None:
+        serving = world.serve("m", stream=True) if endpoint == "chat" else passed_on(world)
+        relay = await serving
+        assert isinstance(relay, Relay)
+        await gathered(relay)
+
+    with pytest.raises(DeadlineExceeded, match="did not end within the deadline"):
+        world.run(main())
+    assert world.seconds == 5
+    assert world.closed
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream"])
+def test_a_relay_that_is_no_stream_of_events_has_a_largest_size(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "LARGEST", 2)
+    world, passed = Silent(0, 0, kind), list[bytes]()
+
+    async def main() -> None:
+        relay = await passed_on(world)
+        async for part in relay.chunks:
+            passed.append(part)
+
+    with pytest.raises(UpstreamError, match="the upstream's reply is larger than"):
+        world.run(main())
+    assert passed == [b"1", b"2"]
+    assert world.closed
+
+
+def test_a_relayed_stream_of_events_may_be_as_long_as_it_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relays, "LARGEST", 2)
+    world = Silent(0, 0)
+
+    async def main() -> list[bytes]:
+        return await gathered(await passed_on(world))
+
+    assert world.run(main()) == [b"1", b"2", b"3"]
 
 
 def embedding(model: str, grant: Grant) -> RawRequest:

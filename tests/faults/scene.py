@@ -181,10 +181,17 @@ class Scene:
     def ask(self, seed: int = 0, *, stream: bool = False, budget: float | None = None) -> Outcome:
         """One request, by itself; its chances follow from `seed`."""
         self.sent, self._seed = [], seed
-        model = f"{self.approach}-m" if self.approach else "m"
-        body: dict[str, Any] = {"model": model, "messages": MESSAGES, "stream": stream}
-        request = ChatRequest(body, request_id=f"r{seed}", budget=Budget(seconds=budget))
-        return self._loop.run_until_complete(self._ask(request))
+        return self._loop.run_until_complete(self._ask(self._request(seed, stream, budget)))
+
+    def ask_at_once(self, count: int, seed: int = 0, *, stream: bool = False) -> list[Outcome]:
+        """So many requests side by side; all outcomes have all calls as their `sent`."""
+        self.sent, self._seed = [], seed
+
+        async def ask() -> list[Outcome]:
+            requests = (self._request(seed * count + number, stream, None) for number in range(count))
+            return await asyncio.gather(*map(self._ask, requests))
+
+        return self._loop.run_until_complete(ask())
 
     def arrived(self, body: Mapping[str, Any]) -> Sent:
         """Note a call, and decide what befalls it."""
@@ -196,6 +203,11 @@ class Scene:
             sent.fault = self.fault
         self.sent.append(sent)
         return sent
+
+    def _request(self, number: int, stream: bool, budget: float | None) -> ChatRequest:
+        model = f"{self.approach}-m" if self.approach else "m"
+        body: dict[str, Any] = {"model": model, "messages": MESSAGES, "stream": stream}
+        return ChatRequest(body, request_id=f"r{number}", budget=Budget(seconds=budget))
 
     async def _ask(self, request: ChatRequest) -> Outcome:
         begun = self._loop.time()

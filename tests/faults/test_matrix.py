@@ -22,6 +22,8 @@ PART = 0.3
 BOUND = 10
 """How many times as long as without a fault a request may take at most, whatever befalls 30 % of its calls."""
 ON_AVERAGE = 3
+AT_ONCE = 64
+THROTTLED = ("429", "429 with Retry-After")
 
 STATUS = {
     "500": 500,
@@ -77,6 +79,20 @@ def test_a_fault_at_three_calls_of_ten_is_overcome_and_nobody_waits_for_the_slow
             check_the_bill(outcome)
     mean = sum(outcome.seconds for outcome in outcomes) / REQUESTS
     assert mean <= ON_AVERAGE * calm(approach).seconds or fault.startswith("429")
+
+
+@pytest.mark.parametrize(
+    ("approach", "fault"), [*(("bon", fault) for fault in FAULTS), *(("mcts", fault) for fault in THROTTLED)]
+)
+def test_many_requests_at_once_overcome_a_fault_at_three_calls_of_ten(approach: str, fault: str) -> None:
+    with Scene(approach, position=share(PART)) as scene:
+        alone = scene.ask()
+        scene.fault = fault
+        outcomes = scene.ask_at_once(AT_ONCE)
+    assert sum(outcome.answered for outcome in outcomes) >= 0.99 * AT_ONCE
+    for outcome in outcomes:
+        assert outcome.seconds <= BOUND * alone.seconds
+        assert outcome.stop in ("complete", "settled", "degraded")
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -1,19 +1,24 @@
 """A server of its own process around a scripted engine, for tests that need real sockets and signals.
 
 `python -m tests.server.live FOLDER SETTINGS`: the engine tells what happens to it by files in the folder;
-the settings are JSON; `stall` and `pressed` are how long it waits for readers, `idle` is its IDLE.
+the settings are JSON; `stall` and `pressed` are how long it waits for readers, `idle` is its IDLE. A file `unfit` in
+the folder names what befalls a worker that starts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
+import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 from flask import Flask
+from gunicorn.errors import AppImportError
 
 import optillm.server.connection as connection
 import optillm.server.serve as server
@@ -33,6 +38,8 @@ class LiveEngine(FakeEngine):
         self.folder = folder
 
     async def complete(self, request: ChatRequest) -> Outcome:
+        if request.model.startswith("exit "):
+            befall(request.model)
         if request.model == "hang":
             await self.hang()
         if request.model == "gate":
@@ -91,6 +98,26 @@ class LiveEngine(FakeEngine):
         (self.folder / "closed").touch()
 
 
+def befall(fault: str) -> None:
+    """Keep a worker from starting, in one way or another."""
+    if fault == "signal":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault.startswith("exit "):
+        os._exit(int(fault.removeprefix("exit ")))
+    if fault == "leave":
+        sys.exit("a plugin that leaves")
+    raise FAULTS[fault]
+
+
+FAULTS = {
+    "disk full": OSError(errno.ENOSPC, "No space left on device"),
+    "certificate": PermissionError(errno.EACCES, "Permission denied", "ca.pem"),
+    "plugin": ImportError("No module named 'numpy'"),
+    "unusable": AppImportError("no application"),
+    "memory": MemoryError(),
+}
+
+
 def main(folder: str, changes: str) -> None:
     told = json.loads(changes)
     connection.STALL = told.pop("stall", connection.STALL)
@@ -99,6 +126,9 @@ def main(folder: str, changes: str) -> None:
     chosen = settings(**told)
 
     def load(chosen: Settings) -> Flask:
+        unfit = Path(folder) / "unfit"
+        if unfit.exists():
+            befall(unfit.read_text(encoding="utf-8"))
         return create_app(chosen, LiveEngine(Path(folder)))
 
     logging.basicConfig(level="INFO", format="%(message)s")

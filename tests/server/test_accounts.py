@@ -45,7 +45,7 @@ class Office:
         self.keys: Keys = load_keys(str(file), ["plain-key"], ("bon", "moa"))
         self.clock = Clock()
         self.clock.now = NOON
-        self.store = Store(FileStorage(folder / "counters.sqlite3", self.clock), self.clock)
+        self.store = Store(lambda: FileStorage(folder / "counters.sqlite3", self.clock), self.clock)
         self.down = False
         self.accounts = Accounts(self.keys, self, ceiling, self.clock)
         self.accounts.close()

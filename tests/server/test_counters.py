@@ -30,14 +30,14 @@ def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def test_adds_up_and_remembers(opening: str) -> None:
-    store = Store(open_storage(opening))
+    store = Store(lambda: open_storage(opening))
     assert [store.add("a", amount) for amount in (5, 0, 7, -4)] == [5, 5, 12, 8]
     assert store.add("b", 1) == 1
-    assert Store(open_storage(opening)).add("a", 0) == 8
+    assert Store(lambda: open_storage(opening)).add("a", 0) == 8
 
 
 def test_keeps_names_and_tells_values(opening: str) -> None:
-    store, other = Store(open_storage(opening)), Store(open_storage(opening))
+    store, other = (Store(lambda: open_storage(opening)) for _ in range(2))
     assert store.value("a") == 0
     store.keep("a")
     store.add("b", 7)
@@ -45,7 +45,7 @@ def test_keeps_names_and_tells_values(opening: str) -> None:
 
 
 def test_gives_away_so_many_places_a_minute(opening: str) -> None:
-    store = Store(open_storage(opening))
+    store = Store(lambda: open_storage(opening))
     got = [store.hit("a", 3) for _ in range(5)]
     assert [each[:2] for each in got] == [(True, 2), (True, 1), (True, 0), (False, 0), (False, 0)]
     assert len({round(free, 3) for *_, free in got}) == 1
@@ -55,7 +55,7 @@ def test_gives_away_so_many_places_a_minute(opening: str) -> None:
 WORKER = """
 import sys
 from optillm.server.counters import Store, open_storage
-store = Store(open_storage(sys.argv[1]))
+store = Store(lambda: open_storage(sys.argv[1]))
 print(sum(store.hit("a", 50)[0] for _ in range(40)), store.add("b", 0))
 for _ in range(200):
     store.add("b", 3)
@@ -71,7 +71,7 @@ def test_processes_that_open_a_new_store_at_once_share_it(opening: str) -> None:
     places = [int(worker.communicate()[0].split()[0]) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0]
     assert sum(places) == 50
-    assert Store(open_storage(opening)).add("b", 0) == 3 * 200 * 3
+    assert Store(lambda: open_storage(opening)).add("b", 0) == 3 * 200 * 3
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_minute_is_the_last_sixty_seconds(file: Path) -> None:
     clock = Clock()
-    store = Store(FileStorage(file, clock))
+    store = Store(lambda: FileStorage(file, clock))
     for moment in (0, 20, 40):
         clock.now = 1000.0 + moment
         assert store.hit("a", 3) == (True, 2 - moment // 20, 1060.0)
@@ -95,7 +95,7 @@ def test_a_minute_is_the_last_sixty_seconds(file: Path) -> None:
 def test_counters_are_forgotten_when_their_time_is_over(file: Path) -> None:
     clock = Clock()
     storage = FileStorage(file, clock)
-    store = Store(storage)
+    store = Store(lambda: storage)
     store.add("a", 5)
     name = f"{counters.NAMESPACE}/a"
     assert (storage.get(name), storage.get_expiry(name)) == (5, 1000.0 + counters.KEPT)
@@ -111,7 +111,7 @@ def test_counters_are_forgotten_when_their_time_is_over(file: Path) -> None:
 
 def test_windows_of_limits_that_are_no_more_go_with_the_next_start(file: Path) -> None:
     clock = Clock()
-    Store(FileStorage(file, clock)).hit("a", 3)
+    Store(lambda: FileStorage(file, clock)).hit("a", 3)
     clock.now += counters.KEPT + 1
     FileStorage(file, clock)
     with closing(sqlite3.connect(file)) as database, database:
@@ -120,7 +120,7 @@ def test_windows_of_limits_that_are_no_more_go_with_the_next_start(file: Path) -
 
 def test_the_file_and_what_sqlite_puts_beside_it_are_for_their_owner(tmp_path: Path) -> None:
     path = tmp_path / "state" / "counters.sqlite3"
-    Store(open_storage(str(path))).add("a", 1)
+    Store(lambda: open_storage(str(path))).add("a", 1)
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
 
@@ -142,7 +142,7 @@ def test_a_storage_keeps_the_rest_of_its_contract(file: Path) -> None:
 def test_a_file_that_fails_is_down_and_left_alone_for_a_moment(file: Path) -> None:
     clock = Clock()
     storage = FileStorage(file)
-    store = Store(storage, clock)
+    store = Store(lambda: storage, clock)
     store.add("a", 1)
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("ALTER TABLE counters RENAME TO gone")
@@ -162,7 +162,7 @@ def test_a_file_that_fails_is_down_and_left_alone_for_a_moment(file: Path) -> No
 def test_a_server_that_is_gone_is_down_and_may_come_back_with_what_it_held(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         clock = Clock()
-        store = Store(open_storage(server.url), clock)
+        store = Store(lambda: open_storage(server.url), clock)
         assert store.add("a", 5) == 5
         server.stop()
         with pytest.raises(StoreDown, match="ConnectionError"):

@@ -250,7 +250,7 @@ def test_a_store_that_fails_lets_nobody_in_and_loses_no_answer(
         raise StoreDown("unplugged")
 
     with served(engine, optillm_api_key=(ALICE, BOB)) as client:
-        monkeypatch.setattr(state_of(client.application).owners, "_opened", Store(FileStorage(None)))
+        monkeypatch.setattr(state_of(client.application).owners, "_opened", Store(lambda: FileStorage(None)))
         monkeypatch.setattr(Store, "value", fail)
         monkeypatch.setattr(Store, "keep", fail)
         engine.outcome = REPLIES["whole"]()
@@ -264,7 +264,8 @@ def test_the_file_keeps_so_many_names_and_every_counter(
 ) -> None:
     monkeypatch.setattr(counters, "MOST", 3)
     now = [1000.0]
-    store = Store(FileStorage(tmp_path / "counters", lambda: now[0]))
+    storage = FileStorage(tmp_path / "counters", lambda: now[0])
+    store = Store(lambda: storage)
     store.add("key/alice/tokens", 5)
     for number in range(5):
         now[0] += 1
