@@ -7,9 +7,11 @@ object it is handed for a context.
 from __future__ import annotations
 
 import ast
+import builtins
 import ctypes
 import re
 import sys
+from inspect import isroutine
 from typing import Any, Final
 
 import sympy.parsing.sympy_parser as sympy_parser
@@ -24,7 +26,7 @@ from ..outcome import Refused
 from ..smtlib.allowed import DECLARING, OPTIMIZING, admit
 from ..smtlib.reader import read, show
 from . import names_z3, tables
-from .guards import refusing
+from .guards import REFUSED, refusing
 from .modules import Module
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-]{1,60}")
@@ -179,6 +181,8 @@ def _patch_sympy() -> None:
     _replace(UndefinedFunction, "__new__", _undefined_function)
     sympy_parser.eval_expr = _evaluate
     _replace(sympy_parser, "compile", lambda tree, *_, **__: tree)
+    _replace(sympy_parser, "exec", _names_of_text)
+    _replace(sympy_parser, "vars", lambda _: {})
     generator = sys.modules["sympy.utilities.lambdify"]
     _replace(generator, "_get_namespace", _namespace)
     _replace(generator, "_import", lambda name, *_: _namespace(name))
@@ -201,6 +205,17 @@ def _evaluate(code: Any, local_names: Any, _: Any) -> Any:
     tree = code if isinstance(code, ast.Expression) else ast.parse(str(code).strip(), mode="eval")
     known = _ordinary(dict(local_names))
     return evaluated(tree, tables.sympy_names() | {"max": tables.sympy_names()["Max"]} | known)
+
+
+def _names_of_text(_: Any, names: dict[str, Any]) -> None:
+    """Fill what sympy hands to every transformation of a text, those of a program too: offered names only."""
+    offered = {n: v for n, v in tables.builtin_table().items() if n not in REFUSED}
+    functions = {
+        name: offered[name]
+        for name, value in vars(builtins).items()
+        if isroutine(value) and name in offered and not name.startswith("_")
+    }
+    names.update(functions | tables.sympy_names())
 
 
 def _namespace(source: Any) -> dict[str, Any]:

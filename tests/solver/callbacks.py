@@ -1,0 +1,270 @@
+"""Call whatever a program can call with callables of its own, and see what they are handed.
+
+Run as a script in a process of its own, with the libraries patched as in a job but without the walls: prints a JSON
+list of what reached a callable, a container or a caller although it leads to Python's built-ins, to a module, a
+frame or code. Which functions exist and which options they take is found out, not listed.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import importlib
+import inspect
+import io
+import json
+import re
+import resource
+import signal
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+SOLVER = Path(__file__).resolve().parents[2] / "optillm" / "solver"
+SECONDS = 0.1
+MEMORY = 3 * 1024**3
+MOST_OPTIONS = 12
+REAL = [getattr(builtins, name) for name in "eval exec compile open __import__ getattr setattr vars type".split()]
+FORBIDDEN = (types.ModuleType, types.FrameType, types.CodeType, types.TracebackType, types.MappingProxyType)
+OPTION = re.compile(r"""(?:\.(?:get|pop|setdefault)\(|\[)\s*['"]([a-z_]\w*)['"]""")
+
+
+class TimeUp(BaseException):
+    """One call has had its share; no library catches this."""
+
+
+def danger(value: Any, depth: int = 3) -> str | None:
+    """What is wrong with something that a program would hold; looks into containers."""
+    if isinstance(value, FORBIDDEN):
+        return f"{type(value).__name__} {str(value)[:60]}"
+    if any(value is one for one in REAL):
+        return f"the real {value.__name__}"
+    if isinstance(value, Mapping) and ("__builtins__" in value or "__import__" in value):
+        return "a mapping with the built-ins"
+    if depth == 0 or isinstance(value, str | bytes):
+        return None
+    for item in parts(value):
+        if (reason := danger(item, depth - 1)) is not None:
+            return reason
+    return None
+
+
+def parts(value: Any) -> Iterable[Any]:
+    """What a program could take out of a value without reading an attribute, at most 300 items of it."""
+    if isinstance(value, dict):
+        return [*list(value)[:100], *list(value.values())[:3000]]
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)[:300]
+    if isinstance(value, slice):
+        return [value.start, value.stop, value.step]
+    if isinstance(value, types.MethodType) and isinstance(value.__self__, types.ModuleType):
+        return [value.__self__]
+    return []
+
+
+class Watch:
+    """Collects what probes were handed while one function was called."""
+
+    def __init__(self) -> None:
+        self.where = ""
+        self.calls = 0
+        self.found: dict[str, str] = {}
+
+    def __call__(self, *arguments: Any, **named: Any) -> None:
+        self.calls += 1
+        self.look("handed to a callable", (*arguments, *named.values()))
+
+    def look(self, how: str, value: Any) -> None:
+        reason = danger(value)
+        if reason is not None:
+            self.found.setdefault(self.where, f"{how}: {reason}")
+
+
+def probes(watch: Watch, methods: Iterable[str], reserved: frozenset[str]) -> list[Callable[[], Any]]:
+    """Makers of the callables and objects that a program could pass: functions, classes, instances, containers."""
+
+    def function(*arguments: Any, **named: Any) -> Any:
+        watch(*arguments, **named)
+        return arguments[0] if arguments else None
+
+    def of(name: str) -> Callable[..., Any]:
+        def method(self: Any, *arguments: Any, **named: Any) -> Any:
+            watch(*arguments, **named)
+            if name in {"__int__", "__index__", "__len__", "__hash__"}:
+                return 1
+            if name in {"__str__", "__repr__"}:
+                return "x"
+            return iter([1]) if name == "__iter__" else arguments[0] if arguments else self
+
+        return method
+
+    def anything(_: Any, name: str) -> Any:
+        if name.startswith("__") or name in reserved:
+            raise AttributeError(name)
+        return function
+
+    own = {name: of(name) for name in methods if name not in {"__init__", "__next__"}}
+    everything = type("Everything", (), own | {"__getattr__": anything})
+    printer = type("Printer", (), {"__init__": of("__init__"), "__getattr__": anything, "__call__": function})
+    names = type("Names", (dict,), {n: own[n] for n in ("__getitem__", "__contains__", "__setitem__", "__missing__")})
+    return [
+        lambda: function, everything, lambda: printer, lambda: (function,), lambda: [function, {"x": function}],
+        lambda: {"x": function, "sin": function}, names, dict, list,
+    ]  # fmt: skip
+
+
+def fillings() -> list[list[Any]]:
+    """Plausible values for the other parameters, in turn."""
+    import sympy
+    import z3
+
+    x, y = sympy.symbols("x y")
+    return [
+        [x**2 + sympy.sin(x), x, 2, y],
+        ["x + 1", "y", "x"],
+        [[3, 1, 2], 2, [1, 2]],
+        [sympy.Matrix([[1, x], [2, 3]]), x, 1],
+        [z3.Int("a") + 1, z3.Int("a"), z3.Int("b")],
+    ]
+
+
+def specimens() -> list[Any]:
+    """Objects whose methods a program can call."""
+    import collections
+    import random
+
+    import mpmath
+    import sympy
+    import z3
+    from sympy.combinatorics import Permutation, SymmetricGroup
+
+    x, y = sympy.symbols("x y")
+    a, p, bits = z3.Int("a"), z3.Bool("p"), z3.BitVec("bits", 8)
+    solver, optimizer = z3.Solver(), z3.Optimize()
+    solver.add(a > 1)
+    solver.check()
+    return [
+        x, x**2 + 1, 2 * x * y, sympy.sin(x), sympy.Integer(4), sympy.Float(2.5), sympy.Eq(x, 1), sympy.S,
+        sympy.Piecewise((x, x > 1), (1, True)), sympy.Matrix([[1, x], [2, 3]]), sympy.ImmutableMatrix([[1, 2]]),
+        sympy.SparseMatrix([[1, 0], [0, 1]]), sympy.Poly(x**2 - 1), sympy.Interval(0, 1), sympy.FiniteSet(1, 2),
+        sympy.Tuple(1, x), sympy.Lambda(x, x + 1), sympy.Integral(x, x), sympy.Sum(x, (x, 1, 3)), sympy.Range(5),
+        sympy.Derivative(sympy.Function("f")(x), x), sympy.Function("f"), sympy.Array([1, x]), sympy.Dict({x: 1}),
+        sympy.And(sympy.Symbol("p"), sympy.Symbol("q")), sympy.MatrixSymbol("A", 2, 2), sympy.ZZ, sympy.ring("t", sympy.QQ)[1],
+        sympy.Point(0, 1), sympy.ImageSet(sympy.Lambda(x, 2 * x), sympy.S.Integers), Permutation([1, 0]),
+        SymmetricGroup(3), a, p, bits, z3.Real("r"), z3.String("s"), z3.Array("m", z3.IntSort(), z3.IntSort()),
+        z3.ForAll([a], a > 0), z3.Function("f", z3.IntSort(), z3.IntSort()), z3.IntSort(), solver, optimizer,
+        solver.model(), solver.assertions(), z3.Goal(), z3.Tactic("simplify"), z3.Datatype("D"), z3.Fixedpoint(),
+        [3, 1, 2], {1: 2}, "text", (1, 2), {1, 2}, 5, 2.5, collections.Counter("aab"), collections.deque([1]),
+        collections.defaultdict(int), collections.OrderedDict(a=1), mpmath.matrix([[1, 2]]), mpmath.mpf(1), mpmath.mp,
+        random.Random(1), re.compile("a"), (n for n in [1, 2]), slice(1), range(3),
+    ]  # fmt: skip
+
+
+def targets(tables: Any, policy: Any, language: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """All callables a program can get at: by name, and as methods of specimens."""
+    seen: set[int] = set()
+    for module in tables._MODULES.values():
+        for name, value in module.names().items():
+            if callable(value) and id(value) not in seen:
+                seen.add(id(value))
+                yield f"{module!r}.{name}", value
+    for name, value in tables.builtin_table().items():
+        if callable(value) and id(value) not in seen and name.isidentifier():
+            seen.add(id(value))
+            yield name, value
+    methods: set[Any] = set()
+    for specimen in specimens():
+        for name in dir(specimen):
+            with contextlib.suppress(Exception):
+                value = policy.read(specimen, name)
+                key = getattr(value, "__func__", (type(specimen), name))
+                if callable(value) and key not in methods:
+                    methods.add(key)
+                    yield f"{type(specimen).__name__}.{name}", value
+
+
+def shape(target: Callable[..., Any]) -> tuple[int, list[str]]:
+    """How many arguments it needs, and what it calls those that it may be given by name."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):
+        return 2, []
+    positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    needed = len([p for p in positional if p.default is p.empty])
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        needed = max(needed, 2)
+    options = [p.name for p in parameters if p.default is not p.empty and p.kind is not p.POSITIONAL_ONLY]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        with contextlib.suppress(TypeError, OSError):
+            options += OPTION.findall(inspect.getsource(target))
+    return min(needed, 5), list(dict.fromkeys(options))[:MOST_OPTIONS]
+
+
+def attempts(target: Callable[..., Any], makers: list[Callable[[], Any]], rows: list[list[Any]]) -> Iterator[
+    tuple[list[Any], dict[str, Any]]
+]:  # fmt: skip
+    """Arguments with a probe at each place in turn."""
+    needed, options = shape(target)
+    for row in rows:
+        plain = (row * 3)[:needed]
+        for index, make in ((index, make) for index in range(needed) for make in makers[:3]):
+            yield [*plain[:index], make(), *plain[index + 1 :]], {}
+        for name in options:
+            for make in makers:
+                yield list(plain), {name: make()}
+
+
+def attempt(watch: Watch, target: Callable[..., Any], arguments: list[Any], named: dict[str, Any]) -> None:
+    """One call, its result, and what has become of the containers it was given."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    result: Any = None
+    try:
+        result = target(*arguments, **named)
+        if isinstance(result, types.GeneratorType):
+            result = next(result, None)
+        if callable(result) and not isinstance(result, type):
+            watch.look("returned", result)
+            result = result(*arguments[:1])
+    except BaseException:  # noqa: BLE001  most calls make no sense
+        result = None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    watch.look("returned", result)
+    watch.look("left in a container", [one for one in (*arguments, *named.values()) if type(one) in {dict, list}])
+
+
+def expire(*_: Any) -> None:
+    raise TimeUp
+
+
+def main(unpatched: bool, only: str) -> None:
+    sys.path.insert(0, str(SOLVER))
+    z3setup, jail = importlib.import_module("inside.z3setup"), importlib.import_module("inside.jail")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    warnings.simplefilter("ignore")
+    if unpatched:
+        importlib.import_module("inside.dialect.sinks").patch = lambda: None  # type: ignore[attr-defined]
+    importlib.import_module("inside.preload").preload()
+    tables, policy, grammar = (importlib.import_module(f"inside.dialect.{n}") for n in ("tables", "policy", "grammar"))
+    z3setup.configure_z3(jail.Bounds(wall_ms=1000, cpu=100, memory_mb=1024))
+    signal.signal(signal.SIGVTALRM, expire)
+    watch, told = Watch(), sys.stdout
+    makers = probes(watch, grammar.METHODS, grammar.RESERVED)
+    rows = fillings()
+    count = 0
+    for name, target in list(targets(tables, policy, "sympy")):
+        if only not in name:
+            continue
+        watch.where = name
+        for arguments, named in attempts(target, makers, rows):
+            count += 1
+            with contextlib.redirect_stdout(io.StringIO()):
+                attempt(watch, target, arguments, named)
+    told.write(json.dumps({"attempts": count, "calls": watch.calls, "found": watch.found}) + "\n")
+
+
+if __name__ == "__main__":
+    main("--unpatched" in sys.argv, sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else "")
