@@ -13,18 +13,21 @@ import importlib
 import inspect
 import io
 import json
+import os
 import re
 import resource
 import signal
 import sys
+import time
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 SOLVER = Path(__file__).resolve().parents[2] / "optillm" / "solver"
-SECONDS = 0.1
+SECONDS = 0.02
+SHARE = 0.2
 MEMORY = 3 * 1024**3
 MOST_OPTIONS = 12
 REAL = [getattr(builtins, name) for name in "eval exec compile open __import__ getattr setattr vars type".split()]
@@ -42,7 +45,7 @@ def danger(value: Any, depth: int = 3) -> str | None:
         return f"{type(value).__name__} {str(value)[:60]}"
     if any(value is one for one in REAL):
         return f"the real {value.__name__}"
-    if isinstance(value, Mapping) and ("__builtins__" in value or "__import__" in value):
+    if isinstance(value, dict) and any(dict.__contains__(value, key) for key in ("__builtins__", "__import__")):
         return "a mapping with the built-ins"
     if depth == 0 or isinstance(value, str | bytes):
         return None
@@ -163,7 +166,7 @@ def specimens() -> list[Any]:
     ]  # fmt: skip
 
 
-def targets(tables: Any, policy: Any, language: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+def targets(tables: Any, policy: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
     """All callables a program can get at: by name, and as methods of specimens."""
     seen: set[int] = set()
     for module in tables._MODULES.values():
@@ -203,17 +206,18 @@ def shape(target: Callable[..., Any]) -> tuple[int, list[str]]:
     return min(needed, 5), list(dict.fromkeys(options))[:MOST_OPTIONS]
 
 
-def attempts(target: Callable[..., Any], makers: list[Callable[[], Any]], rows: list[list[Any]]) -> Iterator[
-    tuple[list[Any], dict[str, Any]]
-]:  # fmt: skip
-    """Arguments with a probe at each place in turn."""
+def attempts(
+    target: Callable[..., Any], makers: list[Callable[[], Any]], rows: list[list[Any]]
+) -> Iterator[tuple[list[Any], dict[str, Any]]]:
+    """Arguments with a probe at each place in turn; every place and every probe once before the next row."""
     needed, options = shape(target)
     for row in rows:
         plain = (row * 3)[:needed]
-        for index, make in ((index, make) for index in range(needed) for make in makers[:3]):
-            yield [*plain[:index], make(), *plain[index + 1 :]], {}
-        for name in options:
-            for make in makers:
+        for make in makers[:3]:
+            for index in range(needed):
+                yield [*plain[:index], make(), *plain[index + 1 :]], {}
+        for make in makers:
+            for name in options:
                 yield list(plain), {name: make()}
 
 
@@ -240,31 +244,62 @@ def expire(*_: Any) -> None:
     raise TimeUp
 
 
-def main(unpatched: bool, only: str) -> None:
+def examine(name: str, target: Callable[..., Any], watch: Watch, makers: list[Callable[[], Any]]) -> None:
+    """All attempts at one function that its share of time allows."""
+    watch.where = name
+    until = time.process_time() + SHARE
+    for arguments, named in attempts(target, makers, fillings()):
+        with contextlib.redirect_stdout(io.StringIO()):
+            attempt(watch, target, arguments, named)
+        if time.process_time() > until:
+            return
+
+
+def in_forks(work: Callable[[int], None], count: int) -> list[int]:
+    """Do numbered pieces of work in forks, a new one after each that ends a process; the numbers of those."""
+    fatal, start = [], 0
+    while start < count:
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            for number in range(start, count):
+                os.write(writer, number.to_bytes(4, "big"))
+                work(number)
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as progress:
+            last = int.from_bytes(progress.read()[-4:], "big")
+        if os.wait()[1] != 0:
+            fatal.append(last)
+        start = last + 1
+    return fatal
+
+
+def main(only: str, unpatched: bool) -> None:
+    """Examine what has `only` in its name."""
     sys.path.insert(0, str(SOLVER))
     z3setup, jail = importlib.import_module("inside.z3setup"), importlib.import_module("inside.jail")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     if unpatched:
-        importlib.import_module("inside.dialect.sinks").patch = lambda: None  # type: ignore[attr-defined]
+        setattr(importlib.import_module("inside.dialect.sinks"), "patch", lambda: None)  # noqa: B010
     importlib.import_module("inside.preload").preload()
     tables, policy, grammar = (importlib.import_module(f"inside.dialect.{n}") for n in ("tables", "policy", "grammar"))
     z3setup.configure_z3(jail.Bounds(wall_ms=1000, cpu=100, memory_mb=1024))
-    signal.signal(signal.SIGVTALRM, expire)
-    watch, told = Watch(), sys.stdout
-    makers = probes(watch, grammar.METHODS, grammar.RESERVED)
-    rows = fillings()
-    count = 0
-    for name, target in list(targets(tables, policy, "sympy")):
-        if only not in name:
-            continue
-        watch.where = name
-        for arguments, named in attempts(target, makers, rows):
-            count += 1
-            with contextlib.redirect_stdout(io.StringIO()):
-                attempt(watch, target, arguments, named)
-    told.write(json.dumps({"attempts": count, "calls": watch.calls, "found": watch.found}) + "\n")
+    every = [(name, target) for name, target in targets(tables, policy) if only in name]
+    report, sys.stderr = sys.stdout, open(os.devnull, "w")  # noqa: SIM115
+    makers_of = (grammar.METHODS, grammar.RESERVED)
+
+    def work(number: int) -> None:
+        signal.signal(signal.SIGVTALRM, expire)
+        watch = Watch()
+        examine(*every[number], watch, probes(watch, *makers_of))
+        result = {"name": every[number][0], "calls": watch.calls, "found": watch.found}
+        os.write(report.fileno(), (json.dumps(result) + "\n").encode())
+
+    for number in in_forks(work, len(every)):
+        report.write(json.dumps({"name": every[number][0], "fatal": True}) + "\n")
+    report.flush()
 
 
 if __name__ == "__main__":
-    main("--unpatched" in sys.argv, sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else "")
+    main(sys.argv[1], "--unpatched" in sys.argv)

@@ -69,8 +69,9 @@ def _replace(owner: Any, name: str, value: Any) -> None:
 def _guard_pointers() -> None:
     """Let nothing but z3's own handles cross into its library where it expects a handle.
 
-    z3's wrappers hand over whatever they are given: an integer, or an object that says it has a handle. Types
-    of arguments are looked up when a signature is set, so each is set again.
+    z3's wrappers hand over whatever they are given: an integer, or an object that says it has a handle. A
+    negative index passes their checks and reads what lies before a table. Types of arguments are looked up when a
+    signature is set, so each is set again.
     """
     for kind in vars(z3types).values():
         if isinstance(kind, type) and issubclass(kind, ctypes.c_void_p) and "from_param" in vars(kind):
@@ -79,7 +80,20 @@ def _guard_pointers() -> None:
         for default in getattr(wrapper, "__defaults__", None) or ():
             function: Any = getattr(default, "f", None)
             if getattr(function, "argtypes", None) is not None:
-                function.argtypes = function.argtypes
+                function.argtypes = [
+                    _Unsigned if kind is ctypes.c_uint else kind for kind in function.argtypes
+                ]
+
+
+class _Unsigned:
+    """Stands for `ctypes.c_uint` in signatures."""
+
+    @staticmethod
+    def from_param(value: Any) -> Any:
+        """The value itself, unless it would wrap around."""
+        if isinstance(value, int) and value < 0:
+            raise Refused("a negative number where z3 counts from 0")
+        return ctypes.c_uint.from_param(value)
 
 
 def _handle(value: Any) -> Any:
