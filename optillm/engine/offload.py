@@ -59,7 +59,7 @@ class Offload:
 
     def __init__(self) -> None:
         self._pool: ProcessPool | None = None
-        self._known: OrderedDict[str, Form] = OrderedDict()
+        self._forms: OrderedDict[str, Form] = OrderedDict()
 
     def share(self) -> Callable[[str], Coroutine[Any, Any, str | None]]:
         """The canonical forms of one request's expressions, as long as its processor time lasts."""
@@ -71,14 +71,14 @@ class Offload:
         Only what was computed to its end is remembered, with what it cost, so that a request that finds it here
         comes as far as one that does not.
         """
-        if source not in self._known:
+        if source not in self._forms:
             form = await self._computed(source, patience)
             if form is None or form.seconds >= SECONDS:  # sympy may have made something of the interruption
                 return Form(None, SECONDS)
-            self._known[source] = form
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        return self._known[source]
+            self._forms[source] = form
+            while len(self._forms) > REMEMBERED:
+                self._forms.popitem(last=False)
+        return self._forms[source]
 
     async def _computed(self, source: str, patience: float) -> Form | None:
         job = self._workers().schedule(timed_form, args=[source], timeout=PATIENCE)

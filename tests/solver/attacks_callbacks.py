@@ -64,7 +64,7 @@ CALLBACKS = [
         "parse_expr('x', transformations=[lambda tokens, local, names: print(names['eval']('\"ESCAPED\"'))])",
         "parse_expr('x', transformations=[lambda t, l, g: g['exec']('print(\"ESCAPED\")', g)])",
         "parse_expr('x', transformations=[lambda t, l, g: g.get('__builtins__')['print']('ESCAPED')])",
-        "parse_expr('x', transformations=[lambda t, l, g: [f('1') or print('ESCAPED') for n, f in g.items() if n == 'eval']])",
+        "parse_expr('x', transformations=[lambda t, l, g: [print('ESCAPED') for name in g if name == 'eval']])",
         "parse_expr('x', transformations=[Everything()])",
         "parse_expr('x', transformations=[Everything])",
         "parse_expr('x', transformations=Everything())",

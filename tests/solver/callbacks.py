@@ -2,7 +2,7 @@
 
 Run as a script in a process of its own, with the libraries patched as in a job but without the walls: prints a JSON
 list of what reached a callable, a container or a caller although it leads to Python's built-ins, to a module, a
-frame or code. Which functions exist and which options they take is found out, not listed.
+frame or code. Which functions exist and which options they take is leaks out, not listed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.solver.specimens import fillings, specimens
+
 SOLVER = Path(__file__).resolve().parents[2] / "optillm" / "solver"
 SECONDS = 0.02
 SHARE = 0.2
 MEMORY = 3 * 1024**3
 MOST_OPTIONS = 12
-REAL = [getattr(builtins, name) for name in "eval exec compile open __import__ getattr setattr vars type".split()]
+REAL = (eval, exec, compile, open, builtins.__import__, getattr, setattr, vars, type)
 FORBIDDEN = (types.ModuleType, types.FrameType, types.CodeType, types.TracebackType, types.MappingProxyType)
 OPTION = re.compile(r"""(?:\.(?:get|pop|setdefault)\(|\[)\s*['"]([a-z_]\w*)['"]""")
 
@@ -45,7 +47,9 @@ def danger(value: Any, depth: int = 3) -> str | None:
         return f"{type(value).__name__} {str(value)[:60]}"
     if any(value is one for one in REAL):
         return f"the real {value.__name__}"
-    if isinstance(value, dict) and any(dict.__contains__(value, key) for key in ("__builtins__", "__import__")):
+    if isinstance(value, dict) and any(
+        dict.__contains__(value, key) for key in ("__builtins__", "__import__")
+    ):
         return "a mapping with the built-ins"
     if depth == 0 or isinstance(value, str | bytes):
         return None
@@ -74,7 +78,7 @@ class Watch:
     def __init__(self) -> None:
         self.where = ""
         self.calls = 0
-        self.found: dict[str, str] = {}
+        self.leaks: dict[str, str] = {}
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
         self.calls += 1
@@ -83,10 +87,12 @@ class Watch:
     def look(self, how: str, value: Any) -> None:
         reason = danger(value)
         if reason is not None:
-            self.found.setdefault(self.where, f"{how}: {reason}")
+            self.leaks.setdefault(self.where, f"{how}: {reason}")
 
 
-def probes(watch: Watch, methods: Iterable[str], reserved: frozenset[str]) -> list[Callable[[], Any]]:
+def probes(
+    watch: Watch, methods: Iterable[str], reserved: frozenset[str], adopt: Callable[[type], None]
+) -> list[Callable[[], Any]]:
     """Makers of the callables and objects that a program could pass: functions, classes, instances, containers."""
 
     def function(*arguments: Any, **named: Any) -> Any:
@@ -110,59 +116,22 @@ def probes(watch: Watch, methods: Iterable[str], reserved: frozenset[str]) -> li
         return function
 
     own = {name: of(name) for name in methods if name not in {"__init__", "__next__"}}
-    everything = type("Everything", (), own | {"__getattr__": anything})
-    printer = type("Printer", (), {"__init__": of("__init__"), "__getattr__": anything, "__call__": function})
-    names = type("Names", (dict,), {n: own[n] for n in ("__getitem__", "__contains__", "__setitem__", "__missing__")})
+
+    def own_class(*definition: Any) -> type:
+        made = type(*definition)
+        adopt(made)
+        return made
+
+    everything = own_class("Everything", (), own | {"__getattr__": anything})
+    printer = own_class(
+        "Printer", (), {"__init__": of("__init__"), "__getattr__": anything, "__call__": function}
+    )
+    names = own_class(
+        "Names", (dict,), {n: own[n] for n in ("__getitem__", "__contains__", "__setitem__", "__missing__")}
+    )
     return [
         lambda: function, everything, lambda: printer, lambda: (function,), lambda: [function, {"x": function}],
         lambda: {"x": function, "sin": function}, names, dict, list,
-    ]  # fmt: skip
-
-
-def fillings() -> list[list[Any]]:
-    """Plausible values for the other parameters, in turn."""
-    import sympy
-    import z3
-
-    x, y = sympy.symbols("x y")
-    return [
-        [x**2 + sympy.sin(x), x, 2, y],
-        ["x + 1", "y", "x"],
-        [[3, 1, 2], 2, [1, 2]],
-        [sympy.Matrix([[1, x], [2, 3]]), x, 1],
-        [z3.Int("a") + 1, z3.Int("a"), z3.Int("b")],
-    ]
-
-
-def specimens() -> list[Any]:
-    """Objects whose methods a program can call."""
-    import collections
-    import random
-
-    import mpmath
-    import sympy
-    import z3
-    from sympy.combinatorics import Permutation, SymmetricGroup
-
-    x, y = sympy.symbols("x y")
-    a, p, bits = z3.Int("a"), z3.Bool("p"), z3.BitVec("bits", 8)
-    solver, optimizer = z3.Solver(), z3.Optimize()
-    solver.add(a > 1)
-    solver.check()
-    return [
-        x, x**2 + 1, 2 * x * y, sympy.sin(x), sympy.Integer(4), sympy.Float(2.5), sympy.Eq(x, 1), sympy.S,
-        sympy.Piecewise((x, x > 1), (1, True)), sympy.Matrix([[1, x], [2, 3]]), sympy.ImmutableMatrix([[1, 2]]),
-        sympy.SparseMatrix([[1, 0], [0, 1]]), sympy.Poly(x**2 - 1), sympy.Interval(0, 1), sympy.FiniteSet(1, 2),
-        sympy.Tuple(1, x), sympy.Lambda(x, x + 1), sympy.Integral(x, x), sympy.Sum(x, (x, 1, 3)), sympy.Range(5),
-        sympy.Derivative(sympy.Function("f")(x), x), sympy.Function("f"), sympy.Array([1, x]), sympy.Dict({x: 1}),
-        sympy.And(sympy.Symbol("p"), sympy.Symbol("q")), sympy.MatrixSymbol("A", 2, 2), sympy.ZZ, sympy.ring("t", sympy.QQ)[1],
-        sympy.Point(0, 1), sympy.ImageSet(sympy.Lambda(x, 2 * x), sympy.S.Integers), Permutation([1, 0]),
-        SymmetricGroup(3), a, p, bits, z3.Real("r"), z3.String("s"), z3.Array("m", z3.IntSort(), z3.IntSort()),
-        z3.ForAll([a], a > 0), z3.Function("f", z3.IntSort(), z3.IntSort()), z3.IntSort(), solver, optimizer,
-        solver.model(), solver.assertions(), z3.Goal(), z3.Tactic("simplify"), z3.Datatype("D"), z3.Fixedpoint(),
-        [3, 1, 2], {1: 2}, "text", (1, 2), {1, 2}, 5, 2.5, collections.Counter("aab"), collections.deque([1]),
-        collections.defaultdict(int), collections.OrderedDict(a=1), mpmath.matrix([[1, 2]]), mpmath.mpf(1), mpmath.mp,
-        random.Random(1), re.compile("a"), (n for n in [1, 2]), slice(1), range(3),
     ]  # fmt: skip
 
 
@@ -237,7 +206,9 @@ def attempt(watch: Watch, target: Callable[..., Any], arguments: list[Any], name
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     watch.look("returned", result)
-    watch.look("left in a container", [one for one in (*arguments, *named.values()) if type(one) in {dict, list}])
+    watch.look(
+        "left in a container", [one for one in (*arguments, *named.values()) if type(one) in {dict, list}]
+    )
 
 
 def expire(*_: Any) -> None:
@@ -249,7 +220,7 @@ def examine(name: str, target: Callable[..., Any], watch: Watch, makers: list[Ca
     watch.where = name
     until = time.process_time() + SHARE
     for arguments, named in attempts(target, makers, fillings()):
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.suppress(TimeUp), contextlib.redirect_stdout(io.StringIO()):
             attempt(watch, target, arguments, named)
         if time.process_time() > until:
             return
@@ -283,17 +254,19 @@ def main(only: str, unpatched: bool) -> None:
     if unpatched:
         setattr(importlib.import_module("inside.dialect.sinks"), "patch", lambda: None)  # noqa: B010
     importlib.import_module("inside.preload").preload()
-    tables, policy, grammar = (importlib.import_module(f"inside.dialect.{n}") for n in ("tables", "policy", "grammar"))
+    tables, policy, grammar = (
+        importlib.import_module(f"inside.dialect.{n}") for n in ("tables", "policy", "grammar")
+    )
+    adopt = importlib.import_module("inside.dialect.own").own
     z3setup.configure_z3(jail.Bounds(wall_ms=1000, cpu=100, memory_mb=1024))
     every = [(name, target) for name, target in targets(tables, policy) if only in name]
-    report, sys.stderr = sys.stdout, open(os.devnull, "w")  # noqa: SIM115
-    makers_of = (grammar.METHODS, grammar.RESERVED)
+    report, sys.stderr = sys.stdout, io.StringIO()
 
     def work(number: int) -> None:
         signal.signal(signal.SIGVTALRM, expire)
         watch = Watch()
-        examine(*every[number], watch, probes(watch, *makers_of))
-        result = {"name": every[number][0], "calls": watch.calls, "found": watch.found}
+        examine(*every[number], watch, probes(watch, grammar.METHODS, grammar.RESERVED, adopt))
+        result = {"name": every[number][0], "calls": watch.calls, "leaks": watch.leaks}
         os.write(report.fileno(), (json.dumps(result) + "\n").encode())
 
     for number in in_forks(work, len(every)):

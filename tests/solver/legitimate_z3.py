@@ -225,10 +225,11 @@ print(Model().eval(x, model_completion=True))
         """
 from z3 import *
 A = DeclareSort('A')
-before = PartialOrder(A, 0)
+follows = Function('follows', A, A, BoolSort())
+after = TransitiveClosure(follows)
 a, b, c = Consts('a b c', A)
 s = Solver()
-s.add(before(a, b), before(b, c), Not(before(c, a)))
+s.add(follows(a, b), follows(b, c), after(a, c))
 print(s.check())
 print(is_finite_domain_sort(FiniteDomainSort('D', 3)), is_finite_domain(Int('x')))
 print(FiniteDomainVal(2, FiniteDomainSort('D', 3)))

@@ -1,4 +1,4 @@
-"""The libraries as they come, behind the dialect and the jail: only the functions of a program look at their arguments."""
+"""The dialect and the jail around libraries as they come: nothing is patched, functions look at their arguments."""
 
 import importlib
 import sys

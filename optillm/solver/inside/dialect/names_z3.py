@@ -45,10 +45,10 @@ FUNCTIONS: Final = frozenset(
         DatatypeSort FiniteDomainSort FiniteDomainVal FiniteFieldBitsum FiniteFieldElem FiniteFieldElems
         FiniteFieldSort FiniteFieldVal FiniteSetDifference FiniteSetEmpty FiniteSetFilter FiniteSetIntersect
         FiniteSetMap FiniteSetMember FiniteSetRange FiniteSetSize FiniteSetSort FiniteSetSubset FiniteSetUnion
-        In LinearOrder PartialOrder PiecewiseLinearOrder RealVar RealVarVector SeqPower TransitiveClosure
-        TreeOrder deserialize get_as_array_func get_default_fp_sort get_default_rounding_mode get_fpa_pretty
-        help_simplify is_arith_sort is_finite_domain is_finite_domain_sort is_finite_domain_value is_finite_set
-        is_finite_set_sort is_fprm_sort is_fprm_value obj_to_string pp print_matrix set_fpa_pretty
+        In RealVar RealVarVector SeqPower TransitiveClosure deserialize get_as_array_func get_default_fp_sort
+        get_default_rounding_mode get_fpa_pretty help_simplify is_arith_sort is_finite_domain
+        is_finite_domain_sort is_finite_domain_value is_finite_set is_finite_set_sort is_fprm_sort
+        is_fprm_value obj_to_string pp print_matrix set_fpa_pretty
         """
     )
 )

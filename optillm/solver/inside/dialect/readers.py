@@ -200,4 +200,3 @@ def _of_sympy(owner: Any, name: str) -> Any:
 
 def _is_assumption(kind: type, name: str) -> bool:
     return name.startswith("is_") or kind.__name__ in {"AssumptionKeys", "SingletonRegistry"}
-

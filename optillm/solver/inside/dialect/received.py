@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ _OURS: Final = __name__.partition(".dialect.")[0]
 _WIDEST: Final = 16
 """How many items of a container are looked at: more than a library ever hands over side by side."""
 
+_is_plain: Final[Callable[[type], bool]] = functools.cache(lambda kind: not issubclass(kind, _EXAMINED))
 _offered: dict[int, Any] = {}
 
 
@@ -67,11 +68,6 @@ def _check(value: Any) -> None:
         raise Refused(f"a function of the program would receive a {what} that is not offered")
 
 
-@functools.cache
-def _is_plain(kind: type) -> bool:
-    return not issubclass(kind, _EXAMINED)
-
-
 def _is_harmless(value: Any) -> bool:
     if isinstance(value, dict):  # of the program's subclasses none is asked
         return not any(dict.__contains__(value, key) for key in _NAMESPACE)
@@ -80,7 +76,7 @@ def _is_harmless(value: Any) -> bool:
     if isinstance(value, type):
         return _is_harmless_class(value)
     if isinstance(value, types.FunctionType):
-        made_here = "@received" in value.__builtins__
+        made_here = "@received" in value.__builtins__  # type: ignore[attr-defined]
         return made_here or "." in value.__qualname__ or _is_offered(value)
     if isinstance(value, types.BuiltinFunctionType):  # bound methods of lists and the like are such, too
         return not isinstance(value.__self__, types.ModuleType) or _is_offered(value)
@@ -101,8 +97,10 @@ def _items(value: Any) -> Iterable[Any]:
     """What a container holds, without running the program's code."""
     if isinstance(value, dict):
         return dict.values(value)
-    if isinstance(value, list | tuple):
-        return (list if isinstance(value, list) else tuple).__iter__(value)
+    if isinstance(value, list):
+        return list.__iter__(value)
+    if isinstance(value, tuple):
+        return tuple.__iter__(value)
     if isinstance(value, slice):
         return (value.start, value.stop, value.step)
     if isinstance(value, functools.partial):
