@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import types
-from collections import OrderedDict
+from collections import ChainMap, OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,8 @@ _UNSAFE: dict[str, Any] = {
     "globals": globals(),
     "builtins": vars(builtins),
     "a subclass with them": OrderedDict(vars(builtins)),
+    "a chain with them": ChainMap({}, vars(builtins)),
+    "the loaded modules": sys.modules,
     "locals of generated code": {"__builtins__": {}},
     "a proxy": types.MappingProxyType({}),
     "a module": json,

@@ -73,6 +73,8 @@ def _is_harmless(value: Any) -> bool:
         return not any(dict.__contains__(value, key) for key in _NAMESPACE)
     if isinstance(value, NEVER):
         return False
+    if isinstance(value, Mapping):
+        return not any(key in value for key in _NAMESPACE)
     if isinstance(value, type):
         return _is_harmless_class(value)
     if isinstance(value, types.FunctionType):
