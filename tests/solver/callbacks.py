@@ -29,7 +29,7 @@ from tests.solver.specimens import fillings, specimens
 
 SOLVER = Path(__file__).resolve().parents[2] / "optillm" / "solver"
 SECONDS = 0.02
-SHARE = 0.2
+SHARE = 0.08
 MEMORY = 3 * 1024**3
 MOST_OPTIONS = 12
 REAL = (eval, exec, compile, open, builtins.__import__, getattr, setattr, vars, type)

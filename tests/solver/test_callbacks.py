@@ -31,6 +31,7 @@ def _examined(*arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.timeout(900)  # tens of thousands of calls
 def test_no_function_that_a_program_can_call_hands_it_the_built_ins() -> None:
     results = _examined("")
     assert [result for result in results if result.get("leaks")] == []
