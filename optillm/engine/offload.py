@@ -59,26 +59,29 @@ class Offload:
 
     def __init__(self) -> None:
         self._pool: ProcessPool | None = None
-        self._forms: OrderedDict[str, Form] = OrderedDict()
+        self._forms: OrderedDict[str, str | None] = OrderedDict()
 
     def share(self) -> Callable[[str], Coroutine[Any, Any, str | None]]:
         """The canonical forms of one request's expressions, as long as its processor time lasts."""
         return _Share(self).canonical
 
-    async def canonical(self, source: str, patience: float = PATIENCE) -> Form:
-        """The canonical form of an expression; without a text when it has none or takes too long.
+    async def canonical(self, source: str, seconds: float, patience: float) -> Form:
+        """The canonical form of an expression; without a text when it has none, takes too long or none is left.
 
-        Only what was computed to its end is remembered, with what it cost, so that a request that finds it here
-        comes as far as one that does not.
+        `seconds` is the processor time that is left to the request, `patience` how long it still waits. What was
+        computed to its end is remembered, and costs nothing more.
         """
-        if source not in self._forms:
-            form = await self._computed(source, patience)
-            if form is None or form.seconds >= SECONDS:  # sympy may have made something of the interruption
-                return Form(None, SECONDS)
-            self._forms[source] = form
-            while len(self._forms) > REMEMBERED:
-                self._forms.popitem(last=False)
-        return self._forms[source]
+        if source in self._forms:
+            return Form(self._forms[source], 0.0)
+        if seconds <= 0 or patience <= 0:
+            return Form(None, 0.0)
+        form = await self._computed(source, patience)
+        if form is None or form.seconds >= SECONDS:  # sympy may have made something of the interruption
+            return Form(None, SECONDS)
+        self._forms[source] = form.text
+        while len(self._forms) > REMEMBERED:
+            self._forms.popitem(last=False)
+        return form
 
     async def _computed(self, source: str, patience: float) -> Form | None:
         job = self._workers().schedule(timed_form, args=[source], timeout=PATIENCE)
@@ -124,12 +127,10 @@ class _Share:
     async def canonical(self, source: str) -> str | None:
         """See `Offload.canonical`."""
         async with self._turn:
-            if self._left <= 0 or self._patience <= 0:
-                return None
             clock = asyncio.get_running_loop().time
             begun = clock()
             try:
-                form = await self._offload.canonical(source, self._patience)
+                form = await self._offload.canonical(source, self._left, self._patience)
             finally:
                 self._patience -= clock() - begun
             self._left -= form.seconds

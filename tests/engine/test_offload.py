@@ -142,18 +142,20 @@ def test_nobody_waits_for_ever_for_a_child_that_hangs(pool: Pool) -> None:
     assert len(pool.jobs) == 1
 
 
-def test_what_is_known_costs_what_it_cost_and_does_not_need_the_child(pool: Pool) -> None:
+def test_what_is_known_needs_neither_time_nor_the_child(pool: Pool) -> None:
     pool.costs = {"a": 0.3, "b": 0.3, "c": 0.3}
 
     async def twice() -> list[list[str | None]]:
         shared = Offload()
         return [
-            [await canonical(source) for source in "abc"] for canonical in (shared.share(), shared.share())
+            [await canonical(source) for source in "abca"] for canonical in (shared.share(), shared.share())
         ]
 
-    first, second = run(twice())
-    assert first == second == ["form of a", "form of b", None]
-    assert [job.source for job in pool.jobs] == ["a", "b"]
+    assert run(twice()) == [
+        ["form of a", "form of b", None, "form of a"],
+        ["form of a", "form of b", "form of c", "form of a"],
+    ]
+    assert [job.source for job in pool.jobs] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("end", [ProcessExpired, Expired, BrokenExecutor])
