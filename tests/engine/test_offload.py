@@ -1,16 +1,22 @@
-"""The child that computes canonical forms: shared by all requests, and kept from none by another."""
+"""The child that computes canonical forms: shared by all requests, limited in processor time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from concurrent.futures import Future
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import TimeoutError as Expired
+from itertools import repeat
 from typing import Any
 
 import pytest
+from pebble import ProcessExpired
 
 from optillm.engine import offload
-from optillm.engine.offload import MOST_WAITING, SECONDS, Offload
+from optillm.engine.offload import PATIENCE, SECONDS, Offload, begin, timed_form
 from tests.fakes import run
 
 TOWER = "9^{9^{9^9}}"
@@ -19,26 +25,26 @@ TOWER = "9^{9^{9^9}}"
 class Job(Future[Any]):
     """A job of a pool whose child the test plays."""
 
-    def __init__(self, source: str | None) -> None:
+    def __init__(self, source: str) -> None:
         super().__init__()
         self.source = source
 
 
 class Pool:
-    """Takes jobs and finishes none by itself, except the first, which asks whether the child is up."""
+    """Takes jobs; finishes those alone whose cost in processor time is known."""
 
     active = True
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
+        self.costs: dict[str, float] = {}
 
-    def schedule(self, function: Any, args: Any = (None,), timeout: float | None = None) -> Job:
+    def schedule(self, function: Any, args: list[str], timeout: float) -> Job:
+        assert (function, timeout) == (timed_form, PATIENCE)
         job = Job(*args)
-        if job.source is None:
-            job.set_result(None)
-        else:
-            assert timeout == SECONDS
-            self.jobs.append(job)
+        self.jobs.append(job)
+        if job.source in self.costs:
+            job.set_result((f"form of {job.source}", self.costs[job.source]))
         return job
 
 
@@ -69,7 +75,6 @@ async def scheduled(pool: Pool, count: int) -> None:
 def test_equal_expressions_get_equal_forms_from_a_real_child(child: Offload) -> None:
     async def both() -> tuple[str | None, str | None]:
         canonical = child.share()
-        await child.ready()
         return await canonical("2x"), await canonical("x+x")
 
     one, other = asyncio.run(both())
@@ -78,52 +83,108 @@ def test_equal_expressions_get_equal_forms_from_a_real_child(child: Offload) -> 
 
 
 def test_an_endless_expression_has_no_form_and_the_child_recovers(child: Offload) -> None:
-    async def after() -> str | None:
-        await child.ready()
-        assert await child.share()(TOWER) is None
-        while (form := await child.share()("x")) is None:
-            pass
-        return form
+    async def after() -> tuple[str | None, str | None, str | None]:
+        hostile = child.share()
+        return await hostile(TOWER), await hostile("y"), await child.share()("x")
 
-    assert asyncio.run(after())
+    endless, next_one, of_others = asyncio.run(after())
+    assert (endless, next_one) == (None, None)
+    assert of_others is not None
 
 
-def test_all_expressions_of_one_request_share_its_time(pool: Pool) -> None:
-    async def storm() -> tuple[list[str | None], float]:
+def test_a_request_begins_no_expression_once_its_processor_time_is_spent(pool: Pool) -> None:
+    pool.costs = {f"x+{i}": 0.2 for i in range(64)}
+
+    async def storm() -> list[str | None]:
         canonical = Offload().share()
-        return await asyncio.gather(*(canonical(f"x+{i}") for i in range(64))), now()
+        return await asyncio.gather(*(canonical(source) for source in pool.costs))
 
-    forms, seconds = run(storm())
-    assert set(forms) == {None}
-    assert seconds == SECONDS
+    forms = run(storm())
+    assert forms[:3] == ["form of x+0", "form of x+1", "form of x+2"]
+    assert set(forms[3:]) == {None}
+    assert len(pool.jobs) == 3
+
+
+def test_time_that_passes_without_work_costs_a_request_nothing(pool: Pool) -> None:
+    async def slowly() -> list[str | None]:
+        canonical = Offload().share()
+        forms = []
+        for index in range(5):
+            asking = asyncio.create_task(canonical(f"x+{index}"))
+            await scheduled(pool, index + 1)
+            await asyncio.sleep(5)  # a busy machine
+            pool.jobs[-1].set_result((f"form {index}", 0.01))
+            forms.append(await asking)
+        return forms
+
+    assert run(slowly()) == [f"form {index}" for index in range(5)]
+
+
+def test_many_requests_at_once_all_get_their_forms(pool: Pool) -> None:
+    async def crowd() -> list[str | None]:
+        shared = Offload()
+        asking = [asyncio.create_task(shared.share()(f"x+{i}")) for i in range(200)]
+        await scheduled(pool, 200)
+        for job in pool.jobs:
+            await asyncio.sleep(0.1)
+            job.set_result((job.source, 0.1))
+        return await asyncio.gather(*asking)
+
+    assert run(crowd()) == [f"x+{i}" for i in range(200)]
+
+
+def test_nobody_waits_for_ever_for_a_child_that_hangs(pool: Pool) -> None:
+    async def hang() -> tuple[list[str | None], float]:
+        canonical = Offload().share()
+        return await asyncio.gather(*(canonical(f"x+{i}") for i in range(8))), now()
+
+    assert run(hang()) == ([None] * 8, PATIENCE)
     assert len(pool.jobs) == 1
 
 
-def test_one_request_waits_for_nothing_when_many_others_do(pool: Pool) -> None:
-    async def crowd() -> tuple[str | None, float]:
-        shared = Offload()
-        others = [asyncio.create_task(shared.share()(f"x+{i}")) for i in range(MOST_WAITING)]
-        await scheduled(pool, MOST_WAITING)
-        form, seconds = await shared.share()("y"), now()
-        await asyncio.gather(*others)
-        return form, seconds
-
-    assert run(crowd()) == (None, 0.0)
-    assert len(pool.jobs) == MOST_WAITING
-
-
 def test_what_is_known_needs_neither_time_nor_the_child(pool: Pool) -> None:
-    async def twice() -> list[str | None]:
-        shared = Offload()
-        asking = asyncio.create_task(shared.share()("2x"))
-        await scheduled(pool, 1)
-        pool.jobs[0].set_result("x·2")
-        first = await asking
-        canonical = shared.share()
-        assert await canonical("hangs") is None
-        return [first, await canonical("2x")]
+    pool.costs = {"a": 0.3, "b": 0.3, "c": 0.3}
 
-    assert run(twice()) == ["x·2", "x·2"]
+    async def twice() -> list[list[str | None]]:
+        shared = Offload()
+        return [
+            [await canonical(source) for source in "abca"] for canonical in (shared.share(), shared.share())
+        ]
+
+    assert run(twice()) == [
+        ["form of a", "form of b", None, "form of a"],
+        ["form of a", "form of b", "form of c", "form of a"],
+    ]
+    assert [job.source for job in pool.jobs] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("end", [ProcessExpired, Expired, BrokenExecutor])
+def test_an_expression_that_was_interrupted_is_tried_again_for_the_next_request(
+    pool: Pool, end: Callable[[str], Exception]
+) -> None:
+    async def interrupted() -> tuple[str | None, str | None, str | None]:
+        shared = Offload()
+        one = shared.share()
+        asking = asyncio.create_task(one("2x"))
+        await scheduled(pool, 1)
+        pool.jobs[0].set_exception(end("no longer there"))
+        first = await asking
+        pool.costs = {"2x": 0.1, "y": 0.1}
+        return first, await one("y"), await shared.share()("2x")
+
+    assert run(interrupted()) == (None, None, "form of 2x")
+
+
+def test_text_that_is_no_expression_is_asked_about_once(pool: Pool) -> None:
+    async def words() -> list[str | None]:
+        shared = Offload()
+        asking = asyncio.create_task(shared.share()("words"))
+        await scheduled(pool, 1)
+        pool.jobs[0].set_result((None, 0.01))
+        return [await asking, await shared.share()("words")]
+
+    assert run(words()) == [None, None]
+    assert len(pool.jobs) == 1
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -149,3 +210,74 @@ def test_a_form_that_came_too_late_is_asked_for_again(pool: Pool) -> None:
 
     run(late())
     assert [job.source for job in pool.jobs] == ["2x", "2x"]
+
+
+def forked(work: Callable[[], bool]) -> int:
+    """The process id of a child that works as the child of an `Offload` would."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            begin(parent)
+            os._exit(0 if work() else 1)
+        finally:  # a child of the tests must not go on as one
+            os._exit(2)
+    return pid
+
+
+def spin(seconds: float) -> None:
+    """Use processor time."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def swallowing(_: str) -> str:
+    """What a library can do with an interruption."""
+    try:
+        spin(60)
+    except Exception:  # noqa: BLE001  as sympy does here and there
+        return "half a form"
+    return "a form"
+
+
+def test_an_expression_that_uses_up_its_processor_time_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(offload, "_USUAL", ())
+    monkeypatch.setattr(offload, "SECONDS", 0.05)
+    monkeypatch.setattr(offload, "canonical_expression", swallowing)
+    pid = forked(lambda: timed_form("x") == ("half a form", 0.05))
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_what_an_interrupted_library_made_is_no_form(pool: Pool) -> None:
+    pool.costs = {"x": SECONDS}
+    assert run(Offload().share()("x")) is None
+
+
+def test_the_kernel_ends_a_child_that_cannot_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offload, "_USUAL", ())
+    monkeypatch.setattr(offload, "SECONDS", 0.05)
+    monkeypatch.setattr(offload, "canonical_expression", lambda _: sum(repeat(0, 10**13)))
+    pid = forked(lambda: bool(timed_form("x")))
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGVTALRM
+
+
+def test_a_child_that_only_waits_for_its_turn_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setattr(offload, "_USUAL", ())
+    monkeypatch.setattr(offload, "SECONDS", 0.05)
+    monkeypatch.setattr(offload, "canonical_expression", lambda _: os.read(reader, 1).decode())
+    pid = forked(lambda: timed_form("x").text == "!")
+    spin(0.2)  # on the one processor it may have
+    os.write(writer, b"!")
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_form_says_how_much_processor_time_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offload, "canonical_expression", lambda _: spin(0.02))
+    assert 0.01 < timed_form("x").seconds < SECONDS
+    assert signal.getitimer(signal.ITIMER_PROF) == signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)

@@ -185,6 +185,59 @@ prove(Implies(p, q))
     ),
     (
         "z3py",
+        "[[0, 1], [1, 2]]\n((1, 2), (3, 4))\nx + 1\n[x, 2]\ntext\nx > 1\n5 ToReal(x)",
+        """
+from z3 import *
+import z3
+x = Int('x')
+X = [[Int(f'x{i}{j}') for j in range(2)] for i in range(2)]
+s = Solver()
+s.add([X[i][j] == i + j for i in range(2) for j in range(2)])
+s.check()
+m = s.model()
+print_matrix([[m.evaluate(X[i][j]) for j in range(2)] for i in range(2)])
+z3.print_matrix(((1, 2), (3, 4)))
+pp(x + 1)
+z3.pp([x, 2])
+pp('text')
+print(obj_to_string(x > 1))
+print(IntSort().cast(5), RealSort().cast(x))
+""",
+    ),
+    (
+        "z3py",
+        "[x = 2]\nProblem:\n[x == 4]\nSolution:\n[x = 4]\nproved\nx + 1\nTrue True False\n1/2 RNE()\n0",
+        """
+from z3 import *
+x = Int('x')
+solve(x > 1, x < 3)
+solve_using(Solver(), x == 4, show=True)
+prove(x + 0 == x)
+print(deserialize((x + 1).serialize()))
+print(isinstance(Tactic('simplify')(x > 1), ApplyResult), is_arith_sort(IntSort()), is_fprm_value(FPVal(1, Float32())))
+print(Fraction(1, 2), get_default_rounding_mode())
+print(Model().eval(x, model_completion=True))
+""",
+    ),
+    (
+        "z3py",
+        "sat\nTrue False\n2\nTrue",
+        """
+from z3 import *
+A = DeclareSort('A')
+follows = Function('follows', A, A, BoolSort())
+after = TransitiveClosure(follows)
+a, b, c = Consts('a b c', A)
+s = Solver()
+s.add(follows(a, b), follows(b, c), after(a, c))
+print(s.check())
+print(is_finite_domain_sort(FiniteDomainSort('D', 3)), is_finite_domain(Int('x')))
+print(FiniteDomainVal(2, FiniteDomainSort('D', 3)))
+help_simplify()
+""".replace("help_simplify()", "print(callable(help_simplify))"),
+    ),
+    (
+        "z3py",
         "knight: True knave: False",
         """
 from z3 import *

@@ -9,6 +9,7 @@ import pytest
 from optillm.solver.pool import Solver
 from optillm.solver.results import Limits
 from tests.solver.arena import BOOTS, arena, assault
+from tests.solver.attacks_callbacks import CALLBACKS
 from tests.solver.attacks_libraries import SMTLIB, SYMPY, Z3
 from tests.solver.attacks_python import ATTACKS, BOMBS
 
@@ -16,6 +17,7 @@ _CORPORA = {
     "python": ("z3py", ATTACKS),
     "z3": ("z3py", Z3),
     "sympy": ("sympy", SYMPY),
+    "callbacks": ("sympy", CALLBACKS),
     "smtlib": ("smtlib2", SMTLIB),
 }
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+importlib.import_module("inside.kernel").end_with(0)  # before all that takes time
 zygote = importlib.import_module("inside.zygote")
 job = importlib.import_module("inside.job")
 install = importlib.import_module("inside.jail").install

@@ -64,8 +64,10 @@ def limit(bounds: Bounds) -> None:
 
 def holds(install_walls: Callable[[], None]) -> bool:
     """Whether the walls stop a child of ours from all it must not do, by trying it."""
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
+        kernel.die_with_parent(parent)
         os._exit(_try_everything(install_walls))
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) == 0

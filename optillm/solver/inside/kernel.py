@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import platform
+import signal
+import socket
 import sys
 from typing import Final
 
@@ -47,6 +50,25 @@ def die_with_parent(parent: int) -> None:
         prctl(_PR_SET_PDEATHSIG, 9)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def end_with(connection: int) -> None:
+    """End at once, whatever is being done, when the other end of a socket closes, or has closed already.
+
+    Until `stay` is called: any other sign of life on the socket ends this process, too. Not by the parent's death,
+    which the kernel tells for the thread that started us and not for its process.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) | os.O_ASYNC)
+    with socket.socket(fileno=os.dup(connection)) as peer, contextlib.suppress(BlockingIOError):
+        if not peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+            os._exit(0)
+
+
+def stay(connection: int) -> None:
+    """Take `end_with` back: from here on the socket itself is watched."""
+    fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) & ~os.O_ASYNC)
 
 
 def never_gain_privileges() -> None:

@@ -63,6 +63,7 @@ def main(plan: Plan) -> NoReturn:
     preload()
     level, version = _settle(plan)
     ready = {"ready": True, "level": level, "landlock": version, "seconds": time.monotonic() - began}
+    kernel.stay(control.fileno())
     control.sendall(encode(ready))
     _Zygote(plan, control, null, level).serve()
     os._exit(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "optillm" / "solver"))
+importlib.import_module("inside.kernel").end_with(0)
 zygote = importlib.import_module("inside.zygote")
 job = importlib.import_module("inside.job")
 jail = importlib.import_module("inside.jail")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..outcome import Refused
-from . import guards, policy
+from . import guards, policy, received
 from .grammar import METHODS, check_own
 from .own import fields_of, is_own, own
 
@@ -122,6 +122,7 @@ def _methods(decorated: type, names: tuple[str, ...]) -> dict[str, Callable[...,
     defaults = {name: getattr(decorated, name) for name in names if hasattr(decorated, name)}
 
     def initialise(self: Any, *arguments: Any, **named: Any) -> None:
+        received.check(*arguments, named)
         given = dict(zip(names, arguments, strict=False))
         if len(arguments) > len(names) or given.keys() & named.keys() or named.keys() - set(names):
             raise TypeError(f"{decorated.__name__}() takes the arguments {', '.join(names)}")

@@ -164,7 +164,7 @@ _NATIVE: Final = words(
     None NotImplemented Ellipsis __debug__
     """
 )
-_REFUSED: Final = words(
+REFUSED: Final = words(
     """
     open eval exec compile globals locals vars dir memoryview bytearray breakpoint help aiter anext
     """
@@ -175,7 +175,7 @@ def builtin_names() -> dict[str, Any]:
     """The built-in names of programs, guards included."""
     names = {name: getattr(builtins, name) for name in _NATIVE if hasattr(builtins, name)}
     names |= {n: v for n, v in vars(builtins).items() if isinstance(v, type) and issubclass(v, BaseException)}
-    names |= {name: refusing(f"{name}()") for name in _REFUSED}
+    names |= {name: refusing(f"{name}()") for name in REFUSED}
     return names | {
         "pow": power,
         "print": show,

@@ -42,15 +42,22 @@ FUNCTIONS: Final = frozenset(
         is_to_int is_to_real is_true is_var mk_not parse_smt2_string probe_description probes prove
         set_default_fp_sort set_default_rounding_mode set_option set_param simplify simplify_param_descrs
         solve solve_using substitute substitute_funs substitute_vars tactic_description tactics
+        DatatypeSort FiniteDomainSort FiniteDomainVal FiniteFieldBitsum FiniteFieldElem FiniteFieldElems
+        FiniteFieldSort FiniteFieldVal FiniteSetDifference FiniteSetEmpty FiniteSetFilter FiniteSetIntersect
+        FiniteSetMap FiniteSetMember FiniteSetRange FiniteSetSize FiniteSetSort FiniteSetSubset FiniteSetUnion
+        In RealVar RealVarVector SeqPower TransitiveClosure deserialize get_as_array_func get_default_fp_sort
+        get_default_rounding_mode get_fpa_pretty help_simplify is_arith_sort is_finite_domain
+        is_finite_domain_sort is_finite_domain_value is_finite_set is_finite_set_sort is_fprm_sort
+        is_fprm_value obj_to_string pp print_matrix set_fpa_pretty
         """
     )
 )
 
-VALUES: Final = frozenset({"sat", "unsat", "unknown", "Z3Exception"})
+VALUES: Final = frozenset({"sat", "unsat", "unknown", "Z3Exception", "Fraction"})
 
 MADE_WITH: Final = {
     "Solver": 0, "SimpleSolver": 0, "Optimize": 0, "Fixedpoint": 0, "SolverFor": 1, "Tactic": 1, "Probe": 1,
-    "Datatype": 1, "Goal": 3, "AstVector": 0, "AstMap": 0,
+    "Datatype": 1, "Goal": 3, "AstVector": 0, "AstMap": 0, "Model": 0,
 }  # fmt: skip
 """Classes a program may instantiate, with so many arguments: those that follow take pointers, files, contexts."""
 
@@ -60,7 +67,9 @@ TESTED_FOR: Final = frozenset(
         AlgebraicNumRef ArithRef ArithSortRef ArrayRef ArraySortRef AstRef AstVector BitVecNumRef BitVecRef
         BitVecSortRef BoolRef BoolSortRef CharRef CheckSatResult DatatypeRef DatatypeSortRef ExprRef FPNumRef
         FPRef FPSortRef FuncDeclRef FuncInterp IntNumRef ModelRef OptimizeObjective PatternRef QuantifierRef
-        RatNumRef ReRef SeqRef SeqSortRef SortRef Statistics
+        RatNumRef ReRef SeqRef SeqSortRef SortRef Statistics ApplyResult CharSortRef FPRMRef FPRMSortRef FPSortRef
+        FiniteDomainNumRef FiniteDomainRef FiniteDomainSortRef FiniteFieldRef FiniteFieldSortRef FiniteSetRef
+        FiniteSetSortRef FuncEntry ParamDescrsRef ReSortRef
         """
     )
 )
@@ -84,7 +93,8 @@ METHODS: Final = frozenset(
         sign_as_bv significand significand_as_bv significand_as_long simplify size skolem_id solutions solver
         sort sort_kind sorts statistics subsort to_bv to_int to_smt2 to_string units unsat_core upper
         upper_values value var_name var_sort weight get_name get_kind get_documentation update update_field
-        update_value num_levels trail
+        update_value num_levels trail cast help serialize solve_for congruence_root congruence_next
+        congruence_explain element_sort abstract
         """
     )
 )

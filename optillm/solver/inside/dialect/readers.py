@@ -9,6 +9,7 @@ from typing import Any, Final
 from ..outcome import Refused
 from . import names_plain, names_z3
 from .own import is_own
+from .received import NEVER
 from .text import formatter_of
 
 Reader = Callable[[Any, str], Any]
@@ -192,16 +193,10 @@ def _of_sympy(owner: Any, name: str) -> Any:
     if not any(name in vars(base) for base in kind.__mro__) and not _is_assumption(kind, name):
         raise _missing(owner, name)
     value = getattr(owner, name)
-    if isinstance(value, _NEVER) or value is object or value is type:
+    if isinstance(value, NEVER) or value is object or value is type:
         raise _missing(owner, name)
     return value
 
 
 def _is_assumption(kind: type, name: str) -> bool:
     return name.startswith("is_") or kind.__name__ in {"AssumptionKeys", "SingletonRegistry"}
-
-
-_NEVER: Final = (
-    types.ModuleType, types.FrameType, types.CodeType, types.TracebackType, types.GetSetDescriptorType,
-    types.MemberDescriptorType, types.MappingProxyType, types.WrapperDescriptorType,
-)  # fmt: skip

@@ -38,6 +38,19 @@ def _constant(value: Any, at: ast.AST) -> ast.expr:
     return ast.copy_location(ast.Constant(value), at)
 
 
+def _parameters(of: ast.arguments) -> list[ast.expr]:
+    """What a function was called with, as arguments of another call."""
+    arguments: list[ast.expr] = [
+        ast.copy_location(ast.Name(one.arg, ast.Load()), one)
+        for one in (*of.posonlyargs, *of.args, *of.kwonlyargs)
+    ]
+    if of.vararg:
+        arguments.append(ast.Starred(ast.Name(of.vararg.arg, ast.Load()), ast.Load()))
+    if of.kwarg:
+        arguments.append(ast.Name(of.kwarg.arg, ast.Load()))
+    return arguments
+
+
 class _Rewriter(ast.NodeTransformer):
     def __init__(self) -> None:
         self._depth = 0
@@ -85,7 +98,23 @@ class _Rewriter(ast.NodeTransformer):
         self._depth += 1
         self.generic_visit(node)
         self._depth -= 1
+        names = _parameters(node.args)
+        if names:
+            check = ast.Expr(_guard("@received", *names, at=node))
+            node.body.insert(ast.get_docstring(node) is not None, ast.copy_location(check, node))
         return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        self.generic_visit(node)
+        names = _parameters(node.args)
+        if names:  # the check is None, so the value is that of the body
+            check = _guard("@received", *names, at=node)
+            node.body = ast.copy_location(ast.BoolOp(ast.Or(), [check, node.body]), node)
+        return node
+
+    def visit_Yield(self, node: ast.Yield) -> ast.expr:
+        self.generic_visit(node)
+        return _guard("@sent", node, at=node)
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None

@@ -6,26 +6,20 @@ object it is handed for a context.
 
 from __future__ import annotations
 
-import ast
 import ctypes
 import re
-import sys
 from typing import Any, Final
 
-import sympy.parsing.sympy_parser as sympy_parser
-import sympy.utilities.lambdify  # noqa: F401  the name `sympy.utilities.lambdify` is a function
 import z3
-from sympy.core.assumptions import _assume_defined
-from sympy.core.function import UndefinedFunction
 from z3 import z3 as core
 from z3 import z3core, z3types
 
 from ..outcome import Refused
 from ..smtlib.allowed import DECLARING, OPTIMIZING, admit
 from ..smtlib.reader import read, show
-from . import names_z3, tables
+from . import names_z3, sinks_sympy
 from .guards import refusing
-from .modules import Module
+from .own import is_own
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-]{1,60}")
 _LARGEST: Final = 2**31 - 1
@@ -35,13 +29,10 @@ _FILES: Final = re.compile(
 )
 
 
-_NEW_FUNCTION: Final = UndefinedFunction.__new__
-
-
 def patch() -> None:
     """Put the guards in."""
     _patch_z3()
-    _patch_sympy()
+    sinks_sympy.patch()
 
 
 def _patch_z3() -> None:
@@ -67,8 +58,9 @@ def _replace(owner: Any, name: str, value: Any) -> None:
 def _guard_pointers() -> None:
     """Let nothing but z3's own handles cross into its library where it expects a handle.
 
-    z3's wrappers hand over whatever they are given: an integer, or an object that says it has a handle. Types
-    of arguments are looked up when a signature is set, so each is set again.
+    z3's wrappers hand over whatever they are given: an integer, or an object that says it has a handle. An
+    index that is negative, or says of itself that it is small enough, passes their checks. Types of arguments
+    are looked up when a signature is set, so each is set again.
     """
     for kind in vars(z3types).values():
         if isinstance(kind, type) and issubclass(kind, ctypes.c_void_p) and "from_param" in vars(kind):
@@ -77,7 +69,20 @@ def _guard_pointers() -> None:
         for default in getattr(wrapper, "__defaults__", None) or ():
             function: Any = getattr(default, "f", None)
             if getattr(function, "argtypes", None) is not None:
-                function.argtypes = function.argtypes
+                function.argtypes = [
+                    _Unsigned if kind is ctypes.c_uint else kind for kind in function.argtypes
+                ]
+
+
+class _Unsigned:
+    """Stands for `ctypes.c_uint` in signatures."""
+
+    @staticmethod
+    def from_param(value: Any) -> Any:
+        """The value as a parameter, unless it would wrap around or is of a class of the program's own."""
+        if is_own(type(value)) or (isinstance(value, int) and value < 0):
+            raise Refused("z3 takes a plain number here, from 0 on")
+        return ctypes.c_uint.from_param(value)
 
 
 def _handle(value: Any) -> Any:
@@ -172,75 +177,3 @@ def _guarded_text(original: Any, place: int, commands: frozenset[str]) -> Any:
         return original(*arguments[:place], text, *arguments[place + 1 :])
 
     return parse
-
-
-def _patch_sympy() -> None:
-    _replace(sys.modules["sympy.external.importtools"], "__import__", _no_import)
-    _replace(UndefinedFunction, "__new__", _undefined_function)
-    sympy_parser.eval_expr = _evaluate
-    _replace(sympy_parser, "compile", lambda tree, *_, **__: tree)
-    generator = sys.modules["sympy.utilities.lambdify"]
-    _replace(generator, "_get_namespace", _namespace)
-    _replace(generator, "_import", lambda name, *_: _namespace(name))
-    _replace(generator, "compile", lambda text, *_, **__: text)
-    _replace(generator, "exec", _execute)
-
-
-def _undefined_function(kind: Any, name: Any, **assumptions: Any) -> Any:
-    """sympy makes whatever else it is given attributes of the new function's class."""
-    for given in assumptions:
-        if given not in _assume_defined and given != "nargs":
-            raise Refused(f"the assumption {given}")
-    return _NEW_FUNCTION(kind, name, **assumptions)
-
-
-def _evaluate(code: Any, local_names: Any, _: Any) -> Any:
-    """Stands for sympy's `eval_expr`: the same dialect, expressions only, and the names on the list."""
-    from .run import evaluated
-
-    tree = code if isinstance(code, ast.Expression) else ast.parse(str(code).strip(), mode="eval")
-    known = _ordinary(dict(local_names))
-    return evaluated(tree, tables.sympy_names() | {"max": tables.sympy_names()["Max"]} | known)
-
-
-def _namespace(source: Any) -> dict[str, Any]:
-    """What generated functions may name: of modules the names on the lists, and what the program brings itself."""
-    if isinstance(source, dict):
-        return _ordinary(source)
-    name = source if isinstance(source, str) else source._name if isinstance(source, Module) else ""
-    if name not in {"math", "cmath", "mpmath", "sympy"}:
-        raise ImportError(
-            f"functions can be generated for math, mpmath and sympy, not for {name or source!r}"
-        )
-    names = tables.module(name).names()
-    if name == "mpmath":
-        names |= {
-            "Abs": names["fabs"],
-            "E": names["e"],
-            "I": names["j"],
-            "ceiling": names["ceil"],
-            "oo": names["inf"],
-        }
-    return {"Abs": abs, "I": 1j} | names
-
-
-def _no_import(name: Any, *_: Any, **__: Any) -> Any:
-    """sympy looks for optional companions by whatever name it is given: there are none."""
-    raise ImportError(f"no module named {name!r}")
-
-
-def _ordinary(names: dict[Any, Any]) -> dict[str, Any]:
-    """The entries whose key is a name that a program could write."""
-    return {n: v for n, v in names.items() if type(n) is str and n.isidentifier() and not n.startswith("__")}
-
-
-def _execute(text: Any, names: dict[str, Any], results: dict[str, Any] | None = None) -> None:
-    """Stands for `exec` where sympy generates functions and fetches what they need."""
-    from .run import executed
-
-    if results is names or results is None:
-        raise Refused("generated code of another shape")
-    known = {name: value for name, value in names.items() if name != "builtins"}
-    known["builtins"] = tables.module("builtins")
-    produced = executed(str(text), known)
-    results.update(produced)

@@ -12,7 +12,7 @@ import z3
 
 from ..outcome import Refused, RefusedImport
 from ..words import words
-from . import classes, guards, names_sympy, names_z3, policy
+from . import classes, guards, names_sympy, names_z3, policy, received
 from .modules import Module, picked, standard
 from .text import formatted
 
@@ -46,6 +46,8 @@ def build() -> None:
             "@format": formatted,
             "@base": classes.base,
             "@class": classes.made,
+            "@received": received.check,
+            "@sent": received.checked,
             "__import__": guards.fetch_loaded,
         }
     )
@@ -56,6 +58,9 @@ def build() -> None:
     _sympy()
     top = _MODULES["sympy"]
     top.add("mpmath", _MODULES["mpmath"])
+    received.offer(_BUILTINS.values())
+    for offered in _MODULES.values():
+        received.offer(offered.names().values())
     policy.register_module(Module, lambda module, name: module.lookup(name))
     policy.register_module(guards.TypeName, _of_marker)
     policy.register_module(guards.Marker, _of_marker)
