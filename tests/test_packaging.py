@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
 
 from optillm import __version__
 from tests.e2e.proxy import ROOT
@@ -69,6 +71,17 @@ def test_the_license_is_shipped() -> None:
     assert about["License-File"] == "LICENSE"
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert text.split()[:4] == ["Apache", "License", "Version", "2.0,"]
+
+
+def test_every_data_file_of_the_package_is_shipped() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+        "package-data"
+    ]
+    shipped = {
+        Path(*package.split("."), pattern) for package, patterns in declared.items() for pattern in patterns
+    }
+    files = {path.relative_to(ROOT) for path in (ROOT / "optillm").rglob("*") if path.is_file()}
+    assert shipped == {path for path in files if path.suffix not in {".py", ".pyc"}}
 
 
 def test_nothing_tells_to_install_the_other_project_of_this_name() -> None:
