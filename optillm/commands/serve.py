@@ -1,6 +1,6 @@
-"""`optillm serve`, and `optillm` alone: here and only here the parts of the server are put together.
+"""`optillm serve`, the default command: assemble the server from its parts, which happens only here.
 
-Whatever another command does not need is not imported before the server starts.
+Imports that other commands do not need wait until the server starts.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from optillm.engine.record import Observer
 
 SHARED: Final = ("optillm.engine.engine", "optillm.observe.metrics", "optillm.server.app")
-"""What all workers need: imported before they are forked, most of it is in memory once."""
+"""What all workers need: imported before they are forked, so that they share most of its memory."""
 
 logger = logging.getLogger(__name__)
 
 
 def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
-    """Serve until stopped; `faults` are lines about plugins that are left out."""
+    """Serve until stopped; `faults` has one line for each plugin that was skipped."""
     from optillm.observe.folder import counting_folder
     from optillm.server.listening import first_steps, url_of
     from optillm.server.serve import serve
@@ -41,12 +41,12 @@ def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
     logs.configure(settings.log, settings.secrets(), settings.log_format)
     if settings.otel:
         try:
-            from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
+            from optillm.observe import otel  # noqa: F401 - to fail here, not in each worker
         except ImportError:
             raise SettingsError(
                 "otel needs packages that are missing: pip install '.[otel]' in a checkout"
             ) from None
-    listener = bind(settings)  # before anything that takes time, or leaves something behind
+    listener = bind(settings)  # before anything slow, or anything to clean up
     _check_store(settings)
     with demo_model(settings) as effective, counting_folder(settings.workers):
         for part in SHARED:
@@ -58,7 +58,7 @@ def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The socket to listen on. Raises `SettingsError` when it cannot be had."""
+    """Return the listening socket; raises `SettingsError` if the address cannot be used."""
     from optillm.server.listening import listener_for
 
     try:
@@ -67,12 +67,12 @@ def bind(settings: Settings) -> socket.socket:
         host, port = settings.host, settings.port
         raise SettingsError(
             f"cannot listen on {host} port {port}: {error.strerror or error}; "
-            "--port chooses another port (0: a free one), --host another address"
+            "choose another port with --port (0: any free one) or another address with --host"
         ) from None
 
 
 def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
-    """The settings as they are now, with their keys; a demo model that runs is kept, and none is started."""
+    """Read the settings again, keys included; keep a demo model that is running, but do not start one."""
     settings = read()
     _check_store(settings)
     logs.configure(settings.log, settings.secrets(), settings.log_format)
@@ -80,7 +80,7 @@ def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
 
 
 def load_app(settings: Settings) -> Flask:
-    """The WSGI application with its engine; made in the process that serves it."""
+    """Create the WSGI application and its engine, in the process that serves it."""
     from optillm import solver
     from optillm.engine.engine import Engine
     from optillm.observe.access import noted
@@ -91,8 +91,8 @@ def load_app(settings: Settings) -> Flask:
 
     solver.configure(language_only=settings.solver_sandbox == "language-only")
     accounts = Accounts.of(settings)
-    usable = settings.option_models
-    techniques = {slug: technique for slug, technique in registry().items() if slug in usable}
+    accepted = settings.option_models
+    techniques = {slug: technique for slug, technique in registry().items() if slug in accepted}
     metrics = Metrics(techniques, settings.model)
     observers: list[Observer] = [accounts.note, noted, metrics]
     if settings.otel:
@@ -104,7 +104,7 @@ def load_app(settings: Settings) -> Flask:
 
 
 def _check_store(settings: Settings) -> None:
-    """Refuse to start with counters that could not be kept; a shared store may come up later."""
+    """Raise `SettingsError` if the counters cannot be stored; only warn if a shared store does not answer yet."""
     if not settings.client_keys.counted:
         return
     from optillm.server.counters import FileStorage, open_storage
@@ -116,13 +116,15 @@ def _check_store(settings: Settings) -> None:
     if isinstance(storage, FileStorage):
         storage.close()  # each worker opens its own
     elif not storage.check():
-        place = masked(settings.counters)
-        logger.warning("The store at %s does not answer; keys with a budget a day have to wait for it", place)
+        logger.warning(
+            "The store at %s does not answer; until it does, keys with a daily budget are refused",
+            masked(settings.counters),
+        )
 
 
 @contextmanager
 def demo_model(settings: Settings) -> Iterator[Settings]:
-    """The settings to serve with; pointed at a running demo model when they ask for one."""
+    """Yield the settings to serve with; if they ask for the demo model, run it and make it the upstream."""
     if settings.demo == "off" or (settings.demo == "auto" and settings.upstream_configured):
         yield settings
         return
@@ -133,7 +135,7 @@ def demo_model(settings: Settings) -> Iterator[Settings]:
 
 
 def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
-    """The settings with the demo model as the upstream; no vendor's key or header goes to it."""
+    """Return the settings with the demo model as the upstream, without any vendor's key or header."""
     vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
     own: dict[str, Any] = {"base_url": base_url, "upstream": (), "upstream_headers": {}}
     update: dict[str, Any] = dict.fromkeys(vendors) | own
@@ -143,9 +145,9 @@ def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
 
 
 def announce(settings: Settings, faults: Sequence[str], *, no_upstream: bool = False) -> None:
-    """The first lines of the log: what is served, from where, with whose keys."""
+    """Log what is served, from which upstreams and with which keys, and warn about what is unsafe."""
     logger.info("Starting server with approach: %s", settings.approach)
-    logger.info("Server configuration: %s, else the defaults", settings.changed())
+    logger.info("Server configuration: %s; everything else is at its default", settings.changed())
     _announce_upstreams(settings, no_upstream=no_upstream)
     keys = settings.client_keys
     clients = len(keys.clients)
@@ -155,9 +157,11 @@ def announce(settings: Settings, faults: Sequence[str], *, no_upstream: bool = F
     for fault in faults:
         logger.warning("%s", fault)
     if settings.keys and readable_by_others(settings.keys):
-        logger.warning("Others may read or change %s: chmod 600 keeps it to you", settings.keys)
+        logger.warning("Other users can read or change %s: run chmod 600 on it", settings.keys)
     if not clients and not is_loopback(settings.host):
-        logger.warning("Whoever reaches %s may use this server: no client key is configured", settings.host)
+        logger.warning(
+            "Anyone who can reach %s may use this server: no client key is configured", settings.host
+        )
     if not settings.ssl_verify:
         logger.warning("The upstream's certificate is not checked (--no-ssl-verify)")
 

@@ -74,10 +74,10 @@ def test_what_every_page_shows_can_be_asked_for(slug: str, capsys: pytest.Captur
     ("argv", "line"),
     [
         (("techniques", "bom"), "unknown technique bom; did you mean `bon`?"),
-        (("techniques", "bon", "moa"), "optillm techniques has no use for moa"),
+        (("techniques", "bon", "moa"), "unexpected argument moa: optillm techniques does not take it"),
         (("techniques", "settings"), "unknown technique settings"),
-        (("serve", "bon"), "optillm serve has no use for bon"),
-        (("--markdown",), "--markdown is a flag of optillm settings and techniques"),
+        (("serve", "bon"), "unexpected argument bon: optillm serve does not take it"),
+        (("--markdown",), "--markdown works only with optillm settings and techniques"),
     ],
 )
 def test_refuses_what_is_no_technique(argv: tuple[str, ...], line: str) -> None:

@@ -95,7 +95,7 @@ def test_each_key_has_a_row_against_its_limits(place: str) -> None:
         "bob               1                5      7            $0.5000",
         "carol (disabled)  0                0      0            $0.0000 of $2.5000",
         "",
-        "On 2024-10-04, a day of UTC.",
+        "The day is 2024-10-04 (UTC).",
     ]
     assert rows(chosen)["alice"] == {
         "requests": 2,
@@ -161,11 +161,11 @@ def test_keys_without_limits_need_no_store(tmp_path: Path, caplog: pytest.LogCap
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"keys": None}, "there is no keys file, so nothing is counted by key: name one with --keys"),
-        ({"keys": None, "optillm_api_key": ("k",)}, "there is no keys file"),
+        ({"keys": None}, "nothing is counted by key, because there is no keys file: name one with --keys"),
+        ({"keys": None, "optillm_api_key": ("k",)}, "nothing is counted by key"),
         ({}, "nothing has been counted in .*counters: no server with these settings has run yet"),
         ({"store": "keys.toml"}, "store: keys.toml: file is not a database"),
-        ({"store": "redis://:s3cret@127.0.0.1:1/0"}, "store: it does not answer: "),
+        ({"store": "redis://:s3cret@127.0.0.1:1/0"}, "the store does not answer: "),
     ],
 )
 def test_where_there_is_nothing_to_show_one_line_says_why(
