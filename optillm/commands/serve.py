@@ -83,7 +83,7 @@ def load_app(settings: Settings) -> Flask:
     """Create the WSGI application and its engine, in the process that serves it."""
     from optillm import solver
     from optillm.engine.engine import Engine
-    from optillm.observe.access import noted
+    from optillm.observe.access import log_request
     from optillm.observe.metrics import Metrics
     from optillm.server.accounts import Accounts
     from optillm.server.app import create_app
@@ -94,7 +94,7 @@ def load_app(settings: Settings) -> Flask:
     accepted = settings.option_models
     techniques = {slug: technique for slug, technique in registry().items() if slug in accepted}
     metrics = Metrics(techniques, settings.model)
-    observers: list[Observer] = [accounts.note, noted, metrics]
+    observers: list[Observer] = [accounts.note, log_request, metrics]
     if settings.otel:
         from optillm.observe.otel import connect
 

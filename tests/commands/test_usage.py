@@ -155,7 +155,7 @@ def test_keys_without_limits_need_no_store(tmp_path: Path, caplog: pytest.LogCap
         str(tmp_path / "counters"), f'[keys.bob]\nkey = "sha256:{sha256(b"other").hexdigest()}"'
     )
     Accounts.of(chosen).note(record("bob", 7))
-    assert "What keys use is not counted: " in caplog.text
+    assert "The use of keys is not counted: " in caplog.text
 
 
 @pytest.mark.parametrize(

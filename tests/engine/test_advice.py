@@ -19,7 +19,7 @@ __all__ = ["bare_machine"]
 pytestmark = pytest.mark.usefixtures("bare_machine")
 
 
-def told(url: str, status: int = 404, message: str = "Not Found") -> str:
+def advised_message(url: str, status: int = 404, message: str = "Not Found") -> str:
     return advised(UpstreamError(message, status=status), URL(url)).message
 
 
@@ -39,7 +39,7 @@ def told(url: str, status: int = 404, message: str = "Not Found") -> str:
 )
 @pytest.mark.parametrize("status", [404, 405])
 def test_the_right_base_url_is_named(url: str, at: str, right: str, status: int) -> None:
-    words = told(url, status)
+    words = advised_message(url, status)
     assert words.startswith("Not Found (the upstream has no /")
     assert words.endswith(f" at {at}: its base URL is probably {right})")
     assert "s3cret" not in words
@@ -56,7 +56,7 @@ def test_the_right_base_url_is_named(url: str, at: str, right: str, status: int)
     ],
 )
 def test_a_base_url_as_it_should_be_is_not_doubted(url: str) -> None:
-    assert told(url) == "Not Found"
+    assert advised_message(url) == "Not Found"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_base_url_as_it_should_be_is_not_doubted(url: str) -> None:
     [(400, "no"), (401, "no"), (500, "no"), (404, "The model `m` does not exist"), (404, "Model not found")],
 )
 def test_nor_when_the_refusal_is_about_something_else(status: int, message: str) -> None:
-    assert told("http://h/chat/completions", status, message) == message
+    assert advised_message("http://h/chat/completions", status, message) == message
 
 
 @pytest.mark.parametrize("body", [b"404 page not found", b'{"detail":"Not Found"}', b"<html>", b""])
