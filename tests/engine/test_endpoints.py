@@ -51,7 +51,7 @@ def test_a_technique_is_refused_with_the_endpoint_that_takes_it(
     assert (refused.value.status, refused.value.param) == (400, param)
     assert refused.value.code == "technique_not_served"
     assert "/v1/chat/completions" in refused.value.message
-    assert f"/v1{path.partition('?')[0]} does not take" in refused.value.message
+    assert f"/v1{path.partition('?')[0]} does not support" in refused.value.message
 
 
 def test_the_refusal_names_the_model_that_may_be_written_instead() -> None:
