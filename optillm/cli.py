@@ -1,4 +1,4 @@
-"""The command line: read the arguments and run the command that they name, from `optillm/commands/`.
+"""The command line: parse the arguments and run the command from `optillm/commands/`.
 
 Each command imports only what it needs, so that help and error messages appear at once.
 """
@@ -106,7 +106,10 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique], faults: Sequen
 def _without_conflicts(
     techniques: Mapping[str, Technique], faults: Sequence[str]
 ) -> tuple[type[Settings], Mapping[str, Technique], Sequence[str]]:
-    """Return the settings model, the techniques whose options fit into it, and the faults, extended by the others."""
+    """Return the settings model, the techniques that fit into it, and all faults.
+
+    A technique whose option has a name that is taken does not fit, and is one more fault.
+    """
     options = {slug: technique.Options for slug, technique in techniques.items()}
     try:
         return settings_model(options), techniques, faults

@@ -91,7 +91,7 @@ class Lines(logging.StreamHandler[TextIO]):
 
 
 class Json(logging.Formatter):
-    """Format a record as one JSON object, including the fields from a function in `extra={"fields": …}`, redacted."""
+    """Formats a record as one JSON object, with the fields from `extra={"fields": function}`."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__()
@@ -191,7 +191,10 @@ def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.
 
 
 def _one_line(text: str) -> str:
-    """Return the text on one line, without credentials that a client may have sent: no list of secrets has those."""
+    """Return the text on one line, without credentials that a client may have sent.
+
+    Those are in no list of secrets.
+    """
     return printable(_CREDENTIALS.sub(r"\1 [redacted]", text))
 
 

@@ -152,7 +152,7 @@ def _examples(technique: Technique, settings: Mapping[str, Setting], fields: Map
 
 
 def _example_value(options: type[BaseOptions]) -> Iterator[tuple[str, int]]:
-    """Yield the first option that is a number or a switch, with a valid value other than its default."""
+    """Yield the first integer or switch option, with a valid value other than its default."""
     for name, field in options.model_fields.items():
         if not isinstance(field.default, int):
             continue

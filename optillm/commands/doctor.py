@@ -11,9 +11,9 @@ from optillm.sources import SettingsError, nearest
 
 
 def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> None:
-    """Print what the named upstream supports, by default the first; exit with code 1 if it is unusable.
+    """Print what the named upstream supports, by default the first.
 
-    Raises `SettingsError` for an unknown name.
+    Exits with code 1 if the upstream is unusable; raises `SettingsError` for an unknown name.
     """
     import asyncio
 

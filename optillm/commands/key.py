@@ -9,7 +9,7 @@ from optillm.sources import SettingsError
 
 
 def show_key(name: str | None) -> None:
-    """Print a new key on stderr, and on stdout the table that admits it, to be appended to the keys file."""
+    """Print a new key on stderr, and on stdout the table to append to the keys file."""
     if name is None:
         raise SettingsError("name the owner of the key: optillm key NAME")
     try:

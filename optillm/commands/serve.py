@@ -1,4 +1,4 @@
-"""`optillm serve`, the default command: assemble the server from its parts, which happens only here.
+"""`optillm serve`, the default command, which assembles the server from its parts.
 
 Imports that other commands do not need wait until the server starts.
 """
@@ -72,7 +72,10 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
-    """Read the settings again, keys included; keep a demo model that is running, but do not start one."""
+    """Read the settings again, keys included.
+
+    A demo model that is running stays the upstream; none is started.
+    """
     settings = read()
     _check_store(settings)
     logs.configure(settings.log, settings.secrets(), settings.log_format)
@@ -104,7 +107,10 @@ def load_app(settings: Settings) -> Flask:
 
 
 def _check_store(settings: Settings) -> None:
-    """Raise `SettingsError` if the counters cannot be stored; only warn if a shared store does not answer yet."""
+    """Raise `SettingsError` if the counters cannot be stored.
+
+    Only warn if a shared store does not answer: it may come up later.
+    """
     if not settings.client_keys.counted:
         return
     from optillm.server.counters import FileStorage, open_storage
@@ -124,7 +130,7 @@ def _check_store(settings: Settings) -> None:
 
 @contextmanager
 def demo_model(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings to serve with; if they ask for the demo model, run it and make it the upstream."""
+    """Yield the settings to serve with, running the demo model if they ask for it."""
     if settings.demo == "off" or (settings.demo == "auto" and settings.upstream_configured):
         yield settings
         return
@@ -135,7 +141,7 @@ def demo_model(settings: Settings) -> Iterator[Settings]:
 
 
 def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
-    """Return the settings with the demo model as the upstream, without any vendor's key or header."""
+    """Return the settings with the demo model as upstream, without vendors' keys and headers."""
     vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
     own: dict[str, Any] = {"base_url": base_url, "upstream": (), "upstream_headers": {}}
     update: dict[str, Any] = dict.fromkeys(vendors) | own
@@ -145,7 +151,7 @@ def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
 
 
 def announce(settings: Settings, faults: Sequence[str], *, no_upstream: bool = False) -> None:
-    """Log what is served, from which upstreams and with which keys, and warn about what is unsafe."""
+    """Log what is served, from which upstreams and with which keys; warn of unsafe settings."""
     logger.info("Starting server with approach: %s", settings.approach)
     logger.info("Server configuration: %s; everything else is at its default", settings.changed())
     _announce_upstreams(settings, no_upstream=no_upstream)

@@ -19,7 +19,7 @@ def show_settings(
     techniques: Mapping[str, Technique],
     target: str | None,
 ) -> None:
-    """Print the effective settings; with a target, regenerate the table in that document (`-`: print it)."""
+    """Print the effective settings, or the table of all settings into the document `target`."""
     if target is None:
         print(tables.settings_columns(read()))
     else:

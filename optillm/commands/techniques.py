@@ -1,4 +1,4 @@
-"""`optillm techniques [SLUG]`: list the techniques with their cost and options, or describe one in full."""
+"""`optillm techniques [SLUG]`: list the techniques, or describe one in full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def show_techniques(
     model: type[Settings], techniques: Mapping[str, Technique], slug: str | None, target: str | None
 ) -> None:
-    """Print all techniques, or the one named; with a target, regenerate the table in that document (`-`: print it)."""
+    """Print all techniques, or the one named, or their table into the document `target`."""
     if target is not None:
         publish(target, "techniques", tables.techniques_markdown(techniques.values(), model))
     elif slug is None:

@@ -1,4 +1,4 @@
-"""`optillm usage`: show what each key has used today, read from the store in which the server counts."""
+"""`optillm usage`: show what each key has used today, from the server's store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Use of one daily budget: `held` is what running requests may still take, `limit` is `None` if there is none."""
+    """The use of one daily budget.
+
+    `held` is what running requests may still take; `limit` is `None` if there is none.
+    """
 
     used: float
     held: float = 0
@@ -30,7 +33,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One key's use today: requests that went upstream, their upstream calls, tokens, and cost in US dollars."""
+    """One key's use today: requests that went upstream, their calls, tokens and US dollars."""
 
     name: str
     requests: int
@@ -42,7 +45,10 @@ class Row:
 
 
 def usage(settings: Settings, *, as_json: bool = False, now: float | None = None) -> str:
-    """Return the table, or JSON; `now` is Unix time. Raises `SettingsError` if nothing is counted by key."""
+    """Return the table, or JSON; `now` is Unix time.
+
+    Raises `SettingsError` if there is nothing to show.
+    """
     if not settings.keys:
         raise SettingsError("nothing is counted by key, because there is no keys file: name one with --keys")
     timestamp = time.time() if now is None else now

@@ -77,7 +77,7 @@ class Adaptation:
 
 
 def merge_turns(messages: Sequence[Message]) -> list[Message]:
-    """Return the conversation with neighbouring user turns merged into one, their parts in order."""
+    """Return the conversation with neighbouring user turns merged, their parts in order."""
     merged: list[Message] = []
     for message in messages:
         if merged and message["role"] == merged[-1]["role"] == "user":

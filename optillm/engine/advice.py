@@ -18,7 +18,7 @@ _VERSION = re.compile(r"/v\d+[a-z0-9]*(?=/|$)")
 
 
 def advised(error: UpstreamError, url: URL) -> UpstreamError:
-    """Return the error of a request to this URL, with the base URL that was probably meant if it was another."""
+    """Return the error of a request to this URL, with a hint if its base URL looks wrong."""
     base = _ENDPOINT.sub("", url.path)
     likely_base = _likely_base(base)
     # Azure's URLs have no version in their path, and an error about a model comes from the right endpoint.

@@ -120,10 +120,11 @@ def _parts(content: Any) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """The payloads of a request's calls: `messages` first, byte for byte, and the parameters in `sampling`.
+    """Makes the payloads of a request's calls.
 
-    `changed` holds the client's values of parameters that differ in `sampling`; `original` is the client's own
-    conversation if `messages` is another form of it.
+    Each begins with `messages`, byte for byte, and holds the parameters in `sampling`. `changed` holds the client's
+    values of parameters that differ in `sampling`; `original` is the client's own conversation if `messages` is
+    another form of it.
     """
 
     messages: Sequence[Message]
@@ -145,7 +146,10 @@ class Bodies:
         return replace(self, messages=messages, original=self.original or self.messages)
 
     def without_actions(self) -> Bodies:
-        """Return these payloads with tool calls ruled out: the model has answered although tools were offered."""
+        """Return these payloads with tool calls ruled out.
+
+        This is for a turn in which the model has answered although tools were offered.
+        """
         choice = "tool_choice" if "tools" in self.sampling else "function_call"
         changed = {choice: self.sampling.get(choice)}
         return replace(self, sampling={**self.sampling, choice: "none"}, changed=changed)

@@ -29,7 +29,7 @@ CAUTION: Final = 1.5
 
 @dataclass(slots=True)
 class Capabilities:
-    """What one model of one upstream accepts; `expires` is a time of the loop's clock, in seconds.
+    """What one model of one upstream accepts; `expires` is in seconds of the loop's clock.
 
     `refused` and `renamed` apply to parameters whoever sends them. `unwelcome` maps a value of ours to the client's
     parameters in the calls that were refused because of it. `placements` maps the role of a conversation's last turn
@@ -86,7 +86,7 @@ class Capabilities:
         _remember(self._taken, shape(body), None)
 
     def has_taken(self, body: Mapping[str, Any]) -> bool:
-        """Return whether a body with the same parameters and the same roles at its end was accepted before."""
+        """Return whether a body of the same kind (see `shape`) was accepted before."""
         return shape(body) in self._taken
 
     def _unwelcome(self, payload: Payload, name: str) -> bool:
@@ -115,7 +115,7 @@ class Capabilities:
 
 
 def shape(body: Mapping[str, Any]) -> Hashable:
-    """Return what calls of one kind have in common: the names of their parameters and the last roles."""
+    """Return the kind of a call: the names of its parameters and its last two roles."""
     return frozenset(body), tuple(message["role"] for message in body["messages"][-2:])
 
 
@@ -139,7 +139,10 @@ def _remember(lessons: OrderedDict[Any, Any], key: Hashable, value: Any) -> None
 
 
 class CapabilityTable:
-    """The capabilities known to this process, bounded; each expires after an hour, so that upgrades are noticed."""
+    """The capabilities known to this process, at most `REMEMBERED`.
+
+    Each expires after an hour, so that upgrades are noticed.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

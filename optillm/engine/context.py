@@ -270,10 +270,11 @@ class RequestContext(Context):
         return seeded + [self._drawn(bundle, index) for index, bundle in enumerate(bundles[:room])]
 
     def _bundled(self, payloads: list[Payload]) -> list[list[Payload]]:
-        """Return one call with `n` if the model honours `n`, else single calls, the first of which tests that.
+        """Return one call with `n` if the model honours `n`, else single calls.
 
-        The test costs one surplus reply per model and hour, but never a round. The payloads after the first in a
-        bundle are single calls, to be made if the first returns too few choices.
+        If it is not known whether the model does, the first single call tests it. That costs one surplus reply per
+        model and hour, but never a round. The payloads after the first in a bundle are single calls, to be made if
+        the first returns too few choices.
         """
         honours = self._calls.honours_n(self.model)
         if honours:
@@ -292,7 +293,7 @@ class RequestContext(Context):
         return await self._draws.draw(orjson.dumps(bundle[0].body), index, lambda: self._generate(*bundle))
 
     async def _generate(self, payload: Payload, *singly: Payload) -> list[Candidate]:
-        """Return the candidates of one call; request those that a bundle did not return `singly`, in parallel."""
+        """Return the candidates of one call; request those missing from a bundle `singly`."""
         if not singly:
             return [await self._candidate(reply) for reply in await self._calls.complete("generate", payload)]
         variables = copy_context()
@@ -401,7 +402,7 @@ class RequestContext(Context):
         return [new or (spare.pop(0) if spare else old) for old, new in zip(chosen, mended, strict=True)]
 
     async def _mended(self, candidate: Candidate) -> Candidate | None:
-        """Return the candidate, repaired by one call if it lacks the form; `None` if the repair fails."""
+        """Return the candidate, repaired by one call if needed; `None` if the repair fails."""
         if self.has_form(candidate):
             return candidate
         violation = self._sieve.violation(candidate)

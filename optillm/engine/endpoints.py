@@ -45,7 +45,10 @@ def without_technique(request: RawRequest, planner: Planner) -> tuple[RawRequest
 
 
 def _object(request: RawRequest) -> Mapping[str, Any] | None:
-    """Return the JSON object in the body, empty if it names no model or technique; `None` for other media types."""
+    """Return the JSON object in the body, `None` if the body is not declared as JSON.
+
+    A body that cannot name a model or a technique is not read, and counts as empty.
+    """
     if not request.content_type.startswith("application/json"):
         return None
     if not any(name in request.content for name in (b'"model"', b'"optillm')):

@@ -165,7 +165,10 @@ class Engine:
         return await self._relays.other(request, model, seconds)
 
     def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
-        """Return a request for another endpoint and its model; raises `InvalidRequest` if it asks for a technique."""
+        """Return a request for another endpoint and its model.
+
+        Raises `InvalidRequest` if it asks for a technique.
+        """
         request_and_model = without_technique(request, self.planner)
         check_grant(request.grant, None, "model")
         return request_and_model
@@ -195,7 +198,7 @@ class Engine:
             await self._cache.close()
 
     def _decided(self, request: ChatRequest) -> Plan:
-        """Return the plan to execute; raises `InvalidRequest`, or `PermissionDenied` if the key does not allow it.
+        """Return the plan to execute; raises `InvalidRequest` or `PermissionDenied`.
 
         This is the only place where a chat request that names a technique becomes a plain call. If the key allows no
         plain calls, background requests run the technique, and requests for other output than text are refused.

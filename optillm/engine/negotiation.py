@@ -1,4 +1,7 @@
-"""Find a form of one call that its model accepts: send, change what was refused, send again, remember what helped."""
+"""The search for a form of one call that its model accepts.
+
+The call is sent, changed where it was refused, and sent again; what helped is remembered.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class BundleRefused(Exception):
 
 @dataclass(slots=True)
 class Attempts:
-    """The history of one call: the upstreams that failed it, and how many other forms of it were tried.
+    """One call's history: the upstreams that failed it, and how many `others` forms were tried.
 
     `in_vain` holds the refusals that no other form of a call has overcome, shared by all calls of the request.
     """
@@ -50,7 +53,7 @@ async def negotiated(
     upstream: str,
     allowed: Callable[[], bool],
 ) -> T:
-    """Send a payload, changing what is ours in it until the model accepts it, and return the result.
+    """Send a payload, changing what is ours in it until the model accepts it.
 
     `send` makes the call with a body; `capabilities` returns what is now known of the model. Raises the
     `UpstreamError` of the refusal if no form is accepted, and `BundleRefused` for a refused bundle.
@@ -137,7 +140,7 @@ class Negotiation:
         return False
 
     def _helped(self, refusal: Refusal) -> bool:
-        """Return whether the last change settled the complaint, so that the model now complains of something else."""
+        """Return whether the last change settled one complaint and this refusal is another."""
         signs = self._trying.signs
         return (
             self._refusal is not None

@@ -132,7 +132,7 @@ class Planner:
         return (None, model) if self.approach else split(model, self.techniques)
 
     def suggestion(self, model: str) -> str | None:
-        """Return the model name that was probably meant if its first words are almost slugs of techniques."""
+        """Return the model name that was probably meant, if it begins almost with a slug."""
         for slug in self.techniques:  # a slug written with dashes would be cut at the first one
             dashed = f"{slug.replace('_', '-')}-"
             if "_" in slug and model.lower().startswith(dashed) and model != dashed:
@@ -149,7 +149,7 @@ class Planner:
         return close[0] if close else word[0]
 
     def advice(self, model: str) -> str | None:
-        """Return a hint for a client whose model the upstream does not know, if the name looks like a technique."""
+        """Return a hint about an unknown model name, if it looks like a technique."""
         alone = model.removesuffix("-").lower()
         if split(f"{alone}-m", self.techniques)[1] == "m":
             return f"{alone!r} is a technique without a model: write '{alone}-<model>'"

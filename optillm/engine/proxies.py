@@ -1,4 +1,4 @@
-"""The HTTP proxy to an upstream, from `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+"""HTTP proxies, from `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 
 The variables are read as curl reads them, also in lower case; `NO_PROXY` takes ranges such as `10.0.0.0/8`. An
 upstream on this machine is called directly: to a proxy, `localhost` would be the proxy's own machine.
@@ -49,7 +49,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def _excepted(host: str, port: int | None) -> bool:
-    """Return whether `NO_PROXY` lists a host, with or without its port, or a range that contains its address."""
+    """Return whether `NO_PROXY` lists a host, with or without port, or a range around it."""
     address = _address(host)
     if address is not None and any(address in network for network in _networks()):
         return True
@@ -66,7 +66,7 @@ def _networks() -> Iterator[IPv4Network | IPv6Network]:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that `host` spells, `None` for a name; short forms such as `127.1` count as addresses."""
+    """Return the address that `host` spells, also in short as `127.1`; `None` for a name."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -24,7 +24,9 @@ _USEFUL = (ReplyKind.OK, ReplyKind.TRUNCATED)
 
 
 class CachedCalls(Calls):
-    """Calls that take replies from the cache of `owner` and keep new ones there; `hits` counts cached replies by role.
+    """Calls that take their replies from the cache of `owner` if they can.
+
+    New replies are kept there; `hits` counts the cached replies by role.
 
     The first call of a request with some body gets the first reply kept for it, the second the second, and so on:
     samples stay as many and as different as they were.

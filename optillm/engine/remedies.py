@@ -1,4 +1,4 @@
-"""Changes to try when a model refuses a call: leave out what the proxy added, the likeliest cause first.
+"""What to change in a call that a model refuses: the parts that the proxy added.
 
 The remedy is found by trying. The text of a refusal only decides the order, and tells how long a reply may be. A
 parameter that the client sent is left out only if the text is plain and no server has a reason to object to its
@@ -98,7 +98,7 @@ _LONGEST: Final = 4000
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The content of a refusal: its `words`, the numbers in them, and the names, those from a field first."""
+    """The content of a refusal: its `words`, their numbers, and names, those in fields first."""
 
     words: str
     names: Sequence[str]
@@ -126,7 +126,10 @@ class Refusal:
         return next((index for index, name in enumerate(self.names) if name in signs), None)
 
     def is_about(self, payload: Payload) -> bool:
-        """Return whether the refusal may be about what the proxy added, not about a key, a model or an image."""
+        """Return whether the refusal may be about what the proxy added to the payload.
+
+        One that is about a key, a model, a quota or an image is not.
+        """
         if payload.ours.keys() & set(self.names):
             return True
         changed = payload.plainer not in (None, payload.messages)
@@ -163,7 +166,7 @@ class Remedy:
 
 
 def remedies(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> list[Remedy]:
-    """Return what to try after a payload was refused with this adaptation, the likeliest cause first.
+    """Return what to try after a payload was refused, the likeliest cause first.
 
     First come the parameters that the refusal names, ours before the client's, then each other one of ours, and
     finally all of ours at once.
@@ -222,7 +225,7 @@ def _of_anybody(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> I
 
 
 def _without(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: str) -> Adaptation:
-    """Leave out a parameter of ours; leave it out for everybody if the model plainly does not know it.
+    """Leave out a parameter of ours, for everybody if the model does not know it.
 
     A refusal that also names a parameter of the client's is about the combination and proves neither unknown.
     """
@@ -257,7 +260,7 @@ def _ordinary(name: str, value: Any) -> bool:
 
 
 def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:
-    """Return token limits to try instead of `limit`: from the numbers in the refusal, then by halving.
+    """Return token limits to try instead: from numbers in the refusal, then by halving.
 
     `prompt` is the estimated number of tokens of the prompt. Empty if the prompt alone fills the window.
     """

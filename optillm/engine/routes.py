@@ -245,7 +245,7 @@ class Routes:
         return False if False in honours else honours == {True} or None
 
     def forgo_n(self, model: str) -> None:
-        """Request one choice per call from now on, at the upstreams that may be tried first for this model."""
+        """Request one choice per call of this model from now on, wherever it may go first."""
         for route in self._may_be_first(model):
             self.capabilities(route, model).honours_n = False
 

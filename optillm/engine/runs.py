@@ -76,7 +76,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The candidates to return, best first, and why the run stopped; `plain` if no technique took part."""
+    """The candidates to return, best first, and why the run stopped.
+
+    It is `plain` if no technique took part.
+    """
 
     candidates: Sequence[Candidate]
     stop: str

@@ -101,7 +101,7 @@ class Store:
 
 
 class FileStorage(Storage, MovingWindowSupport):
-    """Counters in an SQLite file, for the threads and processes of one machine; in memory if `path` is `None`."""
+    """Counters in an SQLite file, for all processes of one machine; `path` `None`: in memory."""
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         super().__init__(wrap_exceptions=True)

@@ -96,7 +96,7 @@ def guard(
 
 
 def naming_the_limit(error: OptillmError) -> OptillmError:
-    """Return the error; if a daily limit caused it, with a message that names the limit and when it resets."""
+    """Return the error, naming the daily limit that caused it, if one did."""
     admission: Admission | None = g.get("admission")
     if isinstance(error, BudgetExhausted) and admission is not None and admission.bound_by:
         return BudgetExhausted(f"{error.message}. The budget is {admission.bound_by}", headers=error.headers)

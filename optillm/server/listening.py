@@ -1,4 +1,4 @@
-"""The listening socket: our own, or one that systemd holds open, so that clients can wait during a restart."""
+"""The listening socket: a new one, or one that systemd keeps open across restarts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ANY: Final = {"http://0.0.0.0:": "http://127.0.0.1:", "http://[::]:": "http://[
 
 
 def listener_for(settings: Settings) -> socket.socket:
-    """Return the socket that systemd passed, if any, else a new one; raises `OSError` if neither can be used."""
+    """Return the socket that systemd passed, else a new one; raises `OSError` on failure."""
     count = systemd.listen_fds()
     if not count:
         return listen(settings.host, settings.port)
@@ -57,7 +57,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 def first_steps(settings: Settings, url: str) -> Iterator[str]:
-    """Yield log lines for a newcomer: a first request to copy and run, and the base URL for clients."""
+    """Yield lines for a newcomer: a first request to copy, and the base URL for clients."""
     for wildcard, loopback in _ANY.items():
         url = url.replace(wildcard, loopback)
     upstream = settings.upstreams()[0]
@@ -84,9 +84,10 @@ def first_steps(settings: Settings, url: str) -> Iterator[str]:
 
 
 def _checked(passed: socket.socket, host: str) -> socket.socket:
-    """Return the socket; raises `OSError` if it is not a TCP socket, or is open to more machines than the host setting.
+    """Return the socket; raises `OSError` if it is not TCP, or not what the settings allow.
 
-    The settings require a client key only if their own host is open to other machines.
+    It must not be open to other machines if the host setting is not: the settings require a client key only if
+    their host is open.
     """
     if passed.family not in (socket.AF_INET, socket.AF_INET6):
         raise OSError("the socket that systemd passed is not a TCP socket")

@@ -1,4 +1,4 @@
-"""Which client key created which response that the upstream stores: only that key may use it, all others get a 404.
+"""The owners of stored responses: only the client key that created one may use it.
 
 All keys share one upstream account, which does not tell them apart. `/v1/responses` is the only endpoint passed
 through whose results the upstream stores. As a response passes, its id and those of its output items, to which later
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 class Owners:
-    """The record of which client key created which object; `store` opens it when it is first needed."""
+    """The record of which key created what; `store` opens it when first needed."""
 
     def __init__(self, store: Callable[[], Store], *, keys: int) -> None:
         self._open = store
@@ -59,13 +59,19 @@ class Owners:
         return cls(lambda: _store(settings), keys=len(settings.client_keys.clients))
 
     def check(self, request: RawRequest) -> None:
-        """Raise `NotFound` if a request names an id that its key did not create; call it within a `Visit`."""
+        """Raise `NotFound` if a request names an id that its key did not create.
+
+        Call it within a `Visit`, as it waits for the store.
+        """
         owner = self._owner(request)
         if owner:
             aside(self._check, owner, request)
 
     def record(self, request: RawRequest, relay: Relay) -> Relay:
-        """Return the reply; its ids are recorded before they reach the client. Call it within a `Visit`."""
+        """Return the reply, whose ids are recorded before they reach the client.
+
+        Call it within a `Visit`, as it waits for the store.
+        """
         owner = self._owner(request)
         if not owner or request.method != "POST" or not 200 <= relay.status < 300:
             return relay
@@ -77,7 +83,7 @@ class Owners:
         return relay
 
     def _owner(self, request: RawRequest) -> str:
-        """Return the digest of the key that the request's ids must belong to; empty if no ids are checked."""
+        """Return the digest of the key that must own the request's ids; empty: none is checked."""
         checked = self._several_keys and _segments(request)[0] == RESPONSES
         return request.grant.key_digest if checked else ""
 
@@ -145,7 +151,7 @@ def _ids_in_path(request: RawRequest) -> Iterator[str]:
 
 
 def _ids_in_body(body: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the ids in a request's body that refer to stored objects, which the upstream would insert."""
+    """Yield the ids in a request's body that refer to objects stored upstream."""
     yield from _texts(body.get("previous_response_id"))
     conversation = body.get("conversation")
     yield from _texts(conversation.get("id") if isinstance(conversation, Mapping) else conversation)
@@ -159,7 +165,7 @@ def _ids_in_body(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _created_ids(response: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the ids that the upstream gave to a response and its output; a client could not have chosen them."""
+    """Yield the ids that the upstream, and no client, chose for a response and its output."""
     yield from _texts(response.get("id"))
     for item in _objects(response.get("output")):
         yield from _texts(item.get("id"))

@@ -56,7 +56,7 @@ def registry() -> Mapping[str, Technique]:
 
 @cache
 def discovered() -> tuple[Mapping[str, Technique], Sequence[str]]:
-    """Return all techniques by slug, plugins last, and one line for each plugin that was skipped."""
+    """Return all techniques by slug, plugins last, and a line for each skipped plugin."""
     slugs = sorted(info.name for info in pkgutil.iter_modules(__path__))
     techniques = {slug: read(slug, import_module(f"{__name__}.{slug}")) for slug in slugs}
     faults = []
@@ -70,7 +70,7 @@ def discovered() -> tuple[Mapping[str, Technique], Sequence[str]]:
 
 
 def _plugin(entry: EntryPoint, techniques: Mapping[str, Technique]) -> Technique:
-    """Load the technique of an entry point and check as much of it as is possible without a request."""
+    """Load the technique of an entry point and check what can be checked without a request."""
     if entry.name in techniques:
         raise TypeError(f"a technique named {entry.name!r} exists already")
     technique = read(entry.name, entry.load())

@@ -1,4 +1,4 @@
-"""Extract the JSON from a reply that should be nothing else, without Markdown and prose around it.
+"""Extract the JSON from a reply that should be nothing else but has text around it.
 
 >>> bare_json('Here you are:\\n```json\\n{"a": 1}\\n```')
 '{"a": 1}'
