@@ -148,7 +148,7 @@ def test_the_documentation_is_up_to_date() -> None:
 # Plugins
 
 
-def test_lines_about_plugins_are_on_stderr_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_about_skipped_plugins_are_on_stderr_once(capsys: pytest.CaptureFixture[str]) -> None:
     cli.run(["techniques"], TECHNIQUES, ["the plugin x is skipped: it is broken"])
     printed = capsys.readouterr()
     assert printed.err == "optillm: the plugin x is skipped: it is broken\n"
@@ -162,7 +162,7 @@ def test_the_start_logs_lines_about_plugins(launch: Launch, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("flag", ["best_of_n", "port", "bon_models"])
-def test_a_plugin_whose_option_has_a_name_in_use_is_left_out_and_those_after_it_are_not(
+def test_a_plugin_whose_option_name_is_taken_is_skipped_and_later_ones_are_not(
     flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Taking(BaseOptions):

@@ -158,7 +158,7 @@ def test_serve_is_the_default_command_spelt_out(launch: Launch) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--demo",), ("--workers", "2"), ("--otel",)])
-def test_a_port_in_use_is_known_before_anything_is_started(flags: tuple[str, ...], launch: Launch) -> None:
+def test_a_port_in_use_is_reported_before_anything_starts(flags: tuple[str, ...], launch: Launch) -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         line = refusal("--port", str(port), *flags)
@@ -171,7 +171,7 @@ def test_a_port_in_use_is_known_before_anything_is_started(flags: tuple[str, ...
 
 
 @pytest.mark.parametrize("host", ["no such host", "192.0.2.1", "no-such-host.invalid"])
-def test_an_address_that_cannot_be_had_is_one_line(host: str, launch: Launch) -> None:
+def test_an_unusable_address_is_reported_in_one_line(host: str, launch: Launch) -> None:
     line = refusal("--host", host, "--insecure", "--port", "0")
     assert line.startswith(f"cannot listen on {host} port 0: ")
     assert "--host" in line

@@ -50,7 +50,7 @@ def test_one_technique_is_shown_with_its_options_and_how_to_ask_for_it(
 
 
 @pytest.mark.parametrize("slug", registry())
-def test_what_every_page_shows_can_be_asked_for(slug: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_example_on_a_technique_page_works(slug: str, capsys: pytest.CaptureFixture[str]) -> None:
     technique = registry()[slug]
     cli.run(["techniques", slug], registry())
     page = capsys.readouterr().out
@@ -80,5 +80,5 @@ def test_what_every_page_shows_can_be_asked_for(slug: str, capsys: pytest.Captur
         (("--markdown",), "--markdown works only with optillm settings and techniques"),
     ],
 )
-def test_refuses_what_is_no_technique(argv: tuple[str, ...], line: str) -> None:
+def test_refuses_an_unknown_technique_or_argument(argv: tuple[str, ...], line: str) -> None:
     assert refusal(*argv) == line

@@ -107,7 +107,7 @@ def test_each_key_has_a_row_against_its_limits(place: str) -> None:
     }
 
 
-def test_what_requests_at_work_hold_is_told_apart_while_the_server_runs(place: str) -> None:
+def test_what_running_requests_hold_is_shown_separately(place: str) -> None:
     chosen = settings(place)
     books = accounts(chosen)
     alice = next(client for client in chosen.client_keys.clients if client.name == "alice")
@@ -120,7 +120,7 @@ def test_what_requests_at_work_hold_is_told_apart_while_the_server_runs(place: s
     assert "120 of 1000  " in usage(chosen, now=NOON)
 
 
-def test_all_keys_together_have_a_row_where_they_have_limits(place: str) -> None:
+def test_all_keys_together_have_a_row_if_they_have_limits(place: str) -> None:
     chosen = settings(place, f"{KEYS}\n[server]\ncost_per_day = 50")
     books = accounts(chosen)
     for name in ("alice", "bob"):
@@ -168,7 +168,7 @@ def test_keys_without_limits_need_no_store(tmp_path: Path, caplog: pytest.LogCap
         ({"store": "redis://:s3cret@127.0.0.1:1/0"}, "the store does not answer: "),
     ],
 )
-def test_where_there_is_nothing_to_show_one_line_says_why(
+def test_one_line_says_why_there_is_nothing_to_show(
     tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     pytest.importorskip("redis")

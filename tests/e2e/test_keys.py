@@ -165,7 +165,7 @@ ALWAYS_PLAIN: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-def test_a_key_that_may_not_do_without_a_technique_cannot_get_around_that(file_place: Place) -> None:
+def test_a_key_that_must_use_a_technique_cannot_avoid_it(file_place: Place) -> None:
     file_place.keys("[keys.alice]\nKEY secret\nplain = false")
     with (
         serving(*file_place.flags, environment=DEMO) as proxy,
@@ -206,7 +206,7 @@ def kept(call: Call) -> None:
         call.json({"id": "resp", "object": "response", "output": []})
 
 
-def test_a_response_is_for_the_key_that_made_it_whichever_worker_is_asked_and_after_a_restart(
+def test_only_the_key_that_created_a_response_can_use_it_on_every_worker_and_after_a_restart(
     place: Place,
 ) -> None:
     place.keys("[keys.alice]\nKEY secret\n[keys.bob]\nKEY other")

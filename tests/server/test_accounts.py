@@ -300,7 +300,7 @@ def test_requests_side_by_side_cannot_use_more_than_the_day_has(tmp_path: Path) 
         ("cost_per_day = 2.5", 0, 2.5, "The limit of $2.5 a day for the key 'alice' is reached; it resets"),
     ],
 )
-def test_who_has_used_up_what_and_when_there_is_more_is_said(
+def test_a_used_up_limit_is_named_with_when_it_resets(
     tmp_path: Path, limits: str, tokens: int, cost: float, words: str
 ) -> None:
     office = Office(tmp_path, alice(limits))
@@ -326,7 +326,7 @@ def test_who_has_used_up_what_and_when_there_is_more_is_said(
         ),
     ],
 )
-def test_what_requests_hold_and_what_makes_it_less_is_said(
+def test_a_refusal_says_what_running_requests_hold_and_how_to_hold_less(
     tmp_path: Path, limits: str, own: str, words: str
 ) -> None:
     office = Office(tmp_path, alice(limits, own))
@@ -339,7 +339,7 @@ def test_what_requests_hold_and_what_makes_it_less_is_said(
     assert words in refused.value.message
 
 
-def test_a_request_that_what_is_left_of_the_day_does_not_allow_is_told_so(tmp_path: Path) -> None:
+def test_a_budget_error_names_the_daily_limit_that_caused_it(tmp_path: Path) -> None:
     office = Office(tmp_path, alice("tokens_per_day = 1000"))
     office.use(tokens=900)
     with office.served(FakeEngine(BudgetExhausted("too little"))) as client:
