@@ -7,10 +7,10 @@ TOOLS := .venv-tools
 PEERS := .venv-peers
 SETUP := sh setup.sh
 
-# Every target with a comment after `##`.
-help: ## this list
+# Lists every target that has a comment after `##`.
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo 'Arguments go into ARGS: make run ARGS="--port 8001"'
+	@echo 'Pass arguments in ARGS: make run ARGS="--port 8001"'
 
 .PHONY: help run test check audit lock bench bench-peers clients clients-heavy format clean
 
@@ -58,11 +58,11 @@ clients: $(CLIENTS)/.done tests/clients/node_modules ## drive the proxy with the
 clients-heavy: $(CLIENTS)/.heavy $(HEAVY)/librechat/node_modules ## the clients that take gigabytes; needs Python below 3.13
 	$(CLIENTS)/bin/python -m pytest -W default $(HEAVY) $(ARGS)
 
-format: $(VENV)/.dev ## put the code into its style
+format: $(VENV)/.dev ## format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-clean: ## remove all that was installed here
+clean: ## remove everything that was installed here
 	rm -rf $(VENV) $(CLIENTS) $(TOOLS) $(PEERS) tests/clients/node_modules $(HEAVY)/librechat/node_modules
 
 # The core stays small so that a newcomer waits seconds; tests and checks add their tools on top.

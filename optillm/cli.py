@@ -1,6 +1,6 @@
-"""The command line: reads the arguments and hands over to the command they name, in `optillm/commands/`.
+"""The command line: parse the arguments and run the command from `optillm/commands/`.
 
-Whatever a command does not need is not imported: help and mistakes answer at once.
+Each command imports only what it needs, so that help and error messages appear at once.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 USAGE: Final = """optillm [serve] [flags]    start the server
        optillm settings [flags]   show every setting and the value it would have
-       optillm techniques [SLUG]  show the techniques and their cost, or all about one of them
-       optillm doctor [flags]     examine the upstream: what it can do, and what the proxy does about it
-       optillm key NAME           make a key for the file of --keys
+       optillm techniques [SLUG]  list the techniques and their cost, or describe one in full
+       optillm doctor [flags]     check what the upstream supports, and how the proxy works around the rest
+       optillm key NAME           create a client key for the --keys file
        optillm usage [flags]      show what each key has used today"""
 EPILOGUE: Final = """Every flag --some-name is also the variable OPTILLM_SOME_NAME and the key some_name of
-optillm.toml; a flag counts more than a variable, and a variable more than the file."""
+optillm.toml. A flag overrides a variable, and a variable overrides the file."""
 
 SERVE: Final = "serve"
 COMMANDS: Final = (SERVE, "settings", "techniques", "doctor", "key", "usage")
@@ -43,11 +43,11 @@ OWN_FLAGS: Final = {
     "json": ("--json", ("doctor", "usage")),
     "examined": ("--upstream", ("doctor",)),
 }
-"""Flags that are no settings: how they are written, and the commands that take them."""
+"""Flags that are not settings: how each is written, and which commands take it."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the `optillm` command; a mistake of the operator's ends it with one line and exit code 2."""
+    """Run the `optillm` command; after an operator's mistake, exit with one line and code 2."""
     if argv is None:
         for setting in catalogue(Settings).values():
             if setting.secret and setting.flag:
@@ -66,11 +66,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(argv: Sequence[str], techniques: Mapping[str, Technique], faults: Sequence[str] = ()) -> None:
-    """Do what the arguments ask for, with these techniques; `faults` are lines about others, which are left out.
+    """Run the command that the arguments name.
 
-    Raises `SettingsError` for a mistake in the arguments.
+    `faults` has one line for each plugin that could not be loaded. Raises `SettingsError` for a mistake in the
+    arguments.
     """
-    model, techniques, faults = _agreeing(techniques, faults)
+    model, techniques, faults = _without_conflicts(techniques, faults)
     command, argument, flags = parse(argv, model, techniques)
     target, as_json, upstream = (flags.pop(name, None) for name in OWN_FLAGS)
 
@@ -102,31 +103,34 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique], faults: Sequen
         diagnose(read(), upstream, as_json=bool(as_json))
 
 
-def _agreeing(
+def _without_conflicts(
     techniques: Mapping[str, Technique], faults: Sequence[str]
 ) -> tuple[type[Settings], Mapping[str, Technique], Sequence[str]]:
-    """The model of the settings, the techniques whose options it has, and a line about each of the others."""
+    """Return the settings model, the techniques that fit into it, and all faults.
+
+    A technique whose option has a name that is taken does not fit, and is one more fault.
+    """
     options = {slug: technique.Options for slug, technique in techniques.items()}
     try:
         return settings_model(options), techniques, faults
-    except TypeError:  # a plugin's option has a name in use
-        agreeing: dict[str, type[BaseOptions]] = {}
+    except TypeError:  # an option of a plugin has a name that is taken
+        accepted: dict[str, type[BaseOptions]] = {}
         lines = [*faults]
     for slug in options:
         try:
-            settings_model({**agreeing, slug: options[slug]})
-            agreeing[slug] = options[slug]
+            settings_model({**accepted, slug: options[slug]})
+            accepted[slug] = options[slug]
         except TypeError as error:
-            lines.append(f"the plugin {slug} is left out: {error}")
-    return settings_model(agreeing), {slug: techniques[slug] for slug in agreeing}, lines
+            lines.append(f"the plugin {slug} is skipped: {error}")
+    return settings_model(accepted), {slug: techniques[slug] for slug in accepted}, lines
 
 
 def parse(
     argv: Sequence[str], model: type[Settings], techniques: Mapping[str, Technique]
 ) -> tuple[str, str | None, dict[str, Any]]:
-    """The command, its argument, and the flags given: raw values by the name of the setting.
+    """Return the command, its argument, and the flags: raw values by the name of the setting.
 
-    Raises `SettingsError` for a flag or a command that does not exist; exits for `--help` and `--version`.
+    Raises `SettingsError` for an unknown flag or command; exits for `--help` and `--version`.
     """
     dashed = [_dashed(argument) for argument in argv]
     given, words = parser(model, techniques).parse_known_args(dashed)
@@ -140,20 +144,20 @@ def parse(
     argument = words.pop(0) if words and command in WITH_ARGUMENT else None
     for word in words:
         if word in COMMANDS:
-            raise SettingsError(f"one command at a time, not {command} and {word}")
-        raise SettingsError(f"optillm {command} has no use for {word}")
+            raise SettingsError(f"give one command at a time, not both {command} and {word}")
+        raise SettingsError(f"unexpected argument {word}: optillm {command} does not take it")
     flags = {
         name: ",".join(value) if isinstance(value, list) else value for name, value in vars(given).items()
     }
     for name, (flag, commands) in OWN_FLAGS.items():
         if flags.get(name) and command not in commands:
-            raise SettingsError(f"{flag} is a flag of optillm {' and '.join(commands)}")
+            raise SettingsError(f"{flag} works only with optillm {' and '.join(commands)}")
     return command, argument, flags
 
 
 def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argparse.ArgumentParser:
-    """The parser of all flags, one group of help for each group of settings."""
-    made = _Parser(
+    """Return the parser of all flags, with one help section for each group of settings."""
+    parser = _Parser(
         prog="optillm",
         usage=USAGE,
         epilog=EPILOGUE,
@@ -161,11 +165,14 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
         argument_default=argparse.SUPPRESS,
         formatter_class=partial(argparse.HelpFormatter, max_help_position=34),
     )
-    made.add_argument("--version", action="version", version=f"optillm {__version__}")
-    made.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help=argparse.SUPPRESS)
-    made.add_argument("--json", action="store_true", help="with doctor and usage: as JSON, for scripts")
-    made.add_argument(
-        "--upstream", dest="examined", metavar="NAME", help="with doctor: which upstream, if not the first"
+    parser.add_argument("--version", action="version", version=f"optillm {__version__}")
+    parser.add_argument("--markdown", nargs="?", const="-", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="with doctor and usage: print JSON, for scripts")
+    parser.add_argument(
+        "--upstream",
+        dest="examined",
+        metavar="NAME",
+        help="with doctor: the upstream to check, by default the first",
     )
     settings = catalogue(model)
     schemas = shapes(model)
@@ -173,11 +180,11 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
         members = [setting for setting in settings.values() if setting.group == group]
         technique = techniques.get(group)
         title = f"{technique.name} ({group})" if technique else group
-        section = made.add_argument_group(title, _without_flag(members))
+        section = parser.add_argument_group(title, _without_flag(members))
         for setting in members:
             if setting.flag:
                 _add_flag(section, setting, schemas[setting.name])
-    return made
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):
@@ -186,18 +193,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add_flag(section: argparse._ArgumentGroup, setting: Setting, schema: Mapping[str, Any]) -> None:
-    told = [setting.field.description or "", *_fine_print(setting, schema)]
-    how: dict[str, Any] = {"dest": setting.name, "help": "; ".join(told).replace("%", "%%")}
+    lines = [setting.field.description or "", *_fine_print(setting, schema)]
+    arguments: dict[str, Any] = {"dest": setting.name, "help": "; ".join(lines).replace("%", "%%")}
     kinds = {branch.get("type") for branch in schema.get("anyOf", [schema])}
     if kinds == {"boolean"}:
-        how["action"] = argparse.BooleanOptionalAction
+        arguments["action"] = argparse.BooleanOptionalAction
     else:
-        how["metavar"] = _metavar(schema, kinds)
+        arguments["metavar"] = _metavar(schema, kinds)
     if "array" in kinds:
-        how["action"] = "append"
+        arguments["action"] = "append"
     if setting.name == "demo":
-        how |= {"nargs": "?", "const": "on"}
-    section.add_argument(*setting.flags, **how)
+        arguments |= {"nargs": "?", "const": "on"}
+    section.add_argument(*setting.flags, **arguments)
 
 
 def _metavar(schema: Mapping[str, Any], kinds: Collection[str | None]) -> str:
@@ -209,7 +216,7 @@ def _metavar(schema: Mapping[str, Any], kinds: Collection[str | None]) -> str:
 
 def _fine_print(setting: Setting, schema: Mapping[str, Any]) -> Iterator[str]:
     if setting.secret:
-        yield f"moved to {setting.variables[0]} at the start, where other users of the machine cannot read it"
+        yield f"moved to {setting.variables[0]} at startup, so that other users of this machine cannot see it"
         return
     if "enum" not in schema and schema.get("type") != "boolean" and allowed(schema) != "text":
         yield allowed(schema)

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     log: LogLevel = _server("info", "the least severe lines to log")
     log_format: LogFormat = _server("text", "plain lines, or one JSON object per line")
     otel: bool = _server(
-        False, "send a trace of each request to OTEL_EXPORTER_OTLP_ENDPOINT; needs pip install '.[otel]'"
+        False, "send a trace of each request to OTEL_EXPORTER_OTLP_ENDPOINT; run pip install '.[otel]' first"
     )
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
     keys: File | None = _server(
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
     cache_seconds: float = _technique(86_400.0, "how long a reply is kept", gt=0, le=31_536_000)
     cache_mb: int = _technique(1024, "the size of a file of replies, in megabytes", ge=1, le=1_048_576)
     cache_shared: bool = _technique(
-        False, "let all client keys find each other's kept replies; by default each finds its own"
+        False, "let all client keys share cached replies; by default each key gets only its own"
     )
     keep_alive: float = _technique(
         10.0, "seconds of silence before a stream's comment; 0: never", ge=0, le=3600
@@ -329,7 +329,7 @@ class Settings(BaseSettings):
         return shown
 
     def changed(self) -> dict[str, Any]:
-        """What `public` shows of the settings that differ from their defaults."""
+        """Return the `public` form of the settings that differ from their defaults."""
         fields = type(self).model_fields
         defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
         return {name: value for name, value in self.public().items() if getattr(self, name) != defaults[name]}

@@ -335,7 +335,7 @@ def _names(listing: Relay | UpstreamError) -> UpstreamError | list[str]:
 
 
 def _payload(probe: Probe) -> Payload:
-    """A probe as a technique's call, with what techniques add of their own."""
+    """Return a probe as a technique's call, marking the parameters that techniques add."""
     ours = dict.fromkeys(name for name in probe.extra if name in SUSPECTS)
     return Payload("", [{"role": "user", "content": probe.question}], probe.extra, ours)
 

@@ -112,7 +112,7 @@ def own_keys(keys: Sequence[str]) -> Keys:
     """Keys in plain text, as the settings hold them; without limits of their own."""
     named = ((f"{OWN}{number}", key) for number, key in enumerate(keys, 1))
     digests = ((name, digest(key.encode())) for name, key in named)
-    return Keys([Client(name, of_key, Grant(name, key_digest=of_key.hex())) for name, of_key in digests])
+    return Keys([Client(name, sha256, Grant(name, key_digest=sha256.hex())) for name, sha256 in digests])
 
 
 def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Keys:
@@ -128,11 +128,11 @@ def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Key
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
     keys = own_keys(own)
-    found = Keys([*keys.clients, *(_client(name, key) for name, key in file.keys.items())], file.server)
-    problem = next(_disagreements(file, found, techniques), None)
+    all_keys = Keys([*keys.clients, *(_client(name, key) for name, key in file.keys.items())], file.server)
+    problem = next(_disagreements(file, all_keys, techniques), None)
     if problem is not None:
         raise ValueError(f"{path}: {problem}")
-    return found
+    return all_keys
 
 
 def readable_by_others(path: str) -> bool:

@@ -91,7 +91,7 @@ class Lines(logging.StreamHandler[TextIO]):
 
 
 class Json(logging.Formatter):
-    """A record as one JSON object; what a function in `extra={"fields": …}` gives is part of it, just as safe."""
+    """Formats a record as one JSON object, with the fields from `extra={"fields": function}`."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__()
@@ -99,18 +99,18 @@ class Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        said: dict[str, Any] = {
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        said |= self._clean(getattr(record, "fields", dict)())
+        line |= self._clean(getattr(record, "fields", dict)())
         if record.exc_text:
-            said["exception"] = dedent(record.exc_text)
+            line["exception"] = dedent(record.exc_text)
         if record.stack_info:
-            said["stack"] = dedent(record.stack_info)
-        return json.dumps(said)
+            line["stack"] = dedent(record.stack_info)
+        return json.dumps(line)
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -154,17 +154,20 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 def _unraisable(failure: sys.UnraisableHookArgs) -> None:
     if failure.exc_value is not None:
-        told = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+        exc_info = (failure.exc_type, failure.exc_value, failure.exc_traceback)
         log.error(
-            "%s: %s", failure.err_msg or "Exception ignored in", type(failure.object).__name__, exc_info=told
+            "%s: %s",
+            failure.err_msg or "Exception ignored in",
+            type(failure.object).__name__,
+            exc_info=exc_info,
         )
 
 
 def _ended(failure: threading.ExceptHookArgs) -> None:
     if failure.exc_value is not None and not issubclass(failure.exc_type, SystemExit):
         name = failure.thread.name if failure.thread else "unknown"
-        told = (failure.exc_type, failure.exc_value, failure.exc_traceback)
-        log.error("Thread %s ended by an error", name, exc_info=told)
+        exc_info = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+        log.error("Thread %s ended by an error", name, exc_info=exc_info)
 
 
 def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.LogRecord:
@@ -178,7 +181,7 @@ def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.
     ):  # the arguments do not fit: logging would print them as they are
         message = f"{record.msg} {record.args}"
     # Text from outside must not be able to begin a line of its own.
-    record.msg, record.args = _told(redact(message)), ()
+    record.msg, record.args = _one_line(redact(message)), ()
     if record.exc_info:
         record.exc_text = _indented(redact(logging.Formatter().formatException(record.exc_info)))
         record.exc_info = None  # or a handler might format the exception itself
@@ -187,21 +190,24 @@ def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.
     return record
 
 
-def _told(text: str) -> str:
-    """The text on one line, and without what a client may have sent as its key: no list of secrets has that."""
+def _one_line(text: str) -> str:
+    """Return the text on one line, without credentials that a client may have sent.
+
+    Those are in no list of secrets.
+    """
     return printable(_CREDENTIALS.sub(r"\1 [redacted]", text))
 
 
 def printable(text: str) -> str:
-    """The text with everything escaped that is not printable, as `repr` does.
+    """Return the text with unprintable characters escaped, as `repr` does.
 
-    Not only line breaks can forge a line: a terminal obeys control characters, and marks of direction reorder what a
-    reader sees.
+    Line breaks are not the only way to forge a line: terminals obey control characters, and direction marks reorder
+    what a reader sees.
     """
-    if text.isprintable():  # most are, and that is told at once
+    if text.isprintable():  # most texts are, and this check is fast
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _indented(text: str) -> str:
-    return "\n".join("  " + _told(line) for line in text.split("\n"))
+    return "\n".join("  " + _one_line(line) for line in text.split("\n"))

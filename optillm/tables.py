@@ -111,7 +111,7 @@ def techniques_columns(techniques: Iterable[Technique], model: type[Settings]) -
 
 
 def technique_page(technique: Technique, model: type[Settings]) -> str:
-    """All about one technique: what it does and costs, its options with their bounds, and how to ask for it."""
+    """Describe one technique: what it does and costs, its options, and how to ask for it."""
     facts = [
         (technique.slug, f"{technique.name}: {technique.summary}"),
         ("rounds", technique.rounds),
@@ -133,11 +133,11 @@ def technique_page(technique: Technique, model: type[Settings]) -> str:
 
 
 def _examples(technique: Technique, settings: Mapping[str, Setting], fields: Mapping[str, str]) -> list[Row]:
-    """The ways to ask for a technique, with another value for its first option that counts or switches."""
+    """Return the ways to ask for a technique, with a value for one of its options as an example."""
     slug, model = technique.slug, settings["model"].default
     flags, options = f"--approach {slug}", dict[str, Any]()
     examples: list[Row] = [("as the model", f"{slug}-{model}")]
-    for name, value in _other_value(technique.Options):
+    for name, value in _example_value(technique.Options):
         options[name] = value
         examples.append(("", f"{slug}({name}={json.dumps(value)})-{model}"))
         flag = settings[fields[name]].flags[0]
@@ -151,8 +151,8 @@ def _examples(technique: Technique, settings: Mapping[str, Setting], fields: Map
     ]
 
 
-def _other_value(options: type[BaseOptions]) -> Iterator[tuple[str, int]]:
-    """The first option that counts or switches, and a value it may have beside its default; nothing without one."""
+def _example_value(options: type[BaseOptions]) -> Iterator[tuple[str, int]]:
+    """Yield the first integer or switch option, with a valid value other than its default."""
     for name, field in options.model_fields.items():
         if not isinstance(field.default, int):
             continue

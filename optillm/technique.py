@@ -69,7 +69,7 @@ class BaseOptions(BaseModel, ABC):
     """Whether the last call writes the answer, so that time is kept for it."""
 
     needs_text: ClassVar[bool] = False
-    """Whether there is nothing it can do with calls of tools: a turn that must call one is one plain call."""
+    """Whether the technique cannot work on tool calls: a request that forces one is a single plain call."""
 
     @abstractmethod
     def worst_case(self, choices: int) -> Cost:
@@ -96,10 +96,10 @@ class Candidate:
 
     @property
     def text(self) -> str:
-        """The reply as judges are shown it: its content, and the tools it calls with their arguments."""
+        """Return the reply as judges see it: its content, and its tool calls with their arguments."""
         if not self.reply.actions or self.answer is None:
             return self.reply.text
-        return f"{self.reply.text}\nCalls of tools: {self.answer.text}".lstrip()
+        return f"{self.reply.text}\nTool calls: {self.answer.text}".lstrip()
 
     @property
     def complete(self) -> bool:
@@ -215,8 +215,8 @@ class Context(ABC):
         """The last call, whose words are the answer: one candidate for each choice the client wants.
 
         The conversation plus one trailing instruction, streamed to the client when it asked for a stream.
-        `models` are tried in order while nothing has reached the client. With `after`, the `marker`, nothing is
-        shown before the first line that consists of it.
+        `models` are tried in order while nothing has reached the client. If `after` is given, it must be the `marker`:
+        the client sees nothing up to the first line that consists of it.
         """
 
     @abstractmethod
@@ -233,7 +233,7 @@ class Context(ABC):
     def marker(self) -> str:
         """A line that no text of this request can contain, for replies of two parts.
 
-        Of a candidate that has such a line, what follows the first one is the answer; of others all is.
+        If a reply has such a line, its answer is what follows the first one, else the whole reply.
         """
 
     @abstractmethod

@@ -4,7 +4,7 @@ A call depends on the calls whose results its task had seen when it was issued. 
 in a context variable, so the graph follows the flow of data, not the accident of timing: a call that queued
 behind its siblings is still one round. Names follow OpenTelemetry's conventions for generative AI.
 
-Each step and each call is a line of the log at the level debug when it has ended.
+When a step or a call ends, one line is logged at the level debug.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _step: ContextVar[str | None] = ContextVar("the innermost named step", default=N
 
 
 SHORT: Final = {"gen_ai.provider.name": "upstream"}
-"""What the log calls an attribute, if not by the last part of its name."""
+"""Attributes with a name of their own in the log; others are logged by the last part of their name."""
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Trace:
         finally:
             _step.reset(token)
             span.end = self.clock()
-            self.note("step %s took %.2f s%s", name, span.seconds, _counts(span.attributes))
+            self.note("step %s took %.2f s%s", name, span.seconds, _shown_attributes(span.attributes))
 
     @contextmanager
     def call(self, role: str, **attributes: Any) -> Iterator[Call]:
@@ -103,10 +103,10 @@ class Trace:
             else:
                 _seen.set(frozenset([call.id]))
             outcome = f"{call.status}{reason} in {call.seconds:.2f} s"
-            self.note("call %d, %s: %s%s", call.id, role, outcome, _counts(call.attributes))
+            self.note("call %d, %s: %s%s", call.id, role, outcome, _shown_attributes(call.attributes))
 
     def note(self, message: str, *values: object) -> None:
-        """Log something about this request at the level debug; never content of a message."""
+        """Log something about this request at the level debug, but never the content of a message."""
         log.debug("Request %s: " + message, self.request_id, *values)
 
     @staticmethod
@@ -167,8 +167,8 @@ class Trace:
         }
 
 
-def _counts(attributes: Mapping[str, Any]) -> str:
-    """The attributes of a step or a call that are names or numbers; trees and the like hold content."""
+def _shown_attributes(attributes: Mapping[str, Any]) -> str:
+    """Return the attributes that are texts or numbers; structured ones may hold message content."""
     return "".join(
         f", {SHORT.get(name) or name.rpartition('.')[2]} {value}"
         for name, value in attributes.items()

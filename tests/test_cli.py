@@ -58,11 +58,11 @@ def test_a_list_is_given_with_commas_or_by_repeating_its_flag(launch: Launch) ->
         (("--openai-api-key=hidden",), "unknown flag --openai-api-key; did you mean `--optillm-api-key`?"),
         (("tehniques",), "unknown command tehniques; did you mean `techniques`?"),
         (("docter",), "unknown command docter; did you mean `doctor`?"),
-        (("techniques", "--json"), "--json is a flag of optillm doctor and usage"),
-        (("key",), "say whose key it is: optillm key NAME"),
+        (("techniques", "--json"), "--json works only with optillm doctor and usage"),
+        (("key",), "name the owner of the key: optillm key NAME"),
         (("key", "a b"), "'a b' is no name for a key: use up to 64 letters, digits and . _ @ + - of ASCII"),
-        (("key", "alice", "settings"), "one command at a time, not key and settings"),
-        (("settings", "techniques"), "one command at a time, not settings and techniques"),
+        (("key", "alice", "settings"), "give one command at a time, not both key and settings"),
+        (("settings", "techniques"), "give one command at a time, not both settings and techniques"),
         (("--port",), "argument --port: expected one argument"),
         (("--port", "x"), "--port is x, which is not an integer from 0 to 65535"),
         (("--demo", "maybe"), "--demo is maybe, which is not one of off, auto, on"),
@@ -148,21 +148,21 @@ def test_the_documentation_is_up_to_date() -> None:
 # Plugins
 
 
-def test_lines_about_plugins_are_on_stderr_once(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.run(["techniques"], TECHNIQUES, ["the plugin x is left out: it is broken"])
+def test_lines_about_skipped_plugins_are_on_stderr_once(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["techniques"], TECHNIQUES, ["the plugin x is skipped: it is broken"])
     printed = capsys.readouterr()
-    assert printed.err == "optillm: the plugin x is left out: it is broken\n"
+    assert printed.err == "optillm: the plugin x is skipped: it is broken\n"
     assert printed.out.startswith("SLUG")
 
 
 def test_the_start_logs_lines_about_plugins(launch: Launch, caplog: pytest.LogCaptureFixture) -> None:
-    cli.run(["--port", "0"], TECHNIQUES, ["the plugin x is left out: it is broken"])
+    cli.run(["--port", "0"], TECHNIQUES, ["the plugin x is skipped: it is broken"])
     (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
-    assert record.getMessage() == "the plugin x is left out: it is broken"
+    assert record.getMessage() == "the plugin x is skipped: it is broken"
 
 
 @pytest.mark.parametrize("flag", ["best_of_n", "port", "bon_models"])
-def test_a_plugin_whose_option_has_a_name_in_use_is_left_out_and_those_after_it_are_not(
+def test_a_plugin_whose_option_name_is_taken_is_skipped_and_later_ones_are_not(
     flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Taking(BaseOptions):
@@ -176,7 +176,7 @@ def test_a_plugin_whose_option_has_a_name_in_use_is_left_out_and_those_after_it_
     cli.run(["techniques"], {**TECHNIQUES, "taking": taking, "other": other})
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
-    assert line.startswith("optillm: the plugin taking is left out: option 'x' of technique 'taking'")
+    assert line.startswith("optillm: the plugin taking is skipped: option 'x' of technique 'taking'")
     assert [row.split()[0] for row in printed.out.splitlines() if not row.startswith(" ")] == [
         "SLUG",
         "bon",

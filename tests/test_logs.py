@@ -135,7 +135,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("readable", ["gpt-4o", "Größe", "模型", "عربي", "🙂", "a\\b 'c' \"d\""])
-def test_what_is_printable_stays_as_it_is(readable: str) -> None:
+def test_printable_text_is_unchanged(readable: str) -> None:
     assert printable(readable) == readable
 
 
@@ -149,7 +149,7 @@ def test_what_is_printable_stays_as_it_is(readable: str) -> None:
         ("\ud83d", "\\ud83d"),
     ],
 )
-def test_what_is_not_is_written_as_python_would(odd: str, escaped: str) -> None:
+def test_unprintable_characters_are_escaped_as_in_python(odd: str, escaped: str) -> None:
     assert printable(odd) == escaped
 
 

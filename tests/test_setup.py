@@ -69,7 +69,7 @@ OLD = {
 
 
 @pytest.mark.parametrize("kind", OLD)
-def test_a_python_that_is_too_old_is_one_line(kind: str, path: Path) -> None:
+def test_an_old_python_is_refused_in_one_line(kind: str, path: Path) -> None:
     script, said = OLD[kind]
     put(path, "python3", script)
     line = refused(path)
@@ -77,16 +77,16 @@ def test_a_python_that_is_too_old_is_one_line(kind: str, path: Path) -> None:
     assert "Python 3.11 or newer" in line
 
 
-def test_no_python_at_all_is_one_line(path: Path) -> None:
+def test_a_missing_python_is_reported_in_one_line(path: Path) -> None:
     assert "python3 is missing" in refused(path)
 
 
-def test_a_python_that_is_named_is_the_only_one_that_will_do(path: Path) -> None:
+def test_only_the_python_that_is_named_is_used(path: Path) -> None:
     put(path, "python3", f'exec {INTERPRETER} "$@"')
     assert "/no such/python is missing" in refused(path, PYTHON3="/no such/python")
 
 
-def test_a_python_without_its_venv_module_is_one_line(path: Path) -> None:
+def test_a_python_without_venv_is_reported_in_one_line(path: Path) -> None:
     put(path, "python3", f'case "$2" in *ensurepip*) exit 1;; esac\nexec {INTERPRETER} "$@"')
     assert "apt install python3-venv" in refused(path)
 
@@ -102,7 +102,7 @@ def test_a_newer_python_beside_an_old_one_is_used_and_progress_is_shown(path: Pa
     assert (again.returncode, "Setting up" in again.stderr) == (0, False)
 
 
-def test_a_broken_environment_is_made_anew(path: Path) -> None:
+def test_a_broken_environment_is_recreated(path: Path) -> None:
     put(path, "python3", f'exec {INTERPRETER} "$@"')
     subprocess.run([INTERPRETER, "-m", "venv", "--without-pip", str(path.parent / "venv")], check=True)  # noqa: S603
     done = setup(path)
@@ -110,7 +110,7 @@ def test_a_broken_environment_is_made_anew(path: Path) -> None:
     assert (path.parent / "venv" / "bin" / "pip").exists()
 
 
-def test_uv_is_used_where_it_is_and_pip_where_that_fails(path: Path) -> None:
+def test_uv_is_used_if_installed_and_pip_if_uv_fails(path: Path) -> None:
     log = path.parent / "log"
     put(path, "python3", f'exec {INTERPRETER} "$@"')
     put(path, "uv", f'echo "$@" >> {log}; [ "$1" = venv ] && exec python3 -m venv {path.parent}/venv')
@@ -142,7 +142,7 @@ def test_make_alone_lists_every_target_and_what_it_is_for() -> None:
         assert all(len(line.split()) > 3 for line in listed)
 
 
-def test_optillm_py_says_what_is_not_installed(tmp_path: Path) -> None:
+def test_optillm_py_names_a_missing_package(tmp_path: Path) -> None:
     bare = subprocess.run(  # noqa: S603
         [INTERPRETER, "-S", str(ROOT / "optillm.py")],
         capture_output=True,

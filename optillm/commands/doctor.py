@@ -1,4 +1,4 @@
-"""`optillm doctor`: examine the upstream."""
+"""`optillm doctor`: check what an upstream supports."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from optillm.sources import SettingsError, nearest
 
 
 def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> None:
-    """Print what the upstream of this name, or the first, can do; ends with exit code 1 when it cannot be used."""
+    """Print what the named upstream supports, by default the first.
+
+    Exits with code 1 if the upstream is unusable; raises `SettingsError` for an unknown name.
+    """
     import asyncio
 
     from optillm.doctor import examine
 
     logs.configure("warning", settings.secrets())
     if settings.demo == "off" and not settings.upstream_configured:
-        hint = "set OPENAI_API_KEY or --base-url, or try --demo; examined is OpenAI, without a key"
+        hint = "set OPENAI_API_KEY or --base-url, or try --demo. Checking OpenAI without a key"
         print(f"No upstream is configured: {hint}", file=sys.stderr)
     with demo_model(settings) as effective:
         upstreams = {upstream.name: upstream for upstream in effective.upstreams()}

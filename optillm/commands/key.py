@@ -1,4 +1,4 @@
-"""`optillm key NAME`: make a key for the file of `--keys`."""
+"""`optillm key NAME`: create a client key for the `--keys` file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from optillm.sources import SettingsError
 
 
 def show_key(name: str | None) -> None:
-    """Print a new key, and on stdout, to be appended to the file, what lets it in."""
+    """Print a new key on stderr, and on stdout the table to append to the keys file."""
     if name is None:
-        raise SettingsError("say whose key it is: optillm key NAME")
+        raise SettingsError("name the owner of the key: optillm key NAME")
     try:
         key, table = new_key(name)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    print(f"The key of {name}, shown only this once: {key}", file=sys.stderr)
+    print(f"The key of {name}, which is shown only once: {key}", file=sys.stderr)
     print(f"\n{table}")

@@ -1,6 +1,6 @@
-"""`optillm serve`, and `optillm` alone: here and only here the parts of the server are put together.
+"""`optillm serve`, the default command, which assembles the server from its parts.
 
-Whatever another command does not need is not imported before the server starts.
+Imports that other commands do not need wait until the server starts.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from optillm.engine.record import Observer
 
 SHARED: Final = ("optillm.engine.engine", "optillm.observe.metrics", "optillm.server.app")
-"""What all workers need: imported before they are forked, most of it is in memory once."""
+"""What all workers need: imported before they are forked, so that they share most of its memory."""
 
 logger = logging.getLogger(__name__)
 
 
 def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
-    """Serve until stopped; `faults` are lines about plugins that are left out."""
+    """Serve until stopped; `faults` has one line for each plugin that was skipped."""
     from optillm.observe.folder import counting_folder
     from optillm.server.listening import first_steps, url_of
     from optillm.server.serve import serve
 
     settings = read()
     logs.configure(settings.log, settings.secrets(), settings.log_format)
-    listener = bind(settings)  # before anything that takes time, or leaves something behind
+    listener = bind(settings)  # before anything slow, or anything to clean up
     _check_workers_needs(settings)
     with demo_model(settings) as effective, counting_folder(settings.workers):
         for part in SHARED:
@@ -51,7 +51,7 @@ def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The socket to listen on. Raises `SettingsError` when it cannot be had."""
+    """Return the listening socket; raises `SettingsError` if the address cannot be used."""
     from optillm.server.listening import listener_for
 
     try:
@@ -60,12 +60,15 @@ def bind(settings: Settings) -> socket.socket:
         host, port = settings.host, settings.port
         raise SettingsError(
             f"cannot listen on {host} port {port}: {error.strerror or error}; "
-            "--port chooses another port (0: a free one), --host another address"
+            "choose another port with --port (0: any free one) or another address with --host"
         ) from None
 
 
 def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
-    """The settings as they are now, with their keys; a demo model that runs is kept, and none is started."""
+    """Read the settings again, keys included.
+
+    A demo model that is running stays the upstream; none is started.
+    """
     settings = read()
     _check_workers_needs(settings)
     logs.configure(settings.log, settings.secrets(), settings.log_format)
@@ -73,10 +76,10 @@ def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
 
 
 def load_app(settings: Settings) -> Flask:
-    """The WSGI application with its engine; made in the process that serves it."""
+    """Create the WSGI application and its engine, in the process that serves it."""
     from optillm import solver
     from optillm.engine.engine import Engine
-    from optillm.observe.access import noted
+    from optillm.observe.access import log_request
     from optillm.observe.metrics import Metrics
     from optillm.server.accounts import Accounts
     from optillm.server.app import create_app
@@ -84,10 +87,10 @@ def load_app(settings: Settings) -> Flask:
 
     solver.configure(language_only=settings.solver_sandbox == "language-only")
     accounts = Accounts.of(settings)
-    usable = settings.option_models
-    techniques = {slug: technique for slug, technique in registry().items() if slug in usable}
+    accepted = settings.option_models
+    techniques = {slug: technique for slug, technique in registry().items() if slug in accepted}
     metrics = Metrics(techniques, settings.model)
-    observers: list[Observer] = [accounts.note, noted, metrics]
+    observers: list[Observer] = [accounts.note, log_request, metrics]
     if settings.otel:
         from optillm.observe.otel import connect
 
@@ -97,10 +100,13 @@ def load_app(settings: Settings) -> Flask:
 
 
 def _check_workers_needs(settings: Settings) -> None:
-    """Refuse settings with which a worker could not do its work; a shared store may come up later."""
+    """Raise `SettingsError` for settings with which a worker could not do its work.
+
+    Only warn if a shared store does not answer: it may come up later.
+    """
     if settings.otel:
         try:
-            from optillm.observe import otel  # noqa: F401 - to know it now, not in each worker
+            from optillm.observe import otel  # noqa: F401 - to fail here, not in each worker
         except ImportError:
             raise SettingsError(
                 "otel needs packages that are missing: pip install '.[otel]' in a checkout"
@@ -116,13 +122,15 @@ def _check_workers_needs(settings: Settings) -> None:
     if isinstance(storage, FileStorage):
         storage.close()  # each worker opens its own
     elif not storage.check():
-        place = masked(settings.counters)
-        logger.warning("The store at %s does not answer; keys with a budget a day have to wait for it", place)
+        logger.warning(
+            "The store at %s does not answer; until it does, keys with a daily budget are refused",
+            masked(settings.counters),
+        )
 
 
 @contextmanager
 def demo_model(settings: Settings) -> Iterator[Settings]:
-    """The settings to serve with; pointed at a running demo model when they ask for one."""
+    """Yield the settings to serve with, running the demo model if they ask for it."""
     if settings.demo == "off" or (settings.demo == "auto" and settings.upstream_configured):
         yield settings
         return
@@ -133,7 +141,7 @@ def demo_model(settings: Settings) -> Iterator[Settings]:
 
 
 def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
-    """The settings with the demo model as the upstream; no vendor's key or header goes to it."""
+    """Return the settings with the demo model as upstream, without vendors' keys and headers."""
     vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
     own: dict[str, Any] = {"base_url": base_url, "upstream": (), "upstream_headers": {}}
     update: dict[str, Any] = dict.fromkeys(vendors) | own
@@ -143,9 +151,9 @@ def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
 
 
 def announce(settings: Settings, faults: Sequence[str], *, no_upstream: bool = False) -> None:
-    """The first lines of the log: what is served, from where, with whose keys."""
+    """Log what is served, from which upstreams and with which keys; warn of unsafe settings."""
     logger.info("Starting server with approach: %s", settings.approach)
-    logger.info("Server configuration: %s, else the defaults", settings.changed())
+    logger.info("Server configuration: %s; everything else is at its default", settings.changed())
     _announce_upstreams(settings, no_upstream=no_upstream)
     keys = settings.client_keys
     clients = len(keys.clients)
@@ -155,9 +163,11 @@ def announce(settings: Settings, faults: Sequence[str], *, no_upstream: bool = F
     for fault in faults:
         logger.warning("%s", fault)
     if settings.keys and readable_by_others(settings.keys):
-        logger.warning("Others may read or change %s: chmod 600 keeps it to you", settings.keys)
+        logger.warning("Other users can read or change %s: run chmod 600 on it", settings.keys)
     if not clients and not is_loopback(settings.host):
-        logger.warning("Whoever reaches %s may use this server: no client key is configured", settings.host)
+        logger.warning(
+            "Anyone who can reach %s may use this server: no client key is configured", settings.host
+        )
     if not settings.ssl_verify:
         logger.warning("The upstream's certificate is not checked (--no-ssl-verify)")
 

@@ -19,7 +19,7 @@ def show_settings(
     techniques: Mapping[str, Technique],
     target: str | None,
 ) -> None:
-    """Print the settings as they are; with a target, renew the table of that document (`-`: print it)."""
+    """Print the effective settings, or the table of all settings into the document `target`."""
     if target is None:
         print(tables.settings_columns(read()))
     else:
@@ -27,7 +27,7 @@ def show_settings(
 
 
 def publish(target: str, topic: str, content: str) -> None:
-    """Print the table, or put it between its markers in the document at the path `target`."""
+    """Print the table, or write it between its markers in the document at the path `target`."""
     if target == "-":
         print(content)
     else:

@@ -1,4 +1,4 @@
-"""`optillm techniques [SLUG]`: the techniques, their cost and their options; or all about one of them."""
+"""`optillm techniques [SLUG]`: list the techniques, or describe one in full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def show_techniques(
     model: type[Settings], techniques: Mapping[str, Technique], slug: str | None, target: str | None
 ) -> None:
-    """Print all techniques, or the one named; with a target, renew the table of that document (`-`: print it)."""
+    """Print all techniques, or the one named, or their table into the document `target`."""
     if target is not None:
         publish(target, "techniques", tables.techniques_markdown(techniques.values(), model))
     elif slug is None:

@@ -1,4 +1,4 @@
-"""`optillm usage`: what each key has used today, against its limits; asks the store that the server counts in."""
+"""`optillm usage`: show what each key has used today, from the server's store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """So much of a day's budget; `held` is what requests at work may yet take, `limit` is `None` without one."""
+    """The use of one daily budget.
+
+    `held` is what running requests may still take; `limit` is `None` if there is none.
+    """
 
     used: float
     held: float = 0
@@ -30,7 +33,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One key's day: requests that went upstream, the upstream calls for them, tokens, and cost in US dollars."""
+    """One key's use today: requests that went upstream, their calls, tokens and US dollars."""
 
     name: str
     requests: int
@@ -42,28 +45,31 @@ class Row:
 
 
 def usage(settings: Settings, *, as_json: bool = False, now: float | None = None) -> str:
-    """The table, or the same as JSON; `now` is Unix time. Raises `SettingsError` where there is nothing to show."""
+    """Return the table, or JSON; `now` is Unix time.
+
+    Raises `SettingsError` if there is nothing to show.
+    """
     if not settings.keys:
-        raise SettingsError("there is no keys file, so nothing is counted by key: name one with --keys")
-    moment = time.time() if now is None else now
-    rows = _rows(settings.client_keys, _opened(settings), moment)
-    day = time.strftime("%Y-%m-%d", time.gmtime(moment))
+        raise SettingsError("nothing is counted by key, because there is no keys file: name one with --keys")
+    timestamp = time.time() if now is None else now
+    rows = _rows(settings.client_keys, _opened(settings), timestamp)
+    day = time.strftime("%Y-%m-%d", time.gmtime(timestamp))
     if as_json:
         return json.dumps({"day": day, "keys": [asdict(row) for row in rows]}, indent=2)
     head = ("KEY", "REQUESTS", "CALLS", "TOKENS", "DOLLARS")
-    return f"{columns([head, *map(_cells, rows)])}\n\nOn {day}, a day of UTC."
+    return f"{columns([head, *map(_cells, rows)])}\n\nThe day is {day} (UTC)."
 
 
 def _opened(settings: Settings) -> Store:
     from optillm.server.counters import Store, open_storage
 
     try:
-        place = settings.counters
-        if "://" not in place and not Path(place).exists():
+        location = settings.counters
+        if "://" not in location and not Path(location).exists():
             raise SettingsError(
-                f"nothing has been counted in {place}: no server with these settings has run yet"
+                f"nothing has been counted in {location}: no server with these settings has run yet"
             )
-        return Store(lambda: open_storage(place))
+        return Store(lambda: open_storage(location))
     except ValueError as error:
         raise SettingsError(f"store: {masked(str(error))}") from None
 
@@ -77,7 +83,7 @@ def _rows(keys: Keys, store: Store, now: float) -> list[Row]:
         if keys.server.any:
             rows.append(_row(store, SERVER, "all keys together", keys.server, now))
     except StoreDown as error:
-        raise SettingsError(f"store: it does not answer: {masked(str(error))}") from None
+        raise SettingsError(f"the store does not answer: {masked(str(error))}") from None
     return rows
 
 

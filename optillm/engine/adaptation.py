@@ -1,4 +1,4 @@
-"""How a payload becomes a body that a model takes, and what to change next when the model refuses it."""
+"""Changes to a payload that make it a body which its model accepts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from optillm.chat import Message
 from optillm.engine.bodies import Payload, Placement, extended
 
 LIMITS: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-"""The two names of the token limit, each the other's remedy."""
+"""The two names of the token limit, each with the other to try instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A token limit that may fit.
+    """A token limit that the model may accept.
 
-    `window` are the tokens that prompt and reply may have together, where the model has said so; a limit is `guessed`
-    where it has said nothing.
+    `window` is the context window (tokens of prompt and reply together), if the refusal stated it. A limit is
+    `guessed` if no number in the refusal gave it.
     """
 
     limit: int
@@ -28,11 +28,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """What is changed of a payload; by default nothing.
+    """The changes to make to a payload; by default none.
 
-    `withheld` are parameters of ours that are left out, `refused` those that are left out whoever sent them, `renamed`
-    are token limits. `alternating` joins neighbouring user turns, `plainer` takes the plainer form of the messages.
-    `fit` bounds a token limit of ours.
+    `withheld` are parameters of ours to leave out, `refused` parameters to leave out whoever sent them. `renamed` maps
+    token limits to their other names, and `fit` bounds a token limit of ours. `alternating` merges neighbouring user
+    turns, `plainer` uses the plainer form of the messages.
     """
 
     withheld: frozenset[str] = frozenset()
@@ -44,7 +44,7 @@ class Adaptation:
     fit: Fit | None = None
 
     def body(self, payload: Payload) -> dict[str, Any]:
-        """The JSON of the call, as the model is to get it."""
+        """Return the JSON of the call with these changes."""
         messages = payload.conversation(self.placement, plainer=self.plainer)
         body: dict[str, Any] = {
             "model": payload.model,
@@ -64,20 +64,20 @@ class Adaptation:
         return min(value, self.fit.limit) if self.fit is not None and name in LIMITS else value
 
     def withholding(self, *names: str) -> Adaptation:
-        """The same without these parameters of ours."""
+        """Return this adaptation, extended to leave out these parameters of ours."""
         return replace(self, withheld=self.withheld | set(names))
 
     def refusing(self, name: str) -> Adaptation:
-        """The same without this parameter, whoever sent it."""
+        """Return this adaptation, extended to leave out a parameter whoever sent it."""
         return replace(self, refused=self.refused | {name})
 
     def renaming(self, limit: str) -> Adaptation:
-        """The same with the other name of a token limit."""
+        """Return this adaptation, extended to send a token limit under its other name."""
         return replace(self, renamed={**self.renamed, limit: LIMITS[limit]})
 
 
 def merge_turns(messages: Sequence[Message]) -> list[Message]:
-    """The conversation with neighbouring user turns joined into one, their parts kept in order."""
+    """Return the conversation with neighbouring user turns merged, their parts in order."""
     merged: list[Message] = []
     for message in messages:
         if merged and message["role"] == merged[-1]["role"] == "user":

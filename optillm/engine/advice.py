@@ -1,4 +1,4 @@
-"""What to add to an upstream's refusal when the operator or the client has probably mistyped something."""
+"""A hint to add to an upstream's 404 when the configured base URL is probably wrong."""
 
 from __future__ import annotations
 
@@ -11,36 +11,39 @@ from optillm.engine.exchange import CHAT
 from optillm.errors import UpstreamError
 
 MISSING: Final = (404, 405)
-"""What servers answer where they have no such endpoint."""
+"""Statuses of servers that do not have the endpoint."""
 
 _ENDPOINT = re.compile(rf"({CHAT}|/models)$")
 _VERSION = re.compile(r"/v\d+[a-z0-9]*(?=/|$)")
 
 
 def advised(error: UpstreamError, url: URL) -> UpstreamError:
-    """The refusal of a request to this URL, with the base URL that was probably meant, if it was another one."""
+    """Return the error of a request to this URL, with a hint if its base URL looks wrong."""
     base = _ENDPOINT.sub("", url.path)
-    meant = _meant(base)
-    # Azure's URLs have no version in their path; and who talks of models has looked for one.
-    if error.status not in MISSING or base == url.path or meant is None or "api-version" in url.query:
+    likely_base = _likely_base(base)
+    # Azure's URLs have no version in their path, and an error about a model comes from the right endpoint.
+    if error.status not in MISSING or base == url.path or likely_base is None or "api-version" in url.query:
         return error
-    own = error.body()["error"]
-    if "model" in str(own["message"]).lower():
+    details = error.body()["error"]
+    if "model" in str(details["message"]).lower():
         return error
-    at, right = (
-        str(url.with_user(None).with_path(path).with_query(None)).rstrip("/") for path in (base, meant)
+    configured, likely = (
+        str(url.with_user(None).with_path(path).with_query(None)).rstrip("/") for path in (base, likely_base)
     )
-    words = (
-        f"{own['message']} (the upstream has no {url.path.removeprefix(base)} at {at}: "
-        f"its base URL is probably {right})"
+    message = (
+        f"{details['message']} (the upstream has no {url.path.removeprefix(base)} at {configured}: "
+        f"its base URL is probably {likely})"
     )
     return UpstreamError(
-        words, status=error.status, upstream_body={"error": own | {"message": words}}, headers=error.headers
+        message,
+        status=error.status,
+        upstream_body={"error": details | {"message": message}},
+        headers=error.headers,
     )
 
 
-def _meant(base: str) -> str | None:
-    """The path of the base URL that was probably meant; `None` when this one is as usual."""
+def _likely_base(base: str) -> str | None:
+    """Return the path of the base URL that was probably meant; `None` if this one looks right."""
     whole = _ENDPOINT.sub("", base)
     versions = list(_VERSION.finditer(whole))
     if not versions:

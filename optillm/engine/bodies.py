@@ -1,6 +1,6 @@
 """Which of the client's parameters reach which call: the table of docs/architecture.md, in code.
 
-A `Payload` says of every call what in it is ours and not the client's: what a model refuses of that can be left out.
+A `Payload` records which parts of a call the proxy added, so that those which a model refuses can be left out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CARRIED_TO_JUDGES: Final = frozenset(
 
 
 class Placement(Enum):
-    """Where in a conversation an instruction of ours stands, the best place first."""
+    """Where in a conversation a technique's instruction goes, the best place first."""
 
     OWN_TURN = "a user turn of its own, after all others"
     JOINED = "the end of the last user turn"
@@ -37,12 +37,12 @@ class Placement(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What one call says, and what of it the client did not.
+    """The content of one call, and which parts of it the client did not send.
 
-    `parameters` are all but model and messages. `ours` names those that the client did not send, or not with this
-    value, and holds what stands there without us: the client's value, or `None` for nothing. `instruction` is a
-    turn of ours beside `messages`; `plainer` is a form of `messages` with less of ours in it, if there is one.
-    A refused `bundle` of several choices is better asked for one by one than mended.
+    `parameters` are all fields except model and messages. `ours` maps each that the proxy added or changed to the
+    client's own value, `None` if it sent none. `instruction` is a turn to add to `messages`; `plainer` is a form of
+    `messages` with fewer changes of ours, if there is one. If a `bundle` of several choices is refused, they are
+    requested one by one instead of changing the call.
     """
 
     model: str
@@ -55,26 +55,26 @@ class Payload:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON of the call, for a model that takes everything."""
+        """Return the JSON of the call for a model that accepts everything."""
         return {"model": self.model, "messages": self.conversation(), **self.parameters}
 
     @property
     def clients(self) -> frozenset[str]:
-        """The parameters that are as the client sent them."""
+        """Return the names of the parameters that are as the client sent them."""
         return frozenset(self.parameters.keys() - self.ours.keys())
 
     @property
     def choices(self) -> int:
-        """How many choices are asked for."""
+        """Return how many choices the call requests."""
         return int(self.parameters.get("n") or 1)
 
     def adding(self, **parameters: Any) -> Payload:
-        """The same with more parameters of ours."""
+        """Return this payload with more parameters of ours."""
         ours = {**self.ours, **dict.fromkeys(parameters)}
         return replace(self, parameters={**self.parameters, **parameters}, ours=ours)
 
     def asking_for(self, choices: int) -> Payload:
-        """The same for this many choices."""
+        """Return this payload, requesting so many choices."""
         if choices > 1:
             return self.adding(n=choices)
         return replace(self, parameters={name: v for name, v in self.parameters.items() if name != "n"})
@@ -82,7 +82,10 @@ class Payload:
     def conversation(
         self, placement: Placement = Placement.OWN_TURN, *, plainer: bool = False
     ) -> list[Message]:
-        """The messages with the instruction in its place; without a user turn to join it stays on its own."""
+        """Return the messages with the instruction in its place.
+
+        Without a user turn to join, it stays a turn of its own.
+        """
         messages = list(self.plainer if plainer and self.plainer is not None else self.messages)
         if self.instruction is None:
             return messages
@@ -99,7 +102,7 @@ class Payload:
 
 
 def extended(message: Message, content: Any) -> Message:
-    """A message with more content at its end, parts kept in order."""
+    """Return a message with more content at its end, the parts in order."""
     first = message.get("content")
     if isinstance(first, str) and isinstance(content, str):
         return {**message, "content": f"{first}\n\n{content}"}
@@ -107,7 +110,7 @@ def extended(message: Message, content: Any) -> Message:
 
 
 def prompt_tokens(messages: Sequence[Message]) -> int:
-    """Tokens of a prompt that nobody counted: about four characters each."""
+    """Estimate the tokens of a prompt, at about four characters each."""
     return sum(len(content_text(message)) // 4 + 4 for message in messages)
 
 
@@ -117,10 +120,11 @@ def _parts(content: Any) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """The payloads of a request's calls: `messages` first, byte for byte, and what `sampling` holds beside them.
+    """Makes the payloads of a request's calls.
 
-    `changed` holds what the client sent where `sampling` has something else; `original` is the client's conversation
-    where `messages` is another form of it.
+    Each begins with `messages`, byte for byte, and holds the parameters in `sampling`. `changed` holds the client's
+    values of parameters that differ in `sampling`; `original` is the client's own conversation if `messages` is
+    another form of it.
     """
 
     messages: Sequence[Message]
@@ -142,7 +146,10 @@ class Bodies:
         return replace(self, messages=messages, original=self.original or self.messages)
 
     def without_actions(self) -> Bodies:
-        """The same, for a turn that is known to answer although tools are offered."""
+        """Return these payloads with tool calls ruled out.
+
+        This is for a turn in which the model has answered although tools were offered.
+        """
         choice = "tool_choice" if "tools" in self.sampling else "function_call"
         changed = {choice: self.sampling.get(choice)}
         return replace(self, sampling={**self.sampling, choice: "none"}, changed=changed)
@@ -177,7 +184,7 @@ class Bodies:
     def _seeded(sampling: Mapping[str, Any], offset: int, ours: dict[str, Any]) -> dict[str, Any]:
         """The parameters with an offset added to the seed.
 
-        A refused one is left out: with the client's own, samples would be equal.
+        If the model refuses it, the seed is left out: with the client's own seed, all samples would be the same.
         """
         parameters = dict(sampling)
         if offset and isinstance(parameters.get("seed"), int):

@@ -1,9 +1,8 @@
 """Upstream replies kept for the next call that is exactly the same; off unless the operator asks for it.
 
-A key covers everything that shapes a reply: where the call goes, with whose credential, every field of its body, and
-which of several equal calls of one request it is, since those are meant to differ. It also covers whose request it
-is, unless clients share what is kept. What is kept are replies as JSON, in a file that several processes may share, or
-in Redis.
+A key covers everything that determines a reply: the upstream, the credential, every field of the body, and the number
+of the call among equal calls of one request, since those are meant to differ. It also covers the client key, unless
+clients share the cache. Replies are stored as JSON, in a file that several processes may share, or in Redis.
 """
 
 from __future__ import annotations
@@ -52,9 +51,9 @@ class Store(Protocol):
 
 
 class Cache:
-    """The replies in a store; a store that fails costs a call and never an answer.
+    """The replies in a store; if the store fails, an upstream call is made instead.
 
-    Each client key finds its own replies only, unless they are `shared`.
+    Each client key gets only its own replies, unless the cache is `shared`.
     """
 
     def __init__(self, store: Store, *, shared: bool = False) -> None:
@@ -63,7 +62,10 @@ class Cache:
         self._complained = self._down_until = float("-inf")
 
     def owner(self, request: ChatRequest) -> str | None:
-        """Whose replies a request may find: those of its own upstream credential, or of its own client key."""
+        """Return whose replies a request may get, `None` for those that all clients share.
+
+        That is its own upstream credential's or, without one, its client key's.
+        """
         return request.authorization or (None if self._shared else request.grant.key_digest)
 
     async def recall(self, key: bytes) -> Any | None:
@@ -108,7 +110,7 @@ class Cache:
 
 
 def key_of(address: str, owner: str | None, body: Mapping[str, Any]) -> bytes:
-    """What tells calls apart that are not to get each other's replies."""
+    """Return a key that is equal only for calls that may get each other's replies."""
     parts = [address, owner or "", body]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
@@ -220,7 +222,9 @@ class RedisStore:
             raise OSError(f"Redis: {type(error).__name__}") from error
 
 
-def open_cache(place: str, seconds: float, size: int, *, shared: bool = False) -> Cache:
-    """The cache at a Redis URL, or in a file."""
-    store: Store = RedisStore(place, seconds) if "://" in place else FileStore(Path(place), seconds, size)
+def open_cache(location: str, seconds: float, size: int, *, shared: bool = False) -> Cache:
+    """Return the cache at a Redis URL or in a file."""
+    store: Store = (
+        RedisStore(location, seconds) if "://" in location else FileStore(Path(location), seconds, size)
+    )
     return Cache(store, shared=shared)

@@ -82,11 +82,14 @@ class Calls:
         return self._hedges.usual((role, model))
 
     def forgo_n(self, model: str) -> None:
-        """Take in that choices of this model come one by one where a bundle of them is refused."""
+        """Remember to request choices of this model one by one, since it refused a bundle."""
         self.routes.forgo_n(model)
 
     async def complete(self, role: str, payload: Payload) -> list[Reply]:
-        """All choices of one completion, none of a refused bundle; raises `UpstreamError` or `BudgetExhausted`."""
+        """Return the choices of one completion, empty for a refused bundle.
+
+        Raises `UpstreamError` or `BudgetExhausted`.
+        """
         attempts = Attempts(self._refused_in_vain)
 
         async def once(route: Route) -> tuple[list[Reply], Usage]:
@@ -186,9 +189,9 @@ class Calls:
             call.attributes["optillm.retries"] = state.attempt_number
             error = state.outcome.exception() if state.outcome else None
             status = getattr(error, "status", None)
-            self.trace.note("call %d: status %s, again in %.2f s", call.id, status, state.upcoming_sleep)
+            self.trace.note("call %d: status %s, retrying in %.2f s", call.id, status, state.upcoming_sleep)
 
-        def enough(state: RetryCallState) -> bool:  # other forms of a call count like the same once more
+        def enough(state: RetryCallState) -> bool:  # other forms of a call count as retries
             return state.attempt_number + attempts.others > self.routes.retries
 
         return AsyncRetrying(
@@ -240,7 +243,7 @@ class Calls:
         once: Callable[[Mapping[str, Any]], Awaitable[T]],
         allowed: Callable[[], bool] = always,
     ) -> T:
-        """Make the call in a form that the model takes."""
+        """Make the call in a form that the model accepts."""
         return await negotiated(
             payload,
             lambda body: once(route.addressed(body)),

@@ -1,9 +1,9 @@
-"""What each upstream model takes, learned from its replies and remembered for a while.
+"""What each upstream model accepts, learned from its replies and remembered for an hour.
 
-OpenAI-compatible servers differ: some refuse `n`, some any temperature, some a user turn after a tool's. A lesson
-is kept only when the call that heeded it succeeded. What is ours is left out beside the client's parameters that
-it was refused beside; what the client itself sends is left out only where the upstream said plainly that it does
-not know it, see `optillm.engine.remedies`.
+OpenAI-compatible servers differ: some refuse `n`, some any temperature, some a user turn after a tool's. A change
+is remembered only if the call succeeded with it. A parameter of ours is then left out of calls that hold the same
+parameters of the client's as the refused call. A parameter of the client's is left out only if the upstream plainly
+said that it does not know it, see `optillm.engine.remedies`.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from optillm.engine.bodies import Payload, Placement, prompt_tokens
 
 TTL: Final = 3600.0
 REMEMBERED: Final = 512
-"""Models remembered."""
+"""The most models that are remembered."""
 LESSONS: Final = 64
-"""Values and shapes remembered for each model; clients shape some of them."""
+"""The most values and shapes remembered for each model, as clients determine some of them."""
 SMALLEST: Final = 512
-"""Tokens below which a limit that had to be guessed says more about one prompt than about the model."""
+"""The least tokens that a guessed limit is remembered as: a smaller one reflects one prompt, not the model."""
 CAUTION: Final = 1.5
-"""An estimated prompt is taken to be so many times as long where a window is to hold it."""
+"""The factor on an estimated prompt length when prompt and reply have to fit into a window."""
 
 
 @dataclass(slots=True)
 class Capabilities:
-    """What one model of one upstream takes; `expires` is a time of the loop's clock, seconds.
+    """What one model of one upstream accepts; `expires` is in seconds of the loop's clock.
 
-    `refused` and `renamed` hold for parameters whoever sends them. `unwelcome` are values of ours, each with those
-    of the client's parameters beside which it was refused. `placements` says by the role of a conversation's last
-    turn where an instruction goes. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply.
+    `refused` and `renamed` apply to parameters whoever sends them. `unwelcome` maps a value of ours to the client's
+    parameters in the calls that were refused because of it. `placements` maps the role of a conversation's last turn
+    to where an instruction goes. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply.
     """
 
     expires: float
@@ -48,7 +48,7 @@ class Capabilities:
     _taken: OrderedDict[Hashable, None] = field(default_factory=OrderedDict)
 
     def adaptation(self, payload: Payload) -> Adaptation:
-        """How a payload is sent, after all that is known."""
+        """Return the changes to a payload that its model needs, as far as is known."""
         return Adaptation(
             withheld=frozenset(name for name in payload.ours if self._unwelcome(payload, name)),
             refused=self.refused,
@@ -58,33 +58,35 @@ class Capabilities:
             fit=self._fit(payload),
         )
 
-    def learn(self, payload: Payload, known: Adaptation, helped: Adaptation) -> None:
-        """Keep what a call needed to succeed, beside what other calls have taught meanwhile.
+    def learn(self, payload: Payload, first: Adaptation, accepted: Adaptation) -> None:
+        """Remember what a call needed to succeed, on top of what other calls have taught meanwhile.
 
-        `known` is how it was first sent, and refused; `helped` how it was taken.
+        `first` is the form in which the call was sent first, `accepted` the form that succeeded.
         """
-        self.refused |= helped.refused
-        self.renamed = {**self.renamed, **helped.renamed}
-        self.alternating |= helped.alternating
-        for name in helped.withheld - known.withheld - {"seed"}:  # a seed of ours is the client's, counted up
+        self.refused |= accepted.refused
+        self.renamed = {**self.renamed, **accepted.renamed}
+        self.alternating |= accepted.alternating
+        for name in (
+            accepted.withheld - first.withheld - {"seed"}
+        ):  # a seed of ours is the client's, counted up
             value, beside = _value(payload, name), payload.clients
             _remember(self.unwelcome, value, self.unwelcome.get(value, beside) & beside)
-        if helped.placement is not known.placement:
-            self.placements[_last_role(payload)] = helped.placement
-        if helped.fit is not None and helped.fit is not known.fit:
-            self._learn_fit(helped.fit, prompt_tokens(payload.messages))
+        if accepted.placement is not first.placement:
+            self.placements[_last_role(payload)] = accepted.placement
+        if accepted.fit is not None and accepted.fit is not first.fit:
+            self._learn_fit(accepted.fit, prompt_tokens(payload.messages))
 
     def counted(self, requested: int, received: int) -> None:
-        """Take in how many choices came back for `n` requested."""
+        """Learn from a reply whether the model honours `n`."""
         if requested > 1:
             self.honours_n = received >= requested
 
     def took(self, body: Mapping[str, Any]) -> None:
-        """Note that a body was taken as it is."""
+        """Record that a body was accepted as it is."""
         _remember(self._taken, shape(body), None)
 
     def has_taken(self, body: Mapping[str, Any]) -> bool:
-        """Whether a body with the same parameters, and turns that end in the same way, was taken before."""
+        """Return whether a body of the same kind (see `shape`) was accepted before."""
         return shape(body) in self._taken
 
     def _unwelcome(self, payload: Payload, name: str) -> bool:
@@ -113,7 +115,7 @@ class Capabilities:
 
 
 def shape(body: Mapping[str, Any]) -> Hashable:
-    """What calls of one kind have in common: their parameters, and the roles of their last turns."""
+    """Return the kind of a call: the names of its parameters and its last two roles."""
     return frozenset(body), tuple(message["role"] for message in body["messages"][-2:])
 
 
@@ -137,14 +139,17 @@ def _remember(lessons: OrderedDict[Any, Any], key: Hashable, value: Any) -> None
 
 
 class CapabilityTable:
-    """The capabilities known to one process, bounded, each forgotten after an hour so that upgrades are noticed."""
+    """The capabilities known to this process, at most `REMEMBERED`.
+
+    Each expires after an hour, so that upgrades are noticed.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._models: OrderedDict[tuple[str, str], Capabilities] = OrderedDict()
 
     def of(self, base_url: str, model: str) -> Capabilities:
-        """What is known of `model` at `base_url`, blank when that is nothing."""
+        """Return what is known of `model` at `base_url`, possibly nothing."""
         key, now = (base_url, model), self._clock()
         capabilities = self._models.get(key)
         if capabilities is None or capabilities.expires < now:

@@ -83,7 +83,7 @@ class RequestContext(Context):
         self._sieve = Sieve(calls.ledger, form, canonical, self.marker)
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
-        self._asked = 0
+        self._requested = 0
         self._consulted = 0
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
         self._draws: Draws[list[Candidate]] | None = None
@@ -250,14 +250,14 @@ class RequestContext(Context):
         """
         seeded = [self._seeded(self._seeds.pop(0)) for _ in range(min(n, len(self._seeds)))]
         n -= len(seeded)
-        asked = self._asked  # a later wave with the same seeds would say the same
-        self._asked += n
+        offset = self._requested  # a later wave with the same seeds would say the same
+        self._requested += n
         payloads = [
             self._bodies.candidate(
                 models[i % len(models)] if models else self.model,
                 instructions[i % len(instructions)] if instructions else None,
                 temperature=temperature,
-                seed=asked + i,
+                seed=offset + i,
             )
             for i in range(n)
         ]
@@ -267,13 +267,14 @@ class RequestContext(Context):
         room = self.ledger.room(worst_cases)
         if not room and not seeded:
             raise self.ledger.exhausted(worst_cases[0])
-        return seeded + [self._drawn(bundle, place) for place, bundle in enumerate(bundles[:room])]
+        return seeded + [self._drawn(bundle, index) for index, bundle in enumerate(bundles[:room])]
 
     def _bundled(self, payloads: list[Payload]) -> list[list[Payload]]:
-        """One call with `n` where the model honours it; else single calls, the first of which finds out.
+        """Return one call with `n` if the model honours `n`, else single calls.
 
-        The finding out costs one surplus reply once per model and hour, and never a round. What stands behind the
-        first of a bundle is for when it gives too little.
+        If it is not known whether the model does, the first single call tests it. That costs one surplus reply per
+        model and hour, but never a round. The payloads after the first in a bundle are single calls, to be made if
+        the first returns too few choices.
         """
         honours = self._calls.honours_n(self.model)
         if honours:
@@ -285,20 +286,20 @@ class RequestContext(Context):
     async def _seeded(self, reply: Reply) -> list[Candidate]:
         return [await self._candidate(reply)]
 
-    async def _drawn(self, bundle: Sequence[Payload], place: int) -> list[Candidate]:
+    async def _drawn(self, bundle: Sequence[Payload], index: int) -> list[Candidate]:
         """The candidates of one call, the same for every branch that draws from the same body."""
         if self._draws is None:
             return await self._generate(*bundle)
-        return await self._draws.draw(orjson.dumps(bundle[0].body), place, lambda: self._generate(*bundle))
+        return await self._draws.draw(orjson.dumps(bundle[0].body), index, lambda: self._generate(*bundle))
 
     async def _generate(self, payload: Payload, *singly: Payload) -> list[Candidate]:
-        """The candidates of one call; those of a bundle that does not give them are asked for `singly`, at once."""
+        """Return the candidates of one call; request those missing from a bundle `singly`."""
         if not singly:
             return [await self._candidate(reply) for reply in await self._calls.complete("generate", payload)]
         variables = copy_context()
         call = self._calls.complete("generate", payload)
         replies = await asyncio.get_running_loop().create_task(call, context=variables)
-        if replies:  # else nothing was waited for
+        if replies:  # a refused bundle is no round of its own
             Trace.see(variables)
         candidates = [await self._candidate(reply) for reply in replies]
         missing = singly[len(replies) :]
@@ -309,7 +310,7 @@ class RequestContext(Context):
         return candidates
 
     async def _one_by_one(self, payloads: Sequence[Payload]) -> list[Candidate]:
-        """The candidates of these calls; raises when all of them fail."""
+        """Return the candidates of these calls; raises if all of them fail."""
         candidates, errors = list[Candidate](), list[Exception]()
         calls = [self._generate(payload) for payload in payloads]
         async with aclosing(self.race(calls, len(calls))) as arriving:
@@ -336,10 +337,10 @@ class RequestContext(Context):
         temperature: float | None = 0.0,
     ) -> Any:
         """See `Context.ask`."""
-        asked = 0
+        offset = 0
         if temperature != 0:  # a second opinion with the same seed would be the first one again
-            asked, self._consulted = self._consulted, self._consulted + 1
-        payload = self._bodies.judge(model or self.model, prompt, temperature, seed=asked)
+            offset, self._consulted = self._consulted, self._consulted + 1
+        payload = self._bodies.judge(model or self.model, prompt, temperature, seed=offset)
         try:
             replies = await self._calls.complete(JUDGE, payload)
         except (UpstreamError, BudgetExhausted):
@@ -391,9 +392,9 @@ class RequestContext(Context):
         return candidate.reply.kind is ReplyKind.REFUSAL or self._sieve.violation(candidate) is None
 
     async def in_form(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Return the client's choices, each in the demanded form as far as that can be had.
+        """Return the client's choices, each in the demanded form if possible.
 
-        One that lacks it is mended by one call or, when that fails, replaced by a further candidate that has it.
+        A choice that lacks the form is repaired by one call or, if that fails, replaced by another candidate.
         """
         chosen = candidates[: self.choices]
         spare = [candidate for candidate in candidates[self.choices :] if self.has_form(candidate)]
@@ -401,7 +402,7 @@ class RequestContext(Context):
         return [new or (spare.pop(0) if spare else old) for old, new in zip(chosen, mended, strict=True)]
 
     async def _mended(self, candidate: Candidate) -> Candidate | None:
-        """Return the candidate, or what one repair call makes of it, `None` if that lacks the form."""
+        """Return the candidate, repaired by one call if needed; `None` if the repair fails."""
         if self.has_form(candidate):
             return candidate
         violation = self._sieve.violation(candidate)

@@ -1,6 +1,7 @@
-"""Requests for other endpoints than chat completions: what they say of a model, and of techniques there are none for.
+"""Requests to endpoints other than chat completions: find the model, and refuse a technique.
 
-They are passed on byte for byte. One that names a technique is refused, since nobody would notice the plain call.
+These requests are passed through byte for byte. One that names a technique is refused, since it would silently
+become a plain call.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from optillm.engine.planner import AUTO, Planner
 from optillm.errors import InvalidRequest
 
 LONGEST_NAME: Final = 256
-"""Characters of a model's name that is noted."""
+"""The most characters of a model's name that is recorded."""
 
 _FORM_FIELD = re.compile(rb'name="?model"?\r\n\r\n([^\r\n]{1,%d})\r\n' % LONGEST_NAME)
 
 
 def without_technique(request: RawRequest, planner: Planner) -> tuple[RawRequest, str]:
-    """The request to pass on, and the model it names, empty without one worth the name.
+    """Return the request to pass through and the model it names, empty if there is none.
 
-    `none-` in front of a model's name is taken off, as in a chat request. Raises `InvalidRequest` for a technique.
+    `none-` in front of a model's name is removed, as in a chat request. Raises `InvalidRequest` for a technique.
     """
     body = _object(request)
     if body is None:
@@ -44,7 +45,10 @@ def without_technique(request: RawRequest, planner: Planner) -> tuple[RawRequest
 
 
 def _object(request: RawRequest) -> Mapping[str, Any] | None:
-    """The JSON object in the body, where it says anything of a model or a technique."""
+    """Return the JSON object in the body, `None` if the body is not declared as JSON.
+
+    A body that cannot name a model or a technique is not read, and counts as empty.
+    """
     if not request.content_type.startswith("application/json"):
         return None
     if not any(name in request.content for name in (b'"model"', b'"optillm')):
@@ -52,7 +56,7 @@ def _object(request: RawRequest) -> Mapping[str, Any] | None:
     try:
         body = orjson.loads(request.content)
     except orjson.JSONDecodeError:
-        return {}  # the upstream's to refuse
+        return {}  # left for the upstream to refuse
     return body if isinstance(body, dict) else {}
 
 
@@ -73,7 +77,7 @@ def _check_approach(body: Mapping[str, Any], request: RawRequest) -> None:
 
 
 def _check_model(model: str, request: RawRequest, planner: Planner) -> str:
-    """The model's own name; raises `InvalidRequest` when a technique stands in front of it."""
+    """Return the model's own name; raises `InvalidRequest` if a technique stands in front of it."""
     plan = planner.read(model)
     if plan.work is not None:
         raise _refusal(model, request, "model", f"write {plan.model!r}, the model alone,")
@@ -83,7 +87,7 @@ def _check_model(model: str, request: RawRequest, planner: Planner) -> str:
 def _refusal(named: str, request: RawRequest, field: str, remedy: str) -> InvalidRequest:
     endpoint = request.path.partition("?")[0]
     return InvalidRequest(
-        f"{named!r} asks for a technique, which /v1{endpoint} does not take: "
+        f"{named!r} asks for a technique, which /v1{endpoint} does not support: "
         f"use /v1{CHAT}, or {remedy} for a plain call",
         param=field,
         code="technique_not_served",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNKNOWN_MODEL: Final = (400, 404, 422)
-"""What upstreams answer to the name of a model that they do not serve."""
+"""Statuses that upstreams return for a model that they do not serve."""
 SELECTOR: Final = "bon"
 """The technique that selects among the answers of parallel branches, given them as its candidates."""
 
@@ -165,10 +165,13 @@ class Engine:
         return await self._relays.other(request, model, seconds)
 
     def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
-        """A request for another endpoint and its model; raises `InvalidRequest` when it asks for a technique."""
-        named = without_technique(request, self.planner)
+        """Return a request for another endpoint and its model.
+
+        Raises `InvalidRequest` if it asks for a technique.
+        """
+        request_and_model = without_technique(request, self.planner)
         check_grant(request.grant, None, "model")
-        return named
+        return request_and_model
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
         """The models that can be asked for: the upstream's, and those names that stand for techniques."""
@@ -195,15 +198,15 @@ class Engine:
             await self._cache.close()
 
     def _decided(self, request: ChatRequest) -> Plan:
-        """The plan that is carried out; raises `InvalidRequest`, a key's `PermissionDenied` among them.
+        """Return the plan to execute; raises `InvalidRequest` or `PermissionDenied`.
 
-        Only here does a chat request that names a technique become a plain call, and never one of a key that may not
-        make any: titles and the like then take the technique, and what no technique can serve is refused.
+        This is the only place where a chat request that names a technique becomes a plain call. If the key allows no
+        plain calls, background requests run the technique, and requests for other output than text are refused.
         """
         plan = self.planner.plan(request)
         if plan.work is None:
             return plan
-        if request.speaks:  # more than text, which nothing here could compare
+        if request.speaks:  # speech, for example, which no technique can compare
             check_grant(request.grant, None, "modalities")
             return Plan(plan.model, bypassed="modalities")
         if request.sender.background and self.limits.background_bypass and request.grant.plain:
@@ -234,7 +237,9 @@ class Engine:
         terms, budget = self._terms(request, model), self._budget(request)
         work = fitted(asked, lambda work: terms.affordable(work, budget))
         if work != asked:
-            log.debug("Request %s: the budget allows for %s", request.request_id, options_of(work))
+            log.debug(
+                "Request %s: options reduced to fit the budget: %s", request.request_id, options_of(work)
+            )
         form = demanded_form(request.body)
         number = f"chatcmpl-{secrets.token_hex(12)}"
         return Job(work, asked, model, request, form, self._merge(request), budget, number, int(time.time()))

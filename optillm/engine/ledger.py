@@ -183,9 +183,7 @@ class Ledger:
             left = budget.max_tokens - self.usage.total_tokens - self._reserved_tokens
             if worst.tokens > left:
                 room = f"{max(0, left)} of {budget.max_tokens} are left"
-                return (
-                    f"a call may take {worst.tokens} tokens, and {room}; a smaller max_tokens makes it less"
-                )
+                return f"a call may take {worst.tokens} tokens, and {room}; set a smaller max_tokens"
         if worst.price is None:
             return "it bounds the cost, and no price is known for a model it would call"
         dollars = (budget.max_cost or 0.0) - (self.cost or 0.0) - self._reserved_cost

@@ -1,4 +1,7 @@
-"""One call on its way to a form that its model takes: sent, refused, changed, sent again; what helped is remembered."""
+"""The search for a form of one call that its model accepts.
+
+The call is sent, changed where it was refused, and sent again; what helped is remembered.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,22 @@ from optillm.engine.remedies import MOST, Refusal, Remedy, remedies
 from optillm.errors import BudgetExhausted, UpstreamError
 
 REFUSING: Final = frozenset({400, 404, 422, 501})
-"""Statuses by which models refuse what a call says."""
+"""Statuses with which upstreams refuse the content of a call."""
 FAILING: Final = 500
-"""What most servers say when they fail, and some when they refuse."""
+"""The status of most failures, which some servers also use for refusals."""
 
 T = TypeVar("T")
 
 
 class BundleRefused(Exception):
-    """Choices are better asked for one by one than the call mended that asks for all of them."""
+    """The upstream refused a call for several choices; they should be requested one by one."""
 
 
 @dataclass(slots=True)
 class Attempts:
-    """What one call has been through: the upstreams that failed it, and how many other forms of it were tried.
+    """One call's history: the upstreams that failed it, and how many `others` forms were tried.
 
-    `in_vain` are the refusals that no other form of a call has overcome, of all calls of the request.
+    `in_vain` holds the refusals that no other form of a call has overcome, shared by all calls of the request.
     """
 
     in_vain: set[Hashable]
@@ -36,7 +39,7 @@ class Attempts:
     others: int = 0
 
     def fail(self, upstream: str) -> bool:
-        """Note that an upstream failed the call, and return whether it had before."""
+        """Record that an upstream failed the call, and return whether it had done so before."""
         before = upstream in self.failed_at
         self.failed_at.add(upstream)
         return before
@@ -50,13 +53,13 @@ async def negotiated(
     upstream: str,
     allowed: Callable[[], bool],
 ) -> T:
-    """Send a payload in the form its model takes: refused, without what of it is ours, one thing after the other.
+    """Send a payload, changing what is ours in it until the model accepts it.
 
-    `send` makes the call with a body, `capabilities` gives what is known of the model now. Raises `UpstreamError`
-    in the words of the refusal when no form is taken, and `BundleRefused`.
+    `send` makes the call with a body; `capabilities` returns what is now known of the model. Raises the
+    `UpstreamError` of the refusal if no form is accepted, and `BundleRefused` for a refused bundle.
     """
-    known = capabilities().adaptation(payload)
-    negotiation = Negotiation(payload, known)
+    first = capabilities().adaptation(payload)
+    negotiation = Negotiation(payload, first)
     refused: Hashable = None
     while True:
         body = negotiation.body
@@ -79,7 +82,7 @@ async def negotiated(
                 raise negotiation.error or error from None
             attempts.others += 1
         else:
-            capabilities().learn(payload, known, negotiation.adaptation)
+            capabilities().learn(payload, first, negotiation.adaptation)
             capabilities().took(body)
             return result
 
@@ -91,9 +94,9 @@ def _refuses(
     attempts: Attempts,
     upstream: str,
 ) -> bool:
-    """Whether an error refuses what a call says, rather than being a failure.
+    """Return whether an error is a refusal of the call's content, not a failure of the upstream.
 
-    A 500 is taken for a refusal when it comes twice, to a call unlike any that the model has taken.
+    A 500 counts as a refusal if it comes twice, for a call unlike any that the model has accepted.
     """
     if error.status != FAILING:
         return error.status in REFUSING
@@ -101,9 +104,9 @@ def _refuses(
 
 
 class Negotiation:
-    """The search for a form of one payload that its model takes.
+    """The search for a form of one payload that its model accepts.
 
-    `adaptation` is the form to send next; `error` the refusal that the search is about, `None` before there is one.
+    `adaptation` is the form to send next; `error` is the refusal to overcome, `None` before there is one.
     """
 
     def __init__(self, payload: Payload, adaptation: Adaptation) -> None:
@@ -117,11 +120,11 @@ class Negotiation:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON of the form to send next."""
+        """Return the JSON of the form to send next."""
         return self.adaptation.body(self._payload)
 
     def goes_on(self, error: UpstreamError) -> bool:
-        """Take in that the last form was refused, and choose the next; whether there is one."""
+        """Record that the last form was refused, choose the next, and return whether there is one."""
         refusal = Refusal.read(error)
         self._refused.append(self.body)
         if self._refusal is None or self._helped(refusal):
@@ -137,7 +140,7 @@ class Negotiation:
         return False
 
     def _helped(self, refusal: Refusal) -> bool:
-        """Whether what the model complained of is gone, and it now complains of something else."""
+        """Return whether the last change settled one complaint and this refusal is another."""
         signs = self._trying.signs
         return (
             self._refusal is not None

@@ -77,7 +77,7 @@ Work = Stage | Chain | Fork
 class Plan:
     """What will be done for a request: `work` is `None` for a plain relay to `model`.
 
-    `bypassed` says why a request that names a technique gets a plain relay all the same: `background` or `modalities`.
+    `bypassed` is why a request that names a technique gets a plain relay after all: `background` or `modalities`.
     """
 
     model: str
@@ -120,37 +120,41 @@ class Planner:
         return Plan(model, work)
 
     def read(self, model: str) -> Plan:
-        """What a model's name alone asks for, its technique with the operator's options."""
+        """Return the plan that a model's name alone asks for, with the operator's options."""
         expression, plain = self._split(model)
         return Plan(plain, None if expression is None else self._work(expression, {}))
 
     def _split(self, model: str) -> tuple[Expression | None, str]:
-        """The expression in front of a model's name; with an approach of the operator's for all, none is read."""
+        """Split a model's name into the expression in front, if any, and the model.
+
+        No expression is read if the operator set an approach for all requests.
+        """
         return (None, model) if self.approach else split(model, self.techniques)
 
     def suggestion(self, model: str) -> str | None:
-        """The model name that was probably meant when the slugs at its beginning are nearly those of techniques."""
-        for slug in self.techniques:  # written with dashes, it would end at the first of them
+        """Return the model name that was probably meant, if it begins almost with a slug."""
+        for slug in self.techniques:  # a slug written with dashes would be cut at the first one
             dashed = f"{slug.replace('_', '-')}-"
             if "_" in slug and model.lower().startswith(dashed) and model != dashed:
                 return f"{slug}-{model[len(dashed) :]}"
         head, dash, rest = model.partition("-")
-        meant = _WORD.sub(self._nearest, head)
-        if not (dash and rest) or meant == head:
+        corrected = _WORD.sub(self._nearest, head)
+        if not (dash and rest) or corrected == head:
             return None
-        return f"{meant}-{rest}" if split(f"{meant}-{rest}", self.techniques)[0] else None
+        name = f"{corrected}-{rest}"
+        return name if split(name, self.techniques)[0] else None
 
     def _nearest(self, word: re.Match[str]) -> str:
         close = difflib.get_close_matches(word[0].lower(), [*self.techniques, NONE], n=1, cutoff=0.65)
         return close[0] if close else word[0]
 
     def advice(self, model: str) -> str | None:
-        """What to tell a client whose model the upstream does not know, if it seems to be about techniques."""
+        """Return a hint about an unknown model name, if it looks like a technique."""
         alone = model.removesuffix("-").lower()
         if split(f"{alone}-m", self.techniques)[1] == "m":
-            return f"{alone!r} names a technique and no model: write '{alone}-<model>'"
-        meant = self.suggestion(model)
-        return None if meant is None else f"did you mean {meant!r}?"
+            return f"{alone!r} is a technique without a model: write '{alone}-<model>'"
+        suggestion = self.suggestion(model)
+        return None if suggestion is None else f"did you mean {suggestion!r}?"
 
     def _work(self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]]) -> Work | None:
         """The work an expression stands for; `none` in a composition is a part that adds nothing."""

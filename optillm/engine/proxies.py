@@ -1,7 +1,7 @@
-"""The HTTP proxy that the environment names for an upstream: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
+"""HTTP proxies, from `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 
-The variables are read as curl reads them, in lower case, too; ranges such as `10.0.0.0/8` count in `NO_PROXY`. No
-proxy is asked for an upstream on this machine: a proxy elsewhere would look for it on its own.
+The variables are read as curl reads them, also in lower case; `NO_PROXY` takes ranges such as `10.0.0.0/8`. An
+upstream on this machine is called directly: to a proxy, `localhost` would be the proxy's own machine.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from yarl import URL
 from optillm.values import masked
 
 SCHEMES: Final = ("http", "https")
-"""Of proxies that aiohttp can talk to."""
+"""Schemes of the proxies that aiohttp supports."""
 
 log = logging.getLogger(__name__)
 
 
 def proxy_for(upstream: URL) -> URL | None:
-    """The proxy on the way to an upstream, if there is to be one."""
+    """Return the proxy through which to call an upstream, `None` to call it directly."""
     host = upstream.host
-    if not host or is_here(host) or _excepted(host, upstream.port):
+    if not host or is_this_machine(host) or _excepted(host, upstream.port):
         return None
     proxies = getproxies()
     text = proxies.get(upstream.scheme) or proxies.get("all")
@@ -39,8 +39,8 @@ def proxy_for(upstream: URL) -> URL | None:
     return proxy
 
 
-def is_here(host: str) -> bool:
-    """Whether a host is this machine by its name or address, whatever the network says."""
+def is_this_machine(host: str) -> bool:
+    """Return whether a host's name or address always means this machine; no name is looked up."""
     name = host.rstrip(".").lower()
     address = _address(name)
     if address is None:
@@ -49,12 +49,12 @@ def is_here(host: str) -> bool:
 
 
 def _excepted(host: str, port: int | None) -> bool:
-    """Whether `NO_PROXY` names a host, alone or with its port, or a range that its address is in."""
+    """Return whether `NO_PROXY` lists a host, with or without port, or a range around it."""
     address = _address(host)
     if address is not None and any(address in network for network in _networks()):
         return True
-    at_port = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return bool(proxy_bypass(host) or proxy_bypass(at_port))
+    with_port = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return bool(proxy_bypass(host) or proxy_bypass(with_port))
 
 
 def _networks() -> Iterator[IPv4Network | IPv6Network]:
@@ -66,7 +66,7 @@ def _networks() -> Iterator[IPv4Network | IPv6Network]:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that a host is written as, `None` for a name; `127.1` is one that resolvers take, too."""
+    """Return the address that `host` spells, also in short as `127.1`; `None` for a name."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -24,7 +24,9 @@ _USEFUL = (ReplyKind.OK, ReplyKind.TRUNCATED)
 
 
 class CachedCalls(Calls):
-    """Calls whose replies are kept for `owner`, and taken from there when they are; `hits` counts these by role.
+    """Calls that take their replies from the cache of `owner` if they can.
+
+    New replies are kept there; `hits` counts the cached replies by role.
 
     The first call of a request with some body gets the first reply kept for it, the second the second, and so on:
     samples stay as many and as different as they were.
@@ -39,65 +41,65 @@ class CachedCalls(Calls):
         self._kept: Counter[bytes] = Counter()
 
     async def complete(self, role: str, payload: Payload) -> list[Reply]:
-        """See `Calls.complete`; only what is not known is asked for."""
+        """See `Calls.complete`; only replies that are not in the cache are requested."""
         wanted, body = payload.choices, payload.body
-        known = await self._known(role, body, wanted)
-        if len(known) >= wanted:
-            return known
+        cached = await self._cached(role, body, wanted)
+        if len(cached) >= wanted:
+            return cached
         try:
-            fresh = await super().complete(role, payload.asking_for(wanted - len(known)))
+            fresh = await super().complete(role, payload.asking_for(wanted - len(cached)))
         except (UpstreamError, BudgetExhausted):
-            if known:
-                return known
+            if cached:
+                return cached
             raise
         await self._keep(body, fresh)
-        return [*known, *fresh]
+        return [*cached, *fresh]
 
     async def stream(
         self, role: str, payload: Payload, show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
     ) -> Reply:
-        """See `Calls.stream`; what is known comes in one piece."""
+        """See `Calls.stream`; a cached reply comes in one piece."""
         body = payload.body
-        known = await self._known(role, body, 1)
-        if known:
-            await gate(show)(known[0].text)
-            return known[0]
+        cached = await self._cached(role, body, 1)
+        if cached:
+            await gate(show)(cached[0].text)
+            return cached[0]
         reply = await super().stream(role, payload, show, gate)
         await self._keep(body, [reply])
         return reply
 
-    async def _known(self, role: str, body: Mapping[str, Any], wanted: int) -> list[Reply]:
-        nature = self._nature(body)
-        first = self._taken[nature]
-        self._taken[nature] += wanted
-        found: list[Reply] = []
-        for place in range(first, first + wanted):
-            reply = _read(await self._cache.recall(_at(nature, place)))
+    async def _cached(self, role: str, body: Mapping[str, Any], wanted: int) -> list[Reply]:
+        call_key = self._call_key(body)
+        first = self._taken[call_key]
+        self._taken[call_key] += wanted
+        replies: list[Reply] = []
+        for index in range(first, first + wanted):
+            reply = _read(await self._cache.recall(_numbered(call_key, index)))
             if reply is None:
                 break
-            found.append(reply)
-        if found:
-            self.hits[role] += len(found)
-            self._kept[nature] = max(self._kept[nature], first + len(found))
-            with self.trace.call(role, **{"gen_ai.request.model": body["model"], "cached": len(found)}):
+            replies.append(reply)
+        if replies:
+            self.hits[role] += len(replies)
+            self._kept[call_key] = max(self._kept[call_key], first + len(replies))
+            with self.trace.call(role, **{"gen_ai.request.model": body["model"], "cached": len(replies)}):
                 pass
-        return found
+        return replies
 
     async def _keep(self, body: Mapping[str, Any], replies: Sequence[Reply]) -> None:
-        nature = self._nature(body)
+        call_key = self._call_key(body)
         for reply in replies:
             if reply.kind in _USEFUL:
-                place = self._kept[nature]
-                self._kept[nature] += 1
-                await self._cache.remember(_at(nature, place), asdict(reply))
+                index = self._kept[call_key]
+                self._kept[call_key] += 1
+                await self._cache.remember(_numbered(call_key, index), asdict(reply))
 
-    def _nature(self, body: Mapping[str, Any]) -> bytes:
+    def _call_key(self, body: Mapping[str, Any]) -> bytes:
         shaping = {key: value for key, value in body.items() if key not in _ASIDE}
         return key_of(self.routes.address, self._owner, shaping)
 
 
-def _at(nature: bytes, place: int) -> bytes:
-    return nature + place.to_bytes(4, "big")
+def _numbered(call_key: bytes, index: int) -> bytes:
+    return call_key + index.to_bytes(4, "big")
 
 
 def _read(kept: Any) -> Reply | None:

@@ -1,9 +1,8 @@
-"""What may be tried when a model refuses a call: the same call without what is ours, the most suspect first.
+"""What to change in a call that a model refuses: the parts that the proxy added.
 
-What helps is found by trying, not by reading. The words of a refusal only say where to begin, and how long a
-reply may be. Only where the client's own parameters are concerned must the words be plain, and the values such
-that no server has reason to object: what one client sends, its error text quoting it or not, must not change
-another client's request.
+The remedy is found by trying. The text of a refusal only decides the order, and tells how long a reply may be. A
+parameter that the client sent is left out only if the text is plain and no server has a reason to object to its
+value: nothing that one client sends, even quoted in an error text, may change another client's requests.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ SPARE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "user": lambda value: len(value) <= 256,
     "prompt_cache_key": lambda value: len(value) <= 256,
 }
-"""Parameters a call can do without, and which of their values no server has reason to object to.
+"""Parameters that a call can do without, each with a test for values that no server has a reason to refuse.
 
-A refused `tools` or `response_format` is the client's to know about.
+`tools` and `response_format` are not among them: the client has to see that they were refused.
 """
 
 UNSUPPORTED: Final = re.compile(
     r"unsupport|(\bnot|n.t|\bno|\bonly)\b.{0,24}\bsupport|unrecogni[sz]ed|unknown|unexpected|extra (input|field)"
 )
-"""Words of a model that does not know a parameter, rather than not like its value."""
+"""Words that say a parameter is unknown, not that its value is wrong."""
 
 MOST: Final = 8
-"""Forms of one call that are tried."""
+"""The most further forms of one call that are tried."""
 SHORTEST: Final = 32
-"""Tokens below which no judge has anything to say."""
+"""The smallest token limit worth trying: with less, no judge can say anything."""
 LIKENESS: Final = 3
-"""How many times an estimate of tokens may be off."""
+"""The factor by which an estimated number of tokens may be wrong."""
 
 TURNS: Final = frozenset(
     {"messages", "message", "role", "roles", "turn", "turns", "conversation", "template", "user", "assistant"}
@@ -72,9 +71,9 @@ SIGNS: Final[Mapping[str, frozenset[str]]] = {
     "stream_options": frozenset({"stream_options", "include_usage"}),
     **dict.fromkeys(LIMITS, LENGTH),
 }
-"""Words that speak of a parameter beside its name."""
+"""Words that refer to a parameter, in addition to its name."""
 SUSPECTS: Final = ("n", "stream_options", "temperature")
-"""What models refuse most, in the order in which it is tried when a refusal names nothing."""
+"""What models refuse most often, in the order in which it is left out if a refusal names nothing."""
 
 _PROMPT = re.compile(r"input|prompt|message|context|window")
 _ELSEWHERE = re.compile(
@@ -82,7 +81,7 @@ _ELSEWHERE = re.compile(
     r"|content.{0,20}(filter|policy|policies)|safety (system|policy)|api.key|unauthori[sz]ed|rate.limit"
     r"|model\b.{0,80}\b(not (found|exist)|does ?n.t exist)|no such model"
 )
-"""Words of refusals that are not about a parameter of ours; a miss costs a few refused calls."""
+"""Words of refusals that no change of parameters can mend; one that is missed costs a few refused calls."""
 _TOO_LONG = re.compile(r"context.{0,8}(length|window|size)|too (long|many tokens)")
 _NUMBER = re.compile(r"(?<![a-z]-)(?<![a-z0-9_.])(\d{1,3}(?:,\d{3})+(?!\d)|\d+)")
 _CODES: Final = frozenset(
@@ -91,15 +90,15 @@ _CODES: Final = frozenset(
 )
 _FIELDS: Final = frozenset({"param", "loc", "field", "parameter", "parameters"})
 _QUOTING: Final = frozenset({"input", "ctx", "url"})
-"""What validators quote of a request, or link to."""
+"""Fields in which validators quote the request, or link to documentation."""
 _DEEPEST: Final = 8
 _LONGEST: Final = 4000
-"""Characters of an error body that are read."""
+"""The most characters of an error body that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a refusal says: its `words`, the numbers in them, and the names, first those that a field holds."""
+    """The content of a refusal: its `words`, their numbers, and names, those in fields first."""
 
     words: str
     names: Sequence[str]
@@ -108,7 +107,7 @@ class Refusal:
 
     @classmethod
     def read(cls, error: UpstreamError) -> Refusal:
-        """The refusal in an error body of whatever shape: an object, a list, or nothing but a message."""
+        """Read the refusal from an error body of any shape: an object, a list, or just a message."""
         texts = list(islice(_texts(error.upstream_body), _LONGEST))
         words = " ".join([error.message, *(text for _, text in texts)])[:_LONGEST].lower()
         fields = " ".join(text for key, text in texts if key in _FIELDS).lower()
@@ -118,16 +117,19 @@ class Refusal:
 
     @property
     def unsupported(self) -> bool:
-        """Whether some parameter is said to be unknown, rather than its value to be wrong."""
+        """Return whether the refusal calls a parameter unknown, not its value wrong."""
         plainly = {"unsupported_parameter", "unsupported_value"} & self.codes
         return bool(plainly) or UNSUPPORTED.search(self.words) is not None
 
     def position(self, signs: frozenset[str]) -> int | None:
-        """Where any of these names comes first; `None` when none does."""
+        """Return the index of the first of these names, `None` if there is none."""
         return next((index for index, name in enumerate(self.names) if name in signs), None)
 
     def is_about(self, payload: Payload) -> bool:
-        """Whether the refusal may be about what is ours; one of the key, the model or an image is not."""
+        """Return whether the refusal may be about what the proxy added to the payload.
+
+        One that is about a key, a model, a quota or an image is not.
+        """
         if payload.ours.keys() & set(self.names):
             return True
         changed = payload.plainer not in (None, payload.messages)
@@ -139,7 +141,7 @@ class Refusal:
 
 
 def _texts(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Each text in an error body, with the key that it stands under."""
+    """Yield each text in an error body with its key."""
     if isinstance(value, str):
         yield key, value
     elif depth < _DEEPEST and isinstance(value, Mapping):
@@ -157,16 +159,17 @@ def _names(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One change that may help, and the names by which a refusal speaks of what it changes."""
+    """One change that may help, and the words by which a refusal refers to what it changes."""
 
     adaptation: Adaptation
     signs: frozenset[str] = frozenset()
 
 
 def remedies(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> list[Remedy]:
-    """What to try after a payload was refused that was sent with this adaptation, the most suspect first.
+    """Return what to try after a payload was refused, the likeliest cause first.
 
-    First what is named, ours before the client's; then the rest of ours, one thing at a time; at last all of it.
+    First come the parameters that the refusal names, ours before the client's, then each other one of ours, and
+    finally all of ours at once.
     """
     of_ours = list(_of_ours(payload, adaptation, refusal))
     named = [remedy for remedy in of_ours if refusal.position(remedy.signs) is not None]
@@ -193,7 +196,7 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
 
 
 def _of_limit(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: str) -> Iterator[Remedy]:
-    """Other limits, the other name, and none at all."""
+    """Yield lower limits, the limit under its other name, and no limit at all."""
     limit = payload.parameters[name]
     if adaptation.fit is not None:
         limit = min(limit, adaptation.fit.limit)
@@ -207,12 +210,14 @@ def _of_limit(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: 
 
 
 def _of_anybody(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:
-    """What the words say plainly about parameters that the client sent."""
+    """Yield what the refusal plainly demands of parameters that the client sent."""
     if "alternat" in refusal.words:
         yield Remedy(replace(adaptation, alternating=True), TURNS)
     if not refusal.unsupported:
         return
-    for name in dict.fromkeys(refusal.names):  # a message that names both limits speaks of the one sent
+    for name in dict.fromkeys(
+        refusal.names
+    ):  # a message that names both limits is about the one that was sent
         if name in payload.clients and name in LIMITS and name not in adaptation.renamed:
             yield Remedy(adaptation.renaming(name), _signs(name))
         elif name in payload.clients and _ordinary(name, payload.parameters[name]):
@@ -220,9 +225,9 @@ def _of_anybody(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> I
 
 
 def _without(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: str) -> Adaptation:
-    """Without a parameter of ours; without it for everybody where the model plainly does not know it.
+    """Leave out a parameter of ours, for everybody if the model does not know it.
 
-    What is refused beside a parameter of the client's is not unknown.
+    A refusal that also names a parameter of the client's is about the combination and proves neither unknown.
     """
     ordinary = name in refusal.names and _ordinary(name, payload.parameters[name])
     if refusal.unsupported and ordinary and not payload.clients & set(refusal.names):
@@ -231,7 +236,7 @@ def _without(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: s
 
 
 def _all_of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Adaptation:
-    """Without anything of ours, as near to the client's own call as the technique allows."""
+    """Leave out all that is ours: as close to the client's own call as the technique allows."""
     for name in payload.ours.keys() & payload.parameters.keys():
         adaptation = _without(payload, adaptation, refusal, name)
     placement = adaptation.placement
@@ -255,9 +260,9 @@ def _ordinary(name: str, value: Any) -> bool:
 
 
 def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:
-    """Limits that may be taken where `limit` was not, by the numbers in the refusal, then by halving.
+    """Return token limits to try instead: from numbers in the refusal, then by halving.
 
-    `prompt` is an estimate of the prompt's tokens. Empty when the prompt alone fills the window.
+    `prompt` is the estimated number of tokens of the prompt. Empty if the prompt alone fills the window.
     """
     numbers, hinted = refusal.numbers, refusal.position(LENGTH) is not None
     totals = [number for number in numbers if number and number + limit in numbers]

@@ -84,7 +84,7 @@ async def race(
                     raise error
     finally:
         if unneeded := sum(not task.done() for task in branches):
-            calls.trace.note("%d of %d calls are not waited for", unneeded, len(branches))
+            calls.trace.note("%d of %d calls are no longer needed", unneeded, len(branches))
         await cancelled(branches)
 
 

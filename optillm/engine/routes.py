@@ -245,7 +245,7 @@ class Routes:
         return [route for route in healthy if route.order == healthy[0].order]
 
     def capabilities(self, route: Route, model: str) -> Capabilities:
-        """What is known of a model, by its client's name, at this upstream."""
+        """Return what is known of a model at this upstream; `model` is the name that clients use."""
         return self.capability_table.of(route.upstream.base_url, route.named(model))
 
     def honours_n(self, model: str) -> bool | None:
@@ -254,7 +254,7 @@ class Routes:
         return False if False in honours else honours == {True} or None
 
     def forgo_n(self, model: str) -> None:
-        """Ask for one choice at a time wherever this model may be asked for first."""
+        """Request one choice per call of this model from now on, wherever it may go first."""
         for route in self._may_be_first(model):
             self.capabilities(route, model).honours_n = False
 

@@ -66,7 +66,7 @@ class Job:
 
     @property
     def technique(self) -> str | None:
-        """What runs, `none` for one plain call; `None` while only the first reply can tell."""
+        """Return what runs, `none` for one plain call; `None` if that depends on the first reply."""
         if not self.request.offers_tools:
             return str(self.work)
         if not isinstance(self.form, CallForm):
@@ -76,7 +76,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The candidates to return, best first, and why it stopped; `plain` where no technique had a part in them."""
+    """The candidates to return, best first, and why the run stopped.
+
+    It is `plain` if no technique took part.
+    """
 
     candidates: Sequence[Candidate]
     stop: str
@@ -220,7 +223,7 @@ class Runs:
             self._deadlines.discard(deadline)
 
     async def _run(self, job: Job, ctx: RequestContext) -> Outcome:
-        """What is to be returned; raises when there is nothing."""
+        """Run the job and return its outcome; raises if there is nothing to return."""
         ledger = ctx.ledger
         try:
             async with self._deadline(ledger):

@@ -11,19 +11,19 @@ from optillm.engine.record import Record
 log = logging.getLogger(__name__)
 
 
-def noted(record: Record) -> None:
-    """Log a request; an observer of requests."""
-    log.info("%s", told(record), extra={"fields": record.line})
+def log_request(record: Record) -> None:
+    """Log a request that has ended; this is an `Observer`."""
+    log.info("%s", sentence(record), extra={"fields": record.line})
 
 
-def told(record: Record) -> str:
-    """The record as a sentence."""
+def sentence(record: Record) -> str:
+    """Return the log line for a request: what ran, how it ended, and what it took."""
     took = f"in {record.seconds:.2f} s"
     tokens = "" if record.usage is None else f", {record.usage.total_tokens} tokens"
     if record.technique == NONE:
-        what = "Using approach none," if record.endpoint == CHAT else record.endpoint
+        subject = "Using approach none," if record.endpoint == CHAT else record.endpoint
         end = f"status {record.status} {took}{tokens}"
-        return f"{what} with {record.model or 'no model'}: {end}, request {record.request_id}"
+        return f"{subject} with {record.model or 'no model'}: {end}, request {record.request_id}"
     end = record.stop or f"status {record.status}"
     calls = sum(record.calls.values())
     spent = f"{calls} calls in {record.rounds} rounds{tokens}"

@@ -33,9 +33,9 @@ WARNINGS: Final = 60.0  # seconds between two warnings about the store
 SERVER: Final = "server"
 """The counters of all keys together."""
 SHOWN: Final = ("requests", "calls")
-"""What is counted to be shown, and limited by nobody."""
+"""What is counted for `optillm usage` only and has no limit."""
 KEY: Final = "key/"
-"""What the counters of one key begin with, its name being next."""
+"""The prefix of one key's counters, followed by its name."""
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ class Hold:
 class Admission:
     """What a request got: its grant, what to tell its client, and what it holds.
 
-    `headers` are OpenAI's `x-ratelimit-*`; `day_ends` is in how many seconds there is more, if what is left of a day
-    bounds the request, and `bound_by` says so in words.
+    `headers` are OpenAI's `x-ratelimit-*`. If what is left of a daily limit bounds the request, `day_ends` is the
+    seconds until the limit resets, and `bound_by` describes it in words.
     """
 
     grant: Grant
@@ -110,13 +110,13 @@ class Accounts:
         return cls(keys, Store(lambda: open_storage(settings.counters)), ceiling)
 
     def limited(self, client: Client) -> bool:
-        """Whether a store is asked before a request of this client, which may take its time."""
+        """Return whether this client's requests have to wait for the store before they start."""
         return self._counters is not None and (client.limits.any or self.keys.server.any)
 
     def admit(self, client: Client, *, spends: bool) -> Admission:
         """Let a request in; `spends` says whether it may cost anything upstream.
 
-        Raises `RateLimited` when a limit is reached and `NotCounted` when a budget's use cannot be told.
+        Raises `RateLimited` when a limit is reached and `NotCounted` when a budget's use cannot be checked.
         """
         admission = Admission(client.grant)
         if self._counters is None:
@@ -124,8 +124,8 @@ class Accounts:
         accounts = ((f"{KEY}{client.name}", client.limits), (SERVER, self.keys.server))
         for name, limits in accounts:
             if limits.requests_per_minute:
-                told = self._counted(self._counters, name, limits.requests_per_minute)
-                admission.headers |= told if name != SERVER else {}
+                headers = self._counted(self._counters, name, limits.requests_per_minute)
+                admission.headers |= headers if name != SERVER else {}
         if spends:
             try:
                 most = client.grant.ceiling.within(self._ceiling)
@@ -153,21 +153,21 @@ class Accounts:
             self._books.close()
 
     def _counted(self, counters: Counters, name: str, per_minute: int) -> dict[str, str]:
-        """Count a request; gives the headers that tell of it."""
+        """Count a request and return the headers that report its rate limit."""
         try:
             got, left, free = counters.hit(f"{name}/requests", per_minute)
         except StoreDown as error:  # a rate guards against haste, not money: it may be missed for a while
             self._warn(error)
             return {}
         wait = max(1, math.ceil(free - self._clock()))
-        told = _told("requests", per_minute, left, wait)
+        headers = _limit_headers("requests", per_minute, left, wait)
         if not got:
             raise RateLimited(
-                f"The {per_minute} requests a minute of {_whose(name)} are used up; the next may come in {wait} s",
+                f"The limit of {per_minute} requests a minute for {_whose(name)} is reached; try again in {wait} s",
                 code="rate_limit_exceeded",
-                headers={"Retry-After": str(wait)} | (told if name != SERVER else {}),
+                headers={"Retry-After": str(wait)} | (headers if name != SERVER else {}),
             )
-        return told
+        return headers
 
     def _spend(
         self, counters: Counters, admission: Admission, name: str, limits: Limits, most: Budget
@@ -195,16 +195,18 @@ class Accounts:
                     f"what is left of the {_of_a_day(name, kind, limit)}; {_next_day(day_ends)}"
                 )
             if kind == "tokens" and name != SERVER:
-                admission.headers |= _told(kind, limit, left, day_ends)
+                admission.headers |= _limit_headers(kind, limit, left, day_ends)
 
     def _hold(self, counters: Counters, admission: Admission, counter: str, amount: int) -> int:
         """Hold so much of a budget, beyond its limit on paper only; gives what others have used or hold."""
         try:
             used = counters.add(counter, amount) - amount
-        except StoreDown as error:  # this one guards money
+        except StoreDown as error:  # a budget guards money
             self._warn(error)
-            told = {"Retry-After": str(math.ceil(RETRY))}
-            raise NotCounted("What the key has used cannot be told at the moment", headers=told) from None
+            headers = {"Retry-After": str(math.ceil(RETRY))}
+            raise NotCounted(
+                "What this key has used cannot be checked at the moment; try again", headers=headers
+            ) from None
         if amount:
             admission.holds.append(Hold(counter, amount))
         return used
@@ -228,7 +230,7 @@ class Accounts:
         now = time.monotonic()
         if now - self._warned >= WARNINGS:
             self._warned = now
-            log.warning("The store of counters fails: %s", error)
+            log.warning("The store of counters does not work: %s", error)
 
 
 class Books:
@@ -300,7 +302,7 @@ class Books:
     def _lost(self, entries: Counter[str]) -> None:
         budgets = {name: amount for name, amount in entries.items() if name.split("/")[-2] not in SHOWN}
         if budgets:
-            log.error("Not counted, as the store fails: %s", budgets)
+            log.error("Not counted, because the store does not work: %s", budgets)
 
 
 def _budgets(limits: Limits) -> Iterator[tuple[str, int]]:
@@ -323,8 +325,8 @@ def counter(name: str, kind: str, now: float) -> str:
     return f"{name}/{kind}/{time.strftime('%Y-%m-%d', time.gmtime(now))}"
 
 
-def _told(kind: str, limit: int, left: int, seconds: int) -> dict[str, str]:
-    """The headers by which OpenAI's clients know a limit."""
+def _limit_headers(kind: str, limit: int, left: int, seconds: int) -> dict[str, str]:
+    """Return the headers in which OpenAI's clients look for a limit; it resets in `seconds`."""
     return {
         f"x-ratelimit-limit-{kind}": str(limit),
         f"x-ratelimit-remaining-{kind}": str(left),
@@ -338,12 +340,12 @@ def _whose(name: str) -> str:
 
 def _of_a_day(name: str, kind: str, limit: int) -> str:
     amount = f"{limit} tokens" if kind == "tokens" else f"${limit / MICRO:g}"
-    return f"{amount} a day of {_whose(name)}"
+    return f"{amount} a day for {_whose(name)}"
 
 
 def _used_up(name: str, kind: str, limit: int, day_ends: int) -> RateLimited:
     return RateLimited(
-        f"The {_of_a_day(name, kind, limit)} are used up; {_next_day(day_ends)}",
+        f"The limit of {_of_a_day(name, kind, limit)} is reached; {_next_day(day_ends)}",
         code="insufficient_quota",
         headers={"Retry-After": str(day_ends), "x-should-retry": "false"},
     )
@@ -352,8 +354,8 @@ def _used_up(name: str, kind: str, limit: int, day_ends: int) -> RateLimited:
 def _held(name: str, kind: str, limit: int, amount: int) -> RateLimited:
     each = f"{amount} tokens" if kind == "tokens" else f"${amount / MICRO:g}"
     return RateLimited(
-        f"The {_of_a_day(name, kind, limit)} are used up, or held by requests at work: up to {each} for each of "
-        f"them. A smaller max_{kind}, of the key or of the server, holds less",
+        f"The limit of {_of_a_day(name, kind, limit)} is used up or held by running requests, up to {each} for each "
+        f"of them; try again when one has ended. A smaller max_{kind}, of the key or of the server, holds less",
         code="insufficient_quota",
         headers={"Retry-After": str(SOON)},
     )
@@ -361,4 +363,4 @@ def _held(name: str, kind: str, limit: int, amount: int) -> RateLimited:
 
 def _next_day(seconds: int) -> str:
     hours, minutes = divmod(math.ceil(seconds / 60), 60)
-    return f"the next day begins in {hours} h {minutes} min, at midnight UTC"
+    return f"it resets in {hours} h {minutes} min, at midnight UTC"

@@ -111,21 +111,21 @@ def pass_on(task: str = "", part: str = "") -> Response:
     bare = bool(task) and not request.content_length and "Transfer-Encoding" not in request.headers
     if bare:
         refuse_other_sites()
-    asked = _raw(state, b"" if bare else _body(JSON, FORM))
-    state.owners.check(asked)
-    return relayed(state.owners.noted(asked, run(state.engine.relay(asked))))
+    raw = _raw(state, b"" if bare else _body(JSON, FORM))
+    state.owners.check(raw)
+    return relayed(state.owners.record(raw, run(state.engine.relay(raw))))
 
 
 @views.post("/v1/messages")
 def messages() -> Response:
-    """Refuse a request of Anthropic's API, which is neither served nor passed on."""
+    """Refuse a request to Anthropic's Messages API, which is not supported."""
     state = here()
     state.engine.without_technique(_raw(state, _body(JSON)))
-    raise NotFound("The Messages API is not served here; /v1/chat/completions is")
+    raise NotFound("The Messages API is not supported here; use /v1/chat/completions")
 
 
 def _raw(state: State, content: bytes) -> RawRequest:
-    """The request as it is to be passed on."""
+    """Return the current request in the form in which it is passed through."""
     path, query = request.path.removeprefix(VERSION), request.query_string.decode("ascii", "replace")
     return RawRequest(
         "GET" if request.method == "HEAD" else request.method,

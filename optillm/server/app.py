@@ -17,7 +17,7 @@ from optillm.server import api, ops
 from optillm.server.accounts import Accounts
 from optillm.server.cors import tell_browsers
 from optillm.server.faults import error_response, explain, new_request_id
-from optillm.server.gate import explained, guard, settle
+from optillm.server.gate import guard, naming_the_limit, settle
 from optillm.server.owners import Owners
 from optillm.server.state import NAME, Engine, State
 
@@ -40,9 +40,9 @@ class Proxy(Flask):
         return func
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Serve a path with several slashes in a row as if they were one.
+        """Treat several slashes in a row in the path as one.
 
-        A base URL that ends with a slash makes such paths. Flask would redirect, and not every client follows.
+        A base URL that ends with a slash leads to such paths. Flask would redirect, which not every client follows.
         """
         environ["PATH_INFO"] = _SLASHES.sub("/", environ.get("PATH_INFO", ""))
         return super().wsgi_app(environ, start_response)
@@ -75,10 +75,10 @@ def create_app(
 
 
 def serve_without_version(app: Flask) -> None:
-    """Serve `/chat/completions` and the like, too, for clients whose base URL lacks the `/v1`."""
+    """Also serve every `/v1/…` path without `/v1`, for clients whose base URL lacks it."""
     for rule in list(app.url_map.iter_rules()):
         if rule.rule.startswith(f"{api.VERSION}/"):
-            methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}  # which Flask adds by itself
+            methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}  # Flask adds these itself
             app.add_url_rule(rule.rule.removeprefix(api.VERSION), rule.endpoint, methods=methods)
 
 
@@ -101,6 +101,6 @@ def answer(error: Exception) -> Response:
         return error_response(Cancelled())
     failure = explain(error, g.request_id)
     if not failure.recorded:
-        refused = f"{request.method} {request.path}: status {failure.status}, request {g.request_id}"
-        log.info("%s: %s", refused, failure.message[:LONGEST_REASON])
-    return error_response(explained(failure))
+        summary = f"{request.method} {request.path}: status {failure.status}, request {g.request_id}"
+        log.info("%s: %s", summary, failure.message[:LONGEST_REASON])
+    return error_response(naming_the_limit(failure))

@@ -29,9 +29,9 @@ RESPITE: Final = 1.0
 KEPT: Final = 2 * 86_400
 """Seconds until a counter is forgotten: longer than any day it may be for."""
 LASTING: Final = 30 * 86_400
-"""Seconds for which a name is kept."""
+"""Seconds for which `keep` keeps a name."""
 MOST: Final = 100_000
-"""Names in a file; beyond it the oldest go."""
+"""The most such names in a file; beyond that the oldest are dropped."""
 NAMESPACE: Final = "optillm"
 
 _SCHEMA: Final = """
@@ -83,12 +83,12 @@ class Store:
             return got, max(0, window.remaining), window.reset_time
 
     def value(self, name: str) -> int:
-        """The value of a counter, or of something kept; 0 where there is none."""
+        """Return the value of a counter, or 1 or more for a name that is kept; 0 if there is none."""
         with self._opened() as storage:
             return storage.get(f"{NAMESPACE}/{name}")
 
     def keep(self, name: str) -> None:
-        """Keep a name, for as long as upstreams keep what it may stand for."""
+        """Keep a name for 30 days, as long as OpenAI stores the response that it stands for."""
         with self._opened() as storage:
             storage.incr(f"{NAMESPACE}/{name}", LASTING, 1)
 
@@ -107,7 +107,7 @@ class Store:
 
 
 class FileStorage(Storage, MovingWindowSupport):
-    """Counters in an SQLite file, for the threads and processes of one machine; without a path, of one process."""
+    """Counters in an SQLite file, for all processes of one machine; `path` `None`: in memory."""
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         super().__init__(wrap_exceptions=True)

@@ -49,9 +49,9 @@ def explain(error: Exception, request_id: str) -> OptillmError:
         return error
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
         own = error.description if error.description != type(error).description else None
-        told = refusal(error.code, own or PLAIN_WORDS.get(error.code, error.name))
-        told.headers |= {name: value for name, value in error.get_headers() if name == "Allow"}
-        return told
+        refused = refusal(error.code, own or PLAIN_WORDS.get(error.code, error.name))
+        refused.headers |= {name: value for name, value in error.get_headers() if name == "Allow"}
+        return refused
     log.error("Request %s failed", request_id, exc_info=error)
     failure = OptillmError(
         f"The server failed; its log has the details under request {request_id}",

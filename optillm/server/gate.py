@@ -95,8 +95,8 @@ def guard(
     return refuse
 
 
-def explained(error: OptillmError) -> OptillmError:
-    """The error for the client; where its budget is what is left of a key's day, it is told whose and until when."""
+def naming_the_limit(error: OptillmError) -> OptillmError:
+    """Return the error, naming the daily limit that caused it, if one did."""
     admission: Admission | None = g.get("admission")
     if isinstance(error, BudgetExhausted) and admission is not None and admission.bound_by:
         return BudgetExhausted(f"{error.message}. The budget is {admission.bound_by}", headers=error.headers)

@@ -1,4 +1,4 @@
-"""The socket to listen on: its own, or one that somebody holds for the server, where clients wait while it restarts."""
+"""The listening socket: a new one, or one that systemd keeps open across restarts."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ _ANY: Final = {"http://0.0.0.0:": "http://127.0.0.1:", "http://[::]:": "http://[
 
 
 def listener_for(settings: Settings) -> socket.socket:
-    """The socket handed over, if one was, or else one of our own; `OSError` when there is none to be had."""
+    """Return the socket that systemd passed, else a new one; raises `OSError` on failure."""
     count = systemd.listen_fds()
     if not count:
         return listen(settings.host, settings.port)
     if count > 1:
-        raise OSError(f"one listening socket is needed, and {count} were handed over")
+        raise OSError(f"systemd passed {count} listening sockets, but only one can be used")
     return _checked(socket.socket(fileno=systemd.SD_LISTEN_FDS_START), settings.host)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; made here, since gunicorn would try five times and say so in ten lines."""
+    """Return a listening socket; raises `OSError` if the address cannot be used.
+
+    gunicorn would try five times and log ten lines before it gave up.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -48,21 +51,21 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a client finds a listening socket."""
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if listener.family is socket.AF_INET6 else f"http://{host}:{port}"
 
 
 def first_steps(settings: Settings, url: str) -> Iterator[str]:
-    """What a newcomer does next: a request that works as it is printed, and the base URL for clients."""
-    for listening, reached in _ANY.items():
-        url = url.replace(listening, reached)
+    """Yield lines for a newcomer: a first request to copy, and the base URL for clients."""
+    for wildcard, loopback in _ANY.items():
+        url = url.replace(wildcard, loopback)
     upstream = settings.upstreams()[0]
     openai = upstream.base_url == OPENAI_URL
     command = ["curl", "-s"]
     if settings.wants_key or (openai and not upstream.key):
         key = "OPTILLM_API_KEY" if settings.wants_key else "OPENAI_API_KEY"
-        command += ["--oauth2-bearer", f'"${key}"']  # a header spelt out would be redacted
+        command += ["--oauth2-bearer", f'"${key}"']  # the log would redact a spelled-out header
     if openai or settings.demo == "on" or "model" in settings.model_fields_set:
         technique = "bon-" if settings.approach == "auto" else ""
         messages = [{"role": "user", "content": QUESTION}]
@@ -80,11 +83,15 @@ def first_steps(settings: Settings, url: str) -> Iterator[str]:
     yield f"The base URL for clients: {url}/v1"
 
 
-def _checked(handed: socket.socket, host: str) -> socket.socket:
-    """The socket, if it is for TCP and not open to more than the settings say: those decide who needs a key."""
-    if handed.family not in (socket.AF_INET, socket.AF_INET6):
-        raise OSError("the socket handed over is not for TCP")
-    reached = handed.getsockname()[0]
-    if is_loopback(host) and not is_loopback(reached):
-        raise OSError(f"the socket handed over listens on {reached}: set --host to that")
-    return handed
+def _checked(passed: socket.socket, host: str) -> socket.socket:
+    """Return the socket; raises `OSError` if it is not TCP, or not what the settings allow.
+
+    It must not be open to other machines if the host setting is not: the settings require a client key only if
+    their host is open.
+    """
+    if passed.family not in (socket.AF_INET, socket.AF_INET6):
+        raise OSError("the socket that systemd passed is not a TCP socket")
+    address = passed.getsockname()[0]
+    if is_loopback(host) and not is_loopback(address):
+        raise OSError(f"the socket that systemd passed listens on {address}: set --host to that address")
+    return passed

@@ -1,9 +1,9 @@
-"""Responses that an upstream keeps are for the client key that made them; any other is told that there are none.
+"""The owners of stored responses: only the client key that created one may use it.
 
-All keys share the upstream's account, which does not tell them apart. `/v1/responses` is the only endpoint passed on
-whose results stay there. Their ids are noted as they come by, with the key they belong to, in the store of counters,
-and so are those of their output, to which later requests may refer. An id that was never noted belongs to nobody.
-A server with one key, or none, has nobody to keep apart.
+All keys share one upstream account, which does not tell them apart. `/v1/responses` is the only endpoint passed
+through whose results the upstream stores. As a response passes, its id and those of its output items, to which later
+requests may refer, are recorded with their key in the store of counters. An id that was never recorded belongs to
+nobody. With fewer than two keys nothing is recorded or checked.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 RESPONSES: Final = "responses"
 TASKS: Final = frozenset({"compact", "input_tokens"})
-"""What stands in the place of an id and is none."""
+"""Path segments that stand where an id would, but are not ids."""
 LONGEST_LINE: Final = 2**22
-"""Bytes of one event of a stream in which ids are looked for."""
-HOLDER: Final = b'"response"'
-"""What the events say that hold a response."""
+"""The most bytes of one stream event that are searched for ids."""
+RESPONSE_FIELD: Final = b'"response"'
+"""The field by which an event that holds a response is recognised."""
 
 _FIRST_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
 
@@ -45,41 +45,47 @@ log = logging.getLogger(__name__)
 
 
 class Owners:
-    """Which client key has made what; `store` opens the place where that is kept, when first needed."""
+    """The record of which key created what; `store` opens it when first needed."""
 
     def __init__(self, store: Callable[[], Store], *, keys: int) -> None:
         self._open = store
-        self._apart = keys > 1
+        self._several_keys = keys > 1
         self._lock = threading.Lock()
         self._opened: Store | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Owners:
-        """The owners that the settings' keys are."""
+        """Return the record for the keys in the settings."""
         return cls(lambda: _store(settings), keys=len(settings.client_keys.clients))
 
     def check(self, request: RawRequest) -> None:
-        """Raise `NotFound` for an id in a request that its key has not made; is for a `Visit`."""
+        """Raise `NotFound` if a request names an id that its key did not create.
+
+        Call it within a `Visit`, as it waits for the store.
+        """
         owner = self._owner(request)
         if owner:
             aside(self._check, owner, request)
 
-    def noted(self, request: RawRequest, relay: Relay) -> Relay:
-        """The reply to a request, its ids noted before they reach the client; is for a `Visit`."""
+    def record(self, request: RawRequest, relay: Relay) -> Relay:
+        """Return the reply, whose ids are recorded before they reach the client.
+
+        Call it within a `Visit`, as it waits for the store.
+        """
         owner = self._owner(request)
         if not owner or request.method != "POST" or not 200 <= relay.status < 300:
             return relay
         if relay.chunks is not None:
-            return replace(relay, chunks=self._noting(relay.chunks, owner))
-        names = list(_made(_json(relay.body or b"")))
-        if names:
-            aside(self._note, owner, names)
+            return replace(relay, chunks=self._recording(relay.chunks, owner))
+        ids = list(_created_ids(_json(relay.body or b"")))
+        if ids:
+            aside(self._record, owner, ids)
         return relay
 
     def _owner(self, request: RawRequest) -> str:
-        """The key whose ids count in this request; empty where none do."""
-        kept = self._apart and _segments(request)[0] == RESPONSES
-        return request.grant.key_digest if kept else ""
+        """Return the digest of the key that must own the request's ids; empty: none is checked."""
+        checked = self._several_keys and _segments(request)[0] == RESPONSES
+        return request.grant.key_digest if checked else ""
 
     @property
     def _store(self) -> Store:
@@ -88,38 +94,39 @@ class Owners:
             return self._opened
 
     def _check(self, owner: str, request: RawRequest) -> None:
-        # Strictly read: of two equal fields the upstream may take the other one.
+        # Read strictly: of two fields with the same name, the upstream might use the other one.
         body = read_object(request.content) if request.content else {}
         try:
-            for name in dict.fromkeys([*_in_path(request), *_in_body(body)]):
-                if not self._store.value(_counter(owner, name)):
-                    raise NotFound(f"There is no {name!r} here", code="not_found")
+            for object_id in dict.fromkeys([*_ids_in_path(request), *_ids_in_body(body)]):
+                if not self._store.value(_counter(owner, object_id)):
+                    raise NotFound(f"There is no object with the id {object_id!r}", code="not_found")
         except StoreDown as error:
-            log.warning("Whose response it is cannot be told: %s", error)
+            log.warning("Cannot check which key created a response: %s", error)
             raise NotCounted(
-                "Whose response this is cannot be told at the moment", headers={"Retry-After": "1"}
+                "Which key created this response cannot be checked at the moment; try again",
+                headers={"Retry-After": "1"},
             ) from None
 
-    def _note(self, owner: str, names: list[str]) -> None:
+    def _record(self, owner: str, ids: list[str]) -> None:
         try:
-            for name in names:
-                self._store.keep(_counter(owner, name))
+            for object_id in ids:
+                self._store.keep(_counter(owner, object_id))
         except StoreDown as error:
-            log.warning("A response was made and cannot be asked for again: %s", error)
+            log.warning("The id of a new response was not recorded, so nobody can use it again: %s", error)
 
-    async def _noting(self, chunks: AsyncIterator[bytes], owner: str) -> AsyncGenerator[bytes, None]:
-        """The parts of a stream, each after its ids have been noted."""
+    async def _recording(self, chunks: AsyncIterator[bytes], owner: str) -> AsyncGenerator[bytes, None]:
+        """Yield the parts of a stream, each after its ids have been recorded."""
         rest, first = b"", True
         async with aclosing(_closable(chunks)) as parts:
             async for part in parts:
                 *lines, rest = (rest + part).split(b"\n")
                 rest = rest if len(rest) <= LONGEST_LINE else b""
-                names = [name for line in lines for name in _made(_event(line))]
-                if first and (match := _FIRST_ID.match(part)):  # a whole reply that is too long for one piece
-                    names.append(match[1].decode(errors="replace"))
+                ids = [object_id for line in lines for object_id in _created_ids(_event(line))]
+                if first and (match := _FIRST_ID.match(part)):  # a whole reply, too long for one piece
+                    ids.append(match[1].decode(errors="replace"))
                 first = False
-                if names:
-                    await asyncio.to_thread(self._note, owner, names)
+                if ids:
+                    await asyncio.to_thread(self._record, owner, ids)
                 yield part
 
 
@@ -137,28 +144,28 @@ def _segments(request: RawRequest) -> list[str]:
     return request.path.partition("?")[0].strip("/").split("/")
 
 
-def _in_path(request: RawRequest) -> Iterator[str]:
+def _ids_in_path(request: RawRequest) -> Iterator[str]:
     _, *rest = _segments(request)
     if rest and not (request.method == "POST" and rest[0] in TASKS and len(rest) == 1):
         yield rest[0]
 
 
-def _in_body(body: Mapping[str, Any]) -> Iterator[str]:
-    """The ids in a request's body that stand for something kept, which the upstream would put in their place."""
+def _ids_in_body(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the ids in a request's body that refer to objects stored upstream."""
     yield from _texts(body.get("previous_response_id"))
     conversation = body.get("conversation")
     yield from _texts(conversation.get("id") if isinstance(conversation, Mapping) else conversation)
     for tool in _objects(body.get("tools")):
         yield from _texts(tool.get("container"))
     for item in _objects(body.get("input")):
-        # A message says what it is about, and so does a call of a function; anything else is known by its id alone.
-        says_all = item.get("type") != "item_reference" and ("role" in item or "call_id" in item)
-        if not says_all:
+        # Messages and function calls carry their own content; any other item may be a mere reference by its id.
+        self_contained = item.get("type") != "item_reference" and ("role" in item or "call_id" in item)
+        if not self_contained:
             yield from _texts(item.get("id"))
 
 
-def _made(response: Mapping[str, Any]) -> Iterator[str]:
-    """The ids of a response and of what it holds: all that the upstream has given, and no client could have chosen."""
+def _created_ids(response: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the ids that the upstream, and no client, chose for a response and its output."""
     yield from _texts(response.get("id"))
     for item in _objects(response.get("output")):
         yield from _texts(item.get("id"))
@@ -166,8 +173,8 @@ def _made(response: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _event(line: bytes) -> Mapping[str, Any]:
-    """The response that an event of a stream tells of; empty for most."""
-    if not line.startswith(b"data:") or HOLDER not in line:
+    """Return the response that a stream event holds; empty if it holds none."""
+    if not line.startswith(b"data:") or RESPONSE_FIELD not in line:
         return {}
     response = _json(line.removeprefix(b"data:")).get("response")
     return response if isinstance(response, Mapping) else {}
@@ -190,8 +197,8 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _counter(owner: str, name: str) -> str:
-    return f"made/{hashlib.sha256(f'{owner}/{name}'.encode()).hexdigest()}"
+def _counter(owner: str, object_id: str) -> str:
+    return f"made/{hashlib.sha256(f'{owner}/{object_id}'.encode()).hexdigest()}"
 
 
 def _store(settings: Settings) -> Store:
@@ -204,6 +211,9 @@ def _store(settings: Settings) -> Store:
     try:
         place = settings.counters
     except ValueError as error:
-        log.warning("Only this process knows which key has made which response: %s", masked(str(error)))
+        log.warning(
+            "The store is unusable, so only this process knows which key created which response: %s",
+            masked(str(error)),
+        )
         return Store(lambda: FileStorage(None))
     return Store(lambda: open_storage(place))

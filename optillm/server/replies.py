@@ -44,8 +44,8 @@ def streamed(stream: Stream, asked: ChatRequest, silence: float) -> Response:
     batches = Batches(stream.events, silence)
     explained = partial(explain, request_id=g.request_id)
     events = sse.Chunks(stream, asked).events(batches, explained, asked.sender.called_off)
-    named = {} if stream.technique is None else {"x-optillm-technique": stream.technique}
-    headers = {**sse.HEADERS, **named}
+    technique = {} if stream.technique is None else {"x-optillm-technique": stream.technique}
+    headers = {**sse.HEADERS, **technique}
     response = Response(events, headers=headers, content_type=sse.MEDIA_TYPE)
     response.call_on_close(batches.close)  # also when the server never asks for the first event
     return response

@@ -48,7 +48,7 @@ class Engine(Protocol):
         """Pass a request for another endpoint on."""
 
     def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
-        """A request for another endpoint, and its model; raises `InvalidRequest` when it asks for a technique."""
+        """Return a request for another endpoint and its model; raises `InvalidRequest`."""
 
     def hurry(self) -> bool:
         """Have techniques at work return the best they have, and nothing new begin; whether there are any."""

@@ -1,7 +1,7 @@
 """The registry: every module of this folder, and every installed `optillm.techniques` entry point.
 
 A module of this folder that does not have the shape of a technique fails here, at start, with its name and what it
-lacks. A plugin that does not, or cannot be imported, is left out, and what is wrong with it is one line.
+lacks. A plugin that does not, or that cannot be imported, is skipped, and one line says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from optillm.technique import Answer, BaseOptions, Context
 SLUG = re.compile(r"[a-z][a-z0-9_]*")
 LONGEST_REASON = 200
 RESERVED = ("none", "auto")
-"""What stands for a technique where there is none."""
+"""Words that clients write in place of a technique."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +49,30 @@ class Technique:
 
 
 def registry() -> Mapping[str, Technique]:
-    """All techniques by slug, plugins last."""
+    """Return all techniques by slug, plugins last."""
     techniques, _ = discovered()
     return techniques
 
 
 @cache
 def discovered() -> tuple[Mapping[str, Technique], Sequence[str]]:
-    """All techniques by slug, plugins last, and a line for each plugin that is left out."""
+    """Return all techniques by slug, plugins last, and a line for each skipped plugin."""
     slugs = sorted(info.name for info in pkgutil.iter_modules(__path__))
     techniques = {slug: read(slug, import_module(f"{__name__}.{slug}")) for slug in slugs}
     faults = []
     for entry in sorted(set(entry_points(group=__name__)), key=lambda entry: (entry.name, entry.value)):
         try:
             techniques[entry.name] = _plugin(entry, techniques)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - code of others, whatever it raises
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
-            faults.append(f"the plugin {entry.name} ({entry.value}) is left out: {reason}")
+            faults.append(f"the plugin {entry.name} ({entry.value}) is skipped: {reason}")
     return MappingProxyType(techniques), tuple(faults)
 
 
 def _plugin(entry: EntryPoint, techniques: Mapping[str, Technique]) -> Technique:
-    """The technique of an entry point, tried as far as it can be without a request."""
+    """Load the technique of an entry point and check what can be checked without a request."""
     if entry.name in techniques:
-        raise TypeError(f"there is a technique {entry.name!r} already")
+        raise TypeError(f"a technique named {entry.name!r} exists already")
     technique = read(entry.name, entry.load())
     technique.Options().worst_case(1)
     technique.described()
@@ -84,7 +84,7 @@ def read(slug: str, module: ModuleType) -> Technique:
     if not SLUG.fullmatch(slug):
         raise TypeError(f"technique {slug!r}: a slug is lower-case letters, digits and underscores")
     if slug in RESERVED:
-        raise TypeError(f"technique {slug!r}: this word stands for no technique at all")
+        raise TypeError(f"technique {slug!r}: this slug is reserved")
     options, run = getattr(module, "Options", None), getattr(module, "run", None)
     if not (isinstance(options, type) and issubclass(options, BaseOptions)):
         raise TypeError(f"technique {slug!r} has no class Options(BaseOptions)")

@@ -163,16 +163,16 @@ async def deceive(ctx: Context, options: Options) -> str | None:
 
 
 def misleads(decoy: Solution, plurality: Candidate, question: str) -> bool:
-    """Whether a decoy answers something else than most provers do; one that does not is no decoy.
+    """Return whether a decoy gives another answer than most provers, as a decoy must.
 
-    Neither is a text where most call a tool: anybody could tell it from a proof.
+    If most provers call a tool, a text is no decoy: anybody could tell it from a tool call.
     """
     if plurality.reply.actions:
         return False
-    told, most = extract(decoy.text, question), extract(plurality.text, question)
+    wrong, most = extract(decoy.text, question), extract(plurality.text, question)
     if most is None:
         return words(decoy.text) != words(plurality.text)
-    return told is not None and not told.matches(most)
+    return wrong is not None and not wrong.matches(most)
 
 
 async def verify(

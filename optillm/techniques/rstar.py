@@ -228,11 +228,11 @@ def settled(tree: Tree[State], options: Options) -> bool:
 async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> dict[int, float]:
     """The survival rate of solutions by their index: masked, finished by the discriminator, same answer?
 
-    A solution none of whose masks came back is unverified and has no rate; a call of a tool, which has no beginning
-    to reason on from, is not examined at all.
+    A solution for which no masked completion came back is unverified and has no rate. A tool call has no partial
+    reasoning to continue from, so it is not examined at all.
     """
     groups = clusters([solution.answer for solution in solutions])[:CLUSTERS]
-    members = [solutions[place] for group in groups for place in group[:EACH]]
+    members = [solutions[index] for group in groups for index in group[:EACH]]
     suspects = [solution for solution in members if solution.answer and not solution.reply.actions]
 
     async def agrees(solution: Candidate, prefix: str) -> tuple[int, bool] | None:

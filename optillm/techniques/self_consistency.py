@@ -6,8 +6,8 @@ Rounds: 1 (waves: 1 to ⌈samples / wave⌉; +1 for a tie or a free-form task)
 Calls: at most samples (+1 for a free-form task, +2 for a tie)
 
 Votes close early, on arrival, once a Beta posterior over the two leading answers is confident enough
-(Aggarwal et al., Adaptive-Consistency, https://arxiv.org/abs/2305.11860). Where there is no answer to extract, or
-answers in different words could together outvote the leading one, one judge call finds the largest group of texts that
+(Aggarwal et al., Adaptive-Consistency, https://arxiv.org/abs/2305.11860). If there is no answer to extract, or
+if answers in other words could together outvote the leading one, one judge call finds the largest group of texts that
 say the same (Chen et al., Universal Self-Consistency, https://arxiv.org/abs/2311.17311).
 """
 

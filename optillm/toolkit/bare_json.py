@@ -1,4 +1,4 @@
-"""The JSON in a reply that was to be nothing but JSON, out of the Markdown and the prose that models put around it.
+"""Extract the JSON from a reply that should be nothing else but has text around it.
 
 >>> bare_json('Here you are:\\n```json\\n{"a": 1}\\n```')
 '{"a": 1}'
@@ -18,15 +18,15 @@ from optillm.toolkit.jsontext import is_json
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([A-Za-z][\w.+-]*)?", re.MULTILINE)
 _BRACKET = re.compile(r"^[ \t]*`?[\[{]", re.MULTILINE)
 _MOST_TRIES: Final = 16
-"""Lines that begin with a bracket and are read as JSON: each may be as long as the text."""
+"""The most lines that are tried as the start of JSON: each try may read the whole text."""
 _LONGEST: Final = 1_000_000
 
 
 def bare_json(text: str, valid: Callable[[str], bool] = is_json) -> str:
-    """Return the JSON value in a text as it stands there, the text itself if it has none or several.
+    """Return the JSON value in a text, unchanged; the whole text if it has none, or several.
 
-    The value is the whole text, a fenced block or, without such a block, an object or an array on lines of its
-    own. Of several values the only one that is `valid` counts.
+    The value may be the whole text, a fenced block or, if no block is JSON, an object or array on lines of its own.
+    If exactly one of several values is `valid`, it is that one.
     """
     if is_json(text):
         return text
@@ -45,7 +45,7 @@ def _fenced(text: str) -> Iterator[str]:
         elif marks.startswith(opening) and not language:
             yield text[start : match.start()].strip()
             opening = ""
-    if opening:  # closed behind the last bracket, or not at all
+    if opening:  # closed right after the last bracket, or never
         yield text[start:].strip().rstrip("`~").rstrip()
 
 
@@ -54,7 +54,7 @@ def _on_own_lines(text: str) -> Iterator[str]:
     end, decoder = 0, json.JSONDecoder()
     for match in islice(_BRACKET.finditer(text), _MOST_TRIES):
         start = match.end() - 1
-        if start < end:  # inside the one before
+        if start < end:  # inside the previous value
             continue
         with suppress(ValueError, RecursionError):
             end = decoder.raw_decode(text, start)[1]

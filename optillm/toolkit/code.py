@@ -26,7 +26,10 @@ _MOST_BLOCKS = 64
 
 
 def program_key(source: str, language: str = "") -> str:
-    """Equal for programs that differ in comments and layout only, as far as their language is known; else a text."""
+    """Return a key that is equal for programs which differ only in comments and layout.
+
+    In a language that is not known, only trailing blanks and empty lines are ignored.
+    """
     tree = parsed(source) if language in _PYTHON else None
     if tree is not None and (key := plain_tree(tree)) is not None:
         return key

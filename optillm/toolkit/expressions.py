@@ -41,7 +41,7 @@ _COMMAND = re.compile(r"\\(?:begin|end)\{[a-z]+\}|\\[A-Za-z]+")
 _PLAIN = re.compile(r"\w+ ?|(?:Integer|Float|Rational|Symbol|\d|[-+*/(), ]|'[\w.+-]*')+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _VECTORS = re.compile(r"\\(?:vec|overrightarrow)(?![A-Za-z])")
-"""Their products are of two kinds, neither of which is the product of numbers."""
+"""Vectors have two products, and neither is that of numbers, so they have no canonical form here."""
 
 
 def canonical_expression(source: str) -> str | None:
@@ -118,7 +118,7 @@ def _braced_roots(text: str) -> str:
 
 def _normal_form(parsed: Any, sympy: Any) -> str | None:
     if parsed in (sympy.true, sympy.false):
-        return None  # as all statements about numbers would be
+        return None  # or all true statements would be the same answer
     if isinstance(parsed, sympy.MatrixBase):
         return str([[_normal_form(cell, sympy) for cell in row] for row in parsed.tolist()])
     if isinstance(parsed, sympy.Rel):

@@ -57,7 +57,7 @@ class Form:
 
     @classmethod
     def of_schema(cls, schema: Any) -> Form:
-        """Return the form of the instances of a schema, of any JSON where it is no schema.
+        """Return the form of instances of a schema; any JSON has it if `schema` is not a schema.
 
         Raises `TooComplex` for a schema that would take too long to check anything against.
         """

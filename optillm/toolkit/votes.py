@@ -9,9 +9,10 @@ from optillm.toolkit.answers import FinalAnswer, clusters
 
 
 def standing(answers: Sequence[FinalAnswer | None]) -> tuple[int, int]:
-    """Return the votes of the leading answer and the most that any other may have; who states none has no vote.
+    """Return the votes of the leading answer, and the most that a rival may have.
 
-    Answers in words that differ may say the same: all that do not lead count as one rival.
+    A reply without an answer has no vote. Answers in different words may mean the same, so all of them that do not
+    lead count as one rival.
     """
     stated = [answer for answer in answers if answer is not None]
     groups = clusters(stated)
@@ -21,7 +22,7 @@ def standing(answers: Sequence[FinalAnswer | None]) -> tuple[int, int]:
 
 
 def in_doubt(answers: Sequence[FinalAnswer | None]) -> bool:
-    """Return whether answers in words could overtake the leading one if a judge found that they say the same."""
+    """Return whether worded answers could overtake the leading one if they meant the same."""
     stated = [answer for answer in answers if answer is not None]
     groups = clusters(stated)
     rivals = [len(group) for group in groups[1:] if stated[group[0]].in_words]

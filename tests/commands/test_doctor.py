@@ -16,26 +16,28 @@ from tests.test_config import bare_machine
 __all__ = ["bare_machine"]  # fixtures that the tests here run under
 
 
-def test_the_doctor_examines_the_upstream_it_is_told_to() -> None:
+def test_the_doctor_checks_the_upstream_that_is_named() -> None:
     Path("optillm.toml").write_text(TWO, encoding="utf-8")
     assert refusal("doctor", "--upstream", "mian") == "unknown upstream mian; did you mean `main`?"
-    assert refusal("settings", "--upstream", "main") == "--upstream is a flag of optillm doctor"
+    assert refusal("settings", "--upstream", "main") == "--upstream works only with optillm doctor"
 
 
 def test_the_doctor_hides_secrets_in_what_libraries_say(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[tuple[str, tuple[str, ...]]] = []
+    configured: list[tuple[str, tuple[str, ...]]] = []
 
     async def examine(settings: Settings, **_: Any) -> Any:
         return SimpleNamespace(table=str, usable=True)
 
     monkeypatch.setattr("optillm.doctor.examine", examine)
-    monkeypatch.setattr("optillm.logs.configure", lambda level, secrets: told.append((level, tuple(secrets))))
+    monkeypatch.setattr(
+        "optillm.logs.configure", lambda level, secrets: configured.append((level, tuple(secrets)))
+    )
     monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
     cli.run(["doctor"], TECHNIQUES)
     assert capsys.readouterr().err == ""
-    assert told == [("warning", ("sk-hidden",))]
+    assert configured == [("warning", ("sk-hidden",))]
 
 
 def test_the_doctor_says_when_no_upstream_is_configured(

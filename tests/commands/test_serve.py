@@ -23,7 +23,7 @@ def test_without_an_upstream_the_clients_key_goes_to_openai(
     started(launch)
     first, second, third, fourth, *_ = caplog.messages
     assert first == "Starting server with approach: auto"
-    assert second == "Server configuration: {'port': 0}, else the defaults"
+    assert second == "Server configuration: {'port': 0}; everything else is at its default"
     assert (
         third == "Upstream: openai at https://api.openai.com/v1; upstream key: passed through from the client"
     )
@@ -148,7 +148,7 @@ def test_the_configuration_is_what_differs_from_the_defaults(
 ) -> None:
     caplog.set_level(logging.INFO)
     started(launch, *flags)
-    assert caplog.messages[1] == f"Server configuration: {shown}, else the defaults"
+    assert caplog.messages[1] == f"Server configuration: {shown}; everything else is at its default"
 
 
 def test_serve_is_the_default_command_spelt_out(launch: Launch) -> None:
@@ -158,20 +158,20 @@ def test_serve_is_the_default_command_spelt_out(launch: Launch) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--demo",), ("--workers", "2"), ("--otel",)])
-def test_a_port_in_use_is_known_before_anything_is_started(flags: tuple[str, ...], launch: Launch) -> None:
+def test_a_port_in_use_is_reported_before_anything_starts(flags: tuple[str, ...], launch: Launch) -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         line = refusal("--port", str(port), *flags)
     assert line == (
         f"cannot listen on 127.0.0.1 port {port}: Address already in use; "
-        "--port chooses another port (0: a free one), --host another address"
+        "choose another port with --port (0: any free one) or another address with --host"
     )
     assert launch.settings is None
     assert launch.demo_latency is None
 
 
 @pytest.mark.parametrize("host", ["no such host", "192.0.2.1", "no-such-host.invalid"])
-def test_an_address_that_cannot_be_had_is_one_line(host: str, launch: Launch) -> None:
+def test_an_unusable_address_is_reported_in_one_line(host: str, launch: Launch) -> None:
     line = refusal("--host", host, "--insecure", "--port", "0")
     assert line.startswith(f"cannot listen on {host} port 0: ")
     assert "--host" in line

@@ -50,7 +50,7 @@ def test_one_technique_is_shown_with_its_options_and_how_to_ask_for_it(
 
 
 @pytest.mark.parametrize("slug", registry())
-def test_what_every_page_shows_can_be_asked_for(slug: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_example_on_a_technique_page_works(slug: str, capsys: pytest.CaptureFixture[str]) -> None:
     technique = registry()[slug]
     cli.run(["techniques", slug], registry())
     page = capsys.readouterr().out
@@ -74,11 +74,11 @@ def test_what_every_page_shows_can_be_asked_for(slug: str, capsys: pytest.Captur
     ("argv", "line"),
     [
         (("techniques", "bom"), "unknown technique bom; did you mean `bon`?"),
-        (("techniques", "bon", "moa"), "optillm techniques has no use for moa"),
+        (("techniques", "bon", "moa"), "unexpected argument moa: optillm techniques does not take it"),
         (("techniques", "settings"), "unknown technique settings"),
-        (("serve", "bon"), "optillm serve has no use for bon"),
-        (("--markdown",), "--markdown is a flag of optillm settings and techniques"),
+        (("serve", "bon"), "unexpected argument bon: optillm serve does not take it"),
+        (("--markdown",), "--markdown works only with optillm settings and techniques"),
     ],
 )
-def test_refuses_what_is_no_technique(argv: tuple[str, ...], line: str) -> None:
+def test_refuses_an_unknown_technique_or_argument(argv: tuple[str, ...], line: str) -> None:
     assert refusal(*argv) == line

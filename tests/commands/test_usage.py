@@ -95,7 +95,7 @@ def test_each_key_has_a_row_against_its_limits(place: str) -> None:
         "bob               1                5      7            $0.5000",
         "carol (disabled)  0                0      0            $0.0000 of $2.5000",
         "",
-        "On 2024-10-04, a day of UTC.",
+        "The day is 2024-10-04 (UTC).",
     ]
     assert rows(chosen)["alice"] == {
         "requests": 2,
@@ -107,7 +107,7 @@ def test_each_key_has_a_row_against_its_limits(place: str) -> None:
     }
 
 
-def test_what_requests_at_work_hold_is_told_apart_while_the_server_runs(place: str) -> None:
+def test_what_running_requests_hold_is_shown_separately(place: str) -> None:
     chosen = settings(place)
     books = accounts(chosen)
     alice = next(client for client in chosen.client_keys.clients if client.name == "alice")
@@ -120,7 +120,7 @@ def test_what_requests_at_work_hold_is_told_apart_while_the_server_runs(place: s
     assert "120 of 1000  " in usage(chosen, now=NOON)
 
 
-def test_all_keys_together_have_a_row_where_they_have_limits(place: str) -> None:
+def test_all_keys_together_have_a_row_if_they_have_limits(place: str) -> None:
     chosen = settings(place, f"{KEYS}\n[server]\ncost_per_day = 50")
     books = accounts(chosen)
     for name in ("alice", "bob"):
@@ -155,20 +155,20 @@ def test_keys_without_limits_need_no_store(tmp_path: Path, caplog: pytest.LogCap
         str(tmp_path / "counters"), f'[keys.bob]\nkey = "sha256:{sha256(b"other").hexdigest()}"'
     )
     Accounts.of(chosen).note(record("bob", 7))
-    assert "What keys use is not counted: " in caplog.text
+    assert "The use of keys is not counted: " in caplog.text
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"keys": None}, "there is no keys file, so nothing is counted by key: name one with --keys"),
-        ({"keys": None, "optillm_api_key": ("k",)}, "there is no keys file"),
+        ({"keys": None}, "nothing is counted by key, because there is no keys file: name one with --keys"),
+        ({"keys": None, "optillm_api_key": ("k",)}, "nothing is counted by key"),
         ({}, "nothing has been counted in .*counters: no server with these settings has run yet"),
         ({"store": "keys.toml"}, "store: keys.toml: file is not a database"),
-        ({"store": "redis://:s3cret@127.0.0.1:1/0"}, "store: it does not answer: "),
+        ({"store": "redis://:s3cret@127.0.0.1:1/0"}, "the store does not answer: "),
     ],
 )
-def test_where_there_is_nothing_to_show_one_line_says_why(
+def test_one_line_says_why_there_is_nothing_to_show(
     tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     pytest.importorskip("redis")

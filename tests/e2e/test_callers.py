@@ -142,7 +142,7 @@ def test_the_first_chunk_has_the_role_and_without_progress_there_are_no_comments
         "/favicon.ico",
     ],
 )
-def test_a_path_that_is_nearly_right_or_anothers_gets_an_answer_or_an_error_object(
+def test_a_misspelt_or_foreign_path_gets_an_answer_or_an_error_object(
     proxy: Proxy, echo: Any, path: str, method: str
 ) -> None:
     echo("What?")
@@ -188,7 +188,7 @@ HEAD = (
 
 
 @pytest.mark.parametrize("model", ["m", *(f"{slug}-m" for slug in TECHNIQUES)])
-def test_a_body_that_waits_to_be_called_for_is_called_for(proxy: Proxy, echo: Any, model: str) -> None:
+def test_a_client_that_expects_100_continue_gets_it(proxy: Proxy, echo: Any, model: str) -> None:
     echo("What?")
     body = json.dumps(chat(model)).encode()
     head = f"{HEAD}Expect: 100-continue\nContent-Length: {len(body)}\n"

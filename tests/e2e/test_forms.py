@@ -158,7 +158,7 @@ def test_json_comes_alone_and_nothing_is_lost(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_json_of_the_wrong_form_is_mended_once(
+def test_json_of_the_wrong_form_is_repaired_once(
     proxy: Proxy, stub: Stub, fill: Any, slug: str, stream: bool
 ) -> None:
     fill(careless=10_000)
@@ -194,7 +194,7 @@ def test_a_forced_tool_gets_the_technique(
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_arguments_that_do_not_fit_the_tool_lose_or_are_mended(
+def test_arguments_that_do_not_match_the_schema_lose_or_are_repaired(
     proxy: Proxy, fill: Any, slug: str, library: str
 ) -> None:
     request, _ = LIBRARIES[library]
@@ -205,7 +205,7 @@ def test_arguments_that_do_not_fit_the_tool_lose_or_are_mended(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_a_turn_of_one_plain_action_has_no_technique(
+def test_a_reply_that_calls_an_optional_tool_reports_no_technique(
     proxy: Proxy, stub: Stub, fill: Any, slug: str, stream: bool
 ) -> None:
     fill()
@@ -217,7 +217,7 @@ def test_a_turn_of_one_plain_action_has_no_technique(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("slug", ["moa", "rto", "cot_reflection", "re2"])
-def test_a_last_write_that_calls_a_tool_is_made_once(
+def test_a_final_call_that_calls_a_tool_is_not_repeated(
     proxy: Proxy, stub: Stub, slug: str, stream: bool
 ) -> None:
     numbers = count()
@@ -253,7 +253,7 @@ def test_a_last_write_that_calls_a_tool_is_made_once(
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("answering", [0, 1])
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_samples_of_which_some_answer_and_others_call_are_no_failure(
+def test_a_mix_of_answers_and_tool_calls_is_no_failure(
     proxy: Proxy, stub: Stub, slug: str, answering: int, stream: bool
 ) -> None:
     numbers = count()

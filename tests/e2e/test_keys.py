@@ -165,7 +165,7 @@ ALWAYS_PLAIN: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-def test_a_key_that_may_not_do_without_a_technique_cannot_get_around_that(file_place: Place) -> None:
+def test_a_key_that_must_use_a_technique_cannot_avoid_it(file_place: Place) -> None:
     file_place.keys("[keys.alice]\nKEY secret\nplain = false")
     with (
         serving(*file_place.flags, environment=DEMO) as proxy,
@@ -206,7 +206,7 @@ def kept(call: Call) -> None:
         call.json({"id": "resp", "object": "response", "output": []})
 
 
-def test_a_response_is_for_the_key_that_made_it_whichever_worker_is_asked_and_after_a_restart(
+def test_only_the_key_that_created_a_response_can_use_it_on_every_worker_and_after_a_restart(
     place: Place,
 ) -> None:
     place.keys("[keys.alice]\nKEY secret\n[keys.bob]\nKEY other")
@@ -231,7 +231,9 @@ def check_who_finds_what(proxy: Proxy) -> None:
             sdk.responses.create(model="m", input="again", previous_response_id=f"resp_{number}")
         with OpenAI(base_url=proxy.base_url, api_key="other", max_retries=0) as sdk:
             for ask in (sdk.responses.retrieve, sdk.responses.delete, sdk.responses.cancel):
-                with pytest.raises(openai.NotFoundError, match=f"There is no 'resp_{number}' here"):
+                with pytest.raises(
+                    openai.NotFoundError, match=f"There is no object with the id 'resp_{number}'"
+                ):
                     ask(f"resp_{number}")
             with pytest.raises(openai.NotFoundError):
                 sdk.responses.create(model="m", input="again", previous_response_id=f"resp_{number}")
@@ -385,7 +387,7 @@ def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(t
             ) as sdk:  # waits as it is told
                 sdk.chat.completions.create(model="demo-small", messages=[{"role": "user", "content": "Hi"}])
             assert [ask(proxy, "secret") for _ in range(2)] == [200, 429]
-            assert sum("The store of counters fails" in line for line in proxy.log) == 1
+            assert sum("The store of counters does not work" in line for line in proxy.log) == 1
 
 
 def test_the_server_starts_without_its_redis_and_says_so(tmp_path: Path) -> None:

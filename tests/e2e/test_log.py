@@ -47,7 +47,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_refused_is_one_line_that_says_why(kind: str, proxy: Proxy) -> None:
+def test_a_refusal_is_one_line_that_says_why(kind: str, proxy: Proxy) -> None:
     body, reason = REFUSED[kind]
     name = f"refused-{list(REFUSED).index(kind)}"
     assert ask(proxy, body, name) == 400
@@ -59,7 +59,7 @@ def test_what_is_refused_is_one_line_that_says_why(kind: str, proxy: Proxy) -> N
 @pytest.mark.parametrize(
     ("path", "method", "status"), [("/v1/nothing", "POST", 404), ("/v1/models", "DELETE", 405)]
 )
-def test_what_there_is_not_is_one_line(path: str, method: str, status: int, proxy: Proxy) -> None:
+def test_an_unknown_path_is_one_line(path: str, method: str, status: int, proxy: Proxy) -> None:
     name = f"absent-{status}"
     assert ask(proxy, b"", name, path, method) == status
     (line,) = logged(proxy, name)
@@ -69,7 +69,7 @@ def test_what_there_is_not_is_one_line(path: str, method: str, status: int, prox
 @pytest.mark.parametrize("model", ["m", "bon-m", "re2&bon-m"])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("status", [400, 404, 500])
-def test_what_the_upstream_refuses_is_one_line(
+def test_an_upstream_refusal_is_one_line(
     model: str, stream: bool, status: int, stub: Stub, proxy: Proxy
 ) -> None:
     stub.respond = lambda call: call.json({"error": {"message": SECRET, "type": "t", "code": None}}, status)
@@ -88,7 +88,7 @@ def test_an_upstream_that_hangs_up_is_one_line(model: str, stub: Stub, proxy: Pr
     assert "status 502 in " in line
 
 
-def test_there_is_no_traceback_no_prompt_and_no_key_in_it(stub: Stub, proxy: Proxy) -> None:
+def test_the_log_has_no_traceback_no_prompt_and_no_key(stub: Stub, proxy: Proxy) -> None:
     stub.respond = lambda call: call.json(completion("The answer is 4."))
     assert ask(proxy, {**CHAT, "model": "bon-m"}, "good") == 200
     (line,) = logged(proxy, "good")

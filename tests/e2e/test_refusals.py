@@ -87,7 +87,7 @@ def strict() -> Iterator[Proxy]:
 
 @pytest.mark.parametrize("slug", ["bon", "moa", "mcts", "self_consistency", "cot_reflection", "re2"])
 @pytest.mark.parametrize("messages", [QUESTION, HISTORY], ids=["question", "tool"])
-def test_an_answer_whole_and_streamed(strict: Proxy, slug: str, messages: list[Any]) -> None:
+def test_the_technique_answers_whole_and_streamed(strict: Proxy, slug: str, messages: list[Any]) -> None:
     with OpenAI(base_url=strict.base_url, api_key="none") as client:
         request: dict[str, Any] = {
             "model": f"{slug}-m",
@@ -106,7 +106,7 @@ def test_an_answer_whole_and_streamed(strict: Proxy, slug: str, messages: list[A
         assert "abstained" not in block["losses"]
 
 
-def test_what_the_client_sent_is_refused_in_the_upstreams_words(strict: Proxy) -> None:
+def test_a_refusal_of_a_clients_parameter_is_passed_on_in_the_upstreams_words(strict: Proxy) -> None:
     request: dict[str, Any] = {
         "model": "bon-m",
         "messages": QUESTION,

@@ -142,7 +142,7 @@ def test_a_technique_where_there_is_none_is_refused_and_not_a_silent_plain_call(
     ]
     for ask in asks:
         with pytest.raises(
-            openai.BadRequestError, match="does not take: use /v1/chat/completions"
+            openai.BadRequestError, match="does not support: use /v1/chat/completions"
         ) as refused:
             ask()
         assert refused.value.code == "technique_not_served"

@@ -46,7 +46,7 @@ def test_an_instruction_joins_the_system_turn_or_becomes_one(role: str) -> None:
 
 
 @pytest.mark.parametrize("placement", Placement)
-def test_all_other_turns_go_up_as_they_came(placement: Placement) -> None:
+def test_all_other_turns_are_sent_unchanged(placement: Placement) -> None:
     assert messages(placement, [SYSTEM, USER, CALLS, TOOL])[2:4] == [CALLS, TOOL]
 
 
@@ -56,7 +56,7 @@ def test_neighbouring_user_turns_are_merged_with_their_parts_in_order() -> None:
     assert merge_turns([USER, CALLS, USER]) == [USER, CALLS, USER]
 
 
-def test_what_is_ours_is_left_out_and_what_is_refused_too() -> None:
+def test_withheld_and_refused_parameters_are_left_out() -> None:
     payload = Payload(
         "m", [USER], {"temperature": 0.7, "seed": 4, "user": "u"}, {"temperature": 0.1, "seed": None}
     )

@@ -19,7 +19,7 @@ __all__ = ["bare_machine"]
 pytestmark = pytest.mark.usefixtures("bare_machine")
 
 
-def told(url: str, status: int = 404, message: str = "Not Found") -> str:
+def advised_message(url: str, status: int = 404, message: str = "Not Found") -> str:
     return advised(UpstreamError(message, status=status), URL(url)).message
 
 
@@ -39,7 +39,7 @@ def told(url: str, status: int = 404, message: str = "Not Found") -> str:
 )
 @pytest.mark.parametrize("status", [404, 405])
 def test_the_right_base_url_is_named(url: str, at: str, right: str, status: int) -> None:
-    words = told(url, status)
+    words = advised_message(url, status)
     assert words.startswith("Not Found (the upstream has no /")
     assert words.endswith(f" at {at}: its base URL is probably {right})")
     assert "s3cret" not in words
@@ -55,20 +55,20 @@ def test_the_right_base_url_is_named(url: str, at: str, right: str, status: int)
         "http://h/embeddings",
     ],
 )
-def test_a_base_url_as_it_should_be_is_not_doubted(url: str) -> None:
-    assert told(url) == "Not Found"
+def test_a_correct_base_url_gets_no_hint(url: str) -> None:
+    assert advised_message(url) == "Not Found"
 
 
 @pytest.mark.parametrize(
     ("status", "message"),
     [(400, "no"), (401, "no"), (500, "no"), (404, "The model `m` does not exist"), (404, "Model not found")],
 )
-def test_nor_when_the_refusal_is_about_something_else(status: int, message: str) -> None:
-    assert told("http://h/chat/completions", status, message) == message
+def test_a_refusal_about_something_else_gets_no_hint(status: int, message: str) -> None:
+    assert advised_message("http://h/chat/completions", status, message) == message
 
 
 @pytest.mark.parametrize("body", [b"404 page not found", b'{"detail":"Not Found"}', b"<html>", b""])
-def test_both_a_technique_and_a_plain_request_say_so(body: bytes) -> None:
+def test_a_technique_and_a_plain_request_both_give_the_hint(body: bytes) -> None:
     with Stub(lambda call: call.raw(body, 404, content_type="text/plain", Retry_After="3")) as stub:
         base = stub.base_url.removesuffix("/v1")
         with pytest.raises(UpstreamError) as error:

@@ -273,8 +273,8 @@ def test_a_retry_is_logged_with_its_reason_and_counted(caplog: pytest.LogCapture
     with caplog.at_level(logging.DEBUG):
         world.complete("bon(n=1)-m", "a secret question")
     first, second, end = lines(caplog)
-    assert re.fullmatch(r"call 0: status 429, again in 1\.\d\d s", first)
-    assert re.fullmatch(r"call 0: status 429, again in 1\.\d\d s", second)
+    assert re.fullmatch(r"call 0: status 429, retrying in 1\.\d\d s", first)
+    assert re.fullmatch(r"call 0: status 429, retrying in 1\.\d\d s", second)
     assert re.fullmatch(
         r"call 0, generate: ok in .+ s, model m, retries 2, input_tokens 10, output_tokens 5", end
     )
@@ -289,7 +289,7 @@ def test_decisions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         one(script).complete("bon(n=3)-m", "a secret question", budget=Budget(max_calls=4))
     logged = lines(caplog)
-    assert logged[0].startswith("the budget allows for ")
+    assert logged[0].startswith("options reduced to fit the budget: ")
     assert "judging 2 different answers" in logged
     assert [line for line in logged if re.match(r"step judge took 1\.00 s, candidates 2, ballots \d$", line)]
 
@@ -301,7 +301,7 @@ def test_an_early_stop_is_logged(caplog: pytest.LogCaptureFixture) -> None:
             "self_consistency-m", "a secret question"
         )
     logged = lines(caplog)
-    assert [line for line in logged if re.fullmatch(r"\d of \d calls are not waited for", line)]
+    assert [line for line in logged if re.fullmatch(r"\d of \d calls are no longer needed", line)]
     assert [line for line in logged if "cancelled in" in line]
 
 

@@ -33,32 +33,32 @@ def sent(capabilities: Capabilities, payload: Payload) -> dict[str, Any]:
     return capabilities.adaptation(payload).body(payload)
 
 
-def test_a_value_of_ours_is_left_out_beside_what_it_was_refused_beside() -> None:
+def test_a_value_of_ours_is_left_out_with_the_client_parameters_it_was_refused_with() -> None:
     capabilities = learned(candidate(top_p=0.5), Adaptation().withholding("temperature"))
     assert "temperature" not in sent(capabilities, candidate(top_p=0.9, user="u"))
     assert sent(capabilities, candidate())["temperature"] == 0.7
     assert sent(capabilities, candidate(temperature=0.7, top_p=0.9))["temperature"] == 0.7  # the client's own
 
 
-def test_what_was_refused_beside_different_parameters_is_left_out_beside_what_they_share() -> None:
+def test_a_value_refused_with_different_parameters_is_left_out_with_their_intersection() -> None:
     capabilities = learned(candidate(top_p=0.5, user="u"), Adaptation().withholding("temperature"))
     capabilities.learn(candidate(top_p=0.5, stop="x"), Adaptation(), Adaptation().withholding("temperature"))
     assert "temperature" not in sent(capabilities, candidate(top_p=0.5))
     assert "temperature" in sent(capabilities, candidate(user="u", stop="x"))
 
 
-def test_another_value_of_ours_is_another_matter() -> None:
+def test_another_value_of_ours_is_still_sent() -> None:
     capabilities = learned(judge(), Adaptation().withholding("temperature"))
     assert "temperature" not in sent(capabilities, judge())
     assert sent(capabilities, candidate())["temperature"] == 0.7
 
 
-def test_in_the_place_of_a_value_of_ours_comes_the_clients() -> None:
+def test_the_clients_value_replaces_a_withheld_value_of_ours() -> None:
     capabilities = learned(candidate(temperature=0.1), Adaptation().withholding("temperature"))
     assert sent(capabilities, candidate(temperature=0.2))["temperature"] == 0.2
 
 
-def test_a_seed_that_one_clients_was_counted_up_to_teaches_nothing() -> None:
+def test_a_refused_seed_derived_from_a_clients_teaches_nothing() -> None:
     request = ChatRequest({"model": "m", "messages": [USER], "seed": 2**63 - 1})
     payload = Bodies.of(request, respect_temperature=False).candidate("m", seed=1)
     capabilities = learned(payload, Adaptation().withholding("seed"))
@@ -66,7 +66,7 @@ def test_a_seed_that_one_clients_was_counted_up_to_teaches_nothing() -> None:
     assert sent(capabilities, payload)["seed"] == 2**63
 
 
-def test_an_instruction_goes_where_conversations_that_end_alike_had_it_taken() -> None:
+def test_an_instruction_goes_where_conversations_with_the_same_last_role_had_it_accepted() -> None:
     capabilities = learned(candidate([USER, TOOL], "Think."), Adaptation(placement=Placement.JOINED))
     assert sent(capabilities, candidate([USER, TOOL], "Think."))["messages"] == [
         {"role": "user", "content": "q\n\nThink."},
@@ -78,7 +78,7 @@ def test_an_instruction_goes_where_conversations_that_end_alike_had_it_taken() -
     ]
 
 
-def test_a_window_leaves_a_reply_what_the_prompt_does_not_take() -> None:
+def test_a_window_leaves_the_reply_what_the_prompt_does_not_use() -> None:
     capabilities = learned(judge("x" * 400), Adaptation(fit=Fit(3500, window=4096)))
     short, long = judge("x" * 400), judge("x" * 8000)
     assert 3500 < sent(capabilities, short)["max_tokens"] < 4096
@@ -92,13 +92,13 @@ def test_one_long_prompt_does_not_bound_the_replies_to_short_ones() -> None:
     assert sent(capabilities, judge())["max_tokens"] == SMALLEST
 
 
-def test_limits_of_clients_stay() -> None:
+def test_token_limits_of_clients_are_kept() -> None:
     capabilities = learned(judge(), Adaptation(fit=Fit(600)))
     assert sent(capabilities, judge())["max_tokens"] == 600
     assert sent(capabilities, candidate(max_tokens=9000))["max_tokens"] == 9000
 
 
-def test_calls_that_learn_at_the_same_time_keep_each_others_lesson() -> None:
+def test_concurrent_calls_keep_each_others_lessons() -> None:
     capabilities = Capabilities(expires=0)
     first, second, third = candidate().asking_for(2), judge(), candidate([USER, TOOL], "Think.")
     known = [capabilities.adaptation(payload) for payload in (first, second, third)]
@@ -122,7 +122,7 @@ def test_notices_whether_n_is_honoured() -> None:
     assert capabilities.honours_n is True
 
 
-def test_a_call_is_like_another_with_the_same_parameters_and_the_same_last_turns() -> None:
+def test_calls_with_the_same_parameters_and_last_roles_are_of_one_kind() -> None:
     capabilities = Capabilities(expires=0)
     body = candidate([USER], "Think.").body
     capabilities.took(body)
@@ -131,7 +131,7 @@ def test_a_call_is_like_another_with_the_same_parameters_and_the_same_last_turns
     assert not capabilities.has_taken(candidate([USER, TOOL], "Think.").body)
 
 
-def test_what_clients_shape_is_bounded() -> None:
+def test_what_clients_determine_is_bounded() -> None:
     capabilities = Capabilities(expires=0)
     for number in range(2 * LESSONS):
         payload = Payload("m", [USER], {"temperature": number}, {"temperature": None})

@@ -43,7 +43,7 @@ def planner(approach: str = "auto") -> Planner:
         ({"optillm_approach": "bon|moa"}, "optillm_approach"),
     ],
 )
-def test_a_technique_is_refused_with_the_endpoint_that_takes_it(
+def test_a_refused_technique_names_the_endpoint_that_supports_it(
     path: str, body: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refused:
@@ -51,7 +51,7 @@ def test_a_technique_is_refused_with_the_endpoint_that_takes_it(
     assert (refused.value.status, refused.value.param) == (400, param)
     assert refused.value.code == "technique_not_served"
     assert "/v1/chat/completions" in refused.value.message
-    assert f"/v1{path.partition('?')[0]} does not take" in refused.value.message
+    assert f"/v1{path.partition('?')[0]} does not support" in refused.value.message
 
 
 def test_the_refusal_names_the_model_that_may_be_written_instead() -> None:
@@ -70,13 +70,13 @@ def test_the_name_of_a_model_passes_byte_for_byte(model: str) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1]", b'"model"', b'{"model": 7}', b'{"model": null}', b"{}"]
 )
-def test_a_body_that_names_no_model_is_the_upstreams_to_judge(content: bytes) -> None:
+def test_a_body_without_a_model_is_left_for_the_upstream_to_judge(content: bytes) -> None:
     sent = RawRequest("POST", "/embeddings", content)
     assert without_technique(sent, planner()) == (sent, "")
 
 
 @pytest.mark.parametrize("approach", ["none", "auto", " none ", None, 7])
-def test_no_technique_may_be_named_as_such(approach: Any) -> None:
+def test_an_approach_that_names_no_technique_is_allowed(approach: Any) -> None:
     sent = request(model="gpt-4o", optillm_approach=approach)
     assert without_technique(sent, planner()) == (sent, "gpt-4o")
 
@@ -100,12 +100,12 @@ def test_a_form_that_names_a_technique_is_refused_too() -> None:
         )
 
 
-def test_an_operators_approach_for_all_is_for_chats_and_leaves_names_alone() -> None:
+def test_an_operators_approach_applies_to_chats_only_and_leaves_names_alone() -> None:
     sent = request(model="bon-x")
     assert without_technique(sent, planner("moa")) == (sent, "bon-x")
 
 
-def test_a_key_that_may_not_do_without_a_technique_is_told_where_techniques_are() -> None:
+def test_a_key_that_must_use_a_technique_is_told_where_techniques_are() -> None:
     from tests.engine.test_engine import Wire, engine, reply
     from tests.fakes import run
 

@@ -108,7 +108,7 @@ def test_a_judge_chooses_among_calls() -> None:
     assert arguments_of(completion) in ({"total": 40}, {"total": 41}, {"total": 42})
 
 
-def test_a_call_needs_no_faithful_call_before_it() -> None:
+def test_a_forced_call_needs_no_unchanged_request_first() -> None:
     world = World(disagreeing)
     world.complete("bon-m", "Add up.", **FORCED[0])
     assert [sent.start for sent in world.of("generate")] == [0.0] * 3
@@ -119,7 +119,7 @@ BAD = ["{", "[]", '{"total": "x"}', '{"total": 1, "more": 2}', "Total is 3"]
 
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("slug", ["bon", "self_consistency", "moa", "mcts", "pvg", "rstar", "rto"])
-def test_invalid_arguments_lose_against_valid_ones(slug: str, bad: str) -> None:
+def test_invalid_arguments_lose_to_valid_ones(slug: str, bad: str) -> None:
     def script(sent: Sent) -> str | Say:
         if sent.role == "judge":
             return VERDICT
@@ -144,7 +144,7 @@ def test_invalid_arguments_lose_against_valid_ones(slug: str, bad: str) -> None:
     ],
 )
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_when_all_are_invalid_one_is_asked_to_be_mended_once(slug: str, bad: Say) -> None:
+def test_when_all_are_invalid_one_is_repaired_by_one_call(slug: str, bad: Say) -> None:
     def script(sent: Sent) -> str | Say:
         if sent.role == "judge":
             return VERDICT

@@ -76,11 +76,11 @@ def test_a_forced_call_has_the_form_of_its_tool(choice: Any, tools: list[Any]) -
         {"tools": [ADD], "function_call": {"name": "add"}},
     ],
 )
-def test_a_call_that_the_model_need_not_make_has_none(body: dict[str, Any]) -> None:
+def test_an_optional_call_has_no_form(body: dict[str, Any]) -> None:
     assert demanded_form(body) is None
 
 
-def test_a_function_of_old_has_the_form_of_its_parameters() -> None:
+def test_a_legacy_function_has_the_form_of_its_parameters() -> None:
     form = demanded_form({"functions": [ADD["function"]], "function_call": {"name": "add"}})
     assert form is not None
     said = {"role": "assistant", "content": None}
@@ -107,7 +107,7 @@ def test_a_named_tool_is_called_once(body: dict[str, Any], several: bool) -> Non
 @pytest.mark.parametrize(
     ("choice", "reason"), [(NAMED, "stop"), ("required", "tool_calls"), ("any", "tool_calls")]
 )
-def test_the_reason_for_the_end_is_openais(choice: Any, reason: str, said: str | None) -> None:
+def test_the_finish_reason_is_openais(choice: Any, reason: str, said: str | None) -> None:
     form = demanded_form({"tools": [ADD], "tool_choice": choice})
     assert form is not None
     assert form.bare(replace(calling(GOOD), finish_reason=said)).finish_reason == reason
@@ -115,7 +115,7 @@ def test_the_reason_for_the_end_is_openais(choice: Any, reason: str, said: str |
     assert form.bare(Reply({"role": "assistant", "content": "4"}, said)).finish_reason == said
 
 
-def test_the_choice_may_leave_some_of_the_tools() -> None:
+def test_the_tool_choice_may_allow_some_of_the_tools() -> None:
     choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}}
     form = demanded_form({"tools": [ADD, SEARCH], "tool_choice": choice})
     assert form is not None
@@ -133,7 +133,7 @@ def test_a_custom_tool_takes_any_text_and_one_without_parameters_any_object() ->
 
 
 @pytest.mark.parametrize("parameters", [3, {"type": "nonsense"}, {"$ref": "http://127.0.0.1:1/x"}, "complex"])
-def test_a_schema_that_cannot_be_used_leaves_the_check_for_json(parameters: Any) -> None:
+def test_with_an_unusable_schema_only_json_is_checked(parameters: Any) -> None:
     if parameters == "complex":
         levels = {f"a{i}": {"allOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 10} for i in range(11)}
         parameters = {"$defs": {**levels, "a11": {"type": "object"}}, "$ref": "#/$defs/a0"}
@@ -144,7 +144,7 @@ def test_a_schema_that_cannot_be_used_leaves_the_check_for_json(parameters: Any)
     assert form.violation(calling(call("add", "{")))
 
 
-def test_a_forced_call_has_its_form_whatever_the_form_of_texts() -> None:
+def test_a_forced_call_has_its_form_whatever_the_response_format() -> None:
     body = {"tools": [ADD], "tool_choice": "required", "response_format": {"type": "json_object"}}
     assert isinstance(demanded_form(body), CallForm)
     assert isinstance(demanded_form({**body, "tool_choice": "auto"}), JsonForm)
@@ -167,6 +167,6 @@ def test_log_probabilities_are_those_of_the_json() -> None:
 
 
 @pytest.mark.parametrize("content", ['{"sum": 4}', [{"type": "text", "text": '{"sum": 4}'}]])
-def test_a_reply_of_which_nothing_is_taken_off_is_the_same_reply(content: Any) -> None:
+def test_a_reply_with_nothing_to_remove_is_the_same_reply(content: Any) -> None:
     reply = Reply({"role": "assistant", "content": content}, "stop", logprobs=3)
     assert excerpt(reply, reply.text) is reply

@@ -98,21 +98,21 @@ def test_a_bad_request_does_not_end_bundles_for_others() -> None:
 # Other things of ours.
 
 
-def test_samples_have_no_seed_where_one_more_is_too_many() -> None:
+def test_a_counted_up_seed_that_is_out_of_range_is_left_out() -> None:
     world = refusing(lambda body: body.get("seed", 0) >= 2**63, 422, "seed: out of range")
     assert world.complete("self_consistency(samples=4)-m", seed=2**63 - 1).report.losses == {"failed": 3}
     world.complete("self_consistency(samples=4)-m", seed=5)
     assert {8, 7, 6, 5} <= {sent.body.get("seed") for sent in world.sent}
 
 
-def test_the_clients_tool_choice_comes_back_where_none_is_refused() -> None:
+def test_the_clients_tool_choice_is_sent_where_none_is_refused() -> None:
     tools = [{"type": "function", "function": {"name": "add", "parameters": {}}}]
     world = refusing(lambda body: body.get("tool_choice") == "none", 400, "tool_choice must be auto")
     assert world.text("bon-m", tools=tools, tool_choice="auto").startswith("The answer is")
     assert {sent.body["tool_choice"] for sent in world.of("generate") if sent.outcome == "ok"} == {"auto"}
 
 
-def test_judges_that_see_no_images_read_the_words() -> None:
+def test_judges_that_accept_no_images_get_the_text_alone() -> None:
     world = refusing(
         lambda body: body["model"] == "blind" and isinstance(body["messages"][0]["content"], list),
         404,
@@ -127,7 +127,7 @@ def test_judges_that_see_no_images_read_the_words() -> None:
 
 
 @pytest.mark.parametrize("slug", ["bon", "moa", "mcts", "re2"])
-def test_what_the_client_sent_and_the_upstream_refuses_is_the_clients_to_know(slug: str) -> None:
+def test_the_client_sees_a_refusal_of_what_it_sent(slug: str) -> None:
     world = refusing(lambda body: body.get("verbosity") == "x", 422, "Ungültig")
     with pytest.raises(UpstreamError) as error:
         world.complete(f"{slug}-m", verbosity="x", top_p=0.5)
@@ -156,7 +156,7 @@ def test_a_failure_that_lasts_costs_no_more_than_the_retries() -> None:
     assert {sent.body["temperature"] for sent in world.sent[paid:]} == {0.7}
 
 
-def test_a_failure_of_an_upstream_nothing_is_known_of_costs_no_more_either() -> None:
+def test_a_failure_of_an_unknown_upstream_costs_no_more_either() -> None:
     world = refusing(lambda body: True, 500)
     with pytest.raises(UpstreamError):
         world.complete("bon(n=1)-m")
@@ -177,7 +177,7 @@ def test_a_failure_that_passes_teaches_nothing() -> None:
     assert capabilities.refused == frozenset()
 
 
-def test_another_failure_on_the_way_is_told_as_it_is() -> None:
+def test_another_failure_on_the_way_is_raised_as_it_is() -> None:
     def script(sent: Sent) -> str:
         raise failing(400 if "temperature" in sent.body else 403, "why")
 
@@ -186,13 +186,13 @@ def test_another_failure_on_the_way_is_told_as_it_is() -> None:
     assert error.value.status == 403
 
 
-def test_a_budget_that_ends_meanwhile_leaves_the_words_of_the_refusal() -> None:
+def test_a_budget_that_runs_out_meanwhile_raises_the_refusal() -> None:
     world = refusing(lambda body: True, 400, "the upstream's own words")
     with pytest.raises(UpstreamError, match="own words"):
         world.complete("bon(n=1)-m", budget=Budget(max_calls=1))
 
 
-def test_what_was_tried_in_vain_is_not_tried_again_by_later_calls_of_the_request() -> None:
+def test_later_calls_of_a_request_do_not_repeat_a_search_that_failed() -> None:
     def script(sent: Sent) -> str:
         if sent.role == "judge":
             raise failing(400)
@@ -208,7 +208,7 @@ def test_what_was_tried_in_vain_is_not_tried_again_by_later_calls_of_the_request
 # Streams.
 
 
-def test_a_stream_begins_with_the_form_that_is_taken() -> None:
+def test_a_stream_begins_with_the_accepted_form() -> None:
     world = refusing(lambda body: "stream_options" in body, 422, "no")
     events = [event for _, event in world.events("re2-m")]
     assert [event.content for event in events if isinstance(event, Delta)] == ["The answer is 1."]

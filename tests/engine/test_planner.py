@@ -180,7 +180,7 @@ def test_suggests_the_slug_that_was_probably_meant(name: str, meant: str | None)
 @pytest.mark.parametrize("name", ["bon", "moa-", "BON", "bon(n=3)", "bon&moa", "bon|moa-", "none", "mcts"])
 def test_a_technique_without_a_model_is_told_the_form(name: str) -> None:
     alone = name.removesuffix("-").lower()
-    assert planner().advice(name) == f"{alone!r} names a technique and no model: write '{alone}-<model>'"
+    assert planner().advice(name) == f"{alone!r} is a technique without a model: write '{alone}-<model>'"
 
 
 @pytest.mark.parametrize("name", ["gpt-4o", "moat", "bon/moa-x", "gpt-4o-bon", "bon)", ""])

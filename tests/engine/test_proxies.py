@@ -8,7 +8,7 @@ import os
 import pytest
 from yarl import URL
 
-from optillm.engine.proxies import is_here, proxy_for
+from optillm.engine.proxies import is_this_machine, proxy_for
 
 PROXY = "http://proxy.test:3128"
 HERE = [
@@ -63,7 +63,7 @@ def test_an_upstream_on_this_machine_is_called_without_a_proxy(
     variable: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, PROXY)
-    assert is_here(host)
+    assert is_this_machine(host)
     assert proxy_for(url(host)) is None
     assert proxy_for(url(host, "https")) is None
 
@@ -73,7 +73,7 @@ def test_an_upstream_elsewhere_is_called_through_the_proxy(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", PROXY)
-    assert not is_here(host)
+    assert not is_this_machine(host)
     assert str(proxy_for(url(host))) == PROXY
 
 

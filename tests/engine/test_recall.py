@@ -111,7 +111,7 @@ ALICE, BOB = Grant("alice", key_digest="a"), Grant("bob", key_digest="b")
 
 @pytest.mark.parametrize("model", ["m", "re2-m", "self_consistency-m", "bon|moa-m"])
 @pytest.mark.parametrize(("shared", "again"), [(False, [True, False, True]), (True, [True, True, True])])
-def test_a_client_key_finds_its_own_replies_only_unless_they_are_shared(
+def test_a_client_key_gets_only_its_own_replies_unless_the_cache_is_shared(
     model: str, shared: bool, again: list[bool]
 ) -> None:
     world = Wire(Relay(200, {}, BODY), shared=shared)
@@ -125,7 +125,7 @@ def test_a_client_key_finds_its_own_replies_only_unless_they_are_shared(
     assert [ask(grant) == 0 for grant in (ALICE, BOB, ALICE)] == again
 
 
-def test_a_key_that_has_a_new_name_finds_its_replies_and_one_with_an_old_name_does_not() -> None:
+def test_a_renamed_key_keeps_its_replies_and_a_new_key_of_the_old_name_gets_none() -> None:
     world = Wire(Relay(200, {}, BODY))
     for grant in (ALICE, replace(ALICE, client="key-1"), replace(BOB, client="alice")):
         world.run(world.serve("m", grant=grant))

@@ -56,7 +56,7 @@ def missing(payload: Payload, *errors: UpstreamError) -> list[set[str]]:
         {"object": "error", "message": "Not here", "param": "seed", "code": 400},
     ],
 )
-def test_names_stand_first_where_a_field_of_the_body_holds_them(body: Any) -> None:
+def test_names_from_fields_of_the_body_come_first(body: Any) -> None:
     read = Refusal.read(UpstreamError("no", status=400, upstream_body=body))
     assert read.names.index("seed") < read.names.index("here")
     assert "temperature" not in read.words  # what the server quotes of the request
@@ -92,7 +92,7 @@ def test_a_body_that_never_ends_is_read_no_further_than_needed() -> None:
         ("что-то не так", "n"),
     ],
 )
-def test_the_most_suspect_goes_first_then_one_thing_at_a_time_then_all(message: str, first: str) -> None:
+def test_the_likeliest_cause_goes_first_then_one_thing_at_a_time_then_all(message: str, first: str) -> None:
     payload = ours(temperature=0.7, n=2, stream_options={"include_usage": True})
     tried = missing(payload, refusal(message))
     assert tried[0] == {first}
@@ -108,13 +108,13 @@ def test_an_instruction_is_tried_in_every_place() -> None:
     ]
 
 
-def test_what_is_no_longer_complained_of_stays_out_while_the_next_thing_is_sought() -> None:
+def test_a_settled_complaint_stays_settled_while_the_next_is_searched() -> None:
     payload = ours(temperature=0.7, n=2)
     errors = [refusal("temperature, n: forbidden"), refusal("n: forbidden"), refusal("n: forbidden")]
     assert missing(payload, *errors) == [{"temperature"}, {"temperature", "n"}]
 
 
-def test_tries_are_bounded() -> None:
+def test_the_number_of_tries_is_bounded() -> None:
     payload = ours("Think.", max_tokens=4096, temperature=0.1, **{f"p{number}": 1 for number in range(40)})
     forms = bodies(payload, refusal("max_tokens"))
     assert len(forms) <= MOST
@@ -134,7 +134,7 @@ def test_tries_are_bounded() -> None:
         refusal("You exceeded your current quota", code="insufficient_quota"),
     ],
 )
-def test_what_is_about_something_else_is_not_tried_again(error: UpstreamError) -> None:
+def test_a_refusal_about_something_else_is_not_tried_again(error: UpstreamError) -> None:
     assert bodies(ours("Think.", temperature=0.7), error) == []
 
 
@@ -147,7 +147,7 @@ def test_a_question_put_twice_that_is_too_long_is_put_once() -> None:
 # What the client sent.
 
 
-def test_what_the_client_sent_stays_whatever_is_said_about_it() -> None:
+def test_what_the_client_sent_is_kept_whatever_the_refusal_says() -> None:
     for message in ("no", "seed must be positive", "temperature: 0.7 is too hot", "参数不合法"):
         assert bodies(clients(seed=1, temperature=0.7, n_probs=3), refusal(message)) == []
 
@@ -169,7 +169,7 @@ def test_a_parameter_that_the_upstream_plainly_does_not_know_is_left_out_whoever
     assert name not in remedy.adaptation.body(clients(**{name: 1}))
 
 
-def test_what_is_not_taken_beside_a_parameter_of_the_clients_is_not_unknown() -> None:
+def test_a_parameter_refused_in_combination_with_a_clients_is_not_unknown() -> None:
     payload = Payload("m", [USER], {"temperature": 0.7, "top_p": 0.5}, {"temperature": None})
     error = refusal("top_p and temperature together are not supported")
     (remedy, *_) = remedies(payload, Adaptation(), Refusal.read(error))
@@ -228,7 +228,7 @@ def test_words_that_an_upstream_quotes_from_a_request_teach_nothing_about_others
     assert missing(payload, error) == [{"temperature"}, {"seed"}, {"top_p"}, {"user"}]
 
 
-def test_a_parameter_that_is_named_as_such_goes_first() -> None:
+def test_a_parameter_named_in_a_field_goes_first() -> None:
     error = refusal("Unrecognized: temperature and seed", "seed")
     assert missing(clients(temperature=1, seed=1), error)[0] == {"seed"}
 

@@ -107,7 +107,7 @@ def test_the_next_upstream_is_asked_at_once(status: int) -> None:
     assert completion.report.losses == {"failed": 1}
 
 
-def test_an_upstream_that_has_not_implemented_something_is_asked_without_it_before_the_next_one_is() -> None:
+def test_an_upstream_that_lacks_a_feature_is_tried_without_it_before_the_next_upstream() -> None:
     fleet = Fleet(down(501), four)
     assert fleet.complete(ONE).replies[0].text == "The answer is 4."
     assert [sent.body.get("temperature") for sent in fleet.members[0].sent] == [0.7, None]

@@ -82,7 +82,7 @@ def test_when_nothing_has_the_form_the_best_is_marked_as_degraded() -> None:
 
 
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_every_technique_asks_once_for_mending(slug: str) -> None:
+def test_every_technique_asks_for_one_repair(slug: str) -> None:
     def script(sent: Sent) -> str:
         if sent.role == "judge":
             return JUDGED
@@ -95,7 +95,7 @@ def test_every_technique_asks_once_for_mending(slug: str) -> None:
 
 
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_what_cannot_be_mended_is_asked_for_once_all_the_same(slug: str) -> None:
+def test_what_cannot_be_repaired_is_still_tried_once(slug: str) -> None:
     world = World(lambda sent: JUDGED if sent.role == "judge" else f"It is {sent.number}.")
     completion = world.complete(f"{slug}-m", "Add up.", response_format=FORMAT)
     assert completion.report.stop_reason == "degraded"
@@ -104,7 +104,7 @@ def test_what_cannot_be_mended_is_asked_for_once_all_the_same(slug: str) -> None
 
 
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_every_choice_is_mended(slug: str) -> None:
+def test_every_choice_is_repaired(slug: str) -> None:
     def script(sent: Sent) -> str:
         if sent.role == "judge":
             return JUDGED
@@ -114,7 +114,7 @@ def test_every_choice_is_mended(slug: str) -> None:
     assert [reply.text for reply in completion.replies] == ['{"sum": 4}'] * 2
 
 
-def test_an_answer_that_cannot_be_mended_gives_way_to_one_that_has_the_form() -> None:
+def test_an_answer_that_cannot_be_repaired_gives_way_to_one_that_has_the_form() -> None:
     def script(sent: Sent) -> str:
         if sent.role == "judge":
             return (
@@ -147,7 +147,7 @@ AROUND = [
 @pytest.mark.parametrize("alike", [True, False], ids=["alike", "different"])
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_what_is_around_the_json_is_taken_off_and_nothing_is_lost(
+def test_text_around_the_json_is_removed_and_nothing_is_lost(
     slug: str, around: str, alike: bool, format_: dict[str, Any]
 ) -> None:
     def script(sent: Sent) -> str:

@@ -94,7 +94,7 @@ def test_an_action_streams_too() -> None:
         ({"tools": TOOLS, "tool_choice": "required"}, "moa"),
     ],
 )
-def test_a_stream_names_its_technique_before_its_first_call_where_that_is_certain(
+def test_a_stream_names_its_technique_in_its_headers_if_that_is_certain(
     fields: dict[str, Any], technique: str | None
 ) -> None:
     async def named() -> str | None:
@@ -109,7 +109,7 @@ def test_a_stream_names_its_technique_before_its_first_call_where_that_is_certai
 
 @pytest.mark.parametrize("slug", TECHNIQUES)
 @pytest.mark.parametrize("answers", [1, 2])
-def test_samples_that_act_although_they_may_not_are_no_failure(slug: str, answers: int) -> None:
+def test_samples_that_call_tools_against_tool_choice_none_are_no_failure(slug: str, answers: int) -> None:
     def script(sent: Sent) -> str | Say:
         return answering(sent) if sent.role == "judge" or sent.number < answers else acting(sent)
 
@@ -124,7 +124,7 @@ def test_samples_that_act_although_they_may_not_are_no_failure(slug: str, answer
 
 
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_without_tools_samples_that_act_are_no_failure(slug: str) -> None:
+def test_samples_that_call_tools_without_any_offered_are_no_failure(slug: str) -> None:
     def script(sent: Sent) -> str | Say:
         return answering(sent) if sent.role == "judge" or not sent.number else acting(sent)
 
@@ -133,7 +133,7 @@ def test_without_tools_samples_that_act_are_no_failure(slug: str) -> None:
 
 @pytest.mark.parametrize("finish_reason", ["tool_calls", "stop"])
 @pytest.mark.parametrize("slug", WRITING)
-def test_a_last_call_that_acts_although_it_may_not_is_returned_and_not_repeated(
+def test_a_final_call_that_calls_a_tool_against_tool_choice_none_is_returned_and_not_repeated(
     slug: str, finish_reason: str
 ) -> None:
     def script(sent: Sent) -> str | Say:

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from optillm.engine.record import Record
-from optillm.observe.access import noted, told
+from optillm.observe.access import log_request, sentence
 from tests.fakes import World
 from tests.observe.fakes import plain, record
 
@@ -30,7 +30,7 @@ from tests.observe.fakes import plain, record
     ],
 )
 def test_says_how_a_request_ended_and_what_it_took(ended: Record, line: str) -> None:
-    assert told(ended) == line
+    assert sentence(ended) == line
 
 
 def test_a_line_has_the_fields_of_the_record_and_nothing_of_the_conversation(
@@ -39,7 +39,7 @@ def test_a_line_has_the_fields_of_the_record_and_nothing_of_the_conversation(
     world = World(lambda sent: "The answer is 4.")
     world.complete("bon-m", "a secret question")
     with caplog.at_level(logging.INFO):
-        noted(world.records[0])
+        log_request(world.records[0])
     (line,) = caplog.records
     assert line.getMessage() == "bon-m: settled in 1.00 s, 3 calls in 1 rounds, 45 tokens, request test"
     assert vars(line)["fields"]() == world.records[0].line()

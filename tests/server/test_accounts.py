@@ -74,7 +74,8 @@ class Office:
 
     @contextmanager
     def served(self, engine: FakeEngine) -> Iterator[FlaskClient]:
-        chosen = settings(keys=__file__)  # what is in it is in `self.keys`
+        chosen = settings(keys=__file__)
+        vars(chosen)["client_keys"] = self.keys  # in place of what the file would hold
         with visiting(create_app(chosen, engine, self.clock, self.accounts)) as client:
             yield client
 
@@ -252,7 +253,7 @@ def test_an_upstream_may_report_what_it_likes(
     for _ in range(3):
         office.use(tokens, cost)
     if left is None:
-        with pytest.raises(RateLimited, match="used up"):
+        with pytest.raises(RateLimited, match="is reached"):
             office.accounts.admit(office.client(), spends=True)
     else:
         assert office.accounts.admit(office.client(), spends=True).grant.ceiling.max_tokens == left
@@ -276,7 +277,7 @@ def test_requests_side_by_side_cannot_use_more_than_the_day_has(tmp_path: Path) 
     accounts, client = office.accounts, office.client()
     first, second, third = (accounts.admit(client, spends=True) for _ in range(3))
     assert [each.grant.ceiling.max_tokens for each in (first, second, third)] == [400, 400, 200]
-    with pytest.raises(RateLimited, match="held by requests at work") as refused:
+    with pytest.raises(RateLimited, match="held by running requests") as refused:
         other_process.admit(client, spends=True)
     assert refused.value.headers == {"Retry-After": "1"}
     office.use(tokens=150)
@@ -294,12 +295,12 @@ def test_requests_side_by_side_cannot_use_more_than_the_day_has(tmp_path: Path) 
             "tokens_per_day = 1000",
             1000,
             0.0,
-            "The 1000 tokens a day of the key 'alice' are used up; the next day",
+            "The limit of 1000 tokens a day for the key 'alice' is reached; it resets",
         ),
-        ("cost_per_day = 2.5", 0, 2.5, "The $2.5 a day of the key 'alice' are used up; the next day"),
+        ("cost_per_day = 2.5", 0, 2.5, "The limit of $2.5 a day for the key 'alice' is reached; it resets"),
     ],
 )
-def test_who_has_used_up_what_and_when_there_is_more_is_said(
+def test_a_used_up_limit_is_named_with_when_it_resets(
     tmp_path: Path, limits: str, tokens: int, cost: float, words: str
 ) -> None:
     office = Office(tmp_path, alice(limits))
@@ -307,22 +308,26 @@ def test_who_has_used_up_what_and_when_there_is_more_is_said(
     office.clock.now += 3 * 3600 + 30.5 * 60
     with pytest.raises(RateLimited) as refused:
         office.accounts.admit(office.client(), spends=True)
-    assert refused.value.message == f"{words} begins in 8 h 30 min, at midnight UTC"
+    assert refused.value.message == f"{words} in 8 h 30 min, at midnight UTC"
 
 
 @pytest.mark.parametrize(
-    ("limits", "own", "told"),
+    ("limits", "own", "words"),
     [
         (
             "tokens_per_day = 1000",
             "max_tokens = 400",
-            "up to 400 tokens for each of them. A smaller max_tokens, of the key",
+            "up to 400 tokens for each of them; try again when one has ended. A smaller max_tokens, of the key",
         ),
-        ("cost_per_day = 1", "max_cost = 0.5", "up to $0.5 for each of them. A smaller max_cost, of the key"),
+        (
+            "cost_per_day = 1",
+            "max_cost = 0.5",
+            "up to $0.5 for each of them; try again when one has ended. A smaller max_cost, of the key",
+        ),
     ],
 )
-def test_what_requests_hold_and_what_makes_it_less_is_said(
-    tmp_path: Path, limits: str, own: str, told: str
+def test_a_refusal_says_what_running_requests_hold_and_how_to_hold_less(
+    tmp_path: Path, limits: str, own: str, words: str
 ) -> None:
     office = Office(tmp_path, alice(limits, own))
     with suppress(RateLimited):
@@ -330,18 +335,18 @@ def test_what_requests_hold_and_what_makes_it_less_is_said(
             office.accounts.admit(office.client(), spends=True)
     with pytest.raises(RateLimited) as refused:
         office.accounts.admit(office.client(), spends=True)
-    assert "a day of the key 'alice' are used up, or held by requests at work" in refused.value.message
-    assert told in refused.value.message
+    assert "a day for the key 'alice' is used up or held by running requests" in refused.value.message
+    assert words in refused.value.message
 
 
-def test_a_request_that_what_is_left_of_the_day_does_not_allow_is_told_so(tmp_path: Path) -> None:
+def test_a_budget_error_names_the_daily_limit_that_caused_it(tmp_path: Path) -> None:
     office = Office(tmp_path, alice("tokens_per_day = 1000"))
     office.use(tokens=900)
     with office.served(FakeEngine(BudgetExhausted("too little"))) as client:
         told = error_of(chat(client))["message"]
         assert told == (
-            "too little. The budget is what is left of the 1000 tokens a day of the key 'alice'; "
-            "the next day begins in 12 h 0 min, at midnight UTC"
+            "too little. The budget is what is left of the 1000 tokens a day for the key 'alice'; "
+            "it resets in 12 h 0 min, at midnight UTC"
         )
         assert error_of(chat(client, "plain-key"))["message"] == "too little"
 
@@ -442,7 +447,9 @@ def test_without_its_store_a_rate_is_open_a_budget_closed_and_the_log_says_so_on
         office.down = False
         assert chat(client, "bob").status_code == 200
         assert [chat(client).status_code for _ in range(2)] == [200, 429]
-    assert [record.message for record in caplog.records] == ["The store of counters fails: it is unplugged"]
+    assert [record.message for record in caplog.records] == [
+        "The store of counters does not work: it is unplugged"
+    ]
 
 
 def test_what_a_failing_store_missed_is_booked_when_it_is_back(tmp_path: Path) -> None:
@@ -468,5 +475,7 @@ def test_what_cannot_be_booked_to_the_end_is_logged(tmp_path: Path, caplog: pyte
     office.accounts.close()
     office.use(tokens=5)
     lost = [record.message for record in caplog.records if record.levelno == logging.ERROR]
-    assert lost[-1] == "Not counted, as the store fails: {'key/alice/tokens/2024-10-04': 5}"
-    assert lost[0].startswith("Not counted, as the store fails: {'key/alice/tokens/2024-10-04': ")
+    assert lost[-1] == "Not counted, because the store does not work: {'key/alice/tokens/2024-10-04': 5}"
+    assert lost[0].startswith(
+        "Not counted, because the store does not work: {'key/alice/tokens/2024-10-04': "
+    )

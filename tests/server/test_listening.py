@@ -36,7 +36,7 @@ def test_shows_a_chat_request_where_the_model_is_known(changes: dict[str, Any], 
     assert json.loads(words[-1])["model"] == model
 
 
-def test_shows_the_models_where_it_is_not() -> None:
+def test_shows_the_list_of_models_where_no_model_is_known() -> None:
     assert request(base_url="http://localhost:11434/v1") == ["curl", "-s", f"{URL}/v1/models"]
 
 

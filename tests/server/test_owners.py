@@ -99,7 +99,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("how", REPLIES)
-def test_a_response_is_for_the_key_that_made_it_however_it_came(
+def test_only_the_key_that_created_a_response_can_use_it_whole_or_streamed(
     client: Visitor, engine: FakeEngine, how: str
 ) -> None:
     make(client, engine, how)
@@ -122,7 +122,7 @@ def test_there_is_no_way_to_anothers_response(
     assert not engine.relays
 
 
-def test_what_was_never_made_and_what_another_made_look_the_same(client: Visitor, engine: FakeEngine) -> None:
+def test_an_unknown_response_and_another_keys_look_the_same(client: Visitor, engine: FakeEngine) -> None:
     make(client, engine)
     key = {"Authorization": f"Bearer {BOB}"}
     others, nobodys = (client.get(f"/v1/responses/{name}", headers=key) for name in ("resp_1", "resp_2"))
@@ -145,7 +145,7 @@ REFERENCES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("body", REFERENCES)
 @pytest.mark.parametrize("path", ["/responses", "/responses/compact", "/responses/input_tokens"])
-def test_nor_may_a_request_refer_to_it(
+def test_no_request_may_refer_to_anothers_response(
     client: Visitor, engine: FakeEngine, body: dict[str, Any], path: str
 ) -> None:
     make(client, engine)
@@ -168,14 +168,14 @@ def test_nor_may_a_request_refer_to_it(
         },
     ],
 )
-def test_what_says_all_by_itself_refers_to_nothing(
+def test_self_contained_items_refer_to_nothing(
     client: Visitor, engine: FakeEngine, body: dict[str, Any]
 ) -> None:
     make(client, engine)
     assert ask(client, BOB, body={"model": "m", **body}) == 200
 
 
-def test_two_equal_fields_are_no_way_around(client: Visitor, engine: FakeEngine) -> None:
+def test_a_duplicate_field_does_not_evade_the_check(client: Visitor, engine: FakeEngine) -> None:
     make(client, engine)
     body = b'{"model": "m", "previous_response_id": "resp_1", "previous_response_id": null}'
     headers = {"Authorization": f"Bearer {BOB}", "Content-Type": "application/json"}
@@ -206,14 +206,14 @@ def test_a_reply_without_an_id_passes(client: Visitor, engine: FakeEngine, relay
     assert ask(client, ALICE, "GET", "/responses/resp_1") == 404
 
 
-def test_other_endpoints_keep_nothing(client: Visitor, engine: FakeEngine) -> None:
+def test_ids_of_other_endpoints_are_not_recorded(client: Visitor, engine: FakeEngine) -> None:
     engine.outcome = Relay(200, JSON, json.dumps(MADE).encode())
     assert ask(client, ALICE, path="/embeddings", body={"previous_response_id": "resp_9"}) == 200
     assert ask(client, ALICE, "GET", "/responses/resp_1") == 404
 
 
 @pytest.mark.parametrize("keys", [(), (ALICE,)])
-def test_where_there_is_nobody_else_all_is_passed_on(keys: tuple[str, ...], tmp_path: Path) -> None:
+def test_with_a_single_key_everything_is_passed_through(keys: tuple[str, ...], tmp_path: Path) -> None:
     engine = FakeEngine(Relay(200, JSON, b"{}"))
     with served(engine, optillm_api_key=keys, store=str(tmp_path / "counters")) as client:
         assert ask(client, ALICE, "GET", "/responses/resp_of_old") == 200
@@ -221,7 +221,7 @@ def test_where_there_is_nobody_else_all_is_passed_on(keys: tuple[str, ...], tmp_
     assert not (tmp_path / "counters").exists()
 
 
-def test_another_process_and_a_later_one_know_it(engine: FakeEngine, tmp_path: Path) -> None:
+def test_other_and_later_processes_know_the_owner(engine: FakeEngine, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"optillm_api_key": (ALICE, BOB), "store": str(tmp_path / "counters")}
     with served(engine, **changes) as client:
         make(client, engine)
@@ -230,7 +230,7 @@ def test_another_process_and_a_later_one_know_it(engine: FakeEngine, tmp_path: P
     assert statuses == [404, 404, 200]
 
 
-def test_a_store_that_does_not_open_leaves_it_to_this_process(
+def test_without_a_store_only_this_process_knows_the_owner(
     engine: FakeEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "counters").write_bytes(b"this is no database" * 100)
@@ -240,10 +240,10 @@ def test_a_store_that_does_not_open_leaves_it_to_this_process(
     ):
         make(client, engine)
         assert [ask(client, key, "GET", "/responses/resp_1") for key in (ALICE, BOB)] == [200, 404]
-    assert caplog.text.count("Only this process knows") == 1
+    assert caplog.text.count("only this process knows") == 1
 
 
-def test_a_store_that_fails_lets_nobody_in_and_loses_no_answer(
+def test_a_failing_store_admits_nobody_and_loses_no_answer(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> Any:
@@ -259,7 +259,7 @@ def test_a_store_that_fails_lets_nobody_in_and_loses_no_answer(
     assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
 
 
-def test_the_file_keeps_so_many_names_and_every_counter(
+def test_the_file_drops_the_oldest_names_but_no_counter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counters, "MOST", 3)

@@ -267,7 +267,7 @@ def answered(world: World, slug: str, case: Case, stream: bool) -> Completion:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("case", [*NAMED, *INVENTED], ids=lambda case: case.name)
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_the_technique_answers_and_the_next_request_goes_right_at_once(
+def test_the_technique_answers_and_the_next_request_is_accepted_at_once(
     slug: str, case: Case, stream: bool
 ) -> None:
     world, undisturbed = World(case.script), calm(slug, case)
@@ -284,7 +284,7 @@ def test_the_technique_answers_and_the_next_request_goes_right_at_once(
 
 
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_a_refused_developer_turn_is_the_clients_to_know(slug: str) -> None:
+def test_the_client_sees_that_its_developer_turn_was_refused(slug: str) -> None:
     words = "Input should be 'system', 'user', 'assistant' or 'tool'"
     detail = [
         {"type": "literal_error", "loc": ["body", "messages", 0, "role"], "msg": words, "input": "developer"}
@@ -301,7 +301,7 @@ def test_a_refused_developer_turn_is_the_clients_to_know(slug: str) -> None:
 
 
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_turns_of_the_history_go_up_as_they_came_wherever_an_instruction_goes(slug: str) -> None:
+def test_earlier_turns_are_sent_unchanged_wherever_an_instruction_goes(slug: str) -> None:
     history = [*QUESTION, {"role": "assistant", "content": "42?", "reasoning_content": "Hm."}, *QUESTION]
     world = World(Case("alternating", neighbours, error("no")).script)
     world.complete(f"{slug}-m", history)
@@ -333,7 +333,7 @@ def test_a_content_filter_is_not_tried_again(slug: str) -> None:
 @pytest.mark.parametrize(
     "case", [case for case in [*NAMED, *INVENTED] if "window" in case.name or "2048" in case.name]
 )
-def test_judges_have_as_much_room_as_there_is(case: Case) -> None:
+def test_judges_get_as_many_tokens_as_the_window_leaves(case: Case) -> None:
     world = World(case.script)
     world.complete("bon-m", QUESTION, max_tokens=500)
     limits = [limit_of(sent.body) for sent in world.of("judge") if sent.outcome == "ok"]

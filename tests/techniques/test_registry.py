@@ -87,7 +87,7 @@ BROKEN = {
     "options without a schema": (
         "broken",
         PLUGIN.replace("n: int = Field(3", "n: object = Field(print"),
-        "left out",
+        "skipped",
     ),
     "a cost that fails": ("broken", PLUGIN.replace("Cost(choices, 1)", "Cost(choices)"), "TypeError"),
 }
@@ -121,7 +121,7 @@ def test_a_broken_plugin_is_one_line_and_the_others_work(
     sources = {"working": PLUGIN} | ({"broken": source} if source else {})
     techniques, (line,) = discovering(monkeypatch, tmp_path, entries, **sources)
     assert set(techniques) == {*registry(), "working"}
-    assert line.startswith(f"the plugin aaa ({value}) is left out: ")
+    assert line.startswith(f"the plugin aaa ({value}) is skipped: ")
     assert reason in line
     assert line.isprintable()
     assert len(line) < 300
@@ -133,7 +133,7 @@ def test_a_plugin_cannot_take_a_name_that_is_in_use(
 ) -> None:
     techniques, (line,) = discovering(monkeypatch, tmp_path, {name: "working"}, working=PLUGIN)
     assert techniques == registry()
-    assert line.startswith(f"the plugin {name} (working) is left out: TypeError: ")
+    assert line.startswith(f"the plugin {name} (working) is skipped: TypeError: ")
 
 
 def test_the_same_entry_point_twice_is_one_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

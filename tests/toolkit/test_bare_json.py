@@ -77,7 +77,7 @@ def test_an_object_or_a_list_on_lines_of_its_own_is_the_value(around: str, value
         "[" * 50_000 + "]" * 50_000,
     ],
 )
-def test_a_text_without_one_value_stays_as_it_is(text: str) -> None:
+def test_a_text_without_exactly_one_value_is_unchanged(text: str) -> None:
     assert bare_json(text) == text
 
 
