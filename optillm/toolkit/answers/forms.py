@@ -248,6 +248,8 @@ class _Reader:
 
     def _names_result(self, left: str) -> bool:
         """Return whether the words before an equals sign say nothing that the question does not."""
+        if len(sentences(left)) > 1:
+            return False
         words = [word for word in _WORD.findall(left) if not word[0].isdigit()]
         harmless = LEADING | {"total", "result", "cost", "price", "profit"} - NEVER_ACCOUNTED
         return all(self._words.account_for(word, harmless) for word in words) and bool(words)

@@ -15,6 +15,7 @@ from optillm.toolkit.answers.sentences import (
     Found,
     concluded,
     in_words,
+    names_in,
     ordered,
     result,
     solid_value,
@@ -130,7 +131,7 @@ def _stated(statement: Statement, question: Question) -> Found | None:
 
 
 _LETTER_AND_TEXT = re.compile(
-    r"[(\[*_]{0,4}([A-Z]|\d{1,2})(?:[*_]{0,3}[)\].:][*_]{0,3}|[*_]{0,3}\s[-–—])\s+\S.*"
+    r"(?:[-*•]\s+)?[(\[*_]{0,4}([A-Z]|\d{1,2})(?:[*_]{0,3}[)\].:][*_]{0,3}|[*_]{0,3}\s[-–—])\s+\S.*"
 )
 
 
@@ -202,7 +203,8 @@ def _whole_line(line: str, question: Question) -> Found | None:
     found = solid_value(line, question)
     if found is None:
         labelled = _LABELLED.fullmatch(line)
-        found = solid_value(labelled["value"], question) if labelled else None
+        announced = labelled and names_in(labelled["label"], question) == ""
+        found = solid_value(labelled["value"], question) if labelled and announced else None
         return found if found and found.form.kind in ("number", "date", "choice") else None
     kind = found.form.kind
     if kind == "choice" and _LETTER_AND_TEXT.fullmatch(line):
