@@ -397,6 +397,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _WRAPPING = " \t\n.,;:!?\"'`*_"
+_PRIME = re.compile(r"\d(?:'{1,2}|\")$")
 _ALIASES = {
     "there does not exist": "does not exist",
     "there are no real solutions": "no real solution",
@@ -417,12 +418,15 @@ def text_key(text: str) -> str:
     Signs stay ("C#", "A+"), and so does case where it makes the word ("CO" is not "Co").
     """
     words = _spelled_out(plain(text).replace("**", "")).split()
-    trimmed = " ".join(words).strip(_WRAPPING)
+    joined = " ".join(words)
+    trimmed = joined.lstrip(_WRAPPING)
+    if not _PRIME.search(trimmed):
+        trimmed = trimmed.rstrip(_WRAPPING)
     trimmed = _LEAD.sub("", trimmed, count=1) or trimmed
     trimmed = _ARTICLE.sub("", trimmed, count=1) or trimmed
     shouted = trimmed.isupper() and len(trimmed) > 4
     folded = trimmed.casefold() if shouted else " ".join(map(_folded, trimmed.split()))
-    return _ALIASES.get(folded.casefold(), folded) or " ".join(words).casefold()
+    return _ALIASES.get(folded.casefold(), folded) or joined.casefold()
 
 
 _SPELLINGS = (

@@ -50,6 +50,7 @@ def split_top(text: str, separators: str) -> list[str]:
 
 
 _CHAIN = re.compile(r"\s*(?:->|=>|→|⇒|>|≻|<|\\to(?![a-z])|\\rightarrow|\\succ|\\gt?(?![a-z]))\s*")
+_LESS = re.compile(r"<")
 _NAME = re.compile(r"[^\W\d_][\w .'&/-]{0,39}")
 _JOINER = re.compile(r"^(?:and|then|followed by|finally|lastly|and then|and finally)\s+", re.IGNORECASE)
 _THEN = re.compile(r",?\s+(?:and then|then|followed by)\s+", re.IGNORECASE)
@@ -85,12 +86,18 @@ def bare_items(text: str, *, in_order: bool = False, as_set: bool = False) -> It
 
 def _chain(text: str) -> Items | None:
     parts = [_without_number(part) for part in _CHAIN.split(text)]
+    if rising := _LESS.search(text):
+        # The order from small to large, which is no list: that may begin at either end.
+        parts.reverse()
+        if _CHAIN.search(_LESS.sub("", text)):
+            return None
+    closing = ">)" if rising else ")"
     if len(parts) > 2 and all(quantity(part) for part in parts):
-        return Items("(", parts, ")")
+        return Items("(", parts, closing)
     if len(parts) < 2 or not all(_NAME.fullmatch(part) for part in parts):
         return None
     # "x > y" is an inequality, "Ann > Bob" and "B > A > C" are rankings.
-    return Items("(", parts, ")") if len(parts) > 2 or min(map(len, parts)) > 1 else None
+    return Items("(", parts, closing) if len(parts) > 2 or min(map(len, parts)) > 1 else None
 
 
 def _alternatives(text: str) -> Items | None:

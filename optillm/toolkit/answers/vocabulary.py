@@ -301,6 +301,9 @@ class QuestionWords(NamedTuple):
                 disputed |= other if asked & one else one
             elif everywhere & one and everywhere & other:
                 disputed |= one | other
+        if asked & _PRESENT and not asked & _PAST:
+            disputed |= _PAST
+        disputed |= _denied(final)
         open_stems = frozenset(map(stem, disputed))
         stems = _stems(asked) - open_stems
         return cls(stems, _stems(everywhere) - open_stems, frozenset(disputed), _counted(words))
@@ -320,6 +323,12 @@ def _stems(words: AbstractSet[str]) -> frozenset[str]:
     return frozenset(stem(word) for word in words - _ASKING if len(word) > 1 or word.isdigit())
 
 
+def _denied(words: Sequence[str]) -> set[str]:
+    """Return the words behind the first negation of a question: of what is not red, "red" says something else."""
+    negations = [i for i, word in enumerate(words) if word in _NEGATIONS or word.endswith("n't")]
+    return {word for word in words[negations[0] + 1 :] if word not in LEADING} if negations else set()
+
+
 def _counted(words: Sequence[str]) -> frozenset[str]:
     """Return the stems of the noun phrase behind the last "how many"."""
     starts = [i + 2 for i, pair in enumerate(pairwise(words)) if pair == ("how", "many")]
@@ -332,6 +341,9 @@ def _counted(words: Sequence[str]) -> frozenset[str]:
 
 
 _ASKING: Final = words_of("how many much what which who whom whose when where why whether if")
+_NEGATIONS: Final = words_of("not never no neither nor without except cannot false incorrect wrong untrue unlike")
+_PRESENT: Final = words_of("is are has have does do now")
+_PAST: Final = words_of("was were had did took")
 _AUXILIARIES: Final = words_of(
     "are is was were do does did can could has have had will would should must may might"
 )
