@@ -148,8 +148,8 @@ class _Reader:
         if len(denials) > negated or any(word in NEVER_ACCOUNTED | BOUNDS for word in others):
             return False
         if all(self._words.account_for(word, _RESTATING) for word in others):
-            return True
-        return bool(_SHORT_CLAUSE.fullmatch(rest)) and not re.search(r"\b(?:on|in|at|for|with)\b", rest)
+            return bool(denials) == negated or not others  # "No, it is prime." contradicts itself
+        return (negated or not self._question) and bool(_SHORT_CLAUSE.fullmatch(rest)) and not re.search(r"\b(?:on|in|at|for|with)\b", rest)
 
     def _number(self, text: str) -> Form | None:
         if self._question.asks_for_version and "." in text:
@@ -203,6 +203,8 @@ class _Reader:
             return self._joined("(", [f"({', '.join(row)})" for row in rows], ")", depth)
         if read := bracketed(text):
             opening, items, closing = read
+            if len(items) == 1 and opening == "(" and _MONEY.match(items[0]):
+                return None  # accounts put losses in brackets
             if len(items) == 1:
                 return self.read(items[0], depth) or Form("text", text_key(items[0]))
             return self._joined(opening, items, closing, depth)
@@ -216,7 +218,7 @@ class _Reader:
     def _joined(self, opening: str, items: list[str], closing: str, depth: int) -> Form:
         forms = [self.read(cleaned(item), depth) or Form("text", text_key(cleaned(item))) for item in items]
         values = [f"{item.value} {item.unit}" if item.unit else item.value for item in forms]
-        if opening == "{":
+        if opening == "{" and not any(map(_ELLIPSIS.fullmatch, items)):
             values = sorted(set(values))
         elif (opening, closing) == ("[", "]") and (
             len(items) != 2 or any(item.kind in ("text", "collection") for item in forms)
@@ -255,6 +257,8 @@ class _Reader:
         return all(self._words.account_for(word, harmless) for word in words) and bool(words)
 
 
+_MONEY = re.compile(r"\\?[$€£¥]")
+_ELLIPSIS = re.compile(r"\.{2,3}|…|\\[lc]?dots")
 _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])|[^\W_]")
 _TRUTH = re.compile(r"(yes|no|true|false)(?:\s*[,.;:!—–]|\s+(?=[-—–(])|\s+(?=because\b)|$)", re.IGNORECASE)
 _DENIALS = frozenset(
@@ -396,7 +400,7 @@ _LEAD = re.compile(
     r"(?:(?:it|this|that|they|these|he|she)(?:\s(?:is|are|was|were)|'s|'re)\s+)?",
     re.IGNORECASE,
 )
-_WRAPPING = " \t\n.,;:!?\"'`*_"
+_WRAPPING = " \t\n.,;:!\"'`*_"
 _PRIME = re.compile(r"\d(?:'{1,2}|\")$")
 _ALIASES = {
     "there does not exist": "does not exist",
@@ -450,7 +454,7 @@ def _spelled_out(text: str) -> str:
 
 def _folded(word: str) -> str:
     capitals = sum(map(str.isupper, word))
-    symbol = capitals > 1 and (capitals < len(word) or len(word) < 5)
+    symbol = word[1:] != word[1:].lower() and (capitals < len(word) or len(word) < 5)
     if symbol or (len(word.strip("+-#*")) == 1 and capitals):
         return word
     return ORDINALS.get(word.casefold(), word.casefold())

@@ -28,7 +28,7 @@ def bracketed(text: str) -> tuple[str, list[str], str] | None:
         return None
     if (text[0] == "{") != (text[-1] == "}"):
         return None
-    items = split_top(text[1:-1], ",;")
+    items = _split_items(text[1:-1])
     return (text[0], items, text[-1]) if items and all(items) else None
 
 
@@ -50,6 +50,12 @@ def split_top(text: str, separators: str) -> list[str]:
 
 
 _CHAIN = re.compile(r"\s*(?:->|=>|→|⇒|>|≻|<|\\to(?![a-z])|\\rightarrow|\\succ|\\gt?(?![a-z]))\s*")
+def _split_items(text: str) -> list[str]:
+    """Return the items of a list: between semicolons, or where there are none between commas or line ends."""
+    groups = split_top(text, ";")
+    return groups if len(groups) > 1 else split_top(text, ",\n")
+
+
 _LESS = re.compile(r"<")
 _NAME = re.compile(r"[^\W\d_][\w .'&/-]{0,39}")
 _JOINER = re.compile(r"^(?:and|then|followed by|finally|lastly|and then|and finally)\s+", re.IGNORECASE)
@@ -126,7 +132,7 @@ def _enumeration(text: str) -> Items | None:
 
 def _sequence(text: str, *, in_order: bool, as_set: bool) -> Items | None:
     text = _THEN.sub(", ", text)
-    parts = split_top(text, ",;\n")
+    parts = _split_items(text)
     alone = len(parts) == 1
     head, joined, tail = parts[-1].rpartition(" and ") if parts else ("", "", "")
     if joined and head:

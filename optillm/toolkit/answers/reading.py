@@ -50,6 +50,8 @@ def read_answer(text: str, question: Question) -> Found | None:
             return _instead(prose[statement.end - len(statement.text) :], question)
         if found := _stated(statement, question):
             return _unless_corrected(found, prose, statement, question)
+        if statement.firm and statement.marked and not statement.foreign and statement.text:
+            return None  # an earlier statement is not the answer
     if program := read_program(blocks, prose, question, asked=False):
         return Found(*program)
     if question.options and (listed := _trailing(prose, _LETTER_AND_TEXT)):
@@ -103,6 +105,7 @@ def _limited(following: str) -> bool:
     return bool(_LIMIT.match(following))
 
 
+_CONCLUSION = re.compile(r"(?:so|thus|therefore|hence|now|finally|then|in total|this leaves|that leaves)\b", re.IGNORECASE)
 _NUMBERED = re.compile(r"1[.)]\s.{1,200}\s2[.)]\s", re.DOTALL)
 
 
@@ -120,6 +123,8 @@ def _stated(statement: Statement, question: Question) -> Found | None:
     sentence = text if _NUMBERED.match(text) or not pieces else unexcited(pieces[0])
     if len(pieces) > 1 and _limited(pieces[1]):
         return in_words(text, question, _MOST_WORDS) if statement.firm else None
+    if any(map(_CONCLUSION.match, pieces[1:])):
+        return _last_sentence(unexcited(pieces[-1]), question)
     if (
         found := solid_value(sentence, question)
         or concluded(sentence, question)
@@ -185,7 +190,8 @@ def _last(prose: str, question: Question) -> Found | None:
     while len(pieces) > 1 and (pieces[-1].startswith("(") or pieces[-1].endswith("?")):
         pieces.pop()  # an aside, or an offer
     if pieces and (found := _last_sentence(unexcited(pieces[-1]), question)):
-        return found
+        checked = "=" in pieces[-1] and len(pieces) > 1 and value_in(pieces[-2], question)
+        return None if checked and checked.form != found.form else found
     if len(pieces) == 1 and line[-1] not in "!?:," and _may_be_words(line, before, question):
         most_words = _MOST_WORDS_ALONE if question.asks_for_fact or question.asks_for_order else _FEW_WORDS
         if found := in_words(line, question, most_words):
@@ -239,7 +245,7 @@ def _may_be_words(line: str, before: str, question: Question) -> bool:
     return emphasised or listed or (question.asks_for_fact and not before.endswith(","))
 
 
-_OPENING = re.compile(r"[*_\s]{0,4}(yes|no)\b[^.!?\n]{0,200}", re.IGNORECASE)
+_OPENING = re.compile(r"[*_\s]{0,4}(yes|no)\b[^.!?\n]{0,200}+(?!\?)", re.IGNORECASE)
 
 
 def _polar(prose: str, question: Question) -> Found | None:

@@ -185,7 +185,7 @@ def concluded(sentence: str, question: Question) -> Found | None:
         return None
     lead, value = sentence[: verbs[-1].start()], sentence[verbs[-1].end() :]
     names = names_in(lead, question)
-    if names is None:
+    if names is None or (question.asks_for_quantity and verbs[-1][0].strip() in question.words.disputed):
         return None
     if question.asks_for_fact:
         value = _PREPOSITION.sub("", value, count=1) if _PREPOSITION.match(value) else value

@@ -46,8 +46,17 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"^[ \t]{0,3}####[ \t]{1,4}(?P<rest>[^\n]{1,300})$", re.MULTILINE)
+_NUMBERED_HEADING = re.compile(r"\d+[.)]\s+[^\W\d_]")
 _TAGGED = re.compile(r"<answer>\s{0,9}(?P<rest>[^<]{1,300}?)\s{0,9}</answer>", re.IGNORECASE)
 _SUPPOSED = re.compile(r"\b(?:if|whether|suppose|assume|assuming|how|what|not|says?)\s(?:that\s)?(?:an?\s)?$")
+_CONDITION = re.compile(r"^\W*(?:note\W+)?(?:if|without|unless|otherwise|had)\b(?!.*\b(?:so|thus|hence|therefore)\b)")
+_PART = re.compile(r"\s(?:to|for|of)\s(?:the\s)?(?:part|step|first|second|third|sub|question \d|\(\w\))", re.IGNORECASE)
+_PART_LABEL = re.compile(r"^\W*(?:\([a-z]\)|[a-z]\)|part \w)\W*$")
+_DETERMINERS = frozenset(
+    "the my our your this so thus hence therefore and then short long direct exact numerical numeric simplified"
+    " full complete overall required desired single only is get true actual".split()
+)
+"""Words right before "answer" that leave it the answer to the question."""
 
 
 def statements(text: str) -> list[Statement]:
@@ -82,7 +91,13 @@ def _joined(boxes: list[Statement], text: str) -> list[Statement]:
 
 def _marked(text: str) -> Iterator[Statement]:
     for pattern in (_MARKER, _TAGGED):
-        for match in pattern.finditer(text):
+        matches = list(pattern.finditer(text))
+        numbers = [match["rest"].strip() for match in matches]
+        if len(matches) > 1 and numbers == [str(number + 1) for number in range(len(matches))]:
+            continue  # headings
+        for match in matches:
+            if pattern is _MARKER and _NUMBERED_HEADING.match(match["rest"]):
+                continue
             # "#### 42" states an answer anywhere, "#### Summary" at most on the last line.
             firm = pattern is _TAGGED or not text[match.end() :].strip()
             yield Statement(
@@ -97,7 +112,7 @@ def _phrased(text: str) -> Iterator[Statement]:
     limit = len(text)
     for match, is_foreign in matches[:_MOST]:
         start = match.start()
-        if _SUPPOSED.search(text[max(0, start - 30) : start].casefold()):
+        if not is_foreign and _concerns_another(text, match):
             continue
         begin = match.end()
         words, end = _after(text, begin, min(limit, begin + LONGEST))
@@ -109,6 +124,18 @@ def _phrased(text: str) -> Iterator[Statement]:
             firm = any(groups[sign] is not None for sign in ("mark", "final", "heading"))
             yield Statement(words, start, end, firm or start >= len(text) - LONGEST, marked=firm)
         limit = start
+
+
+def _concerns_another(text: str, match: re.Match[str]) -> bool:
+    """Return whether a phrase states a supposed, a wrong or somebody else's answer, or that to a part."""
+    line = text[max(0, match.start() - LONGEST) : match.start()].rpartition("\n")[2]
+    before = re.split(r"[.!?]\s", line)[-1].casefold()
+    if _SUPPOSED.search(before) or _PART.search(match[0]) or _PART_LABEL.search(before):
+        return True
+    word = _BEFORE.search(before)
+    return word is not None and (
+        (match[0][:1] in "aA" and word[0] not in _DETERMINERS) or _CONDITION.search(before) is not None
+    )
 
 
 _ITEM = re.compile(r"\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)")

@@ -37,7 +37,8 @@ _TABLE: Final = """
     mass gram 1: g gramm 克 г
     mass milligram 1/1000: mg
     mass microgram 1/1000000: µg μg mcg
-    mass ton 1000000: tonne t
+    mass tonne 1000000: t
+    long-or-short-ton ton 1: tons
     mass ounce 28349523125/1000000000: oz
     mass pound 45359237/100000: lb lbs
     volume liter 1: l L litre litro л 升

@@ -137,8 +137,8 @@ APPROXIMATE: Final = words_of("""
 """Words right before a value that add nothing to it: "a total of", "about"."""
 
 TRAILING: Final = words_of("""
-    total altogether overall combined left remaining over in all the end now so then as well too
-    old tall long wide high deep heavy thick far away indeed here there it this that
+    total altogether overall combined left remaining over in all the end now so then as well
+    old away indeed here there it this that
 """)
 """Words behind a value that add nothing to it: "in total", "left"."""
 
@@ -301,8 +301,8 @@ class QuestionWords(NamedTuple):
                 disputed |= other if asked & one else one
             elif everywhere & one and everywhere & other:
                 disputed |= one | other
-        if asked & _PRESENT and not asked & _PAST:
-            disputed |= _PAST
+        if asked & _PRESENT and not asked & _OTHER_TENSES:
+            disputed |= _OTHER_TENSES
         disputed |= _denied(final)
         open_stems = frozenset(map(stem, disputed))
         stems = _stems(asked) - open_stems
@@ -343,7 +343,7 @@ def _counted(words: Sequence[str]) -> frozenset[str]:
 _ASKING: Final = words_of("how many much what which who whom whose when where why whether if")
 _NEGATIONS: Final = words_of("not never no neither nor without except cannot false incorrect wrong untrue unlike")
 _PRESENT: Final = words_of("is are has have does do now")
-_PAST: Final = words_of("was were had did took")
+_OTHER_TENSES: Final = words_of("was were had did took will would")
 _AUXILIARIES: Final = words_of(
     "are is was were do does did can could has have had will would should must may might"
 )
