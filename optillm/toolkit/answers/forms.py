@@ -149,7 +149,11 @@ class _Reader:
             return False
         if all(self._words.account_for(word, _RESTATING) for word in others):
             return bool(denials) == negated or not others  # "No, it is prime." contradicts itself
-        return (negated or not self._question) and bool(_SHORT_CLAUSE.fullmatch(rest)) and not re.search(r"\b(?:on|in|at|for|with)\b", rest)
+        return (
+            (negated or not self._question)
+            and bool(_SHORT_CLAUSE.fullmatch(rest))
+            and not re.search(r"\b(?:on|in|at|for|with)\b", rest)
+        )
 
     def _number(self, text: str) -> Form | None:
         if self._question.asks_for_version and "." in text:

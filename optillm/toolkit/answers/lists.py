@@ -50,6 +50,8 @@ def split_top(text: str, separators: str) -> list[str]:
 
 
 _CHAIN = re.compile(r"\s*(?:->|=>|→|⇒|>|≻|<|\\to(?![a-z])|\\rightarrow|\\succ|\\gt?(?![a-z]))\s*")
+
+
 def _split_items(text: str) -> list[str]:
     """Return the items of a list: between semicolons, or where there are none between commas or line ends."""
     groups = split_top(text, ";")
@@ -148,8 +150,11 @@ def _sequence(text: str, *, in_order: bool, as_set: bool) -> Items | None:
             return Items("{", [value for _, value in pairs], "}", names[0])
         return Items("(", [value for _, value in pairs], ")", ",".join(names))
     # "Ann is the knave, Bob is the knight" says the same the other way round, and so does a pair.
-    unordered = as_set or all(map(_CLAIM.match, parts)) or (alone and len(parts) == 2 and not in_order)
-    return Items("{", parts, "}") if unordered else Items("(", parts, ")")
+    if as_set or all(map(_CLAIM.match, parts)):
+        return Items("{", parts, "}")
+    if alone and len(parts) == 2 and not in_order:
+        return Items("{", parts, " and}")  # both of them, where "2 or 3" leaves it open
+    return Items("(", parts, ")")
 
 
 def _is_item(part: str) -> bool:

@@ -46,6 +46,8 @@ def read_answer(text: str, question: Question) -> Found | None:
     if program := read_program(blocks, prose, question, asked=True):
         return Found(*program)
     for statement in statements(prose):
+        if statement.qualified:
+            return None
         if _denied(statement):
             return _instead(prose[statement.end - len(statement.text) :], question)
         if found := _stated(statement, question):
@@ -97,7 +99,7 @@ def _unless_corrected(found: Found, prose: str, statement: Statement, question: 
     return _last(later, question) or (_last_sentence(clause, question) if clause != line else None)
 
 
-_LIMIT = re.compile(r"[\s*_.]*\n?[\s*_>]*(?:but|only|unless|except|provided)\b", re.IGNORECASE)
+_LIMIT = re.compile(r"[\s*_.]*\n?[\s*_>]*(?:but|however|only|unless|except|provided)\b", re.IGNORECASE)
 
 
 def _limited(following: str) -> bool:
@@ -105,7 +107,9 @@ def _limited(following: str) -> bool:
     return bool(_LIMIT.match(following))
 
 
-_CONCLUSION = re.compile(r"(?:so|thus|therefore|hence|now|finally|then|in total|this leaves|that leaves)\b", re.IGNORECASE)
+_CONCLUSION = re.compile(
+    r"(?:so|thus|therefore|hence|now|finally|then|in total|this leaves|that leaves)\b", re.IGNORECASE
+)
 _NUMBERED = re.compile(r"1[.)]\s.{1,200}\s2[.)]\s", re.DOTALL)
 
 

@@ -124,6 +124,8 @@ def names_in(lead: str, question: Question) -> str | None:
         return None
     if re.sub(r"[\w\s.,:'()*\"-]", "", lead):
         return None  # a sign that means something
+    if lead.count("(") != lead.count(")") or lead.endswith(("'", '"')):
+        return None
     names: list[str] = []
     words = list(_WORD.findall(lead))
     for index, word in enumerate(words):
@@ -165,7 +167,9 @@ def result(sentence: str, question: Question) -> Found | None:
         or re.search(r"\b(?:not|no|if|unless)\b", left, re.IGNORECASE)
     ):
         return None
-    words = [word for word in _WORD.findall(re.sub(r"\\[A-Za-z]+", " ", left)) if len(word) > 1 and word.isalpha()]
+    words = [
+        word for word in _WORD.findall(re.sub(r"\\[A-Za-z]+", " ", left)) if len(word) > 1 and word.isalpha()
+    ]
     if names_in(" ".join(words), question) is None:
         return None  # "Check: 42 + 3 = 45"
     read = form(right, question)

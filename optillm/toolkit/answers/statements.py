@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from optillm.toolkit.answers.languages import announcements
-from optillm.toolkit.answers.vocabulary import BOUNDS, EXTREMES, NEVER_ACCOUNTED
+from optillm.toolkit.answers.vocabulary import BOUNDS, EXTREMES, NEVER_ACCOUNTED, words_of
 from optillm.toolkit.extraction import FENCED
 
 LONGEST: Final = 300
@@ -23,7 +23,8 @@ class Statement(NamedTuple):
     """Words that state an answer, and where they begin and end in the reply.
 
     `firm` ones can hardly be meant otherwise, by phrase or by where they stand; `marked` ones follow a colon, a
-    heading or "final"; `foreign` ones are not in English.
+    heading or "final"; `foreign` ones are not in English; of `qualified` ones, such as "Bob's answer", nobody knows
+    whether they are meant.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Statement(NamedTuple):
     foreign: bool = False
     boxed: bool = False
     marked: bool = False
+    qualified: bool = False
 
 
 _PHRASE = re.compile(
@@ -49,14 +51,23 @@ _MARKER = re.compile(r"^[ \t]{0,3}####[ \t]{1,4}(?P<rest>[^\n]{1,300})$", re.MUL
 _NUMBERED_HEADING = re.compile(r"\d+[.)]\s+[^\W\d_]")
 _TAGGED = re.compile(r"<answer>\s{0,9}(?P<rest>[^<]{1,300}?)\s{0,9}</answer>", re.IGNORECASE)
 _SUPPOSED = re.compile(r"\b(?:if|whether|suppose|assume|assuming|how|what|not|says?)\s(?:that\s)?(?:an?\s)?$")
-_CONDITION = re.compile(r"^\W*(?:note\W+)?(?:if|without|unless|otherwise|had)\b(?!.*\b(?:so|thus|hence|therefore)\b)")
-_PART = re.compile(r"\s(?:to|for|of)\s(?:the\s)?(?:part|step|first|second|third|sub|question \d|\(\w\))", re.IGNORECASE)
-_PART_LABEL = re.compile(r"^\W*(?:\([a-z]\)|[a-z]\)|part \w)\W*$")
-_DETERMINERS = frozenset(
-    "the my our your this so thus hence therefore and then short long direct exact numerical numeric simplified"
-    " full complete overall required desired single only is get true actual".split()
+_CONDITION = re.compile(
+    r"^\W*(?:note|remark|(?:if|without|unless|otherwise|had)\b(?!.*\b(?:so|thus|hence|therefore)\b))"
 )
+_PART = re.compile(
+    r"\s(?:to|for|of)\s(?:the\s)?(?:part|step|first|second|third|sub|question \d|\(\w\))", re.IGNORECASE
+)
+_PART_LABEL = re.compile(r"^\W*(?:\([a-z]\)|[a-z]\)|part \w)\W*$")
+_DETERMINERS = words_of("""
+    the my our your this so thus hence therefore and then short quick direct exact numerical numeric simplified complete
+    overall required desired single only is get gives true actual revised corrected updated new improved
+""")
 """Words right before "answer" that leave it the answer to the question."""
+_NOT_FINAL = words_of("""
+    wrong incorrect false mistaken common tempting draft initial first preliminary tentative intermediate previous
+    possible plausible long longer detailed full
+""")
+"""Words right before "answer" that make it none."""
 
 
 def statements(text: str) -> list[Statement]:
@@ -112,7 +123,8 @@ def _phrased(text: str) -> Iterator[Statement]:
     limit = len(text)
     for match, is_foreign in matches[:_MOST]:
         start = match.start()
-        if not is_foreign and _concerns_another(text, match):
+        qualifier = "" if is_foreign else _qualifier(text, match)
+        if qualifier is None:
             continue
         begin = match.end()
         words, end = _after(text, begin, min(limit, begin + LONGEST))
@@ -122,20 +134,26 @@ def _phrased(text: str) -> Iterator[Statement]:
             yield Statement(words, start, end, firm=True, foreign=True, marked=True)
         elif groups["heading"] is None or alone:
             firm = any(groups[sign] is not None for sign in ("mark", "final", "heading"))
-            yield Statement(words, start, end, firm or start >= len(text) - LONGEST, marked=firm)
+            firm_or_last = firm or start >= len(text) - LONGEST
+            yield Statement(words, start, end, firm_or_last, marked=firm, qualified=bool(qualifier))
         limit = start
 
 
-def _concerns_another(text: str, match: re.Match[str]) -> bool:
-    """Return whether a phrase states a supposed, a wrong or somebody else's answer, or that to a part."""
+def _qualifier(text: str, match: re.Match[str]) -> str | None:
+    """Return the word that makes a phrase state some other answer, "" without one; `None` for no answer at all.
+
+    That is a supposed answer, a wrong one, or the answer to a part of the question.
+    """
     line = text[max(0, match.start() - LONGEST) : match.start()].rpartition("\n")[2]
     before = re.split(r"[.!?]\s", line)[-1].casefold()
-    if _SUPPOSED.search(before) or _PART.search(match[0]) or _PART_LABEL.search(before):
-        return True
-    word = _BEFORE.search(before)
-    return word is not None and (
-        (match[0][:1] in "aA" and word[0] not in _DETERMINERS) or _CONDITION.search(before) is not None
-    )
+    if any(pattern.search(before) for pattern in (_SUPPOSED, _CONDITION, _PART_LABEL)) or _PART.search(
+        match[0]
+    ):
+        return None
+    word = _BEFORE.search(before) if match[0][0] in "aA" else None
+    if word is None or word[0] in _DETERMINERS:
+        return ""
+    return None if word[0] in _NOT_FINAL else word[0]
 
 
 _ITEM = re.compile(r"\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)")
@@ -208,6 +226,7 @@ _CORRECTION = re.compile(
     r"(?:^|[.!?\n(]|—|–)[\s*_>#(]{0,6}(?:wait|actually|correction|hold on|hang on|oops|scratch that|on second thought"
     r"|let me (?:re|correct|fix)|i (?:made|have made|think i made) an? (?:mistake|error)|no\b(?=[,.!;:—– ])"
     r"|(?:but )?that(?:'s| is|’s) (?:wrong|not right|incorrect|not correct|a mistake)|sorry\b|hmm\b|my mistake|edit:"
+    r"|on (?:closer|further|re)\s?(?:inspection|reflection|examination|look|thought)|on reflection|looking again"
     r"|i mis(?:read|calculated|counted|took|spoke))",
     re.IGNORECASE,
 )

@@ -308,6 +308,8 @@ _NO_NOUN: Final = words_of("""
     downwards forwards backwards inwards outwards northwards southwards eastwards westwards sideways
     dozens hundreds thousands millions billions halves thirds quarters fourths fifths sixths eighths tenths ones
     twos percents versus across besides overseas indoors outdoors upstairs downstairs sometimes others whereas
+    millones miles cientos docenas decenas centenas milhares milhões dezenas dúzias milliers milliards centaines
+    douzaines dizaines
     ends goes rises falls drops increases decreases gains losses profits
 """)
 """Words in -s behind a number that count nothing, or change it."""

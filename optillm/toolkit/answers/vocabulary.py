@@ -341,7 +341,9 @@ def _counted(words: Sequence[str]) -> frozenset[str]:
 
 
 _ASKING: Final = words_of("how many much what which who whom whose when where why whether if")
-_NEGATIONS: Final = words_of("not never no neither nor without except cannot false incorrect wrong untrue unlike")
+_NEGATIONS: Final = words_of(
+    "not never no neither nor without except cannot false incorrect wrong untrue unlike"
+)
 _PRESENT: Final = words_of("is are has have does do now")
 _OTHER_TENSES: Final = words_of("was were had did took will would")
 _AUXILIARIES: Final = words_of(
