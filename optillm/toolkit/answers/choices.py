@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned, form, text_key
+from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned, form
 from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.texts import text_key
 from optillm.toolkit.answers.vocabulary import LEADING, LIMITING, NEVER_ACCOUNTED, words_of
 
 _LABELLED = re.compile(

@@ -40,8 +40,8 @@ _RATIO = re.compile(rf"({_DECIMAL})\s?/\s?({_DECIMAL})")
 _TIMES_TEN = r"\s?(?:[×*·x]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?(?:\{\s?([-+]?\d+)\s?\}|([-+]?\d+))"
 _SCIENTIFIC = re.compile(rf"({_DECIMAL})(?:{_TIMES_TEN}|[eE]([-+]?\d+))")
 _PLAIN = re.compile(_DECIMAL)
-_AMBIGUOUS = re.compile(r"^(?:\d+0s|[\d.,]+[KB])\b|^'\d")
-"""Decades, thousands and billions that would pass for seconds, kelvins and bytes; years without their century."""
+_NO_AMOUNT = re.compile(r"(?:\d+0s|[\d.,]+-?[ABCFK]|0\d+)\b(?!\.\d)|'\d")
+"""Decades, thousands, rooms and codes that would pass for seconds, kelvins, amperes and numbers."""
 _ABOUT = re.compile(
     r"(?:≈|~|\\approx\b|(?:about|approximately|approx\.?|around|roughly|exactly|precisely|only|just|simply"
     r"|a total of|the total of)\b)\s*",
@@ -69,7 +69,7 @@ def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
     """
     rest = _ABOUT.sub("", text.strip(), count=1)
     sign, rest = _sign(rest)
-    if _AMBIGUOUS.search(rest):
+    if _NO_AMOUNT.match(rest):
         return None
     symbol = _CURRENCY.match(rest)
     if symbol:

@@ -303,7 +303,7 @@ class QuestionWords(NamedTuple):
                 disputed |= one | other
         if asked & _PRESENT and not asked & _OTHER_TENSES:
             disputed |= _OTHER_TENSES
-        disputed |= _denied(final)
+        disputed |= _set_apart(final)
         open_stems = frozenset(map(stem, disputed))
         stems = _stems(asked) - open_stems
         return cls(stems, _stems(everywhere) - open_stems, frozenset(disputed), _counted(words))
@@ -323,10 +323,13 @@ def _stems(words: AbstractSet[str]) -> frozenset[str]:
     return frozenset(stem(word) for word in words - _ASKING if len(word) > 1 or word.isdigit())
 
 
-def _denied(words: Sequence[str]) -> set[str]:
-    """Return the words behind the first negation of a question: of what is not red, "red" says something else."""
-    negations = [i for i, word in enumerate(words) if word in _NEGATIONS or word.endswith("n't")]
-    return {word for word in words[negations[0] + 1 :] if word not in LEADING} if negations else set()
+def _set_apart(words: Sequence[str]) -> set[str]:
+    """Return the words of a question behind a negation: of what is not red, "red" says something else."""
+    asking = max((i for i, word in enumerate(words) if word in _ASKING), default=0)
+    starts = [
+        i for i, word in enumerate(words) if i > asking and (word in _SETTING_APART or word.endswith("n't"))
+    ]
+    return {word for word in words[starts[0] + 1 :] if word not in LEADING} if starts else set()
 
 
 def _counted(words: Sequence[str]) -> frozenset[str]:
@@ -341,9 +344,9 @@ def _counted(words: Sequence[str]) -> frozenset[str]:
 
 
 _ASKING: Final = words_of("how many much what which who whom whose when where why whether if")
-_NEGATIONS: Final = words_of(
-    "not never no neither nor without except cannot false incorrect wrong untrue unlike"
-)
+_SETTING_APART: Final = words_of("""
+    not never no neither nor without except cannot false incorrect wrong untrue unlike excluding minus
+""")
 _PRESENT: Final = words_of("is are has have does do now")
 _OTHER_TENSES: Final = words_of("was were had did took will would")
 _AUXILIARIES: Final = words_of(
