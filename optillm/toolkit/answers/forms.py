@@ -210,7 +210,11 @@ class _Reader:
             if len(items) == 1 and opening != "[" and not bracketed(items[0]):
                 return self.read(items[0], depth) or Form("text", text_key(items[0]))
             return self._joined(opening, items, closing, depth)
-        listed = bare_items(text, in_order=self._question.asks_for_order, as_set=self._question.asks_for_set)
+        listed = bare_items(
+            text,
+            in_order=self._question.asks_for_order or self._question.asks_for_two,
+            as_set=self._question.asks_for_set,
+        )
         return self._listed(listed, depth) if listed else None
 
     def _listed(self, listed: Items, depth: int) -> Form:

@@ -43,7 +43,7 @@ _PHRASE = re.compile(
     r"|(?<=correct )(?:options?|choices?|order|ordering|value|result|statements?)|(?<=best )(?:option|choice))\b"
     r"(?:\s(?:to|for|of)\s[^.:=\n]{1,80}?)?"
     r"(?:(?P<heading>[*_]{0,3}[ \t]{0,4}(?=\n))|[*_`\"']{0,3}\s{0,3}(?:"
-    r"(?P<mark>[:：]|=(?!=)|—|–|-(?=\s))|(?:is|are|was|would be|should be|must be|will be|equals|comes to)\b:?"
+    r"(?P<mark>[:：]|=(?!=)|—|–|-(?=\s))|\b(?:is|are|was|would be|should be|must be|will be|equals|comes to)\b:?"
     r")(?:[*_`]{1,3}(?=\s|$))?)",
     re.IGNORECASE,
 )
@@ -60,7 +60,8 @@ _PART = re.compile(
 _PART_LABEL = re.compile(r"^\W*(?:\([a-z]\)|[a-z]\)|part \w)\W*$")
 _DETERMINERS = words_of("""
     the my our your this so thus hence therefore and then short quick direct exact numerical numeric simplified complete
-    overall required desired single only is get gives true actual revised corrected updated new improved
+    overall required desired single only is get gives true actual final correct right best
+    integer rounded approximate mathematical whole unique resulting total that revised corrected updated new improved
 """)
 """Words right before "answer" that leave it the answer to the question."""
 _NOT_FINAL = words_of("""
