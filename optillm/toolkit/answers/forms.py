@@ -176,11 +176,11 @@ class _Reader:
 
     def _bound(self, text: str) -> Form | None:
         """Return "≥18" for "at least 18" and "18 or more", with the unit."""
-        before, behind = _BOUND.fullmatch(text), _TRAILING_BOUND.fullmatch(text)
+        before, behind = _BOUND.fullmatch(text), _TRAILING_BOUND.search(text)
         if before and (amount := quantity(before[2], self._words)):
             return Form("bound", f"{BOUND_PHRASES[before[1].casefold()]}{amount.value}", amount.unit)
-        if behind and (amount := quantity(behind[1], self._words)):
-            return Form("bound", f"{TRAILING_BOUNDS[behind[2].casefold()]}{amount.value}", amount.unit)
+        if behind and (amount := quantity(text[: behind.start()], self._words)):
+            return Form("bound", f"{TRAILING_BOUNDS[behind[1].casefold()]}{amount.value}", amount.unit)
         return None
 
     def _range(self, text: str) -> Form | None:
@@ -317,7 +317,7 @@ def _phrases(table: Mapping[str, str]) -> str:
 
 
 _BOUND = re.compile(rf"({_phrases(BOUND_PHRASES)})\s?(?=[\d$€£-])(.+)", re.IGNORECASE)
-_TRAILING_BOUND = re.compile(rf"(.*\w.*?)\s?({_phrases(TRAILING_BOUNDS)})", re.IGNORECASE)
+_TRAILING_BOUND = re.compile(rf"(?<=\S)\s?({_phrases(TRAILING_BOUNDS)})$", re.IGNORECASE)
 _BETWEEN = re.compile(r"between\s(.{1,40}?)\s(?:and|to)\s(.{1,40})", re.IGNORECASE)
 _RANGE = re.compile(r"(?:from\s)?([^–—]{1,40}?)\s?(?:\bto\b|–|—|(?<=\d)-(?=\d))\s?(.{1,40})", re.IGNORECASE)
 _RATIO = re.compile(
