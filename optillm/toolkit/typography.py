@@ -38,7 +38,7 @@ _WORDS = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt|bb)|mbox|operatorname)\s?\{([^{}]*)\}"
 )
 _SIZES = re.compile(r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![A-Za-z])")
-_SPACES = re.compile(r"(?<!\\)\\(?:[,;: ]|quad|qquad)|~")
+_SPACES = re.compile(r"(?<!\\)\\(?:[,;: ]|quad|qquad)|(?<=\S)~(?=\S)")
 _DEGREE = re.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned, form, text_key
+from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned, form
 from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.texts import text_key
 from optillm.toolkit.answers.vocabulary import LEADING, LIMITING, NEVER_ACCOUNTED, words_of
 
 _LABELLED = re.compile(
@@ -69,26 +71,39 @@ def _label(text: str, question: Question) -> str | None:
     said = [label for label, option in listed.items() if _same(text, option)]
     match = _LABELLED.fullmatch(text)
     label = match["label"].upper() if match else ""
-    if match and label in listed and not (said and said != [label]):
+    if match and label in listed:
         rest = match["rest"]
-        bare = not rest.strip(" *.)]")
-        if bare or _confirms(rest, listed[label], marked=bool(match["mark"])):
+        if rest.strip(" *.)]"):
+            others = [option for other, option in listed.items() if other != label]
+            if _confirms(rest, listed[label], others, marked=bool(match["mark"])):
+                return label
+        elif said in ([], [label]) or len(text) > len(label):
             return label
+        else:
+            return None  # "2" where option 3 says "2"
     return said[0] if len(said) == 1 else None
 
 
-def _confirms(rest: str, option: str, *, marked: bool) -> bool:
+def _says_another(label: str, question: Question) -> bool:
+    """Return whether a label is the text of another option, so that one cannot tell which is meant."""
+    return any(other != label and _same(label, option) for other, option in question.options.items())
+
+
+def _confirms(rest: str, option: str, others: Sequence[str], *, marked: bool) -> bool:
     """Return whether what follows a label says which option it is, that it is right, or why."""
+    separator = _SEPARATOR.match(rest)
+    content = rest[separator.end() if separator else 0 :].strip(" *")
+    content = content[:-1] if content.endswith(")") and "(" not in content else content
+    if _same(content, option):
+        return marked or separator is not None
+    if any(_same(content, other) for other in others):
+        return False
     if _EXPLAINED.match(rest) and not re.match(r"\s*\(?(?:but|only|if|unless)\b", rest, re.IGNORECASE):
         return True
     if marked and (sentence := _NEXT_SENTENCE.fullmatch(rest)):
         return sentence[1].casefold() not in LIMITING
-    separator = _SEPARATOR.match(rest)
-    if not marked and separator is None:
-        return False
-    content = rest[separator.end() if separator else 0 :].strip(" *")
-    content = content[:-1] if content.endswith(")") and "(" not in content else content
-    return _same(content, option) or bool(_CONFIRMED.fullmatch(content.rstrip(". ")))
+    confirmed = _CONFIRMED.fullmatch(content.rstrip(". ")) is not None
+    return confirmed and (marked or separator is not None)
 
 
 def _same(text: str, option: str) -> bool:
@@ -127,6 +142,8 @@ def chosen_in(sentence: str, question: Question) -> Form | None:
         for match in pattern.finditer(bare):
             label = next(group for group in match.groups() if group).upper()
             if label in listed:
+                if pattern is not _BRACKETED and _says_another(label, question):
+                    return None
                 labels.add(label)
                 bare = bare.replace(match[0], " ", 1)
     for label, option in listed.items():
@@ -135,6 +152,8 @@ def chosen_in(sentence: str, question: Question) -> Form | None:
         if len(words) > 1 and pattern.search(bare):
             labels.add(label)
             bare = pattern.sub(" ", bare)
+    if re.search(r"[?/&+=<>|]", bare):
+        return None  # "A/B", "B?"
     words_left = [word.casefold() for word in _WORD.findall(bare)]
     denied = NEVER_ACCOUNTED - {"only"}
     accounted = all(word not in denied and question.words.account_for(word, CHOOSING) for word in words_left)

@@ -17,6 +17,7 @@ from optillm.toolkit.answers.languages import truths
 from optillm.toolkit.answers.lists import Items, bare_items, bracketed, matrix_rows
 from optillm.toolkit.answers.quantities import quantity, same_amount
 from optillm.toolkit.answers.questions import NO_QUESTION, Question
+from optillm.toolkit.answers.texts import text_key
 from optillm.toolkit.answers.vocabulary import (
     BOUND_PHRASES,
     BOUNDS,
@@ -24,7 +25,6 @@ from optillm.toolkit.answers.vocabulary import (
     LEADING,
     LIMITING,
     NEVER_ACCOUNTED,
-    ORDINALS,
     SHORT_WORDS,
     TRAILING,
     TRAILING_BOUNDS,
@@ -107,8 +107,8 @@ class _Reader:
 
     def read(self, text: str, depth: int = 0) -> Form | None:
         """Return the form of a text of any kind but choices and texts."""
-        if depth > 3 or not text:
-            return None
+        if depth > 3 or not text or _BRACKETED_MONEY.fullmatch(text):
+            return None  # accounts put losses in brackets
         for reader in (self._truth, _date, self._number, _ratio, _remainder, self._bound, self._range):
             if found := reader(text):
                 return found
@@ -148,8 +148,12 @@ class _Reader:
         if len(denials) > negated or any(word in NEVER_ACCOUNTED | BOUNDS for word in others):
             return False
         if all(self._words.account_for(word, _RESTATING) for word in others):
-            return True
-        return bool(_SHORT_CLAUSE.fullmatch(rest)) and not re.search(r"\b(?:on|in|at|for|with)\b", rest)
+            return bool(denials) == negated or not others  # "No, it is prime." contradicts itself
+        return (
+            (negated or not self._question)
+            and bool(_SHORT_CLAUSE.fullmatch(rest))
+            and not re.search(r"\b(?:on|in|at|for|with)\b", rest)
+        )
 
     def _number(self, text: str) -> Form | None:
         if self._question.asks_for_version and "." in text:
@@ -172,11 +176,11 @@ class _Reader:
 
     def _bound(self, text: str) -> Form | None:
         """Return "≥18" for "at least 18" and "18 or more", with the unit."""
-        before, behind = _BOUND.fullmatch(text), _TRAILING_BOUND.fullmatch(text)
+        before, behind = _BOUND.fullmatch(text), _TRAILING_BOUND.search(text)
         if before and (amount := quantity(before[2], self._words)):
             return Form("bound", f"{BOUND_PHRASES[before[1].casefold()]}{amount.value}", amount.unit)
-        if behind and (amount := quantity(behind[1], self._words)):
-            return Form("bound", f"{TRAILING_BOUNDS[behind[2].casefold()]}{amount.value}", amount.unit)
+        if behind and (amount := quantity(text[: behind.start()], self._words)):
+            return Form("bound", f"{TRAILING_BOUNDS[behind[1].casefold()]}{amount.value}", amount.unit)
         return None
 
     def _range(self, text: str) -> Form | None:
@@ -203,10 +207,14 @@ class _Reader:
             return self._joined("(", [f"({', '.join(row)})" for row in rows], ")", depth)
         if read := bracketed(text):
             opening, items, closing = read
-            if len(items) == 1:
+            if len(items) == 1 and opening != "[" and not bracketed(items[0]):
                 return self.read(items[0], depth) or Form("text", text_key(items[0]))
             return self._joined(opening, items, closing, depth)
-        listed = bare_items(text, in_order=self._question.asks_for_order, as_set=self._question.asks_for_set)
+        listed = bare_items(
+            text,
+            in_order=self._question.asks_for_order or self._question.asks_for_two,
+            as_set=self._question.asks_for_set,
+        )
         return self._listed(listed, depth) if listed else None
 
     def _listed(self, listed: Items, depth: int) -> Form:
@@ -214,9 +222,9 @@ class _Reader:
         return read._replace(subject=listed.subject)
 
     def _joined(self, opening: str, items: list[str], closing: str, depth: int) -> Form:
-        forms = [self.read(cleaned(item), depth) or Form("text", text_key(cleaned(item))) for item in items]
+        forms = [self._item(item, depth) for item in items]
         values = [f"{item.value} {item.unit}" if item.unit else item.value for item in forms]
-        if opening == "{":
+        if opening == "{" and not any(map(_ELLIPSIS.fullmatch, items)):
             values = sorted(set(values))
         elif (opening, closing) == ("[", "]") and (
             len(items) != 2 or any(item.kind in ("text", "collection") for item in forms)
@@ -225,6 +233,14 @@ class _Reader:
             opening, closing = "(", ")"
             values = [f"({value[1:-1]})" if value.startswith("[") else value for value in values]
         return Form("collection", f"{opening}{'; '.join(values)}{closing}")
+
+    def _item(self, item: str, depth: int) -> Form:
+        """Return the form of an item of a list; a number in quotation marks is a string."""
+        text = cleaned(item)
+        read = self.read(text, depth)
+        if read and item[:1] in "'\"" and item[:1] == item[-1:]:
+            return Form("text", item)
+        return read or Form("text", text_key(text))
 
     def _equation(self, text: str, depth: int) -> Form | None:
         """Return what a variable, a name or an arithmetic term equals; a true equation stays an expression."""
@@ -248,11 +264,15 @@ class _Reader:
 
     def _names_result(self, left: str) -> bool:
         """Return whether the words before an equals sign say nothing that the question does not."""
+        if len(sentences(left)) > 1:
+            return False
         words = [word for word in _WORD.findall(left) if not word[0].isdigit()]
         harmless = LEADING | {"total", "result", "cost", "price", "profit"} - NEVER_ACCOUNTED
         return all(self._words.account_for(word, harmless) for word in words) and bool(words)
 
 
+_BRACKETED_MONEY = re.compile(r"\(\s?[$€£¥]\s?[\d.,]+\)")
+_ELLIPSIS = re.compile(r"\.{2,3}|…|\\[lc]?dots")
 _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])|[^\W_]")
 _TRUTH = re.compile(r"(yes|no|true|false)(?:\s*[,.;:!—–]|\s+(?=[-—–(])|\s+(?=because\b)|$)", re.IGNORECASE)
 _DENIALS = frozenset(
@@ -297,7 +317,7 @@ def _phrases(table: Mapping[str, str]) -> str:
 
 
 _BOUND = re.compile(rf"({_phrases(BOUND_PHRASES)})\s?(?=[\d$€£-])(.+)", re.IGNORECASE)
-_TRAILING_BOUND = re.compile(rf"(.*\w.*?)\s?({_phrases(TRAILING_BOUNDS)})", re.IGNORECASE)
+_TRAILING_BOUND = re.compile(rf"(?<=\S)\s?({_phrases(TRAILING_BOUNDS)})$", re.IGNORECASE)
 _BETWEEN = re.compile(r"between\s(.{1,40}?)\s(?:and|to)\s(.{1,40})", re.IGNORECASE)
 _RANGE = re.compile(r"(?:from\s)?([^–—]{1,40}?)\s?(?:\bto\b|–|—|(?<=\d)-(?=\d))\s?(.{1,40})", re.IGNORECASE)
 _RATIO = re.compile(
@@ -386,68 +406,6 @@ def _head(text: str) -> str | None:
     if text[end - 1] == "!":  # no factorial, if a sentence ends there
         return None if pieces[1][:1].islower() else text[: end - 1]
     return text[:end]
-
-
-_ARTICLE = re.compile(r"^(?:a|an|the|sir|dame)\s+(?=\S\S)", re.IGNORECASE)
-_LEAD = re.compile(
-    r"^(?:(?:so|thus|therefore|hence|then|overall|finally),?\s+)?"
-    r"(?:(?:it|this|that|they|these|he|she)(?:\s(?:is|are|was|were)|'s|'re)\s+)?",
-    re.IGNORECASE,
-)
-_WRAPPING = " \t\n.,;:!?\"'`*_"
-_ALIASES = {
-    "there does not exist": "does not exist",
-    "there are no real solutions": "no real solution",
-    "no real solutions": "no real solution",
-    "dne": "does not exist",
-    "no solutions": "no solution",
-    "there is no solution": "no solution",
-    "there are no solutions": "no solution",
-    "none of these": "none of the above",
-    "empty set": "∅",
-    "none of them": "none",
-}
-
-
-def text_key(text: str) -> str:
-    """Return a short text without the case of plain words, articles and wrapping punctuation.
-
-    Signs stay ("C#", "A+"), and so does case where it makes the word ("CO" is not "Co").
-    """
-    words = _spelled_out(plain(text).replace("**", "")).split()
-    trimmed = " ".join(words).strip(_WRAPPING)
-    trimmed = _LEAD.sub("", trimmed, count=1) or trimmed
-    trimmed = _ARTICLE.sub("", trimmed, count=1) or trimmed
-    shouted = trimmed.isupper() and len(trimmed) > 4
-    folded = trimmed.casefold() if shouted else " ".join(map(_folded, trimmed.split()))
-    return _ALIASES.get(folded.casefold(), folded) or " ".join(words).casefold()
-
-
-_SPELLINGS = (
-    (re.compile(r"n't\b"), " not"),
-    (re.compile(r"\bcannot\b"), "can not"),
-    (re.compile(r"\s?\bper ?cent\b"), "%"),
-    (re.compile(r"\b([A-Z])\.\s?(?=[A-Z]\.)"), r"\1"),  # "J. R. R. Tolkien"
-    (re.compile(r"\b([A-Z]{1,4})\.(?=\s[A-Z])"), r"\1"),
-)
-_CHEMICAL = re.compile(r"(?:\(?(?:[A-Z][a-z]?(?:_?\{?\d{1,3}\}?)?)+\)?(?:_?\{?\d\}?)?)+(?:\^?\{?\d?[+-]\}?)?")
-
-
-def _spelled_out(text: str) -> str:
-    """Return a text with one spelling for contractions, percents, initials and formulas of chemistry."""
-    for pattern, replacement in _SPELLINGS:
-        text = pattern.sub(replacement, text)
-    if _CHEMICAL.fullmatch(text):
-        return re.sub(r"[_^{}]", "", text)
-    return text
-
-
-def _folded(word: str) -> str:
-    capitals = sum(map(str.isupper, word))
-    symbol = capitals > 1 and (capitals < len(word) or len(word) < 5)
-    if symbol or (len(word.strip("+-#*")) == 1 and capitals):
-        return word
-    return ORDINALS.get(word.casefold(), word.casefold())
 
 
 LONGEST_JSON: Final = 32_000

@@ -28,7 +28,7 @@ def bracketed(text: str) -> tuple[str, list[str], str] | None:
         return None
     if (text[0] == "{") != (text[-1] == "}"):
         return None
-    items = split_top(text[1:-1], ",;")
+    items = _split_items(text[1:-1])
     return (text[0], items, text[-1]) if items and all(items) else None
 
 
@@ -50,6 +50,15 @@ def split_top(text: str, separators: str) -> list[str]:
 
 
 _CHAIN = re.compile(r"\s*(?:->|=>|→|⇒|>|≻|<|\\to(?![a-z])|\\rightarrow|\\succ|\\gt?(?![a-z]))\s*")
+
+
+def _split_items(text: str) -> list[str]:
+    """Return the items of a list: between semicolons, or where there are none between commas or line ends."""
+    groups = split_top(text, ";")
+    return groups if len(groups) > 1 else split_top(text, ",\n")
+
+
+_LESS = re.compile(r"<")
 _NAME = re.compile(r"[^\W\d_][\w .'&/-]{0,39}")
 _JOINER = re.compile(r"^(?:and|then|followed by|finally|lastly|and then|and finally)\s+", re.IGNORECASE)
 _THEN = re.compile(r",?\s+(?:and then|then|followed by)\s+", re.IGNORECASE)
@@ -85,12 +94,18 @@ def bare_items(text: str, *, in_order: bool = False, as_set: bool = False) -> It
 
 def _chain(text: str) -> Items | None:
     parts = [_without_number(part) for part in _CHAIN.split(text)]
+    if rising := _LESS.search(text):
+        # The order from small to large, which is no list: that may begin at either end.
+        parts.reverse()
+        if _CHAIN.search(_LESS.sub("", text)):
+            return None
+    closing = ">)" if rising else ")"
     if len(parts) > 2 and all(quantity(part) for part in parts):
-        return Items("(", parts, ")")
+        return Items("(", parts, closing)
     if len(parts) < 2 or not all(_NAME.fullmatch(part) for part in parts):
         return None
     # "x > y" is an inequality, "Ann > Bob" and "B > A > C" are rankings.
-    return Items("(", parts, ")") if len(parts) > 2 or min(map(len, parts)) > 1 else None
+    return Items("(", parts, closing) if len(parts) > 2 or min(map(len, parts)) > 1 else None
 
 
 def _alternatives(text: str) -> Items | None:
@@ -119,7 +134,7 @@ def _enumeration(text: str) -> Items | None:
 
 def _sequence(text: str, *, in_order: bool, as_set: bool) -> Items | None:
     text = _THEN.sub(", ", text)
-    parts = split_top(text, ",;\n")
+    parts = _split_items(text)
     alone = len(parts) == 1
     head, joined, tail = parts[-1].rpartition(" and ") if parts else ("", "", "")
     if joined and head:
@@ -135,8 +150,11 @@ def _sequence(text: str, *, in_order: bool, as_set: bool) -> Items | None:
             return Items("{", [value for _, value in pairs], "}", names[0])
         return Items("(", [value for _, value in pairs], ")", ",".join(names))
     # "Ann is the knave, Bob is the knight" says the same the other way round, and so does a pair.
-    unordered = as_set or all(map(_CLAIM.match, parts)) or (alone and len(parts) == 2 and not in_order)
-    return Items("{", parts, "}") if unordered else Items("(", parts, ")")
+    if as_set or all(map(_CLAIM.match, parts)):
+        return Items("{", parts, "}")
+    if alone and len(parts) == 2 and not in_order:
+        return Items("{", parts, " and}")  # both of them, where "2 or 3" leaves it open
+    return Items("(", parts, ")")
 
 
 def _is_item(part: str) -> bool:

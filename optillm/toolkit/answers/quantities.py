@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from optillm.toolkit.answers.units import ARCS, CENTS, Unit, conversion, currency, unit_of
@@ -39,6 +40,8 @@ _RATIO = re.compile(rf"({_DECIMAL})\s?/\s?({_DECIMAL})")
 _TIMES_TEN = r"\s?(?:[×*·x]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?(?:\{\s?([-+]?\d+)\s?\}|([-+]?\d+))"
 _SCIENTIFIC = re.compile(rf"({_DECIMAL})(?:{_TIMES_TEN}|[eE]([-+]?\d+))")
 _PLAIN = re.compile(_DECIMAL)
+_NO_AMOUNT = re.compile(r"(?:\d+0s|[\d.,]+-?[ABCFK]|0\d+)\b(?!\.\d)|'\d")
+"""Decades, thousands, rooms and codes that would pass for seconds, kelvins, amperes and numbers."""
 _ABOUT = re.compile(
     r"(?:≈|~|\\approx\b|(?:about|approximately|approx\.?|around|roughly|exactly|precisely|only|just|simply"
     r"|a total of|the total of)\b)\s*",
@@ -66,6 +69,8 @@ def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
     """
     rest = _ABOUT.sub("", text.strip(), count=1)
     sign, rest = _sign(rest)
+    if _NO_AMOUNT.match(rest):
+        return None
     symbol = _CURRENCY.match(rest)
     if symbol:
         inner, rest = _sign(rest[symbol.end() :])
@@ -284,6 +289,9 @@ def accounted_tail(rest: str, words: QuestionWords, unit: Unit | None = None) ->
         return not rest.strip(" \t\n,.")
     if re.sub(r"[^\W\d_][\w'-]*|[\s,.]", "", rest):
         return False  # a digit, or a sign that means something
+    folded = [word.casefold() for word in tail]
+    if any(word == "over" and before != "left" for before, word in pairwise(["", *folded])):
+        return False  # "left over" adds nothing, "3 over" does
     directed = unit is not None and unit.dimension in ("length", "angle")
     harmless = TRAILING - {"left", "over"} if directed else TRAILING
     if any(

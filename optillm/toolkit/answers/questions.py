@@ -53,6 +53,8 @@ _SET = re.compile(
     r"|which (?:numbers|integers|primes|elements|values|factors|of (?:the|these|them))|solve)\b",
     re.IGNORECASE,
 )
+_TWO = re.compile(r"(?<!\w)and\b|\brespectively\b", re.IGNORECASE)
+_PAIRED = re.compile(r"\b[a-z] and [a-z]\b|\brespectively\b")
 _PROBABILITY = re.compile(r"\b(?:probability|chances?|odds|likely|likelihood)\b", re.IGNORECASE)
 _VERSION = re.compile(r"\bversions?\b", re.IGNORECASE)
 _POLAR = re.compile(
@@ -121,9 +123,14 @@ class Question:
         return bool(_ORDER.search(self.text))
 
     @cached_property
+    def asks_for_two(self) -> bool:
+        """Whether it asks for two things by name ("the length and the width"), so that "7 and 5" is in order."""
+        return bool(_TWO.search(_last_question(self.text)))
+
+    @cached_property
     def asks_for_set(self) -> bool:
         """Whether the answer is a list whose order says nothing."""
-        return bool(_SET.search(self.text)) and not self.asks_for_order
+        return bool(_SET.search(self.text)) and not self.asks_for_order and not _PAIRED.search(self.text)
 
     @cached_property
     def asks_for_probability(self) -> bool:

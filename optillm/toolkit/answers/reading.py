@@ -15,6 +15,7 @@ from optillm.toolkit.answers.sentences import (
     Found,
     concluded,
     in_words,
+    names_in,
     ordered,
     result,
     solid_value,
@@ -45,10 +46,14 @@ def read_answer(text: str, question: Question) -> Found | None:
     if program := read_program(blocks, prose, question, asked=True):
         return Found(*program)
     for statement in statements(prose):
+        if statement.qualified:
+            return None
         if _denied(statement):
             return _instead(prose[statement.end - len(statement.text) :], question)
         if found := _stated(statement, question):
             return _unless_corrected(found, prose, statement, question)
+        if statement.firm and statement.marked and not statement.foreign and statement.text:
+            return None  # an earlier statement is not the answer
     if program := read_program(blocks, prose, question, asked=False):
         return Found(*program)
     if question.options and (listed := _trailing(prose, _LETTER_AND_TEXT)):
@@ -94,7 +99,7 @@ def _unless_corrected(found: Found, prose: str, statement: Statement, question: 
     return _last(later, question) or (_last_sentence(clause, question) if clause != line else None)
 
 
-_LIMIT = re.compile(r"[\s*_.]*\n?[\s*_>]*(?:but|only|unless|except|provided)\b", re.IGNORECASE)
+_LIMIT = re.compile(r"[\s*_.]*\n?[\s*_>]*(?:but|however|only|unless|except|provided)\b", re.IGNORECASE)
 
 
 def _limited(following: str) -> bool:
@@ -102,6 +107,9 @@ def _limited(following: str) -> bool:
     return bool(_LIMIT.match(following))
 
 
+_CONCLUSION = re.compile(
+    r"(?:so|thus|therefore|hence|now|finally|then|in total|this leaves|that leaves)\b", re.IGNORECASE
+)
 _NUMBERED = re.compile(r"1[.)]\s.{1,200}\s2[.)]\s", re.DOTALL)
 
 
@@ -119,6 +127,8 @@ def _stated(statement: Statement, question: Question) -> Found | None:
     sentence = text if _NUMBERED.match(text) or not pieces else unexcited(pieces[0])
     if len(pieces) > 1 and _limited(pieces[1]):
         return in_words(text, question, _MOST_WORDS) if statement.firm else None
+    if any(map(_CONCLUSION.match, pieces[1:])):
+        return _last_sentence(unexcited(pieces[-1]), question)
     if (
         found := solid_value(sentence, question)
         or concluded(sentence, question)
@@ -130,7 +140,7 @@ def _stated(statement: Statement, question: Question) -> Found | None:
 
 
 _LETTER_AND_TEXT = re.compile(
-    r"[(\[*_]{0,4}([A-Z]|\d{1,2})(?:[*_]{0,3}[)\].:][*_]{0,3}|[*_]{0,3}\s[-–—])\s+\S.*"
+    r"(?:[-*•]\s+)?[(\[*_]{0,4}([A-Z]|\d{1,2})(?:[*_]{0,3}[)\].:][*_]{0,3}|[*_]{0,3}\s[-–—])\s+\S.*"
 )
 
 
@@ -184,7 +194,8 @@ def _last(prose: str, question: Question) -> Found | None:
     while len(pieces) > 1 and (pieces[-1].startswith("(") or pieces[-1].endswith("?")):
         pieces.pop()  # an aside, or an offer
     if pieces and (found := _last_sentence(unexcited(pieces[-1]), question)):
-        return found
+        checked = "=" in pieces[-1] and len(pieces) > 1 and value_in(pieces[-2], question)
+        return None if checked and checked.form != found.form else found
     if len(pieces) == 1 and line[-1] not in "!?:," and _may_be_words(line, before, question):
         most_words = _MOST_WORDS_ALONE if question.asks_for_fact or question.asks_for_order else _FEW_WORDS
         if found := in_words(line, question, most_words):
@@ -202,7 +213,8 @@ def _whole_line(line: str, question: Question) -> Found | None:
     found = solid_value(line, question)
     if found is None:
         labelled = _LABELLED.fullmatch(line)
-        found = solid_value(labelled["value"], question) if labelled else None
+        announced = labelled and names_in(labelled["label"], question) == ""
+        found = solid_value(labelled["value"], question) if labelled and announced else None
         return found if found and found.form.kind in ("number", "date", "choice") else None
     kind = found.form.kind
     if kind == "choice" and _LETTER_AND_TEXT.fullmatch(line):
@@ -237,7 +249,7 @@ def _may_be_words(line: str, before: str, question: Question) -> bool:
     return emphasised or listed or (question.asks_for_fact and not before.endswith(","))
 
 
-_OPENING = re.compile(r"[*_\s]{0,4}(yes|no)\b[^.!?\n]{0,200}", re.IGNORECASE)
+_OPENING = re.compile(r"[*_\s]{0,4}(yes|no)\b[^.!?\n]{0,200}+(?!\?)", re.IGNORECASE)
 
 
 def _polar(prose: str, question: Question) -> Found | None:

@@ -51,9 +51,9 @@ def solid_value(stated: str, question: Question) -> Found | None:
 
 
 def unexcited(sentence: str) -> str:
-    """Drop the exclamation mark of "the answer is 42!": factorials are stated in boxes and formulas."""
+    """Drop the exclamation mark of "it is 42 apples!" and "it is **42**!"; that of "42!" may be a factorial."""
     bare = sentence.rstrip("*_ ")
-    return bare.removesuffix("!") if bare.endswith("!") else sentence
+    return bare[:-1] if re.search(r"[^\W\d_]{2}!$|\*!$", bare) else sentence
 
 
 def in_words(sentence: str, question: Question, most_words: int, *, marked: bool = False) -> Found | None:
@@ -88,7 +88,7 @@ def _without_question(text: str, question: Question) -> str:
     copula = _COPULA.search(text)
     if copula is None or copula.end() == len(text) or re.search(r"\d", text[: copula.start()]):
         return text
-    names = _names_in(text[: copula.start()], question)
+    names = names_in(text[: copula.start()], question)
     return text[copula.end() :] if names == "" else text
 
 
@@ -109,7 +109,7 @@ def value_in(sentence: str, question: Question) -> Found | None:
     bare = re.sub(r"\$(?!\s?\d)|\\[()\[\]]|(?<=\d)\$", "", bare).strip()
     for match in list(_START.finditer(bare))[:_MOST_STARTS]:
         lead, rest = bare[: match.start()], bare[match.start() :]
-        names = _names_in(lead, question)
+        names = names_in(lead, question)
         if names is None:
             continue
         read = form(rest, question)
@@ -118,12 +118,14 @@ def value_in(sentence: str, question: Question) -> Found | None:
     return None
 
 
-def _names_in(lead: str, question: Question) -> str | None:
+def names_in(lead: str, question: Question) -> str | None:
     """Return the names in the words before a value; `None` when one of those words is not accounted for."""
     if re.search(r"[=<>≠≤≥~/*+]|[?!;]\s", lead):
         return None
     if re.sub(r"[\w\s.,:'()*\"-]", "", lead):
         return None  # a sign that means something
+    if lead.count("(") != lead.count(")") or lead.endswith(("'", '"')):
+        return None
     names: list[str] = []
     words = list(_WORD.findall(lead))
     for index, word in enumerate(words):
@@ -165,6 +167,11 @@ def result(sentence: str, question: Question) -> Found | None:
         or re.search(r"\b(?:not|no|if|unless)\b", left, re.IGNORECASE)
     ):
         return None
+    words = [
+        word for word in _WORD.findall(re.sub(r"\\[A-Za-z]+", " ", left)) if len(word) > 1 and word.isalpha()
+    ]
+    if names_in(" ".join(words), question) is None:
+        return None  # "Check: 42 + 3 = 45"
     read = form(right, question)
     return Found(peel(right), read) if read.kind == "number" else None
 
@@ -181,8 +188,8 @@ def concluded(sentence: str, question: Question) -> Found | None:
     if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
         return None
     lead, value = sentence[: verbs[-1].start()], sentence[verbs[-1].end() :]
-    names = _names_in(lead, question)
-    if names is None:
+    names = names_in(lead, question)
+    if names is None or (question.asks_for_quantity and verbs[-1][0].strip() in question.words.disputed):
         return None
     if question.asks_for_fact:
         value = _PREPOSITION.sub("", value, count=1) if _PREPOSITION.match(value) else value

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from optillm.toolkit.answers.languages import announcements
-from optillm.toolkit.answers.vocabulary import BOUNDS, EXTREMES, NEVER_ACCOUNTED
+from optillm.toolkit.answers.vocabulary import BOUNDS, EXTREMES, NEVER_ACCOUNTED, words_of
 from optillm.toolkit.extraction import FENCED
 
 LONGEST: Final = 300
@@ -23,7 +23,8 @@ class Statement(NamedTuple):
     """Words that state an answer, and where they begin and end in the reply.
 
     `firm` ones can hardly be meant otherwise, by phrase or by where they stand; `marked` ones follow a colon, a
-    heading or "final"; `foreign` ones are not in English.
+    heading or "final"; `foreign` ones are not in English; of `qualified` ones, such as "Bob's answer", nobody knows
+    whether they are meant.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Statement(NamedTuple):
     foreign: bool = False
     boxed: bool = False
     marked: bool = False
+    qualified: bool = False
 
 
 _PHRASE = re.compile(
@@ -41,13 +43,32 @@ _PHRASE = re.compile(
     r"|(?<=correct )(?:options?|choices?|order|ordering|value|result|statements?)|(?<=best )(?:option|choice))\b"
     r"(?:\s(?:to|for|of)\s[^.:=\n]{1,80}?)?"
     r"(?:(?P<heading>[*_]{0,3}[ \t]{0,4}(?=\n))|[*_`\"']{0,3}\s{0,3}(?:"
-    r"(?P<mark>[:：]|=(?!=)|—|–|-(?=\s))|(?:is|are|was|would be|should be|must be|will be|equals|comes to)\b:?"
+    r"(?P<mark>[:：]|=(?!=)|—|–|-(?=\s))|\b(?:is|are|was|would be|should be|must be|will be|equals|comes to)\b:?"
     r")(?:[*_`]{1,3}(?=\s|$))?)",
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"^[ \t]{0,3}####[ \t]{1,4}(?P<rest>[^\n]{1,300})$", re.MULTILINE)
+_NUMBERED_HEADING = re.compile(r"\d+[.)]\s+[^\W\d_]")
 _TAGGED = re.compile(r"<answer>\s{0,9}(?P<rest>[^<]{1,300}?)\s{0,9}</answer>", re.IGNORECASE)
 _SUPPOSED = re.compile(r"\b(?:if|whether|suppose|assume|assuming|how|what|not|says?)\s(?:that\s)?(?:an?\s)?$")
+_CONDITION = re.compile(
+    r"^\W*(?:note|remark|(?:if|without|unless|otherwise|had)\b(?!.*\b(?:so|thus|hence|therefore)\b))"
+)
+_PART = re.compile(
+    r"\s(?:to|for|of)\s(?:the\s)?(?:part|step|first|second|third|sub|question \d|\(\w\))", re.IGNORECASE
+)
+_PART_LABEL = re.compile(r"^\W*(?:\([a-z]\)|[a-z]\)|part \w)\W*$")
+_DETERMINERS = words_of("""
+    the my our your this so thus hence therefore and then short quick direct exact numerical numeric simplified complete
+    overall required desired single only is get gives true actual final correct right best
+    integer rounded approximate mathematical whole unique resulting total that revised corrected updated new improved
+""")
+"""Words right before "answer" that leave it the answer to the question."""
+_NOT_FINAL = words_of("""
+    wrong incorrect false mistaken common tempting draft initial first preliminary tentative intermediate previous
+    possible plausible long longer detailed full
+""")
+"""Words right before "answer" that make it none."""
 
 
 def statements(text: str) -> list[Statement]:
@@ -82,7 +103,13 @@ def _joined(boxes: list[Statement], text: str) -> list[Statement]:
 
 def _marked(text: str) -> Iterator[Statement]:
     for pattern in (_MARKER, _TAGGED):
-        for match in pattern.finditer(text):
+        matches = list(pattern.finditer(text))
+        numbers = [match["rest"].strip() for match in matches]
+        if len(matches) > 1 and numbers == [str(number + 1) for number in range(len(matches))]:
+            continue  # headings
+        for match in matches:
+            if pattern is _MARKER and _NUMBERED_HEADING.match(match["rest"]):
+                continue
             # "#### 42" states an answer anywhere, "#### Summary" at most on the last line.
             firm = pattern is _TAGGED or not text[match.end() :].strip()
             yield Statement(
@@ -97,7 +124,8 @@ def _phrased(text: str) -> Iterator[Statement]:
     limit = len(text)
     for match, is_foreign in matches[:_MOST]:
         start = match.start()
-        if _SUPPOSED.search(text[max(0, start - 30) : start].casefold()):
+        qualifier = "" if is_foreign else _qualifier(text, match)
+        if qualifier is None:
             continue
         begin = match.end()
         words, end = _after(text, begin, min(limit, begin + LONGEST))
@@ -107,8 +135,26 @@ def _phrased(text: str) -> Iterator[Statement]:
             yield Statement(words, start, end, firm=True, foreign=True, marked=True)
         elif groups["heading"] is None or alone:
             firm = any(groups[sign] is not None for sign in ("mark", "final", "heading"))
-            yield Statement(words, start, end, firm or start >= len(text) - LONGEST, marked=firm)
+            firm_or_last = firm or start >= len(text) - LONGEST
+            yield Statement(words, start, end, firm_or_last, marked=firm, qualified=bool(qualifier))
         limit = start
+
+
+def _qualifier(text: str, match: re.Match[str]) -> str | None:
+    """Return the word that makes a phrase state some other answer, "" without one; `None` for no answer at all.
+
+    That is a supposed answer, a wrong one, or the answer to a part of the question.
+    """
+    line = text[max(0, match.start() - LONGEST) : match.start()].rpartition("\n")[2]
+    before = re.split(r"[.!?]\s", line)[-1].casefold()
+    if any(pattern.search(before) for pattern in (_SUPPOSED, _CONDITION, _PART_LABEL)) or _PART.search(
+        match[0]
+    ):
+        return None
+    word = _BEFORE.search(before) if match[0][0] in "aA" else None
+    if word is None or word[0] in _DETERMINERS:
+        return ""
+    return None if word[0] in _NOT_FINAL else word[0]
 
 
 _ITEM = re.compile(r"\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)")
@@ -181,6 +227,7 @@ _CORRECTION = re.compile(
     r"(?:^|[.!?\n(]|—|–)[\s*_>#(]{0,6}(?:wait|actually|correction|hold on|hang on|oops|scratch that|on second thought"
     r"|let me (?:re|correct|fix)|i (?:made|have made|think i made) an? (?:mistake|error)|no\b(?=[,.!;:—– ])"
     r"|(?:but )?that(?:'s| is|’s) (?:wrong|not right|incorrect|not correct|a mistake)|sorry\b|hmm\b|my mistake|edit:"
+    r"|on (?:closer|further|re)\s?(?:inspection|reflection|examination|look|thought)|on reflection|looking again"
     r"|i mis(?:read|calculated|counted|took|spoke))",
     re.IGNORECASE,
 )

@@ -37,7 +37,8 @@ _TABLE: Final = """
     mass gram 1: g gramm 克 г
     mass milligram 1/1000: mg
     mass microgram 1/1000000: µg μg mcg
-    mass ton 1000000: tonne t
+    mass tonne 1000000: t
+    long-or-short-ton ton 1: tons
     mass ounce 28349523125/1000000000: oz
     mass pound 45359237/100000: lb lbs
     volume liter 1: l L litre litro л 升
@@ -307,6 +308,8 @@ _NO_NOUN: Final = words_of("""
     downwards forwards backwards inwards outwards northwards southwards eastwards westwards sideways
     dozens hundreds thousands millions billions halves thirds quarters fourths fifths sixths eighths tenths ones
     twos percents versus across besides overseas indoors outdoors upstairs downstairs sometimes others whereas
+    millones miles cientos docenas decenas centenas milhares milhões dezenas dúzias milliers milliards centaines
+    douzaines dizaines
     ends goes rises falls drops increases decreases gains losses profits
 """)
 """Words in -s behind a number that count nothing, or change it."""

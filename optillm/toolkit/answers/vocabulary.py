@@ -137,8 +137,8 @@ APPROXIMATE: Final = words_of("""
 """Words right before a value that add nothing to it: "a total of", "about"."""
 
 TRAILING: Final = words_of("""
-    total altogether overall combined left remaining over in all the end now so then as well too
-    old tall long wide high deep heavy thick far away indeed here there it this that
+    total altogether overall combined left remaining over in all the end now so then as well
+    old away indeed here there it this that
 """)
 """Words behind a value that add nothing to it: "in total", "left"."""
 
@@ -301,6 +301,9 @@ class QuestionWords(NamedTuple):
                 disputed |= other if asked & one else one
             elif everywhere & one and everywhere & other:
                 disputed |= one | other
+        if asked & _PRESENT and not asked & _OTHER_TENSES:
+            disputed |= _OTHER_TENSES
+        disputed |= _set_apart(final)
         open_stems = frozenset(map(stem, disputed))
         stems = _stems(asked) - open_stems
         return cls(stems, _stems(everywhere) - open_stems, frozenset(disputed), _counted(words))
@@ -320,6 +323,15 @@ def _stems(words: AbstractSet[str]) -> frozenset[str]:
     return frozenset(stem(word) for word in words - _ASKING if len(word) > 1 or word.isdigit())
 
 
+def _set_apart(words: Sequence[str]) -> set[str]:
+    """Return the words of a question behind a negation: of what is not red, "red" says something else."""
+    asking = max((i for i, word in enumerate(words) if word in _ASKING), default=0)
+    starts = [
+        i for i, word in enumerate(words) if i > asking and (word in _SETTING_APART or word.endswith("n't"))
+    ]
+    return {word for word in words[starts[0] + 1 :] if word not in LEADING} if starts else set()
+
+
 def _counted(words: Sequence[str]) -> frozenset[str]:
     """Return the stems of the noun phrase behind the last "how many"."""
     starts = [i + 2 for i, pair in enumerate(pairwise(words)) if pair == ("how", "many")]
@@ -332,6 +344,11 @@ def _counted(words: Sequence[str]) -> frozenset[str]:
 
 
 _ASKING: Final = words_of("how many much what which who whom whose when where why whether if")
+_SETTING_APART: Final = words_of("""
+    not never no neither nor without except cannot false incorrect wrong untrue unlike excluding minus
+""")
+_PRESENT: Final = words_of("is are has have does do now")
+_OTHER_TENSES: Final = words_of("was were had did took will would")
 _AUXILIARIES: Final = words_of(
     "are is was were do does did can could has have had will would should must may might"
 )

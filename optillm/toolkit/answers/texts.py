@@ -1,0 +1,70 @@
+"""The key under which an answer in words is compared: its spelling, without what only concerns looks."""
+
+from __future__ import annotations
+
+import re
+
+from optillm.toolkit.answers.vocabulary import ORDINALS
+from optillm.toolkit.typography import plain
+
+_ARTICLE = re.compile(r"^(?:a|an|the|sir|dame)\s+(?=\S\S)", re.IGNORECASE)
+_LEAD = re.compile(
+    r"^(?:(?:so|thus|therefore|hence|then|overall|finally),?\s+)?"
+    r"(?:(?:it|this|that|they|these|he|she)(?:\s(?:is|are|was|were)|'s|'re)\s+)?",
+    re.IGNORECASE,
+)
+_WRAPPING = " \t\n.,;:!*"
+_ALIASES = {
+    "there does not exist": "does not exist",
+    "there are no real solutions": "no real solution",
+    "no real solutions": "no real solution",
+    "dne": "does not exist",
+    "no solutions": "no solution",
+    "there is no solution": "no solution",
+    "there are no solutions": "no solution",
+    "none of these": "none of the above",
+    "empty set": "∅",
+    "none of them": "none",
+}
+
+
+def text_key(text: str) -> str:
+    """Return a short text without the case of plain words, articles and wrapping punctuation.
+
+    Signs stay ("C#", "A+"), and so does case where it makes the word ("CO" is not "Co").
+    """
+    words = _spelled_out(plain(text).replace("**", "")).split()
+    joined = " ".join(words)
+    trimmed = joined.strip(_WRAPPING)
+    trimmed = _LEAD.sub("", trimmed, count=1) or trimmed
+    trimmed = _ARTICLE.sub("", trimmed, count=1) or trimmed
+    shouted = trimmed.isupper() and len(trimmed) > 4
+    folded = trimmed.casefold() if shouted else " ".join(map(_folded, trimmed.split()))
+    return _ALIASES.get(folded.casefold(), folded) or joined.casefold()
+
+
+_SPELLINGS = (
+    (re.compile(r"n't\b"), " not"),
+    (re.compile(r"\bcannot\b"), "can not"),
+    (re.compile(r"\s?\bper ?cent\b"), "%"),
+    (re.compile(r"\b([A-Z])\.\s?(?=[A-Z]\.)"), r"\1"),  # "J. R. R. Tolkien"
+    (re.compile(r"\b([A-Z]{1,4})\.(?=\s[A-Z])"), r"\1"),
+)
+_CHEMICAL = re.compile(r"(?:\(?(?:[A-Z][a-z]?(?:_?\{?\d{1,3}\}?)?)+\)?(?:_?\{?\d\}?)?)+(?:\^?\{?\d?[+-]\}?)?")
+
+
+def _spelled_out(text: str) -> str:
+    """Return a text with one spelling for contractions, percents, initials and formulas of chemistry."""
+    for pattern, replacement in _SPELLINGS:
+        text = pattern.sub(replacement, text)
+    if _CHEMICAL.fullmatch(text):
+        return re.sub(r"[_^{}]", "", text)
+    return text
+
+
+def _folded(word: str) -> str:
+    capitals = sum(map(str.isupper, word))
+    symbol = word[1:] != word[1:].lower() and (capitals < len(word) or len(word) < 5)
+    if symbol or (len(word.strip("+-#*")) == 1 and capitals):
+        return word
+    return ORDINALS.get(word.casefold(), word.casefold())
