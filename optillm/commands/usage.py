@@ -69,9 +69,10 @@ def _opened(settings: Settings) -> Store:
             raise SettingsError(
                 f"nothing has been counted in {location}: no server with these settings has run yet"
             )
-        return Store(lambda: open_storage(location))
+        storage = open_storage(location)
     except ValueError as error:
         raise SettingsError(f"store: {masked(str(error))}") from None
+    return Store(lambda: storage)
 
 
 def _rows(keys: Keys, store: Store, now: float) -> list[Row]:

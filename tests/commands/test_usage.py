@@ -154,8 +154,11 @@ def test_keys_without_limits_need_no_store(tmp_path: Path, caplog: pytest.LogCap
     chosen = settings(
         str(tmp_path / "counters"), f'[keys.bob]\nkey = "sha256:{sha256(b"other").hexdigest()}"'
     )
-    Accounts.of(chosen).note(record("bob", 7))
-    assert "The use of keys is not counted: " in caplog.text
+    accounts = Accounts.of(chosen)
+    accounts.admit(chosen.client_keys.clients[0], spends=True)
+    accounts.note(record("bob", 7))
+    accounts.close()
+    assert "The store of counters does not work: " in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Relay
+from optillm.config import Settings
 from optillm.server import counters
 from optillm.server.accounts import StoreDown
 from optillm.server.counters import FileStorage, Store
@@ -230,13 +231,23 @@ def test_other_and_later_processes_know_the_owner(engine: FakeEngine, tmp_path: 
     assert statuses == [404, 404, 200]
 
 
-def test_without_a_store_only_this_process_knows_the_owner(
-    engine: FakeEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_store_that_does_not_open_is_one_that_is_down(engine: FakeEngine, tmp_path: Path) -> None:
     (tmp_path / "counters").write_bytes(b"this is no database" * 100)
+    with served(engine, optillm_api_key=(ALICE, BOB), store=str(tmp_path / "counters")) as client:
+        make(client, engine)
+        assert [ask(client, key, "GET", "/responses/resp_1") for key in (ALICE, BOB)] == [503, 503]
+
+
+def test_without_a_place_for_a_store_only_this_process_knows_the_owner(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nowhere(_: Settings) -> str:
+        raise ValueError("there is no home directory")
+
+    monkeypatch.setattr(Settings, "counters", property(nowhere))
     with (
         caplog.at_level(logging.WARNING),
-        served(engine, optillm_api_key=(ALICE, BOB), store=str(tmp_path / "counters")) as client,
+        served(engine, optillm_api_key=(ALICE, BOB)) as client,
     ):
         make(client, engine)
         assert [ask(client, key, "GET", "/responses/resp_1") for key in (ALICE, BOB)] == [200, 404]
