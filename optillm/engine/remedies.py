@@ -79,7 +79,10 @@ SUSPECTS: Final = ("n", "stream_options", "temperature")
 _PROMPT = re.compile(r"input|prompt|message|context|window")
 _ELSEWHERE = re.compile(
     r"\b(moderation|flagged|billing|quota|credits?)\b"
-    r"|content.{0,20}(filter|policy|policies)|safety (system|policy)|api.key|unauthori[sz]ed|rate.limit"
+    r"|content.{0,20}(filter|policy|policies|risk)|safety (system|policy|policies)|usage polic|data.inspection"
+    r"|violat\w* (our|the|its)\b.{0,20}\b(policy|policies|terms|guidelines|rules)"
+    r"|(inappropriate|prohibited|harmful|unsafe|sensitive)[ _](content|information|text|words)|不安全|敏感"
+    r"|api.key|unauthori[sz]ed|rate.limit"
     r"|model\b.{0,80}\b(not (found|exist)|does ?n.t exist)|no such model"
 )
 """Words of refusals that are not about a parameter of ours; a miss costs a few refused calls."""

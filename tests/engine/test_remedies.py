@@ -125,6 +125,11 @@ def test_tries_are_bounded() -> None:
     "error",
     [
         refusal("The response was filtered due to our content management policy", "prompt", "content_filter"),
+        refusal("Content Exists Risk"),
+        refusal("Input data may contain inappropriate content.", code="data_inspection_failed"),
+        refusal("Your prompt violates the terms of use"),
+        refusal("The request was blocked: PROHIBITED_CONTENT"),
+        refusal("系统检测到输入或生成内容可能包含不安全或敏感内容", code="1301"),
         refusal(
             "The model `m` does not exist or you do not have access to it", code="model_not_found", status=404
         ),
