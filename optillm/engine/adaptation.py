@@ -32,7 +32,7 @@ class Adaptation:
 
     `withheld` are parameters of ours that are left out, `refused` those that are left out whoever sent them, `renamed`
     are token limits. `alternating` joins neighbouring user turns, `plainer` takes the plainer form of the messages.
-    `fit` bounds a token limit of ours.
+    `fit` bounds a token limit of ours. `streamed` has a whole reply come as a stream.
     """
 
     withheld: frozenset[str] = frozenset()
@@ -42,6 +42,7 @@ class Adaptation:
     alternating: bool = False
     plainer: bool = False
     fit: Fit | None = None
+    streamed: bool = False
 
     def body(self, payload: Payload) -> dict[str, Any]:
         """The JSON of the call, as the model is to get it."""
@@ -54,6 +55,8 @@ class Adaptation:
             sent = self._sent(payload, name, value)
             if sent is not None and name not in self.refused:
                 body[self.renamed.get(name, name)] = sent
+        if self.streamed:
+            body["stream"] = True
         return body
 
     def _sent(self, payload: Payload, name: str, value: Any) -> Any:

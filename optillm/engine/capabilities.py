@@ -34,6 +34,7 @@ class Capabilities:
     `refused` and `renamed` hold for parameters whoever sends them. `unwelcome` are values of ours, each with those
     of the client's parameters beside which it was refused. `placements` says by the role of a conversation's last
     turn where an instruction goes. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply.
+    `streamed` says that replies must come as streams.
     """
 
     expires: float
@@ -41,6 +42,7 @@ class Capabilities:
     refused: frozenset[str] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
     alternating: bool = False
+    streamed: bool = False
     unwelcome: OrderedDict[str, frozenset[str]] = field(default_factory=OrderedDict)
     placements: dict[str, Placement] = field(default_factory=dict)
     window: int | None = None
@@ -56,6 +58,7 @@ class Capabilities:
             placement=self.placements.get(_last_role(payload), Placement.OWN_TURN),
             alternating=self.alternating,
             fit=self._fit(payload),
+            streamed=self.streamed,
         )
 
     def learn(self, payload: Payload, known: Adaptation, helped: Adaptation) -> None:
@@ -66,6 +69,7 @@ class Capabilities:
         self.refused |= helped.refused
         self.renamed = {**self.renamed, **helped.renamed}
         self.alternating |= helped.alternating
+        self.streamed |= helped.streamed
         for name in helped.withheld - known.withheld - {"seed"}:  # a seed of ours is the client's, counted up
             value, beside = _value(payload, name), payload.clients
             _remember(self.unwelcome, value, self.unwelcome.get(value, beside) & beside)

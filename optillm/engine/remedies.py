@@ -67,6 +67,7 @@ LENGTH: Final = frozenset(
 MEDIA: Final = frozenset(
     {"image", "images", "image_url", "audio", "input_audio", "video", "vision", "multimodal"}
 )
+STREAM: Final = frozenset({"stream", "streaming", "streamed"})
 SIGNS: Final[Mapping[str, frozenset[str]]] = {
     "n": frozenset({"n", "choice", "choices", "candidate_count", "best_of"}),
     "stream_options": frozenset({"stream_options", "include_usage"}),
@@ -185,6 +186,8 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
     for name in sorted(names, key=lambda name: SUSPECTS.index(name) if name in SUSPECTS else len(SUSPECTS)):
         if name not in LIMITS:
             yield Remedy(_without(payload, adaptation, refusal, name), _signs(name))
+    if not adaptation.streamed and refusal.position(STREAM) is not None:
+        yield Remedy(replace(adaptation, streamed=True), STREAM)
     if payload.instruction is not None:
         for placement in Placement:
             yield Remedy(replace(adaptation, placement=placement), TURNS)

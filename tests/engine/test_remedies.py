@@ -100,6 +100,14 @@ def test_the_most_suspect_goes_first_then_one_thing_at_a_time_then_all(message: 
     assert tried[-1] == payload.parameters.keys()
 
 
+@pytest.mark.parametrize(
+    "message", ["only support stream mode", "stream: must be true", "not for non-streaming calls"]
+)
+def test_a_stream_is_tried_where_the_refusal_speaks_of_streams(message: str) -> None:
+    assert bodies(clients(top_p=0.5), refusal(message))[0]["stream"] is True
+    assert not any("stream" in body for body in bodies(ours(n=2), refusal("stream_options: forbidden")))
+
+
 def test_an_instruction_is_tried_in_every_place() -> None:
     forms = [body["messages"] for body in bodies(ours("Think."), refusal("Unexpected role"))]
     assert forms == [
