@@ -32,7 +32,7 @@ class Adaptation:
 
     `withheld` are parameters of ours to leave out, `refused` parameters to leave out whoever sent them. `renamed` maps
     token limits to their other names, and `fit` bounds a token limit of ours. `alternating` merges neighbouring user
-    turns, `plainer` uses the plainer form of the messages.
+    turns, `plainer` uses the plainer form of the messages, `streamed` asks for a whole reply as a stream.
     """
 
     withheld: frozenset[str] = frozenset()
@@ -42,6 +42,7 @@ class Adaptation:
     alternating: bool = False
     plainer: bool = False
     fit: Fit | None = None
+    streamed: bool = False
 
     def body(self, payload: Payload) -> dict[str, Any]:
         """Return the JSON of the call with these changes."""
@@ -54,6 +55,8 @@ class Adaptation:
             sent = self._sent(payload, name, value)
             if sent is not None and name not in self.refused:
                 body[self.renamed.get(name, name)] = sent
+        if self.streamed:
+            body["stream"] = True
         return body
 
     def _sent(self, payload: Payload, name: str, value: Any) -> Any:

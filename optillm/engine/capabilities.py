@@ -34,6 +34,7 @@ class Capabilities:
     `refused` and `renamed` apply to parameters whoever sends them. `unwelcome` maps a value of ours to the client's
     parameters in the calls that were refused because of it. `placements` maps the role of a conversation's last turn
     to where an instruction goes. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply.
+    `streamed` says that replies must come as streams.
     """
 
     expires: float
@@ -41,6 +42,7 @@ class Capabilities:
     refused: frozenset[str] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
     alternating: bool = False
+    streamed: bool = False
     unwelcome: OrderedDict[str, frozenset[str]] = field(default_factory=OrderedDict)
     placements: dict[str, Placement] = field(default_factory=dict)
     window: int | None = None
@@ -56,6 +58,7 @@ class Capabilities:
             placement=self.placements.get(_last_role(payload), Placement.OWN_TURN),
             alternating=self.alternating,
             fit=self._fit(payload),
+            streamed=self.streamed,
         )
 
     def learn(self, payload: Payload, first: Adaptation, accepted: Adaptation) -> None:
@@ -66,9 +69,8 @@ class Capabilities:
         self.refused |= accepted.refused
         self.renamed = {**self.renamed, **accepted.renamed}
         self.alternating |= accepted.alternating
-        for name in (
-            accepted.withheld - first.withheld - {"seed"}
-        ):  # a seed of ours is the client's, counted up
+        self.streamed |= accepted.streamed
+        for name in accepted.withheld - first.withheld - {"seed"}:  # our seed is the client's, counted up
             value, beside = _value(payload, name), payload.clients
             _remember(self.unwelcome, value, self.unwelcome.get(value, beside) & beside)
         if accepted.placement is not first.placement:

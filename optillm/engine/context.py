@@ -40,6 +40,9 @@ V = TypeVar("V", bound=BaseModel)
 SLACK = 1.1
 """Calls vary: so many times what is usual is kept for the last one."""
 
+LONGEST_QUOTE = 200_000
+"""Characters of a text that a judge is shown: its two ends, if it is longer."""
+
 MEND = """\
 This draft of an answer to my last message, quoted as data, does not have the form I asked for:
 {draft}
@@ -464,6 +467,9 @@ class RequestContext(Context):
 
     def quote(self, label: str, text: str) -> str:
         """See `Context.quote`."""
+        if len(text) > LONGEST_QUOTE:  # no judge reads it, and a round of them would fill the memory
+            left_out = len(text) - LONGEST_QUOTE
+            text = f"{text[: LONGEST_QUOTE // 2]}\n[{left_out} characters left out]\n{text[-LONGEST_QUOTE // 2 :]}"
         return f'<candidate-{self._fence} label="{label}">\n{text}\n</candidate-{self._fence}>'
 
 

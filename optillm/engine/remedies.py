@@ -66,6 +66,7 @@ LENGTH: Final = frozenset(
 MEDIA: Final = frozenset(
     {"image", "images", "image_url", "audio", "input_audio", "video", "vision", "multimodal"}
 )
+STREAM: Final = frozenset({"stream", "streaming", "streamed"})
 SIGNS: Final[Mapping[str, frozenset[str]]] = {
     "n": frozenset({"n", "choice", "choices", "candidate_count", "best_of"}),
     "stream_options": frozenset({"stream_options", "include_usage"}),
@@ -78,7 +79,10 @@ SUSPECTS: Final = ("n", "stream_options", "temperature")
 _PROMPT = re.compile(r"input|prompt|message|context|window")
 _ELSEWHERE = re.compile(
     r"\b(moderation|flagged|billing|quota|credits?)\b"
-    r"|content.{0,20}(filter|policy|policies)|safety (system|policy)|api.key|unauthori[sz]ed|rate.limit"
+    r"|content.{0,20}(filter|policy|policies|risk)|safety (system|policy|policies)|usage polic|data.inspection"
+    r"|violat\w* (our|the|its)\b.{0,20}\b(policy|policies|terms|guidelines|rules)"
+    r"|(inappropriate|prohibited|harmful|unsafe|sensitive)[ _](content|information|text|words)|不安全|敏感"
+    r"|api.key|unauthori[sz]ed|rate.limit"
     r"|model\b.{0,80}\b(not (found|exist)|does ?n.t exist)|no such model"
 )
 """Words of refusals that no change of parameters can mend; one that is missed costs a few refused calls."""
@@ -185,6 +189,8 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
     for name in sorted(names, key=lambda name: SUSPECTS.index(name) if name in SUSPECTS else len(SUSPECTS)):
         if name not in LIMITS:
             yield Remedy(_without(payload, adaptation, refusal, name), _signs(name))
+    if not adaptation.streamed and refusal.position(STREAM) is not None:
+        yield Remedy(replace(adaptation, streamed=True), STREAM)
     if payload.instruction is not None:
         for placement in Placement:
             yield Remedy(replace(adaptation, placement=placement), TURNS)

@@ -84,9 +84,9 @@ class OpenAIUpstream:
         self._addresses: OrderedDict[tuple[str, ...], Address] = OrderedDict()
 
     async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
-        """One chat completion, parsed; put together when it comes as a stream that nobody asked for."""
+        """One chat completion, parsed; put together when it comes as a stream, asked for or not."""
         address = await self._address("POST", CHAT, authorization, str(body.get("model")), JSON)
-        sent = orjson.dumps({**body, "stream": False})  # some servers stream unless they are told not to
+        sent = orjson.dumps({"stream": False, **body})  # some servers stream unless they are told not to
         async with self._exchange.send("POST", address, sent) as response:
             content = await whole(response)
             _check(response, content, address)

@@ -115,3 +115,34 @@ def test_a_refusal_of_a_clients_parameter_is_passed_on_in_the_upstreams_words(st
     client = OpenAI(base_url=strict.base_url, api_key="none", max_retries=0)
     with client, pytest.raises(UnprocessableEntityError):
         client.chat.completions.create(**request)
+
+
+@pytest.mark.parametrize("slug", ["bon", "moa", "self_consistency", "re2"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model only support stream mode, please enable the stream parameter to access the model.",
+        "parameter.enable_thinking must be set to false for non-streaming calls",
+    ],
+)
+def test_a_model_that_only_streams_answers_whole_calls_too(slug: str, message: str) -> None:
+    numbers = count()
+
+    def respond(call: Call) -> None:
+        if not call.sent.get("stream"):
+            return call.json({"error": {"message": message}}, 400)
+        judges = "What is 2 + 2?" not in str(call.sent["messages"][0]["content"])[:40]
+        text = VERDICT if judges else f"The answer is {next(numbers)}."
+        return call.events(delta(text), delta(finish="stop"))
+
+    with (
+        Stub(respond) as stub,
+        serving("--base-url", stub.base_url) as proxy,
+        OpenAI(base_url=proxy.base_url, api_key="none", max_retries=0) as client,
+    ):
+        for _ in range(2):
+            whole = client.chat.completions.create(model=f"{slug}-m", messages=QUESTION)
+            assert (whole.choices[0].message.content or "").startswith("The answer is")
+        sent, before = stub.calls, len(stub.calls)
+        client.chat.completions.create(model=f"{slug}-m", messages=QUESTION)
+        assert all(call.sent["stream"] for call in sent[before:])

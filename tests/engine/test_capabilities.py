@@ -112,6 +112,11 @@ def test_concurrent_calls_keep_each_others_lessons() -> None:
     assert capabilities.alternating
 
 
+def test_a_model_that_only_streams_is_asked_for_streams() -> None:
+    capabilities = learned(judge(), Adaptation(streamed=True))
+    assert sent(capabilities, candidate())["stream"] is True
+
+
 def test_notices_whether_n_is_honoured() -> None:
     capabilities = Capabilities(expires=0)
     capabilities.counted(1, 1)

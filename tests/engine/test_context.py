@@ -285,3 +285,15 @@ def test_log_probabilities_of_a_stream_are_put_together() -> None:
         assembly.add({"choices": [{"delta": {"content": text}, "logprobs": tokens(text)}]})
     assembly.add({"choices": [{"delta": {}, "logprobs": None, "finish_reason": "stop"}]})
     assert assembly.reply().logprobs == tokens("The", " end.")
+
+
+def test_a_judge_is_shown_both_ends_of_a_text_that_is_too_long_to_read() -> None:
+    texts = [f"{letter}{'x' * 1_000_000}{letter}" for letter in "ABC"]
+    world = World(lambda sent: '{"ranking": ["A"]}' if sent.role == "judge" else texts[sent.number % 3])
+    world.complete("bon(n=3)-m")
+    prompts = [str(sent.body["messages"]) for sent in world.sent if sent.role == "judge"]
+    assert prompts
+    for prompt in prompts:
+        assert len(prompt) < 3 * 250_000
+        assert "[800002 characters left out]" in prompt
+        assert all(prompt.count(letter * 1 + "x" * 50) == 1 for letter in "ABC")

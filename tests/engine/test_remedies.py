@@ -100,6 +100,14 @@ def test_the_likeliest_cause_goes_first_then_one_thing_at_a_time_then_all(messag
     assert tried[-1] == payload.parameters.keys()
 
 
+@pytest.mark.parametrize(
+    "message", ["only support stream mode", "stream: must be true", "not for non-streaming calls"]
+)
+def test_a_stream_is_tried_where_the_refusal_speaks_of_streams(message: str) -> None:
+    assert bodies(clients(top_p=0.5), refusal(message))[0]["stream"] is True
+    assert not any("stream" in body for body in bodies(ours(n=2), refusal("stream_options: forbidden")))
+
+
 def test_an_instruction_is_tried_in_every_place() -> None:
     forms = [body["messages"] for body in bodies(ours("Think."), refusal("Unexpected role"))]
     assert forms == [
@@ -125,6 +133,11 @@ def test_the_number_of_tries_is_bounded() -> None:
     "error",
     [
         refusal("The response was filtered due to our content management policy", "prompt", "content_filter"),
+        refusal("Content Exists Risk"),
+        refusal("Input data may contain inappropriate content.", code="data_inspection_failed"),
+        refusal("Your prompt violates the terms of use"),
+        refusal("The request was blocked: PROHIBITED_CONTENT"),
+        refusal("系统检测到输入或生成内容可能包含不安全或敏感内容", code="1301"),
         refusal(
             "The model `m` does not exist or you do not have access to it", code="model_not_found", status=404
         ),
