@@ -23,7 +23,7 @@ from optillm.chat import Relay, Reply
 from optillm.config import Settings
 from optillm.engine import exchange
 from optillm.engine.assembly import DONE, Assembly
-from optillm.engine.refusals import redacted
+from optillm.engine.refusals import LONGEST, redacted
 from optillm.engine.upstream import OpenAIUpstream, connect
 from optillm.errors import UpstreamError
 from tests.stub import Call, Stub, completion, delta
@@ -613,6 +613,23 @@ def test_a_relayed_error_is_a_reply_like_any_other_without_keys() -> None:
         reply = relayed(stub)
     assert (reply.status, reply.headers["retry-after"]) == (401, "3")
     assert b"abcdefgh" not in (reply.body or b"")
+
+
+@pytest.mark.parametrize("body", [b'{"error": {"message": "' + b"no " * 2**20 + b'"}}', b"no\n" * 2**20])
+def test_of_an_endless_error_the_beginning_is_told(body: bytes) -> None:
+    def respond(call: Call) -> None:
+        call.begin(400, content_type="application/json")
+        call.write(body)
+        call.until_left()  # whoever waits for the end waits for ever
+
+    with Stub(respond) as stub:
+        reply = relayed(stub)
+        with pytest.raises(UpstreamError, match="no") as caught:
+            chat(stub)
+    assert reply.status == caught.value.status == 400
+    assert len(reply.body or b"") < LONGEST * 2
+    assert "no" in json.loads(reply.body or b"")["error"]["message"]
+    assert len(caught.value.message) <= LONGEST
 
 
 @pytest.mark.parametrize(("path", "stream"), [("/chat/completions", True), ("/responses", False)])
