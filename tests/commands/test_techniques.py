@@ -75,7 +75,7 @@ def test_what_every_page_shows_can_be_asked_for(slug: str, capsys: pytest.Captur
     [
         (("techniques", "bom"), "unknown technique bom; did you mean `bon`?"),
         (("techniques", "bon", "moa"), "optillm techniques has no use for moa"),
-        (("techniques", "settings"), "unknown technique settings"),
+        (("techniques", "settings"), "unknown technique settings; `optillm techniques` lists all"),
         (("serve", "bon"), "optillm serve has no use for bon"),
         (("--markdown",), "--markdown is a flag of optillm settings and techniques"),
     ],

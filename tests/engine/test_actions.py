@@ -140,9 +140,12 @@ def test_calls_survive_any_cut_and_any_numbering(
 def test_many_calls_take_time_in_proportion(monkeypatch: pytest.MonkeyPatch, own_ids: bool) -> None:
     scanned = list[int]()
     feed = _Nesting.feed
-    monkeypatch.setattr(
-        _Nesting, "feed", lambda self, text: (scanned.append(len(self.rest + text)), feed(self, text))
-    )
+
+    def counted(nesting: _Nesting, text: str) -> None:
+        scanned.append(len(nesting.rest + text))
+        feed(nesting, text)
+
+    monkeypatch.setattr(_Nesting, "feed", counted)
     pieces = [piece(0, f"c{n}" if own_ids else None, "f", '{"a": "' if n == 0 else "}") for n in range(5000)]
     actions = ActionAssembly()
     actions.add(pieces)
