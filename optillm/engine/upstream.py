@@ -22,7 +22,7 @@ from optillm.chat import Relay
 from optillm.engine.advice import advised
 from optillm.engine.assembly import DONE
 from optillm.engine.decoding import read_chunks, read_completion, read_object
-from optillm.engine.exchange import CHAT, Address, Exchange, Response, beginning, events, whole
+from optillm.engine.exchange import CHAT, Address, Exchange, Response, beginning, events, unpacked, whole
 from optillm.engine.memory import Memory
 from optillm.engine.refusals import LARGEST_ERROR, Redact, forwarded, redacted, refused
 from optillm.errors import UpstreamError
@@ -213,7 +213,7 @@ async def _passed_on(
     async with sending:
         if first:
             yield first
-        async for part in response.content.iter_any():
+        async for part in unpacked(response):
             yield part
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import math
 import shutil
@@ -10,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +25,7 @@ from optillm.chat import Relay, Reply
 from optillm.config import Settings
 from optillm.engine import exchange
 from optillm.engine.assembly import DONE, Assembly
+from optillm.engine.memory import Holding
 from optillm.engine.refusals import LONGEST, redacted
 from optillm.engine.upstream import OpenAIUpstream, connect
 from optillm.errors import UpstreamError
@@ -255,6 +258,41 @@ def test_a_stream_longer_than_any_honest_one_is_refused(monkeypatch: pytest.Monk
         pytest.raises(UpstreamError, match="longer than 1 MB"),
     ):
         streamed(stub)
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, zlib.compress])
+def test_a_packed_reply_is_unpacked_although_none_was_asked_for(packed: Callable[[bytes], bytes]) -> None:
+    body = packed(json.dumps(completion("Hi")).encode())
+    with Stub(lambda call: call.raw(body, content_encoding="gzip")) as stub:
+        assert chat(stub) == completion("Hi")
+        assert json.loads(relayed(stub).body or b"") == completion("Hi")
+    assert stub.calls[0].headers["accept-encoding"] == "identity"
+
+
+def test_a_packed_reply_is_counted_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = list[int]()
+    monkeypatch.setattr(Holding, "take", lambda _, count: taken.append(count))
+    bomb = gzip.compress(b'{"x": "' + b"a" * 2**26)
+    error = refused(lambda call: call.raw(bomb, content_encoding="gzip"))
+    assert error.message == "the upstream's reply is larger than 32 MB"
+    assert max(taken) <= exchange.READ
+
+
+@pytest.mark.parametrize(
+    ("body", "packing", "words"),
+    [
+        (b"not packed", "gzip", "broken"),
+        (gzip.compress(b'{"choices": []}')[:-9], "gzip", "broken"),
+        (b"", "gzip", "not JSON"),
+        (b"x", "br", r"packs its replies \(br\)"),
+    ],
+)
+def test_a_reply_that_cannot_be_unpacked_is_a_failure(body: bytes, packing: str, words: str) -> None:
+    with (
+        Stub(lambda call: call.raw(body, content_encoding=packing)) as stub,
+        pytest.raises(UpstreamError, match=words),
+    ):
+        chat(stub)
 
 
 def test_cookies_of_one_reply_do_not_go_up_with_the_next_request() -> None:
