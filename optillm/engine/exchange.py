@@ -177,6 +177,7 @@ async def whole(response: Response) -> bytes:
     """The body of a reply; raises `UpstreamError` when it is too large to be one."""
     content, ended = await beginning(response, LARGEST)
     if not ended:
+        del content  # which the error's traceback would keep alive as long as the error
         raise UpstreamError(f"the upstream's reply is larger than {LARGEST // 2**20} MB")
     return content
 
@@ -184,13 +185,16 @@ async def whole(response: Response) -> bytes:
 async def beginning(response: Response, size: int) -> tuple[bytes, bool]:
     """The first bytes of a body, a little more than `size` at most, and whether they are all of it."""
     parts, length = list[bytes](), 0
-    async for part in unpacked(response):
-        response.holding.take(len(part))
-        parts.append(part)
-        length += len(part)
-        if length > size:
-            return b"".join(parts), False
-    return b"".join(parts), True
+    try:
+        async for part in unpacked(response):
+            response.holding.take(len(part))
+            parts.append(part)
+            length += len(part)
+            if length > size:
+                return b"".join(parts), False
+        return b"".join(parts), True
+    finally:
+        parts.clear()  # an error's traceback would keep them alive as long as the error
 
 
 async def events(response: Response) -> AsyncGenerator[ServerEvent, None]:
@@ -202,6 +206,8 @@ async def events(response: Response) -> AsyncGenerator[ServerEvent, None]:
             length += len(part)
             response.holding.take(len(part))
             if length > LARGEST:
+                body.clear()
+                reader.close()
                 raise UpstreamError(f"the upstream's stream is longer than {LARGEST // 2**20} MB")
             if plain is None and part.strip():
                 plain = is_json(part)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -293,6 +294,25 @@ def test_a_reply_that_cannot_be_unpacked_is_a_failure(body: bytes, packing: str,
         pytest.raises(UpstreamError, match=words),
     ):
         chat(stub)
+
+
+@pytest.mark.parametrize("call", [chat, streamed])
+@pytest.mark.parametrize("beginning", [b'{"x": "', b"data: "])
+def test_an_error_about_a_large_reply_does_not_keep_it(call: Callable[[Stub], Any], beginning: bytes) -> None:
+    with (
+        Stub(lambda each: each.raw(beginning + b"a" * 2**26)) as stub,
+        pytest.raises(UpstreamError, match="32 MB") as caught,
+    ):
+        call(stub)
+    frames = [frame for frame, _ in walk_tb(caught.value.__traceback__)]
+    values = [
+        value
+        for frame in frames
+        if "optillm" in frame.f_code.co_filename
+        for value in frame.f_locals.values()
+    ]
+    held = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    assert sum(len(part) for part in held if isinstance(part, bytes)) < 2**20
 
 
 def test_cookies_of_one_reply_do_not_go_up_with_the_next_request() -> None:
