@@ -38,6 +38,7 @@ optillm.toml. A flag overrides a variable, and a variable overrides the file."""
 SERVE: Final = "serve"
 COMMANDS: Final = (SERVE, "settings", "techniques", "doctor", "key", "usage")
 WITH_ARGUMENT: Final = ("techniques", "key")
+ALL: Final = "`optillm --help` lists all"
 OWN_FLAGS: Final = {
     "markdown": ("--markdown", ("settings", "techniques")),
     "json": ("--json", ("doctor", "usage")),
@@ -137,10 +138,10 @@ def parse(
     for word in words:
         flag, _, _ = word.partition("=")
         if flag.startswith("-"):
-            raise SettingsError(f"unknown flag {flag}{nearest(flag, _flags(model))}")
+            raise SettingsError(f"unknown flag {flag}{nearest(flag, _flags(model), ALL)}")
     command, *words = words or [SERVE]
     if command not in COMMANDS:
-        raise SettingsError(f"unknown command {command}{nearest(command, (*COMMANDS, '--help'))}")
+        raise SettingsError(f"unknown command {command}{nearest(command, (*COMMANDS, '--help'), ALL)}")
     argument = words.pop(0) if words and command in WITH_ARGUMENT else None
     for word in words:
         if word in COMMANDS:

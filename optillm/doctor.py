@@ -392,7 +392,7 @@ def _seen(outcome: Outcome, there: bool) -> str:
 def _form_probe(response_format: Mapping[str, Any]) -> Probe:
     effects = {
         "honoured": "passes it on, and drops candidates without the form",
-        "ignored": "drops candidates without the form, and has a written answer mended once",
+        "ignored": "drops candidates without the form, and has the answer mended once",
     }
     result = partial(_formed, response_format=response_format)
     return Probe(response_format["type"], {"response_format": response_format}, result, effects, PRODUCT)

@@ -185,10 +185,11 @@ def state_directory() -> Path:
         raise ValueError("the user has no home directory") from None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean …?` with the known name most like this one, or nothing when none is like it."""
+def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """`; did you mean …?` with the known name most like this one; `; otherwise` when none is like it."""
     like = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean `{like[0]}`?" if like else ""
+    advice = f"did you mean `{like[0]}`?" if like else otherwise
+    return f"; {advice}" if advice else ""
 
 
 def shapes(model: type[BaseSettings]) -> dict[str, dict[str, Any]]:

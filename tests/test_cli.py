@@ -58,6 +58,8 @@ def test_a_list_is_given_with_commas_or_by_repeating_its_flag(launch: Launch) ->
         (("--openai-api-key=hidden",), "unknown flag --openai-api-key; did you mean `--optillm-api-key`?"),
         (("tehniques",), "unknown command tehniques; did you mean `techniques`?"),
         (("docter",), "unknown command docter; did you mean `doctor`?"),
+        (("frobnicate",), "unknown command frobnicate; `optillm --help` lists all"),
+        (("--xyz",), "unknown flag --xyz; `optillm --help` lists all"),
         (("techniques", "--json"), "--json works only with optillm doctor and usage"),
         (("key",), "name the owner of the key: optillm key NAME"),
         (("key", "a b"), "'a b' is no name for a key: use up to 64 letters, digits and . _ @ + - of ASCII"),

@@ -26,7 +26,8 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> N
     with demo_model(settings) as effective:
         upstreams = {upstream.name: upstream for upstream in effective.upstreams()}
         if name is not None and name not in upstreams:
-            raise SettingsError(f"unknown upstream {name}{nearest(name, upstreams)}")
+            there = f"there is {', '.join(upstreams)}"
+            raise SettingsError(f"unknown upstream {name}{nearest(name, upstreams, there)}")
         target = next(iter(upstreams.values())) if name is None else upstreams[name]
         diagnosis = asyncio.run(examine(effective, target=target))
     print(diagnosis.json() if as_json else diagnosis.table())

@@ -25,4 +25,6 @@ def show_techniques(
     elif slug in techniques:
         print(tables.technique_page(techniques[slug], model))
     else:
-        raise SettingsError(f"unknown technique {slug}{nearest(slug, techniques)}")
+        raise SettingsError(
+            f"unknown technique {slug}{nearest(slug, techniques, '`optillm techniques` lists all')}"
+        )

@@ -6,6 +6,7 @@ A call that cannot be read is never handed on in part: its reply is lost.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from typing import Any, Final
 from optillm.errors import UpstreamError
 
 ODD: Final = "the upstream's reply has a shape of its own"
+
+_MARKS: Final = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+"""What tells whether JSON is complete: brackets, quotes, and what a backslash takes away."""
 
 
 def objects(value: Any) -> Sequence[Mapping[str, Any]]:
@@ -67,12 +71,40 @@ def _text(arguments: Any) -> str:
 
 
 @dataclass(slots=True)
+class _Nesting:
+    """Takes JSON in pieces and tells whether it is complete, in time proportional to what is new."""
+
+    depth: int = 0
+    in_string: bool = False
+    begun: bool = False
+    rest: str = ""
+
+    def feed(self, text: str) -> None:
+        """Take in a piece."""
+        text, self.rest = self.rest + text, ""
+        self.begun = self.begun or bool(text.strip())
+        for mark in _MARKS.findall(text):
+            if mark == "\\":  # what it is about comes with the next piece
+                self.rest = mark
+            elif mark == '"':
+                self.in_string = not self.in_string
+            elif not self.in_string and len(mark) == 1:
+                self.depth += 1 if mark in "{[" else -1
+
+    @property
+    def complete(self) -> bool:
+        """Whether what came so far is a whole value."""
+        return self.begun and self.depth <= 0 and not (self.in_string or self.rest)
+
+
+@dataclass(slots=True)
 class _Open:
     """A call of which more pieces may come."""
 
     fields: dict[str, Any] = field(default_factory=dict)
     function: dict[str, Any] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
+    nesting: _Nesting = field(default_factory=_Nesting)
 
     def add(self, piece: Mapping[str, Any], function: Mapping[str, Any]) -> None:
         self.fields |= {
@@ -81,16 +113,9 @@ class _Open:
         self.function |= {key: value for key, value in function.items() if value and key != "arguments"}
         arguments = function.get("arguments")
         if arguments is not None:
-            self.arguments.append(arguments if isinstance(arguments, str) else _text(arguments))
-
-    @property
-    def complete(self) -> bool:
-        """Whether the arguments so far are all of some."""
-        try:
-            json.loads("".join(self.arguments))
-        except ValueError:
-            return False
-        return True
+            text = arguments if isinstance(arguments, str) else _text(arguments)
+            self.arguments.append(text)
+            self.nesting.feed(text)
 
     def whole(self) -> dict[str, Any]:
         """The call as it would have come in one piece."""
@@ -104,6 +129,7 @@ class ActionAssembly:
     def __init__(self) -> None:
         self._calls: list[_Open] = []
         self._by_index: dict[int, _Open] = {}
+        self._by_id: dict[str, _Open] = {}
 
     def add(self, pieces: Any) -> None:
         """Take in the calls of a delta."""
@@ -118,6 +144,8 @@ class ActionAssembly:
             if isinstance(piece.get("index"), int):
                 self._by_index[piece["index"]] = call
             call.add(piece, function)
+            if piece.get("id"):
+                self._by_id.setdefault(str(piece["id"]), call)
 
     def calls(self) -> list[dict[str, Any]]:
         """The calls so far, as they would have come whole."""
@@ -128,10 +156,8 @@ class ActionAssembly:
         number, name, index = piece.get("id"), function.get("name"), piece.get("index")
         if not self._calls:
             return None
-        if number:
-            same = [call for call in self._calls if call.fields.get("id") == number]
-            if same:
-                return same[0]
+        if number and str(number) in self._by_id:
+            return self._by_id[str(number)]
         call = self._by_index.get(index, self._calls[-1]) if isinstance(index, int) else self._calls[-1]
         if not (number or name):
             return call
@@ -140,6 +166,8 @@ class ActionAssembly:
         if number and call.fields.get("id"):
             return None
         if name and call.function.get("name"):
-            repeated = name == call.function["name"] and not (function.get("arguments") and call.complete)
+            repeated = name == call.function["name"] and not (
+                function.get("arguments") and call.nesting.complete
+            )
             return call if repeated else None
         return call

@@ -51,7 +51,7 @@ def _reply(choice: Mapping[str, Any], wire: Mapping[str, Any]) -> Reply:
     reason = ending(choice)
     message = with_calls_read(_apart(_message(choice)))
     return Reply(
-        message=message,
+        message=message if message.get("role") == "assistant" else {**message, "role": "assistant"},
         finish_reason=fitting(reason, message),
         logprobs=choice.get("logprobs"),
         model=wire.get("model"),

@@ -10,7 +10,7 @@ import orjson
 from optillm.engine.assembly import DONE, Assembly
 from optillm.engine.events import BYTE_ORDER_MARK, ERROR, EventReader, ServerEvent
 from optillm.engine.halves import all_mended, read_cut
-from optillm.engine.refusals import Redact, failure_in, read_error
+from optillm.engine.refusals import LARGEST_ERROR, Redact, failure, failure_in, read_error
 from optillm.errors import UpstreamError
 
 BLANKS: Final = b" \t\r\n" + BYTE_ORDER_MARK
@@ -44,7 +44,7 @@ def read_chunks(event: ServerEvent, redact: Redact) -> list[Mapping[str, Any]]:
     if data == b"[DONE]":
         return [DONE]
     if event.name and event.name.lower() == ERROR:
-        body = read_error(redact(data))
+        body = read_error(redact(data[:LARGEST_ERROR]))
         return [body if isinstance(body, Mapping) and body.get("error") else {"error": body or "error"}]
     try:
         chunk = orjson.loads(data)
@@ -101,6 +101,9 @@ def _safe(wire: Mapping[str, Any], content: bytes, redact: Redact) -> Mapping[st
         held = (wire, *(choices if isinstance(choices, list) else ()))
         if not any(isinstance(part, Mapping) and failure_in(part) for part in held):
             return wire
+    if len(content) > LARGEST_ERROR:
+        failed = failure_in(wire) or failure(wire)
+        content = orjson.dumps({"error": {"message": failed.message, "code": failed.status}})
     return read_object(redact(content))
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 import ssl
 import time
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ class Exchange:
                 timeout=self._timeout,
                 read_bufsize=READ,
                 response_class=Response,
+                auto_decompress=False,  # a packed megabyte would become a gigabyte before anybody counts it
             )
         try:
             request = self._session.request(
@@ -175,6 +177,7 @@ async def whole(response: Response) -> bytes:
     """The body of a reply; raises `UpstreamError` when it is too large to be one."""
     content, ended = await beginning(response, LARGEST)
     if not ended:
+        del content  # which the error's traceback would keep alive as long as the error
         raise UpstreamError(f"the upstream's reply is larger than {LARGEST // 2**20} MB")
     return content
 
@@ -182,24 +185,29 @@ async def whole(response: Response) -> bytes:
 async def beginning(response: Response, size: int) -> tuple[bytes, bool]:
     """The first bytes of a body, a little more than `size` at most, and whether they are all of it."""
     parts, length = list[bytes](), 0
-    async for part in response.content.iter_any():
-        response.holding.take(len(part))
-        parts.append(part)
-        length += len(part)
-        if length > size:
-            return b"".join(parts), False
-    return b"".join(parts), True
+    try:
+        async for part in unpacked(response):
+            response.holding.take(len(part))
+            parts.append(part)
+            length += len(part)
+            if length > size:
+                return b"".join(parts), False
+        return b"".join(parts), True
+    finally:
+        parts.clear()  # an error's traceback would keep them alive as long as the error
 
 
 async def events(response: Response) -> AsyncGenerator[ServerEvent, None]:
     """The events of a stream as they come; a body of JSON is one event that holds all of it."""
     reader, length, body = EventReader(), 0, list[bytes]()
     plain: bool | None = None
-    async with aclosing(_parts(response)) as parts:
+    async with aclosing(unpacked(response)) as parts:
         async for part in parts:
             length += len(part)
             response.holding.take(len(part))
             if length > LARGEST:
+                body.clear()
+                reader.close()
                 raise UpstreamError(f"the upstream's stream is longer than {LARGEST // 2**20} MB")
             if plain is None and part.strip():
                 plain = is_json(part)
@@ -212,6 +220,25 @@ async def events(response: Response) -> AsyncGenerator[ServerEvent, None]:
         yield event
 
 
-async def _parts(response: ClientResponse) -> AsyncGenerator[bytes, None]:
-    async for part in response.content.iter_any():
-        yield part
+async def unpacked(response: ClientResponse) -> AsyncGenerator[bytes, None]:
+    """The body of a reply in pieces, unpacked where it is packed although we ask for none of that."""
+    packing = response.headers.get("Content-Encoding", "").strip().lower()
+    if packing in ("", "identity"):
+        async for part in response.content.iter_any():
+            yield part
+        return
+    if packing not in ("gzip", "x-gzip", "deflate"):
+        raise UpstreamError(f"the upstream packs its replies ({packing[:20]}), which it is asked not to")
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of either kind, whatever it is called
+    ended = True  # an empty body is not packed, whatever its header says
+    try:
+        async for part in response.content.iter_any():
+            rest = part
+            while rest:
+                yield decoder.decompress(rest, READ)
+                rest = decoder.unconsumed_tail
+            ended = decoder.eof
+    except zlib.error as error:
+        raise UpstreamError("the upstream's reply is broken", retryable=True) from error
+    if not ended:
+        raise UpstreamError("the upstream's reply is broken", retryable=True)

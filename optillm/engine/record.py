@@ -13,7 +13,7 @@ from typing import Any, Final
 from optillm.chat import ChatRequest, Relay, Usage
 from optillm.engine.exchange import CHAT
 from optillm.engine.meter import Meter, usage_in
-from optillm.errors import OptillmError
+from optillm.errors import OptillmError, UpstreamError
 from optillm.prices import Prices
 from optillm.trace import Trace
 
@@ -50,6 +50,8 @@ class Record:
     usage: Usage | None = None
     cost: float | None = None
     trace: Trace | None = None
+    reason: str | None = None
+    """Why it failed, where that is ours to say; what upstreams say may quote a prompt."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Those of the request that a trace continues: `traceparent` and `tracestate`."""
 
@@ -131,7 +133,8 @@ class Entry:
         try:
             yield
         except OptillmError as error:
-            self.close(error.status, **more())
+            reason = None if isinstance(error, UpstreamError) else error.message
+            self.close(error.status, reason=reason, **more())
             error.recorded = True
             raise
         except asyncio.CancelledError:

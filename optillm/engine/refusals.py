@@ -25,6 +25,8 @@ RATES: Final = "x-ratelimit-"
 
 LONGEST: Final = 2000
 """Characters of words that are kept."""
+LARGEST_ERROR: Final = 2**18
+"""Bytes of an error's body that are read: to look for keys in all of 32 MB would keep other requests waiting."""
 STATUSES: Final = ("code", "status", "status_code", "statusCode", "http_status", "http_code", "error_code")
 """Where an error may hold its HTTP status."""
 WORDS: Final = (
@@ -163,7 +165,7 @@ def _status(error: Any) -> int | None:
         return None
     for key in STATUSES:
         number = str(error.get(key))
-        if number.isdecimal() and 400 <= int(number[:4]) < 600:
+        if len(number) == 3 and number.isdecimal() and 400 <= int(number) < 600:
             return int(number)
     return None
 

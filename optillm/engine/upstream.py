@@ -22,9 +22,9 @@ from optillm.chat import Relay
 from optillm.engine.advice import advised
 from optillm.engine.assembly import DONE
 from optillm.engine.decoding import read_chunks, read_completion, read_object
-from optillm.engine.exchange import CHAT, Address, Exchange, beginning, events, whole
+from optillm.engine.exchange import CHAT, Address, Exchange, Response, beginning, events, unpacked, whole
 from optillm.engine.memory import Memory
-from optillm.engine.refusals import Redact, forwarded, redacted, refused
+from optillm.engine.refusals import LARGEST_ERROR, Redact, forwarded, redacted, refused
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
 
@@ -88,8 +88,8 @@ class OpenAIUpstream:
         address = await self._address("POST", CHAT, authorization, str(body.get("model")), JSON)
         sent = orjson.dumps({"stream": False, **body})  # some servers stream unless they are told not to
         async with self._exchange.send("POST", address, sent) as response:
+            await _check(response, address)
             content = await whole(response)
-            _check(response, content, address)
         return read_completion(content, _redact(address))
 
     async def stream(
@@ -100,8 +100,7 @@ class OpenAIUpstream:
         content = orjson.dumps({**body, "stream": True})
         redact = _redact(address)
         async with self._exchange.send("POST", address, content) as response:
-            if not 200 <= response.status < 300:
-                _check(response, await whole(response), address)
+            await _check(response, address)
             async with aclosing(events(response)) as arriving:
                 async for event in arriving:
                     for chunk in read_chunks(event, redact):
@@ -128,15 +127,16 @@ class OpenAIUpstream:
             if not (
                 200 <= response.status < 300 or 400 <= response.status < 600
             ):  # nothing that can be passed on
-                _check(response, b"", address)
+                await _check(response, address)
             headers = forwarded(response.headers)
             if "Content-Type" in response.headers:
                 headers["content-type"] = response.headers["Content-Type"]
             if response.status >= 400:
-                content = _redact(address)(await whole(response))
+                content, ended = await beginning(response, LARGEST_ERROR)
+                content = _redact(address)(content)
                 refusal = refused(response.status, response.headers, content, bytes)
                 told = advised(refusal, address.url)
-                if told is not refusal:
+                if told is not refusal or not ended:
                     return Relay(response.status, headers | {"content-type": JSON}, orjson.dumps(told.body()))
                 return Relay(response.status, headers, content)
             stream = stream or response.content_type == EVENTS
@@ -213,12 +213,13 @@ async def _passed_on(
     async with sending:
         if first:
             yield first
-        async for part in response.content.iter_any():
+        async for part in unpacked(response):
             yield part
 
 
-def _check(response: ClientResponse, content: bytes, address: Address) -> None:
+async def _check(response: Response, address: Address) -> None:
     if not 200 <= response.status < 300:
+        content, _ = await beginning(response, LARGEST_ERROR)
         refusal = refused(response.status, response.headers, content, _redact(address))
         raise advised(refusal, address.url)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from optillm.engine.exchange import CHAT
 from optillm.engine.plan import NONE
 from optillm.engine.record import Record
+
+LONGEST_REASON: Final = 200
+"""Characters of why a request failed."""
 
 log = logging.getLogger(__name__)
 
@@ -17,14 +21,18 @@ def log_request(record: Record) -> None:
 
 
 def sentence(record: Record) -> str:
-    """Return the log line for a request: what ran, how it ended, and what it took."""
+    """Return the log line for a request: what ran, how it ended, what it took, and why it failed."""
+    reason = f": {record.reason[:LONGEST_REASON]}" if record.reason else ""
+    return f"{_outcome(record)}, request {record.request_id}{reason}"
+
+
+def _outcome(record: Record) -> str:
     took = f"in {record.seconds:.2f} s"
     tokens = "" if record.usage is None else f", {record.usage.total_tokens} tokens"
     if record.technique == NONE:
         subject = "Using approach none," if record.endpoint == CHAT else record.endpoint
-        end = f"status {record.status} {took}{tokens}"
-        return f"{subject} with {record.model or 'no model'}: {end}, request {record.request_id}"
+        return f"{subject} with {record.model or 'no model'}: status {record.status} {took}{tokens}"
     end = record.stop or f"status {record.status}"
     calls = sum(record.calls.values())
     spent = f"{calls} calls in {record.rounds} rounds{tokens}"
-    return f"{record.technique}-{record.model}: {end} {took}, {spent}, request {record.request_id}"
+    return f"{record.technique}-{record.model}: {end} {took}, {spent}"

@@ -6,12 +6,13 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 
 from optillm.engine.portal import ClientGone
 from optillm.errors import Cancelled
+from optillm.observe.access import LONGEST_REASON
 from optillm.observe.metrics import Metrics
 from optillm.server import api, ops
 from optillm.server.accounts import Accounts
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from optillm.config import Settings
 
 
-LONGEST_REASON: Final = 200
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SLASHES = re.compile("//+")
 

@@ -28,7 +28,7 @@ from optillm.server.wire import dumps
 KINDS: dict[int, type[InvalidRequest]] = {404: NotFound, 413: PayloadTooLarge, 415: UnsupportedMediaType}
 PLAIN_WORDS: dict[int, str] = {
     400: "The request is malformed",
-    404: "There is no such endpoint here",
+    404: "There is no such endpoint here; chat completions are at POST /v1/chat/completions",
     405: "The endpoint does not take this method",
     413: "The request body is too large",
 }
@@ -49,8 +49,11 @@ def explain(error: Exception, request_id: str) -> OptillmError:
         return error
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
         own = error.description if error.description != type(error).description else None
-        refused = refusal(error.code, own or PLAIN_WORDS.get(error.code, error.name))
-        refused.headers |= {name: value for name, value in error.get_headers() if name == "Allow"}
+        allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
+        words = own or PLAIN_WORDS.get(error.code, error.name)
+        methods = sorted(set(allowed.get("Allow", "").split(", ")) - {"", "HEAD", "OPTIONS"})
+        refused = refusal(error.code, f"{words}; it takes {' and '.join(methods)}" if methods else words)
+        refused.headers |= allowed
         return refused
     log.error("Request %s failed", request_id, exc_info=error)
     failure = OptillmError(

@@ -136,6 +136,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             log.error("The settings stay as they were: %s", error)
             return False
         super().reload()
+        log.info("The settings have been read again; new workers take over from the old ones")
         return True
 
     def run(self) -> None:

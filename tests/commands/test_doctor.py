@@ -19,6 +19,7 @@ __all__ = ["bare_machine"]  # fixtures that the tests here run under
 def test_the_doctor_checks_the_upstream_that_is_named() -> None:
     Path("optillm.toml").write_text(TWO, encoding="utf-8")
     assert refusal("doctor", "--upstream", "mian") == "unknown upstream mian; did you mean `main`?"
+    assert refusal("doctor", "--upstream", "xyz").startswith("unknown upstream xyz; there is ")
     assert refusal("settings", "--upstream", "main") == "--upstream works only with optillm doctor"
 
 

@@ -75,7 +75,7 @@ def test_every_example_on_a_technique_page_works(slug: str, capsys: pytest.Captu
     [
         (("techniques", "bom"), "unknown technique bom; did you mean `bon`?"),
         (("techniques", "bon", "moa"), "unexpected argument moa: optillm techniques does not take it"),
-        (("techniques", "settings"), "unknown technique settings"),
+        (("techniques", "settings"), "unknown technique settings; `optillm techniques` lists all"),
         (("serve", "bon"), "unexpected argument bon: optillm serve does not take it"),
         (("--markdown",), "--markdown works only with optillm settings and techniques"),
     ],

@@ -175,6 +175,7 @@ def test_a_reload_under_load_fails_nobody_and_reads_the_settings_again(stub: Stu
             former = set(proxy.workers)
             file.write_text(f'advertise = ["{technique}"]', encoding="utf-8")
             proxy.process.send_signal(signal.SIGHUP)
+            assert proxy.wait_for("The settings have been read again")
             assert eventually(lambda former=former: former.isdisjoint(proxy.workers))  # type: ignore[misc]
             assert load.goes_on()
             names = [model["id"] for model in httpx2.get(f"{proxy.base_url}/models").json()["data"]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optillm.engine.actions import ActionAssembly, with_calls_read
+from optillm.engine.actions import ActionAssembly, _Nesting, with_calls_read
 from optillm.errors import UpstreamError
 
 
@@ -102,6 +102,11 @@ def test_a_call_that_cannot_be_read_loses_the_reply(calls: Any) -> None:
         ([piece(0, None, "f", "{}"), piece(0, None, "g", "[1]")], [("f", "{}"), ("g", "[1]")]),
         ([piece(0, "a", "f", "{"), piece(0, "a", "f", "}")], [("f", "{}")]),
         ([piece(0, None, "f", "{"), piece(0, None, "f", "}")], [("f", "{}")]),
+        ([piece(0, None, "f", '{"a": "}'), piece(0, None, "f", '"}')], [("f", '{"a": "}"}')]),
+        ([piece(0, None, "f", '{"a": "\\'), piece(0, None, "f", '"}"}')], [("f", '{"a": "\\"}"}')]),
+        ([piece(0, None, "f", '{"a": [{}'), piece(0, None, "f", "]}")], [("f", '{"a": [{}]}')]),
+        ([piece(0, None, "f", " "), piece(0, None, "f", "{}")], [("f", " {}")]),
+        ([piece(0, None, "f", '{"a": "x"}'), piece(0, None, "f", "{}")], [("f", '{"a": "x"}'), ("f", "{}")]),
         ([piece(None, "a", "f", "{"), piece(0, None, None, "}")], [("f", "{}")]),
         ([piece(0, None, "f", "{"), piece(0, "a", None, "}")], [("f", "{}")]),
         ([piece(3, "a", "f"), piece(3, arguments="{}"), piece(7, "b", "g")], [("f", "{}"), ("g", "{}")]),
@@ -129,6 +134,29 @@ def test_calls_survive_any_cut_and_any_numbering(
         if numbering == "null":
             pieces = [{**each, "index": None} for each in pieces]
     assert assembled(*pieces) == [("f", json.dumps(values)) for values in arguments]
+
+
+@pytest.mark.parametrize("own_ids", [True, False])
+def test_many_calls_take_time_in_proportion(monkeypatch: pytest.MonkeyPatch, own_ids: bool) -> None:
+    scanned = list[int]()
+    feed = _Nesting.feed
+
+    def counted(nesting: _Nesting, text: str) -> None:
+        scanned.append(len(nesting.rest + text))
+        feed(nesting, text)
+
+    monkeypatch.setattr(_Nesting, "feed", counted)
+    pieces = [piece(0, f"c{n}" if own_ids else None, "f", '{"a": "' if n == 0 else "}") for n in range(5000)]
+    actions = ActionAssembly()
+    actions.add(pieces)
+    assert sum(scanned) < 2 * sum(len(each["function"]["arguments"]) for each in pieces)
+    assert len(actions.calls()) == (5000 if own_ids else 1)
+
+
+def test_an_id_of_any_kind_is_taken() -> None:
+    actions = ActionAssembly()
+    actions.add([piece(0, {"odd": [1]}, "f", "{"), piece(0, {"odd": [1]}, None, "}"), piece(0, 7, "g", "{}")])  # type: ignore[arg-type]
+    assert [each["function"]["arguments"] for each in actions.calls()] == ["{}", "{}"]
 
 
 def test_what_servers_keep_beside_a_call_is_kept() -> None:

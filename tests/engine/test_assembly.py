@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from optillm.engine.assembly import Assembly, read_replies
 from tests.fakes import Say, Sent, World
+from tests.stub import completion
 
 CASES = [
     ("<think>2 + 2 is 4</think>\n\nThe answer is 4.", "The answer is 4."),
@@ -63,3 +66,12 @@ def test_a_reply_that_is_all_reasoning_is_no_answer() -> None:
     completion = world.complete("bon-m")
     assert completion.replies[0].text == "The answer is 4."
     assert completion.report.losses == {"empty": 1}
+
+
+@pytest.mark.parametrize("role", [None, "", "model", 7, {}])
+def test_a_reply_is_the_assistants_whatever_its_role(role: Any) -> None:
+    wire = completion("Hi")
+    wire["choices"][0]["message"]["role"] = role
+    assert read_replies(wire)[0].message == {"role": "assistant", "content": "Hi"}
+    del wire["choices"][0]["message"]["role"]
+    assert read_replies(wire)[0].message["role"] == "assistant"

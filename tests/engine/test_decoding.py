@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from optillm.engine.assembly import DONE, read_replies
 from optillm.engine.decoding import read_chunks, read_completion
 from optillm.engine.events import ServerEvent
+from optillm.engine.refusals import LARGEST_ERROR, failure_in
 from optillm.errors import UpstreamError
 from tests.stub import completion, delta
 
@@ -115,3 +116,19 @@ def test_any_text_comes_through(text: str, ascii_only: bool) -> None:
     wire = json.loads(json.dumps(completion(text)))
     content = json.dumps(wire, ensure_ascii=ascii_only).encode(errors="surrogatepass")
     assert read_completion(content, untouched) == wire
+
+
+def test_of_a_large_failure_in_a_200_only_its_words_are_searched_for_keys() -> None:
+    seen = list[int]()
+
+    def redact(content: bytes) -> bytes:
+        seen.append(len(content))
+        return content
+
+    failure = {"error": {"message": "no", "code": 429, "debug": "x" * 2**20}}
+    with pytest.raises(UpstreamError, match="no") as caught:
+        read_replies(read_completion(json.dumps(failure).encode(), redact))
+    assert caught.value.status == 429
+    event = ServerEvent("error", json.dumps(failure).encode())
+    assert failure_in(read_chunks(event, redact)[0]) is not None
+    assert max(seen) <= LARGEST_ERROR

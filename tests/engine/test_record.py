@@ -9,7 +9,7 @@ import pytest
 
 from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Sender, Stream, Usage
 from optillm.engine.record import Record
-from optillm.errors import BudgetExhausted, OptillmError
+from optillm.errors import BudgetExhausted, OptillmError, UpstreamError
 from optillm.prices import Price
 from tests.fakes import HANG, Sent, World, failing
 
@@ -227,6 +227,14 @@ def test_a_plain_request_beyond_the_budget_is_refused_before_it_is_sent() -> Non
     with pytest.raises(BudgetExhausted, match=r"may take 5\d\d tokens, and 100 of 100 are left"):
         world.run(world.serve("m", max_tokens=500, budget=Budget(max_tokens=100)))
     assert only(world).status == 429
+    assert (only(world).reason or "").startswith("the budget of this request allows no further call")
+
+
+def test_what_an_upstream_says_of_a_failure_is_not_noted() -> None:
+    world = World(lambda sent: {"error": {"message": "a secret prompt"}})
+    with pytest.raises(UpstreamError, match="secret"):
+        world.complete("bon-m", "x")
+    assert world.records[0].reason is None
 
 
 def test_a_plain_request_within_the_budget_goes_up() -> None:

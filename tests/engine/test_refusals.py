@@ -88,7 +88,7 @@ def test_a_body_of_an_error_need_not_be_json(content: bytes, words: str) -> None
         ({"error": True, "message": "no", "statusCode": 401}, 401),
         *(
             ({"error": {"message": "no", "code": code}}, 502)
-            for code in (None, 200, 302, 700, -1, "x", True, 4.5, 40404)
+            for code in (None, 200, 302, 700, -1, "x", True, 4.5, 40404, "04290000", "4040")
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import math
 import shutil
@@ -10,11 +11,13 @@ import socket
 import ssl
 import subprocess
 import threading
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -23,7 +26,8 @@ from optillm.chat import Relay, Reply
 from optillm.config import Settings
 from optillm.engine import exchange
 from optillm.engine.assembly import DONE, Assembly
-from optillm.engine.refusals import redacted
+from optillm.engine.memory import Holding
+from optillm.engine.refusals import LONGEST, redacted
 from optillm.engine.upstream import OpenAIUpstream, connect
 from optillm.errors import UpstreamError
 from tests.stub import Call, Stub, completion, delta
@@ -255,6 +259,60 @@ def test_a_stream_longer_than_any_honest_one_is_refused(monkeypatch: pytest.Monk
         pytest.raises(UpstreamError, match="longer than 1 MB"),
     ):
         streamed(stub)
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, zlib.compress])
+def test_a_packed_reply_is_unpacked_although_none_was_asked_for(packed: Callable[[bytes], bytes]) -> None:
+    body = packed(json.dumps(completion("Hi")).encode())
+    with Stub(lambda call: call.raw(body, content_encoding="gzip")) as stub:
+        assert chat(stub) == completion("Hi")
+        assert json.loads(relayed(stub).body or b"") == completion("Hi")
+    assert stub.calls[0].headers["accept-encoding"] == "identity"
+
+
+def test_a_packed_reply_is_counted_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = list[int]()
+    monkeypatch.setattr(Holding, "take", lambda _, count: taken.append(count))
+    bomb = gzip.compress(b'{"x": "' + b"a" * 2**26)
+    error = refused(lambda call: call.raw(bomb, content_encoding="gzip"))
+    assert error.message == "the upstream's reply is larger than 32 MB"
+    assert max(taken) <= exchange.READ
+
+
+@pytest.mark.parametrize(
+    ("body", "packing", "words"),
+    [
+        (b"not packed", "gzip", "broken"),
+        (gzip.compress(b'{"choices": []}')[:-9], "gzip", "broken"),
+        (b"", "gzip", "not JSON"),
+        (b"x", "br", r"packs its replies \(br\)"),
+    ],
+)
+def test_a_reply_that_cannot_be_unpacked_is_a_failure(body: bytes, packing: str, words: str) -> None:
+    with (
+        Stub(lambda call: call.raw(body, content_encoding=packing)) as stub,
+        pytest.raises(UpstreamError, match=words),
+    ):
+        chat(stub)
+
+
+@pytest.mark.parametrize("call", [chat, streamed])
+@pytest.mark.parametrize("beginning", [b'{"x": "', b"data: "])
+def test_an_error_about_a_large_reply_does_not_keep_it(call: Callable[[Stub], Any], beginning: bytes) -> None:
+    with (
+        Stub(lambda each: each.raw(beginning + b"a" * 2**26)) as stub,
+        pytest.raises(UpstreamError, match="32 MB") as caught,
+    ):
+        call(stub)
+    frames = [frame for frame, _ in walk_tb(caught.value.__traceback__)]
+    values = [
+        value
+        for frame in frames
+        if "optillm" in frame.f_code.co_filename
+        for value in frame.f_locals.values()
+    ]
+    held = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    assert sum(len(part) for part in held if isinstance(part, bytes)) < 2**20
 
 
 def test_cookies_of_one_reply_do_not_go_up_with_the_next_request() -> None:
@@ -613,6 +671,23 @@ def test_a_relayed_error_is_a_reply_like_any_other_without_keys() -> None:
         reply = relayed(stub)
     assert (reply.status, reply.headers["retry-after"]) == (401, "3")
     assert b"abcdefgh" not in (reply.body or b"")
+
+
+@pytest.mark.parametrize("body", [b'{"error": {"message": "' + b"no " * 2**20 + b'"}}', b"no\n" * 2**20])
+def test_of_an_endless_error_the_beginning_is_told(body: bytes) -> None:
+    def respond(call: Call) -> None:
+        call.begin(400, content_type="application/json")
+        call.write(body)
+        call.until_left()  # whoever waits for the end waits for ever
+
+    with Stub(respond) as stub:
+        reply = relayed(stub)
+        with pytest.raises(UpstreamError, match="no") as caught:
+            chat(stub)
+    assert reply.status == caught.value.status == 400
+    assert len(reply.body or b"") < LONGEST * 2
+    assert "no" in json.loads(reply.body or b"")["error"]["message"]
+    assert len(caught.value.message) <= LONGEST
 
 
 @pytest.mark.parametrize(("path", "stream"), [("/chat/completions", True), ("/responses", False)])

@@ -20,6 +20,10 @@ from tests.observe.fakes import plain, record
             record(status=503, stop=None),
             "bon-m: status 503 in 1.50 s, 5 calls in 2 rounds, 45 tokens, request r1",
         ),
+        (
+            record(status=504, stop=None, reason="the deadline passed"),
+            "bon-m: status 504 in 1.50 s, 5 calls in 2 rounds, 45 tokens, request r1: the deadline passed",
+        ),
         (plain(), "Using approach none, with m: status 200 in 1.50 s, 45 tokens, request r1"),
         (plain(status=404, usage=None), "Using approach none, with m: status 404 in 1.50 s, request r1"),
         (plain(endpoint="/embeddings", usage=None), "/embeddings with m: status 200 in 1.50 s, request r1"),

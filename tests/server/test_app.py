@@ -110,7 +110,8 @@ def test_an_unknown_path_is_a_404_in_the_error_shape() -> None:
         response = client.get("/v1/nowhere")
     assert response.status_code == 404
     error = error_of(response)
-    assert (error["type"], error["message"]) == ("invalid_request_error", "There is no such endpoint here")
+    assert error["type"] == "invalid_request_error"
+    assert error["message"].startswith("There is no such endpoint here; chat completions are at POST /v1/")
 
 
 def test_a_wrong_method_is_a_405_that_says_which_are_right() -> None:
@@ -118,6 +119,7 @@ def test_a_wrong_method_is_a_405_that_says_which_are_right() -> None:
         response = client.get(CHAT)
     assert response.status_code == 405
     assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+    assert error_of(response)["message"] == "The endpoint does not take this method; it takes POST"
     assert error_of(response)["type"] == "invalid_request_error"
 
 
