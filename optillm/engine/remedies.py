@@ -138,10 +138,16 @@ class Refusal:
             return True
         changed = payload.plainer not in (None, payload.messages)
         if MEDIA & set(self.names):
-            return changed
+            return changed and _has_media(payload.messages) and not _has_media(payload.plainer or ())
         if _TOO_LONG.search(self.words):
             return changed or bool(payload.ours.keys() & LIMITS.keys())
         return not (self.codes & _CODES or _ELSEWHERE.search(self.words))
+
+
+def _has_media(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether any turn has a part that is not text."""
+    parts = (part for message in messages for part in (message.get("content") or ()))
+    return any(isinstance(part, Mapping) and part.get("type") != "text" for part in parts)
 
 
 def _texts(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:

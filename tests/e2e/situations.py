@@ -298,10 +298,12 @@ class Upstream:
         self._respond = respond
         self._numbers = count(1)
         self.said: list[str] = []
+        self.bodies: list[bytes] = []
 
     def __call__(self, call: Call) -> None:
         if not continues(call.sent["messages"], MESSAGES):
             return sound(call, VERDICT)
+        self.bodies.append(call.body)
         self.said.append(f"The answer is {next(self._numbers)}, not less. {EMOJI}")
         return self._respond(call, self.said[-1])
 
