@@ -80,14 +80,14 @@ def extract(text: str, question: str = "") -> FinalAnswer | None:
     box, after a phrase ("the answer is …") or behind a marker; the program that most of the reply consists of; the
     letter of a listed option; a short last line.
     """
-    found = read_answer(strip_reasoning(text).strip(), question_of(question))
-    return None if found is None else FinalAnswer(found.text, *found.form)
+    reading = read_answer(strip_reasoning(text).strip(), question_of(question))
+    return None if reading is None else FinalAnswer(reading.text, *reading.form)
 
 
 def canonical(stated: str, question: str = "") -> FinalAnswer:
     """Return the answer that `stated`, which holds nothing else, gives to `question`."""
-    asked = question_of(question)
-    return FinalAnswer(peel(stated), *(choice(stated, asked) or form(stated, asked)))
+    parsed = question_of(question)
+    return FinalAnswer(peel(stated), *(choice(stated, parsed) or form(stated, parsed)))
 
 
 _RATIONAL = re.compile(r"-?\d+(?:/\d+)?")

@@ -110,11 +110,11 @@ class _Reader:
         if depth > 3 or not text or _BRACKETED_MONEY.fullmatch(text):
             return None  # accounts put losses in brackets
         for reader in (self._truth, _date, self._number, _ratio, _remainder, self._bound, self._range):
-            if found := reader(text):
-                return found
+            if result := reader(text):
+                return result
         for nested in (self._collection, self._equation):
-            if found := nested(text, depth + 1):
-                return found
+            if result := nested(text, depth + 1):
+                return result
         if text.casefold().lstrip("+") in ("infinity", "∞", "positive infinity"):
             return Form("expression", r"\infty")
         if is_expression(text):
@@ -158,20 +158,20 @@ class _Reader:
     def _number(self, text: str) -> Form | None:
         if self._question.asks_for_version and "." in text:
             return None
-        found = quantity(text, self._words)
+        amount = quantity(text, self._words)
         if self._question.asks_for_probability and (odds := _ODDS.fullmatch(text)) and int(odds[2]):
             return Form("number", str(Fraction(int(odds[1]), int(odds[2]))))
-        if found is None and (glossed := _GLOSSED.fullmatch(text)):
+        if amount is None and (glossed := _GLOSSED.fullmatch(text)):
             head, gloss = quantity(glossed[1], self._words), quantity(glossed[2], self._words)
-            found = head if head and gloss and same_amount(head, gloss) else None
-        if found is None and (restated := _RESTATED.fullmatch(text)):
+            amount = head if head and gloss and same_amount(head, gloss) else None
+        if amount is None and (restated := _RESTATED.fullmatch(text)):
             first, second = (quantity(side, self._words) for side in restated.groups())
-            found = first if first and second and same_amount(first, second) else None
-        if found is None and (contrast := _CONTRAST.fullmatch(text)) and quantity(contrast[2], self._words):
-            found = quantity(contrast[1], self._words)
-        if found is None:
+            amount = first if first and second and same_amount(first, second) else None
+        if amount is None and (contrast := _CONTRAST.fullmatch(text)) and quantity(contrast[2], self._words):
+            amount = quantity(contrast[1], self._words)
+        if amount is None:
             return None
-        read = Form("number", str(found.value), found.unit)
+        read = Form("number", str(amount.value), amount.unit)
         return _as_percentage(read, text) if self._question.asks_for_percentage else read
 
     def _bound(self, text: str) -> Form | None:
@@ -291,8 +291,8 @@ def _limits(sentence: str) -> bool:
 
 
 def _date(text: str) -> Form | None:
-    found = iso_date(text) or time_of_day(text) or year_of_era(text)
-    return Form("date", found) if found else None
+    date = iso_date(text) or time_of_day(text) or year_of_era(text)
+    return Form("date", date) if date else None
 
 
 _GLOSSED = re.compile(r"(.{1,60}?)\s?\(([^()]{1,60})\)")  # "42 (forty-two)"
@@ -304,12 +304,12 @@ _RESTATED = re.compile(
 _CONTRAST = re.compile(r"(.{1,60}?)(?:,\s|\s\()(?:and\s)?not\s([^,;]{1,40}?)\)?")  # "42, not 40"
 
 
-def _as_percentage(found: Form, text: str) -> Form:
+def _as_percentage(stated: Form, text: str) -> Form:
     """Return 25 as 25% where a percentage is asked; a number up to one is taken for the fraction it is."""
-    value = Fraction(found.value)
-    if found.unit is None and abs(value) > 1 and "%" not in text and "cent" not in text.casefold():
-        return found._replace(value=str(value / 100))
-    return found
+    value = Fraction(stated.value)
+    if stated.unit is None and abs(value) > 1 and "%" not in text and "cent" not in text.casefold():
+        return stated._replace(value=str(value / 100))
+    return stated
 
 
 def _phrases(table: Mapping[str, str]) -> str:

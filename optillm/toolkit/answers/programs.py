@@ -14,25 +14,25 @@ _LONGEST_VALUE: Final = 60
 
 
 def read_program(
-    blocks: Sequence[Fence], prose: str, question: Question, *, asked: bool
+    blocks: Sequence[Fence], prose: str, question: Question, *, requested: bool
 ) -> tuple[str, Form] | None:
     """The answer in the longest fenced block, the last of equals; a short one may hold any kind of answer.
 
-    With `asked`, only when the question asks for a program; without, when the blocks outweigh the prose
+    With `requested`, only when the question asks for a program; without, when the blocks outweigh the prose
     around them or a short one ends the reply.
     """
     filled = [block for block in blocks if block.content.strip()]
-    if not filled or (asked and not question.asks_for_code):
+    if not filled or (requested and not question.asks_for_code):
         return None
     block = max(reversed(filled), key=lambda block: len(block.content))
     content = block.content.strip()
     short = block.language in PROSE and "\n" not in content and len(content) <= _LONGEST_VALUE
-    if not asked:
+    if not requested:
         outweighed = sum(len(block.content) for block in filled) < len(prose.replace(FENCED, "").strip())
         if outweighed and not (short and len(filled) == 1 and prose.rstrip().endswith(FENCED)):
             return None
-    if found := json_form(content):
-        return content, found
-    if short and not asked:
+    if read := json_form(content):
+        return content, read
+    if short and not requested:
         return content, form(content, question)
     return content, Form("code", program_key(content, block.language))

@@ -12,7 +12,7 @@ from optillm.toolkit.answers.programs import read_program
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.sentences import (
     LONGEST_SENTENCE,
-    Found,
+    Reading,
     concluded,
     in_words,
     names_in,
@@ -35,31 +35,31 @@ _HEAD, _TAIL = 4_000, 24_000
 """Of long prose both ends are read: people ask for the answer first or last."""
 
 
-def read_answer(text: str, question: Question) -> Found | None:
+def read_answer(text: str, question: Question) -> Reading | None:
     """Return the final answer of `text`, which holds no reasoning block any more; see `answers.extract`."""
     if not text:
         return None
     if whole := json_form(text):
-        return Found(text, whole)
+        return Reading(text, whole)
     prose, blocks = fences(text)
     prose = ends(prose, _HEAD, _TAIL)
-    if program := read_program(blocks, prose, question, asked=True):
-        return Found(*program)
+    if program := read_program(blocks, prose, question, requested=True):
+        return Reading(*program)
     for statement in statements(prose):
         if statement.qualified:
             return None
         if _denied(statement):
             return _instead(prose[statement.end - len(statement.text) :], question)
-        if found := _stated(statement, question):
-            return _unless_corrected(found, prose, statement, question)
+        if reading := _stated(statement, question):
+            return _unless_corrected(reading, prose, statement, question)
         if statement.firm and statement.marked and not statement.foreign and statement.text:
             return None  # an earlier statement is not the answer
-    if program := read_program(blocks, prose, question, asked=False):
-        return Found(*program)
+    if program := read_program(blocks, prose, question, requested=False):
+        return Reading(*program)
     if question.options and (listed := _trailing(prose, _LETTER_AND_TEXT)):
         # Several options on lines of their own: those chosen, unless it is the whole list again.
         read = choice("\n".join(listed), question) if len(listed) < len(question.options) else None
-        return Found(", ".join(listed), read) if read else None
+        return Reading(", ".join(listed), read) if read else None
     return _chosen(prose, question) or _last(prose, question)
 
 
@@ -79,18 +79,20 @@ _INSTEAD = re.compile(
 )
 
 
-def _instead(text: str, question: Question) -> Found | None:
+def _instead(text: str, question: Question) -> Reading | None:
     """Return what a denial is followed by: "The answer is not A. It is B."."""
     line = text.split("\n", 1)[0][:LONGEST_SENTENCE]
     match = _INSTEAD.search(line)
     return solid_value(line[match.end() :], question) if match else None
 
 
-def _unless_corrected(found: Found, prose: str, statement: Statement, question: Question) -> Found | None:
+def _unless_corrected(
+    reading: Reading, prose: str, statement: Statement, question: Question
+) -> Reading | None:
     """Return an answer, or what a correction behind it puts in its place; `None` when that cannot be read."""
     start = correction(prose, statement.end - (0 if statement.boxed else len(statement.text)))
     if start is None:
-        return None if _limited(prose[statement.end : statement.end + _LONGEST_LINE]) else found
+        return None if _limited(prose[statement.end : statement.end + _LONGEST_LINE]) else reading
     later = prose[start:].lstrip(" ,.:;!-—–")
     if not later:
         return None
@@ -113,16 +115,16 @@ _CONCLUSION = re.compile(
 _NUMBERED = re.compile(r"1[.)]\s.{1,200}\s2[.)]\s", re.DOTALL)
 
 
-def _stated(statement: Statement, question: Question) -> Found | None:
+def _stated(statement: Statement, question: Question) -> Reading | None:
     """Return the answer in the words of a statement; one that is not firm must be more than words."""
     text = statement.text
     if statement.boxed:
-        return Found(text, choice(text, question) or form(text, question))
+        return Reading(text, choice(text, question) or form(text, question))
     text = unexcited(text)
     if statement.foreign or not text.isascii():
         text = without_particles(re.split("[。！]", text)[0])
-    if found := solid_value(text, question):
-        return found
+    if reading := solid_value(text, question):
+        return reading
     pieces = sentences(plain(text))
     sentence = text if _NUMBERED.match(text) or not pieces else unexcited(pieces[0])
     if len(pieces) > 1 and _limited(pieces[1]):
@@ -130,11 +132,11 @@ def _stated(statement: Statement, question: Question) -> Found | None:
     if any(map(_CONCLUSION.match, pieces[1:])):
         return _last_sentence(unexcited(pieces[-1]), question)
     if (
-        found := solid_value(sentence, question)
+        reading := solid_value(sentence, question)
         or concluded(sentence, question)
         or value_in(sentence, question)
     ):
-        return found
+        return reading
     marked = statement.marked or not statement.text.isascii()
     return in_words(sentence, question, _MOST_WORDS, marked=marked) if statement.firm else None
 
@@ -144,7 +146,7 @@ _LETTER_AND_TEXT = re.compile(
 )
 
 
-def _chosen(prose: str, question: Question) -> Found | None:
+def _chosen(prose: str, question: Question) -> Reading | None:
     """Return the option in an answer position: the last line, or failing that the first."""
     if not question.options:
         return None
@@ -155,14 +157,14 @@ def _chosen(prose: str, question: Question) -> Found | None:
         # Two options on two lines are a list of them, not a choice.
         listing = _LETTER_AND_TEXT.fullmatch(plain(text)) and _LETTER_AND_TEXT.fullmatch(plain(neighbour))
         if not listing and (read := choice(text, question)):
-            return Found(text, read)
+            return Reading(text, read)
         sentence = (sentences(plain(text)[-_LONGEST_LINE:]) or [""])[-1]
         if (
             not listing
-            and (found := concluded(sentence, question))
-            and found.form.kind in ("choice", "collection")
+            and (reading := concluded(sentence, question))
+            and reading.form.kind in ("choice", "collection")
         ):
-            return found
+            return reading
     return None
 
 
@@ -179,7 +181,7 @@ def _trailing(prose: str, pattern: re.Pattern[str]) -> list[str]:
 _NO_ANSWER_LINE = re.compile(r"#|[-*•+]\s|\d{1,3}[.)]\s|>|\||```|~~~|---|===|\[\d")
 
 
-def _last(prose: str, question: Question) -> Found | None:
+def _last(prose: str, question: Question) -> Reading | None:
     """Return the answer on the last line, when that line is an answer rather than the end of an essay."""
     line, before = last_line(prose)
     if (question.asks_for_order or question.asks_for_set) and (block := _trailing(prose, _LIST_ITEM)):
@@ -188,18 +190,18 @@ def _last(prose: str, question: Question) -> Found | None:
         return _polar(prose, question)
     if not line.isascii():
         line = without_particles(line)
-    if len(line) <= LONGEST_SENTENCE and (found := _whole_line(line, question)):
-        return found
+    if len(line) <= LONGEST_SENTENCE and (reading := _whole_line(line, question)):
+        return reading
     pieces = sentences(plain(line[-_LONGEST_LINE:]))
     while len(pieces) > 1 and (pieces[-1].startswith("(") or pieces[-1].endswith("?")):
         pieces.pop()  # an aside, or an offer
-    if pieces and (found := _last_sentence(unexcited(pieces[-1]), question)):
+    if pieces and (reading := _last_sentence(unexcited(pieces[-1]), question)):
         checked = "=" in pieces[-1] and len(pieces) > 1 and value_in(pieces[-2], question)
-        return None if checked and checked.form != found.form else found
+        return None if checked and checked.form != reading.form else reading
     if len(pieces) == 1 and line[-1] not in "!?:," and _may_be_words(line, before, question):
         most_words = _MOST_WORDS_ALONE if question.asks_for_fact or question.asks_for_order else _FEW_WORDS
-        if found := in_words(line, question, most_words):
-            return found
+        if reading := in_words(line, question, most_words):
+            return reading
     return _polar(prose, question)
 
 
@@ -208,33 +210,33 @@ _ITEM_MARK = re.compile(r"^(?:[-*•]|\d{1,2}[.)])\s+")
 _LABELLED = re.compile(r"[*_]{0,3}(?P<label>[A-Za-z][A-Za-z ]{0,30})[*_]{0,3}:[*_]{0,3}\s(?P<value>.+)")
 
 
-def _whole_line(line: str, question: Question) -> Found | None:
+def _whole_line(line: str, question: Question) -> Reading | None:
     """Return the value a line consists of, or carries after "Total:"."""
-    found = solid_value(line, question)
-    if found is None:
+    reading = solid_value(line, question)
+    if reading is None:
         labelled = _LABELLED.fullmatch(line)
         announced = labelled and names_in(labelled["label"], question) == ""
-        found = solid_value(labelled["value"], question) if labelled and announced else None
-        return found if found and found.form.kind in ("number", "date", "choice") else None
-    kind = found.form.kind
+        reading = solid_value(labelled["value"], question) if labelled and announced else None
+        return reading if reading and reading.form.kind in ("number", "date", "choice") else None
+    kind = reading.form.kind
     if kind == "choice" and _LETTER_AND_TEXT.fullmatch(line):
         return None
     if kind == "truth" and len(line.split()) > 1 and not question.asks_yes_or_no:
         return None  # "Yes, I can help with that."
     if kind == "expression" and question and not (question.asks_for_quantity or line[0] in "$\\"):
         return None
-    return found
+    return reading
 
 
-def _last_sentence(sentence: str, question: Question) -> Found | None:
+def _last_sentence(sentence: str, question: Question) -> Reading | None:
     if len(sentence) > LONGEST_SENTENCE or sentence.startswith("("):
         return None
-    if found := result(sentence, question):
-        return found
-    if question.asks_for_quantity and (found := value_in(sentence, question)):
-        return found
-    if question.asks_for_order and (found := ordered(sentence, question)):
-        return found
+    if reading := result(sentence, question):
+        return reading
+    if question.asks_for_quantity and (reading := value_in(sentence, question)):
+        return reading
+    if question.asks_for_order and (reading := ordered(sentence, question)):
+        return reading
     return concluded(sentence, question)
 
 
@@ -252,10 +254,10 @@ def _may_be_words(line: str, before: str, question: Question) -> bool:
 _OPENING = re.compile(r"[*_\s]{0,4}(yes|no)\b[^.!?\n]{0,200}+(?!\?)", re.IGNORECASE)
 
 
-def _polar(prose: str, question: Question) -> Found | None:
+def _polar(prose: str, question: Question) -> Reading | None:
     """Return the yes or no that a reply to a polar question starts with."""
     opening = _OPENING.match(prose) if question.asks_yes_or_no else None
     if opening is None or correction(prose, opening.end()) is not None:
         return None
     read = form(opening[0], question)
-    return Found(opening[1], read) if read.kind == "truth" else None
+    return Reading(opening[1], read) if read.kind == "truth" else None

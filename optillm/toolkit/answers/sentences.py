@@ -31,7 +31,7 @@ _MOST_WORDS_CONCLUDED = 5
 _MOST_STARTS = 12
 
 
-class Found(NamedTuple):
+class Reading(NamedTuple):
     """An answer as stated, and its canonical form."""
 
     text: str
@@ -44,10 +44,10 @@ def solid(read: Form) -> bool:
     return read.kind != "text" and not words
 
 
-def solid_value(stated: str, question: Question) -> Found | None:
+def solid_value(stated: str, question: Question) -> Reading | None:
     """Return the answer `stated` gives when it is more than words."""
     read = choice(stated, question) or form(stated, question)
-    return Found(peel(stated), read) if solid(read) else None
+    return Reading(peel(stated), read) if solid(read) else None
 
 
 def unexcited(sentence: str) -> str:
@@ -56,10 +56,10 @@ def unexcited(sentence: str) -> str:
     return bare[:-1] if re.search(r"[^\W\d_]{2}!$|\*!$", bare) else sentence
 
 
-def in_words(sentence: str, question: Question, most_words: int, *, marked: bool = False) -> Found | None:
+def in_words(sentence: str, question: Question, most_words: int, *, marked: bool = False) -> Reading | None:
     """Return an answer in words: short, no question, and unless `marked` as an answer no courtesy and no remark."""
     if code := inline_code(sentence):
-        return Found(code.value, code)
+        return Reading(code.value, code)
     cut = EXPLANATION.search(sentence)
     text = peel(plain(sentence[: cut.start()] if cut and cut.start() else sentence))
     words = text.split()
@@ -70,7 +70,7 @@ def in_words(sentence: str, question: Question, most_words: int, *, marked: bool
     if not marked and words[0].casefold().strip(",.!") in NO_ANSWER | CLAUSE_STARTS:
         return None
     bare = _without_question(text, question)
-    return Found(text, choice(bare, question) or form(bare, question))
+    return Reading(text, choice(bare, question) or form(bare, question))
 
 
 _COPULA = re.compile(r"\s(?:is|are|was|were)\s(?!the\sone\b)", re.IGNORECASE)
@@ -79,9 +79,9 @@ _WHO = re.compile(r"\b(?:who|what|which(?:\s\w+){0,3}?)\s(?P<rest>[^?]{3,200})",
 
 def _without_question(text: str, question: Question) -> str:
     """Drop what a sentence repeats of the question: "The set is unbounded.", "Peter broke the window."."""
-    asked = _WHO.search(" ".join(question.text.casefold().split()))
+    clause = _WHO.search(" ".join(question.text.casefold().split()))
     folded = text.casefold()
-    if asked and (repeated := asked["rest"].strip(" .")) and folded.endswith(" " + repeated):
+    if clause and (repeated := clause["rest"].strip(" .")) and folded.endswith(" " + repeated):
         subject = text[: -len(repeated)].strip()
         if len(subject.split()) <= _MOST_WORDS_CONCLUDED:
             return subject
@@ -100,7 +100,7 @@ _START = re.compile(
 )
 
 
-def value_in(sentence: str, question: Question) -> Found | None:
+def value_in(sentence: str, question: Question) -> Reading | None:
     """Return the value that a sentence gives its subject: "So Tom has 42 apples left."."""
     if len(sentence) > LONGEST_SENTENCE:
         return None
@@ -114,7 +114,7 @@ def value_in(sentence: str, question: Question) -> Found | None:
             continue
         read = form(rest, question)
         if read.kind in ("number", "expression", "date") or (read.kind == "collection" and solid(read)):
-            return Found(peel(rest), read._replace(subject=read.subject or names or None))
+            return Reading(peel(rest), read._replace(subject=read.subject or names or None))
     return None
 
 
@@ -158,7 +158,7 @@ def _is_subject(words: Sequence[str], index: int) -> bool:
     return plain_statement and not any(words[index].casefold() in side for pair in OPPOSITES for side in pair)
 
 
-def result(sentence: str, question: Question) -> Found | None:
+def result(sentence: str, question: Question) -> Reading | None:
     """Return the number after the last equals sign."""
     left, sign, right = sentence.rpartition("=")
     if (
@@ -173,17 +173,17 @@ def result(sentence: str, question: Question) -> Found | None:
     if names_in(" ".join(words), question) is None:
         return None  # "Check: 42 + 3 = 45"
     read = form(right, question)
-    return Found(peel(right), read) if read.kind == "number" else None
+    return Reading(peel(right), read) if read.kind == "number" else None
 
 
 _VERB = re.compile(r"\b(?:is|are|was|were|equals|be)\s")
 _PREPOSITION = re.compile(r"(?:on|in|at(?!\s(?:least|most)\b))\s", re.IGNORECASE)
 
 
-def concluded(sentence: str, question: Question) -> Found | None:
+def concluded(sentence: str, question: Question) -> Reading | None:
     """Return what a sentence says its subject is: "The capital of France is **Paris**."."""
     if option := chosen_in(sentence, question) or _choices_of(sentence, question):
-        return Found(option.value, option)
+        return Reading(option.value, option)
     verbs = list(_VERB.finditer(sentence))
     if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
         return None
@@ -193,10 +193,12 @@ def concluded(sentence: str, question: Question) -> Found | None:
         return None
     if question.asks_for_fact:
         value = _PREPOSITION.sub("", value, count=1) if _PREPOSITION.match(value) else value
-    found = solid_value(value, question)
-    if found is None or found.form.kind == "truth":
-        found = in_words(value, question, _MOST_WORDS_CONCLUDED) if question.asks_for_fact else None
-    return found and Found(found.text, found.form._replace(subject=found.form.subject or names or None))
+    reading = solid_value(value, question)
+    if reading is None or reading.form.kind == "truth":
+        reading = in_words(value, question, _MOST_WORDS_CONCLUDED) if question.asks_for_fact else None
+    return reading and Reading(
+        reading.text, reading.form._replace(subject=reading.form.subject or names or None)
+    )
 
 
 _CHOICE_VERB = re.compile(r"\b(?:is|are|be|:)\s")
@@ -220,10 +222,10 @@ _ORDERED = re.compile(
 )
 
 
-def ordered(sentence: str, question: Question) -> Found | None:
+def ordered(sentence: str, question: Question) -> Reading | None:
     """Return the list after "the order is" or a colon."""
     stated = _ORDERED.search(sentence)
     if stated is None or re.search(r"\b(?:not|isn't|reverse|opposite)\b", stated[0], re.IGNORECASE):
         return None
-    found = in_words(stated[1] or stated[2], question, 12)
-    return found if found and found.form.kind == "collection" else None
+    reading = in_words(stated[1] or stated[2], question, 12)
+    return reading if reading and reading.form.kind == "collection" else None

@@ -186,10 +186,10 @@ def currency(symbol: str) -> Unit:
 
 
 @lru_cache(maxsize=512)
-def unit_of(text: str, known: QuestionWords = NO_WORDS) -> Unit | None:
+def unit_of(text: str, question: QuestionWords = NO_WORDS) -> Unit | None:
     """Return the unit that `text` names; `None` when it says anything else or more.
 
-    A single plural noun is taken for what is counted. Other nouns are taken only from `known`, the words of
+    A single plural noun is taken for what is counted. Other nouns are taken only from the words of
     the question.
     """
     text = text.strip().rstrip(".") if text.strip() not in _UNITS else text.strip()
@@ -200,17 +200,17 @@ def unit_of(text: str, known: QuestionWords = NO_WORDS) -> Unit | None:
         return None
     powers = Counter[_Base]()
     for index, part in enumerate(parts):
-        bases = _product(part, known)
-        if bases is None or (len(parts) > 1 and any(_is_plain_noun(base, known) for base in bases)):
+        bases = _product(part, question)
+        if bases is None or (len(parts) > 1 and any(_is_plain_noun(base, question) for base in bases)):
             return None
         for base, power in bases.items():
             powers[base] += -power if index else power
     return _unit(powers)
 
 
-def _is_plain_noun(base: _Base, known: QuestionWords) -> bool:
+def _is_plain_noun(base: _Base, question: QuestionWords) -> bool:
     """Return whether a noun of a rate ("apples per box") is vouched for by nothing."""
-    return base.name not in _UNITS and not all(known.mention(word) for word in base.name.split())
+    return base.name not in _UNITS and not all(question.mention(word) for word in base.name.split())
 
 
 def _unit(powers: Counter[_Base]) -> Unit:
@@ -232,7 +232,7 @@ def _raised(name: str, power: int) -> str:
     return name if power == 1 else f"{name}^{power}"
 
 
-def _product(text: str, known: QuestionWords) -> Counter[_Base] | None:
+def _product(text: str, question: QuestionWords) -> Counter[_Base] | None:
     """Return the units multiplied in `text` ("kW h", "square meters"), each with its power."""
     words = text.replace("·", " ").replace("*", " ").replace("-", " ").split()
     if not words or len(words) > 4:
@@ -242,7 +242,7 @@ def _product(text: str, known: QuestionWords) -> Counter[_Base] | None:
         return Counter({_UNITS[above]: 1, _UNITS[below]: -1})
     if phrase := _PHRASES.get(" ".join(words).casefold()):
         return Counter({_UNITS[phrase]: 1})
-    return _measured(words) or _counted(words, known)
+    return _measured(words) or _counted(words, question)
 
 
 def _measured(words: list[str]) -> Counter[_Base] | None:
@@ -272,16 +272,16 @@ def _measure(word: str) -> _Base | None:
     return _UNITS.get(singular) if len(singular) > 2 else None
 
 
-def _counted(words: list[str], known: QuestionWords) -> Counter[_Base] | None:
+def _counted(words: list[str], question: QuestionWords) -> Counter[_Base] | None:
     """Return the noun that says what is counted."""
     folded = [word.casefold() for word in words]
     if any(word in _NO_NOUN or word in _NO_NOUNS for word in folded):
         return None
-    if known.counted and not any(stem(word) in known.counted for word in folded):
+    if question.counted and not any(stem(word) in question.counted for word in folded):
         return None  # couples are no answer to "how many people"
     plural = len(words) == 1 and words[0].isalpha() and words[0].islower() and len(words[0]) > 3
     plural = plural and folded[0].endswith("s") and not folded[0].endswith("ss")
-    if not plural and not all(known.mention(word) for word in folded):
+    if not plural and not all(question.mention(word) for word in folded):
         return None
     name = " ".join(map(_singular, words))
     return Counter({_Base(name, name, Fraction(1)): 1})

@@ -295,17 +295,17 @@ class QuestionWords(NamedTuple):
         """Return those of a question's words and of its last sentence's, in lower case and in order."""
         triples = zip(words, words[1:], words[2:], strict=False)
         disputed = {word for before, middle, after in triples if middle == "or" for word in (before, after)}
-        everywhere, asked = set(words), set(final)
+        everywhere, last = set(words), set(final)
         for one, other in OPPOSITES:
-            if bool(asked & one) != bool(asked & other):
-                disputed |= other if asked & one else one
+            if bool(last & one) != bool(last & other):
+                disputed |= other if last & one else one
             elif everywhere & one and everywhere & other:
                 disputed |= one | other
-        if asked & _PRESENT and not asked & _OTHER_TENSES:
+        if last & _PRESENT and not last & _OTHER_TENSES:
             disputed |= _OTHER_TENSES
         disputed |= _set_apart(final)
         open_stems = frozenset(map(stem, disputed))
-        stems = _stems(asked) - open_stems
+        stems = _stems(last) - open_stems
         return cls(stems, _stems(everywhere) - open_stems, frozenset(disputed), _counted(words))
 
     def mention(self, word: str) -> bool:
