@@ -361,7 +361,7 @@ def test_a_store_that_does_not_open_is_down_and_no_worker_fails_for_it(
         assert eventually(lambda: proxy.workers not in ([], former))
         assert ask(rated[0]) == 200
         assert ask(spending[0]) == 503
-        assert proxy.wait_for("The store of counters fails: ")
+        assert proxy.wait_for("The store of counters does not work: ")
         store.parent.unlink() if fault == "gone" else shutil.rmtree(store.parent)
         assert eventually(lambda: ask(spending[0]) == 200)
         assert not any("cannot start" in line or "Traceback" in line for line in proxy.log)
