@@ -135,9 +135,11 @@ class OpenAIUpstream:
                 content, ended = await beginning(response, LARGEST_ERROR)
                 content = _redact(address)(content)
                 refusal = refused(response.status, response.headers, content, bytes)
-                told = advised(refusal, address.url)
-                if told is not refusal or not ended:
-                    return Relay(response.status, headers | {"content-type": JSON}, orjson.dumps(told.body()))
+                explained = advised(refusal, address.url)
+                if explained is not refusal or not ended:
+                    return Relay(
+                        response.status, headers | {"content-type": JSON}, orjson.dumps(explained.body())
+                    )
                 return Relay(response.status, headers, content)
             stream = stream or response.content_type == EVENTS
             first, ended = (b"", False) if stream else await beginning(response, WHOLE)

@@ -209,11 +209,11 @@ def _store(settings: Settings) -> Store:
     )
 
     try:
-        place = settings.counters
+        location = settings.counters
     except ValueError as error:
         log.warning(
             "The store is unusable, so only this process knows which key created which response: %s",
             masked(str(error)),
         )
         return Store(lambda: FileStorage(None))
-    return Store(lambda: open_storage(place))
+    return Store(lambda: open_storage(location))
