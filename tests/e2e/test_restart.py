@@ -249,7 +249,7 @@ def test_a_socket_that_is_not_for_tcp_is_not_taken(stub: Stub, tmp_path: Path) -
         held.bind(str(tmp_path / "socket"))
         held.listen()
         with (
-            pytest.raises(AssertionError, match="not for TCP"),
+            pytest.raises(AssertionError, match="not a TCP socket"),
             serving("--base-url", stub.base_url, listener=held),
         ):
             pass
