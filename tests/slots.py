@@ -55,6 +55,7 @@ class SlotWorld(World):
     """
 
     base_url = f"{ROOT}/v1"
+    local = True
 
     def __init__(
         self,
