@@ -14,10 +14,11 @@ from typing import Any, Final, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from optillm.chat import Reply, ReplyKind, Usage
-from optillm.engine.assembly import Assembly, read_replies
+from optillm.engine.assembly import DONE, Assembly, read_replies
 from optillm.engine.bodies import Payload, prompt_tokens
-from optillm.engine.hedge import Hedge, Hedges, Terms, departed, repeated
+from optillm.engine.hedge import Hedge, Hedges, Terms, departed, heard, repeated
 from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
+from optillm.engine.limiter import Turn
 from optillm.engine.negotiation import Attempts, BundleRefused, negotiated
 from optillm.engine.routes import Route, Routes
 from optillm.errors import UpstreamError
@@ -30,10 +31,15 @@ LONGEST_BACKOFF: Final = 30.0
 ASSUMED_REPLY: Final = 1024
 """Tokens a reply is taken to need at worst when the request sets no limit."""
 
+LIGHT: Final = 1000
+"""Tokens of a prompt up to which reading it takes no time that counts."""
+
 OK: Final = 200
 
 T = TypeVar("T")
 Emit = Callable[[str], Awaitable[None]]
+Condition = Callable[[str], bool]
+"""Tells of the text of a reply so far whether that is enough."""
 
 
 def always() -> bool:
@@ -44,8 +50,9 @@ def always() -> bool:
 class Calls:
     """The door of one request to the upstreams.
 
-    `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, on the
-    trace's clock; `queued` counts the calls that wait for their turn. No call begins while `attended` is clear.
+    `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, and
+    `last_heard` when a piece of a streamed reply came last, on the trace's clock. `queued` counts the calls that wait
+    for their turn. No call begins while `attended` is clear.
     """
 
     def __init__(
@@ -60,12 +67,12 @@ class Calls:
         self.routes = routes
         self.ledger = ledger
         self.trace = trace
-        self.last_sent = 0.0
+        self.last_sent = self.last_heard = 0.0
         self.queued = 0
         self.rng = rng
         self._authorization = authorization
         self._attended = attended
-        self._hedges = Hedges(routes.paces)
+        self._hedges = Hedges(routes.silences, routes.durations)
         self._refused_in_vain = set[Hashable]()
         self._memory = routes.memory.of_request()
 
@@ -79,21 +86,23 @@ class Calls:
 
     def usual(self, role: str, model: str) -> float | None:
         """Seconds that a call like this takes; `None` when nothing is known."""
-        return self._hedges.usual((role, model))
+        return self._hedges.duration.of((role, model)).seconds or None
 
     def forgo_n(self, model: str) -> None:
         """Remember to request choices of this model one by one, since it refused a bundle."""
         self.routes.forgo_n(model)
 
-    async def complete(self, role: str, payload: Payload) -> list[Reply]:
+    async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
         """Return the choices of one completion, empty for a refused bundle.
 
-        Raises `UpstreamError` or `BudgetExhausted`.
+        A reply that comes as a stream ends early once its text meets the condition `until`. Raises `UpstreamError` or
+        `BudgetExhausted`.
         """
         attempts = Attempts(self._refused_in_vain)
 
         async def once(route: Route) -> tuple[list[Reply], Usage]:
-            result = await self._adapted(route, payload, attempts, partial(self._once, route, role))
+            sent = payload.repeated() if repeated() else payload
+            result = await self._adapted(route, sent, attempts, partial(self._once, route, role, until=until))
             self.routes.capabilities(route, payload.model).counted(payload.choices, len(result[0]))
             return result
 
@@ -150,7 +159,7 @@ class Calls:
         model = payload.model
 
         def room() -> bool:
-            free = not self.queued and self.routes.free(self._authorization, model)
+            free = not self.queued and self.routes.may_repeat(self._authorization, model)
             return free and self.ledger.spare(self.worst(payload))
 
         retries, left = self.routes.retries, self.ledger.seconds_left
@@ -253,9 +262,14 @@ class Calls:
             allowed,
         )
 
-    async def _once(self, route: Route, role: str, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:
+    async def _once(
+        self, route: Route, role: str, body: Mapping[str, Any], until: Condition | None = None
+    ) -> tuple[list[Reply], Usage]:
         """The choices of one completion, at least one, and what it took."""
-        async with self._turn(route, body["model"]) as told:
+        if body.get("stream"):
+            reply, usage = await self._once_streamed(route, role, body, until=until)
+            return [reply], usage
+        async with self._turn(route, body["model"]) as turn:
             reservation = self._reserve(route, role, body)
             wire: Mapping[str, Any] | None = None
             try:
@@ -266,10 +280,10 @@ class Calls:
                 if all(map(blank, replies)):
                     raise UpstreamError("the upstream's reply says nothing", retryable=True)
                 self._memory.keep(sum(len(reply.text) for reply in replies))
-                told(OK)
+                turn.answered(OK)
             except UpstreamError as error:
                 self.ledger.settle(reservation, _paid(wire, body), "failed")
-                told(error.status)
+                turn.answered(error.status)
                 raise
             except asyncio.CancelledError:
                 self.ledger.settle(reservation, estimate(body), "cancelled")
@@ -279,10 +293,20 @@ class Calls:
         return replies, usage
 
     async def _once_streamed(
-        self, route: Route, role: str, body: Mapping[str, Any], emit: Emit
+        self,
+        route: Route,
+        role: str,
+        body: Mapping[str, Any],
+        emit: Emit | None = None,
+        until: Condition | None = None,
     ) -> tuple[Reply, Usage]:
+        """One reply put together from its stream, shown as it comes where there is an `emit`, and what it took."""
+        if emit is not None and body.get("stream") is False:  # it gives no streams: all is shown at once
+            replies, usage = await self._once(route, role, body)
+            await emit(replies[0].text)
+            return replies[0], usage
         authorization = route.credential(self._authorization)
-        async with self._turn(route, body["model"]) as told:
+        async with self._turn(route, body["model"]) as turn:
             reservation = self._reserve(route, role, body)
             assembly = Assembly()
             loss: str | None = "cancelled"
@@ -290,17 +314,23 @@ class Calls:
                 async with aclosing(route.upstream.stream(body, authorization)) as chunks:
                     async for chunk in chunks:
                         text = assembly.add(chunk)
-                        if text:
+                        if assembly.begun:
+                            turn.heard()
+                            await self._heard(emit is None)
+                        if text and emit is not None:
                             await emit(text)
+                        elif text and until is not None and until("".join(assembly.text)):
+                            assembly.add(DONE)
+                            break
                 reply = assembly.reply()
                 if blank(reply):
                     raise UpstreamError("the upstream's reply says nothing", retryable=True)
                 self._memory.keep(len(reply.text))
                 loss = None
-                told(OK)
+                turn.answered(OK)
             except UpstreamError as error:
                 loss = "failed"
-                told(error.status)
+                turn.answered(error.status)
                 raise
             finally:
                 sent = assembly.chunks or loss == "cancelled"
@@ -308,17 +338,24 @@ class Calls:
                 self.ledger.settle(reservation, usage if sent else None, loss)
         return reply, usage
 
+    async def _heard(self, unseen: bool) -> None:
+        """Note a piece of a reply; what is `unseen` is not shown to the client as it comes."""
+        self.last_heard = self.trace.clock()
+        if unseen:
+            await heard()
+
     @asynccontextmanager
-    async def _turn(self, route: Route, model: str) -> AsyncIterator[Callable[[int], None]]:
-        """Hold a place for one call; what it gives is to be told the status of the reply."""
+    async def _turn(self, route: Route, model: str) -> AsyncIterator[Turn]:
+        """Hold a place for one call; what it gives is to be told what becomes of it."""
+        route.look_at_slots(self._authorization)
         self.queued += 1
         waiting = True
         try:
-            async with route.limiters.slot(self, route.credential(self._authorization), model) as told:
+            async with route.limiters.slot(self, route.credential(self._authorization), model) as turn:
                 if self._attended is not None:
                     await self._attended.wait()
                 self.queued, waiting = self.queued - 1, False
-                yield told
+                yield turn
         finally:
             self.queued -= waiting
 
@@ -335,13 +372,19 @@ class Calls:
         price = self.ledger.prices.of(body["model"], route.clients_name(body["model"]))
         reservation = self.ledger.reserve(role, self._worst(body, price), spare=repeated())
         self.last_sent = self.trace.clock()
-        departed()
+        departed(_weight(route, body))
         return reservation
 
 
 def blank(reply: Reply) -> bool:
     """Whether a reply says nothing at all; one that thought instead of answering would do so again."""
     return reply.kind is ReplyKind.EMPTY and not (reply.finish_reason == "length" or reply.thought)
+
+
+def _weight(route: Route, body: Mapping[str, Any]) -> float:
+    """How much longer than a light call this one may be silent: with its prompt, and with how busy its server is."""
+    weight = max(1.0, prompt_tokens(body["messages"]) / LIGHT)
+    return weight * route.limiters.total.running if route.local else weight
 
 
 def _paid(wire: Mapping[str, Any] | None, body: Mapping[str, Any]) -> Usage | None:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, aclosing
 from contextvars import copy_context
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from math import inf
 from random import Random
 from typing import Any, TypeVar
@@ -345,8 +346,9 @@ class RequestContext(Context):
         if temperature != 0:  # a second opinion with the same seed would be the first one again
             offset, self._consulted = self._consulted, self._consulted + 1
         payload = self._bodies.judge(model or self.model, prompt, temperature, seed=offset)
+        until = None if verdict is None else partial(verdicts.is_complete, verdict=verdict)
         try:
-            replies = await self._calls.complete(JUDGE, payload)
+            replies = await self._calls.complete(JUDGE, payload, until)
         except (UpstreamError, BudgetExhausted):
             self.ledger.lose("abstained")
             return None

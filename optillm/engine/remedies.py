@@ -199,8 +199,7 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
     for name in sorted(names, key=lambda name: SUSPECTS.index(name) if name in SUSPECTS else len(SUSPECTS)):
         if name not in LIMITS:
             yield Remedy(_without(payload, adaptation, refusal, name), _signs(name))
-    if not adaptation.streamed and refusal.position(STREAM) is not None:
-        yield Remedy(replace(adaptation, streamed=True), STREAM)
+    yield from _of_streaming(payload, adaptation, refusal)
     if payload.instruction is not None:
         for placement in Placement:
             yield Remedy(replace(adaptation, placement=placement), TURNS)
@@ -209,6 +208,19 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
     for name in LIMITS:
         if name in names:
             yield from _of_limit(payload, adaptation, refusal, name)
+
+
+def _of_streaming(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:
+    """Yield the other way to make the call: whole where it was a stream, a stream where it was not."""
+    if adaptation.streamed and "stream_options" not in adaptation.refused:
+        yield Remedy(adaptation.refusing("stream_options"), _signs("stream_options"))
+    named = refusal.position(STREAM) is not None
+    if adaptation.streamed or (
+        named and adaptation.streamed is None and "stream_options" in payload.parameters
+    ):
+        yield Remedy(replace(adaptation, streamed=False), STREAM)
+    elif named:
+        yield Remedy(replace(adaptation, streamed=True), STREAM)
 
 
 def _of_limit(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: str) -> Iterator[Remedy]:

@@ -110,6 +110,7 @@ _SAID: Final = (
 )
 _LONGEST = 16_000  # verdicts stand at the end, and judges quote
 _MOST_PIECES = 32
+_AFTER_VERDICT: Final = "` \n"
 _LONGEST_REPAIR = 500  # its cost grows with the square
 
 
@@ -128,6 +129,15 @@ def read(text: str, verdict: type[V]) -> V | None:
             value = phrase(said)
             return None if value is None else _valid({field: value}, verdict)
     return None
+
+
+def is_complete(text: str, verdict: type[BaseModel]) -> bool:
+    """Return whether a reply that is still being written ends with a verdict: what follows would add nothing."""
+    text = text.rstrip(_AFTER_VERDICT)
+    if not text.endswith("}"):  # nearly always
+        return False
+    pieces, _ = json_pieces(strip_reasoning(text)[-_LONGEST:])
+    return bool(pieces) and text.endswith(pieces[-1]) and _valid(_loaded(pieces[-1]), verdict) is not None
 
 
 def _valid(data: object, verdict: type[V]) -> V | None:

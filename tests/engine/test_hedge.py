@@ -9,6 +9,7 @@ import pytest
 
 from optillm.chat import Budget, Completion, Delta, Usage
 from optillm.engine.hedge import HEDGE, PATIENCE, UNKNOWN
+from optillm.engine.paces import Pace
 from optillm.errors import DeadlineExceeded
 from tests.fakes import HANG, LATENCY, Say, Sent, World, failing
 
@@ -204,7 +205,7 @@ def test_a_client_that_reads_slowly_does_not_make_a_model_slow() -> None:
             pass
 
     world.run(dawdle())
-    assert world.engine.routes.paces.usual(("write", "m")) == LATENCY
+    assert world.engine.routes.silences.usual(("write", "m")) == Pace(LATENCY)
 
 
 def test_usage_of_both_counts_when_both_are_back() -> None:
