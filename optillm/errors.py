@@ -155,6 +155,12 @@ class NotCounted(OptillmError):
     status = 503
 
 
+class Overloaded(OptillmError):
+    """What is in flight leaves no memory for the request; carries `Retry-After`."""
+
+    status = 503
+
+
 class ShuttingDown(OptillmError):
     """The server drains; another replica, or this one in a moment, will answer."""
 

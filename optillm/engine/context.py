@@ -22,7 +22,7 @@ from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_
 from optillm.engine.bodies import Bodies, Payload
 from optillm.engine.calls import Calls
 from optillm.engine.draws import Draws
-from optillm.engine.forms import AnswerForm
+from optillm.engine.forms import AnswerForm, CallForm
 from optillm.engine.harvest import Sieve
 from optillm.engine.ledger import JUDGE
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
@@ -74,6 +74,7 @@ class RequestContext(Context):
         outlet: MemoryObjectSendStream[Event] | None = None,
         respect_temperature: bool = False,
     ) -> None:
+        self.answers_in_text = not isinstance(form, CallForm)
         self.executes = execute is not None
         self._execute = execute
         self.choices = request.choices

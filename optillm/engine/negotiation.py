@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class BundleRefused(Exception):
-    """The upstream refused a call for several choices; they should be requested one by one."""
+    """The upstream refused a call, maybe for its several choices; they should be requested one by one."""
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ async def negotiated(
         except UpstreamError as error:
             if not (allowed() and _refuses(error, body, capabilities(), attempts, upstream)):
                 raise
-            if payload.bundle:
+            if payload.bundle and Refusal.read(error).is_about(payload):
                 raise BundleRefused from error
             refused = refused or (upstream, shape(body), error.status, error.message)
             if refused in attempts.in_vain:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from optillm.engine.credit import out_of_credit
 from optillm.engine.events import EventReader
 from optillm.errors import UpstreamError
 
@@ -29,6 +30,8 @@ LARGEST_ERROR: Final = 2**18
 """Bytes of an error's body that are read: to look for keys in all of 32 MB would keep other requests waiting."""
 STATUSES: Final = ("code", "status", "status_code", "statusCode", "http_status", "http_code", "error_code")
 """Where an error may hold its HTTP status."""
+CODES: Final = ("code", "type", "status", "error_code")
+"""Where an error may say its kind in a word or two."""
 WORDS: Final = (
     *(
         "message",
@@ -75,7 +78,7 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, redact: Red
         status=status if 400 <= status < 600 else 502,
         upstream_body=_worded(body, words) if isinstance(body, Mapping) else {},
         param=_param(body),
-        retryable=status in RETRYABLE,
+        retryable=_retryable(status, words, body),
         retry_after=_seconds(headers),
         headers=forwarded(headers),
     )
@@ -100,8 +103,20 @@ def failure(error: Any, wire: Mapping[str, Any] = MappingProxyType({})) -> Upstr
         status=status,
         upstream_body=_worded({"error": error} if wire else error, words),
         param=_param(error),
-        retryable=status in RETRYABLE,
+        retryable=_retryable(status, words, error),
     )
+
+
+def _retryable(status: int, words: str, body: Any) -> bool:
+    """Whether the same call may succeed later; without credit, it will not."""
+    return status in RETRYABLE and not out_of_credit(words, _codes(body))
+
+
+def _codes(body: Any) -> list[str]:
+    """The codes and types of an error, as far as they are words."""
+    holders = (body, body.get("error")) if isinstance(body, Mapping) else ()
+    values = (holder.get(key) for holder in holders if isinstance(holder, Mapping) for key in CODES)
+    return [value for value in values if isinstance(value, str)]
 
 
 def _worded(body: Mapping[str, Any], words: str) -> Mapping[str, Any]:

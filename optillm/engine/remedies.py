@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from optillm.engine.adaptation import LIMITS, Adaptation, Fit
 from optillm.engine.bodies import Payload, Placement, prompt_tokens
+from optillm.engine.credit import out_of_credit
 from optillm.errors import UpstreamError
 
 SPARE: Final[Mapping[str, Callable[[Any], bool]]] = {
@@ -141,7 +142,10 @@ class Refusal:
             return changed and _has_media(payload.messages) and not _has_media(payload.plainer or ())
         if _TOO_LONG.search(self.words):
             return changed or bool(payload.ours.keys() & LIMITS.keys())
-        return not (self.codes & _CODES or _ELSEWHERE.search(self.words))
+        elsewhere = (
+            self.codes & _CODES or _ELSEWHERE.search(self.words) or out_of_credit(self.words, self.codes)
+        )
+        return not elsewhere
 
 
 def _has_media(messages: Sequence[Mapping[str, Any]]) -> bool:

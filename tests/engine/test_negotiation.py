@@ -70,6 +70,39 @@ def test_a_bundle_that_is_refused_is_asked_for_one_by_one_in_the_same_round(stat
     assert failed(world) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "The model `m` does not exist or you do not have access to it"),
+        (400, "Your credit balance is too low"),
+        (400, "The response was filtered due to our content management policy"),
+    ],
+)
+def test_a_bundle_that_is_refused_for_something_else_is_not_asked_for_one_by_one(
+    status: int, message: str
+) -> None:
+    world = World(answers, n="honoured")
+    world.complete("bon(n=2)-m")  # n is honoured
+    paid = len(world.sent)
+    world.script = refusing(lambda body: True, status, message).script
+    with pytest.raises(UpstreamError, match=message[:20]) as error:
+        world.complete("bon(n=3)-m")
+    assert error.value.status == status
+    assert [sent.body["n"] for sent in world.sent[paid:]] == [3]
+
+
+def test_a_bundle_that_is_refused_for_something_else_is_still_a_bundle_for_the_next_request() -> None:
+    world = World(answers, n="honoured")
+    world.complete("bon(n=2)-m")
+    script, world.script = world.script, refusing(lambda body: True, 404, "no such model").script
+    with pytest.raises(UpstreamError):
+        world.complete("bon(n=3)-m")
+    world.script = script
+    paid = len(world.sent)
+    world.complete("bon(n=3)-m")
+    assert next(sent.body.get("n") for sent in world.sent[paid:] if sent.role == "generate") == 3
+
+
 def test_a_bundle_that_gives_too_little_is_filled_up() -> None:
     world = World(lambda sent: f"The answer is {sent.number}.{sent.choice}", n="honoured")
     world.complete("bon(n=2,judge=rate)-m")
