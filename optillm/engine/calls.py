@@ -20,7 +20,8 @@ from optillm.engine.hedge import Hedge, Hedges, Terms, departed, repeated
 from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
 from optillm.engine.negotiation import Attempts, BundleRefused, negotiated
 from optillm.engine.routes import Route, Routes
-from optillm.errors import UpstreamError
+from optillm.engine.tallies import of_all_choices
+from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.prices import Price
 from optillm.trace import Call, Trace
 
@@ -70,6 +71,7 @@ class Calls:
         self._memory = routes.memory.of_request()
 
     def close(self) -> None:
+        self._most_choices = dict[str, int | None]()
         """Give back the memory that the replies took."""
         self._memory.release()
 
@@ -81,9 +83,13 @@ class Calls:
         """Seconds that a call like this takes; `None` when nothing is known."""
         return self._hedges.usual((role, model))
 
-    def forgo_n(self, model: str) -> None:
-        """Remember to request choices of this model one by one, since it refused a bundle."""
-        self.routes.forgo_n(model)
+    def most_choices(self, model: str) -> int | None:
+        """How many choices one call for this model may ask for; `None` when no bound is known."""
+        return self.routes.most_choices(model)
+
+    def bound_n(self, model: str) -> None:
+        """Remember to request fewer choices of this model at a time, or single ones, since it refused a bundle."""
+        self.routes.bound_n(model, self._most_choices.get(model))
 
     async def complete(self, role: str, payload: Payload) -> list[Reply]:
         """Return the choices of one completion, empty for a refused bundle.
@@ -106,7 +112,8 @@ class Calls:
                 )
                 call.attributes |= _told(usage)
                 return replies
-        except BundleRefused:
+        except BundleRefused as refused:
+            self._most_choices[payload.model] = refused.most
             return []
 
     async def stream(
@@ -274,7 +281,8 @@ class Calls:
             except asyncio.CancelledError:
                 self.ledger.settle(reservation, estimate(body), "cancelled")
                 raise
-        usage = Usage.read(wire.get("usage")) or estimate(body, "".join(reply.text for reply in replies))
+        texts = [reply.text for reply in replies]
+        usage = of_all_choices(Usage.read(wire.get("usage")), texts) or estimate(body, "".join(texts))
         self.ledger.settle(reservation, usage)
         return replies, usage
 

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, aclosing
 from contextvars import copy_context
 from copy import copy
 from dataclasses import replace
-from math import inf
+from itertools import pairwise
+from math import ceil, inf
 from random import Random
 from typing import Any, TypeVar
 
@@ -273,7 +274,7 @@ class RequestContext(Context):
         return seeded + [self._drawn(bundle, index) for index, bundle in enumerate(bundles[:room])]
 
     def _bundled(self, payloads: list[Payload]) -> list[list[Payload]]:
-        """Return one call with `n` if the model honours `n`, else single calls.
+        """Return as few calls with `n` as the model allows, if it honours `n`, else single calls.
 
         If it is not known whether the model does, the first single call tests it. That costs one surplus reply per
         model and hour, but never a round. The payloads after the first in a bundle are single calls, to be made if
@@ -281,7 +282,9 @@ class RequestContext(Context):
         """
         honours = self._calls.honours_n(self.model)
         if honours:
-            return [[replace(payloads[0].asking_for(len(payloads)), bundle=True), *payloads]]
+            count = ceil(len(payloads) / (self._calls.most_choices(self.model) or len(payloads)))
+            ends = [len(payloads) * i // count for i in range(count + 1)]
+            return [_bundle(payloads[start:end]) for start, end in pairwise(ends)]
         if honours is None:
             payloads[0] = payloads[0].asking_for(2)
         return [[payload] for payload in payloads]
@@ -309,7 +312,7 @@ class RequestContext(Context):
         if missing:
             candidates += await self._one_by_one(missing)
             if not replies:
-                self._calls.forgo_n(self.model)
+                self._calls.bound_n(self.model)
         return candidates
 
     async def _one_by_one(self, payloads: Sequence[Payload]) -> list[Candidate]:
@@ -477,3 +480,10 @@ def transcript(messages: Sequence[Message], fence: str) -> str:
     """The conversation as text for a judge: each turn between its role's tags, which no turn can forge."""
     turns = (f"<{m['role']}-{fence}>\n{content_text(m)}\n</{m['role']}-{fence}>" for m in messages)
     return "\n".join(turns)
+def _bundle(payloads: Sequence[Payload]) -> list[Payload]:
+    """One call for several choices, and the single calls that it stands for."""
+    if len(payloads) == 1:
+        return [*payloads]
+    return [replace(payloads[0].asking_for(len(payloads)), bundle=True), *payloads]
+
+

@@ -253,10 +253,18 @@ class Routes:
         honours = {self.capabilities(route, model).honours_n for route in self._may_be_first(model)}
         return False if False in honours else honours == {True} or None
 
-    def forgo_n(self, model: str) -> None:
-        """Request one choice per call of this model from now on, wherever it may go first."""
+    def most_choices(self, model: str) -> int | None:
+        """How many choices every upstream that may be asked first gives at a time; `None`: no bound is known."""
+        bounds = (self.capabilities(route, model).most_choices for route in self._may_be_first(model))
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def bound_n(self, model: str, most: int | None) -> None:
+        """Request at most so many choices of this model at a time from now on, wherever it may go first.
+
+        `None`: one, as nobody knows how many it would give.
+        """
         for route in self._may_be_first(model):
-            self.capabilities(route, model).honours_n = False
+            self.capabilities(route, model).bound_n(most)
 
     def _may_be_first(self, model: str) -> Sequence[Route]:
         return [self.alone] if self.alone else self._first(model, self._serving(model))
