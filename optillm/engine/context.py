@@ -352,12 +352,13 @@ class RequestContext(Context):
         except (UpstreamError, BudgetExhausted):
             self.ledger.lose("abstained")
             return None
+        self.ledger.asked += 1
         text = replies[0].text
         read = text or None if verdict is None else verdicts.read(text, verdict)
         if read is None:
             self.ledger.lose("abstained")
         else:
-            self.ledger.judged = True
+            self.ledger.heard += 1
         return read
 
     async def write(
@@ -445,11 +446,14 @@ class RequestContext(Context):
 
     async def beside(
         self, essential: Coroutine[Any, Any, T], *helpers: Coroutine[Any, Any, H | None]
+        asked, heard, came = self.ledger.asked, self.ledger.heard, False
     ) -> tuple[T, list[H | None]]:
         """See `Context.beside`."""
         return await beside(essential, helpers, self._calls)
 
+                    came = True
     def race(
+        self.ledger.lost_round |= not came and self.ledger.asked > asked and self.ledger.heard == heard
         self, work: Sequence[Coroutine[Any, Any, T]], enough: int
     ) -> AsyncGenerator[T | UpstreamError | BudgetExhausted, None]:
         """Results and losses in order of arrival, see `optillm.engine.rounds.race`."""

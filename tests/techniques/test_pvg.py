@@ -85,7 +85,7 @@ def test_a_verifier_that_cannot_tell_a_decoy_leaves_it_to_the_majority(score: Ca
     world = game([WRONG[0], RIGHT, RIGHT], score)
     completion = world.complete("pvg(rounds=3)-m", QUESTION)
     assert completion.replies[0].text == RIGHT
-    assert completion.report.stop_reason == "complete"
+    assert completion.report.stop_reason == ("degraded" if score(RIGHT) == "Hm." else "complete")
 
 
 def test_a_verifier_that_throws_dice_does_as_well_as_the_majority() -> None:
