@@ -21,10 +21,10 @@ from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_text
 from optillm.engine.bodies import Bodies, Payload
-from optillm.engine.calls import Calls
+from optillm.engine.calls import TOO_MUCH, Calls
 from optillm.engine.draws import Draws
 from optillm.engine.forms import AnswerForm
-from optillm.engine.harvest import Sieve
+from optillm.engine.harvest import EMPTY, Sieve
 from optillm.engine.ledger import JUDGE
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
 from optillm.engine.shown import Gate, Shown
@@ -148,6 +148,11 @@ class RequestContext(Context):
         """The replies to the client's request exactly as sent, tools included: one for each choice."""
         return await self.sample(self.choices)
 
+    def plain_may_do(self, refusal: UpstreamError) -> bool:
+        """Whether the client's own request may be accepted, where words of a technique were refused."""
+        refused = refusal.status in TOO_MUCH and self.model not in self._calls.refused_models
+        return refused and self.ledger.best is None and not self.shown.text
+
     def answering(self, first: Sequence[Candidate]) -> RequestContext:
         """This context for a turn that answers though tools are offered: with those replies at hand, and no actions."""
         ctx = self.seeded([candidate for candidate in first if not candidate.reply.actions])
@@ -219,7 +224,7 @@ class RequestContext(Context):
         *,
         together: bool,
     ) -> AsyncGenerator[Candidate, None]:
-        harvest = self._sieve.harvest(n)
+        harvest = self._sieve.harvest(n, limited=self._bodies.limited)
         for first in (True, False):  # a second wave replaces what was lost
             if harvest.done:
                 break
@@ -347,12 +352,12 @@ class RequestContext(Context):
         if temperature != 0:  # a second opinion with the same seed would be the first one again
             offset, self._consulted = self._consulted, self._consulted + 1
         payload = self._bodies.judge(model or self.model, prompt, temperature, seed=offset)
+        self.ledger.asked += 1
         try:
             replies = await self._calls.complete(JUDGE, payload)
         except (UpstreamError, BudgetExhausted):
             self.ledger.lose("abstained")
             return None
-        self.ledger.asked += 1
         text = replies[0].text
         read = text or None if verdict is None else verdicts.read(text, verdict)
         if read is None:
@@ -365,7 +370,7 @@ class RequestContext(Context):
         self, instruction: str | None = None, *, models: Sequence[str] = (), after: str | None = None
     ) -> list[Candidate]:
         """See `Context.write`."""
-        errors = list[Exception]()
+        errors, empty = list[Exception](), list[Candidate]()
         for model in dict.fromkeys(models or (self.model,)):
             for _ in range(2):  # a reply that says nothing is asked for once more
                 try:
@@ -379,7 +384,10 @@ class RequestContext(Context):
                 if usable:
                     return usable
                 self.ledger.lose("empty")
+                empty += written
                 errors.append(UpstreamError("the upstream wrote nothing"))
+        for candidate in empty:
+            self.offer(candidate, EMPTY)
         raise most_telling(errors)
 
     async def _write(self, model: str, instruction: str | None, after: str | None) -> list[Candidate]:
@@ -438,22 +446,22 @@ class RequestContext(Context):
 
     async def arriving(self, *calls: Coroutine[Any, Any, T | None]) -> AsyncGenerator[T, None]:
         """See `Context.arriving`."""
+        asked, heard, came = self.ledger.asked, self.ledger.heard, False
         helping = race(calls, quorum(len(calls)), self._calls, self._last_call, self._answerable)
         async with aclosing(helping) as arriving:
             async for result in arriving:
                 if result and not isinstance(result, Exception):
+                    came = True
                     yield result
+        self.ledger.lost_round |= not came and self.ledger.asked > asked and self.ledger.heard == heard
 
     async def beside(
         self, essential: Coroutine[Any, Any, T], *helpers: Coroutine[Any, Any, H | None]
-        asked, heard, came = self.ledger.asked, self.ledger.heard, False
     ) -> tuple[T, list[H | None]]:
         """See `Context.beside`."""
         return await beside(essential, helpers, self._calls)
 
-                    came = True
     def race(
-        self.ledger.lost_round |= not came and self.ledger.asked > asked and self.ledger.heard == heard
         self, work: Sequence[Coroutine[Any, Any, T]], enough: int
     ) -> AsyncGenerator[T | UpstreamError | BudgetExhausted, None]:
         """Results and losses in order of arrival, see `optillm.engine.rounds.race`."""
@@ -480,10 +488,6 @@ class RequestContext(Context):
         return f'<candidate-{self._fence} label="{label}">\n{text}\n</candidate-{self._fence}>'
 
 
-def transcript(messages: Sequence[Message], fence: str) -> str:
-    """The conversation as text for a judge: each turn between its role's tags, which no turn can forge."""
-    turns = (f"<{m['role']}-{fence}>\n{content_text(m)}\n</{m['role']}-{fence}>" for m in messages)
-    return "\n".join(turns)
 def _bundle(payloads: Sequence[Payload]) -> list[Payload]:
     """One call for several choices, and the single calls that it stands for."""
     if len(payloads) == 1:
@@ -491,3 +495,7 @@ def _bundle(payloads: Sequence[Payload]) -> list[Payload]:
     return [replace(payloads[0].asking_for(len(payloads)), bundle=True), *payloads]
 
 
+def transcript(messages: Sequence[Message], fence: str) -> str:
+    """The conversation as text for a judge: each turn between its role's tags, which no turn can forge."""
+    turns = (f"<{m['role']}-{fence}>\n{content_text(m)}\n</{m['role']}-{fence}>" for m in messages)
+    return "\n".join(turns)

@@ -156,6 +156,11 @@ class Ledger:
         if loss is not None:
             self.losses[loss] += 1
 
+    def withdraw(self, role: str) -> None:
+        """Strike out a call that was settled as failed, but has reached no model."""
+        self.calls -= Counter([role])
+        self.losses -= Counter(["failed"])
+
     def lose(self, loss: str) -> None:
         """Count a reply that was paid for and cannot be used."""
         self.losses[loss] += 1

@@ -38,12 +38,14 @@ class BundleRefused(Exception):
 class Attempts:
     """One call's history: the upstreams that failed it, and how many `others` forms were tried.
 
-    `in_vain` holds the refusals that no other form of a call has overcome, shared by all calls of the request.
+    `blank` is what it gave when it gave no words, `None` before that. `in_vain` holds the refusals that no other form
+    of a call has overcome, shared by all calls of the request.
     """
 
     in_vain: set[Hashable]
     failed_at: set[str] = field(default_factory=set)
     others: int = 0
+    blank: Any = None
 
     def fail(self, upstream: str) -> bool:
         """Record that an upstream failed the call, and return whether it had done so before."""

@@ -26,6 +26,7 @@ from optillm.engine.capabilities import Capabilities, CapabilityTable
 from optillm.engine.limiter import Limiters
 from optillm.engine.memory import MB, Memory
 from optillm.engine.paces import Paces
+from optillm.engine.retries import Outages
 from optillm.engine.upstream import JSON, Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.prices import Price, Prices, dearest
@@ -163,6 +164,7 @@ class Routes:
         self.retries = retries
         self.memory = memory or Memory()
         self.paces = Paces()
+        self.outages = Outages()
         self.capability_table = CapabilityTable(time.monotonic)
         self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
         self._rng = rng or Random()  # noqa: S311 - chance, not secrecy
@@ -218,7 +220,9 @@ class Routes:
                 if not (route.excuses(error) and allowed()):
                     raise
                 failures.append(error)
-        raise min(failures, key=_despair)
+        failure = min(failures, key=_despair)
+        failure.restarting = any(error.restarting for error in failures)
+        raise failure
 
     def _lap(self, model: str, rng: Random, silent: Collection[Route]) -> Iterator[Route]:
         """The upstreams to ask one after the other, at least one; raises `UpstreamError` when none serves the model."""
