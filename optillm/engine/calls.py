@@ -13,21 +13,21 @@ from typing import Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from optillm.chat import Reply, ReplyKind, Usage
+from optillm.chat import Reply, Usage
 from optillm.engine.assembly import DONE, Assembly, read_replies
+from optillm.engine.blanks import Blank, blank
 from optillm.engine.bodies import Payload, prompt_tokens
 from optillm.engine.hedge import Hedge, Hedges, Terms, departed, heard, repeated
-from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
+from optillm.engine.ledger import JUDGE, NOTHING, Ledger, Reservation, Worst
 from optillm.engine.limiter import Turn
 from optillm.engine.negotiation import Attempts, BundleRefused, negotiated
+from optillm.engine.retries import Limits, Retries
 from optillm.engine.routes import Route, Routes
-from optillm.errors import UpstreamError
+from optillm.engine.tallies import of_all_choices
+from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.prices import Price
 from optillm.trace import Call, Trace
 
-BACKOFF: Final = 0.5
-"""Seconds before the first retry; doubled each time, with full jitter."""
-LONGEST_BACKOFF: Final = 30.0
 ASSUMED_REPLY: Final = 1024
 """Tokens a reply is taken to need at worst when the request sets no limit."""
 
@@ -35,6 +35,8 @@ LIGHT: Final = 1000
 """Tokens of a prompt up to which reading it takes no time that counts."""
 
 OK: Final = 200
+TOO_MUCH: Final = frozenset({400, 413, 422})
+"""Statuses with which upstreams refuse what a call says, its length among that."""
 
 T = TypeVar("T")
 Emit = Callable[[str], Awaitable[None]]
@@ -52,7 +54,8 @@ class Calls:
 
     `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, and
     `last_heard` when a piece of a streamed reply came last, on the trace's clock. `queued` counts the calls that wait
-    for their turn. No call begins while `attended` is clear.
+    for their turn; `refused_models` have refused the conversation as the client sent it. No call begins while
+    `attended` is clear.
     """
 
     def __init__(
@@ -69,11 +72,13 @@ class Calls:
         self.trace = trace
         self.last_sent = self.last_heard = 0.0
         self.queued = 0
+        self.refused_models = set[str]()
         self.rng = rng
         self._authorization = authorization
         self._attended = attended
         self._hedges = Hedges(routes.silences, routes.durations)
         self._refused_in_vain = set[Hashable]()
+        self._most_choices = dict[str, int | None]()
         self._memory = routes.memory.of_request()
 
     def close(self) -> None:
@@ -88,9 +93,13 @@ class Calls:
         """Seconds that a call like this takes; `None` when nothing is known."""
         return self._hedges.duration.of((role, model)).seconds or None
 
-    def forgo_n(self, model: str) -> None:
-        """Remember to request choices of this model one by one, since it refused a bundle."""
-        self.routes.forgo_n(model)
+    def most_choices(self, model: str) -> int | None:
+        """How many choices one call for this model may ask for; `None` when no bound is known."""
+        return self.routes.most_choices(model)
+
+    def bound_n(self, model: str) -> None:
+        """Remember to request fewer choices of this model at a time, or single ones, since it refused a bundle."""
+        self.routes.bound_n(model, self._most_choices.get(model))
 
     async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
         """Return the choices of one completion, empty for a refused bundle.
@@ -101,8 +110,11 @@ class Calls:
         attempts = Attempts(self._refused_in_vain)
 
         async def once(route: Route) -> tuple[list[Reply], Usage]:
-            sent = payload.repeated() if repeated() else payload
-            result = await self._adapted(route, sent, attempts, partial(self._once, route, role, until=until))
+            form = payload.repeated() if repeated() else payload
+            call = partial(
+                self._sent, route, role, form, attempts, partial(self._once, route, role, until=until)
+            )
+            result = await self._adapted(route, form, attempts, call)
             self.routes.capabilities(route, payload.model).counted(payload.choices, len(result[0]))
             return result
 
@@ -115,7 +127,8 @@ class Calls:
                 )
                 call.attributes |= _told(usage)
                 return replies
-        except BundleRefused:
+        except BundleRefused as refused:
+            self._most_choices[payload.model] = refused.most
             return []
 
     async def stream(
@@ -141,7 +154,8 @@ class Calls:
 
         async def once(route: Route) -> tuple[Reply, Usage]:
             emit = gate(forward)
-            call = partial(self._once_streamed, route, role, emit=emit)
+            streamed = partial(self._once_streamed, route, role, emit=emit)
+            call = partial(self._sent, route, role, payload, attempts, streamed)
             return await self._adapted(route, payload, attempts, call, unsaid)
 
         with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
@@ -186,13 +200,26 @@ class Calls:
                 raise first
             return await attempt()
 
-        return await self._retrying(call, attempts, allowed)(once_more)
+        try:
+            return await self._retrying(call, attempts, allowed)(once_more)
+        except (UpstreamError, BudgetExhausted):
+            if attempts.blank is None or not allowed():
+                raise
+            result: T = attempts.blank
+            return result
 
     def _retrying(self, call: Call, attempts: Attempts, allowed: Callable[[], bool]) -> AsyncRetrying:
+        model = call.attributes["gen_ai.request.model"]
+        limits = Limits(
+            self.routes.retries,
+            lambda: self.ledger.seconds_left,
+            lambda: self.usual(call.name, model),
+            lambda: self.ledger.best is not None,
+        )
+        retries = Retries(limits, self.routes.outages, self.rng)
+
         def again(error: BaseException) -> bool:
-            if not (isinstance(error, UpstreamError) and error.retryable and allowed()):
-                return False
-            return (error.retry_after or 0.0) < self.ledger.seconds_left
+            return isinstance(error, UpstreamError) and allowed() and retries.admit(error, attempts.others)
 
         def note(state: RetryCallState) -> None:
             call.attributes["optillm.retries"] = state.attempt_number
@@ -200,23 +227,13 @@ class Calls:
             status = getattr(error, "status", None)
             self.trace.note("call %d: status %s, retrying in %.2f s", call.id, status, state.upcoming_sleep)
 
-        def enough(state: RetryCallState) -> bool:  # other forms of a call count as retries
-            return state.attempt_number + attempts.others > self.routes.retries
-
         return AsyncRetrying(
             retry=retry_if_exception(again),
-            stop=enough,
-            wait=self._pause,
+            wait=lambda _: retries.pause,
             sleep=asyncio.sleep,
             before_sleep=note,
             reraise=True,
         )
-
-    def _pause(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        jittered = self.rng.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2 ** (state.attempt_number - 1)))
-        asked = error.retry_after if isinstance(error, UpstreamError) else None
-        return jittered if asked is None else asked + jittered / 4
 
     async def _routed(
         self,
@@ -262,6 +279,33 @@ class Calls:
             allowed,
         )
 
+    async def _sent(
+        self,
+        route: Route,
+        role: str,
+        payload: Payload,
+        attempts: Attempts,
+        once: Callable[[Mapping[str, Any]], Awaitable[T]],
+        body: Mapping[str, Any],
+    ) -> T:
+        """What comes of sending a call once; where the server is away, no call was made."""
+        try:
+            result = await once(body)
+        except UpstreamError as error:
+            if isinstance(error, Blank):
+                attempts.blank = error.result
+            as_sent = list(payload.plainer or payload.messages)
+            if error.status in TOO_MUCH and role != JUDGE and body["messages"] == as_sent:
+                self.refused_models.add(payload.model)
+            if error.restarting:
+                self.ledger.withdraw(role)
+                self.routes.outages.began(route.name, error)
+            elif error.upstream_body is not None:
+                self.routes.outages.ended(route.name)
+            raise
+        self.routes.outages.ended(route.name)
+        return result
+
     async def _once(
         self, route: Route, role: str, body: Mapping[str, Any], until: Condition | None = None
     ) -> tuple[list[Reply], Usage]:
@@ -278,7 +322,7 @@ class Calls:
                 if not replies:
                     raise UpstreamError("the upstream's reply has no choices", retryable=True)
                 if all(map(blank, replies)):
-                    raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                    raise Blank((replies, _paid(wire, body) or Usage()))
                 self._memory.keep(sum(len(reply.text) for reply in replies))
                 turn.answered(OK)
             except UpstreamError as error:
@@ -288,7 +332,8 @@ class Calls:
             except asyncio.CancelledError:
                 self.ledger.settle(reservation, estimate(body), "cancelled")
                 raise
-        usage = Usage.read(wire.get("usage")) or estimate(body, "".join(reply.text for reply in replies))
+        texts = [reply.text for reply in replies]
+        usage = of_all_choices(Usage.read(wire.get("usage")), texts) or estimate(body, "".join(texts))
         self.ledger.settle(reservation, usage)
         return replies, usage
 
@@ -324,7 +369,7 @@ class Calls:
                             break
                 reply = assembly.reply()
                 if blank(reply):
-                    raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                    raise Blank((reply, assembly.usage or estimate(body)))
                 self._memory.keep(len(reply.text))
                 loss = None
                 turn.answered(OK)
@@ -374,11 +419,6 @@ class Calls:
         self.last_sent = self.trace.clock()
         departed(_weight(route, body))
         return reservation
-
-
-def blank(reply: Reply) -> bool:
-    """Whether a reply says nothing at all; one that thought instead of answering would do so again."""
-    return reply.kind is ReplyKind.EMPTY and not (reply.finish_reason == "length" or reply.thought)
 
 
 def _weight(route: Route, body: Mapping[str, Any]) -> float:
