@@ -33,6 +33,8 @@ ASSUMED_REPLY: Final = 1024
 
 LIGHT: Final = 1000
 """Tokens of a prompt up to which reading it takes no time that counts."""
+NOTICEABLE: Final = 0.001
+"""Seconds of waiting for a turn that a trace tells."""
 
 OK: Final = 200
 TOO_MUCH: Final = frozenset({400, 413, 422})
@@ -112,20 +114,20 @@ class Calls:
         async def once(route: Route) -> tuple[list[Reply], Usage]:
             form = payload.repeated() if repeated() else payload
             call = partial(
-                self._sent, route, role, form, attempts, partial(self._once, route, role, until=until)
+                self._sent, route, form, attempts, span, partial(self._once, route, span, until=until)
             )
             result = await self._adapted(route, form, attempts, call)
             self.routes.capabilities(route, payload.model).counted(payload.choices, len(result[0]))
             return result
 
         try:
-            with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
+            with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as span:
                 hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
                 out = list[Route]()
                 replies, usage = await self._tried(
-                    call, lambda: hedge.first(lambda: self._routed(call, payload.model, once, out)), attempts
+                    span, lambda: hedge.first(lambda: self._routed(span, payload.model, once, out)), attempts
                 )
-                call.attributes |= _told(usage)
+                span.attributes |= _token_counts(usage)
                 return replies
         except BundleRefused as refused:
             self._most_choices[payload.model] = refused.most
@@ -153,20 +155,20 @@ class Calls:
             hedge.held_up(self.trace.clock() - begun)
 
         async def once(route: Route) -> tuple[Reply, Usage]:
-            emit = gate(forward)
-            streamed = partial(self._once_streamed, route, role, emit=emit)
-            call = partial(self._sent, route, role, payload, attempts, streamed)
-            return await self._adapted(route, payload, attempts, call, unsaid)
+            form = payload.repeated() if repeated() else payload
+            streamed = partial(self._once_streamed, route, span, emit=gate(forward))
+            call = partial(self._sent, route, form, attempts, span, streamed)
+            return await self._adapted(route, form, attempts, call, unsaid)
 
-        with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
+        with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as span:
             out = list[Route]()
             reply, usage = await self._tried(
-                call,
-                lambda: hedge.first(lambda: self._routed(call, payload.model, once, out, unsaid)),
+                span,
+                lambda: hedge.first(lambda: self._routed(span, payload.model, once, out, unsaid)),
                 attempts,
                 unsaid,
             )
-            call.attributes |= _told(usage)
+            span.attributes |= _token_counts(usage)
             return reply
 
     def _hedge(self, role: str, payload: Payload) -> Hedge[Any]:
@@ -282,9 +284,9 @@ class Calls:
     async def _sent(
         self,
         route: Route,
-        role: str,
         payload: Payload,
         attempts: Attempts,
+        span: Call,
         once: Callable[[Mapping[str, Any]], Awaitable[T]],
         body: Mapping[str, Any],
     ) -> T:
@@ -295,10 +297,10 @@ class Calls:
             if isinstance(error, Blank):
                 attempts.blank = error.result
             as_sent = list(payload.plainer or payload.messages)
-            if error.status in TOO_MUCH and role != JUDGE and body["messages"] == as_sent:
+            if error.status in TOO_MUCH and span.name != JUDGE and body["messages"] == as_sent:
                 self.refused_models.add(payload.model)
             if error.restarting:
-                self.ledger.withdraw(role)
+                self.ledger.withdraw(span.name)
                 self.routes.outages.began(route.name, error)
             elif error.upstream_body is not None:
                 self.routes.outages.ended(route.name)
@@ -307,14 +309,14 @@ class Calls:
         return result
 
     async def _once(
-        self, route: Route, role: str, body: Mapping[str, Any], until: Condition | None = None
+        self, route: Route, span: Call, body: Mapping[str, Any], until: Condition | None = None
     ) -> tuple[list[Reply], Usage]:
         """The choices of one completion, at least one, and what it took."""
         if body.get("stream"):
-            reply, usage = await self._once_streamed(route, role, body, until=until)
+            reply, usage = await self._once_streamed(route, span, body, until=until)
             return [reply], usage
-        async with self._turn(route, body["model"]) as turn:
-            reservation = self._reserve(route, role, body)
+        async with self._turn(route, body["model"], span) as turn:
+            reservation = self._reserve(route, span.name, body)
             wire: Mapping[str, Any] | None = None
             try:
                 wire = await route.upstream.chat(body, route.credential(self._authorization))
@@ -340,19 +342,19 @@ class Calls:
     async def _once_streamed(
         self,
         route: Route,
-        role: str,
+        span: Call,
         body: Mapping[str, Any],
         emit: Emit | None = None,
         until: Condition | None = None,
     ) -> tuple[Reply, Usage]:
         """One reply put together from its stream, shown as it comes where there is an `emit`, and what it took."""
         if emit is not None and body.get("stream") is False:  # it gives no streams: all is shown at once
-            replies, usage = await self._once(route, role, body)
+            replies, usage = await self._once(route, span, body)
             await emit(replies[0].text)
             return replies[0], usage
         authorization = route.credential(self._authorization)
-        async with self._turn(route, body["model"]) as turn:
-            reservation = self._reserve(route, role, body)
+        async with self._turn(route, body["model"], span) as turn:
+            reservation = self._reserve(route, span.name, body)
             assembly = Assembly()
             loss: str | None = "cancelled"
             try:
@@ -390,16 +392,18 @@ class Calls:
             await heard()
 
     @asynccontextmanager
-    async def _turn(self, route: Route, model: str) -> AsyncIterator[Turn]:
+    async def _turn(self, route: Route, model: str, span: Call) -> AsyncIterator[Turn]:
         """Hold a place for one call; what it gives is to be told what becomes of it."""
         route.look_at_slots(self._authorization)
         self.queued += 1
-        waiting = True
+        waiting, since = True, self.trace.clock()
         try:
             async with route.limiters.slot(self, route.credential(self._authorization), model) as turn:
                 if self._attended is not None:
                     await self._attended.wait()
                 self.queued, waiting = self.queued - 1, False
+                if self.trace.clock() > since + NOTICEABLE:
+                    span.attributes["optillm.queued"] = round(self.trace.clock() - since, 3)
                 yield turn
         finally:
             self.queued -= waiting
@@ -434,7 +438,7 @@ def _paid(wire: Mapping[str, Any] | None, body: Mapping[str, Any]) -> Usage | No
     return Usage.read(wire.get("usage")) or (estimate(body) if wire.get("choices") else None)
 
 
-def _told(usage: Usage) -> dict[str, int]:
+def _token_counts(usage: Usage) -> dict[str, int]:
     """What a trace says of it."""
     return {
         "gen_ai.usage.input_tokens": usage.prompt_tokens,

@@ -239,6 +239,9 @@ def test_a_repetition_is_no_second_draw_of_the_same_reply() -> None:
     world = warm(hanging(0))
     world.complete("re2-m")
     assert not any("seed" in sent.body for sent in world.sent)
+    world = warm(hanging(0))
+    world.events("re2-m", temperature=0)
+    assert [sent.body.get("seed") for sent in world.sent] == [None, REPEATED]
 
 
 @pytest.mark.parametrize(

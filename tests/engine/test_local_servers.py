@@ -166,6 +166,23 @@ def test_a_small_request_does_not_wait_for_all_calls_of_a_large_one() -> None:
     assert ends["re2-m"] < 0.2 * ends[many]
 
 
+def test_a_trace_tells_how_long_calls_waited_for_their_turn() -> None:
+    world = SlotWorld(lambda sent: Reply(ANSWER, tokens=50), slots=1)
+
+    async def traced() -> Completion:
+        await world.serve("re2-m")
+        completion = await world.serve("self_consistency(samples=3,mode=fixed,tie=shortest)-m", trace=True)
+        assert isinstance(completion, Completion)
+        return completion
+
+    trace = world.run(traced()).report.trace
+    assert trace is not None
+    first, second, third = trace["calls"]
+    assert "optillm.queued" not in first
+    assert second["optillm.queued"] == pytest.approx(first["seconds"], abs=0.01)
+    assert third["optillm.queued"] == pytest.approx(second["seconds"], abs=0.01)
+
+
 # How they are called.
 
 
