@@ -14,6 +14,7 @@ from optillm.chat import Delta, Relay, Stream
 from optillm.engine.assembly import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent
+from tests.slot_server import saturating
 from tests.slot_wire import Reply
 from tests.slots import ROOT, Restart, SlotWorld
 
@@ -108,6 +109,11 @@ def test_what_has_no_slot_waits_its_turn() -> None:
     served.run(main())
     assert ends(served) == [2.0, 4.0, 6.0]
     assert served.books.most_busy == 1
+
+
+def test_more_slots_together_are_faster_up_to_a_limit() -> None:
+    assert [saturating(busy) for busy in (1, 2, 8)] == [40.0, 60.0, 96.0]
+    assert saturating(1000) < 120.0
 
 
 # Streams.
