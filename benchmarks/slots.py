@@ -3,10 +3,11 @@
     python -m benchmarks.slots [--requests 16] [--slots 8] [--quiet 1] [technique …]
 
 All requests of a row are made at once, each with a question of its own, on the virtual clock of the tests: the table
-is the same on every machine. The server is modelled on llama.cpp's (`tests/slots.py`): calls that have no slot wait,
-eight slots together give 96 tokens a second where one gives 40, and a whole reply that is left is generated on until
-nothing has been sent to anybody for `--quiet` seconds; where others stream, that is never: `inf`. The texts are those
-of the demo model, drawn out to the lengths of a small real one, some to the limit.
+is the same on every machine, but for a last digit where calls that are due in the same moment change places. The
+server is modelled on llama.cpp's (`tests/slots.py`): calls that have no slot wait, eight slots together give 96 tokens
+a second where one gives 40, and a whole reply that is left is generated on until nothing has been sent to anybody for
+`--quiet` seconds; where others stream, that is never: `inf`. The texts are those of the demo model, drawn out to the
+lengths of a small real one, some to the limit.
 
 Prints a Markdown table. "ideal" is the time that the calls which were of use need with all slots busy, prompts
 included. "for nobody" is the share of all tokens that belong to calls left before their end, "after leaving" the share

@@ -262,11 +262,10 @@ class SlotServer:
     def _dues(self) -> list[float]:
         shares = sum(len(generation.at_work) for generation in self.running)
         dues = [self._noticed_at(generation) for generation in [*self.running, *self.waiting]]
-        for generation in self.running if shares else ():
-            speed = self.prompt_rate if generation.prompt_left else self.rate(shares)
-            dues += [
-                self._now + generation.distance(choice) * shares / speed for choice in generation.at_work
-            ]
+        for generation in self.running:
+            for choice in generation.at_work:
+                speed = self.prompt_rate if generation.prompt_left else self.rate(shares)
+                dues.append(self._now + generation.distance(choice) * shares / speed)
         return dues
 
     def _look(self) -> None:

@@ -14,6 +14,7 @@ from optillm.chat import Delta, Relay, Stream
 from optillm.engine.assembly import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent
+from tests.slot_server import saturating
 from tests.slot_wire import Reply
 from tests.slots import ROOT, Restart, SlotWorld
 
@@ -110,6 +111,11 @@ def test_what_has_no_slot_waits_its_turn() -> None:
     assert served.books.most_busy == 1
 
 
+def test_more_slots_together_are_faster_up_to_a_limit() -> None:
+    assert [saturating(busy) for busy in (1, 2, 8)] == [40.0, 60.0, 96.0]
+    assert saturating(1000) < 120.0
+
+
 # Streams.
 
 
@@ -199,9 +205,32 @@ def test_so_is_one_that_has_no_slot_yet() -> None:
 
 def test_unless_there_is_quiet() -> None:
     served = world(lambda sent: Reply("", tokens=100), quiet=1.0)
-    served.run(for_(1.5, served.chat(body(), None)))
-    assert served.books.idle_at == 2.5
+    served.run(served.chat(body(), None))
+    assert served.books.idle_at == 11.0
+    served.run(for_(1.55, served.chat(body(), None)))
+    assert served.books.idle_at == 2.55
     assert served.server.busy == 0
+
+
+def test_a_reply_of_another_client_is_no_quiet() -> None:
+    served = world(lambda sent: Reply("", tokens=100 if sent.number else 5), quiet=1.0)
+
+    async def main() -> None:
+        await asyncio.gather(served.chat(body(), None), for_(2.5, served.chat(body(), None)))
+
+    served.run(main())
+    assert ends(served) == [3.0, 2.5]
+    assert served.books.idle_at == 4.0
+
+
+def test_in_quiet_even_a_silent_reply_is_seen_to_be_left() -> None:
+    served = world(lambda sent: Reply("", tokens=10) if sent.number else HANG, slots=1, quiet=1.0)
+
+    async def main() -> None:
+        await asyncio.gather(for_(1.5, served.chat(body(), None)), served.chat(body(), None))
+
+    served.run(main())
+    assert ends(served) == [1.5, 4.5]
 
 
 def test_a_stream_of_another_client_is_no_quiet() -> None:
@@ -244,7 +273,10 @@ def test_usage_may_count_all_choices() -> None:
     assert served.run(served.chat(body(n=3), None))["usage"]["completion_tokens"] == 30
 
 
-@pytest.mark.parametrize(("settings", "bound"), [({"slots": 2}, 2), ({"slots": 4, "most_choices": 1}, 1)])
+@pytest.mark.parametrize(
+    ("settings", "bound"),
+    [({"slots": 2}, 2), ({"slots": 4, "most_choices": 1}, 1), ({"slots": 2, "most_choices": 4}, 2)],
+)
 def test_more_choices_than_may_be_are_refused(settings: dict[str, Any], bound: int) -> None:
     served = world(**settings)
     error = refusal(served, served.chat(body(n=bound + 1), None))
@@ -290,7 +322,9 @@ def test_a_reply_ends_where_its_room_does(n_ctx: int, fields: dict[str, Any]) ->
 
 
 def test_what_is_silent_for_ever_keeps_its_slot_and_no_share_of_the_machine() -> None:
-    served = world(lambda sent: HANG if sent.number == 0 else "Yes.", slots=2)
+    served = world(
+        lambda sent: HANG if sent.number == 0 else "Yes.", slots=2, rate=lambda busy: 10.0 * busy / busy
+    )
 
     async def main() -> None:
         hanging = asyncio.ensure_future(served.chat(body(), None))
