@@ -21,6 +21,12 @@ VERDICT = '{"ranking": ["A", "B", "C", "D"], "score": 7, "errors": [], "pick": "
 GONE = "the upstream cannot be reached: connection refused (127.0.0.1:8080)"
 
 
+class Local(World):
+    """A server of the operator's own, called by streams."""
+
+    local = True
+
+
 def away(seconds: float, *, begins: float = 0.0) -> Callable[[Sent], str]:
     """The server is down for so long, then answers; different answers, so that there is something to judge."""
 
@@ -32,12 +38,13 @@ def away(seconds: float, *, begins: float = 0.0) -> Callable[[Sent], str]:
     return script
 
 
+@pytest.mark.parametrize("kind", [World, Local])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("slug", sorted(registry()))
 def test_a_server_that_is_back_after_nine_seconds_fails_no_request_with_35_left(
-    slug: str, stream: bool
+    slug: str, stream: bool, kind: type[World]
 ) -> None:
-    world = World(away(9.0))
+    world = kind(away(9.0))
     if stream:
         assert world.events(f"{slug}-m", budget=Budget(seconds=35.0))
     else:
