@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from optillm.chat import Reply, ReplyKind
+from optillm.chat import Reply, ReplyKind, Usage
 from optillm.errors import UpstreamError
 
 
 class Blank(UpstreamError):
     """All choices of a reply say nothing; `result` is what the call gives if no other attempt says more."""
 
-    def __init__(self, result: Any) -> None:
+    def __init__(self, result: tuple[list[Reply], Usage]) -> None:
         super().__init__("the upstream's reply says nothing", retryable=True)
         self.result = result
 

@@ -141,7 +141,7 @@ class Calls:
         `gate` gives what takes in the text of one attempt and passes on what of it is to be shown.
         """
         attempts = Attempts(self._refused_in_vain)
-        hedge: Hedge[tuple[Reply, Usage]] = self._hedge(role, payload)
+        hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
         shown = False
 
         def unsaid() -> bool:
@@ -154,7 +154,7 @@ class Calls:
             await show(text)
             hedge.held_up(self.trace.clock() - begun)
 
-        async def once(route: Route) -> tuple[Reply, Usage]:
+        async def once(route: Route) -> tuple[list[Reply], Usage]:
             form = payload.repeated() if repeated() else payload
             streamed = partial(self._once_streamed, route, span, emit=gate(forward))
             call = partial(self._sent, route, form, attempts, span, streamed)
@@ -162,14 +162,14 @@ class Calls:
 
         with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as span:
             out = list[Route]()
-            reply, usage = await self._tried(
+            replies, usage = await self._tried(
                 span,
                 lambda: hedge.first(lambda: self._routed(span, payload.model, once, out, unsaid)),
                 attempts,
                 unsaid,
             )
             span.attributes |= _token_counts(usage)
-            return reply
+            return replies[0]
 
     def _hedge(self, role: str, payload: Payload) -> Hedge[Any]:
         model = payload.model
@@ -313,8 +313,7 @@ class Calls:
     ) -> tuple[list[Reply], Usage]:
         """The choices of one completion, at least one, and what it took."""
         if body.get("stream"):
-            reply, usage = await self._once_streamed(route, span, body, until=until)
-            return [reply], usage
+            return await self._once_streamed(route, span, body, until=until)
         async with self._turn(route, body["model"], span) as turn:
             reservation = self._reserve(route, span.name, body)
             wire: Mapping[str, Any] | None = None
@@ -346,12 +345,12 @@ class Calls:
         body: Mapping[str, Any],
         emit: Emit | None = None,
         until: Condition | None = None,
-    ) -> tuple[Reply, Usage]:
+    ) -> tuple[list[Reply], Usage]:
         """One reply put together from its stream, shown as it comes where there is an `emit`, and what it took."""
         if emit is not None and body.get("stream") is False:  # it gives no streams: all is shown at once
             replies, usage = await self._once(route, span, body)
             await emit(replies[0].text)
-            return replies[0], usage
+            return replies, usage
         authorization = route.credential(self._authorization)
         async with self._turn(route, body["model"], span) as turn:
             reservation = self._reserve(route, span.name, body)
@@ -371,7 +370,7 @@ class Calls:
                             break
                 reply = assembly.reply()
                 if blank(reply):
-                    raise Blank((reply, assembly.usage or estimate(body)))
+                    raise Blank(([reply], assembly.usage or estimate(body)))
                 self._memory.keep(len(reply.text))
                 loss = None
                 turn.answered(OK)
@@ -383,7 +382,7 @@ class Calls:
                 sent = assembly.chunks or loss == "cancelled"
                 usage = assembly.usage or estimate(body, "".join(assembly.text))
                 self.ledger.settle(reservation, usage if sent else None, loss)
-        return reply, usage
+        return [reply], usage
 
     async def _heard(self, unseen: bool) -> None:
         """Note a piece of a reply; what is `unseen` is not shown to the client as it comes."""

@@ -49,6 +49,10 @@ class Outages:
         """Note that an upstream could not take a call."""
         self._outages.setdefault(upstream, Outage(error.message, asyncio.get_running_loop().time()))
 
+    def lasts(self, upstream: str) -> bool:
+        """Whether an upstream was away when it was called last."""
+        return upstream in self._outages
+
     def ended(self, upstream: str) -> None:
         """Note that an upstream has answered."""
         outage = self._outages.pop(upstream, None)

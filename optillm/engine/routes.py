@@ -248,7 +248,7 @@ class Routes:
                     raise
                 failures.append(error)
         failure = min(failures, key=_despair)
-        failure.restarting = any(error.restarting for error in failures)
+        failure.restarting = any(self.outages.lasts(route.name) for route in self._serving(model))
         raise failure
 
     def _lap(self, model: str, rng: Random, silent: Collection[Route]) -> Iterator[Route]:

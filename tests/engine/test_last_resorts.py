@@ -20,6 +20,15 @@ VERDICT = (
 )
 
 
+class Local(World):
+    """A server of the operator's own, called by streams."""
+
+    local = True
+
+
+WORLDS = [World, Local]
+
+
 def cut(sent: Sent) -> Say:
     """Answers end at the client's limit, whatever they are."""
     if sent.role == "judge":
@@ -30,18 +39,19 @@ def cut(sent: Sent) -> Say:
 # Replies that the client's own limit cuts.
 
 
+@pytest.mark.parametrize("kind", WORLDS)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
 @pytest.mark.parametrize("slug", FIVE)
 def test_samples_that_the_clients_limit_cuts_are_drawn_once_and_no_losses(
-    slug: str, limit: str, stream: bool
+    slug: str, limit: str, stream: bool, kind: type[World]
 ) -> None:
     fields: dict[str, Any] = {limit: 8}
-    whole = World(lambda sent: Say(cut(sent).text))
+    whole = kind(lambda sent: Say(cut(sent).text))
     drawn = len(
         [sent for sent in (whole.complete(f"{slug}-m", **fields), whole.sent)[1] if sent.start == 0.0]
     )
-    world = World(cut)
+    world = kind(cut)
     if stream:
         completion: Any = world.events(f"{slug}-m", **fields)[-1][1]
     else:
@@ -92,10 +102,13 @@ def test_thoughts_that_take_all_of_the_clients_limit_are_not_asked_for_again() -
 # Replies that say nothing.
 
 
+@pytest.mark.parametrize("kind", WORLDS)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_nothing_but_silence_is_an_empty_answer_with_its_tokens(slug: str, stream: bool) -> None:
-    world = World(lambda sent: Say(""))
+def test_nothing_but_silence_is_an_empty_answer_with_its_tokens(
+    slug: str, stream: bool, kind: type[World]
+) -> None:
+    world = kind(lambda sent: Say(""))
     if stream:
         events = [event for _, event in world.events(f"{slug}-m", QUESTION)]
         assert not any(isinstance(event, Delta) for event in events)
@@ -159,11 +172,14 @@ def shorter_than(limit: int, status: int) -> Callable[[Sent], str]:
     return script
 
 
+@pytest.mark.parametrize("kind", WORLDS)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("status", [400, 413, 422])
 @pytest.mark.parametrize("slug", TECHNIQUES)
-def test_where_a_technique_has_no_room_a_plain_call_answers(slug: str, status: int, stream: bool) -> None:
-    world = World(shorter_than(len(QUESTION), status))
+def test_where_a_technique_has_no_room_a_plain_call_answers(
+    slug: str, status: int, stream: bool, kind: type[World]
+) -> None:
+    world = kind(shorter_than(len(QUESTION), status))
     if stream:
         completion: Any = world.events(f"{slug}-m", QUESTION)[-1][1]
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Completion, Relay, Stream
+from optillm.chat import Budget, Completion, Relay, Stream
 from optillm.engine.hedge import STALL
 from optillm.engine.limiter import FIRST_WINDOW
 from optillm.engine.local_servers import is_local, read_slots, root_of
@@ -261,6 +261,24 @@ def test_a_stream_that_is_left_frees_its_slot() -> None:
 
     world.run(leave())
     assert world.books.idle_at == world.seconds
+
+
+def test_a_deadline_frees_all_slots() -> None:
+    world = SlotWorld(
+        lambda sent: Reply(f"The answer is {sent.number}.", tokens=100 if sent.number < 2 else 2000)
+    )
+    completion = world.complete("bon-m", budget=Budget(seconds=20))
+    assert completion.report.stop_reason == "deadline"
+    assert world.seconds == 20
+    assert world.books.idle_at == 20
+
+
+def test_a_vote_that_is_decided_frees_the_slots_of_the_others() -> None:
+    world = SlotWorld(lambda sent: Reply(ANSWER, tokens=20 if sent.number < 6 else 2000))
+    completion = world.complete("self_consistency-m")
+    assert completion.report.stop_reason == "settled"
+    assert world.books.idle_at == world.seconds
+    assert world.books.generated < 8 * 25
 
 
 def test_a_judge_is_not_heard_out_once_its_verdict_is_there() -> None:

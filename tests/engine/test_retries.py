@@ -11,14 +11,22 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Delta
+from optillm.engine.breaker import PAUSE
 from optillm.engine.retries import DISPENSABLE, LONGEST_WAIT, USEFUL, Limits, Outages, Retries
 from optillm.errors import UpstreamError
 from optillm.techniques import registry
-from tests.fakes import LATENCY, Say, Sent, World, run
+from tests.engine.test_routes import Fleet
+from tests.fakes import LATENCY, Say, Sent, World, failing, run
 
 ANSWER = "The answer is 4."
 VERDICT = '{"ranking": ["A", "B", "C", "D"], "score": 7, "errors": [], "pick": "A", "groups": [["A"], ["B"]]}'
 GONE = "the upstream cannot be reached: connection refused (127.0.0.1:8080)"
+
+
+class Local(World):
+    """A server of the operator's own, called by streams."""
+
+    local = True
 
 
 def away(seconds: float, *, begins: float = 0.0) -> Callable[[Sent], str]:
@@ -32,12 +40,13 @@ def away(seconds: float, *, begins: float = 0.0) -> Callable[[Sent], str]:
     return script
 
 
+@pytest.mark.parametrize("kind", [World, Local])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("slug", sorted(registry()))
 def test_a_server_that_is_back_after_nine_seconds_fails_no_request_with_35_left(
-    slug: str, stream: bool
+    slug: str, stream: bool, kind: type[World]
 ) -> None:
-    world = World(away(9.0))
+    world = kind(away(9.0))
     if stream:
         assert world.events(f"{slug}-m", budget=Budget(seconds=35.0))
     else:
@@ -183,3 +192,27 @@ def test_a_stream_is_waited_for_before_its_first_word_only() -> None:
 def test_a_stream_that_was_waited_for_is_shown() -> None:
     events = [event for _, event in World(away(9.0)).events("re2-m", budget=Budget(seconds=35.0))]
     assert "".join(event.content for event in events if isinstance(event, Delta)).startswith("The answer is")
+
+
+# Several upstreams.
+
+
+def test_another_upstream_is_asked_at_once_and_nobody_waits(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="optillm.engine.retries")
+    fleet = Fleet(away(9.0), lambda sent: ANSWER)
+    assert fleet.text("re2-m") == ANSWER
+    assert fleet.seconds == LATENCY
+    assert fleet.reached == [1, 1]
+    fleet.members[0].script = lambda sent: ANSWER
+    fleet.complete("re2-m")
+    assert fleet.reached == [2, 1]
+    assert not caplog.records
+
+
+def test_one_of_several_that_restarts_is_waited_for_while_the_others_fail() -> None:
+    def broken(sent: Sent) -> str:
+        raise failing(500)
+
+    fleet = Fleet(broken, away(9.0))
+    assert fleet.text("re2-m", budget=Budget(seconds=35.0)).startswith("The answer is")
+    assert 9.0 < fleet.seconds <= 9.0 + PAUSE + LATENCY
