@@ -52,7 +52,7 @@ WORDY: Final = 2.0
 SPREAD: Final = 0.6
 """A reply has so many times the tokens of the demo model's, its logarithm spread by this."""
 RAMBLING: Final = 0.04
-"""The share of replies that go on to their limit, as those of small models do."""
+"""The share of replies that repeat their end up to their limit, as those of small models do."""
 LONGEST: Final = 512
 """Tokens of such a reply where there is no limit."""
 
@@ -70,6 +70,7 @@ def speak(sent: Sent) -> Reply:
     tokens = int(len(text) / CHARACTERS * WORDY * exp(luck.gauss(0.0, SPREAD)))
     if luck.random() < RAMBLING:
         tokens = reply_limit(sent.body) or LONGEST
+        text += "\n" + text[-CHARACTERS * 10 :] * (tokens // 10)
     return Reply(text, tokens=max(1, tokens))
 
 

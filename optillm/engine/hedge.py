@@ -28,8 +28,6 @@ PATIENCE: Final = 0.25
 """Seconds it is given beyond what is usual at least: short calls vary more than they last."""
 UNKNOWN: Final = 30.0
 """Seconds it is given when nothing is known of its model, but a quarter of the time left at most."""
-AT_WORK: Final = 4.0
-"""How many times as long as is usual a reply may come that can be done without."""
 STALL: Final = 60.0
 """Seconds of silence that end a stream in its middle: servers pause for the long prompts of others, too."""
 
@@ -217,7 +215,7 @@ class Hedge(Generic[T]):
                     self._waiting = False
         except TimeoutError:
             if self._stalled:
-                raise self._endless() from None
+                raise _silent_in_the_middle() from None
             if self._rescue is None:
                 raise
         except UpstreamError as error:
@@ -270,7 +268,7 @@ class Hedge(Generic[T]):
         """Whether a repetition ended in a reply; one that failed has changed nothing."""
         if task.cancelled():
             if self._stalled:
-                raise self._endless()
+                raise _silent_in_the_middle()
             return False
         failure = task.exception()
         if failure is None:
@@ -332,7 +330,7 @@ class Hedge(Generic[T]):
     def due(self) -> float:
         """When the silence has lasted too long; never once the client sees the reply, or it is seen to."""
         if self._stalls and not self._stalled:
-            return min(self._since + STALL, self._overdue())
+            return self._since + STALL
         return inf if self._rescue is not None or self._shown is not None else self._due()
 
     def _due(self) -> float:
@@ -345,13 +343,6 @@ class Hedge(Generic[T]):
         elif not usual:
             patience = self._unknown
         return self._since + patience * self._stretch
-
-    def _overdue(self) -> float:
-        """When its reply has come for too long, if there is an answer without it."""
-        usual = self._hedges.duration.of(self.kind).seconds
-        if not (usual and self._terms.repetitions and self._terms.dispensable()):
-            return inf
-        return self._sent_at[self._shown] + AT_WORK * max(usual, PATIENCE)
 
     def rescue(self) -> None:
         """Do something about the silence."""
@@ -372,14 +363,6 @@ class Hedge(Generic[T]):
             self._scope.reschedule(self._loop.time())
         elif self._shown is not None:
             self._shown.cancel()
-
-    def _endless(self) -> UpstreamError:
-        """The failure of a reply that was given up after it had begun; one that still came would go on again."""
-        if self._loop.time() < self._since + STALL:
-            return UpstreamError("the upstream's reply goes on for too long", status=504)
-        return UpstreamError(
-            "the upstream fell silent in the middle of its reply", status=504, retryable=True
-        )
 
     def hear(self) -> None:
         """There is news of how long calls take."""
@@ -415,3 +398,7 @@ def _current() -> Hedge[Any] | None:
     """Return the hedged call that the running task works on, if there is one."""
     hedge = _hedge.get()
     return None if hedge is None else hedge()
+
+
+def _silent_in_the_middle() -> UpstreamError:
+    return UpstreamError("the upstream fell silent in the middle of its reply", status=504, retryable=True)

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, Final, TypeVar
 
 from optillm.engine.calls import Calls
-from optillm.engine.hedge import AT_WORK, PATIENCE
+from optillm.engine.hedge import PATIENCE
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.trace import Trace
 
@@ -22,6 +22,9 @@ QUORUM: Final = 0.5
 """The share of a round that must be usable before the round goes on without the rest."""
 STRAGGLER: Final = 1.5
 """With a quorum in, a call may take this many times the median of the finished ones."""
+AT_WORK: Final = 4.0
+"""The same for one whose reply is coming, as far as that can be seen."""
+
 FIRST_STEPS: Final = 3
 """Steps of the loop after which the calls of a round have gone out: essential ones go before their helpers,
 who get what the budget leaves."""
