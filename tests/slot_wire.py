@@ -35,6 +35,7 @@ def prompt_tokens(body: Mapping[str, Any]) -> int:
 
 def choice_of(say: Say, limit: float) -> Choice:
     """Return a reply as tokens, cut where the limit is; one has four characters unless a `Reply` says otherwise."""
+    assert say.seconds is None, "how long a reply takes follows from its tokens"
     if say.text == HANG:
         return Choice((), silent=True)
     text = say.text or ""

@@ -6,8 +6,8 @@
     assert world.books.idle_at == world.seconds
 
 It never says 429: what has no slot waits. Replies are scripted as in any `World`, with `Reply` for a given number of
-tokens, and never as wire dictionaries; a reply's `seconds` mean nothing here. `server` holds the slots
-(`tests/slot_server.py`); the shapes on the wire are those of llama.cpp b10434 (`tests/slot_wire.py`).
+tokens, and never as wire dictionaries or with `seconds`. `server` holds the slots (`tests/slot_server.py`); the shapes
+on the wire are those of llama.cpp b10434 (`tests/slot_wire.py`).
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class SlotWorld(World):
     """
 
     base_url = f"{ROOT}/v1"
+    local = True
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Relay, Stream
+from optillm.chat import Delta, Relay, Stream
 from optillm.engine.assembly import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent
@@ -413,10 +413,19 @@ def test_many_requests_at_once_each_have_their_calls() -> None:
     assert not any(isinstance(completion, BaseException | Stream) for completion in completions)
 
 
-def test_a_script_in_wire_dictionaries_is_a_mistake() -> None:
-    served = world(lambda sent: {"choices": []})
+@pytest.mark.parametrize("said", [{"choices": []}, Say("Yes.", seconds=3.0)], ids=["wire", "seconds"])
+def test_what_a_script_cannot_say_here_is_a_mistake(said: Any) -> None:
+    served = world(lambda sent: said)
     with pytest.raises(AssertionError):
         served.run(served.chat(body(), None))
+
+
+def test_a_technique_that_writes_is_read_token_by_token() -> None:
+    served = world(lambda sent: Reply("The answer is 4.", tokens=8))
+    events = served.events("re2-m", PROMPT)
+    texts = [(moment, event.content) for moment, event in events if isinstance(event, Delta)]
+    assert "".join(text for _, text in texts) == "The answer is 4."
+    assert len({moment for moment, _ in texts}) == 8
 
 
 def test_the_ideal_is_the_time_with_all_slots_busy() -> None:

@@ -153,6 +153,11 @@ class Bodies:
         }
         return cls(request.messages, sampling, respect_temperature)
 
+    @property
+    def limited(self) -> bool:
+        """Whether the client bounds the length of a reply."""
+        return "max_tokens" in self.sampling or "max_completion_tokens" in self.sampling
+
     def about(self, messages: Sequence[Message]) -> Bodies:
         """The same parameters for another form of the conversation."""
         return replace(self, messages=messages, original=self.original or self.messages)

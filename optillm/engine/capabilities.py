@@ -31,14 +31,16 @@ CAUTION: Final = 1.5
 class Capabilities:
     """What one model of one upstream accepts; `expires` is in seconds of the loop's clock.
 
-    `refused` and `renamed` apply to parameters whoever sends them. `unwelcome` maps a value of ours to the client's
-    parameters in the calls that were refused because of it. `placements` maps the role of a conversation's last turn
-    to where an instruction goes. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply.
-    `streamed` says whether calls are made as streams; `None` leaves that to who makes them.
+    `most_choices` bounds `n`, where it is honoured. `refused` and `renamed` apply to parameters whoever sends them.
+    `unwelcome` maps a value of ours to the client's parameters in the calls that were refused because of it.
+    `placements` maps the role of a conversation's last turn to where an instruction goes. `window` bounds the tokens of
+    prompt and reply, `longest_reply` those of a reply. `streamed` says whether calls are made as streams;
+    `None` leaves that to who makes them.
     """
 
     expires: float
     honours_n: bool | None = None
+    most_choices: int | None = None
     refused: frozenset[str] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
     alternating: bool = False
@@ -83,6 +85,13 @@ class Capabilities:
         """Learn from a reply whether the model honours `n`."""
         if requested > 1:
             self.honours_n = received >= requested
+
+    def bound_n(self, most: int | None) -> None:
+        """Note that the model gives at most so many choices at a time, `None` if it is best asked for one."""
+        if most is None or most < 2:
+            self.honours_n = False
+        else:
+            self.most_choices = most
 
     def took(self, body: Mapping[str, Any]) -> None:
         """Record that a body was accepted as it is."""

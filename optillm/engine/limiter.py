@@ -127,7 +127,7 @@ class Limiter:
 
     def began(self, call: Hashable, now: float) -> None:
         """Widen the window if a first token shows that the upstream has room for more."""
-        if self._queue is not None and self._queue.began(call, now) and self.running >= int(self.window) - 1:
+        if self._queue is not None and self._queue.began(call, now) and self.running >= int(self.window):
             self.window = min(self.cap, self.window + 1.0)
             self._wake()
 

@@ -48,6 +48,12 @@ WORDS: Final = (
 """Where an error may hold its words, the best place first."""
 _DEEPEST: Final = 6
 
+_LOADING = re.compile(
+    r"\bloading\b.{0,40}\bmodel|\bmodel\b.{0,120}\b(loading|initiali[sz]ing|starting|warming up|not (yet )?ready)\b",
+    re.IGNORECASE,
+)
+"""Words of a server that will answer in a moment; some of these also tell of a model that never will."""
+_BROKEN = re.compile(r"\b(fail(ed|ure)?|error|unable|cannot|could not)\b", re.IGNORECASE)
 _WORD = re.compile(rb"[A-Za-z0-9_\-*.]{12,}")
 _PREFIXES = (b"sk-", b"sk_", b"pk-", b"pk_", b"gsk_", b"csk-", b"xai-", b"key-", b"hf_", b"AIza")
 _PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|h1|title)\b", re.IGNORECASE)
@@ -79,6 +85,7 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, redact: Red
         upstream_body=_worded(body, words) if isinstance(body, Mapping) else {},
         param=_param(body),
         retryable=_retryable(status, words, body),
+        restarting=_loads_model(status, words),
         retry_after=_seconds(headers),
         headers=forwarded(headers),
     )
@@ -104,6 +111,7 @@ def failure(error: Any, wire: Mapping[str, Any] = MappingProxyType({})) -> Upstr
         upstream_body=_worded({"error": error} if wire else error, words),
         param=_param(error),
         retryable=_retryable(status, words, error),
+        restarting=_loads_model(status, words),
     )
 
 
@@ -117,6 +125,11 @@ def _codes(body: Any) -> list[str]:
     holders = (body, body.get("error")) if isinstance(body, Mapping) else ()
     values = (holder.get(key) for holder in holders if isinstance(holder, Mapping) for key in CODES)
     return [value for value in values if isinstance(value, str)]
+
+
+def _loads_model(status: int, words: str) -> bool:
+    """Whether the server says that it is about to answer: its model is not in memory yet."""
+    return status == 503 and _LOADING.search(words) is not None and not _BROKEN.search(words)
 
 
 def _worded(body: Mapping[str, Any], words: str) -> Mapping[str, Any]:

@@ -69,7 +69,7 @@ MEDIA: Final = frozenset(
 )
 STREAM: Final = frozenset({"stream", "streaming", "streamed"})
 SIGNS: Final[Mapping[str, frozenset[str]]] = {
-    "n": frozenset({"n", "choice", "choices", "candidate_count", "best_of"}),
+    "n": frozenset({"n", "n_cmpl", "choice", "choices", "completions", "candidate_count", "best_of"}),
     "stream_options": frozenset({"stream_options", "include_usage"}),
     **dict.fromkeys(LIMITS, LENGTH),
 }
@@ -284,7 +284,15 @@ def _ordinary(name: str, value: Any) -> bool:
         return False
 
 
-# Token limits.
+# Bounds.
+
+
+def most_choices(error: UpstreamError, requested: int) -> int | None:
+    """Return how many choices an upstream gives at a time, read from its refusal of more; `None` if it does not say."""
+    refusal = Refusal.read(error)
+    if refusal.position(SIGNS["n"]) is None:
+        return None
+    return max((number for number in refusal.numbers if 1 <= number < requested), default=None)
 
 
 def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:

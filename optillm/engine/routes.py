@@ -27,6 +27,7 @@ from optillm.engine.limiter import Limiters
 from optillm.engine.local_servers import is_local, read_slots
 from optillm.engine.memory import MB, Memory
 from optillm.engine.paces import Paces
+from optillm.engine.retries import Outages
 from optillm.engine.upstream import JSON, Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.prices import Price, Prices, dearest
@@ -202,6 +203,7 @@ class Routes:
         self.memory = memory or Memory()
         self.silences = Paces()
         self.durations = Paces()
+        self.outages = Outages()
         self.capability_table = CapabilityTable(time.monotonic)
         self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
         self._rng = rng or Random()  # noqa: S311 - chance, not secrecy
@@ -245,7 +247,9 @@ class Routes:
                 if not (route.excuses(error) and allowed()):
                     raise
                 failures.append(error)
-        raise min(failures, key=_despair)
+        failure = min(failures, key=_despair)
+        failure.restarting = any(error.restarting for error in failures)
+        raise failure
 
     def _lap(self, model: str, rng: Random, silent: Collection[Route]) -> Iterator[Route]:
         """The upstreams to ask one after the other, at least one; raises `UpstreamError` when none serves the model."""
@@ -285,10 +289,18 @@ class Routes:
         honours = {not route.streams and self.capabilities(route, model).honours_n for route in first}
         return False if False in honours else honours == {True} or None
 
-    def forgo_n(self, model: str) -> None:
-        """Request one choice per call of this model from now on, wherever it may go first."""
+    def most_choices(self, model: str) -> int | None:
+        """How many choices every upstream that may be asked first gives at a time; `None`: no bound is known."""
+        bounds = (self.capabilities(route, model).most_choices for route in self._may_be_first(model))
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def bound_n(self, model: str, most: int | None) -> None:
+        """Request at most so many choices of this model at a time from now on, wherever it may go first.
+
+        `None`: one, as nobody knows how many it would give.
+        """
         for route in self._may_be_first(model):
-            self.capabilities(route, model).honours_n = False
+            self.capabilities(route, model).bound_n(most)
 
     def _may_be_first(self, model: str) -> Sequence[Route]:
         return [self.alone] if self.alone else self._first(model, self._serving(model))

@@ -14,13 +14,13 @@ import pytest
 
 from optillm.chat import Budget, ChatRequest, Completion, Delta, RawRequest, Relay
 from optillm.engine.breaker import PAUSE, TOLERATED
-from optillm.engine.calls import BACKOFF
 from optillm.engine.catalogue import PATIENCE
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.limiter import Limiters
 from optillm.engine.planner import Planner
 from optillm.engine.record import Record
 from optillm.engine.refusals import refused
+from optillm.engine.retries import BACKOFF
 from optillm.engine.routes import Route, Routes
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.prices import Price, Prices
