@@ -397,8 +397,8 @@ def settings_model(techniques: Mapping[str, type[BaseModel]]) -> type[Settings]:
 
 
 def _option_keys(slug: str, option: str, declared: FieldInfo) -> list[str]:
-    told = declared.json_schema_extra if isinstance(declared.json_schema_extra, dict) else {}
-    return list(dict.fromkeys([str(told.get("flag", f"{slug}_{option}")), f"{slug}_{option}"]))
+    extra = declared.json_schema_extra if isinstance(declared.json_schema_extra, dict) else {}
+    return list(dict.fromkeys([str(extra.get("flag", f"{slug}_{option}")), f"{slug}_{option}"]))
 
 
 def _option_field(slug: str, aliases: list[str], declared: FieldInfo) -> tuple[Any, Any]:

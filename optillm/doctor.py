@@ -169,11 +169,11 @@ class _Visit:
             return self._concluded(usable=False)
         self._key(listing, limits)
         self._models(listing)
-        asked, outcomes = [*LIMIT_PROBES], limits
+        probes, outcomes = [*LIMIT_PROBES], limits
         if limit is not None:
             rest, streamed = await asyncio.gather(self._asked(PROBES, limit), self._streamed(limit))
-            asked, outcomes = [*asked, *PROBES, STREAMING], [*limits, *rest, streamed]
-        self._findings += map(self._finding, asked, outcomes)
+            probes, outcomes = [*probes, *PROBES, STREAMING], [*limits, *rest, streamed]
+        self._findings += map(self._finding, probes, outcomes)
         self._pace([outcome.seconds for outcome in outcomes if outcome.replies])
         return self._concluded(usable=limit is not None)
 
@@ -248,8 +248,8 @@ class _Visit:
             effect = "asks the other upstreams" if self._others else "answers 502 until it is"
             self._add("reachable", "no", self._words(listing), effect)
             return False
-        known = isinstance(listing, UpstreamError) or listing.status != 404
-        astray = not known and all(error is not None and error.status == 404 for error in errors)
+        served = isinstance(listing, UpstreamError) or listing.status != 404
+        astray = not served and all(error is not None and error.status == 404 for error in errors)
         self._add("reachable", "yes", LOST if astray else "it answers")
         return True
 
@@ -278,20 +278,20 @@ class _Visit:
             self._add("models", "listed", self._shown(f"{len(names)}, {self._model} among them"))
         else:
             some = ", ".join([*names[:NAMED], *("…" for _ in names[NAMED:][:1])])
-            found = f"{self._model} is not among the {len(names)}: {some}{nearest(self._model, names)}"
-            self._add("models", "missing", self._shown(found), "advertises it all the same: see --model")
+            words = f"{self._model} is not among the {len(names)}: {some}{nearest(self._model, names)}"
+            self._add("models", "missing", self._shown(words), "advertises it all the same: see --model")
 
-    def _add(self, about: str, result: str, found: str, effect: str = "") -> None:
-        self._findings.append(Finding(about, result, found, effect))
+    def _add(self, about: str, result: str, words: str, effect: str = "") -> None:
+        self._findings.append(Finding(about, result, words, effect))
 
     def _finding(self, probe: Probe, outcome: Outcome) -> Finding:
         error = outcome.error
         if error is None:
             result = probe.result(outcome)
-            found = f"{outcome.seconds:.2f} s"
+            words = f"{outcome.seconds:.2f} s"
             if result == "unclear":
-                found += ", cut at its token limit before it could be seen"
-            return Finding(probe.about, result, found, probe.effects.get(result, ""))
+                words += ", cut at its token limit before it could be seen"
+            return Finding(probe.about, result, words, probe.effects.get(result, ""))
         if error.retryable:
             return Finding(
                 probe.about, "failed", self._words(error), f"tries again, {self._retries} times at most"
@@ -302,20 +302,20 @@ class _Visit:
 
     def _pace(self, seconds: Sequence[float]) -> None:
         if seconds:
-            found = f"the median of {len(seconds)} short calls, made together"
+            words = f"the median of {len(seconds)} short calls, made together"
             effect = "takes this long for each round of a technique, or as long as a longer reply takes"
-            self._add("seconds per call", f"{median(seconds):.2f}", found, effect)
+            self._add("seconds per call", f"{median(seconds):.2f}", words, effect)
 
     def _words(self, error: UpstreamError) -> str:
         """What the upstream said, with its status, or why it said nothing."""
-        told = str(error.body()["error"]["message"] or error.message)
+        words = str(error.body()["error"]["message"] or error.message)
         cause: BaseException | None = error.__cause__
         while cause is not None and (cause.__cause__ or cause.__context__):
             cause = cause.__cause__ or cause.__context__
         if error.upstream_body is None and cause is not None and str(cause):
-            told += f": {cause}"
-        known = error.upstream_body is None or str(error.status) in told
-        return self._shown(told if known else f"status {error.status}: {told}")
+            words += f": {cause}"
+        stated = error.upstream_body is None or str(error.status) in words
+        return self._shown(words if stated else f"status {error.status}: {words}")
 
     def _shown(self, text: str) -> str:
         """Foreign text on one line, fit to be shown: no keys, no control characters."""

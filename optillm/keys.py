@@ -197,15 +197,15 @@ def _check_name(name: str) -> None:
 
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    *place, name = [str(part) for part in first["loc"]]
-    where = ".".join([*place, name])
+    *path, name = [str(part) for part in first["loc"]]
+    where = ".".join([*path, name])
     if first["type"] == "extra_forbidden":
-        return f"unknown field `{where}`{nearest(name, _fields(place))}"
+        return f"unknown field `{where}`{nearest(name, _fields(path))}"
     reason: Mapping[str, Any] = first.get("ctx", {})
     return f"{where}: {reason.get('error') or first['msg']}"
 
 
-def _fields(place: Sequence[str]) -> Collection[str]:
-    if not place:
+def _fields(path: Sequence[str]) -> Collection[str]:
+    if not path:
         return _File.model_fields
-    return Limits.model_fields if place == ["server"] else Key.model_fields
+    return Limits.model_fields if path == ["server"] else Key.model_fields

@@ -56,12 +56,12 @@ class Prices:
     def __init__(self, table: Mapping[str, Price] | None = None) -> None:
         self._table = dict(table or {})
         self._patterns = sorted((name for name in self._table if "*" in name), key=len, reverse=True)
-        self._found = lru_cache(1024)(self._find)
+        self._cached = lru_cache(1024)(self._find)
 
     def of(self, model: str, alias: str | None = None) -> Price | None:
         """The price of a model, by either of its names; `None` when it is not known."""
-        price = self._found(model)
-        return self._found(alias) if price is None and alias is not None else price
+        price = self._cached(model)
+        return self._cached(alias) if price is None and alias is not None else price
 
     def _find(self, model: str) -> Price | None:
         exact = self._table.get(model)

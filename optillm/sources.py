@@ -55,16 +55,17 @@ class Setting:
     @classmethod
     def of(cls, name: str, field: FieldInfo) -> Setting:
         """The setting a declared field makes; what it cannot say by itself is in `json_schema_extra`."""
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        told: dict[str, Any] = dict(extra)
-        secret = bool(told.get("secret"))
+        extra = dict[str, Any]()
+        if isinstance(field.json_schema_extra, dict):
+            extra.update(field.json_schema_extra)
+        secret = bool(extra.get("secret"))
         return cls(
             name=name,
-            group=told.get("group", ""),
-            aliases=tuple(told.get("aliases", ())),
-            vendor=told.get("env"),
+            group=extra.get("group", ""),
+            aliases=tuple(extra.get("aliases", ())),
+            vendor=extra.get("env"),
             secret=secret,
-            flag=bool(told.get("flag", not secret)),
+            flag=bool(extra.get("flag", not secret)),
             field=field,
         )
 
@@ -90,10 +91,10 @@ class Setting:
         return self.field.get_default(call_default_factory=True)
 
 
-def declare(group: str, default: Any, description: str, **told: Any) -> Any:
+def declare(group: str, default: Any, description: str, **extra: Any) -> Any:
     """A field of a settings model; `env`, `secret`, `flag` and `aliases` are for its `Setting`."""
-    ours: dict[str, Any] = {name: told.pop(name) for name in _OURS if name in told}
-    return Field(default, description=description, json_schema_extra={"group": group} | ours, **told)
+    ours: dict[str, Any] = {name: extra.pop(name) for name in _OURS if name in extra}
+    return Field(default, description=description, json_schema_extra={"group": group} | ours, **extra)
 
 
 def catalogue(model: type[BaseSettings]) -> dict[str, Setting]:
@@ -116,17 +117,17 @@ class Environment(_Named):
         """Raw values by setting; raises `SettingsError` for an `OPTILLM_` variable that is no setting."""
         given = {name: value for name, value in _environment() if value.strip()}
         settings = catalogue(self.settings_cls)
-        known = {variable: setting for setting in settings.values() for variable in setting.variables}
+        by_variable = {variable: setting for setting in settings.values() for variable in setting.variables}
         for name in given:
-            if name.startswith(PREFIX) and name not in known:
-                raise SettingsError(f"unknown variable {name}{nearest(name, known)}")
-        found = {}
+            if name.startswith(PREFIX) and name not in by_variable:
+                raise SettingsError(f"unknown variable {name}{nearest(name, by_variable)}")
+        values = {}
         for setting in settings.values():
             named = [name for name in setting.variables if name in given]
             _refuse_twins([name for name in named if name.startswith(PREFIX)], "the environment")
             if named:
-                found[setting.name] = given[named[0]]
-        return found
+                values[setting.name] = given[named[0]]
+        return values
 
 
 class TomlFile(_Named):
@@ -139,17 +140,17 @@ class TomlFile(_Named):
             return {}
         path = Path(named or DEFAULT_FILE).expanduser()
         settings = catalogue(self.settings_cls)
-        known = {key: s.name for s in settings.values() for key in s.keys if s.name != "config"}
-        found: dict[str, Any] = {"config": str(path)}
+        by_key = {key: s.name for s in settings.values() for key in s.keys if s.name != "config"}
+        values: dict[str, Any] = {"config": str(path)}
         spelt: dict[str, str] = {}
         for key, value in _read(path).items():
-            name = known.get(key.replace("-", "_"))
+            name = by_key.get(key.replace("-", "_"))
             if name is None:
-                raise SettingsError(f"unknown setting `{key}` in {path}{nearest(key, known)}")
+                raise SettingsError(f"unknown setting `{key}` in {path}{nearest(key, by_key)}")
             if name in spelt:
                 _refuse_twins([spelt[name], key], str(path))
-            found[name], spelt[name] = value, key
-        return found
+            values[name], spelt[name] = value, key
+        return values
 
 
 def variable(name: str) -> str | None:
@@ -172,9 +173,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
 
 
-def _refuse_twins(names: Sequence[str], place: str) -> None:
+def _refuse_twins(names: Sequence[str], location: str) -> None:
     if len(names) > 1:
-        raise SettingsError(f"{' and '.join(names)} in {place} are one setting: keep one of them")
+        raise SettingsError(f"{' and '.join(names)} in {location} are one setting: keep one of them")
 
 
 def state_directory() -> Path:
@@ -185,9 +186,9 @@ def state_directory() -> Path:
         raise ValueError("the user has no home directory") from None
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
+def nearest(name: str, candidates: Iterable[str], otherwise: str = "") -> str:
     """`; did you mean …?` with the known name most like this one; `; otherwise` when none is like it."""
-    like = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    like = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
     advice = f"did you mean `{like[0]}`?" if like else otherwise
     return f"; {advice}" if advice else ""
 

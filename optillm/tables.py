@@ -26,7 +26,7 @@ _NARROWEST: Final = 30  # columns left for the last cell, however narrow the ter
 
 def columns(rows: Sequence[Row]) -> str:
     """Rows with their cells under one another; the last cell is wrapped at the width of the terminal."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     room = max(_NARROWEST, shutil.get_terminal_size((110, 24)).columns - sum(widths) - 2 * len(widths))
     lines = []
     for *cells, last in rows:

@@ -44,7 +44,7 @@ class Catalogue:
         lists = await asyncio.gather(
             *(self._of(route, key, authorization) for route in self._routes), return_exceptions=True
         )
-        known: dict[str, dict[str, Any]] = {}
+        by_id: dict[str, dict[str, Any]] = {}
         failures = list[UpstreamError]()
         for listed in lists:
             if isinstance(listed, UpstreamError):
@@ -53,30 +53,30 @@ class Catalogue:
             if isinstance(listed, BaseException):
                 raise listed
             for model in listed:
-                known.setdefault(str(model.get("id")), model)
+                by_id.setdefault(str(model.get("id")), model)
         if len(failures) == len(lists):
             raise failures[0]
-        return [*known.values(), *self._own]
+        return [*by_id.values(), *self._own]
 
     async def _of(self, route: Route, key: str, authorization: str | None) -> list[dict[str, Any]]:
         """The models to ask one upstream for, by the names that clients use."""
-        asked = route.name, key
+        source = route.name, key
         try:
             async with asyncio.timeout(PATIENCE if len(self._routes) > 1 else None):
                 reply = await route.relay("GET", "/models", b"", authorization=authorization)
             if reply.status not in (OK, *UNLISTED):
                 raise as_error(reply)
-            self._lists[asked] = _offered(route, listed(reply) if reply.status == OK else [])
+            self._lists[source] = _offered(route, listed(reply) if reply.status == OK else [])
         except TimeoutError:
-            if asked not in self._lists:
+            if source not in self._lists:
                 raise UpstreamError("the upstream did not list its models in time") from None
         except UpstreamError as error:
-            if error.status < 500 or asked not in self._lists:
+            if error.status < 500 or source not in self._lists:
                 raise
-        self._lists.move_to_end(asked)
+        self._lists.move_to_end(source)
         while len(self._lists) > LISTS * len(self._routes):
             self._lists.popitem(last=False)
-        return self._lists[asked]
+        return self._lists[source]
 
 
 def as_error(relay: Relay) -> UpstreamError:

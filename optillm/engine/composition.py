@@ -82,10 +82,10 @@ async def _fork(parts: Sequence[Work], ctx: RequestContext, merge: Merge, judge:
     answers: list[tuple[int, Answer]] = []
     errors: list[Exception] = []
 
-    async def branch(place: int) -> tuple[int, Answer]:
-        return place, await perform(parts[place], apart[place], merge, judge)
+    async def branch(index: int) -> tuple[int, Answer]:
+        return index, await perform(parts[index], apart[index], merge, judge)
 
-    async with aclosing(ctx.race([branch(place) for place in range(len(parts))], len(parts))) as race:
+    async with aclosing(ctx.race([branch(index) for index in range(len(parts))], len(parts))) as race:
         async for outcome in race:
             if isinstance(outcome, UpstreamError | BudgetExhausted):
                 errors.append(outcome)

@@ -29,11 +29,11 @@ class Draws(Generic[T]):
     def __init__(self) -> None:
         self._draws: dict[tuple[bytes, int], _Draw[T]] = {}
 
-    async def draw(self, key: bytes, place: int, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def draw(self, key: bytes, index: int, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of the call at this place of its sequence; made if nobody has made it yet."""
-        draw = self._draws.get((key, place))
+        draw = self._draws.get((key, index))
         if draw is None or draw.task.cancelled():
-            draw = self._draws[key, place] = _Draw(call())
+            draw = self._draws[key, index] = _Draw(call())
         draw.waiting += 1
         try:
             await asyncio.wait([draw.task])

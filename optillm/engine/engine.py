@@ -231,18 +231,20 @@ class Engine:
 
     # With one.
 
-    def _job(self, request: ChatRequest, asked: Work, model: str) -> Job:
+    def _job(self, request: ChatRequest, requested: Work, model: str) -> Job:
         """The work of a request, as small as its budget demands; raises `InvalidRequest`."""
-        request = self._with_choices(request, asked)
+        request = self._with_choices(request, requested)
         terms, budget = self._terms(request, model), self._budget(request)
-        work = fitted(asked, lambda work: terms.affordable(work, budget))
-        if work != asked:
+        work = fitted(requested, lambda work: terms.affordable(work, budget))
+        if work != requested:
             log.debug(
                 "Request %s: options reduced to fit the budget: %s", request.request_id, options_of(work)
             )
         form = demanded_form(request.body)
         number = f"chatcmpl-{secrets.token_hex(12)}"
-        return Job(work, asked, model, request, form, self._merge(request), budget, number, int(time.time()))
+        return Job(
+            work, requested, model, request, form, self._merge(request), budget, number, int(time.time())
+        )
 
     def _terms(self, request: ChatRequest, model: str) -> Terms:
         judge = self.planner.techniques[SELECTOR]

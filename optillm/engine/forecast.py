@@ -65,13 +65,13 @@ class Terms:
         stages = () if work is None else work.stages()
         models = {self.model, *(model for stage in stages for model in stage.options.other_models())}
         prices = [self.price(model) for model in models]
-        known = [price for price in prices if price is not None]
-        if tokens is None or len(known) < len(prices):
+        known_prices = [price for price in prices if price is not None]
+        if tokens is None or len(known_prices) < len(prices):
             return None
-        return max(price.of(Usage(*tokens)) for price in known)
+        return max(price.of(Usage(*tokens)) for price in known_prices)
 
 
-def forecast(asked: Work | None, work: Work | None, terms: Terms, budget: Budget) -> dict[str, Any]:
+def forecast(requested: Work | None, work: Work | None, terms: Terms, budget: Budget) -> dict[str, Any]:
     """The plan of a request as JSON: `work` is what of the work asked for fits, `None` a plain call."""
     cost = terms.cost(work)
     tokens = terms.tokens(work, cost)
@@ -98,8 +98,8 @@ def forecast(asked: Work | None, work: Work | None, terms: Terms, budget: Budget
         and _within(tokens and sum(tokens), budget.max_tokens)
         and _within(dollars, budget.max_cost),
     }
-    shrunk = asked is not None and work != asked
-    return {**plan, "asked": options_of(asked)} if asked is not None and shrunk else plan
+    shrunk = requested is not None and work != requested
+    return {**plan, "asked": options_of(requested)} if requested is not None and shrunk else plan
 
 
 def _within(worst: float | None, bound: float | None) -> bool:

@@ -70,10 +70,10 @@ class Joins(Generic[T]):
     """The requests that others may join, by who sent them and what they hold."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, _Shared[T]] = OrderedDict()
+        self._running: OrderedDict[bytes, _Shared[T]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._running)
 
     async def run(self, sender: Sender, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
         """The outcome of this request's work, or of that of the same request before it.
@@ -81,10 +81,10 @@ class Joins(Generic[T]):
         `work` is given an event that is set as long as somebody waits: without it, nothing new is to begin.
         """
         identity = _identity(sender)
-        shared = self._known.get(identity) if sender.again else None
+        shared = self._running.get(identity) if sender.again else None
         if shared is None or not shared.worth_joining:
-            shared = self._known[identity] = _Shared(work)
-            self._known.move_to_end(identity)
+            shared = self._running[identity] = _Shared(work)
+            self._running.move_to_end(identity)
             shared.task.add_done_callback(lambda _: self._ended(identity, shared, sender.key))
             self._forget()
         else:
@@ -98,14 +98,14 @@ class Joins(Generic[T]):
             self._drop(identity, shared)
 
     def _drop(self, identity: bytes, shared: _Shared[T]) -> None:
-        if self._known.get(identity) is shared:
-            del self._known[identity]
+        if self._running.get(identity) is shared:
+            del self._running[identity]
 
     def _forget(self) -> None:
         """Answers kept make room, work at hand stays."""
-        done = [identity for identity, shared in self._known.items() if shared.task.done()]
-        for identity in done[: max(0, len(self._known) - REMEMBERED)]:
-            del self._known[identity]
+        done = [identity for identity, shared in self._running.items() if shared.task.done()]
+        for identity in done[: max(0, len(self._running) - REMEMBERED)]:
+            del self._running[identity]
 
 
 def _identity(sender: Sender) -> bytes:

@@ -36,9 +36,9 @@ class Meter:
         """What the stream says of its tokens, else one for each of its events, marked as estimated."""
         for line in reversed(self._tail.split(b"\n")):
             if line.startswith(EVENT) and NAMED in line:
-                found = usage_in(line[len(EVENT) :])
-                if found is not None:
-                    return found
+                reported = usage_in(line[len(EVENT) :])
+                if reported is not None:
+                    return reported
         if not self._events:  # no stream of events, but a reply too long for one piece
             return _usage_at_the_end(self._tail)
         # The first event of a stream holds the role, the last two its end.

@@ -76,8 +76,10 @@ def parse(text: str, slugs: Collection[str], field: str = "optillm_approach") ->
     except _NotAnExpression:
         expression = None
     if expression is None or parser.position != len(parser.text):
-        known = ", ".join(sorted(slugs))
-        raise InvalidRequest(f"unknown technique expression {text!r}; known techniques: {known}", param=field)
+        listed = ", ".join(sorted(slugs))
+        raise InvalidRequest(
+            f"unknown technique expression {text!r}; known techniques: {listed}", param=field
+        )
     return expression
 
 
@@ -113,11 +115,11 @@ class _Parser:
                 raise _NotAnExpression
             self.depth -= 1
             return inner
-        found = _SLUG.match(self.text, self.position)
-        if found is None or found.group() not in self.slugs:
+        match = _SLUG.match(self.text, self.position)
+        if match is None or match.group() not in self.slugs:
             raise _NotAnExpression
-        self.position = found.end()
-        return Step(found.group(), self._arguments(found.group()))
+        self.position = match.end()
+        return Step(match.group(), self._arguments(match.group()))
 
     def _take(self, symbol: str) -> bool:
         if not self.text.startswith(symbol, self.position):

@@ -100,15 +100,15 @@ class Planner:
     def plan(self, request: ChatRequest) -> Plan:
         """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
         expression, model = self._split(request.model)
-        asked = request.approach if request.approach != AUTO else None
-        field = "model" if asked is None else request.approach_field
-        if asked is not None or self.approach is not None:
-            expression = parse(asked or self.approach or NONE, self.techniques, field)
+        requested = request.approach if request.approach != AUTO else None
+        field = "model" if requested is None else request.approach_field
+        if requested is not None or self.approach is not None:
+            expression = parse(requested or self.approach or NONE, self.techniques, field)
         for slug in request.options:
             if slug not in self.techniques:
-                known = ", ".join(self.techniques)
+                listed = ", ".join(self.techniques)
                 raise InvalidRequest(
-                    f"unknown technique {slug!r}; known: {known}", param=f"optillm.options.{slug}"
+                    f"unknown technique {slug!r}; known: {listed}", param=f"optillm.options.{slug}"
                 )
         work = None if expression is None else self._work(expression, request.options)
         check_grant(request.grant, work, field)

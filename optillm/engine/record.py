@@ -92,7 +92,7 @@ class Entry:
         model: str,
         **more: Any,
     ) -> None:
-        self._known: dict[str, Any] = {
+        self._fields: dict[str, Any] = {
             "request_id": request_id,
             "endpoint": endpoint,
             "client": client,
@@ -111,8 +111,8 @@ class Entry:
         cls, request: ChatRequest, technique: str, model: str, observers: Sequence[Observer]
     ) -> Entry:
         """The entry of a chat request that begins now."""
-        known = (request.request_id, CHAT, request.grant.client, technique, model)
-        return cls(observers, *known, stream=request.stream, headers=request.sender.continues)
+        identity = (request.request_id, CHAT, request.grant.client, technique, model)
+        return cls(observers, *identity, stream=request.stream, headers=request.sender.continues)
 
     def close(self, status: int, **more: Any) -> None:
         """Note the end; `more` are fields of the record. Only the first call counts."""
@@ -120,7 +120,7 @@ class Entry:
             return
         self.closed = True
         seconds = self._clock() - self._began
-        record = Record(**{**self._known, "status": status, "seconds": seconds, **more})
+        record = Record(**{**self._fields, "status": status, "seconds": seconds, **more})
         for observer in self._observers:
             try:
                 observer(record)
@@ -148,7 +148,7 @@ class Entry:
         """A reply that is passed on, noted when all of it has passed."""
 
         def spent(usage: Usage | None) -> Mapping[str, Any]:
-            price = prices.of(relay.model or self._known["model"], self._known["model"])
+            price = prices.of(relay.model or self._fields["model"], self._fields["model"])
             return {"usage": usage, "cost": price.of(usage) if price and usage else None}
 
         if relay.chunks is None:

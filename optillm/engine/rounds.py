@@ -112,16 +112,16 @@ async def beside(
         for part in helpers[len(tasks) :]:  # cancelled before its time came
             part.close()
         await cancelled([main, *tasks])
-    found: list[H | None] = []
+    helped: list[H | None] = []
     for task, came, branch in zip(tasks, done, variables[1:], strict=True):
         error = task.exception() if came else None
         if error is not None and not isinstance(error, Lost):
             raise error
         if came:
             Trace.see(branch)
-        found.append(task.result() if came and error is None else None)
+        helped.append(task.result() if came and error is None else None)
     Trace.see(variables[0])
-    return result, found
+    return result, helped
 
 
 def _patience(typical: float, started: float, calls: Calls) -> float:

@@ -26,8 +26,8 @@ def counting_folder(workers: int) -> Iterator[None]:
     owner = os.getpid()
     folder = None
     if workers > 1:
-        place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
-        folder = os.environ[VARIABLE] = tempfile.mkdtemp(prefix="optillm-metrics-", dir=place)
+        memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+        folder = os.environ[VARIABLE] = tempfile.mkdtemp(prefix="optillm-metrics-", dir=memory)
     try:
         yield
     finally:

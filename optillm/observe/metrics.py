@@ -39,10 +39,10 @@ T = TypeVar("T", bound=Hashable)
 
 
 class Bounded(Generic[T]):
-    """Label values that come from clients: `known` ones, and the first `most` that have proved to be real."""
+    """Label values that come from clients: `admitted` ones, and the first `most` that have proved to be real."""
 
-    def __init__(self, known: Iterable[T], most: int) -> None:
-        self._admitted = set(known)
+    def __init__(self, admitted: Iterable[T], most: int) -> None:
+        self._admitted = set(admitted)
         self._left = most
 
     def admits(self, value: T, *, proven: bool) -> bool:

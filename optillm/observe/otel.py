@@ -43,12 +43,12 @@ PROVIDERS: Final = {"azure": "azure.ai.openai"}
 
 
 class Spans:
-    """Tells a tracer provider of ended requests; an observer. `known` are attributes that every call has."""
+    """Tells a tracer provider of ended requests; an observer. `common` are attributes that every call has."""
 
-    def __init__(self, provider: TracerProvider, known: dict[str, Any]) -> None:
+    def __init__(self, provider: TracerProvider, common: dict[str, Any]) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer("optillm")
-        self._known = known
+        self._common = common
         self._records: queue.Queue[tuple[Record, float] | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
@@ -102,7 +102,7 @@ class Spans:
     def _call(self, call: Call, inside: Context, start: int, after: list[Link]) -> Span:
         attributes = {
             "gen_ai.operation.name": "chat",
-            **self._known,
+            **self._common,
             **call.attributes,
             "optillm.role": call.name,
             "optillm.status": call.status,
@@ -141,9 +141,9 @@ def _upstream_attributes(settings: Settings) -> dict[str, str]:
     upstream, *others = settings.upstreams()
     if others:
         return {}
-    known = {"gen_ai.provider.name": PROVIDERS.get(upstream.kind, upstream.kind)}
+    provider = {"gen_ai.provider.name": PROVIDERS.get(upstream.kind, upstream.kind)}
     host = urlsplit(upstream.base_url).hostname
-    return known | ({"server.address": host} if host else {})
+    return provider | ({"server.address": host} if host else {})
 
 
 def _request_attributes(record: Record, operation: str) -> Iterator[tuple[str, Any]]:

@@ -94,9 +94,9 @@ def _chooses_a_tool(system: Message, text: str) -> bool:
     return listed and text.startswith(("Query:", "History:"))
 
 
-def patience_in_a_stream(told: Sender, keep_alive: float) -> float:
+def patience_in_a_stream(sending: Sender, keep_alive: float) -> float:
     """Seconds of silence after which a stream shows a sign of life, soon enough for this client; 0 is never."""
-    return min(keep_alive, told.patience / 2) if keep_alive and told.patience else keep_alive
+    return min(keep_alive, sending.patience / 2) if keep_alive and sending.patience else keep_alive
 
 
 def _patience(headers: Headers) -> float | None:

@@ -47,15 +47,15 @@ views = Blueprint("api", __name__)
 def chat() -> Response:
     """One chat completion, through a technique or untouched."""
     state = here()
-    asked = _asked(state)
+    chat_request = _chat_request(state)
     with ExitStack() as serving:
         serving.enter_context(state.cancellable(_own(g.request_id)))
-        outcome = run(state.engine.complete(asked))
+        outcome = run(state.engine.complete(chat_request))
         if isinstance(outcome, Relay):
-            response = relayed(outcome, asked.sender.called_off)
+            response = relayed(outcome, chat_request.sender.called_off)
         elif isinstance(outcome, Stream):
-            silence = patience_in_a_stream(asked.sender, state.settings.keep_alive)
-            response = streamed(outcome, asked, silence)
+            silence = patience_in_a_stream(chat_request.sender, state.settings.keep_alive)
+            response = streamed(outcome, chat_request, silence)
         else:
             return completed(outcome)
         response.call_on_close(serving.pop_all().close)  # it is served until its last byte
@@ -77,7 +77,7 @@ def cancel(request_id: str) -> Response:
 def plan() -> Response:
     """What a chat request would take; nothing goes upstream."""
     state = here()
-    return Response(dumps(state.engine.plan(_asked(state))), content_type=JSON)
+    return Response(dumps(state.engine.plan(_chat_request(state))), content_type=JSON)
 
 
 @views.get("/v1/techniques")
@@ -96,9 +96,9 @@ def models() -> Response:
 @views.get("/v1/models/<path:name>")
 def model(name: str) -> Response:
     """One of the models."""
-    for known in _models():
-        if known.get("id") == name:
-            return Response(dumps(known), content_type=JSON)
+    for listed in _models():
+        if listed.get("id") == name:
+            return Response(dumps(listed), content_type=JSON)
     raise NotFound(f"There is no model {name!r} here", param="model", code="model_not_found")
 
 
@@ -142,16 +142,16 @@ for rule, methods in PASSED_ON.items():
     views.add_url_rule(rule, view_func=pass_on, methods=methods)
 
 
-def _asked(state: State) -> ChatRequest:
+def _chat_request(state: State) -> ChatRequest:
     """The chat request in the body, and what is said about it beside that."""
     content, own = _body(JSON), _own(g.request_id)
-    known = {"request_id": g.request_id, "authorization": state.authorization}
-    read = partial(read_chat, content, state.settings, **known)
-    asked = read() if len(content) <= LONG else aside(read)
-    told = sender(request.headers, content, asked.body, lambda: own in state.cancelled)
+    identity = {"request_id": g.request_id, "authorization": state.authorization}
+    read = partial(read_chat, content, state.settings, **identity)
+    chat_request = read() if len(content) <= LONG else aside(read)
+    sent_by = sender(request.headers, content, chat_request.body, lambda: own in state.cancelled)
     seconds = deadline(request.headers)
-    budget = asked.budget if seconds is None else asked.budget.within(Budget(seconds=seconds))
-    return replace(asked, sender=told, grant=granted(), budget=budget)
+    budget = chat_request.budget if seconds is None else chat_request.budget.within(Budget(seconds=seconds))
+    return replace(chat_request, sender=sent_by, grant=granted(), budget=budget)
 
 
 def _own(request_id: str) -> str:
@@ -167,10 +167,10 @@ def granted() -> Grant:
 
 def _models() -> list[dict[str, Any]]:
     state = here()
-    known = run(state.engine.models(state.authorization))
+    listed = run(state.engine.models(state.authorization))
     return [
         model
-        for model in known
+        for model in listed
         if model.get("owned_by") != OWNER or _allowed(str(model["id"]).partition("-")[0])
     ]
 

@@ -38,7 +38,7 @@ class Body:
         self._request = request
         self._connection = cast("Connection", request.protocol)
         self._limit = asyncio.get_running_loop().time() + seconds
-        self._asked = not awaits_go_ahead(request)
+        self._awaited = not awaits_go_ahead(request)
         self._received = bytearray()
         self._holding = memory.of_body()
 
@@ -91,8 +91,8 @@ class Body:
         content = self._request.content
         if self._whole:
             return b""
-        if not self._asked:
-            self._asked = True
+        if not self._awaited:
+            self._awaited = True
             transport = self._request.transport
             if transport is not None:
                 transport.write(CONTINUE)

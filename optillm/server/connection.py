@@ -26,26 +26,28 @@ ANSWER: Final = 0.1  # seconds for replies to a client that sends no more: it ha
 
 
 class Connection(web.RequestHandler):
-    """A connection of aiohttp's; `told` renders an error, `pressed` says whether its place is needed by others."""
+    """A connection of aiohttp's; `error_reply` renders errors, `pressed` says whether its place is needed by others."""
 
     __slots__ = (
         "_arriving",
         "_begun",
         "_body",
         "_ended",
+        "_error_reply",
         "_full_since",
         "_head",
         "_line",
-        "_told",
         "_untaken",
         "_waiting_since",
         "cut",
         "pressed",
     )
 
-    def __init__(self, *args: Any, told: Callable[[OptillmError], web.StreamResponse], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, error_reply: Callable[[OptillmError], web.StreamResponse], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._told = told
+        self._error_reply = error_reply
         self.pressed: Callable[[], bool] = bool
         # aiohttp forgets its `transport` when it closes it, though the client may not have taken all yet.
         self._line: asyncio.Transport | None = None
@@ -168,4 +170,4 @@ class Connection(web.RequestHandler):
                 self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self.abort()
             raise ConnectionResetError("the reply broke off")
-        return self._told(error or OptillmError("The server failed"))
+        return self._error_reply(error or OptillmError("The server failed"))

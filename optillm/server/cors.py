@@ -29,8 +29,8 @@ def tell_browsers(app: Flask, origins: Collection[str]) -> None:
     """
 
     def preflight() -> Response | None:
-        asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        if not (asked and welcome(request.headers.get("Origin"), origins)):
+        is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        if not (is_preflight and welcome(request.headers.get("Origin"), origins)):
             return None
         reply = Response(status=204)
         reply.headers["Access-Control-Allow-Methods"] = METHODS

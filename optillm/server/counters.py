@@ -204,14 +204,14 @@ class FileStorage(Storage, MovingWindowSupport):
             raise
 
 
-def open_storage(place: str) -> Storage:
+def open_storage(location: str) -> Storage:
     """The store at a path or a URL; a file is opened here, a server is not asked yet.
 
     Raises `ValueError`, one line, when the file cannot be used, or the package for a server is not installed.
     """
-    if "://" in place:
-        return _on_redis(place)
-    path = Path(place)
+    if "://" in location:
+        return _on_redis(location)
+    path = Path(location)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return FileStorage(path)

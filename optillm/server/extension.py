@@ -48,12 +48,12 @@ def take_extension(body: dict[str, Any]) -> Extension:
     )
 
 
-def _object(value: Any, name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+def _object(value: Any, name: str, allowed: tuple[str, ...]) -> Mapping[str, Any]:
     fields = of_kind(value, dict, name) or {}
     for key in fields:
-        if key not in known:
+        if key not in allowed:
             where = f"{name}.{key}"
-            raise InvalidRequest(f"{where} is unknown; {name} holds {', '.join(known)}", param=where)
+            raise InvalidRequest(f"{where} is unknown; {name} holds {', '.join(allowed)}", param=where)
     return fields
 
 

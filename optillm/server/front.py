@@ -80,7 +80,7 @@ class Front(web.Server):
 
     def __call__(self) -> Connection:
         """A connection that has been accepted."""
-        return Connection(self, loop=self._loop, told=self._told, **self._kwargs)
+        return Connection(self, loop=self._loop, error_reply=self._error_reply, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Count a connection; when there are too many, the one that dawdles most has to go."""
@@ -142,7 +142,7 @@ class Front(web.Server):
                 raise RateLimited("Too many requests are in flight", headers={"Retry-After": "1"})
             body.check_room(self._largest)
         except OptillmError as error:
-            return self._told(error)
+            return self._error_reply(error)
         connection.busy()
         with nullcontext() if vital else lane.taken():  # it needs no key, and may wait for the upstream
             connection.pressed = lambda: lane.full or self._state.draining
@@ -158,15 +158,15 @@ class Front(web.Server):
     def _visit(self, request: web.BaseRequest, body: Body) -> web.StreamResponse:
         """The application's reply, sent as far as it is a stream; runs in a greenlet."""
         visit = Visit.current()
-        told: list[Any] = []
+        started: list[Any] = []
 
         def start(status: str, headers: list[tuple[str, str]], _: Any = None, /) -> Callable[[bytes], object]:
-            told[:] = status, headers
-            return told.append  # WSGI's old way to write, which Flask does not go
+            started[:] = status, headers
+            return started.append  # WSGI's old way to write, which Flask does not go
 
         content = self._app(self._described(request, body), start)
         try:
-            status, headers = told
+            status, headers = started
             code, _, reason = status.partition(" ")
             whole = any(name.lower() == "content-length" for name, _ in headers)
             if whole or request.method == "HEAD":
@@ -219,7 +219,7 @@ class Front(web.Server):
                 environ[variable] = f"{environ[variable]},{text}" if variable in environ else text
         return environ
 
-    def _told(self, error: OptillmError) -> web.StreamResponse:
+    def _error_reply(self, error: OptillmError) -> web.StreamResponse:
         """The reply to what does not come as far as the application, counted; the connection ends with it."""
         self._state.metrics.responses.labels(str(error.status)).inc()
         response = web.Response(

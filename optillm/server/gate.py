@@ -66,15 +66,15 @@ def guard(
         wait = attempts.wait(origin, sent)
         if wait > 0:
             raise RateLimited("Too many wrong API keys", headers={"Retry-After": str(math.ceil(wait))})
-        found = [client for client in clients if hmac.compare_digest(sent, client.digest)]  # all, always
-        if found and not found[0].disabled:
+        matching = [client for client in clients if hmac.compare_digest(sent, client.digest)]  # all, always
+        if matching and not matching[0].disabled:
             attempts.right(origin, sent)
-            return found[0]
-        if _key_sent() and not found:
+            return matching[0]
+        if _key_sent() and not matching:
             attempts.wrong(origin)
         raise Unauthorized(
             "This API key is disabled"
-            if found
+            if matching
             else "A valid API key is needed; send it as `Authorization: Bearer <key>`",
             headers={"WWW-Authenticate": "Bearer"},
         )
@@ -152,18 +152,18 @@ def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
 
     `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client has all of it.
     """
-    found: Address | None = None
+    last: Address | None = None
     for hop in (remote, *reversed(forwarded.split(","))):
         try:
             address = ip_address(hop.strip())
         except ValueError:
             break
-        found = getattr(address, "ipv4_mapped", None) or address
-        if not any(found in proxy for proxy in proxies):
+        last = getattr(address, "ipv4_mapped", None) or address
+        if not any(last in proxy for proxy in proxies):
             break
-    if isinstance(found, IPv6Address):
-        return str(ip_network((found, 64), strict=False))
-    return str(found or remote)
+    if isinstance(last, IPv6Address):
+        return str(ip_network((last, 64), strict=False))
+    return str(last or remote)
 
 
 def _name(host: str) -> str:

@@ -18,15 +18,15 @@ class Readiness:
         self._probe = probe
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._known, self._since = False, -inf
+        self._answered, self._since = False, -inf
 
     async def now(self) -> bool:
         """Whether the upstream answers, or did so a moment ago."""
         async with self._lock:
             if self._clock() - self._since >= FRESH:
-                self._known = await self._answers()
+                self._answered = await self._answers()
                 self._since = self._clock()
-            return self._known
+            return self._answered
 
     async def _answers(self) -> bool:
         try:

@@ -39,11 +39,11 @@ def completed(completion: Completion) -> Response:
     return Response(completion_json(completion), headers=headers, content_type=JSON)
 
 
-def streamed(stream: Stream, asked: ChatRequest, silence: float) -> Response:
+def streamed(stream: Stream, chat_request: ChatRequest, silence: float) -> Response:
     """A technique at work, event by event."""
     batches = Batches(stream.events, silence)
     explained = partial(explain, request_id=g.request_id)
-    events = sse.Chunks(stream, asked).events(batches, explained, asked.sender.called_off)
+    events = sse.Chunks(stream, chat_request).events(batches, explained, chat_request.sender.called_off)
     technique = {} if stream.technique is None else {"x-optillm-technique": stream.technique}
     headers = {**sse.HEADERS, **technique}
     response = Response(events, headers=headers, content_type=sse.MEDIA_TYPE)
@@ -87,8 +87,8 @@ def forwarded(
             raise ConnectionResetError(ECONNRESET, "the request was cancelled") from left
         yield sse.error_event(Cancelled())
     except Exception as error:
-        told = explain(error)
+        explained = explain(error)
         if not (events and end.endswith(BETWEEN)):
             # A reply that ended here as if it were whole would be a lie.
             raise ConnectionResetError(ECONNRESET, "the upstream's reply broke off") from error
-        yield sse.error_event(told)
+        yield sse.error_event(explained)

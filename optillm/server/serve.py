@@ -194,7 +194,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
     async def _serve(self) -> None:
         loop, state = asyncio.get_running_loop(), state_of(self.wsgi)
         loop.set_default_executor(ThreadPoolExecutor(ASIDE, "aside"))
-        self._told, self._over = asyncio.Event(), asyncio.Event()
+        self._ending, self._over = asyncio.Event(), asyncio.Event()
         self._greetings = set[asyncio.Task[Any]]()  # of clients just accepted
         for number in ENDINGS:
             loop.add_signal_handler(number, self._end, number)
@@ -205,7 +205,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
             self._listen(front, listener)
         _release_signals()
         try:
-            await self._told.wait()
+            await self._ending.wait()
             await self._refuse(front)
             draining = loop.create_task(front.drain(state.settings.grace))
             over = loop.create_task(self._over.wait())
@@ -218,7 +218,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
     def _end(self, number: signal.Signals) -> None:
         """SIGTERM begins the grace period, the others end it."""
         self.alive = False
-        self._told.set()
+        self._ending.set()
         if number != signal.SIGTERM:
             self._over.set()
 

@@ -119,7 +119,9 @@ class Chunks:
         other = {name: value for name, value in reply.message.items() if value and name not in _SHOWN_APART}
         deltas: list[dict[str, Any]] = [other] if other else []
         deltas += [{"content": piece} for piece in pieces(reply.text[self._shown[index] :])]
-        deltas += [{"tool_calls": [{"index": place, **call}]} for place, call in enumerate(reply.tool_calls)]
+        deltas += [
+            {"tool_calls": [{"index": position, **call}]} for position, call in enumerate(reply.tool_calls)
+        ]
         return b"".join(self._delta(index, delta) for delta in deltas)
 
     def _delta(self, index: int, delta: dict[str, Any]) -> bytes:

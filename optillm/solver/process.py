@@ -130,10 +130,10 @@ async def _ready(ours: socket.socket) -> Ready:
     (length,) = HEADER.unpack(await exactly(ours, HEADER.size))
     if length > _LONGEST_READY:
         raise ValueError("not a zygote")
-    told = json.loads(await exactly(ours, length))
-    if not isinstance(told, dict) or told.get("level") not in get_args(Level):
+    report = json.loads(await exactly(ours, length))
+    if not isinstance(report, dict) or report.get("level") not in get_args(Level):
         raise ValueError("not a zygote")
-    return Ready(told["level"], int(told["landlock"]), float(told["seconds"]))
+    return Ready(report["level"], int(report["landlock"]), float(report["seconds"]))
 
 
 async def exactly(source: socket.socket, count: int) -> bytes:

@@ -126,16 +126,16 @@ def _hinted(kind: Any, name: str, message: str) -> Failure:
 
 
 def _failure(error: Any) -> Failure:
-    told = error if isinstance(error, dict) else {}
-    kind: Any = told.get("kind")
+    fields = error if isinstance(error, dict) else {}
+    kind: Any = fields.get("kind")
     if kind not in FAILURE_KINDS or kind in {"busy", "unavailable"}:
         kind = "crash"
-    line = _count(told.get("line"))
-    hint = _clean(_text(told.get("hint"), _LONGEST_MESSAGE)) or HINTS[kind]
+    line = _count(fields.get("line"))
+    hint = _clean(_text(fields.get("hint"), _LONGEST_MESSAGE)) or HINTS[kind]
     return Failure(
         kind,
-        _clean(_text(told.get("type"), 80)) or "Error",
-        _clean(_text(told.get("message"), _LONGEST_MESSAGE)),
+        _clean(_text(fields.get("type"), 80)) or "Error",
+        _clean(_text(fields.get("message"), _LONGEST_MESSAGE)),
         line if line and line < 1_000_000 else None,
         hint,
     )
@@ -180,8 +180,8 @@ def _verdict(value: Any) -> Verdict | None:
     return value if value in get_args(Verdict) else None
 
 
-def _value(told: Any) -> Value:
-    fields = told if isinstance(told, dict) else {}
+def _value(wire: Any) -> Value:
+    fields = wire if isinstance(wire, dict) else {}
     decimal = fields.get("decimal")
     return Value(
         _text(fields.get("kind"), 20),
@@ -190,7 +190,7 @@ def _value(told: Any) -> Value:
     )
 
 
-def _values(told: Any) -> dict[str, Value]:
-    if not isinstance(told, dict):
+def _values(wire: Any) -> dict[str, Value]:
+    if not isinstance(wire, dict):
         return {}
-    return {_text(name, 200): _value(value) for name, value in list(told.items())[:_MOST_ITEMS]}
+    return {_text(name, 200): _value(value) for name, value in list(wire.items())[:_MOST_ITEMS]}

@@ -124,9 +124,9 @@ class Checked:
     @property
     def survivors(self) -> tuple[int, ...]:
         """The options that the premises leave possible."""
-        return tuple(place for place, option in enumerate(self.options) if option.could)
+        return tuple(index for index, option in enumerate(self.options) if option.could)
 
     @property
     def forced(self) -> tuple[int, ...]:
         """The options that the premises make certain."""
-        return tuple(place for place, option in enumerate(self.options) if option.must)
+        return tuple(index for index, option in enumerate(self.options) if option.must)

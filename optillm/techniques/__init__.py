@@ -100,7 +100,7 @@ def _described(slug: str, doc: str) -> tuple[str, str, str, str, str, str]:
     name, colon, summary = (lines or [""])[0].partition(": ")
     url = next((line for line in lines if line.startswith("https://")), "")
     labelled = {label: text for label, _, text in (line.partition(": ") for line in lines[1:])}
-    found = (
+    described = (
         name,
         summary,
         labelled.get("Paper", ""),
@@ -108,9 +108,9 @@ def _described(slug: str, doc: str) -> tuple[str, str, str, str, str, str]:
         labelled.get("Rounds", ""),
         labelled.get("Calls", ""),
     )
-    if not colon or not all(found):
+    if not colon or not all(described):
         raise TypeError(
             f"technique {slug!r}: its docstring needs a first line `Name: sentence`, then the lines "
             "`Paper: …`, its URL, `Rounds: …` and `Calls: …`"
         )
-    return found
+    return described

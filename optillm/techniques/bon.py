@@ -147,14 +147,14 @@ def slates(count: int, options: Options) -> Sequence[tuple[int, ...]]:
     if options.judge == "pairwise":
         return list(permutations(range(count), 2))
     if options.judge == "rate":
-        return [(place,) for place in range(count)] * 2
+        return [(index,) for index in range(count)] * 2
     ballots = options.ballots or (count if count <= 8 else 4)
     return [tuple(order) for order in rotations(count, ballots)]
 
 
 async def rank(ctx: Context, pool: Sequence[Candidate], shown: tuple[int, ...], options: Options) -> Marks:
     """One ballot: Borda points over the candidates shown."""
-    quoted = "\n".join(ctx.quote(LABELS[i], pool[place].text) for i, place in enumerate(shown))
+    quoted = "\n".join(ctx.quote(LABELS[i], pool[index].text) for i, index in enumerate(shown))
     prompt = RANK.format(conversation=ctx.transcript, candidates=quoted, first=LABELS[0], second=LABELS[1])
     return borda(shown, order_of(await ctx.ask(prompt, verdict=Ranking, model=options.judge_model), shown))
 
@@ -176,5 +176,5 @@ def agreement(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
 def by_marks(pool: Sequence[Candidate], marks: Sequence[Marks]) -> list[Candidate]:
     """The pool, best first; without any mark, by agreement and then brevity."""
     merits = mean_marks(marks, len(pool)) + agreement(pool)
-    order = sorted(range(len(pool)), key=lambda place: (-merits[place], len(pool[place].text), place))
-    return [pool[place] for place in order]
+    order = sorted(range(len(pool)), key=lambda index: (-merits[index], len(pool[index].text), index))
+    return [pool[index] for index in order]

@@ -157,7 +157,7 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
 
     async def ranked(shown: Sequence[int]) -> dict[int, float]:
         quoted = "\n".join(
-            ctx.quote(LABELS[i], rivals[place].candidate.text) for i, place in enumerate(shown)
+            ctx.quote(LABELS[i], rivals[index].candidate.text) for i, index in enumerate(shown)
         )
         prompt = RANK.format(
             conversation=ctx.transcript, candidates=quoted, first=LABELS[0], second=LABELS[1]
@@ -170,8 +170,8 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
     with ctx.span("evaluate", answers=len(rivals), ballots=len(spread)):
         async with aclosing(ctx.arriving(*map(ranked, spread))) as arriving:
             async for marks in arriving:
-                for place, mark in marks.items():
-                    rivals[place].marks.append(mark)
+                for index, mark in marks.items():
+                    rivals[index].marks.append(mark)
     worth = dict(values(tree))
     for node in nodes:
         marked = node.item is not None and any(same(node.item, rival) and rival.marks for rival in rivals)
@@ -183,7 +183,7 @@ def contenders(tree: Search) -> list[State]:
     states = {node.item.candidate.index: node.item for node in tree.nodes() if node.item}
     ordered = [states[candidate.index] for candidate in by_value(tree)]
     groups = clusters([state.candidate.answer for state in ordered])
-    return [ordered[place] for place in sorted(group[0] for group in groups)][:MOST_SHOWN]
+    return [ordered[index] for index in sorted(group[0] for group in groups)][:MOST_SHOWN]
 
 
 def same(a: State, b: State) -> bool:
@@ -202,11 +202,11 @@ def values(tree: Search) -> list[tuple[int, float]]:
     states = [node.item for node in tree.nodes() if node.item]
     valued: list[tuple[int, float]] = []
     for group in clusters([state.candidate.answer for state in states]):
-        marks = [mark for place in group for mark in states[place].marks]
+        marks = [mark for index in group for mark in states[index].marks]
         mean = (sum(marks) + PRIOR) / (len(marks) + 1)  # shrunk: one lucky mark is no certainty
         if states[group[0]].candidate.answer is not None:
             mean = (1 - AGREEMENT) * mean + AGREEMENT * len(group) / len(states)
-        valued += [(states[place].candidate.index, mean) for place in group]
+        valued += [(states[index].candidate.index, mean) for index in group]
     return sorted(valued, key=lambda each: -each[1])
 
 
@@ -218,8 +218,8 @@ def by_value(tree: Search) -> list[Candidate]:
         key=lambda candidate: (-worth[candidate.index], len(candidate.text), candidate.index),
     )
     firsts = {group[0] for group in clusters([candidate.answer for candidate in candidates])}
-    order = sorted(range(len(candidates)), key=lambda place: (place not in firsts, place))
-    return [candidates[place] for place in order]
+    order = sorted(range(len(candidates)), key=lambda index: (index not in firsts, index))
+    return [candidates[index] for index in order]
 
 
 def unanimous(tree: Search) -> bool:

@@ -138,9 +138,9 @@ async def run(ctx: Context, options: Options) -> Answer:
     for _ in range(options.rounds - 1):
         if accepted(proofs, decoys, options) or not believable(proofs, decoys, options):
             break
-        known = len(proofs)
+        earlier = len(proofs)
         await prove(ctx, options, proofs)
-        await verify(ctx, proofs[known:], proofs, decoys, options)
+        await verify(ctx, proofs[earlier:], proofs, decoys, options)
     stop: StopReason = "settled" if accepted(proofs, decoys, options) else "complete"
     return Answer.of(*ranked(proofs, believed=believable(proofs, decoys, options)), stop=stop)
 
@@ -187,16 +187,16 @@ async def verify(
     async def examined(solution: Solution) -> tuple[Solution, Examination] | None:
         prompt = VERIFY.format(conversation=ctx.transcript, solution=ctx.quote("A", solution.text))
         model, temperature = options.verifier_model, options.temperature if options.votes > 1 else 0.0
-        found = await ctx.ask(prompt, verdict=Examination, model=model, temperature=temperature)
-        return None if found is None else (solution, found)
+        examination = await ctx.ask(prompt, verdict=Examination, model=model, temperature=temperature)
+        return None if examination is None else (solution, examination)
 
     ballots = ctx.rng.sample(fresh, len(fresh)) * options.votes
     ctx.say(f"verifying {len(fresh)} solutions")
     with ctx.span("verify", solutions=len(fresh), votes=len(ballots)):
         async with aclosing(ctx.arriving(*map(examined, ballots))) as arriving:
-            async for solution, found in arriving:
-                solution.scores.append(found.score / 10)
-                solution.errors += found.errors
+            async for solution, examination in arriving:
+                solution.scores.append(examination.score / 10)
+                solution.errors += examination.errors
                 best = ranked(proofs, believed=believable(proofs, decoys, options))[0]
                 ctx.offer(best, score=1 + sum(len(proof.scores) for proof in proofs))
 

@@ -216,7 +216,7 @@ def reward(tree: Tree[State]) -> None:
     """Book every solution's reward anew: the share of all solutions that give its answer."""
     leaves = [(node, node.item.solution) for node in tree.nodes() if node.item.solution]
     groups = clusters([solution.answer for _, solution in leaves])
-    tree.revalue((leaves[place][0], len(group) / len(leaves)) for group in groups for place in group)
+    tree.revalue((leaves[index][0], len(group) / len(leaves)) for group in groups for index in group)
 
 
 def settled(tree: Tree[State], options: Options) -> bool:
@@ -246,20 +246,20 @@ async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Op
     checks = [
         agrees(solution, prefix) for solution in suspects for prefix in prefixes(solution.text, options.masks)
     ]
-    found: dict[int, list[bool]] = {}
+    agreements: dict[int, list[bool]] = {}
     with ctx.span("discriminate", solutions=len(suspects), masks=len(checks)):
         async with aclosing(ctx.arriving(*checks)) as arriving:
             async for index, same in arriving:
-                found.setdefault(index, []).append(same)
+                agreements.setdefault(index, []).append(same)
     return {
         index: sum(same) / len(same) if sum(same) >= ceil(options.keep * len(same)) else 0.0
-        for index, same in found.items()
+        for index, same in agreements.items()
     }
 
 
 def prefixes(text: str, masks: int) -> list[str]:
     """Beginnings of a text, cut at ends of sentences nearest to evenly spaced shares from 20 % to 50 %."""
-    ends = [place + 1 for place, mark in enumerate(text) if mark in ".\n;"] or [len(text) // 2]
+    ends = [index + 1 for index, mark in enumerate(text) if mark in ".\n;"] or [len(text) // 2]
     shares = [0.2 + 0.3 * i / max(masks - 1, 1) for i in range(masks)]
     cuts = [min(ends, key=lambda end: abs(end - share * len(text))) for share in shares]
     return [text[:cut] for cut in dict.fromkeys(cuts) if text[:cut].strip()]
@@ -273,7 +273,7 @@ def by_reward(solutions: Sequence[Candidate], survival: dict[int, float]) -> lis
     """
     ranked: list[tuple[float, list[Candidate]]] = []
     for group in clusters([solution.answer for solution in solutions]):
-        members = [solutions[place] for place in group]
+        members = [solutions[index] for index in group]
         rates = [survival[member.index] for member in members if member.index in survival]
         score = len(group) / len(solutions) + (sum(rates) / len(rates) if rates else 0.0)
         ranked.append((score, sorted(members, key=lambda m: (-survival.get(m.index, 0.0), len(m.text)))))

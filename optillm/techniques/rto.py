@@ -226,8 +226,10 @@ async def regenerate(
     """What is written from a description alone; of the draft only the names others rely on are known."""
     prompt = description
     if code:
-        known = {kind: ", ".join(names) for kind, names in interface(trip.draft.text).items() if names}
-        lines = "\n".join(INTERFACE[kind].format(names) for kind, names in known.items())
+        names_by_kind = {
+            kind: ", ".join(names) for kind, names in interface(trip.draft.text).items() if names
+        }
+        lines = "\n".join(INTERFACE[kind].format(names) for kind, names in names_by_kind.items())
         prompt = REGENERATE_CODE.format(description=description, interface=lines)
     version = await ctx.ask(prompt, temperature=0.7 if options.regenerations > 1 else 0.0)
     return (trip, version) if version and version.strip() else None
@@ -239,10 +241,10 @@ async def returned(
     """The draft that came back and has most company; a judge compares where nothing else says enough."""
     texts = [trip.draft.text for trip in trips] + [version for trip in trips for version in trip.versions]
     groups = alike(texts, ctx.question, compared(options, code))
-    groups, known = await executed(ctx, texts, groups, tried)
+    groups, all_ran = await executed(ctx, texts, groups, tried)
     best = at_home(trips, groups)
     stated = not code and all(extract(texts[group[0]], ctx.question) for group in groups)
-    decided = known or (stated and options.equivalence == "auto")
+    decided = all_ran or (stated and options.equivalence == "auto")
     if best is None and options.equivalence != "ast" and not decided:
         shown = [program_text(text) if code else strip_reasoning(text) for text in texts]
         best = at_home(trips, await judged(ctx, shown, groups))
@@ -256,7 +258,7 @@ def at_home(trips: Sequence[Trip], groups: Sequence[Sequence[int]]) -> Candidate
     `groups` number the drafts first and then their versions. A program that does not even parse never comes
     back; where two groups are equally large, neither is the largest.
     """
-    home = {i: place for place, group in enumerate(groups) for i in group}
+    home = {i: index for index, group in enumerate(groups) for i in group}
     size = [len(group) for group in groups]
     start = len(trips)
     for number, trip in enumerate(trips):
@@ -264,7 +266,7 @@ def at_home(trips: Sequence[Trip], groups: Sequence[Sequence[int]]) -> Candidate
         same = sum(home[i] == home[number] for i in own)
         trip.score = same / len(own) if own and not broken(trip.draft.text) else 0.0
         size[home[number]] += trip.draft.copies - 1
-    largest = [place for place in range(len(groups)) if size[place] == max(size)]
+    largest = [index for index in range(len(groups)) if size[index] == max(size)]
     back = [t for number, t in enumerate(trips) if [home[number]] == largest and t.score >= BACK]
     return max(back, key=lambda trip: trip.score).draft if back else None
 
@@ -280,15 +282,15 @@ async def executed(
         return groups, False
 
     async def outcome(text: str) -> tuple[str, tuple[str, ...]] | None:
-        found = runnable(text)
-        told = outcomes(await ctx.execute(script(found[0], tried))) if found else None
-        return (told, found[1]) if told and found else None
+        program = runnable(text)
+        printed = outcomes(await ctx.execute(script(program[0], tried))) if program else None
+        return (printed, program[1]) if printed and program else None
 
     with ctx.span("execute", versions=len(groups), calls=len(tried)):
-        told = await ctx.gather(*(outcome(texts[group[0]]) for group in groups))
-    kinds = [*dict.fromkeys(told)]
-    same = {g: kinds.index(one) for g, one in enumerate(told) if one}
-    return merged(groups, [same]), None not in told
+        results = await ctx.gather(*(outcome(texts[group[0]]) for group in groups))
+    kinds = [*dict.fromkeys(results)]
+    same = {g: kinds.index(result) for g, result in enumerate(results) if result}
+    return merged(groups, [same]), None not in results
 
 
 async def judged(ctx: Context, texts: Sequence[str], groups: list[list[int]]) -> list[list[int]]:
@@ -300,7 +302,7 @@ async def judged(ctx: Context, texts: Sequence[str], groups: list[list[int]]) ->
         prompt = COMPARE.format(conversation=ctx.transcript, versions=versions)
         verdict = await ctx.ask(prompt, verdict=Groups)
         stated = enumerate(verdict.groups if verdict else ())
-        places = {label: place for place, labels in stated for label in labels}
+        places = {label: index for index, labels in stated for label in labels}
         return {g: places[LABELS[i]] for i, g in enumerate(order) if LABELS[i] in places}
 
     ctx.say(f"comparing {len(groups)} versions")
@@ -312,16 +314,16 @@ async def judged(ctx: Context, texts: Sequence[str], groups: list[list[int]]) ->
 async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
     """The last word, written from all drafts and how they were read; the favourite stands in for a refusal."""
     ctx.say("no draft came back, writing one answer from all")
-    told = []
+    quoted = []
     for label, trip in zip(LABELS, trips, strict=False):
-        told.append(ctx.quote(label, trip.draft.text))
+        quoted.append(ctx.quote(label, trip.draft.text))
         if trip.descriptions:
             outcome = "the same" if trip.score >= BACK else "something else"
-            told += [
+            quoted += [
                 ctx.quote(f"{label} as read", trip.descriptions[0]),
                 f"Written again, {label} was {outcome}.",
             ]
-    written = await ctx.write(RECONCILE.format(drafts="\n".join(told)))
+    written = await ctx.write(RECONCILE.format(drafts="\n".join(quoted)))
     answers = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.REFUSAL]
     return Answer.of(*answers, *([] if answers else [favourite(trips)]))
 

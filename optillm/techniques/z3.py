@@ -111,9 +111,9 @@ class Options(BaseOptions):
 
     def worst_case(self, choices: int) -> Cost:
         """Every formalisation needs every repair, and the result has to be put into words."""
-        asked = self.formalizations
-        repaired = self.max_repairs * asked
-        tried = Cost(choices + asked, 1, asked) + Cost(
+        formalised = self.formalizations
+        repaired = self.max_repairs * formalised
+        tried = Cost(choices + formalised, 1, formalised) + Cost(
             repaired, self.max_repairs, repaired, notes=2 * repaired
         )
         return tried + Cost(choices, 1, quotes=choices, notes=2 * choices)
@@ -159,8 +159,8 @@ async def run(ctx: Context, options: Options) -> Answer:
     results: list[Result] = []
     for repairs_left in range(options.max_repairs, -1, -1):
         ctx.say(f"solving {len(formalised)} formalisations")
-        found, complaints = await solve_all(ctx, formalised, options)
-        results += found
+        solved, complaints = await solve_all(ctx, formalised, options)
+        results += solved
         if confirmed(direct, results):
             return Answer.of(*direct, stop="settled")
         if agreed(results) or not complaints or not repairs_left:
@@ -194,9 +194,9 @@ async def first_round(ctx: Context, options: Options) -> tuple[list[Candidate], 
 async def formalise(ctx: Context, prompts: Sequence[str], options: Options) -> list[Formalisation]:
     """The applicable formalisations that came of these prompts; the first is asked for without chance."""
 
-    async def one(place: int, prompt: str) -> Formalisation | None:
-        temperature = options.temperature if place else 0.0
-        if not wants_python(options, place):
+    async def one(index: int, prompt: str) -> Formalisation | None:
+        temperature = options.temperature if index else 0.0
+        if not wants_python(options, index):
             return await ctx.ask(prompt, verdict=Formalisation, temperature=temperature)
         _, blocks = fences(await ctx.ask(prompt, temperature=temperature) or "")
         return Formalisation(applicable=True, program=blocks[-1].content) if blocks else None
@@ -207,9 +207,9 @@ async def formalise(ctx: Context, prompts: Sequence[str], options: Options) -> l
     return [each for each in written if each.applicable and each.source.strip()]
 
 
-def wants_python(options: Options, place: int) -> bool:
+def wants_python(options: Options, index: int) -> bool:
     """Whether the formalisation at this place is to be a program."""
-    return options.lang == "python" or (options.lang == "auto" and place % 2 == 1)
+    return options.lang == "python" or (options.lang == "auto" and index % 2 == 1)
 
 
 async def repair(ctx: Context, complaints: Sequence[Complaint], options: Options) -> list[Formalisation]:

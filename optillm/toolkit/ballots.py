@@ -43,7 +43,7 @@ def rotations(count: int, ballots: int) -> list[list[int]]:
 
     Over any multiple of `count` ballots every candidate stands in every place equally often.
     """
-    return [[(start + place) % count for place in range(count)] for start in range(ballots)]
+    return [[(start + index) % count for index in range(count)] for start in range(ballots)]
 
 
 def order_of(verdict: Ranking | None, shown: Sequence[int]) -> list[int]:
@@ -54,7 +54,7 @@ def order_of(verdict: Ranking | None, shown: Sequence[int]) -> list[int]:
     if verdict is None:
         return []
     places = (LABELS.find(label.strip().upper()) for label in verdict.ranking if len(label.strip()) == 1)
-    return list(dict.fromkeys(shown[place] for place in places if 0 <= place < len(shown)))
+    return list(dict.fromkeys(shown[index] for index in places if 0 <= index < len(shown)))
 
 
 def borda(shown: Sequence[int], ranking: Sequence[int]) -> dict[int, float]:
@@ -66,7 +66,7 @@ def borda(shown: Sequence[int], ranking: Sequence[int]) -> dict[int, float]:
         return {}
     step = 1 / (len(shown) - 1)
     rest = (len(shown) - len(ranking) - 1) * step / 2
-    return dict.fromkeys(shown, rest) | {c: 1 - place * step for place, c in enumerate(ranking)}
+    return dict.fromkeys(shown, rest) | {c: 1 - index * step for index, c in enumerate(ranking)}
 
 
 def mean_marks(opinions: Sequence[Marks], count: int) -> npt.NDArray[np.float64]:

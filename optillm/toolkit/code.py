@@ -145,12 +145,12 @@ def interface(text: str) -> dict[str, list[str]]:
     for block in blocks:
         tree = parsed(block.content) if block.language in _PYTHON else None
         names += signatures(tree) if tree is not None else _DEFINITION.findall(block.content)
-    found = {
+    listed = {
         "languages": [block.language for block in blocks if block.language],
         "files": _FILE_NAME.findall(text[:_LONGEST]),
         "names": names,
     }
-    return {kind: list(dict.fromkeys(values))[:_MOST_NAMES] for kind, values in found.items()}
+    return {kind: list(dict.fromkeys(values))[:_MOST_NAMES] for kind, values in listed.items()}
 
 
 _GRAM: Final = 8

@@ -20,8 +20,8 @@ def alike(texts: Sequence[str], question: str, compared: Literal["programs", "an
     elif compared == "answers":
         for group in clusters([extract(text, question) for text in texts]):
             if extract(texts[group[0]], question) is not None:
-                for place in group:
-                    keys[place] = group[0]
+                for index in group:
+                    keys[index] = group[0]
     return _grouped(keys)
 
 
@@ -36,12 +36,12 @@ def merged(groups: Groups, opinions: Iterable[Mapping[int, int]]) -> Groups:
         tuple(opinion[g] for opinion in held) if held and all(g in opinion for opinion in held) else g
         for g in range(len(groups))
     ]
-    joined = [[place for g in together for place in groups[g]] for together in _grouped(keys)]
+    joined = [[index for g in together for index in groups[g]] for together in _grouped(keys)]
     return sorted(joined, key=lambda group: (-len(group), group[0]))
 
 
 def _grouped(keys: Sequence[Hashable]) -> Groups:
-    found: dict[Hashable, list[int]] = {}
-    for place, key in enumerate(keys):
-        found.setdefault(key, []).append(place)
-    return sorted(found.values(), key=lambda group: (-len(group), group[0]))
+    indices: dict[Hashable, list[int]] = {}
+    for index, key in enumerate(keys):
+        indices.setdefault(key, []).append(index)
+    return sorted(indices.values(), key=lambda group: (-len(group), group[0]))

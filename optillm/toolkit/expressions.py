@@ -106,13 +106,13 @@ def _as_latex(source: str) -> str:
 
 def _braced_roots(text: str) -> str:
     r"""`\sqrt (x + 1)` as `\sqrt{x + 1}`."""
-    found = re.search(r"\\sqrt\s*\(", text)
-    while found:
-        closing = closing_brace(text, found.end() - 1)
+    match = re.search(r"\\sqrt\s*\(", text)
+    while match:
+        closing = closing_brace(text, match.end() - 1)
         if closing < 0:
             return text
-        text = f"{text[: found.start()]}\\sqrt{{{text[found.end() : closing]}}}{text[closing + 1 :]}"
-        found = re.search(r"\\sqrt\s*\(", text)
+        text = f"{text[: match.start()]}\\sqrt{{{text[match.end() : closing]}}}{text[closing + 1 :]}"
+        match = re.search(r"\\sqrt\s*\(", text)
     return text
 
 

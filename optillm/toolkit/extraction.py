@@ -59,15 +59,15 @@ _ABBREVIATION = re.compile(
 
 def sentences(line: str) -> list[str]:
     """The sentences of one line; initials, titles and decimal points end none."""
-    found: list[str] = []
+    complete: list[str] = []
     start = 0
     for end in _BREAK.finditer(line):
         before = line[max(start, end.start() - 8) : end.start()]
         if line[end.start()] == "." and _ABBREVIATION.search(before):
             continue
-        found.append(line[start : end.end()].strip())
+        complete.append(line[start : end.end()].strip())
         start = end.end()
-    return [*found, line[start:].strip()] if line[start:].strip(" *_\"')]") else found
+    return [*complete, line[start:].strip()] if line[start:].strip(" *_\"')]") else complete
 
 
 def last_line(text: str) -> tuple[str, str]:

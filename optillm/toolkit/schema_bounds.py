@@ -79,7 +79,7 @@ class Bounds:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
-        self._known: dict[tuple[int, int | None], Work | None] = {}
+        self._works: dict[tuple[int, int | None], Work | None] = {}
         self._whole: Work | None = None
         self.divides = False
         with suppress(_Recursive):
@@ -98,26 +98,26 @@ class Bounds:
         """For a depth of `None`, the work on an instance of any depth."""
         if not isinstance(schema, Mapping):
             return Work()
-        if whole := self._known.get((id(schema), None)):
+        if whole := self._works.get((id(schema), None)):
             return whole
         key = id(schema), depth
-        if key not in self._known:
-            if len(self._known) > _MOST_STEPS:
+        if key not in self._works:
+            if len(self._works) > _MOST_STEPS:
                 raise TooComplex("is too large")
-            self._known[key] = None
+            self._works[key] = None
             try:
-                self._known[key] = self._counted(schema, depth)
+                self._works[key] = self._counted(schema, depth)
             except RecursionError:
                 raise TooComplex("nests too deep") from None
             finally:
-                if self._known[key] is None:
-                    del self._known[key]
-        known = self._known[key]
-        if known is None:
+                if self._works[key] is None:
+                    del self._works[key]
+        work = self._works[key]
+        if work is None:
             raise _Recursive if depth is None else TooComplex("refers to itself without end")
-        if known.schemas > MOST_WORK:
+        if work.schemas > MOST_WORK:
             raise TooComplex("would take too long to check")
-        return known
+        return work
 
     def _counted(self, schema: Mapping[str, Any], depth: int | None) -> Work:
         if schema is not self._schema:
@@ -128,15 +128,13 @@ class Bounds:
         )
         if _APPLIED.isdisjoint(schema):
             return own
-        found = NOTHING
+        work = NOTHING
         for part in self._in_place(schema):
-            found = found.beside(self._work(part, depth))
+            work = work.beside(self._work(part, depth))
         if depth != 0:
-            found = found.beside(self._children(schema, None if depth is None else depth - 1))
+            work = work.beside(self._children(schema, None if depth is None else depth - 1))
         times = _UNEVALUATED if any(name in schema for name in _LEFT_OVER) else 1
-        return Work(
-            own.schemas + times * found.schemas, own.patterns + times * found.patterns, 1 + found.height
-        )
+        return Work(own.schemas + times * work.schemas, own.patterns + times * work.patterns, 1 + work.height)
 
     def _division(self, schema: Mapping[str, Any]) -> int:
         divisor = schema.get("multipleOf")
@@ -160,31 +158,31 @@ class Bounds:
 
     def _children(self, schema: Mapping[str, Any], depth: int | None) -> Work:
         """The work on one child of the value, which goes by one name at most."""
-        found = NOTHING
+        work = NOTHING
         for part in _names(schema, "properties").values():
-            found = found.either(self._work(part, depth))
+            work = work.either(self._work(part, depth))
         for part in _names(schema, "patternProperties").values():
-            found = found.beside(self._work(part, depth))
+            work = work.beside(self._work(part, depth))
         for name in _OF_CHILDREN:
             for part in _listed(schema.get(name)):
-                found = found.beside(self._work(part, depth))
-        return found
+                work = work.beside(self._work(part, depth))
+        return work
 
     def _target(self, reference: Any) -> Any:
         if not isinstance(reference, str) or (reference != "#" and not reference.startswith("#/")):
             raise ValueError(f"a schema must not refer to {reference}")
-        found: Any = self._schema
+        target: Any = self._schema
         for step in unquote(reference[1:]).split("/")[1:]:
             try:
-                if isinstance(found, list):
-                    found = found[int(step)]
+                if isinstance(target, list):
+                    target = target[int(step)]
                 else:
-                    found = found[step.replace("~1", "/").replace("~0", "~")]
+                    target = target[step.replace("~1", "/").replace("~0", "~")]
             except (LookupError, TypeError, ValueError):
                 raise ValueError(f"the schema has no {reference}") from None
-            if isinstance(found, Mapping):
-                _check_base(found)
-        return found
+            if isinstance(target, Mapping):
+                _check_base(target)
+        return target
 
 
 def _listed(part: Any) -> Iterable[Any]:
@@ -204,15 +202,15 @@ def _check_base(schema: Mapping[str, Any]) -> None:
 
 def patterns_in(schema: Any) -> int:
     """How many regular expressions a schema holds, used or not."""
-    waiting, found = [schema], 0
+    waiting, count = [schema], 0
     while waiting:
         node = waiting.pop()
         if isinstance(node, Mapping):
-            found += ("pattern" in node) + len(_names(node, "patternProperties"))
+            count += ("pattern" in node) + len(_names(node, "patternProperties"))
             waiting += node.values()
         elif isinstance(node, list):
             waiting += node
-    return found
+    return count
 
 
 def depth_of(value: Any, limit: int) -> int:

@@ -45,14 +45,14 @@ def has_functions(source: str) -> bool:
 
 def signatures(tree: ast.Module) -> list[str]:
     """The functions, classes and methods a module defines, with the names of their parameters."""
-    found: list[str] = []
+    signed: list[str] = []
     for node in tree.body:
         if isinstance(node, _FUNCTION):
-            found.append(f"{node.name}({_parameters(node.args)})")
+            signed.append(f"{node.name}({_parameters(node.args)})")
         elif isinstance(node, ast.ClassDef):
             methods = [part for part in node.body if isinstance(part, _FUNCTION)]
-            found += [node.name, *(f"{node.name}.{part.name}({_parameters(part.args)})" for part in methods)]
-    return found
+            signed += [node.name, *(f"{node.name}.{part.name}({_parameters(part.args)})" for part in methods)]
+    return signed
 
 
 def _parameters(args: ast.arguments) -> str:
@@ -78,8 +78,8 @@ def plain_tree(tree: ast.Module) -> str | None:
 
 
 def _names_used(tree: ast.AST) -> set[str]:
-    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return found | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return names | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
 class _Plain(ast.NodeTransformer):
@@ -116,16 +116,16 @@ def _idle(node: ast.AST) -> bool:
 
 def _sorted_imports(body: Sequence[Any]) -> list[Any]:
     """Each run of imports one name at a time and sorted, unless two of them may bind the same name."""
-    found: list[Any] = []
+    statements: list[Any] = []
     for imports, run in groupby(body, lambda node: isinstance(node, _IMPORTS)):
         if not imports:
-            found += run
+            statements += run
             continue
         single = [part for node in run for part in _split(node)]
         bound = [part.names[0].asname or part.names[0].name for part in single]
         clash = len(set(bound)) < len(bound) or "*" in bound
-        found += single if clash else sorted(single, key=ast.dump)
-    return found
+        statements += single if clash else sorted(single, key=ast.dump)
+    return statements
 
 
 def _split(node: Any) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -190,14 +190,14 @@ def _outermost(node: ast.AST) -> Iterator[ast.AST]:
 
 def _bound(body: Sequence[ast.AST]) -> set[str]:
     """The names that statements bind where they stand, not in functions and classes within."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = list(body)
     while waiting:
         node = waiting.pop()
-        found.update(_binds(node))
+        names.update(_binds(node))
         if not isinstance(node, (*_SCOPES, ast.ClassDef)):
             waiting += ast.iter_child_nodes(node)
-    return found
+    return names
 
 
 def _binds(node: ast.AST) -> Iterator[str]:

@@ -138,18 +138,18 @@ class Tree(Generic[T]):
     def render(self, describe: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
         """The tree as node-link data, which `networkx.node_link_graph` reads."""
         nodes = list(self.root.subtree())
-        number = {id(node): place for place, node in enumerate(nodes)}
+        number = {id(node): index for index, node in enumerate(nodes)}
         return {
             "directed": True,
             "multigraph": False,
             "graph": {},
             "nodes": [
-                {"id": place, "visits": node.visits, "value": round(node.mean, 4), **describe(node.item)}
-                for place, node in enumerate(nodes)
+                {"id": index, "visits": node.visits, "value": round(node.mean, 4), **describe(node.item)}
+                for index, node in enumerate(nodes)
             ],
             "edges": [
-                {"source": number[id(node.parent)], "target": place}
-                for place, node in enumerate(nodes)
+                {"source": number[id(node.parent)], "target": index}
+                for index, node in enumerate(nodes)
                 if node.parent is not None
             ],
         }

@@ -64,15 +64,15 @@ An outcome is what a call returns or raises, what it makes of its arguments, and
 """
 
 
-def calls(told: str) -> list[str]:
+def calls(text: str) -> list[str]:
     """The calls of a named function with literal arguments that somebody proposes line by line, none twice.
 
     Of an assertion the call that it checks counts, and not what it expects: that may be wrong.
     """
-    found = (
-        _call(_ITEM.sub("", line).strip("`")) for line in told.splitlines() if len(line) <= _LONGEST_CALL
+    proposed = (
+        _call(_ITEM.sub("", line).strip("`")) for line in text.splitlines() if len(line) <= _LONGEST_CALL
     )
-    return list(dict.fromkeys(call for call in found if call))[:MOST_CALLS]
+    return list(dict.fromkeys(call for call in proposed if call))[:MOST_CALLS]
 
 
 def _call(line: str) -> str | None:
@@ -119,5 +119,5 @@ def outcomes(output: str | None) -> str | None:
     `None` when the program did not get that far, or none of the calls returned anything.
     """
     last = (output or "").rstrip("\n").rpartition("\n")[2]
-    told = last.removeprefix(_MARK)
-    return told if told != last and _RETURNED.search(told) else None
+    printed = last.removeprefix(_MARK)
+    return printed if printed != last and _RETURNED.search(printed) else None

@@ -30,10 +30,10 @@ def listed(value: Any) -> Any:
     """A list as it is; the labels of "B > A > C" or "B, A, C" as a list."""
     if not isinstance(value, str):
         return value
-    found = said_ranking(value)
-    if found is None:
+    labels = said_ranking(value)
+    if labels is None:
         raise ValueError("not a ranking")
-    return found
+    return labels
 
 
 _NUMBER = r"[-+]?(?<![\d.,])(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})(?![\d]|[.,]\d)"
@@ -112,9 +112,9 @@ _MARKUP = str.maketrans("", "", '*_`"[]{}()')
 def said_ranking(text: str) -> list[str] | None:
     """The labels of the last "B > A > C", "Ranking: B, A, C" or "1. B 2. A 3. C", the best first."""
     text = re.sub(r"(?<=\d)\)", ".", text).translate(_MARKUP)
-    for found in (_said_chain(text), _said_list(text), _said_numbers(text)):
-        if found:
-            return found
+    for labels in (_said_chain(text), _said_list(text), _said_numbers(text)):
+        if labels:
+            return labels
     whole = _WHOLE.fullmatch(text.strip()) if len(text) < 200 else None
     return _letters(whole[1]) if whole else None
 
@@ -184,10 +184,10 @@ def said_side(text: str) -> str | None:
     bare = text.strip(_WRAPPING)
     if re.fullmatch(rf"(?:{_LABEL_NOUN}\s{{1,2}})?(?:[AB]|{_TIE})", bare, re.IGNORECASE):
         return side(bare)
-    found = list(_BETTER.finditer(text.translate(_EMPHASIS)))
-    if not found:
+    matches = list(_BETTER.finditer(text.translate(_EMPHASIS)))
+    if not matches:
         return None
-    last = found[-1]
+    last = matches[-1]
     if last["more"]:
         better, worse = (last["more"], last["less"]) if ">" in last["sign"] else (last["less"], last["more"])
         return better.upper() if better.upper() != worse.upper() else None
@@ -215,9 +215,9 @@ def truth(value: Any) -> bool:
 
 def said_truth(text: str) -> bool | None:
     """The truth in "APPLIES: **True**" or "the answer is no", else the word that is the first or the last line."""
-    found = list(_SAID_TRUTH.finditer(text))
-    if found:
-        return truth(found[-1][1])
+    matches = list(_SAID_TRUTH.finditer(text))
+    if matches:
+        return truth(matches[-1][1])
     lines = [line for line in text.splitlines() if line.strip()]
     for line in (lines[-1], lines[0]) if lines else ():
         word = re.match(

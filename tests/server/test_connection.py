@@ -16,7 +16,7 @@ SIZE = 2**20
 async def aborted(untaken: Callable[[int], int], *, pressed: bool = False, seconds: int = 1000) -> int | None:
     """After how many seconds a client is given up that has not taken so many bytes yet, looked at every second."""
     loop = asyncio.get_running_loop()
-    connection = Connection(Mock(), loop=loop, told=Mock())
+    connection = Connection(Mock(), loop=loop, error_reply=Mock())
     transport = Mock()
     connection._line = transport
     connection.pressed = lambda: pressed

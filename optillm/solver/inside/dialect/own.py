@@ -19,7 +19,7 @@ def is_own(kind: object) -> bool:
 
 def fields_of(made: type) -> tuple[str, ...]:
     """The annotated names of one of the program's classes, those of its bases first."""
-    found: dict[str, None] = {}
+    fields: dict[str, None] = {}
     for base in reversed(made.__mro__):
-        found.update(dict.fromkeys(vars(base).get(FIELDS, ())))
-    return tuple(found)
+        fields.update(dict.fromkeys(vars(base).get(FIELDS, ())))
+    return tuple(fields)

@@ -95,10 +95,10 @@ def _message(error: BaseException) -> str:
     try:
         text = error.value if isinstance(error, z3.Z3Exception) else error
         text = error.args[0] if isinstance(error, KeyError) and error.args else text
-        told = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        message = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
     except Exception:  # noqa: BLE001  the program's own __str__
         return ""
-    return f"key not found: {told}" if isinstance(error, KeyError) else told
+    return f"key not found: {message}" if isinstance(error, KeyError) else message
 
 
 def _line(trace: TracebackType | None) -> int | None:

@@ -169,11 +169,11 @@ def _guarded_datatypes(original: Any) -> Any:
     return create
 
 
-def _guarded_text(original: Any, place: int, commands: frozenset[str]) -> Any:
+def _guarded_text(original: Any, position: int, commands: frozenset[str]) -> Any:
     def parse(*arguments: Any) -> Any:
         longest = int(core.get_param("timeout"))
-        forms = [admit(node, commands, longest) for node in read(str(arguments[place]))]
+        forms = [admit(node, commands, longest) for node in read(str(arguments[position]))]
         text = "\n".join(show(form) for form in forms if form is not None)
-        return original(*arguments[:place], text, *arguments[place + 1 :])
+        return original(*arguments[:position], text, *arguments[position + 1 :])
 
     return parse

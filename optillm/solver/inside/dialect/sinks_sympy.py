@@ -53,8 +53,8 @@ def _evaluate(code: Any, local_names: Any, _: Any) -> Any:
     from .run import evaluated
 
     tree = code if isinstance(code, ast.Expression) else ast.parse(str(code).strip(), mode="eval")
-    known = _ordinary(dict(local_names))
-    return evaluated(tree, tables.sympy_names() | {"max": tables.sympy_names()["Max"]} | known)
+    own = _ordinary(dict(local_names))
+    return evaluated(tree, tables.sympy_names() | {"max": tables.sympy_names()["Max"]} | own)
 
 
 def _names_of_text(_: Any, names: dict[str, Any]) -> None:
@@ -105,7 +105,7 @@ def _execute(text: Any, names: dict[str, Any], results: dict[str, Any] | None = 
 
     if results is names or results is None:
         raise Refused("generated code of another shape")
-    known = {name: value for name, value in names.items() if name != "builtins"}
-    known["builtins"] = tables.module("builtins")
-    produced = executed(str(text), known)
+    given = {name: value for name, value in names.items() if name != "builtins"}
+    given["builtins"] = tables.module("builtins")
+    produced = executed(str(text), given)
     results.update(produced)

@@ -29,23 +29,23 @@ _WORTHWHILE_MS: Final = 50
 
 def run_check(program: str, bounds: Bounds) -> str:
     """Answer one question, given and answered as JSON. Raises `Failed` for a formalisation at fault."""
-    asked = json.loads(program)
-    kind = str(asked["kind"])
-    formalisation = formalise(str(asked["smt2"]), optimizing=kind == "optimize")
-    check = _Check(formalisation, asked, time.monotonic() + solver_timeout(bounds) / 1000)
+    task = json.loads(program)
+    kind = str(task["kind"])
+    formalisation = formalise(str(task["smt2"]), optimizing=kind == "optimize")
+    check = _Check(formalisation, task, time.monotonic() + solver_timeout(bounds) / 1000)
     return json.dumps(check.answer(kind))
 
 
 class _Check:
-    def __init__(self, formalisation: Formalisation, asked: dict[str, Any], deadline: float) -> None:
+    def __init__(self, formalisation: Formalisation, task: dict[str, Any], deadline: float) -> None:
         self._formalisation = formalisation
         self._deadline = deadline
-        self._each = int(asked["check_ms"])
+        self._each = int(task["check_ms"])
         self._premises = [assertion.term for assertion in formalisation.assertions]
-        self._names = [str(name) for name in asked["answer_vars"]][:MOST_TERMS]
+        self._names = [str(name) for name in task["answer_vars"]][:MOST_TERMS]
         self._unknowns = [formalisation.term(name, f"answer variable {name}") for name in self._names]
         self._first: tuple[str, Any] = ("unknown", None)
-        self._queries = [str(query) for query in asked["query"]][:MOST_TERMS]
+        self._queries = [str(query) for query in task["query"]][:MOST_TERMS]
 
     def answer(self, kind: str) -> dict[str, Any]:
         """The facts of the kind asked for, or why there are none: premises that contradict each other."""
@@ -72,9 +72,9 @@ class _Check:
     def _solve(self, *extra: Any) -> tuple[str, Any]:
         """Status and model of premises and `extra`; other tactics are tried where the default gives up."""
         until = time.monotonic() + self._milliseconds() / 1000
-        for place, name in enumerate(_TACTICS):
+        for index, name in enumerate(_TACTICS):
             left = int((until - time.monotonic()) * 1000)
-            if place and left < _WORTHWHILE_MS:
+            if index and left < _WORTHWHILE_MS:
                 break
             solver = z3.Tactic(name).solver() if name else z3.Solver()
             solver.set("timeout", max(1, left * 6 // 10))
@@ -140,10 +140,10 @@ class _Check:
     def _judge(self, text: str, what: str) -> tuple[bool | None, bool | None]:
         """Whether a proposition can be true, and whether it can be false, given the premises."""
         proposition = self._formalisation.proposition(text, what)
-        known = {"sat": True, "unsat": False}
+        truth = {"sat": True, "unsat": False}
         return (
-            known.get(self._solve(proposition)[0]),
-            known.get(self._solve(z3.Not(proposition))[0]),
+            truth.get(self._solve(proposition)[0]),
+            truth.get(self._solve(z3.Not(proposition))[0]),
         )
 
     def _entail(self) -> dict[str, Any]:
@@ -163,8 +163,8 @@ class _Check:
         if len(self._queries) < 2:
             raise Failed("error", "ValueError", "choice needs an SMT-LIB term for each option")
         options = []
-        for place, query in enumerate(self._queries):
-            can_hold, can_fail = self._judge(query, f"option {place + 1}")
+        for index, query in enumerate(self._queries):
+            can_hold, can_fail = self._judge(query, f"option {index + 1}")
             must = None if can_fail is None else not can_fail
             options.append({"could": can_hold, "must": must})
         unknown = any(None in option.values() for option in options)
@@ -202,15 +202,15 @@ class _Check:
         return answer | (self._uniqueness(values, *best) if unique else {"unique": None})
 
     def _asked_objectives(self) -> list[tuple[str, Any]]:
-        found = []
+        objectives = []
         for query in self._queries:
             text = query.strip().removeprefix("(").strip()
             sense = text.split(maxsplit=1)[0] if text else ""
             if sense not in {"maximize", "minimize"}:
                 raise Failed("error", "ValueError", "an objective is (maximize term) or (minimize term)")
             body = text.removeprefix(sense).strip().removesuffix(")")
-            found.append((sense, self._formalisation.term(body, "query")))
-        return found
+            objectives.append((sense, self._formalisation.term(body, "query")))
+        return objectives
 
     def _count(self) -> dict[str, Any]:
         if not self._unknowns:

@@ -95,17 +95,17 @@ class Formalisation:
 
 def formalise(smt2: str, *, optimizing: bool) -> Formalisation:
     """Read and parse the declarations, definitions and assertions of a text. Raises `Failed`."""
-    found = Formalisation()
+    formalisation = Formalisation()
     commands = _KEPT if optimizing else _KEPT - OPTIMIZING
     for node in read(smt2):
         if isinstance(node, Form) and node.head in _IGNORED:
             continue
         form = admit(node, frozenset(commands), 1)
         if form is not None:
-            found.add(form)
-    if not found.assertions and not found.objectives:
+            formalisation.add(form)
+    if not formalisation.assertions and not formalisation.objectives:
         raise Refused("there is no assertion", hint="declare the unknowns and assert what is known of them")
-    return found
+    return formalisation
 
 
 def _weight(form: Form) -> str:

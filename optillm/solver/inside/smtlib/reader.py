@@ -95,8 +95,8 @@ def show(node: Node) -> str:
         item = stack.pop()
         if isinstance(item, Form):
             stack.append(")")
-            for place, part in enumerate(reversed(item.parts)):
-                if place:
+            for index, part in enumerate(reversed(item.parts)):
+                if index:
                     stack.append(" ")
                 stack.append(part)
             stack.append("(")
