@@ -27,6 +27,7 @@ from optillm.engine.remedies import SUSPECTS
 from optillm.engine.upstream import Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
+from optillm.slots import capacity
 from optillm.sources import nearest
 from optillm.tables import columns
 from optillm.toolkit.schema import Form
@@ -153,6 +154,7 @@ class _Visit:
 
     def __init__(self, upstream: Upstream, settings: Settings, patience: float, target: Target) -> None:
         self._upstream = upstream
+        self._settings = settings
         self._target = target
         self._model = target.rename.get(settings.model, settings.model)
         self._others = len(settings.upstreams()) > 1
@@ -169,11 +171,16 @@ class _Visit:
             return self._concluded(usable=False)
         self._key(listing, limits)
         self._models(listing)
-        asked, outcomes = [*LIMIT_PROBES], limits
+        asked, outcomes, local = [*LIMIT_PROBES], limits, list[Finding]()
         if limit is not None:
-            rest, streamed = await asyncio.gather(self._asked(PROBES, limit), self._streamed(limit))
+            rest, streamed, lines = await asyncio.gather(
+                self._asked(PROBES, limit),
+                self._streamed(limit),
+                capacity(self._settings, self._target, self._model, limit, self._patience),
+            )
             asked, outcomes = [*asked, *PROBES, STREAMING], [*limits, *rest, streamed]
-        self._findings += map(self._finding, asked, outcomes)
+            local = [Finding(*line) for line in lines]
+        self._findings += [*map(self._finding, asked, outcomes), *local]
         self._pace([outcome.seconds for outcome in outcomes if outcome.replies])
         return self._concluded(usable=limit is not None)
 

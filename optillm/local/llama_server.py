@@ -44,7 +44,7 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True, metavar="SLOTS")
     parser.add_argument("--ctx-size", type=int, required=True, metavar="TOKENS", help="of all slots together")
-    parser.add_argument("--threads", type=int, default=_processors())
+    parser.add_argument("--threads", type=int, default=os.environ.get("LLAMA_ARG_THREADS", _processors()))
     for switch in ("jinja", "metrics", "slots"):
         parser.add_argument(f"--{switch}", action="store_true")
     return parser.parse_args(argv)

@@ -61,10 +61,19 @@ def test_a_model_that_is_refused_ends_it_in_one_line(
         llama_server.main(Model(gguf, "tiny").flags(1))
 
 
+def test_threads_come_from_the_variable_of_llama_cpp(
+    started: list[Any], gguf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLAMA_ARG_THREADS", "5")
+    llama_server.main(Model(gguf, "tiny").flags(1))
+    assert started[-1].cpuparams.n_threads == 5
+
+
 @pytest.mark.parametrize(("cores", "threads"), [(4, 4), (None, 1)])
 def test_it_computes_on_all_processors_that_it_may_use(
     started: list[Any], gguf: Any, cores: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("LLAMA_ARG_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
     llama_server.main(Model(gguf, "tiny").flags(1))
     assert started[-1].cpuparams.n_threads == 2
