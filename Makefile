@@ -25,7 +25,7 @@ real: $(VENV)/.core $(REAL)/.done ## start the proxy on a small real model, whic
 	@OPTILLM_DEMO=off OPTILLM_LOCAL=$$(echo $(REAL)/*.gguf) exec $(PYTHON) optillm.py $(ARGS)
 
 test-real: $(VENV)/.dev $(REAL)/.done ## drive the proxy on that model: about 5 minutes on two cores
-	$(PYTHON) -m pytest --timeout 300 tests/real $(ARGS)
+	$(PYTHON) -m pytest --timeout 900 tests/real $(ARGS)
 
 check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/ruff check .

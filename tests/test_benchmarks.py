@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from benchmarks import bench, peers, upstream
+from benchmarks import bench, peers, real, upstream
 from benchmarks.bench import BARE, Effort, Server
 from benchmarks.clients import Request, ask
 from benchmarks.machine import cpu, memory
 from optillm.techniques import registry
 from tests.e2e.proxy import ROOT, serving
+from tests.real.server import Counts
 
 TINY = Effort(seconds=0.02, repeat=1, latency=0.01)
 
@@ -92,6 +93,18 @@ def test_a_process_tree_has_memory_and_has_used_time(servers: tuple[Server, Serv
     _, proxy = servers
     assert memory(proxy.process) > 10
     assert cpu(proxy.process) > 0
+
+
+def test_the_questions_for_a_real_model_are_the_same_each_time_and_of_each_kind() -> None:
+    asked = real.questions(40)
+    assert asked == real.questions(40)
+    assert len(set(asked)) > 30
+    assert [question.split()[0] for question in asked[:4]] == ["What", "What", "What", "How"]
+
+
+def test_the_ideal_time_is_that_of_the_tokens_computed_at_the_mean_rate() -> None:
+    rates = real.Rates(prompt=100, generated=10).mean(real.Rates(prompt=300, generated=30))
+    assert rates.ideal(Counts(prompt=400, generated=100)) == 400 / 200 + 100 / 20
 
 
 def test_peers(
