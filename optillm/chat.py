@@ -287,6 +287,11 @@ class Reply:
         return any(self.message.get(name) for name in THOUGHTS)
 
     @property
+    def cut(self) -> bool:
+        """Whether the reply ended at a limit of its length, be it before its first word."""
+        return self.finish_reason == "length" and self.kind in (ReplyKind.TRUNCATED, ReplyKind.EMPTY)
+
+    @property
     def kind(self) -> ReplyKind:
         """Whether the reply is complete, cut, a refusal or nothing at all."""
         if self.finish_reason == "content_filter" or self.message.get("refusal"):

@@ -30,7 +30,7 @@ from optillm.sources import (
     nearest,
     state_directory,
 )
-from optillm.upstreams import DEFAULT, Upstream, Upstreams
+from optillm.upstreams import DEFAULT, Streams, Upstream, Upstreams
 from optillm.values import (
     Demo,
     File,
@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     )
     upstream_retries: int = _upstream(
         3, "how often a call that failed in passing, or stays silent, is repeated", ge=0, le=10
+    )
+    upstream_streams: Streams = _upstream(
+        "auto", "call upstreams as streams and put the replies together; auto: those of a private network"
     )
     reply_memory_mb: int = _upstream(
         256,

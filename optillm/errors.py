@@ -91,7 +91,8 @@ class UpstreamError(OptillmError):
 
     `message` are its words, else ours. `status` is the upstream's own when it answered, else 502; `upstream_body`
     is its error body as JSON, in whatever shape, when it sent one. `retryable` says whether the same call may
-    succeed later.
+    succeed later; `restarting` that no model has seen it, as the server, which was there before, is down or still
+    loads its model.
     """
 
     status = 502
@@ -105,6 +106,7 @@ class UpstreamError(OptillmError):
         upstream_body: Mapping[str, Any] | None = None,
         param: str | None = None,
         retryable: bool = False,
+        restarting: bool = False,
         retry_after: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -112,6 +114,7 @@ class UpstreamError(OptillmError):
         self.status = status
         self.upstream_body = upstream_body
         self.retryable = retryable
+        self.restarting = restarting
         self.retry_after = retry_after
 
     def body(self) -> dict[str, Any]:
@@ -151,6 +154,12 @@ class Cancelled(OptillmError):
 
 class NotCounted(OptillmError):
     """What the key has used, or made, cannot be told now, so that it may not use more."""
+
+    status = 503
+
+
+class Overloaded(OptillmError):
+    """What is in flight leaves no memory for the request; carries `Retry-After`."""
 
     status = 503
 

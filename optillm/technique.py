@@ -240,6 +240,9 @@ class Context(ABC):
     def offer(self, candidate: Candidate, score: float = 0.0) -> None:
         """Keep this as the best answer so far when its score beats the kept one's."""
 
+    answers_in_text: bool
+    """Whether answers may be texts; where the client forces a tool call, none is."""
+
     executes: bool
     """Whether the operator lets programs of candidates run; without that `execute` gives `None`."""
 

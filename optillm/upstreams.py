@@ -25,12 +25,17 @@ DEFAULT: Final = "default"
 """What the one upstream is called that the settings beside these tables make."""
 
 
+Streams = Literal["auto", "always", "never"]
+"""When whole replies are called for as streams: `auto` means at servers of a private network."""
+
+
 class Upstream(BaseModel):
     """Where calls go, with which key, and which models they may ask for.
 
     `key` is `None` when the client's own is passed through; `key_env` names the variable it came from. `models`
     are patterns of the names that clients use, `rename` gives this upstream's name for some of them. A lower
     `order` is called first, equal ones share by `weight`. `timeout` is the seconds of silence that end a call.
+    `streams` says when calls are made as streams, `None` leaves it to the setting for all upstreams.
     """
 
     model_config = ConfigDict(
@@ -49,6 +54,7 @@ class Upstream(BaseModel):
     order: int = Field(default=0, ge=0, le=1000)
     weight: float = Field(default=1.0, gt=0, le=1000)
     timeout: float | None = Field(default=None, gt=0, le=86_400)
+    streams: Streams | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -133,6 +133,7 @@ class World:
     """
 
     base_url = "http://scripted/v1"
+    local = False
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class World:
         planner = Planner(techniques or registry(), defaults or {}, "auto")
         limits = limits or Limits(Budget(128, None, 600.0))
         self.engine = Engine(
-            *(routes or Routes.to(self, cap=cap, retries=retries), planner, limits),
+            *(routes or Routes.to(self, cap=cap, retries=retries, local=self.local), planner, limits),
             prices=Prices(prices),
             observers=self.observers,
             cache=cache,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvloop
 
-from benchmarks import bench, peers, real, upstream
+from benchmarks import bench, peers, real, slots, upstream
 from benchmarks.bench import BARE, Effort, Server
 from benchmarks.clients import Request, ask
 from benchmarks.machine import cpu, memory
+from optillm.chat import Relay
 from optillm.techniques import registry
 from tests.e2e.proxy import ROOT, serving
+from tests.fakes import World, failing
 from tests.real.server import Counts
 
 TINY = Effort(seconds=0.02, repeat=1, latency=0.01)
@@ -95,11 +98,26 @@ def test_a_process_tree_has_memory_and_has_used_time(servers: tuple[Server, Serv
     assert cpu(proxy.process) > 0
 
 
+def test_slots(capsys: pytest.CaptureFixture[str]) -> None:
+    slots.measure(["plain", "bon", "rto"], requests=3, slots=2)
+    rows = table(capsys)
+    assert rows.keys() >= {"plain", "bon", "rto"}
+    assert rows["plain"][3] == "3"
+    assert rows["plain"][-1] == "0"
+
+
+def test_a_request_to_slots_fails_with_an_error_or_a_degraded_answer() -> None:
+    completion = World(lambda sent: "The answer is 4.").complete("bon-m")
+    degraded = replace(completion, report=replace(completion.report, stop_reason="degraded"))
+    answers = (completion, Relay(200, {}, b""), degraded, Relay(400, {}, b""), failing(500))
+    assert [slots.failed(answer) for answer in answers] == [False, False, True, True, True]
+
+
 def test_the_questions_for_a_real_model_are_the_same_each_time_and_of_each_kind() -> None:
-    asked = real.questions(40)
-    assert asked == real.questions(40)
-    assert len(set(asked)) > 30
-    assert [question.split()[0] for question in asked[:4]] == ["What", "What", "What", "How"]
+    questions = real.questions(40)
+    assert questions == real.questions(40)
+    assert len(set(questions)) > 30
+    assert [question.split()[0] for question in questions[:4]] == ["What", "What", "What", "How"]
 
 
 def test_the_ideal_time_is_that_of_the_tokens_computed_at_the_mean_rate() -> None:

@@ -11,6 +11,8 @@ from optillm.engine.bodies import Payload, Placement, extended
 
 LIMITS: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """The two names of the token limit, each with the other to try instead."""
+USAGE: Final = {"include_usage": True}
+"""The `stream_options` with which a stream tells what it took, as a whole reply does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Adaptation:
 
     `withheld` are parameters of ours to leave out, `refused` parameters to leave out whoever sent them. `renamed` maps
     token limits to their other names, and `fit` bounds a token limit of ours. `alternating` merges neighbouring user
-    turns, `plainer` uses the plainer form of the messages, `streamed` asks for a whole reply as a stream.
+    turns, `plainer` uses the plainer form of the messages. `streamed` says whether the call is made as a stream; `None`
+    leaves that to who makes it.
     """
 
     withheld: frozenset[str] = frozenset()
@@ -42,7 +45,7 @@ class Adaptation:
     alternating: bool = False
     plainer: bool = False
     fit: Fit | None = None
-    streamed: bool = False
+    streamed: bool | None = None
 
     def body(self, payload: Payload) -> dict[str, Any]:
         """Return the JSON of the call with these changes."""
@@ -55,8 +58,12 @@ class Adaptation:
             sent = self._sent(payload, name, value)
             if sent is not None and name not in self.refused:
                 body[self.renamed.get(name, name)] = sent
-        if self.streamed:
-            body["stream"] = True
+        if self.streamed is not None:
+            body["stream"] = self.streamed
+        if self.streamed and "stream_options" not in self.refused:
+            body.setdefault("stream_options", dict(USAGE))
+        elif self.streamed is False:
+            body.pop("stream_options", None)
         return body
 
     def _sent(self, payload: Payload, name: str, value: Any) -> Any:

@@ -111,10 +111,14 @@ def _words_in(part: Any) -> str:
 
 
 class Assembly:
-    """A reply being put together from the chunks of a stream; the first choice that it has."""
+    """A reply being put together from the chunks of a stream; the first choice that it has.
+
+    It has `begun` once something of the reply was in a chunk, an empty text or the role not counted.
+    """
 
     def __init__(self) -> None:
         self.chunks = 0
+        self.begun = False
         self.text: list[str] = []
         self.usage: Usage | None = None
         self._answer: list[str] = []
@@ -198,6 +202,7 @@ class Assembly:
             elif name == "function_call" and value:
                 self._function.add([{"function": value}])
         content = delta.get("content")
+        self.begun = self.begun or any(value for name, value in delta.items() if name != "role")
         if content is not None and not isinstance(content, str):
             content, thoughts, _ = _parts(content)
             if thoughts:

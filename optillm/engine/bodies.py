@@ -17,6 +17,8 @@ DIVERSITY_FLOOR: Final = 0.3
 JUDGE_LIMIT: Final = 4096
 """Tokens a judging call may write, reasoning included, where the model has room for them."""
 
+REPEATED: Final = 1_000_003
+"""What is added to the seed of a repeated call: more than the samples of one request ever do."""
 MOST_PARTS: Final = 4
 """Images and other parts of the conversation that a judge is shown; with more of them it sees none."""
 
@@ -72,6 +74,16 @@ class Payload:
         """Return this payload with more parameters of ours."""
         ours = {**self.ours, **dict.fromkeys(parameters)}
         return replace(self, parameters={**self.parameters, **parameters}, ours=ours)
+
+    def repeated(self) -> Payload:
+        """Return this payload for a repetition beside the call itself, whose draw it must not repeat.
+
+        Without a temperature or with a seed, the same call gives the same reply, slow where that was slow.
+        """
+        seed = self.parameters.get("seed")
+        if seed is None and self.parameters.get("temperature") != 0:
+            return self
+        return self.adding(seed=(seed if isinstance(seed, int) else 0) + REPEATED)
 
     def asking_for(self, choices: int) -> Payload:
         """Return this payload, requesting so many choices."""
@@ -140,6 +152,11 @@ class Bodies:
             key: value for key, value in request.body.items() if key not in OURS and value is not None
         }
         return cls(request.messages, sampling, respect_temperature)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the client bounds the length of a reply."""
+        return "max_tokens" in self.sampling or "max_completion_tokens" in self.sampling
 
     def about(self, messages: Sequence[Message]) -> Bodies:
         """The same parameters for another form of the conversation."""

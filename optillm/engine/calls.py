@@ -13,27 +13,37 @@ from typing import Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from optillm.chat import Reply, ReplyKind, Usage
-from optillm.engine.assembly import Assembly, read_replies
+from optillm.chat import Reply, Usage
+from optillm.engine.assembly import DONE, Assembly, read_replies
+from optillm.engine.blanks import Blank, blank
 from optillm.engine.bodies import Payload, prompt_tokens
-from optillm.engine.hedge import Hedge, Hedges, Terms, departed, repeated
-from optillm.engine.ledger import NOTHING, Ledger, Reservation, Worst
+from optillm.engine.hedge import Hedge, Hedges, Terms, departed, heard, repeated
+from optillm.engine.ledger import JUDGE, NOTHING, Ledger, Reservation, Worst
+from optillm.engine.limiter import Turn
 from optillm.engine.negotiation import Attempts, BundleRefused, negotiated
+from optillm.engine.retries import Limits, Retries
 from optillm.engine.routes import Route, Routes
-from optillm.errors import UpstreamError
+from optillm.engine.tallies import of_all_choices
+from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.prices import Price
 from optillm.trace import Call, Trace
 
-BACKOFF: Final = 0.5
-"""Seconds before the first retry; doubled each time, with full jitter."""
-LONGEST_BACKOFF: Final = 30.0
 ASSUMED_REPLY: Final = 1024
 """Tokens a reply is taken to need at worst when the request sets no limit."""
 
+LIGHT: Final = 1000
+"""Tokens of a prompt up to which reading it takes no time that counts."""
+NOTICEABLE: Final = 0.001
+"""Seconds of waiting for a turn that a trace tells."""
+
 OK: Final = 200
+TOO_MUCH: Final = frozenset({400, 413, 422})
+"""Statuses with which upstreams refuse what a call says, its length among that."""
 
 T = TypeVar("T")
 Emit = Callable[[str], Awaitable[None]]
+Condition = Callable[[str], bool]
+"""Tells of the text of a reply so far whether that is enough."""
 
 
 def always() -> bool:
@@ -44,8 +54,10 @@ def always() -> bool:
 class Calls:
     """The door of one request to the upstreams.
 
-    `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, on the
-    trace's clock; `queued` counts the calls that wait for their turn. No call begins while `attended` is clear.
+    `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, and
+    `last_heard` when a piece of a streamed reply came last, on the trace's clock. `queued` counts the calls that wait
+    for their turn; `refused_models` have refused the conversation as the client sent it. No call begins while
+    `attended` is clear.
     """
 
     def __init__(
@@ -60,13 +72,15 @@ class Calls:
         self.routes = routes
         self.ledger = ledger
         self.trace = trace
-        self.last_sent = 0.0
+        self.last_sent = self.last_heard = 0.0
         self.queued = 0
+        self.refused_models = set[str]()
         self.rng = rng
         self._authorization = authorization
         self._attended = attended
-        self._hedges = Hedges(routes.paces)
+        self._hedges = Hedges(routes.silences, routes.durations)
         self._refused_in_vain = set[Hashable]()
+        self._most_choices = dict[str, int | None]()
         self._memory = routes.memory.of_request()
 
     def close(self) -> None:
@@ -79,34 +93,44 @@ class Calls:
 
     def usual(self, role: str, model: str) -> float | None:
         """Seconds that a call like this takes; `None` when nothing is known."""
-        return self._hedges.usual((role, model))
+        return self._hedges.duration.of((role, model)).seconds or None
 
-    def forgo_n(self, model: str) -> None:
-        """Remember to request choices of this model one by one, since it refused a bundle."""
-        self.routes.forgo_n(model)
+    def most_choices(self, model: str) -> int | None:
+        """How many choices one call for this model may ask for; `None` when no bound is known."""
+        return self.routes.most_choices(model)
 
-    async def complete(self, role: str, payload: Payload) -> list[Reply]:
+    def bound_n(self, model: str) -> None:
+        """Remember to request fewer choices of this model at a time, or single ones, since it refused a bundle."""
+        self.routes.bound_n(model, self._most_choices.get(model))
+
+    async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
         """Return the choices of one completion, empty for a refused bundle.
 
-        Raises `UpstreamError` or `BudgetExhausted`.
+        A reply that comes as a stream ends early once its text meets the condition `until`. Raises `UpstreamError` or
+        `BudgetExhausted`.
         """
         attempts = Attempts(self._refused_in_vain)
 
         async def once(route: Route) -> tuple[list[Reply], Usage]:
-            result = await self._adapted(route, payload, attempts, partial(self._once, route, role))
+            form = payload.repeated() if repeated() else payload
+            call = partial(
+                self._sent, route, form, attempts, span, partial(self._once, route, span, until=until)
+            )
+            result = await self._adapted(route, form, attempts, call)
             self.routes.capabilities(route, payload.model).counted(payload.choices, len(result[0]))
             return result
 
         try:
-            with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
+            with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as span:
                 hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
                 out = list[Route]()
                 replies, usage = await self._tried(
-                    call, lambda: hedge.first(lambda: self._routed(call, payload.model, once, out)), attempts
+                    span, lambda: hedge.first(lambda: self._routed(span, payload.model, once, out)), attempts
                 )
-                call.attributes |= _told(usage)
+                span.attributes |= _token_counts(usage)
                 return replies
-        except BundleRefused:
+        except BundleRefused as refused:
+            self._most_choices[payload.model] = refused.most
             return []
 
     async def stream(
@@ -117,7 +141,7 @@ class Calls:
         `gate` gives what takes in the text of one attempt and passes on what of it is to be shown.
         """
         attempts = Attempts(self._refused_in_vain)
-        hedge: Hedge[tuple[Reply, Usage]] = self._hedge(role, payload)
+        hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
         shown = False
 
         def unsaid() -> bool:
@@ -130,27 +154,28 @@ class Calls:
             await show(text)
             hedge.held_up(self.trace.clock() - begun)
 
-        async def once(route: Route) -> tuple[Reply, Usage]:
-            emit = gate(forward)
-            call = partial(self._once_streamed, route, role, emit=emit)
-            return await self._adapted(route, payload, attempts, call, unsaid)
+        async def once(route: Route) -> tuple[list[Reply], Usage]:
+            form = payload.repeated() if repeated() else payload
+            streamed = partial(self._once_streamed, route, span, emit=gate(forward))
+            call = partial(self._sent, route, form, attempts, span, streamed)
+            return await self._adapted(route, form, attempts, call, unsaid)
 
-        with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as call:
+        with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as span:
             out = list[Route]()
-            reply, usage = await self._tried(
-                call,
-                lambda: hedge.first(lambda: self._routed(call, payload.model, once, out, unsaid)),
+            replies, usage = await self._tried(
+                span,
+                lambda: hedge.first(lambda: self._routed(span, payload.model, once, out, unsaid)),
                 attempts,
                 unsaid,
             )
-            call.attributes |= _told(usage)
-            return reply
+            span.attributes |= _token_counts(usage)
+            return replies[0]
 
     def _hedge(self, role: str, payload: Payload) -> Hedge[Any]:
         model = payload.model
 
         def room() -> bool:
-            free = not self.queued and self.routes.free(self._authorization, model)
+            free = not self.queued and self.routes.may_repeat(self._authorization, model)
             return free and self.ledger.spare(self.worst(payload))
 
         retries, left = self.routes.retries, self.ledger.seconds_left
@@ -177,13 +202,26 @@ class Calls:
                 raise first
             return await attempt()
 
-        return await self._retrying(call, attempts, allowed)(once_more)
+        try:
+            return await self._retrying(call, attempts, allowed)(once_more)
+        except (UpstreamError, BudgetExhausted):
+            if attempts.blank is None or not allowed():
+                raise
+            result: T = attempts.blank
+            return result
 
     def _retrying(self, call: Call, attempts: Attempts, allowed: Callable[[], bool]) -> AsyncRetrying:
+        model = call.attributes["gen_ai.request.model"]
+        limits = Limits(
+            self.routes.retries,
+            lambda: self.ledger.seconds_left,
+            lambda: self.usual(call.name, model),
+            lambda: self.ledger.best is not None,
+        )
+        retries = Retries(limits, self.routes.outages, self.rng)
+
         def again(error: BaseException) -> bool:
-            if not (isinstance(error, UpstreamError) and error.retryable and allowed()):
-                return False
-            return (error.retry_after or 0.0) < self.ledger.seconds_left
+            return isinstance(error, UpstreamError) and allowed() and retries.admit(error, attempts.others)
 
         def note(state: RetryCallState) -> None:
             call.attributes["optillm.retries"] = state.attempt_number
@@ -191,23 +229,13 @@ class Calls:
             status = getattr(error, "status", None)
             self.trace.note("call %d: status %s, retrying in %.2f s", call.id, status, state.upcoming_sleep)
 
-        def enough(state: RetryCallState) -> bool:  # other forms of a call count as retries
-            return state.attempt_number + attempts.others > self.routes.retries
-
         return AsyncRetrying(
             retry=retry_if_exception(again),
-            stop=enough,
-            wait=self._pause,
+            wait=lambda _: retries.pause,
             sleep=asyncio.sleep,
             before_sleep=note,
             reraise=True,
         )
-
-    def _pause(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        jittered = self.rng.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2 ** (state.attempt_number - 1)))
-        asked = error.retry_after if isinstance(error, UpstreamError) else None
-        return jittered if asked is None else asked + jittered / 4
 
     async def _routed(
         self,
@@ -253,10 +281,41 @@ class Calls:
             allowed,
         )
 
-    async def _once(self, route: Route, role: str, body: Mapping[str, Any]) -> tuple[list[Reply], Usage]:
+    async def _sent(
+        self,
+        route: Route,
+        payload: Payload,
+        attempts: Attempts,
+        span: Call,
+        once: Callable[[Mapping[str, Any]], Awaitable[T]],
+        body: Mapping[str, Any],
+    ) -> T:
+        """What comes of sending a call once; where the server is away, no call was made."""
+        try:
+            result = await once(body)
+        except UpstreamError as error:
+            if isinstance(error, Blank):
+                attempts.blank = error.result
+            as_sent = list(payload.plainer or payload.messages)
+            if error.status in TOO_MUCH and span.name != JUDGE and body["messages"] == as_sent:
+                self.refused_models.add(payload.model)
+            if error.restarting:
+                self.ledger.withdraw(span.name)
+                self.routes.outages.began(route.name, error)
+            elif error.upstream_body is not None:
+                self.routes.outages.ended(route.name)
+            raise
+        self.routes.outages.ended(route.name)
+        return result
+
+    async def _once(
+        self, route: Route, span: Call, body: Mapping[str, Any], until: Condition | None = None
+    ) -> tuple[list[Reply], Usage]:
         """The choices of one completion, at least one, and what it took."""
-        async with self._turn(route, body["model"]) as told:
-            reservation = self._reserve(route, role, body)
+        if body.get("stream"):
+            return await self._once_streamed(route, span, body, until=until)
+        async with self._turn(route, body["model"], span) as turn:
+            reservation = self._reserve(route, span.name, body)
             wire: Mapping[str, Any] | None = None
             try:
                 wire = await route.upstream.chat(body, route.credential(self._authorization))
@@ -264,61 +323,87 @@ class Calls:
                 if not replies:
                     raise UpstreamError("the upstream's reply has no choices", retryable=True)
                 if all(map(blank, replies)):
-                    raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                    raise Blank((replies, _paid(wire, body) or Usage()))
                 self._memory.keep(sum(len(reply.text) for reply in replies))
-                told(OK)
+                turn.answered(OK)
             except UpstreamError as error:
                 self.ledger.settle(reservation, _paid(wire, body), "failed")
-                told(error.status)
+                turn.answered(error.status)
                 raise
             except asyncio.CancelledError:
                 self.ledger.settle(reservation, estimate(body), "cancelled")
                 raise
-        usage = Usage.read(wire.get("usage")) or estimate(body, "".join(reply.text for reply in replies))
+        texts = [reply.text for reply in replies]
+        usage = of_all_choices(Usage.read(wire.get("usage")), texts) or estimate(body, "".join(texts))
         self.ledger.settle(reservation, usage)
         return replies, usage
 
     async def _once_streamed(
-        self, route: Route, role: str, body: Mapping[str, Any], emit: Emit
-    ) -> tuple[Reply, Usage]:
+        self,
+        route: Route,
+        span: Call,
+        body: Mapping[str, Any],
+        emit: Emit | None = None,
+        until: Condition | None = None,
+    ) -> tuple[list[Reply], Usage]:
+        """One reply put together from its stream, shown as it comes where there is an `emit`, and what it took."""
+        if emit is not None and body.get("stream") is False:  # it gives no streams: all is shown at once
+            replies, usage = await self._once(route, span, body)
+            await emit(replies[0].text)
+            return replies, usage
         authorization = route.credential(self._authorization)
-        async with self._turn(route, body["model"]) as told:
-            reservation = self._reserve(route, role, body)
+        async with self._turn(route, body["model"], span) as turn:
+            reservation = self._reserve(route, span.name, body)
             assembly = Assembly()
             loss: str | None = "cancelled"
             try:
                 async with aclosing(route.upstream.stream(body, authorization)) as chunks:
                     async for chunk in chunks:
                         text = assembly.add(chunk)
-                        if text:
+                        if assembly.begun:
+                            turn.heard()
+                            await self._heard(emit is None)
+                        if text and emit is not None:
                             await emit(text)
+                        elif text and until is not None and until("".join(assembly.text)):
+                            assembly.add(DONE)
+                            break
                 reply = assembly.reply()
                 if blank(reply):
-                    raise UpstreamError("the upstream's reply says nothing", retryable=True)
+                    raise Blank(([reply], assembly.usage or estimate(body)))
                 self._memory.keep(len(reply.text))
                 loss = None
-                told(OK)
+                turn.answered(OK)
             except UpstreamError as error:
                 loss = "failed"
-                told(error.status)
+                turn.answered(error.status)
                 raise
             finally:
                 sent = assembly.chunks or loss == "cancelled"
                 usage = assembly.usage or estimate(body, "".join(assembly.text))
                 self.ledger.settle(reservation, usage if sent else None, loss)
-        return reply, usage
+        return [reply], usage
+
+    async def _heard(self, unseen: bool) -> None:
+        """Note a piece of a reply; what is `unseen` is not shown to the client as it comes."""
+        self.last_heard = self.trace.clock()
+        if unseen:
+            await heard()
 
     @asynccontextmanager
-    async def _turn(self, route: Route, model: str) -> AsyncIterator[Callable[[int], None]]:
-        """Hold a place for one call; what it gives is to be told the status of the reply."""
+    async def _turn(self, route: Route, model: str, span: Call) -> AsyncIterator[Turn]:
+        """Hold a place for one call; what it gives is to be told what becomes of it."""
+        route.look_at_slots(self._authorization)
         self.queued += 1
-        waiting = True
+        waiting, since = True, self.trace.clock()
         try:
-            async with route.limiters.slot(self, route.credential(self._authorization), model) as told:
+            async with route.limiters.slot(self, route.credential(self._authorization), model) as turn:
                 if self._attended is not None:
                     await self._attended.wait()
                 self.queued, waiting = self.queued - 1, False
-                yield told
+                if self.trace.clock() > since + NOTICEABLE:
+                    span.attributes["optillm.queued"] = round(self.trace.clock() - since, 3)
+                yield turn
         finally:
             self.queued -= waiting
 
@@ -335,13 +420,14 @@ class Calls:
         price = self.ledger.prices.of(body["model"], route.clients_name(body["model"]))
         reservation = self.ledger.reserve(role, self._worst(body, price), spare=repeated())
         self.last_sent = self.trace.clock()
-        departed()
+        departed(_weight(route, body))
         return reservation
 
 
-def blank(reply: Reply) -> bool:
-    """Whether a reply says nothing at all; one that thought instead of answering would do so again."""
-    return reply.kind is ReplyKind.EMPTY and not (reply.finish_reason == "length" or reply.thought)
+def _weight(route: Route, body: Mapping[str, Any]) -> float:
+    """How much longer than a light call this one may be silent: with its prompt, and with how busy its server is."""
+    weight = max(1.0, prompt_tokens(body["messages"]) / LIGHT)
+    return weight * route.limiters.total.running if route.local else weight
 
 
 def _paid(wire: Mapping[str, Any] | None, body: Mapping[str, Any]) -> Usage | None:
@@ -351,7 +437,7 @@ def _paid(wire: Mapping[str, Any] | None, body: Mapping[str, Any]) -> Usage | No
     return Usage.read(wire.get("usage")) or (estimate(body) if wire.get("choices") else None)
 
 
-def _told(usage: Usage) -> dict[str, int]:
+def _token_counts(usage: Usage) -> dict[str, int]:
     """What a trace says of it."""
     return {
         "gen_ai.usage.input_tokens": usage.prompt_tokens,

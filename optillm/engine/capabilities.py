@@ -31,18 +31,20 @@ CAUTION: Final = 1.5
 class Capabilities:
     """What one model of one upstream accepts; `expires` is in seconds of the loop's clock.
 
-    `refused` and `renamed` apply to parameters whoever sends them. `unwelcome` maps a value of ours to the client's
-    parameters in the calls that were refused because of it. `placements` maps the role of a conversation's last turn
-    to where an instruction goes. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply.
-    `streamed` says that replies must come as streams.
+    `most_choices` bounds `n`, where it is honoured. `refused` and `renamed` apply to parameters whoever sends them.
+    `unwelcome` maps a value of ours to the client's parameters in the calls that were refused because of it.
+    `placements` maps the role of a conversation's last turn to where an instruction goes. `window` bounds the tokens of
+    prompt and reply, `longest_reply` those of a reply. `streamed` says whether calls are made as streams;
+    `None` leaves that to who makes them.
     """
 
     expires: float
     honours_n: bool | None = None
+    most_choices: int | None = None
     refused: frozenset[str] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
     alternating: bool = False
-    streamed: bool = False
+    streamed: bool | None = None
     unwelcome: OrderedDict[str, frozenset[str]] = field(default_factory=OrderedDict)
     placements: dict[str, Placement] = field(default_factory=dict)
     window: int | None = None
@@ -69,7 +71,8 @@ class Capabilities:
         self.refused |= accepted.refused
         self.renamed = {**self.renamed, **accepted.renamed}
         self.alternating |= accepted.alternating
-        self.streamed |= accepted.streamed
+        if accepted.streamed is not first.streamed:
+            self.streamed = accepted.streamed
         for name in accepted.withheld - first.withheld - {"seed"}:  # our seed is the client's, counted up
             value, beside = _value(payload, name), payload.clients
             _remember(self.unwelcome, value, self.unwelcome.get(value, beside) & beside)
@@ -82,6 +85,13 @@ class Capabilities:
         """Learn from a reply whether the model honours `n`."""
         if requested > 1:
             self.honours_n = received >= requested
+
+    def bound_n(self, most: int | None) -> None:
+        """Note that the model gives at most so many choices at a time, `None` if it is best asked for one."""
+        if most is None or most < 2:
+            self.honours_n = False
+        else:
+            self.most_choices = most
 
     def took(self, body: Mapping[str, Any]) -> None:
         """Record that a body was accepted as it is."""
@@ -150,12 +160,12 @@ class CapabilityTable:
         self._clock = clock
         self._models: OrderedDict[tuple[str, str], Capabilities] = OrderedDict()
 
-    def of(self, base_url: str, model: str) -> Capabilities:
-        """Return what is known of `model` at `base_url`, possibly nothing."""
+    def of(self, base_url: str, model: str, *, streamed: bool | None = None) -> Capabilities:
+        """Return what is known of `model` at `base_url`, possibly nothing but whether it is to be `streamed`."""
         key, now = (base_url, model), self._clock()
         capabilities = self._models.get(key)
         if capabilities is None or capabilities.expires < now:
-            capabilities = self._models[key] = Capabilities(expires=now + TTL)
+            capabilities = self._models[key] = Capabilities(now + TTL, streamed=streamed)
         self._models.move_to_end(key)
         while len(self._models) > REMEMBERED:
             self._models.popitem(last=False)

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, aclosing
 from contextvars import copy_context
 from copy import copy
 from dataclasses import replace
-from math import inf
+from itertools import pairwise
+from math import ceil, inf
 from random import Random
 from typing import Any, TypeVar
 
@@ -20,10 +21,10 @@ from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_text
 from optillm.engine.bodies import Bodies, Payload
-from optillm.engine.calls import Calls
+from optillm.engine.calls import TOO_MUCH, Calls
 from optillm.engine.draws import Draws
-from optillm.engine.forms import AnswerForm
-from optillm.engine.harvest import Sieve
+from optillm.engine.forms import AnswerForm, CallForm
+from optillm.engine.harvest import EMPTY, Sieve
 from optillm.engine.ledger import JUDGE
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
 from optillm.engine.shown import Gate, Shown
@@ -74,6 +75,7 @@ class RequestContext(Context):
         outlet: MemoryObjectSendStream[Event] | None = None,
         respect_temperature: bool = False,
     ) -> None:
+        self.answers_in_text = not isinstance(form, CallForm)
         self.executes = execute is not None
         self._execute = execute
         self.choices = request.choices
@@ -147,6 +149,11 @@ class RequestContext(Context):
         """The replies to the client's request exactly as sent, tools included: one for each choice."""
         return await self.sample(self.choices)
 
+    def plain_may_do(self, refusal: UpstreamError) -> bool:
+        """Whether the client's own request may be accepted, where words of a technique were refused."""
+        refused = refusal.status in TOO_MUCH and self.model not in self._calls.refused_models
+        return refused and self.ledger.best is None and not self.shown.text
+
     def answering(self, first: Sequence[Candidate]) -> RequestContext:
         """This context for a turn that answers though tools are offered: with those replies at hand, and no actions."""
         ctx = self.seeded([candidate for candidate in first if not candidate.reply.actions])
@@ -218,7 +225,7 @@ class RequestContext(Context):
         *,
         together: bool,
     ) -> AsyncGenerator[Candidate, None]:
-        harvest = self._sieve.harvest(n)
+        harvest = self._sieve.harvest(n, limited=self._bodies.limited)
         for first in (True, False):  # a second wave replaces what was lost
             if harvest.done:
                 break
@@ -273,7 +280,7 @@ class RequestContext(Context):
         return seeded + [self._drawn(bundle, index) for index, bundle in enumerate(bundles[:room])]
 
     def _bundled(self, payloads: list[Payload]) -> list[list[Payload]]:
-        """Return one call with `n` if the model honours `n`, else single calls.
+        """Return as few calls with `n` as the model allows, if it honours `n`, else single calls.
 
         If it is not known whether the model does, the first single call tests it. That costs one surplus reply per
         model and hour, but never a round. The payloads after the first in a bundle are single calls, to be made if
@@ -281,7 +288,9 @@ class RequestContext(Context):
         """
         honours = self._calls.honours_n(self.model)
         if honours:
-            return [[replace(payloads[0].asking_for(len(payloads)), bundle=True), *payloads]]
+            count = ceil(len(payloads) / (self._calls.most_choices(self.model) or len(payloads)))
+            ends = [len(payloads) * i // count for i in range(count + 1)]
+            return [_bundle(payloads[start:end]) for start, end in pairwise(ends)]
         if honours is None:
             payloads[0] = payloads[0].asking_for(2)
         return [[payload] for payload in payloads]
@@ -309,7 +318,7 @@ class RequestContext(Context):
         if missing:
             candidates += await self._one_by_one(missing)
             if not replies:
-                self._calls.forgo_n(self.model)
+                self._calls.bound_n(self.model)
         return candidates
 
     async def _one_by_one(self, payloads: Sequence[Payload]) -> list[Candidate]:
@@ -344,8 +353,13 @@ class RequestContext(Context):
         if temperature != 0:  # a second opinion with the same seed would be the first one again
             offset, self._consulted = self._consulted, self._consulted + 1
         payload = self._bodies.judge(model or self.model, prompt, temperature, seed=offset)
+
+        def until(text: str) -> bool:
+            return verdicts.is_endless(text) or (verdict is not None and verdicts.is_complete(text, verdict))
+
+        self.ledger.asked += 1
         try:
-            replies = await self._calls.complete(JUDGE, payload)
+            replies = await self._calls.complete(JUDGE, payload, until)
         except (UpstreamError, BudgetExhausted):
             self.ledger.lose("abstained")
             return None
@@ -354,14 +368,14 @@ class RequestContext(Context):
         if read is None:
             self.ledger.lose("abstained")
         else:
-            self.ledger.judged = True
+            self.ledger.heard += 1
         return read
 
     async def write(
         self, instruction: str | None = None, *, models: Sequence[str] = (), after: str | None = None
     ) -> list[Candidate]:
         """See `Context.write`."""
-        errors = list[Exception]()
+        errors, empty = list[Exception](), list[Candidate]()
         for model in dict.fromkeys(models or (self.model,)):
             for _ in range(2):  # a reply that says nothing is asked for once more
                 try:
@@ -375,7 +389,10 @@ class RequestContext(Context):
                 if usable:
                     return usable
                 self.ledger.lose("empty")
+                empty += written
                 errors.append(UpstreamError("the upstream wrote nothing"))
+        for candidate in empty:
+            self.offer(candidate, EMPTY)
         raise most_telling(errors)
 
     async def _write(self, model: str, instruction: str | None, after: str | None) -> list[Candidate]:
@@ -434,11 +451,14 @@ class RequestContext(Context):
 
     async def arriving(self, *calls: Coroutine[Any, Any, T | None]) -> AsyncGenerator[T, None]:
         """See `Context.arriving`."""
+        asked, heard, came = self.ledger.asked, self.ledger.heard, False
         helping = race(calls, quorum(len(calls)), self._calls, self._last_call, self._answerable)
         async with aclosing(helping) as arriving:
             async for result in arriving:
                 if result and not isinstance(result, Exception):
+                    came = True
                     yield result
+        self.ledger.lost_round |= not came and self.ledger.asked > asked and self.ledger.heard == heard
 
     async def beside(
         self, essential: Coroutine[Any, Any, T], *helpers: Coroutine[Any, Any, H | None]
@@ -471,6 +491,13 @@ class RequestContext(Context):
             left_out = len(text) - LONGEST_QUOTE
             text = f"{text[: LONGEST_QUOTE // 2]}\n[{left_out} characters left out]\n{text[-LONGEST_QUOTE // 2 :]}"
         return f'<candidate-{self._fence} label="{label}">\n{text}\n</candidate-{self._fence}>'
+
+
+def _bundle(payloads: Sequence[Payload]) -> list[Payload]:
+    """One call for several choices, and the single calls that it stands for."""
+    if len(payloads) == 1:
+        return [*payloads]
+    return [replace(payloads[0].asking_for(len(payloads)), bundle=True), *payloads]
 
 
 def transcript(messages: Sequence[Message], fence: str) -> str:

@@ -22,6 +22,9 @@ from optillm.errors import InvalidRequest
 LONGEST_NAME: Final = 256
 """The most characters of a model's name that is recorded."""
 
+REFUSED: Final = frozenset({"/messages"})
+"""Endpoints where plain calls are refused, too."""
+
 _FORM_FIELD = re.compile(rb'name="?model"?\r\n\r\n([^\r\n]{1,%d})\r\n' % LONGEST_NAME)
 
 
@@ -86,9 +89,9 @@ def _check_model(model: str, request: RawRequest, planner: Planner) -> str:
 
 def _refusal(named: str, request: RawRequest, field: str, remedy: str) -> InvalidRequest:
     endpoint = request.path.partition("?")[0]
+    plain = "" if endpoint in REFUSED else f", or {remedy} for a plain call"
     return InvalidRequest(
-        f"{named!r} asks for a technique, which /v1{endpoint} does not support: "
-        f"use /v1{CHAT}, or {remedy} for a plain call",
+        f"{named!r} asks for a technique, which /v1{endpoint} does not support: use /v1{CHAT}{plain}",
         param=field,
         code="technique_not_served",
     )

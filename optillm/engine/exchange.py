@@ -27,6 +27,7 @@ from aiohttp import (
     ClientProxyConnectionError,
     ClientResponse,
     ClientSession,
+    ClientSSLError,
     ClientTimeout,
     ConnectionTimeoutError,
     DummyCookieJar,
@@ -88,6 +89,7 @@ class Exchange:
         self._base = URL(base_url)
         self._proxy = proxy_for(self._base)
         self._warned = float("-inf")
+        self._reached = False
         self._session: ClientSession | None = None
 
     @asynccontextmanager
@@ -118,6 +120,7 @@ class Exchange:
             )
             begun = time.monotonic()
             async with request as response:
+                self._reached = True
                 log.debug(
                     "%s %s: status %d after %.2f s",
                     *(method, address.url.with_query(None).with_user(None)),
@@ -131,6 +134,7 @@ class Exchange:
         except SocketTimeoutError as error:
             raise UpstreamError("the upstream did not answer in time", retryable=True) from error
         except (ClientConnectionError, asyncio.IncompleteReadError, ConnectionError) as error:
+            self._reached = True
             raise UpstreamError("the upstream broke off the connection", retryable=True) from error
         except (ClientError, OSError) as error:  # a body cut short, or nothing that HTTP knows
             raise UpstreamError("the upstream's reply is broken", retryable=True) from error
@@ -145,7 +149,8 @@ class Exchange:
         if now >= self._warned + WARNINGS:
             self._warned = now
             log.warning("%s", message)
-        return UpstreamError(message, retryable=True)
+        mistaken = isinstance(error, ClientSSLError | ClientHttpProxyError)  # which no restart mends
+        return UpstreamError(message, retryable=True, restarting=self._reached and not mistaken)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from optillm.chat import Reply
 from optillm.engine.excerpts import excerpt
-from optillm.toolkit.bare_json import bare_json
+from optillm.toolkit.bare_json import bare_json, object_in_prose
 from optillm.toolkit.schema import Form
 from optillm.toolkit.schema_bounds import TooComplex
 
@@ -39,19 +39,34 @@ def demanded_form(body: Mapping[str, Any]) -> AnswerForm | None:
 
     Raises `InvalidRequest` for a `response_format` that would take too long to check anything against.
     """
-    form = Form.of(body.get("response_format"))
-    return CallForm.of(body) or (None if form is None else JsonForm(form))
+    demanded: Any = body.get("response_format")
+    form = Form.of(demanded)
+    calls = CallForm.of(body)
+    if calls is not None or form is None:
+        return calls
+    described = demanded["type"] == "json_schema" and form.validator is not None
+    return JsonForm(form, described=described)
 
 
 @dataclass(frozen=True, slots=True)
 class JsonForm:
-    """Text that is JSON; calls of tools have forms of their own."""
+    """Text that is JSON; calls of tools have forms of their own.
+
+    `described` says that a schema tells the answer from other JSON in a text.
+    """
 
     form: Form
+    described: bool = False
 
     def bare(self, reply: Reply) -> Reply:
         """Return the reply with its JSON alone, see `bare_json`."""
-        return reply if reply.actions else excerpt(reply, bare_json(reply.text, self._fits))
+        return reply if reply.actions else excerpt(reply, self._bare(reply.text))
+
+    def _bare(self, text: str) -> str:
+        if self.described:
+            return bare_json(text, self._fits, anywhere=True)
+        bare = bare_json(text, self._fits)
+        return bare if self._fits(bare) else object_in_prose(bare)
 
     def violation(self, reply: Reply) -> str | None:
         """See `AnswerForm.violation`."""

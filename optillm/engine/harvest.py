@@ -20,6 +20,8 @@ from optillm.toolkit.answers import FinalAnswer
 
 LAST_RESORT = (ReplyKind.TRUNCATED, ReplyKind.OK)
 """What may be returned for want of anything better; a complete one is here for want of the demanded form."""
+CUT, EMPTY = -1.0, -2.0
+"""Scores of cut and of empty replies: below all others, and text before none."""
 
 
 class Refused(Exception):
@@ -66,26 +68,37 @@ class Sieve:
         """Return what keeps an answer from the form the client demands."""
         return None if self.form is None else self.form.violation(candidate.reply)
 
-    def harvest(self, wanted: int) -> Harvest:
-        """What comes of a round that asks for so many candidates."""
-        return Harvest(self, wanted)
+    def harvest(self, wanted: int, *, limited: bool = False) -> Harvest:
+        """What comes of a round that asks for so many candidates; `limited` if the client bounds their length."""
+        return Harvest(self, wanted, limited=limited)
 
 
 class Harvest:
-    """The outcome of one round; `enough` of its candidates must be usable."""
+    """The outcome of one round; `enough` of its candidates must be usable.
 
-    def __init__(self, sieve: Sieve, wanted: int) -> None:
+    Where the client bounds their length (`limited`), one that is cut is what the client asked for: it is not asked for
+    again, but stands back for those that are whole.
+    """
+
+    def __init__(self, sieve: Sieve, wanted: int, *, limited: bool) -> None:
         self.enough = quorum(wanted)
         self.usable = 0
+        self._limited = limited
         self._sieve = sieve
         self._ledger = sieve.ledger
+        self._cut: list[Candidate] = []
         self._withheld: list[Candidate] = []
         self._errors: list[Exception] = []
 
     @property
+    def answers(self) -> int:
+        """How many replies are as good as the client lets them be."""
+        return self.usable + len(self._cut)
+
+    @property
     def done(self) -> bool:
         """Whether nothing more is to be asked for: enough came, or the upstream is down."""
-        return self.usable >= self.enough or bool(self._errors and not self.usable and not self._withheld)
+        return self.answers >= self.enough or bool(self._errors and not self.answers and not self._withheld)
 
     def fail(self, error: Exception) -> None:
         """Take in a call that was lost."""
@@ -95,7 +108,9 @@ class Harvest:
         """The usable ones, each a possible answer from now on; the others are kept for the last resort."""
         good = []
         for candidate in candidates:
-            if not candidate.complete:
+            if self._limited and candidate.reply.cut:
+                self._cut.append(candidate)
+            elif not candidate.complete:
                 self._withhold(candidate, candidate.reply.kind.value)
             elif self._sieve.violation(candidate):
                 self._withhold(candidate, "invalid")
@@ -111,9 +126,9 @@ class Harvest:
         Raises `Refused` when at least half decline, and the most telling error when there is nothing to make do with.
         """
         refusals = [each for each in self._withheld if each.reply.kind is ReplyKind.REFUSAL]
-        if refusals and 2 * len(refusals) >= self.usable + len(refusals):
+        if refusals and 2 * len(refusals) >= self.answers + len(refusals):
             raise Refused(refusals)
-        self._ledger.degraded |= self.usable < self.enough
+        self._ledger.degraded |= self.answers < self.enough
         return [] if self.usable else self._last_resort()
 
     def _withhold(self, candidate: Candidate, loss: str) -> None:
@@ -121,13 +136,17 @@ class Harvest:
         self._withheld.append(candidate)
 
     def _last_resort(self) -> list[Candidate]:
-        flawed = [candidate for candidate in self._withheld if candidate.reply.kind in LAST_RESORT]
+        left = [*self._cut, *self._withheld]
+        flawed = [candidate for candidate in left if candidate.reply.kind in LAST_RESORT]
         best = self._ledger.best
         sound = best is not None and best.complete and self._sieve.violation(best) is None
         if sound or not flawed:
+            for candidate in left:  # nothing that a technique could work on, but better than an error
+                if candidate.reply.kind is ReplyKind.EMPTY:
+                    self._ledger.offer(candidate, EMPTY)
             raise most_telling(self._errors)
         for candidate in flawed:
-            self._ledger.offer(candidate, -1.0)
+            self._ledger.offer(candidate, CUT)
         return flawed
 
 

@@ -3,6 +3,9 @@
 After Dean and Barroso, The Tail at Scale (2013). What is usual the request's own calls tell best; before one of
 them is back, the latest calls of the same model and role by any request do, and then only one repetition runs at a
 time: a long answer must not be taken for many lost ones.
+
+It is silence that is measured: of a whole reply all of its time, of a stream the time to its first token. A long
+prompt and a busy server make it longer, which the weight of a call accounts for.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from math import inf
 from typing import Any, Final, Generic, TypeVar
 from weakref import ref
 
-from optillm.engine.paces import Paces
+from optillm.engine.paces import Pace, Paces
 from optillm.errors import BudgetExhausted, UpstreamError
 
 HEDGE: Final = 2.0
@@ -25,6 +28,12 @@ PATIENCE: Final = 0.25
 """Seconds it is given beyond what is usual at least: short calls vary more than they last."""
 UNKNOWN: Final = 30.0
 """Seconds it is given when nothing is known of its model, but a quarter of the time left at most."""
+AT_WORK: Final = 4.0
+"""How many times as long as is usual a reply may come that can be done without."""
+STALL: Final = 60.0
+"""Seconds of silence that end a stream in its middle: servers pause for the long prompts of others, too."""
+
+NOTHING: Final = Pace(0.0)
 
 T = TypeVar("T")
 
@@ -34,36 +43,52 @@ _hedge: ContextVar[ref[Hedge[Any]] | None] = ContextVar(
 )
 
 
-class Hedges:
-    """The hedging of one request: what its own calls took, which of them wait, and the one clock for all."""
+class Usual:
+    """What is usual of one request's calls: what its own took at most, else what the latest of all requests did."""
 
     def __init__(self, paces: Paces) -> None:
         self._paces = paces
-        self._longest: dict[Hashable, float] = {}
+        self.longest: dict[Hashable, Pace] = {}
+
+    def known(self, kind: Hashable) -> bool:
+        """Whether any call of this kind has ever come back."""
+        return kind in self.longest or self._paces.usual(kind) is not None
+
+    def of(self, kind: Hashable) -> Pace:
+        """What a call of this kind may take; nothing where that is not known."""
+        own = self.longest.get(kind)
+        return own or max((self._paces.usual(kind) or NOTHING, *self.longest.values()))
+
+    def add(self, kind: Hashable, pace: Pace) -> None:
+        """Take in a call that succeeded."""
+        self._paces.add(kind, pace)
+        self.longest[kind] = max(pace, self.longest.get(kind, NOTHING))
+
+
+class Hedges:
+    """The hedging of one request: what its own calls took, which of them wait, and the one clock for all.
+
+    `silence` is how long calls say nothing, `duration` how long they take.
+    """
+
+    def __init__(self, silences: Paces, durations: Paces) -> None:
+        self.silence = Usual(silences)
+        self.duration = Usual(durations)
         self._waiting: set[Hedge[Any]] = set()
         self._mute: set[Hashable] = set()
         self._probes: dict[Hashable, Hedge[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._at = inf
 
-    def known(self, kind: Hashable) -> bool:
-        """Whether any call of this kind has ever come back."""
-        return kind in self._longest or self._paces.usual(kind) is not None
-
     def admits(self, hedge: Hedge[Any]) -> bool:
         """Whether this one may be repeated: one at a time until a call of its kind is back, then all."""
-        return hedge.kind in self._longest or self._probes.setdefault(hedge.kind, hedge) is hedge
+        return hedge.kind in self.silence.longest or self._probes.setdefault(hedge.kind, hedge) is hedge
 
-    def usual(self, kind: Hashable) -> float | None:
-        """The seconds that a call of this kind may take: the longest of the request's own, if there are any."""
-        own = self._longest.get(kind)
-        return own or max((self._paces.usual(kind) or 0.0, *self._longest.values())) or None
-
-    def took(self, kind: Hashable, seconds: float) -> None:
+    def took(self, kind: Hashable, silence: Pace, seconds: float) -> None:
         """Take in a call that succeeded; the first of its kind tells the others what to expect."""
-        self._paces.add(kind, seconds)
-        news = kind not in self._longest
-        self._longest[kind] = max(seconds, self._longest.get(kind, 0.0))
+        news = kind not in self.silence.longest
+        self.silence.add(kind, silence)
+        self.duration.add(kind, Pace(seconds))
         self._mute.discard(kind)
         if news:
             for hedge in self._waiting:
@@ -140,6 +165,10 @@ class Hedge(Generic[T]):
             "_since",
             "_repeated",
             "_stirred",
+            "_weight",
+            "_heard_at",
+            "_stalls",
+            "_stalled",
         ),
     )
 
@@ -163,6 +192,9 @@ class Hedge(Generic[T]):
         self._waiting = False
         self._sent_at: dict[asyncio.Task[Any] | None, float] = {}
         self._since = inf
+        self._weight = 1.0
+        self._heard_at: dict[asyncio.Task[Any] | None, float] = {}
+        self._stalls = self._stalled = False
         token = _hedge.set(ref(self))
         self._hedges.begin(self)
         try:
@@ -184,6 +216,8 @@ class Hedge(Generic[T]):
                 finally:
                     self._waiting = False
         except TimeoutError:
+            if self._stalled:
+                raise self._endless() from None
             if self._rescue is None:
                 raise
         except UpstreamError as error:
@@ -235,6 +269,8 @@ class Hedge(Generic[T]):
     def _came(self, task: asyncio.Task[T]) -> bool:
         """Whether a repetition ended in a reply; one that failed has changed nothing."""
         if task.cancelled():
+            if self._stalled:
+                raise self._endless()
             return False
         failure = task.exception()
         if failure is None:
@@ -245,12 +281,15 @@ class Hedge(Generic[T]):
 
     def _took(self, task: asyncio.Task[Any] | None) -> None:
         if task in self._sent_at:
-            self._hedges.took(self.kind, self._loop.time() - self._sent_at[task])
+            sent, end = self._sent_at[task], self._loop.time()
+            silence = self._heard_at.get(task, end) - sent
+            self._hedges.took(self.kind, Pace(silence, self._weight), end - sent)
 
     # What the call says as it goes, in whichever task it runs.
 
-    def departed(self) -> None:
+    def departed(self, weight: float) -> None:
         """It has left: what it waited for before was not the upstream."""
+        self._weight = weight
         self._since = self._sent_at[asyncio.current_task()] = self._loop.time()
         if self._rescue is None:
             self._hedges.expect(self.due())
@@ -258,6 +297,16 @@ class Hedge(Generic[T]):
     def held_up(self, seconds: float) -> None:
         """So much of its time was the client's."""
         self._sent_at[asyncio.current_task()] += seconds
+
+    async def heard(self) -> None:
+        """A piece of its reply has come: it is the one that is waited for, until it falls silent."""
+        task = asyncio.current_task()
+        self._since = self._loop.time()
+        if task not in self._heard_at:
+            self._heard_at[task] = self._since
+            await self.show()
+            self._stalls = True
+            self._hedges.expect(self.due())
 
     @property
     def repeated(self) -> bool:
@@ -281,26 +330,56 @@ class Hedge(Generic[T]):
     # The clock.
 
     def due(self) -> float:
-        """When the silence has lasted too long; never once it is broken or seen to."""
+        """When the silence has lasted too long; never once the client sees the reply, or it is seen to."""
+        if self._stalls and not self._stalled:
+            return min(self._since + STALL, self._overdue())
         return inf if self._rescue is not None or self._shown is not None else self._due()
 
     def _due(self) -> float:
-        usual = self._hedges.usual(self.kind) or 0.0
+        usual = self._hedges.silence.of(self.kind).of(self._weight)
         patience = max(HEDGE * usual, usual + PATIENCE)
-        if not (self.left or self._hedges.known(self.kind)):  # a guess may repeat a call, not give it up
+        if not (
+            self.left or self._hedges.silence.known(self.kind)
+        ):  # a guess may repeat a call, not give it up
             patience = max(patience, UNKNOWN)
         elif not usual:
             patience = self._unknown
         return self._since + patience * self._stretch
 
+    def _overdue(self) -> float:
+        """When its reply has come for too long, if there is an answer without it."""
+        usual = self._hedges.duration.of(self.kind).seconds
+        if not (usual and self._terms.repetitions and self._terms.dispensable()):
+            return inf
+        return self._sent_at[self._shown] + AT_WORK * max(usual, PATIENCE)
+
     def rescue(self) -> None:
         """Do something about the silence."""
+        if self._stalls:
+            self._give_up()
+            return
         self._repeated: set[asyncio.Task[T]] = set()
         self._stirred = asyncio.Event()
         variables = Variables()
         variables.run(_hedge.set, ref(self))
         self._rescue = self._loop.create_task(self._rescued(), context=variables)
         self._rescue.add_done_callback(self._end_main)
+
+    def _give_up(self) -> None:
+        """End a reply that has stopped in its middle."""
+        self._stalled = True
+        if self._shown is self._main:
+            self._scope.reschedule(self._loop.time())
+        elif self._shown is not None:
+            self._shown.cancel()
+
+    def _endless(self) -> UpstreamError:
+        """The failure of a reply that was given up after it had begun; one that still came would go on again."""
+        if self._loop.time() < self._since + STALL:
+            return UpstreamError("the upstream's reply goes on for too long", status=504)
+        return UpstreamError(
+            "the upstream fell silent in the middle of its reply", status=504, retryable=True
+        )
 
     def hear(self) -> None:
         """There is news of how long calls take."""
@@ -318,11 +397,18 @@ def repeated() -> bool:
     return hedge is not None and hedge.repeated
 
 
-def departed() -> None:
-    """Say that the call at hand has left."""
+def departed(weight: float = 1.0) -> None:
+    """Say that the call at hand has left; `weight` is how much longer than a light one it may be silent."""
     hedge = _current()
     if hedge is not None:
-        hedge.departed()
+        hedge.departed(weight)
+
+
+async def heard() -> None:
+    """Say that a piece of the reply to the call at hand has come, which nobody is shown yet."""
+    hedge = _current()
+    if hedge is not None:
+        await hedge.heard()
 
 
 def _current() -> Hedge[Any] | None:

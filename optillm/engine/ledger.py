@@ -64,7 +64,8 @@ class Ledger:
         self.usage = Usage()
         self.cost: float | None = 0.0
         self.degraded = False
-        self.judged = False
+        self.asked = self.heard = 0
+        self.lost_round = False
         self.pressed = False
         self.best: Candidate | None = None
         self._offered: dict[int, Candidate] = {}
@@ -76,7 +77,8 @@ class Ledger:
     # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
     # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
     # `pressed`: some work was cut so that the last call has its time.
-    # `judged`: some judging or helping call was of use.
+    # `asked`, `heard`: how many judging and helping calls were made, and how many said something that could be read.
+    # `lost_round`: none was heard in a whole round of them, be they failed, unreadable, given up or cut.
 
     @property
     def stopped_by_budget(self) -> bool:
@@ -124,8 +126,8 @@ class Ledger:
 
     @property
     def unheard(self) -> bool:
-        """Whether help was asked for and none came."""
-        return self.losses["abstained"] > 0 and not self.judged
+        """Whether help was asked for and none came, in all or in a whole round."""
+        return self.lost_round or (self.losses["abstained"] > 0 and not self.heard)
 
     def reserve(self, role: str, worst: Worst = NOTHING, *, spare: bool = False) -> Reservation:
         """Admit one call, or raise `BudgetExhausted`; the want of a `spare` one stops nothing."""
@@ -153,6 +155,11 @@ class Ledger:
             )
         if loss is not None:
             self.losses[loss] += 1
+
+    def withdraw(self, role: str) -> None:
+        """Strike out a call that was settled as failed, but has reached no model."""
+        self.calls -= Counter([role])
+        self.losses -= Counter(["failed"])
 
     def lose(self, loss: str) -> None:
         """Count a reply that was paid for and cannot be used."""

@@ -1,8 +1,9 @@
-"""The memory that replies of upstreams take: bounded, and given back to the operating system.
+"""The memory that replies of upstreams and bodies of requests take: bounded, and given back to the operating system.
 
 A reply is counted while it is read, and then what a technique keeps of it, until the request has ended. What goes
 beyond a bound fails one call. The first megabyte of a reply is not counted: there are never more of those than calls
-in flight, and usual replies must not fail because others are large.
+in flight, and usual replies must not fail because others are large. A body is counted in the same way, in an account
+of its own, until its request has ended.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import ctypes
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Final
 
-from optillm.errors import UpstreamError
+from optillm.errors import OptillmError, Overloaded, UpstreamError
 
 MB: Final = 2**20
 USUAL: Final = MB
-"""Bytes of a reply that are not counted."""
+"""Bytes of a reply or a body that are not counted."""
+LARGE: Final = 8 * MB
+"""Bytes of a body from which on its memory is given back at once: larger ones than usual images are rare."""
 SHARE: Final = 0.5
 """The part of a worker's memory for replies that one request may hold."""
 PAUSE: Final = 2.0
@@ -35,7 +39,7 @@ def reclaim() -> None:
 
 
 class Memory:
-    """What all replies of one worker may take; `held` are the bytes that are counted at the moment."""
+    """What all replies, or all bodies, of one worker may take; `held` are the bytes that are counted now."""
 
     def __init__(self, limit: int = 256 * MB, reclaim: Callable[[], None] = reclaim) -> None:
         self.limit = limit
@@ -56,6 +60,10 @@ class Memory:
         """Return the account of one request, to be released at its end."""
         return Holding(self, int(self.limit * SHARE), spare=0)
 
+    def of_body(self) -> Holding:
+        """Return the account of one request's body, to be released at its end; its first megabyte is free."""
+        return Holding(self, inf, spare=USUAL, least=LARGE, full=_bodies)
+
     def reclaim_soon(self) -> None:
         """Give memory back after a pause, once for all that has become free until then."""
         if self._timer is None:
@@ -66,30 +74,51 @@ class Memory:
         self._reclaim()
 
 
-class Holding:
-    """The bytes that one reply or one request holds, at most `limit`; the first `spare` are not counted."""
+def _replies(limit: int) -> OptillmError:
+    words = f"the replies being read are larger than {limit // MB} MB together (--reply-memory-mb)"
+    return UpstreamError(words, status=503, retryable=True)
 
-    def __init__(self, memory: Memory, limit: int, spare: int) -> None:
+
+def _bodies(limit: int) -> OptillmError:
+    words = f"The large requests in flight take {limit // MB} MB together; try again when one has ended"
+    return Overloaded(words, headers={"Retry-After": "1"})
+
+
+class Holding:
+    """The bytes that one reply, request or body holds, at most `limit`; the first `spare` are not counted.
+
+    `full` makes the error for what the memory has no room for; `least` are the bytes worth giving back.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        limit: float,
+        spare: int,
+        least: int = 0,
+        full: Callable[[int], OptillmError] = _replies,
+    ) -> None:
         self._memory = memory
         self._limit = limit
         self._spare = spare
+        self._least = least
+        self._full = full
         self._held = 0
 
+    def check(self, count: int) -> None:
+        """Raise what `take` would raise now if the memory has no room for so many more bytes."""
+        if self._memory.held + max(0, count - self._spare) > self._memory.limit:
+            raise self._full(self._memory.limit)
+
     def take(self, count: int) -> None:
-        """Count more bytes; raises `UpstreamError` when they are too many."""
+        """Count more bytes; raises `UpstreamError`, for a body `Overloaded`, when they are too many."""
         counted = max(0, count - self._spare)
-        self._spare = max(0, self._spare - count)
         if self._held + counted > self._limit:
             raise UpstreamError(
-                f"the replies to this request are larger than {self._limit // MB} MB together"
+                f"the replies to this request are larger than {self._limit // MB:.0f} MB together"
             )
-        if self._memory.held + counted > self._memory.limit:
-            limit = self._memory.limit // MB
-            raise UpstreamError(
-                f"the replies being read are larger than {limit} MB together (--reply-memory-mb)",
-                status=503,
-                retryable=True,
-            )
+        self.check(count)
+        self._spare = max(0, self._spare - count)
         self._held += counted
         self._memory.held += counted
 
@@ -101,5 +130,6 @@ class Holding:
         """Count nothing of it any more."""
         if self._held:
             self._memory.held -= self._held
+            if self._held >= self._least:
+                self._memory.reclaim_soon()
             self._held = 0
-            self._memory.reclaim_soon()

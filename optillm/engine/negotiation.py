@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from optillm.engine.adaptation import Adaptation
 from optillm.engine.bodies import Payload
 from optillm.engine.capabilities import Capabilities, shape
-from optillm.engine.remedies import MOST, Refusal, Remedy, remedies
+from optillm.engine.remedies import MOST, Refusal, Remedy, most_choices, remedies
 from optillm.errors import BudgetExhausted, UpstreamError
 
 REFUSING: Final = frozenset({400, 404, 422, 501})
@@ -24,19 +24,28 @@ T = TypeVar("T")
 
 
 class BundleRefused(Exception):
-    """The upstream refused a call for several choices; they should be requested one by one."""
+    """The upstream refused a call, maybe for its several choices; they should be requested one by one.
+
+    `most` is how many it takes at a time, `None` if it does not say so.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        super().__init__("the upstream refused to give several choices")
+        self.most = most
 
 
 @dataclass(slots=True)
 class Attempts:
     """One call's history: the upstreams that failed it, and how many `others` forms were tried.
 
-    `in_vain` holds the refusals that no other form of a call has overcome, shared by all calls of the request.
+    `blank` is what it gave when it gave no words, `None` before that. `in_vain` holds the refusals that no other form
+    of a call has overcome, shared by all calls of the request.
     """
 
     in_vain: set[Hashable]
     failed_at: set[str] = field(default_factory=set)
     others: int = 0
+    blank: Any = None
 
     def fail(self, upstream: str) -> bool:
         """Record that an upstream failed the call, and return whether it had done so before."""
@@ -72,8 +81,8 @@ async def negotiated(
         except UpstreamError as error:
             if not (allowed() and _refuses(error, body, capabilities(), attempts, upstream)):
                 raise
-            if payload.bundle:
-                raise BundleRefused from error
+            if payload.bundle and Refusal.read(error).is_about(payload):
+                raise BundleRefused(most_choices(error, payload.choices)) from error
             refused = refused or (upstream, shape(body), error.status, error.message)
             if refused in attempts.in_vain:
                 raise

@@ -48,6 +48,12 @@ def is_this_machine(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_private(host: str) -> bool:
+    """Return whether a host is this machine, or an address of a private network; no name is looked up."""
+    address = _address(host)
+    return is_this_machine(host) if address is None else address.is_private
+
+
 def _excepted(host: str, port: int | None) -> bool:
     """Return whether `NO_PROXY` lists a host, with or without port, or a range around it."""
     address = _address(host)

@@ -13,7 +13,7 @@ from optillm.chat import Relay, Reply, ReplyKind
 from optillm.engine.assembly import read_replies
 from optillm.engine.bodies import Payload
 from optillm.engine.cache import Cache, key_of
-from optillm.engine.calls import Calls, Emit
+from optillm.engine.calls import Calls, Condition, Emit
 from optillm.errors import BudgetExhausted, UpstreamError
 
 HIT: Final = {"x-optillm-cache": "hit"}
@@ -40,14 +40,14 @@ class CachedCalls(Calls):
         self._taken: Counter[bytes] = Counter()
         self._kept: Counter[bytes] = Counter()
 
-    async def complete(self, role: str, payload: Payload) -> list[Reply]:
+    async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
         """See `Calls.complete`; only replies that are not in the cache are requested."""
         wanted, body = payload.choices, payload.body
         cached = await self._cached(role, body, wanted)
         if len(cached) >= wanted:
             return cached
         try:
-            fresh = await super().complete(role, payload.asking_for(wanted - len(cached)))
+            fresh = await super().complete(role, payload.asking_for(wanted - len(cached)), until)
         except (UpstreamError, BudgetExhausted):
             if cached:
                 return cached

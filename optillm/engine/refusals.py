@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from optillm.engine.credit import out_of_credit
 from optillm.engine.events import EventReader
 from optillm.errors import UpstreamError
 
@@ -29,6 +30,8 @@ LARGEST_ERROR: Final = 2**18
 """Bytes of an error's body that are read: to look for keys in all of 32 MB would keep other requests waiting."""
 STATUSES: Final = ("code", "status", "status_code", "statusCode", "http_status", "http_code", "error_code")
 """Where an error may hold its HTTP status."""
+CODES: Final = ("code", "type", "status", "error_code")
+"""Where an error may say its kind in a word or two."""
 WORDS: Final = (
     *(
         "message",
@@ -45,6 +48,12 @@ WORDS: Final = (
 """Where an error may hold its words, the best place first."""
 _DEEPEST: Final = 6
 
+_LOADING = re.compile(
+    r"\bloading\b.{0,40}\bmodel|\bmodel\b.{0,120}\b(loading|initiali[sz]ing|starting|warming up|not (yet )?ready)\b",
+    re.IGNORECASE,
+)
+"""Words of a server that will answer in a moment; some of these also tell of a model that never will."""
+_BROKEN = re.compile(r"\b(fail(ed|ure)?|error|unable|cannot|could not)\b", re.IGNORECASE)
 _WORD = re.compile(rb"[A-Za-z0-9_\-*.]{12,}")
 _PREFIXES = (b"sk-", b"sk_", b"pk-", b"pk_", b"gsk_", b"csk-", b"xai-", b"key-", b"hf_", b"AIza")
 _PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml|h1|title)\b", re.IGNORECASE)
@@ -75,7 +84,8 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, redact: Red
         status=status if 400 <= status < 600 else 502,
         upstream_body=_worded(body, words) if isinstance(body, Mapping) else {},
         param=_param(body),
-        retryable=status in RETRYABLE,
+        retryable=_retryable(status, words, body),
+        restarting=_loads_model(status, words),
         retry_after=_seconds(headers),
         headers=forwarded(headers),
     )
@@ -100,8 +110,26 @@ def failure(error: Any, wire: Mapping[str, Any] = MappingProxyType({})) -> Upstr
         status=status,
         upstream_body=_worded({"error": error} if wire else error, words),
         param=_param(error),
-        retryable=status in RETRYABLE,
+        retryable=_retryable(status, words, error),
+        restarting=_loads_model(status, words),
     )
+
+
+def _retryable(status: int, words: str, body: Any) -> bool:
+    """Whether the same call may succeed later; without credit, it will not."""
+    return status in RETRYABLE and not out_of_credit(words, _codes(body))
+
+
+def _codes(body: Any) -> list[str]:
+    """The codes and types of an error, as far as they are words."""
+    holders = (body, body.get("error")) if isinstance(body, Mapping) else ()
+    values = (holder.get(key) for holder in holders if isinstance(holder, Mapping) for key in CODES)
+    return [value for value in values if isinstance(value, str)]
+
+
+def _loads_model(status: int, words: str) -> bool:
+    """Whether the server says that it is about to answer: its model is not in memory yet."""
+    return status == 503 and _LOADING.search(words) is not None and not _BROKEN.search(words)
 
 
 def _worded(body: Mapping[str, Any], words: str) -> Mapping[str, Any]:

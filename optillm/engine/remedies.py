@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from optillm.engine.adaptation import LIMITS, Adaptation, Fit
 from optillm.engine.bodies import Payload, Placement, prompt_tokens
+from optillm.engine.credit import out_of_credit
 from optillm.errors import UpstreamError
 
 SPARE: Final[Mapping[str, Callable[[Any], bool]]] = {
@@ -68,7 +69,7 @@ MEDIA: Final = frozenset(
 )
 STREAM: Final = frozenset({"stream", "streaming", "streamed"})
 SIGNS: Final[Mapping[str, frozenset[str]]] = {
-    "n": frozenset({"n", "choice", "choices", "candidate_count", "best_of"}),
+    "n": frozenset({"n", "n_cmpl", "choice", "choices", "completions", "candidate_count", "best_of"}),
     "stream_options": frozenset({"stream_options", "include_usage"}),
     **dict.fromkeys(LIMITS, LENGTH),
 }
@@ -141,7 +142,10 @@ class Refusal:
             return changed and _has_media(payload.messages) and not _has_media(payload.plainer or ())
         if _TOO_LONG.search(self.words):
             return changed or bool(payload.ours.keys() & LIMITS.keys())
-        return not (self.codes & _CODES or _ELSEWHERE.search(self.words))
+        elsewhere = (
+            self.codes & _CODES or _ELSEWHERE.search(self.words) or out_of_credit(self.words, self.codes)
+        )
+        return not elsewhere
 
 
 def _has_media(messages: Sequence[Mapping[str, Any]]) -> bool:
@@ -195,8 +199,7 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
     for name in sorted(names, key=lambda name: SUSPECTS.index(name) if name in SUSPECTS else len(SUSPECTS)):
         if name not in LIMITS:
             yield Remedy(_without(payload, adaptation, refusal, name), _signs(name))
-    if not adaptation.streamed and refusal.position(STREAM) is not None:
-        yield Remedy(replace(adaptation, streamed=True), STREAM)
+    yield from _of_streaming(payload, adaptation, refusal)
     if payload.instruction is not None:
         for placement in Placement:
             yield Remedy(replace(adaptation, placement=placement), TURNS)
@@ -205,6 +208,19 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
     for name in LIMITS:
         if name in names:
             yield from _of_limit(payload, adaptation, refusal, name)
+
+
+def _of_streaming(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:
+    """Yield the other way to make the call: whole where it was a stream, a stream where it was not."""
+    if adaptation.streamed and "stream_options" not in adaptation.refused:
+        yield Remedy(adaptation.refusing("stream_options"), _signs("stream_options"))
+    named = refusal.position(STREAM) is not None
+    if adaptation.streamed or (
+        named and adaptation.streamed is None and "stream_options" in payload.parameters
+    ):
+        yield Remedy(replace(adaptation, streamed=False), STREAM)
+    elif named:
+        yield Remedy(replace(adaptation, streamed=True), STREAM)
 
 
 def _of_limit(payload: Payload, adaptation: Adaptation, refusal: Refusal, name: str) -> Iterator[Remedy]:
@@ -268,7 +284,15 @@ def _ordinary(name: str, value: Any) -> bool:
         return False
 
 
-# Token limits.
+# Bounds.
+
+
+def most_choices(error: UpstreamError, requested: int) -> int | None:
+    """Return how many choices an upstream gives at a time, read from its refusal of more; `None` if it does not say."""
+    refusal = Refusal.read(error)
+    if refusal.position(SIGNS["n"]) is None:
+        return None
+    return max((number for number in refusal.numbers if 1 <= number < requested), default=None)
 
 
 def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:

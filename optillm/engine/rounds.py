@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, Final, TypeVar
 
 from optillm.engine.calls import Calls
-from optillm.engine.hedge import PATIENCE
+from optillm.engine.hedge import AT_WORK, PATIENCE
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.trace import Trace
 
@@ -22,8 +22,6 @@ QUORUM: Final = 0.5
 """The share of a round that must be usable before the round goes on without the rest."""
 STRAGGLER: Final = 1.5
 """With a quorum in, a call may take this many times the median of the finished ones."""
-
-
 FIRST_STEPS: Final = 3
 """Steps of the loop after which the calls of a round have gone out: essential ones go before their helpers,
 who get what the budget leaves."""
@@ -58,6 +56,7 @@ async def race(
         variables = copy_context()
         branches[loop.create_task(part, context=variables)] = variables
     started, elapsed, pending = loop.time(), list[float](), set(branches)
+    idle = False
     try:
         while pending:
             patience = inf
@@ -65,12 +64,12 @@ async def race(
                 patience = _patience(median(elapsed), started, calls)
             if elapsed or optional():
                 patience = max(0.0, min(patience, last_call() - loop.time()))
+            if idle and patience == 0:
+                calls.ledger.pressed |= last_call() <= loop.time()
+                return
             timeout = None if patience == inf else patience
             done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            pressed = not done and last_call() <= loop.time()
-            calls.ledger.pressed |= pressed
-            if pressed or not (done or calls.queued):
-                return
+            idle = not done
             for task in [task for task in branches if task in done]:
                 Trace.see(branches[task])
                 error = task.exception()
@@ -125,10 +124,13 @@ async def beside(
 def _patience(typical: float, started: float, calls: Calls) -> float:
     """Seconds that stragglers have left when others took `typical` ones.
 
-    Counted from the last call sent: one that queued was slow through no fault of its own.
+    Counted from the last call sent: one that queued was slow through no fault of its own. One whose reply still
+    comes is at work: to end it would waste what is there, as long as it does not go on for ever.
     """
     limit = max(STRAGGLER * typical, typical + PATIENCE)
-    return max(0.0, max(started, calls.last_sent) + limit - asyncio.get_running_loop().time())
+    begun = max(started, calls.last_sent)
+    heard = min(calls.last_heard + limit, begun + AT_WORK * typical)
+    return max(0.0, max(begun + limit, heard) - asyncio.get_running_loop().time())
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -24,17 +24,24 @@ from optillm.chat import Relay
 from optillm.engine.breaker import Breaker
 from optillm.engine.capabilities import Capabilities, CapabilityTable
 from optillm.engine.limiter import Limiters
+from optillm.engine.local_servers import is_local, read_slots
 from optillm.engine.memory import MB, Memory
 from optillm.engine.paces import Paces
+from optillm.engine.retries import Outages
 from optillm.engine.upstream import JSON, Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.prices import Price, Prices, dearest
 
 if TYPE_CHECKING:
     from optillm.config import Settings
+    from optillm.upstreams import Upstream as Target
 
 OURS: Final = frozenset({401, 402, 403})
 """Refusals of a key; of ours they are no business of the client's while another upstream can answer."""
+LATELY: Final = 30.0
+"""Seconds without a piece of any reply after which a server is no longer taken to be generating."""
+SLOTS_KNOWN: Final = 600.0
+"""Seconds after which a local server is asked again how many slots it has."""
 REMEMBERED: Final = 512
 """Failing models remembered for each upstream."""
 
@@ -47,7 +54,8 @@ class Route:
     """The way to one upstream, and its health.
 
     `models` are patterns of the models it serves, `rename` its names for some. `keyed` says that it has a key of its
-    own, so that no client's goes there. A lower `order` is called first; equal ones share by `weight`.
+    own, so that no client's goes there. A lower `order` is called first; equal ones share by `weight`. `streams` says
+    that whole replies are called for as streams, `local` that it is a server with slots, see `local_servers`.
     """
 
     upstream: Upstream
@@ -58,6 +66,10 @@ class Route:
     keyed: bool = False
     order: int = 0
     weight: float = 1.0
+    streams: bool = False
+    local: bool = False
+    _slots_known_until: float = float("-inf")
+    _reading_slots: asyncio.Task[None] | None = None
     _breakers: OrderedDict[str, Breaker] = field(default_factory=OrderedDict)
     _warned: bool = False
 
@@ -93,6 +105,33 @@ class Route:
         return await self.upstream.relay(
             method, path, content, authorization=self.credential(authorization), **how
         )
+
+    # Slots.
+
+    @property
+    def generating(self) -> bool:
+        """Whether a piece of some reply has come lately."""
+        return asyncio.get_running_loop().time() - self.limiters.last_heard < LATELY
+
+    def look_at_slots(self, authorization: str | None) -> None:
+        """Have a local server tell how many slots it has, now and then; nothing waits for it."""
+        now = asyncio.get_running_loop().time()
+        if self.local and now >= self._slots_known_until:
+            self._slots_known_until = now + SLOTS_KNOWN
+            self._reading_slots = asyncio.create_task(self._read_slots(authorization))
+
+    async def _read_slots(self, authorization: str | None) -> None:
+        slots = await read_slots(self.upstream, self.credential(authorization))
+        if slots is not None and slots != self.limiters.slots:
+            log.info("Upstream %s has %d slots: so many calls run at a time", self.name, slots)
+        self.limiters.slots = slots
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._reading_slots is not None:
+            self._reading_slots.cancel()
+            await asyncio.gather(self._reading_slots, return_exceptions=True)
+        await self.upstream.close()
 
     # Health.
 
@@ -162,7 +201,9 @@ class Routes:
         self.all = tuple(sorted(routes, key=lambda route: route.order))
         self.retries = retries
         self.memory = memory or Memory()
-        self.paces = Paces()
+        self.silences = Paces()
+        self.durations = Paces()
+        self.outages = Outages()
         self.capability_table = CapabilityTable(time.monotonic)
         self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
         self._rng = rng or Random()  # noqa: S311 - chance, not secrecy
@@ -173,27 +214,15 @@ class Routes:
     # there is nothing to choose or rename.
 
     @classmethod
-    def to(cls, upstream: Upstream, *, cap: int = 256, retries: int = 3) -> Routes:
-        """The routes to one upstream, at most `cap` calls at a time."""
-        return cls([Route(upstream, Limiters(cap))], retries)
+    def to(cls, upstream: Upstream, *, cap: int = 256, retries: int = 3, local: bool = False) -> Routes:
+        """The routes to one upstream, at most `cap` calls at a time; a `local` one is called by streams."""
+        return cls([Route(upstream, Limiters(cap, queues=local), streams=local, local=local)], retries)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Routes:
         """The routes that the settings describe."""
         memory = Memory(settings.reply_memory_mb * MB)
-        routes = [
-            Route(
-                connect(settings, target, memory),
-                Limiters(settings.upstream_concurrency),
-                name=target.name,
-                models=target.models,
-                rename=target.rename,
-                keyed=target.key is not None,
-                order=target.order,
-                weight=target.weight,
-            )
-            for target in settings.upstreams()
-        ]
+        routes = [_route(settings, target, memory) for target in settings.upstreams()]
         return cls(routes, settings.upstream_retries, memory=memory)
 
     async def ask(
@@ -218,7 +247,9 @@ class Routes:
                 if not (route.excuses(error) and allowed()):
                     raise
                 failures.append(error)
-        raise min(failures, key=_despair)
+        failure = min(failures, key=_despair)
+        failure.restarting = any(self.outages.lasts(route.name) for route in self._serving(model))
+        raise failure
 
     def _lap(self, model: str, rng: Random, silent: Collection[Route]) -> Iterator[Route]:
         """The upstreams to ask one after the other, at least one; raises `UpstreamError` when none serves the model."""
@@ -246,17 +277,30 @@ class Routes:
 
     def capabilities(self, route: Route, model: str) -> Capabilities:
         """Return what is known of a model at this upstream; `model` is the name that clients use."""
-        return self.capability_table.of(route.upstream.base_url, route.named(model))
+        streamed = True if route.streams else None
+        return self.capability_table.of(route.upstream.base_url, route.named(model), streamed=streamed)
 
     def honours_n(self, model: str) -> bool | None:
-        """Whether every upstream that may be asked first gives as many choices as are wanted; `None`: not known."""
-        honours = {self.capabilities(route, model).honours_n for route in self._may_be_first(model)}
+        """Whether every upstream that may be asked first gives as many choices as are wanted; `None`: not known.
+
+        A call for several choices is no stream, and would wait at a local server for as many free slots.
+        """
+        first = self._may_be_first(model)
+        honours = {not route.streams and self.capabilities(route, model).honours_n for route in first}
         return False if False in honours else honours == {True} or None
 
-    def forgo_n(self, model: str) -> None:
-        """Request one choice per call of this model from now on, wherever it may go first."""
+    def most_choices(self, model: str) -> int | None:
+        """How many choices every upstream that may be asked first gives at a time; `None`: no bound is known."""
+        bounds = (self.capabilities(route, model).most_choices for route in self._may_be_first(model))
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def bound_n(self, model: str, most: int | None) -> None:
+        """Request at most so many choices of this model at a time from now on, wherever it may go first.
+
+        `None`: one, as nobody knows how many it would give.
+        """
         for route in self._may_be_first(model):
-            self.capabilities(route, model).honours_n = False
+            self.capabilities(route, model).bound_n(most)
 
     def _may_be_first(self, model: str) -> Sequence[Route]:
         return [self.alone] if self.alone else self._first(model, self._serving(model))
@@ -267,6 +311,17 @@ class Routes:
             route.limiters.free(route.credential(authorization), route.named(model))
             for route in self._may_be_first(model)
         )
+
+    def may_repeat(self, authorization: str | None, model: str) -> bool:
+        """Whether a silent call for this model may be made again beside itself.
+
+        Not at the one server of the operator's own while it generates: the call waits there for its turn, and a
+        second one would wait behind it.
+        """
+        first = self._may_be_first(model)
+        if len(first) == 1 and first[0].local and first[0].generating:
+            return False
+        return self.free(authorization, model)
 
     def price(self, model: str, prices: Prices) -> Price | None:
         """What a call for this model may cost, whoever serves it; `None` when that is not known of all."""
@@ -323,7 +378,25 @@ class Routes:
     async def close(self) -> None:
         """Close all connections."""
         for route in self.all:
-            await route.upstream.close()
+            await route.close()
+
+
+def _route(settings: Settings, target: Target, memory: Memory) -> Route:
+    local = is_local(target.base_url)
+    streams = target.streams or settings.upstream_streams
+    streamed = streams == "always" or (streams == "auto" and local)
+    return Route(
+        connect(settings, target, memory),
+        Limiters(settings.upstream_concurrency, queues=streamed and local),
+        name=target.name,
+        models=target.models,
+        rename=target.rename,
+        keyed=target.key is not None,
+        order=target.order,
+        weight=target.weight,
+        streams=streamed,
+        local=streamed and local,
+    )
 
 
 class _Refusal(UpstreamError):

@@ -36,7 +36,7 @@ from optillm.engine.record import Entry, Observer
 from optillm.engine.routes import Routes
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, ShuttingDown, UpstreamError
 from optillm.prices import Prices
-from optillm.technique import Candidate
+from optillm.technique import Answer, Candidate
 from optillm.techniques import Technique
 from optillm.trace import Trace
 
@@ -233,7 +233,7 @@ class Runs:
                         first = await ctx.in_form(first)
                         return Outcome(first, "degraded" if ledger.degraded else "complete", plain=True)
                     ctx = ctx.answering(first)
-                answer = await perform(job.work, ctx, job.merge, self._judge)
+                answer = await self._performed(job, ctx)
                 ledger.settle_on(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
                 candidates = await ctx.in_form(await _filled_up(answer.candidates, ctx))
         except Refused as refusal:
@@ -260,6 +260,19 @@ class Runs:
         if ledger.pressed:
             return Outcome(candidates, "deadline")
         return Outcome(candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop)
+
+    async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
+        """What the techniques answer or, where the upstream refuses their words, a plain call."""
+        try:
+            return await perform(job.work, ctx, job.merge, self._judge)
+        except UpstreamError as refusal:
+            if not ctx.plain_may_do(refusal):
+                raise
+            ctx.ledger.degraded = True
+            try:
+                return Answer.of(*await ctx.faithful())
+            except BudgetExhausted:
+                raise refusal from None
 
     @staticmethod
     def _best(ctx: RequestContext, stop: str, error: Exception) -> Outcome:

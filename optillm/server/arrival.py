@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
+from optillm.engine.memory import Memory
 from optillm.engine.portal import Visit
 from optillm.errors import InvalidRequest
 from optillm.server.faults import refusal
@@ -28,14 +29,18 @@ class Readable(Protocol):
 
 
 class Body:
-    """A body; it has `seconds` to arrive, and every byte of it earns a little more."""
+    """A body; it has `seconds` to arrive, and every byte of it earns a little more.
 
-    def __init__(self, request: web.BaseRequest, seconds: float) -> None:
+    What it takes of `memory` is to be released at the end of its request.
+    """
+
+    def __init__(self, request: web.BaseRequest, seconds: float, memory: Memory) -> None:
         self._request = request
         self._connection = cast("Connection", request.protocol)
         self._limit = asyncio.get_running_loop().time() + seconds
         self._asked = not awaits_go_ahead(request)
         self._received = bytearray()
+        self._holding = memory.of_body()
 
     def larger_than(self, size: int) -> bool:
         """Whether it is, or may be."""
@@ -43,6 +48,14 @@ class Body:
             return False
         announced = self._request.content_length
         return announced is None or announced > size
+
+    def check_room(self, largest: int) -> None:
+        """Raise `Overloaded` if there is no memory for a body of the announced length, `largest` at most."""
+        self._holding.check(min(self._request.content_length or 0, largest))
+
+    def release(self) -> None:
+        """Give back the memory that it takes."""
+        self._holding.release()
 
     async def arrive(self) -> None:
         """Wait for all of it; raises `InvalidRequest`."""
@@ -92,6 +105,7 @@ class Body:
             raise InvalidRequest("The request body is not chunked as HTTP wants it") from None
         if not data and self._cut:
             raise InvalidRequest("The request body ended early")
+        self._holding.take(len(data))
         self._limit += len(data) / RATE
         return data
 

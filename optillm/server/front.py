@@ -21,6 +21,7 @@ from aiohttp import web
 from flask import Flask
 from multidict import CIMultiDict
 
+from optillm.engine.memory import MB, Memory
 from optillm.engine.portal import Visit
 from optillm.errors import OptillmError, RateLimited, ShuttingDown
 from optillm.server.arrival import Body, expected
@@ -31,6 +32,7 @@ from optillm.server.state import state_of
 from optillm.server.wire import dumps
 
 ROOM: Final = 2**16  # bytes of a body that are awaited before a request is served
+BODIES: Final = 8  # so many bodies of the largest size a worker takes at a time
 SWEEP: Final = 0.25  # seconds between two looks at the clock
 LINGER: Final = 2.0  # seconds a client has to read the end of its last reply, or to send a last request
 PARTING: Final = 1.0  # seconds for techniques that have been told to come to an end
@@ -59,6 +61,8 @@ class Front(web.Server):
         self._app = app
         self._most = connections
         self._small, self._large = Lane(self._settings.concurrency), Lane(self._settings.concurrency)
+        self._largest = self._settings.max_body_mb * MB
+        self._memory = Memory(BODIES * self._largest)
         self._visits: set[Visit] = set()
         self._sweeping = self._loop.call_later(SWEEP, self._sweep)
         self._environ = {
@@ -125,7 +129,7 @@ class Front(web.Server):
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request, from its head to the last byte of its reply."""
         connection = cast("Connection", request.protocol)
-        body = Body(request, self._settings.body_timeout)
+        body = Body(request, self._settings.body_timeout, self._memory)
         vital = request.path == _VITAL
         try:
             if not expected(request):
@@ -136,6 +140,7 @@ class Front(web.Server):
                 lane = self._small
             if lane.full and not vital:
                 raise RateLimited("Too many requests are in flight", headers={"Retry-After": "1"})
+            body.check_room(self._largest)
         except OptillmError as error:
             return self._told(error)
         connection.busy()
@@ -147,6 +152,7 @@ class Front(web.Server):
                 response: web.StreamResponse = await visit.attend()
             finally:
                 self._visits.discard(visit)
+                body.release()
         return response
 
     def _visit(self, request: web.BaseRequest, body: Body) -> web.StreamResponse:

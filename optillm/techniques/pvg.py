@@ -126,7 +126,7 @@ class Proof(Solution):
 async def run(ctx: Context, options: Options) -> Answer:
     """Prove and verify, and again in the light of the errors found, until a proof is accepted."""
     proofs: list[Proof] = []
-    sneaky = (deceive(ctx, options) for _ in range(options.sneaky))
+    sneaky = (deceive(ctx, options) for _ in range(options.sneaky if ctx.answers_in_text else 0))
     _, lies = await ctx.beside(prove(ctx, options, proofs), *sneaky)
     decoys = [Solution(text=lie) for lie in lies if lie]
     plurality = ranked(proofs, believed=False)

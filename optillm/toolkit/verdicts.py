@@ -110,6 +110,10 @@ _SAID: Final = (
 )
 _LONGEST = 16_000  # verdicts stand at the end, and judges quote
 _MOST_PIECES = 32
+_AFTER_VERDICT: Final = "` \n"
+_REPEATED: Final = 240
+"""The characters at the end of a reply that are nothing but repetitions where it is endless."""
+_TIMES: Final = 4
 _LONGEST_REPAIR = 500  # its cost grows with the square
 
 
@@ -128,6 +132,23 @@ def read(text: str, verdict: type[V]) -> V | None:
             value = phrase(said)
             return None if value is None else _valid({field: value}, verdict)
     return None
+
+
+def is_complete(text: str, verdict: type[BaseModel]) -> bool:
+    """Return whether a reply that is still being written ends with a verdict: what follows would add nothing."""
+    text = text.rstrip(_AFTER_VERDICT)
+    if not text.endswith("}"):  # nearly always
+        return False
+    pieces, _ = json_pieces(strip_reasoning(text)[-_LONGEST:])
+    return bool(pieces) and text.endswith(pieces[-1]) and _valid(_loaded(pieces[-1]), verdict) is not None
+
+
+def is_endless(text: str) -> bool:
+    """Return whether a reply that is still being written repeats itself, as small models do up to their limit."""
+    tail = text[-_REPEATED:]
+    if len(tail) < _REPEATED:
+        return False
+    return any(tail[period:] == tail[:-period] for period in range(1, _REPEATED // _TIMES + 1))
 
 
 def _valid(data: object, verdict: type[V]) -> V | None:

@@ -61,13 +61,16 @@ def serving(
     command: Sequence[str] = (sys.executable, str(ROOT / "optillm.py")),
     listener: socket.socket | None = None,
 ) -> Iterator[Proxy]:
-    """A proxy on a free port, or on `listener`, stopped when the block ends; its log tells when it is ready."""
+    """A proxy on a free port, or on `listener`, stopped when the block ends; its log tells when it is ready.
+
+    Upstreams of tests stand for hosted ones although they are on this machine: their replies are asked for whole.
+    """
     handed = [] if listener is None else ["-c", HANDED, str(listener.fileno())]
     process = subprocess.Popen(  # noqa: S603 - our own command
         [command[0], *handed, *command[1:], "--port", "0", *flags],
         pass_fds=[] if listener is None else [listener.fileno()],
         cwd=cwd,
-        env=clean_environment(**(environment or {})),
+        env=clean_environment(**{"OPTILLM_UPSTREAM_STREAMS": "never", **(environment or {})}),
         stderr=subprocess.PIPE,
         text=True,
     )

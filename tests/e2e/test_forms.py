@@ -129,6 +129,8 @@ FENCES = [
     "```\n{}\n```",
     "Here is the JSON you asked for:\n\n```json\n{}\n```\n\nLet me know if you need {{more}}.",
     "{}",
+    "Sure! {}",
+    "Here you go: {} Hope this helps.",
 ]
 SCHEMA = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
 FORMATS = [

@@ -23,6 +23,7 @@ CALLED = {  # heading, number of the block: path, header of the key and its valu
     ("Azure OpenAI", 1): (DATED, "api-key", "your-key", "gpt-4o-mini"),
     ("Ollama", 0): ("/v1/chat/completions", "authorization", None, "llama3.2"),
     ("llama.cpp", 0): ("/v1/chat/completions", "authorization", None, "model"),
+    ("LM Studio", 0): ("/v1/chat/completions", "authorization", None, "qwen2.5-7b-instruct"),
     ("vLLM", 0): ("/v1/chat/completions", "authorization", None, "Qwen/Qwen2.5-7B-Instruct"),
     ("OpenRouter", 0): (
         "/api/v1/chat/completions",

@@ -98,13 +98,13 @@ def simulate(
         count["calls"] += 1
         for attempt in range(RETRIES + 1):
             with suppress(Refused):
-                async with limiters.slot(request, None, "m") as report:
+                async with limiters.slot(request, None, "m") as turn:
                     try:
                         await sent(rng)
                     except Refused:
-                        report(429)
+                        turn.answered(429)
                         raise
-                    report(200)
+                    turn.answered(200)
                 return
             jitter = rng.uniform(0, BACKOFF * 2**attempt)
             await asyncio.sleep(jitter if retry_after is None else retry_after + jitter / 4)

@@ -9,7 +9,8 @@ import pytest
 
 from optillm.chat import Budget, Delta, Usage
 from optillm.engine.assembly import Assembly, read_replies
-from optillm.engine.calls import ASSUMED_REPLY, BACKOFF, estimate, worst_case
+from optillm.engine.calls import ASSUMED_REPLY, estimate, worst_case
+from optillm.engine.retries import BACKOFF
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent, World, failing
 
@@ -95,26 +96,32 @@ def test_a_reply_without_choices_is_retried_and_its_tokens_are_booked() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", " \n"])
-def test_a_reply_that_says_nothing_is_retried_like_a_failure_and_its_tokens_are_booked(
+def test_a_reply_that_says_nothing_is_asked_for_once_more_and_its_tokens_are_booked(
     text: str | None,
 ) -> None:
-    world = one(lambda sent: ANSWER if sent.number > 2 else Say(text))
+    world = one(lambda sent: ANSWER if sent.number else Say(text))
     completion = world.complete("re2-m")
     assert completion.replies[0].text == ANSWER
-    assert completion.usage == Usage(40, 20)
-    assert completion.report.losses == {"failed": 3}
+    assert completion.usage == Usage(20, 10)
+    assert completion.report.losses == {"failed": 1}
 
 
-def test_a_stream_that_says_nothing_is_retried_like_a_failure() -> None:
-    world = one(lambda sent: ANSWER if sent.number > 2 else Say(""))
+def test_a_stream_that_says_nothing_is_asked_for_once_more() -> None:
+    world = one(lambda sent: ANSWER if sent.number else Say(""))
     events = [event for _, event in world.events("re2-m")]
     assert [event.content for event in events if isinstance(event, Delta)] == [ANSWER]
 
 
+def test_a_judge_that_says_nothing_is_asked_once_more() -> None:
+    world = one(lambda sent: Say(None) if sent.role == "judge" else f"The answer is {sent.number}.")
+    completion = world.complete("bon(n=2)-m")
+    assert completion.report.calls["judge"] == 4
+    assert completion.report.losses == {"failed": 4, "abstained": 2}
+
+
 def test_a_reply_that_spent_its_tokens_on_thinking_is_asked_for_once_more_only() -> None:
     world = one(lambda sent: Say("", finish_reason="length"))
-    with pytest.raises(UpstreamError):
-        world.complete("re2-m")
+    assert world.complete("re2-m").report.stop_reason == "degraded"
     assert len(world.sent) == 2
 
 

@@ -59,6 +59,14 @@ def test_the_refusal_names_the_model_that_may_be_written_instead() -> None:
         without_technique(request(model="bon-gpt-4o"), planner())
 
 
+def test_no_plain_call_is_advised_where_there_is_none() -> None:
+    for body in ({"model": "bon-gpt-4o"}, {"model": "gpt-4o", "optillm_approach": "bon"}):
+        with pytest.raises(InvalidRequest, match=r"does not support: use /v1/chat/completions$"):
+            without_technique(request("/messages?beta=true", **body), planner())
+        with pytest.raises(InvalidRequest, match=r"for a plain call$"):
+            without_technique(request("/responses", **body), planner())
+
+
 @pytest.mark.parametrize(
     "model", ["gpt-4o", "text-embedding-3-small", "bonito-7b", "bon", "moat-x", "bon/moa-x", "x" * 300, ""]
 )

@@ -177,3 +177,16 @@ def test_compositions_choose_among_calls_too(model: str) -> None:
 def test_as_many_choices_as_asked_for_are_calls() -> None:
     completion = World(disagreeing).complete("bon-m", "Add up.", n=3, **FORCED[0])
     assert len({reply.tool_calls[0]["function"]["arguments"] for reply in completion.replies}) == 3
+
+
+@pytest.mark.parametrize("forced", FORCED, ids=["named", "required", "function"])
+def test_no_decoy_is_written_that_could_not_be_shown(forced: dict[str, Any]) -> None:
+    world = World(disagreeing)
+    world.complete("pvg(helpful=2,sneaky=3,votes=1)-m", "Add up.", **forced)
+    assert len(world.of("judge")) == 2
+
+
+def test_a_decoy_is_written_where_a_tool_may_be_called() -> None:
+    world = World(lambda sent: VERDICT if sent.role == "judge" else f"The answer is {sent.number}.")
+    world.complete("pvg(helpful=2,sneaky=1,votes=1)-m", "Add up.", tools=TOOLS, tool_choice="auto")
+    assert any("proof-reading" in str(sent.body["messages"]) for sent in world.of("judge"))

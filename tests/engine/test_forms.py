@@ -170,3 +170,33 @@ def test_log_probabilities_are_those_of_the_json() -> None:
 def test_a_reply_with_nothing_to_remove_is_the_same_reply(content: Any) -> None:
     reply = Reply({"role": "assistant", "content": content}, "stop", logprobs=3)
     assert excerpt(reply, reply.text) is reply
+
+
+DESCRIBED = {"type": "json_schema", "json_schema": {"name": "sum", "schema": SCHEMA}}
+NOT_DESCRIBED = {"type": "json_schema", "json_schema": {"name": "sum"}}
+OBJECT = {"type": "json_object"}
+
+
+@pytest.mark.parametrize(
+    ("demanded", "text", "bare"),
+    [
+        (DESCRIBED, 'Of {"parts": [1, 3]} that is {"sum": 4}.', '{"sum": 4}'),
+        (DESCRIBED, 'Either {"sum": 4} or {"sum": 5}', 'Either {"sum": 4} or {"sum": 5}'),
+        (DESCRIBED, 'Sure! {"sum": "four"}', 'Sure! {"sum": "four"}'),
+        (OBJECT, 'Sure! {"sum": 4}', '{"sum": 4}'),
+        (OBJECT, 'Of {"parts": [1, 3]} that is {"sum": 4}.', 'Of {"parts": [1, 3]} that is {"sum": 4}.'),
+        (OBJECT, '```json\n{"sum": 4}\n```\nwith {"sum": 4}', '{"sum": 4}'),
+        (NOT_DESCRIBED, 'Sure! {"sum": 4}', '{"sum": 4}'),
+        (
+            NOT_DESCRIBED,
+            'Of {"parts": [1, 3]} that is {"sum": 4}.',
+            'Of {"parts": [1, 3]} that is {"sum": 4}.',
+        ),
+    ],
+)
+def test_json_within_a_line_is_the_answer_if_the_form_leaves_no_doubt(
+    demanded: dict[str, Any], text: str, bare: str
+) -> None:
+    form = demanded_form({"response_format": demanded})
+    assert form is not None
+    assert form.bare(Reply({"role": "assistant", "content": text}, "stop")).text == bare

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Completion, Delta, Usage
+from optillm.engine.bodies import REPEATED
+from optillm.engine.calls import LIGHT
 from optillm.engine.hedge import HEDGE, PATIENCE, UNKNOWN
+from optillm.engine.paces import Pace
 from optillm.errors import DeadlineExceeded
 from tests.fakes import HANG, LATENCY, Say, Sent, World, failing
 
@@ -204,7 +207,7 @@ def test_a_client_that_reads_slowly_does_not_make_a_model_slow() -> None:
             pass
 
     world.run(dawdle())
-    assert world.engine.routes.paces.usual(("write", "m")) == LATENCY
+    assert world.engine.routes.silences.usual(("write", "m")) == Pace(LATENCY)
 
 
 def test_usage_of_both_counts_when_both_are_back() -> None:
@@ -222,3 +225,39 @@ def test_repetitions_that_the_budget_refuses_do_not_stop_the_request_for_it() ->
     completion = warm(script, model).complete(model, budget=Budget(max_calls=4))
     assert completion.report.calls == {"generate": 4}
     assert completion.report.stop_reason == "complete"
+
+
+def test_a_repetition_is_no_second_draw_of_the_same_reply() -> None:
+    world = warm(hanging(0))
+    world.complete("re2-m", temperature=0)
+    first, again = world.sent
+    assert "seed" not in first.body
+    assert again.body["seed"] == REPEATED
+    world = warm(hanging(0))
+    world.complete("re2-m", seed=7)
+    assert [sent.body["seed"] for sent in world.sent] == [7, 7 + REPEATED]
+    world = warm(hanging(0))
+    world.complete("re2-m")
+    assert not any("seed" in sent.body for sent in world.sent)
+    world = warm(hanging(0))
+    world.events("re2-m", temperature=0)
+    assert [sent.body.get("seed") for sent in world.sent] == [None, REPEATED]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "patience"), [(LIGHT // 4, HEDGE), (LIGHT, 2 * HEDGE), (2 * LIGHT, 4 * HEDGE)]
+)
+def test_a_long_prompt_is_given_more_time(tokens: int, patience: float) -> None:
+    """Four characters are a token, and the technique has each question read twice."""
+    world = warm(hanging(0))
+    world.complete("re2-m", "four" * tokens)
+    assert world.seconds == pytest.approx(patience * LATENCY + LATENCY, rel=0.05)
+
+
+def test_a_short_prompt_after_a_long_one_is_given_no_less() -> None:
+    world = World(lambda sent: ANSWER)
+    world.complete("re2-m", "a " * 4000)
+    world.sent.clear()
+    world.script = hanging(0)
+    world.complete("re2-m")
+    assert world.seconds == HEDGE * LATENCY + LATENCY

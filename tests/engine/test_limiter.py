@@ -154,10 +154,10 @@ def test_what_one_key_or_model_is_refused_narrows_no_other_window() -> None:
     limiters = Limiters(8)
 
     async def main() -> None:
-        async with limiters.slot("r", "Bearer a", "m") as told:
-            told(429)
-        async with limiters.slot("r", "Bearer a", "m") as told:
-            told(500)
+        async with limiters.slot("r", "Bearer a", "m") as turn:
+            turn.answered(429)
+        async with limiters.slot("r", "Bearer a", "m") as turn:
+            turn.answered(500)
 
     run(main())
     assert limiters.of("Bearer a", "m").window == CUT * 8

@@ -14,9 +14,9 @@ import pytest
 
 from optillm.config import Settings
 from optillm.engine import hedge
-from optillm.engine.memory import MB, PAUSE, USUAL, Memory
+from optillm.engine.memory import LARGE, MB, PAUSE, USUAL, Memory
 from optillm.engine.upstream import connect
-from optillm.errors import UpstreamError
+from optillm.errors import Overloaded, UpstreamError
 from tests.fakes import Sent, World, run
 from tests.stub import Call, Stub, completion
 
@@ -73,6 +73,41 @@ async def test_one_request_may_hold_half_of_it() -> None:
     request.release()
     request.release()
     assert memory.held == 0
+
+
+@on_a_loop
+async def test_a_body_for_which_there_is_no_room_is_refused_and_may_come_again() -> None:
+    memory = Memory(4 * MB)
+    one, other = memory.of_body(), memory.of_body()
+    one.take(USUAL)
+    one.take(3 * MB)
+    other.check(2 * MB)
+    other.take(USUAL)
+    other.check(MB)
+    for refused in (other.check, other.take):
+        with pytest.raises(Overloaded, match="take 4 MB together") as error:
+            refused(MB + 1)
+        assert (error.value.status, error.value.headers) == (503, {"Retry-After": "1"})
+    one.release()
+    other.take(4 * MB)
+    other.release()
+    assert memory.held == 0
+
+
+def test_only_the_memory_of_large_bodies_is_given_back_at_once() -> None:
+    moments: list[float] = []
+
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        memory = Memory(32 * MB, reclaim=lambda: moments.append(clock()))
+        for size in (USUAL, LARGE, LARGE + USUAL):
+            body = memory.of_body()
+            body.take(size)
+            body.release()
+            await asyncio.sleep(10)
+
+    run(main())
+    assert moments == [20 + PAUSE]
 
 
 def test_memory_is_given_back_once_for_all_that_ended_in_a_while() -> None:

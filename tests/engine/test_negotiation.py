@@ -55,8 +55,23 @@ def test_samples_are_asked_for_singly_where_n_is_refused_and_n_is_not_tried_agai
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_bundle_that_is_refused_is_asked_for_one_by_one_in_the_same_round(status: int) -> None:
-    world = refusing(lambda body: body.get("n", 1) > 4, status, "at most 4 choices")
+@pytest.mark.parametrize(
+    ("message", "later"),
+    [
+        ("at most 4 choices", [3, 3]),
+        ("n must be between 1 and 4", [3, 3]),
+        ("Invalid 'n': integer above maximum value. Expected a value <= 4, but got 6 instead.", [3, 3]),
+        ("maximum number of choices is 5", [3, 3]),
+        ("candidate_count must be at most 2", [2, 2, 2]),
+        ("n_cmpl cannot be greater than the number of slots, please increase -np", [None] * 6),  # llama.cpp
+        ("'n' : number must be at most 1", [None] * 6),
+        ("no room for 5 of 7", [None] * 6),
+    ],
+)
+def test_a_bundle_that_is_refused_is_asked_for_one_by_one_and_later_ones_are_as_large_as_may_be(
+    message: str, later: list[int | None], status: int
+) -> None:
+    world = refusing(lambda body: body.get("n", 1) > 4, status, message)
     world.complete("bon(n=2)-m")  # n is honoured
     paid = len(world.sent)
     report = world.complete("bon(n=6)-m", seed=10).report
@@ -66,8 +81,63 @@ def test_a_bundle_that_is_refused_is_asked_for_one_by_one_in_the_same_round(stat
     assert report.rounds == 2
     assert world.seconds == 2.0
     paid = len(world.sent)
-    world.complete("bon(n=6)-m")
+    report = world.complete("bon(n=6)-m", seed=10).report
     assert failed(world) == 1
+    generating = [sent for sent in world.sent[paid:] if sent.role == "generate"]
+    assert [sent.body.get("n") for sent in generating] == later
+    assert [sent.body["seed"] for sent in generating] == list(range(10, 16, 6 // len(later)))
+    assert report.rounds == 2
+
+
+def test_a_bound_that_turns_out_too_high_is_lowered() -> None:
+    world = refusing(lambda body: body.get("n", 1) > 2, 400, "between 1 and 4 choices")
+    world.complete("bon(n=2)-m")
+    for _ in range(3):
+        paid = len(world.sent)
+        world.complete("bon(n=6)-m")
+    assert [sent.body.get("n") for sent in world.sent[paid:] if sent.role == "generate"] == [None] * 6
+
+
+def test_a_bundle_of_a_single_choice_is_a_single_call() -> None:
+    world = refusing(lambda body: body.get("n", 1) > 2, 400, "at most 2 choices")
+    world.complete("bon(n=2)-m")
+    world.complete("bon(n=5)-m")
+    paid = len(world.sent)
+    world.complete("bon(n=5)-m")
+    assert [sent.body.get("n") for sent in world.sent[paid:] if sent.role == "generate"] == [None, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "The model `m` does not exist or you do not have access to it"),
+        (400, "Your credit balance is too low"),
+        (400, "The response was filtered due to our content management policy"),
+    ],
+)
+def test_a_bundle_that_is_refused_for_something_else_is_not_asked_for_one_by_one(
+    status: int, message: str
+) -> None:
+    world = World(answers, n="honoured")
+    world.complete("bon(n=2)-m")  # n is honoured
+    paid = len(world.sent)
+    world.script = refusing(lambda body: True, status, message).script
+    with pytest.raises(UpstreamError, match=message[:20]) as error:
+        world.complete("bon(n=3)-m")
+    assert error.value.status == status
+    assert [sent.body["n"] for sent in world.sent[paid:]] == [3]
+
+
+def test_a_bundle_that_is_refused_for_something_else_is_still_a_bundle_for_the_next_request() -> None:
+    world = World(answers, n="honoured")
+    world.complete("bon(n=2)-m")
+    script, world.script = world.script, refusing(lambda body: True, 404, "no such model").script
+    with pytest.raises(UpstreamError):
+        world.complete("bon(n=3)-m")
+    world.script = script
+    paid = len(world.sent)
+    world.complete("bon(n=3)-m")
+    assert next(sent.body.get("n") for sent in world.sent[paid:] if sent.role == "generate") == 3
 
 
 def test_a_bundle_that_gives_too_little_is_filled_up() -> None:

@@ -154,3 +154,27 @@ def test_no_body_breaks_the_reading_of_errors(body: Any) -> None:
     assert isinstance(error.body()["error"]["message"], str)
     if isinstance(body, dict):
         failure_in(body)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "restarting"),
+    [
+        (503, "Loading model", True),  # llama.cpp
+        (503, "Model gpt2 is currently loading", True),  # Hugging Face
+        (503, "The model 'm' is not ready yet", True),
+        (503, "model is starting up", True),
+        (500, "Loading model", False),
+        (503, "Error loading model", False),
+        (503, "The server is overloaded", False),
+        (503, "server busy, please try again. maximum pending requests exceeded", False),  # Ollama
+    ],
+)
+def test_a_server_that_loads_its_model_will_be_there_in_a_moment(
+    status: int, message: str, restarting: bool
+) -> None:
+    error = {"code": status, "message": message, "type": "unavailable_error"}
+    content = json.dumps({"error": error}).encode()
+    assert refused(status, {}, content, bytes).restarting is restarting
+    inside = failure_in({"error": error})
+    assert inside is not None
+    assert inside.restarting is restarting

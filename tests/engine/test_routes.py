@@ -14,12 +14,13 @@ import pytest
 
 from optillm.chat import Budget, ChatRequest, Completion, Delta, RawRequest, Relay
 from optillm.engine.breaker import PAUSE, TOLERATED
-from optillm.engine.calls import BACKOFF
 from optillm.engine.catalogue import PATIENCE
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.limiter import Limiters
 from optillm.engine.planner import Planner
 from optillm.engine.record import Record
+from optillm.engine.refusals import refused
+from optillm.engine.retries import BACKOFF
 from optillm.engine.routes import Route, Routes
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.prices import Price, Prices
@@ -105,6 +106,27 @@ def test_the_next_upstream_is_asked_at_once(status: int) -> None:
     assert fleet.seconds == 1.0
     assert completion.report.calls == {"generate": 2}
     assert completion.report.losses == {"failed": 1}
+
+
+def out_of_credit(sent: Sent) -> str:
+    error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
+    raise refused(429, {}, json.dumps({"error": error}).encode(), bytes)
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_an_upstream_without_credit_is_asked_once_and_then_the_next_one(keyed: bool) -> None:
+    fleet = Fleet(out_of_credit, four, routes=[{"order": 0, "keyed": keyed}, {"order": 1}])
+    assert fleet.complete(ONE).replies[0].text == "The answer is 4."
+    assert fleet.reached == [1, 1]
+
+
+def test_without_any_credit_no_call_is_repeated() -> None:
+    fleet = Fleet(out_of_credit, out_of_credit)
+    with pytest.raises(UpstreamError, match="current quota") as error:
+        fleet.complete(ONE)
+    assert error.value.status == 429
+    assert fleet.reached == [1, 1]
+    assert fleet.seconds == 0.0
 
 
 def test_an_upstream_that_lacks_a_feature_is_tried_without_it_before_the_next_upstream() -> None:

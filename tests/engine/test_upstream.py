@@ -13,7 +13,7 @@ import subprocess
 import threading
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event
@@ -350,6 +350,39 @@ def test_a_refused_connection_is_a_502_worth_another_try() -> None:
     with pytest.raises(UpstreamError, match="cannot be reached") as error:
         chat(f"http://127.0.0.1:{port}/v1")
     assert (error.value.status, error.value.retryable) == (502, True)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_server_that_was_there_is_taken_to_restart_and_one_that_never_was_is_not(answers: bool) -> None:
+    def respond(call: Call) -> None:
+        if answers:
+            call.begin()
+            call.write(json.dumps(completion("Hello")).encode())
+        else:
+            call.hang_up()
+
+    async def before_and_after(upstream: OpenAIUpstream) -> bool:
+        with suppress(UpstreamError):
+            await upstream.chat(BODY, None)
+        stub.close()
+        with pytest.raises(UpstreamError, match="connection refused") as error:
+            await upstream.chat(BODY, None)
+        return error.value.restarting
+
+    with Stub(respond) as stub:
+        assert using(stub, before_and_after)
+    assert not using(stub, before_and_after)
+
+
+def test_a_wrong_certificate_is_no_restart(tmp_path: Path) -> None:
+    async def reached(upstream: OpenAIUpstream) -> bool:
+        upstream._exchange._reached = True
+        with pytest.raises(UpstreamError, match="certificate verify failed") as error:
+            await upstream.chat(BODY, None)
+        return error.value.restarting
+
+    with tls_server(tmp_path) as address:
+        assert using(f"https://{address}/v1", reached) is False
 
 
 def test_a_redirect_is_not_followed_with_the_key() -> None:

@@ -25,7 +25,8 @@ class Sent:
     """One call as it arrived.
 
     `reported` are the completion tokens of a reply that went out whole; `kept` says whether its connection may
-    serve another call, `told` is the body of what it was answered, as far as it went.
+    serve another call, `told` is the body of what it was answered, as far as it went. A `refused` one got no
+    connection, and so was none.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Sent:
     reported: int = 0
     kept: bool = True
     told: bytes = b""
+    refused: bool = False
 
     @property
     def streams(self) -> bool:

@@ -238,6 +238,7 @@ class Scene:
             return _Connection(self)
         sent = self.arrived(_body.get())  # refused or not is decided before the call can be read
         if sent.fault:
+            sent.refused = True
             raise ConnectionRefusedError(111, "Connection refused")
         sent.kept = False
         return _Connection(self, sent)

@@ -8,19 +8,21 @@ import select
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import pytest
 import uvloop
 
+from optillm.engine.memory import MB
 from optillm.server.app import create_app
 from optillm.server.front import ROOM, Front
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings
 from tests.server.test_serve import SOON, Live, eventually, running
 
 POST = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+LARGE = {"a": "x" * (4 * MB - 1000)}
 SLOW = {
     "nothing": b"",
     "headers": POST + b"X-A: ",
@@ -41,6 +43,19 @@ def replied(client: socket.socket) -> HTTPResponse:
     response = HTTPResponse(client)
     response.begin()
     return response
+
+
+def upload(live: Live, *, chunked: bool) -> tuple[int, str | None]:
+    """Return the status of a large request, and when to come again."""
+    content = json.dumps(HELLO | {"metadata": LARGE}).encode()
+    connection = live.connect()
+    with suppress(ConnectionError):  # it may be refused before its end
+        sent = [content] if chunked else content
+        connection.request("POST", CHAT, sent, {"Content-Type": "application/json"}, encode_chunked=chunked)
+    with connection.getresponse() as response:
+        response.read()
+    connection.close()
+    return response.status, response.headers["Retry-After"]
 
 
 def health(live: Live) -> int:
@@ -138,6 +153,28 @@ def test_a_large_body_arrives(live: Live) -> None:
     connection, response = live.post("m", metadata={"a": "x" * 3 * ROOM})
     assert response.status == 200
     connection.close()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_bodies_beyond_the_memory_for_them_are_sent_away_for_a_moment(
+    tmp_path: Path, chunked: bool
+) -> None:
+    with running(tmp_path, concurrency=32, max_body_mb=4) as live, ExitStack() as stack:
+        assert upload(live, chunked=chunked) == (200, None)
+        busy = [live.send("hang", metadata=LARGE) for _ in range(10)]
+        for connection in busy:
+            stack.callback(connection.close)
+        assert eventually(lambda: upload(live, chunked=chunked) == (503, "1"))
+        connection, response = live.post("m")
+        assert response.status == 200
+        connection.close()
+        busy[0].close()
+        assert eventually(lambda: upload(live, chunked=chunked) == (200, None))
+
+
+def test_a_body_that_is_too_large_is_not_sent_away_for_a_moment(live: Live) -> None:
+    with dial(live, POST + b"Content-Length: %d\r\n\r\n" % (2**40)) as client:
+        assert replied(client).status == 413
 
 
 @pytest.mark.parametrize(

@@ -169,9 +169,16 @@ def test_survives_junk_among_the_replies(slug: str, junk: Any) -> None:
     assert world.text(f"{slug}-m", QUESTION) == GOOD
 
 
-@pytest.mark.parametrize(
-    "junk", [Say(None), Say(""), {"choices": []}, {"choices": [{"message": None}]}, {"choices": 7}]
-)
+@pytest.mark.parametrize("junk", [Say(None), Say(""), {"choices": [{"message": None}]}])
+def test_nothing_but_empty_replies_is_an_empty_answer_that_says_so(slug: str, junk: Any) -> None:
+    completion = World(lambda sent: junk, retries=1).complete(f"{slug}-m", QUESTION)
+    assert completion.replies[0].text == ""
+    assert completion.report.stop_reason == "degraded"
+    assert completion.usage is not None
+    assert completion.usage.prompt_tokens > 0
+
+
+@pytest.mark.parametrize("junk", [{"choices": []}, {"choices": 7}])
 def test_nothing_but_junk_is_an_error_never_an_answer(slug: str, junk: Any) -> None:
     with pytest.raises(UpstreamError) as error:
         World(lambda sent: junk, retries=1).complete(f"{slug}-m", QUESTION)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -81,11 +81,11 @@ def test_a_verifier_that_sees_clearly_overrules_the_majority() -> None:
 @pytest.mark.parametrize(
     "score", [lambda text: 7, lambda text: 9 if text == DECOY else 5, lambda text: "Hm."]
 )
-def test_a_verifier_that_cannot_tell_a_decoy_leaves_it_to_the_majority(score: Callable[[str], float]) -> None:
+def test_a_verifier_that_cannot_tell_a_decoy_leaves_it_to_the_majority(score: Callable[[str], Any]) -> None:
     world = game([WRONG[0], RIGHT, RIGHT], score)
     completion = world.complete("pvg(rounds=3)-m", QUESTION)
     assert completion.replies[0].text == RIGHT
-    assert completion.report.stop_reason == "complete"
+    assert completion.report.stop_reason == ("degraded" if score(RIGHT) == "Hm." else "complete")
 
 
 def test_a_verifier_that_throws_dice_does_as_well_as_the_majority() -> None:

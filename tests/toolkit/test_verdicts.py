@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from optillm.toolkit.verdicts import Decision, Groups, Preference, Ranking, Rating, json_pieces, read
+from optillm.toolkit.verdicts import (
+    Decision,
+    Groups,
+    Preference,
+    Ranking,
+    Rating,
+    is_complete,
+    is_endless,
+    json_pieces,
+    read,
+)
 
 
 def score(text: str) -> float | None:
@@ -333,3 +343,41 @@ def test_any_text_is_a_verdict_or_an_abstention(text: str, verdict: type[BaseMod
 @pytest.mark.parametrize("verdict", [Ranking, Rating, Preference, Groups, Decision])
 def test_hostile_texts_are_abstentions_in_linear_steps(text: str, verdict: type[BaseModel]) -> None:
     assert read(text, verdict) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complete"),
+    [
+        ('{"score": 4}', True),
+        ('I find no error. {"score": 4}', True),
+        ('```json\n{"score": 4}\n```', True),
+        ('<think>perhaps {"score": 3}</think>{"score": 4}', True),
+        ('{"x": 1} {"score": 4}', True),
+        ('{"score": 4', False),
+        ('{"score": 4} because', False),
+        ('{"score": 40}', False),
+        ('{"x": 4}', False),
+        ('<think>perhaps {"score": 3}', False),
+        ("", False),
+        ("}", False),
+    ],
+)
+def test_a_verdict_is_complete_when_the_reply_ends_with_it(text: str, complete: bool) -> None:
+    assert is_complete(text, Rating) is complete
+
+
+@pytest.mark.parametrize(
+    ("text", "endless"),
+    [
+        ("no, no, " * 40, True),
+        ("Let me check. " + "The first answer is right. " * 10, True),
+        (" " * 300, True),
+        ("no, no, " * 20, False),
+        ("The first answer is right. " * 10 + "So:", False),
+        ("".join(f"{number} is right. " for number in range(100)), False),
+        (("one, two, three, " * 8)[:100] * 3, False),  # too long a period to be sure
+        ("", False),
+    ],
+)
+def test_a_reply_is_endless_when_its_end_repeats_itself(text: str, endless: bool) -> None:
+    assert is_endless(text) is endless

@@ -1,0 +1,162 @@
+"""What techniques take of a local model server with a few slots, beside what their own tokens need.
+
+    python -m benchmarks.slots [--requests 16] [--slots 8] [--quiet 1] [technique …]
+
+All requests of a row are made at once, each with a question of its own, on the virtual clock of the tests: the table
+is the same on every machine, but for a last digit where calls that are due in the same moment change places. The
+server is modelled on llama.cpp's (`tests/slots.py`): calls that have no slot wait, eight slots together give 96 tokens
+a second where one gives 40, and a whole reply that is left is generated on until nothing has been sent to anybody for
+`--quiet` seconds; where others stream, that is never: `inf`. The texts are those of the demo model, drawn out to the
+lengths of a small real one, some to the limit.
+
+Prints a Markdown table. "ideal" is the time that the calls which were of use need with all slots busy, prompts
+included. "for nobody" is the share of all tokens that belong to calls left before their end, "after leaving" the share
+that was generated when nobody waited any more; "busy after" is how long slots were busy after the last answer.
+"hedged" counts calls made again beside ones that stayed silent, "failed" requests that end with an error, or with an
+answer that the lack of others has degraded.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import exp
+from typing import Any, Final
+
+from benchmarks.machine import table
+from optillm.chat import Completion, Relay, content_text
+from optillm.demo.characters import SMALL, chance
+from optillm.demo.problems import Family, generate
+from optillm.demo.roles.cast import respond
+from optillm.engine.calls import reply_limit
+from optillm.engine.hedge import repeated
+from tests.fakes import Sent
+from tests.slot_wire import Reply
+from tests.slots import SlotWorld
+
+SEED: Final = 20_261
+PLAIN: Final = "plain"
+TECHNIQUES: Final = (
+    *(PLAIN, "bon", "moa", "self_consistency", "pvg", "mcts", "rto", "rstar", "re2", "cot_reflection"),
+)
+PROGRAMS: Final = ("rto",)
+"""Techniques that are given tasks about programs."""
+CONTEXT: Final = 2048
+QUIET: Final = 1.0
+"""Seconds without anything sent after which llama.cpp looks whether its clients are still there."""
+
+CHARACTERS: Final = 4
+WORDY: Final = 2.0
+SPREAD: Final = 0.6
+"""A reply has so many times the tokens of the demo model's, its logarithm spread by this."""
+RAMBLING: Final = 0.04
+"""The share of replies that go on to their limit, as those of small models do."""
+LONGEST: Final = 512
+"""Tokens of such a reply where there is no limit."""
+
+
+def speak(sent: Sent) -> Reply:
+    """Return what the demo model says, in as many tokens as a small real model would need.
+
+    At temperature 0 the same prompt gets the same reply, of the same length.
+    """
+    turns = [(message["role"], content_text(message)) for message in sent.body["messages"]]
+    temperature = sent.body.get("temperature", 1.0)
+    seed = sent.body.get("seed", sent.number if temperature else 0)
+    luck = chance(SMALL.name, turns, seed=seed, temperature=temperature, index=sent.choice)
+    text = respond(turns, SMALL, luck, sent.body.get("response_format"))
+    tokens = int(len(text) / CHARACTERS * WORDY * exp(luck.gauss(0.0, SPREAD)))
+    if luck.random() < RAMBLING:
+        tokens = reply_limit(sent.body) or LONGEST
+    return Reply(text, tokens=max(1, tokens))
+
+
+class Served(SlotWorld):
+    """A local model server that counts the calls which are made again beside themselves."""
+
+    hedged = 0
+
+    def __init__(self, slots: int, quiet: float) -> None:
+        super().__init__(speak, slots=slots, n_ctx=CONTEXT, quiet=quiet)
+        self.engine.runs._secret = bytes(32)  # else the order of candidates differs from run to run
+
+    @contextmanager
+    def _call(self, body: Mapping[str, Any], authorization: str | None) -> Iterator[Sent]:
+        self.hedged += repeated()
+        with super()._call(body, authorization) as sent:
+            yield sent
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of requests that were made at once."""
+
+    world: Served
+    failed: int
+
+    def row(self, name: str) -> tuple[str, ...]:
+        """One line of the table."""
+        world, books = self.world, self.world.books
+        return (
+            name,
+            f"{world.seconds:.1f}",
+            f"{world.ideal_seconds:.1f}",
+            f"{world.seconds / world.ideal_seconds:.2f}",
+            f"{len(world.sent)}",
+            f"{books.generated:,}",
+            f"{books.abandoned / books.generated:.1%}",
+            f"{books.zombies / books.generated:.1%}",
+            f"{max(0.0, books.idle_at - world.seconds):.1f}",
+            f"{world.hedged}",
+            f"{self.failed}",
+        )
+
+
+HEAD: Final = (
+    *("technique", "seconds", "ideal, s", "ratio", "calls", "tokens", "for nobody", "after leaving"),
+    *("busy after, s", "hedged", "failed"),
+)
+
+
+def measured(technique: str, requests: int, slots: int, quiet: float) -> Outcome:
+    """Make so many requests at once, each with another question."""
+    family: Family = "functions" if technique in PROGRAMS else "arithmetic"
+    model = SMALL.name if technique == PLAIN else f"{technique}-{SMALL.name}"
+    world = Served(slots, quiet)
+    questions = [problem.question for problem in generate(family, requests, SEED)]
+    answers = world.at_once([(model, question) for question in questions])
+    return Outcome(world, sum(map(failed, answers)))
+
+
+def failed(answer: object) -> bool:
+    """Whether a request got an error, or an answer that is marked as degraded."""
+    if isinstance(answer, Relay):
+        return answer.status >= 400
+    return not isinstance(answer, Completion) or answer.report.stop_reason not in ("complete", "settled")
+
+
+def measure(techniques: Sequence[str], requests: int, slots: int, quiet: float = QUIET) -> None:
+    """Print the table of these techniques."""
+    print(f"\n{requests} requests at once, {slots} slots, {quiet:g} s of quiet")
+    table(HEAD, (measured(name, requests, slots, quiet).row(name) for name in techniques))
+
+
+def main() -> None:
+    """Read the arguments and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=int, default=16)
+    parser.add_argument("--slots", type=int, default=8)
+    parser.add_argument("--quiet", type=float, default=QUIET)
+    parser.add_argument(
+        "techniques", nargs="*", help="by default plain and all but z3, which keeps real time"
+    )
+    given = parser.parse_args()
+    measure(given.techniques or TECHNIQUES, given.requests, given.slots, given.quiet)
+
+
+if __name__ == "__main__":
+    main()

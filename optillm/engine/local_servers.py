@@ -1,0 +1,55 @@
+"""Model servers on the operator's own machines: llama.cpp, Ollama, LM Studio, vLLM and their like.
+
+They differ from hosted ones in what limits them. A hosted upstream refuses what is too much with a 429; a server of
+one's own has a few slots, queues everything beyond them, and refuses nothing. A reply that nobody reads any more
+keeps its slot unless it is a stream: llama.cpp goes on generating a whole reply whose connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from yarl import URL
+
+from optillm.engine.proxies import is_private
+
+if TYPE_CHECKING:
+    from optillm.engine.upstream import Upstream
+
+SECONDS: Final = 5.0
+"""How long a server may take to tell its slots: busy ones answer late, and calls do not wait for this."""
+MOST_SLOTS: Final = 10_000
+
+NAMED_LOCALLY: Final = (".local", ".internal", ".lan", ".home.arpa", ".svc.cluster.local")
+"""Ends of names that only a private network resolves."""
+
+
+def is_local(base_url: str) -> bool:
+    """Return whether an address belongs to this machine or to a private network; no name is looked up.
+
+    A name without a dot is one of a private network's: that of a container, or of a machine beside this one.
+    """
+    host = (URL(base_url).host or "").rstrip(".").lower()
+    if not host:
+        return False
+    return is_private(host) or ("." not in host and ":" not in host) or host.endswith(NAMED_LOCALLY)
+
+
+def root_of(base_url: str) -> str:
+    """Return the address of the server itself, without the `/v1` under which it speaks OpenAI's protocol."""
+    return base_url.rstrip("/").removesuffix("/v1")
+
+
+async def read_slots(upstream: Upstream, authorization: str | None) -> int | None:
+    """Return how many replies a server generates at a time, if it tells, as llama.cpp does; `None` if not."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            reply = await upstream.relay(
+                "GET", f"{root_of(upstream.base_url)}/props", b"", authorization=authorization
+            )
+            slots = orjson.loads(reply.body or b"").get("total_slots") if reply.status == 200 else None
+    except Exception:  # noqa: BLE001 - whatever a server has under this address, it is not the slots
+        return None
+    return slots if isinstance(slots, int) and 0 < slots <= MOST_SLOTS else None
