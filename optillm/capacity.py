@@ -9,19 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-from optillm.engine.proxies import is_this_machine
-from optillm.engine.upstream import Upstream, connect
+from optillm.engine.local_servers import is_local, root_of
+from optillm.engine.upstream import Upstream
 from optillm.errors import UpstreamError
-
-if TYPE_CHECKING:
-    from optillm.config import Settings
-    from optillm.upstreams import Upstream as Target
 
 MANY: Final = 128
 """OpenAI's bound of `n`."""
@@ -37,32 +31,18 @@ class Line(NamedTuple):
     meaning: str
 
 
-async def capacity(settings: Settings, target: Target, model: str, limit: str, patience: float) -> list[Line]:
+async def capacity(upstream: Upstream, model: str, limit: str, patience: float) -> list[Line]:
     """Return what a local upstream says; nothing from another, or from a server that does not say.
 
     `limit` is the name of the token limit that it understands. Each of the two calls gets `patience` seconds.
     """
-    if not is_local(target.base_url):
+    if not is_local(upstream.base_url):
         return []
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "n": MANY, limit: 1}
-    root = target.model_copy(update={"base_url": target.base_url.removesuffix("/v1")})
-    beside, api = connect(settings, root), connect(settings, target)
-    try:
-        properties, refusal = await asyncio.gather(
-            _properties(beside, patience), _refusal(api, body, patience)
-        )
-    finally:
-        await asyncio.gather(beside.close(), api.close())
+    properties, refusal = await asyncio.gather(
+        _properties(upstream, patience), _refusal(upstream, body, patience)
+    )
     return list(_lines(properties, refusal))
-
-
-def is_local(base_url: str) -> bool:
-    """Return whether a URL is of this machine, or of an address on a private network."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return is_this_machine(host) or ip_address(host).is_private
-    except ValueError:  # a name
-        return False
 
 
 def _lines(properties: Mapping[str, Any], refusal: str) -> Iterator[Line]:
@@ -91,7 +71,9 @@ def _bound(refusal: str) -> int | None:
 async def _properties(upstream: Upstream, patience: float) -> Mapping[str, Any]:
     try:
         async with asyncio.timeout(patience):
-            reply = await upstream.relay("GET", "/props", b"", authorization=None)
+            reply = await upstream.relay(
+                "GET", f"{root_of(upstream.base_url)}/props", b"", authorization=None
+            )
         properties = orjson.loads(reply.body or b"") if reply.status == 200 else {}
     except (UpstreamError, TimeoutError, orjson.JSONDecodeError):
         return {}

@@ -164,7 +164,7 @@ class Settings(BaseSettings):
         None, "a GGUF file to serve with llama.cpp's llama-server, which is started for it, as the upstream"
     )
     local_slots: int = _upstream(8, "calls that server runs at a time", ge=1, le=256)
-    local_context: int = _upstream(2048, "tokens of prompt and reply that each of them may have", ge=256)
+    local_context: int = _upstream(4096, "tokens of prompt and reply that each of them may have", ge=256)
 
     approach: str = _technique(
         "auto", "a technique expression; auto reads it from the model name", min_length=1

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from optillm.capacity import MANY, Line, capacity
 from optillm.config import Settings
-from optillm.slots import MANY, capacity, is_local
+from optillm.engine.upstream import OpenAIUpstream, connect
 from tests.stub import Call
 from tests.test_config import bare_machine
 from tests.test_doctor import examined, good
@@ -80,22 +81,14 @@ def test_what_hangs_is_left_out() -> None:
     assert shown(respond, patience=2.0) == {}
 
 
-@pytest.mark.parametrize(
-    ("base_url", "local"),
-    [
-        ("http://localhost:8080/v1", True),
-        ("http://[::1]:8080/v1", True),
-        ("http://192.168.1.7:8080/v1", True),
-        ("https://api.openai.com/v1", False),
-        ("http://8.8.8.8/v1", False),
-    ],
-)
-def test_only_servers_on_this_machine_or_network_are_local(base_url: str, local: bool) -> None:
-    assert is_local(base_url) is local
-
-
 def test_other_upstreams_are_not_asked() -> None:
-    settings = Settings(base_url="https://upstream.invalid/v1")
+    async def examine() -> list[Line]:
+        upstream = connect(Settings(base_url="https://upstream.example/v1"))
+        try:
+            return await capacity(upstream, "m", "max_tokens", 1.0)
+        finally:
+            await upstream.close()
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optillm.slots.connect", None)
-        assert asyncio.run(capacity(settings, settings.upstreams()[0], "m", "max_tokens", 1.0)) == []
+        patch.setattr(OpenAIUpstream, "relay", None)
+        assert asyncio.run(examine()) == []

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from optillm.capacity import MANY
 from optillm.config import Settings
 from optillm.demo import launch
 from optillm.doctor import LIMIT_PROBES, PROBES, TOKENS, Diagnosis, examine
-from optillm.slots import MANY
 from tests.commands.fakes import command
 from tests.stub import Call, Stub, completion, delta
 from tests.test_config import bare_machine
@@ -101,6 +101,12 @@ def test_an_upstream_that_can_do_everything() -> None:
         "seed": "accepted",
         "streaming": "with usage",
     }
+
+
+@pytest.mark.parametrize(("streams", "words"), [("never", "in one call"), ("auto", "single calls together")])
+def test_choices_are_drawn_singly_where_calls_are_made_as_streams(streams: str, words: str) -> None:
+    _, found, _ = examined(good, upstream_streams=streams)
+    assert words in found["n"][2]
 
 
 def test_an_upstream_that_ignores_what_it_does_not_know() -> None:

@@ -50,7 +50,7 @@ class Model:
     file: Path
     name: str
     slots: int = 8
-    context: int = 2048
+    context: int = 4096
 
     def flags(self, port: int) -> list[str]:
         """Return the command line of a server on this port, for any llama.cpp since 2025."""

@@ -128,11 +128,11 @@ def test_a_local_model_takes_the_place_of_the_upstream(
     (upstream,) = settings.upstreams()
     assert (upstream.base_url, upstream.key) == ("http://127.0.0.1:2/v1", None)
     assert (settings.model, settings.demo) == ("tiny-1B.Q4", "off")
-    assert launch.model == Model(gguf, "tiny-1B.Q4", 8, 2048)
+    assert launch.model == Model(gguf, "tiny-1B.Q4", 8, 4096)
     assert launch.demo_latency is None
     assert caplog.messages[0] == f"Loading {gguf}"
     assert (
-        "Upstream: tiny-1B.Q4 behind llama-server at http://127.0.0.1:2/v1, 8 slots of 2048 tokens"
+        "Upstream: tiny-1B.Q4 behind llama-server at http://127.0.0.1:2/v1, 8 slots of 4096 tokens"
         in caplog.messages
     )
     assert "bon-tiny-1B.Q4" in caplog.messages[-2]

@@ -33,7 +33,7 @@ def model() -> Model:
     """Return the downloaded model; raises `FileNotFoundError` where there is none."""
     if not (REAL / ".done").exists():
         raise FileNotFoundError("there is no real model: run `make test-real`, which downloads one")
-    return Model(next(REAL.glob("*.gguf")), NAME)
+    return Model(next(REAL.glob("*.gguf")), NAME, context=2048)
 
 
 @contextmanager
