@@ -34,6 +34,7 @@ from optillm.upstreams import DEFAULT, Streams, Upstream, Upstreams
 from optillm.values import (
     Demo,
     File,
+    GgufFile,
     Headers,
     Key,
     Keys,
@@ -159,6 +160,11 @@ class Settings(BaseSettings):
     )
     demo: Demo = _upstream("off", "use the embedded demo model; auto: when no upstream is configured")
     demo_latency: float = _upstream(0.0, "seconds the demo model takes for a reply", ge=0, le=60)
+    local: GgufFile | None = _upstream(
+        None, "a GGUF file to serve with llama.cpp's llama-server, which is started for it, as the upstream"
+    )
+    local_slots: int = _upstream(8, "calls that server runs at a time", ge=1, le=256)
+    local_context: int = _upstream(4096, "tokens of prompt and reply that each of them may have", ge=256)
 
     approach: str = _technique(
         "auto", "a technique expression; auto reads it from the model name", min_length=1
@@ -225,6 +231,8 @@ class Settings(BaseSettings):
             raise ValueError("cors_origins * would let every web page in: ask for keys, or name origins")
         if self.solver_sandbox == "language-only" and not is_loopback(self.host):
             raise ValueError("solver_sandbox language-only is for loopback addresses")
+        if self.local and self.demo == "on":
+            raise ValueError("local and demo exclude each other: keep one")
         if self.upstream:
             if self.base_url:
                 raise ValueError(
@@ -280,6 +288,7 @@ class Settings(BaseSettings):
             self.azure_openai_api_key,
             self.azure_api_base,
             self.upstream,
+            self.local,
         )
         return any(named)
 

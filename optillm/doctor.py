@@ -11,11 +11,12 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+from optillm.capacity import capacity
 from optillm.chat import Relay, Reply, Usage
 from optillm.engine.adaptation import LIMITS, Adaptation
 from optillm.engine.assembly import Assembly, read_replies
@@ -24,6 +25,7 @@ from optillm.engine.catalogue import as_error, listed
 from optillm.engine.negotiation import REFUSING, Negotiation
 from optillm.engine.refusals import redacted
 from optillm.engine.remedies import SUSPECTS
+from optillm.engine.routes import calls_as_streams
 from optillm.engine.upstream import Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
@@ -87,7 +89,8 @@ class Outcome:
 class Probe:
     """One thing to ask for: `extra` is what the body holds beside a model, messages and a limit.
 
-    `result` names what the replies show. `effects` says by result what the proxy does about it.
+    `result` names what the replies show. `effects` says by result what the proxy does about it, `streamed` what
+    it does instead where calls are made as streams.
     """
 
     about: str
@@ -95,6 +98,7 @@ class Probe:
     result: Callable[[Outcome], str]
     effects: Mapping[str, str]
     question: str = GREET
+    streamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,7 @@ class _Visit:
         self._upstream = upstream
         self._target = target
         self._model = target.rename.get(settings.model, settings.model)
+        self._streams = calls_as_streams(settings, target)
         self._others = len(settings.upstreams()) > 1
         self._patience = patience
         self._retries = settings.upstream_retries
@@ -169,11 +174,16 @@ class _Visit:
             return self._concluded(usable=False)
         self._key(listing, limits)
         self._models(listing)
-        probes, outcomes = [*LIMIT_PROBES], limits
+        probes, outcomes, local = [*LIMIT_PROBES], limits, list[Finding]()
         if limit is not None:
-            rest, streamed = await asyncio.gather(self._asked(PROBES, limit), self._streamed(limit))
+            rest, streamed, lines = await asyncio.gather(
+                self._asked(PROBES, limit),
+                self._streamed(limit),
+                capacity(self._upstream, self._model, limit, self._patience),
+            )
             probes, outcomes = [*probes, *PROBES, STREAMING], [*limits, *rest, streamed]
-        self._findings += map(self._finding, probes, outcomes)
+            local = [Finding(*line) for line in lines]
+        self._findings += [*map(self._finding, probes, outcomes), *local]
         self._pace([outcome.seconds for outcome in outcomes if outcome.replies])
         return self._concluded(usable=limit is not None)
 
@@ -291,7 +301,8 @@ class _Visit:
             words = f"{outcome.seconds:.2f} s"
             if result == "unclear":
                 words += ", cut at its token limit before it could be seen"
-            return Finding(probe.about, result, words, probe.effects.get(result, ""))
+            effects = {**probe.effects, **(probe.streamed if self._streams else {})}
+            return Finding(probe.about, result, words, effects.get(result, ""))
         if error.retryable:
             return Finding(
                 probe.about, "failed", self._words(error), f"tries again, {self._retries} times at most"
@@ -418,6 +429,7 @@ PROBES: Final = (
             "ignored": "tops up with single calls, sent together",
             "refused": "leaves it out and sends single calls together",
         },
+        streamed={"honoured": "sends single calls together: each ends when nobody waits for it any more"},
     ),
     Probe(
         "tools",

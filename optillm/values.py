@@ -28,6 +28,9 @@ _HEADER_VALUE = re.compile(r"[\t -~]*")
 SHARED_STORES: Final = ("redis", "rediss", "redis+unix")
 """URL schemes of stores that several machines can share."""
 
+GGUF: Final = b"GGUF"
+"""How a file of llama.cpp's format begins."""
+
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+")
 _LISTS: Final = {list, tuple, set, frozenset}
 
@@ -92,6 +95,18 @@ def _file(value: str) -> str:
     return value
 
 
+def _gguf(value: str) -> str:
+    path = Path(value).expanduser().absolute()
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(GGUF))
+    except OSError as error:
+        raise ValueError((error.strerror or str(error)).lower()) from None
+    if magic != GGUF:
+        raise ValueError("it is no GGUF file")
+    return str(path)
+
+
 def _store(value: str) -> str:
     parts = urlsplit(value)
     if "://" in value and (parts.scheme not in SHARED_STORES or not (parts.hostname or parts.path)):
@@ -131,6 +146,7 @@ Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeV
 Url = Annotated[str, AfterValidator(_url)]
 Store = Annotated[str, AfterValidator(_store)]
 File = Annotated[str, AfterValidator(_file)]
+GgufFile = Annotated[str, AfterValidator(_gguf)]
 Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_lower)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]

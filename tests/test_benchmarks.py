@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from benchmarks import bench, peers, slots, upstream
+from benchmarks import bench, peers, real, slots, upstream
 from benchmarks.bench import BARE, Effort, Server
 from benchmarks.clients import Request, ask
 from benchmarks.machine import cpu, memory
@@ -18,6 +18,7 @@ from optillm.chat import Relay
 from optillm.techniques import registry
 from tests.e2e.proxy import ROOT, serving
 from tests.fakes import World, failing
+from tests.real.server import Counts
 
 TINY = Effort(seconds=0.02, repeat=1, latency=0.01)
 
@@ -110,6 +111,18 @@ def test_a_request_to_slots_fails_with_an_error_or_a_degraded_answer() -> None:
     degraded = replace(completion, report=replace(completion.report, stop_reason="degraded"))
     answers = (completion, Relay(200, {}, b""), degraded, Relay(400, {}, b""), failing(500))
     assert [slots.failed(answer) for answer in answers] == [False, False, True, True, True]
+
+
+def test_the_questions_for_a_real_model_are_the_same_each_time_and_of_each_kind() -> None:
+    questions = real.questions(40)
+    assert questions == real.questions(40)
+    assert len(set(questions)) > 30
+    assert [question.split()[0] for question in questions[:4]] == ["What", "What", "What", "How"]
+
+
+def test_the_ideal_time_is_that_of_the_tokens_computed_at_the_mean_rate() -> None:
+    rates = real.Rates(prompt=100, generated=10).mean(real.Rates(prompt=300, generated=30))
+    assert rates.ideal(Counts(prompt=400, generated=100)) == 400 / 200 + 100 / 20
 
 
 def test_peers(

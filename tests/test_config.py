@@ -286,3 +286,28 @@ def test_a_price_table_is_read_at_start(tmp_path: Path) -> None:
     file = tmp_path / "prices.toml"
     file.write_text("[m]\ninput = 1\n")
     assert refusal(prices=str(file)) == f"prices: {file}: m.output: Field required"
+
+
+# A local model
+
+
+def test_a_local_model_is_a_gguf_file_by_its_absolute_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Path("model.gguf").write_bytes(b"GGUF\3")
+    assert load(Model, {"local": "model.gguf"}).local == str(tmp_path / "model.gguf")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load(Model, {"local": "~/model.gguf"}).upstream_configured
+
+
+def test_refuses_a_local_model_that_is_no_gguf_file(tmp_path: Path) -> None:
+    assert refusal(local="none.gguf") == "--local is none.gguf: no such file or directory"
+    assert refusal(local=str(tmp_path)).endswith(": is a directory")
+    Path("model.safetensors").write_bytes(b"\1\2\3")
+    assert refusal(local="model.safetensors") == "--local is model.safetensors: it is no GGUF file"
+
+
+def test_refuses_a_local_model_beside_the_demo_model() -> None:
+    Path("model.gguf").write_bytes(b"GGUF\3")
+    assert refusal(local="model.gguf", demo="on") == "local and demo exclude each other: keep one"
+    assert load(Model, {"local": "model.gguf", "demo": "auto"}).demo == "auto"

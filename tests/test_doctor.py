@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from optillm.capacity import MANY
 from optillm.config import Settings
 from optillm.demo import launch
 from optillm.doctor import LIMIT_PROBES, PROBES, TOKENS, Diagnosis, examine
@@ -102,6 +103,12 @@ def test_an_upstream_that_can_do_everything() -> None:
     }
 
 
+@pytest.mark.parametrize(("streams", "words"), [("never", "in one call"), ("auto", "single calls together")])
+def test_choices_are_drawn_singly_where_calls_are_made_as_streams(streams: str, words: str) -> None:
+    _, found, _ = examined(good, upstream_streams=streams)
+    assert words in found["n"][2]
+
+
 def test_an_upstream_that_ignores_what_it_does_not_know() -> None:
     diagnosis, found, _ = examined(ignoring)
     assert diagnosis.usable
@@ -114,17 +121,18 @@ def test_an_upstream_that_ignores_what_it_does_not_know() -> None:
 def test_each_thing_costs_one_small_call() -> None:
     _, _, calls = examined(good)
     sent = [call.sent for call in calls if call.method == "POST"]
-    assert len(sent) == len(LIMIT_PROBES) + len(PROBES) + 1
+    assert len(sent) == len(LIMIT_PROBES) + len(PROBES) + 2
     assert all(0 < (body.get("max_tokens") or body["max_completion_tokens"]) <= TOKENS for body in sent)
-    assert len(calls) == len(sent) + 1
+    assert [body["max_tokens"] for body in sent if body.get("n") == MANY] == [1]
+    assert len(calls) == len(sent) + 2
 
 
 def test_independent_calls_go_out_together() -> None:
     """Each of the two rounds is answered only once all of its calls have arrived."""
-    rounds = [threading.Barrier(len(LIMIT_PROBES) + 1), threading.Barrier(len(PROBES) + 1)]
+    rounds = [threading.Barrier(len(LIMIT_PROBES) + 1), threading.Barrier(len(PROBES) + 3)]
 
     def respond(call: Call) -> None:
-        first = call.method == "GET" or "Count" in call.sent["messages"][0]["content"]
+        first = call.path.endswith("/models") or b"Count" in call.body
         rounds[not first].wait(20)
         good(call)
 

@@ -142,6 +142,25 @@ def test_make_alone_lists_every_target_and_what_it_is_for() -> None:
         assert all(len(line.split()) > 3 for line in listed)
 
 
+def test_a_real_model_that_cannot_be_downloaded_ends_in_one_plain_line(path: Path) -> None:
+    put(path, "python3", f'exec {INTERPRETER} "$@"')
+    place = path.parent / "real"
+    ended = subprocess.run(  # noqa: S603
+        [str(path / "make"), "--no-print-directory", f"REAL={place}", f"{place}/.done"],
+        cwd=ROOT,
+        env={"PATH": str(path), "HOME": str(path.parent), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert ended.returncode != 0
+    first, *others = ended.stderr.splitlines()
+    assert first == f"Downloading a model of 135 million parameters and a server for it, 130 MB, into {place}"
+    assert "optillm: there is no real model to be had: the lines above say why" in others
+    assert not (place / ".done").exists()
+
+
 def test_optillm_py_names_a_missing_package(tmp_path: Path) -> None:
     bare = subprocess.run(  # noqa: S603
         [INTERPRETER, "-S", str(ROOT / "optillm.py")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from optillm import logs
-from optillm.commands.serve import demo_model
+from optillm.commands.serve import own_model
 from optillm.config import Settings
 from optillm.sources import SettingsError, nearest
 
@@ -23,7 +23,7 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> N
     if settings.demo == "off" and not settings.upstream_configured:
         hint = "set OPENAI_API_KEY or --base-url, or try --demo. Checking OpenAI without a key"
         print(f"No upstream is configured: {hint}", file=sys.stderr)
-    with demo_model(settings) as effective:
+    with own_model(settings) as effective:
         upstreams = {upstream.name: upstream for upstream in effective.upstreams()}
         if name is not None and name not in upstreams:
             there = f"there is {', '.join(upstreams)}"

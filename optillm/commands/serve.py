@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from optillm import __version__, logs
@@ -41,7 +42,7 @@ def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
     logs.configure(settings.log, settings.secrets(), settings.log_format)
     listener = bind(settings)  # before anything slow, or anything to clean up
     _check_workers_needs(settings)
-    with demo_model(settings) as effective, counting_folder(settings.workers):
+    with own_model(settings) as effective, counting_folder(settings.workers):
         for part in SHARED:
             import_module(part)
         announce(effective, faults, no_upstream=settings.demo == "auto")
@@ -67,12 +68,14 @@ def bind(settings: Settings) -> socket.socket:
 def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
     """Read the settings again, keys included.
 
-    A demo model that is running stays the upstream; none is started.
+    A model that we started stays the upstream; none is started.
     """
     settings = read()
     _check_workers_needs(settings)
     logs.configure(settings.log, settings.secrets(), settings.log_format)
-    return served_by_demo(settings, serving.base_url) if serving.demo == "on" else settings
+    if serving.local or serving.demo == "on":
+        return served_by_own(settings, serving.base_url, local=serving.local)
+    return settings
 
 
 def load_app(settings: Settings) -> Flask:
@@ -129,25 +132,36 @@ def _check_workers_needs(settings: Settings) -> None:
 
 
 @contextmanager
-def demo_model(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings to serve with, running the demo model if they ask for it."""
-    if settings.demo == "off" or (settings.demo == "auto" and settings.upstream_configured):
+def own_model(settings: Settings) -> Iterator[Settings]:
+    """Yield the settings to serve with, running the demo model or a local one if they ask for it."""
+    if settings.local:
+        from optillm import local
+
+        name = settings.model if "model" in settings.model_fields_set else Path(settings.local).stem
+        model = local.Model(Path(settings.local), name, settings.local_slots, settings.local_context)
+        logger.info("Loading %s", settings.local)
+        with local.launch(model) as server:
+            yield served_by_own(settings, server.base_url, local=settings.local)
+    elif settings.demo == "off" or (settings.demo == "auto" and settings.upstream_configured):
         yield settings
-        return
-    from optillm.demo import launch
+    else:
+        from optillm.demo import launch
 
-    with launch(latency=settings.demo_latency) as demo:
-        yield served_by_demo(settings, demo.base_url)
+        with launch(latency=settings.demo_latency) as demo:
+            yield served_by_own(settings, demo.base_url)
 
 
-def served_by_demo(settings: Settings, base_url: str | None) -> Settings:
-    """Return the settings with the demo model as upstream, without vendors' keys and headers."""
+def served_by_own(settings: Settings, base_url: str | None, local: str | None = None) -> Settings:
+    """Return the settings with a model that we started as upstream, without vendors' keys and headers.
+
+    `local` is the file of that model, `None` for the demo model.
+    """
     vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
     own: dict[str, Any] = {"base_url": base_url, "upstream": (), "upstream_headers": {}}
-    update: dict[str, Any] = dict.fromkeys(vendors) | own
+    own |= {"local": local, "demo": "off" if local else "on"}
     if "model" not in settings.model_fields_set:
-        update["model"] = "demo-small"
-    return settings.model_copy(update=update | {"demo": "on"})
+        own["model"] = Path(local).stem if local else "demo-small"
+    return settings.model_copy(update=dict.fromkeys(vendors) | own)
 
 
 def announce(settings: Settings, faults: Sequence[str], *, no_upstream: bool = False) -> None:
@@ -178,6 +192,12 @@ def _announce_upstreams(settings: Settings, *, no_upstream: bool) -> None:
         reason = "No upstream configured: using" if no_upstream else "Using"
         base_url = upstreams[0].base_url
         logger.info("%s the embedded demo model (demo-small, demo-large) at %s", reason, base_url)
+        return
+    if settings.local:
+        slots = f"{settings.local_slots} slots of {settings.local_context} tokens"
+        logger.info(
+            "Upstream: %s behind llama-server at %s, %s", settings.model, upstreams[0].base_url, slots
+        )
         return
     # A client's key that opens the proxy is not one for the upstream.
     without = "none" if settings.client_keys.clients else "passed through from the client"

@@ -381,10 +381,14 @@ class Routes:
             await route.close()
 
 
-def _route(settings: Settings, target: Target, memory: Memory) -> Route:
-    local = is_local(target.base_url)
+def calls_as_streams(settings: Settings, target: Target) -> bool:
+    """Return whether an upstream's replies are called for as streams and put together."""
     streams = target.streams or settings.upstream_streams
-    streamed = streams == "always" or (streams == "auto" and local)
+    return streams == "always" or (streams == "auto" and is_local(target.base_url))
+
+
+def _route(settings: Settings, target: Target, memory: Memory) -> Route:
+    local, streamed = is_local(target.base_url), calls_as_streams(settings, target)
     return Route(
         connect(settings, target, memory),
         Limiters(settings.upstream_concurrency, queues=streamed and local),

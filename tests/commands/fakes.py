@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from optillm import cli
 from optillm.config import Settings
+from optillm.local import Model
 from optillm.sources import SettingsError
 from optillm.technique import Answer, BaseOptions, Context, Cost
 from optillm.techniques import Technique
@@ -62,11 +63,12 @@ class Launch:
     load: Callable[[Settings], Any] | None = None
     reread: Callable[[], Settings] | None = None
     demo_latency: float | None = None
+    model: Model | None = None
 
 
 @pytest.fixture
 def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
-    """A server and a demo model that only note that they were started."""
+    """A server, a demo model and a local one that only note that they were started."""
     seen = Launch()
 
     def serve(
@@ -81,14 +83,18 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
     @contextmanager
     def demo(*, latency: float) -> Iterator[Any]:
         seen.demo_latency = latency
-        fake = ModuleType("running")
-        fake.base_url = "http://127.0.0.1:1/v1"  # type: ignore[attr-defined]
-        yield fake
+        yield SimpleNamespace(base_url="http://127.0.0.1:1/v1")
+
+    @contextmanager
+    def local(model: Model) -> Iterator[Any]:
+        seen.model = model
+        yield SimpleNamespace(base_url="http://127.0.0.1:2/v1")
 
     server = ModuleType("optillm.server.serve")
     server.serve = serve  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "optillm.server.serve", server)
     monkeypatch.setattr("optillm.demo.launch", demo, raising=False)
+    monkeypatch.setattr("optillm.local.launch", local)
     monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
     return seen
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from optillm.config import Settings
+from optillm.local import Model
 from optillm.server.listening import listen
 from optillm.sources import SettingsError
 from tests.commands.fakes import TWO, Launch, command, launch, refusal, started
+from tests.local.fakes import gguf
 from tests.test_config import bare_machine
 
-__all__ = ["bare_machine", "launch"]  # fixtures that the tests here run under
+__all__ = ["bare_machine", "gguf", "launch"]  # fixtures that the tests here run under
 
 
 def test_without_an_upstream_the_clients_key_goes_to_openai(
@@ -115,9 +117,36 @@ def test_the_application_is_made_only_when_the_server_asks_for_it(
     assert made == [settings]
 
 
-@pytest.mark.parametrize("flags", [(), ("--demo",)])
-def test_settings_are_read_again_and_a_running_demo_model_is_kept(
-    flags: tuple[str, ...], launch: Launch
+def test_a_local_model_takes_the_place_of_the_upstream(
+    launch: Launch, gguf: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere/v1")
+    monkeypatch.setenv("OPTILLM_DEMO", "auto")
+    settings = started(launch, "--local", str(gguf))
+    (upstream,) = settings.upstreams()
+    assert (upstream.base_url, upstream.key) == ("http://127.0.0.1:2/v1", None)
+    assert (settings.model, settings.demo) == ("tiny-1B.Q4", "off")
+    assert launch.model == Model(gguf, "tiny-1B.Q4", 8, 4096)
+    assert launch.demo_latency is None
+    assert caplog.messages[0] == f"Loading {gguf}"
+    assert (
+        "Upstream: tiny-1B.Q4 behind llama-server at http://127.0.0.1:2/v1, 8 slots of 4096 tokens"
+        in caplog.messages
+    )
+    assert "bon-tiny-1B.Q4" in caplog.messages[-2]
+
+
+def test_a_local_model_has_the_name_slots_and_context_that_are_set(launch: Launch, gguf: Path) -> None:
+    flags = ("--model", "mine", "--local-slots", "2", "--local-context", "512")
+    assert started(launch, "--local", str(gguf), *flags).model == "mine"
+    assert launch.model == Model(gguf, "mine", 2, 512)
+
+
+@pytest.mark.parametrize("flags", [(), ("--demo",), ("--local", "tiny-1B.Q4.gguf")])
+def test_settings_are_read_again_and_a_running_model_of_ours_is_kept(
+    flags: tuple[str, ...], launch: Launch, gguf: Path
 ) -> None:
     Path("optillm.toml").write_text("n = 2", encoding="utf-8")
     first = started(launch, *flags)
@@ -126,6 +155,7 @@ def test_settings_are_read_again_and_a_running_demo_model_is_kept(
     again = launch.reread()
     assert (first.n, again.n) == (2, 3)
     assert again.upstreams() == first.upstreams()
+    assert (again.model, again.demo, again.local) == (first.model, first.demo, first.local)
     Path("optillm.toml").write_text("n = 0", encoding="utf-8")
     with pytest.raises(SettingsError):
         launch.reread()

@@ -1,0 +1,61 @@
+"""llama.cpp's server from the package `xllamacpp`, with those flags of `llama-server` that `--local` uses.
+
+Run by the Python of `make real`, which has that package and nothing of optillm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve until a signal ends the process."""
+    import xllamacpp
+
+    given = _read_arguments(argv)
+    params = xllamacpp.CommonParams()
+    params.model.path = given.model
+    params.model_alias = {given.alias}
+    params.hostnames = [given.host]
+    params.port = given.port
+    params.n_parallel = given.parallel
+    params.n_ctx = given.ctx_size
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = given.threads
+    params.use_jinja = given.jinja
+    params.endpoint_metrics = given.metrics
+    params.endpoint_slots = given.slots
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:  # the reason is in the server's own log
+        sys.exit(str(error))
+    print(server.listening_address, flush=True)  # noqa: T201 - as the real one does
+    signal.pause()
+
+
+def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="llama-server", description=__doc__)
+    parser.add_argument("--model", required=True, metavar="FILE")
+    parser.add_argument("--alias", required=True, metavar="NAME")
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--parallel", type=int, required=True, metavar="SLOTS")
+    parser.add_argument("--ctx-size", type=int, required=True, metavar="TOKENS", help="of all slots together")
+    parser.add_argument("--threads", type=int, default=os.environ.get("LLAMA_ARG_THREADS", _processors()))
+    for switch in ("jinja", "metrics", "slots"):
+        parser.add_argument(f"--{switch}", action="store_true")
+    return parser.parse_args(argv)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use; the server's own count is that of the machine's cores."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    main()

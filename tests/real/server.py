@@ -1,0 +1,87 @@
+"""llama.cpp's server on the model that `make real` downloads, and what it says about itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx2
+
+from optillm.local import LlamaServer, Model, launch
+from tests.e2e.proxy import ROOT
+
+REAL = ROOT / ".real"
+NAME = "smol"
+PATIENCE = 60.0
+"""Seconds that anything may take at most on a machine that is busy with something else."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Tokens that a server has computed since it started, those for nobody included; cached ones are not."""
+
+    prompt: int
+    generated: int
+
+    def __sub__(self, other: Counts) -> Counts:
+        return Counts(self.prompt - other.prompt, self.generated - other.generated)
+
+
+def model() -> Model:
+    """Return the downloaded model; raises `FileNotFoundError` where there is none."""
+    if not (REAL / ".done").exists():
+        raise FileNotFoundError("there is no real model: run `make test-real`, which downloads one")
+    return Model(next(REAL.glob("*.gguf")), NAME, context=2048)
+
+
+@contextmanager
+def running(port: int = 0) -> Iterator[LlamaServer]:
+    """A server with eight slots, on a free port unless one is given."""
+    with launch(model(), port) as server:
+        yield server
+
+
+def busy(server: LlamaServer) -> int:
+    """Return how many of its slots are at work."""
+    slots = httpx2.get(f"{server.url}/slots", timeout=PATIENCE).json()
+    return sum(slot["is_processing"] for slot in slots)
+
+
+def counts(server: LlamaServer) -> Counts:
+    """Return what it has computed so far."""
+    lines = httpx2.get(f"{server.url}/metrics", timeout=PATIENCE).text.splitlines()
+    values = dict(line.split() for line in lines if line.startswith("llamacpp:"))
+    prompt, generated = (
+        int(float(values[f"llamacpp:{name}_total"])) for name in ("prompt_tokens", "tokens_predicted")
+    )
+    return Counts(prompt, generated)
+
+
+def generated(server: LlamaServer) -> int:
+    """Return how many tokens its slots have generated of what they are at; the counters learn of them at its end."""
+    slots = httpx2.get(f"{server.url}/slots", timeout=PATIENCE).json()
+    return sum(slot["next_token"][0]["n_decoded"] for slot in slots if slot["is_processing"])
+
+
+def idle(server: LlamaServer) -> bool:
+    """Return whether none is."""
+    return busy(server) == 0
+
+
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE, pause: float = 0.05) -> bool:
+    """Look every `pause` seconds until a condition holds; return whether it does."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(pause)
+    return condition()
+
+
+def becomes_idle(server: LlamaServer) -> bool:
+    """Wait until no slot is at work.
+
+    The server notices that a reply which is no stream has nobody left when nothing has been asked of it for a second;
+    whoever looked more often would keep it at work.
+    """
+    return eventually(lambda: idle(server), pause=1.5)
