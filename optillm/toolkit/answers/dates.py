@@ -8,6 +8,7 @@ from datetime import date
 from optillm.toolkit.answers.vocabulary import MONTHS
 
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+", re.IGNORECASE)
+_ON = re.compile(r"(?:on|in)\s+(?!\d{4}\b)", re.IGNORECASE)
 _ISO = re.compile(r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})")
 _MONTH_FIRST = re.compile(r"(?P<m>[A-Za-z]{3,9})\.?\s(?P<d>\d{1,2})(?:st|nd|rd|th)?(?:,?\s(?P<y>\d{4}))?")
 _DAY_FIRST = re.compile(
@@ -23,7 +24,7 @@ def iso_date(text: str) -> str | None:
 
     `None` when there is none, and for 3/5/2024, which is March to some and May to others.
     """
-    text = _WEEKDAY.sub("", text, count=1)
+    text = _WEEKDAY.sub("", _ON.sub("", text, count=1), count=1)
     if slashed := _SLASHED.fullmatch(text):
         low, high = sorted((int(slashed["a"]), int(slashed["b"])))
         return _calendar(slashed["y"], low, high) if high > 12 or low == high else None
@@ -49,12 +50,20 @@ def _calendar(year: str | None, month: int | None, day: int) -> str | None:
 
 
 _CLOCK = re.compile(
-    r"(?:at\s)?(?P<h>\d{1,2})(?:[:.](?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?)?\s?(?P<half>[ap]\.?m\.?)?"
+    r"(?:(?:at|um)\s)?(?P<h>\d{1,2})(?:[:.](?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?)?\s?(?P<half>[ap]\.?m\.?)?(?:(?<=\d)\s(?:Uhr|uur))?"
+    r"(?:\s(?P<part>in\sthe\s(?:morning|afternoon|evening)|at\snight))?"
     r"(?P<zone>\s(?-i:UTC|GMT|CET|CEST|EST|EDT|CST|CDT|MST|MDT|PST|PDT))?",
     re.IGNORECASE,
 )
 _ERA = re.compile(r"(?P<year>\d{1,4})\s(?P<era>BCE?|AD|CE)|AD\s(?P<anno>\d{1,4})")
 _NAMED_TIMES = {"noon": "T12:00", "12 noon": "T12:00", "midnight": "T00:00", "12 midnight": "T00:00"}
+
+
+def _half_of(part: str, hour: int) -> str:
+    """Return which half of the day a part of it is in: nine at night is 21:00, one at night is 1:00."""
+    if part == "at night":
+        return "p" if 6 <= hour < 12 else "a"
+    return "a" if part.endswith("morning") else "p"
 
 
 def year_of_era(text: str) -> str | None:
@@ -71,9 +80,13 @@ def time_of_day(text: str) -> str | None:
     if named := _NAMED_TIMES.get(text.casefold()):
         return named
     match = _CLOCK.fullmatch(text)
-    if match is None or (match["m"] is None and match["half"] is None):
+    if match is None or (match["m"] is None and match["half"] is None and match["part"] is None):
         return None
     hour, half = int(match["h"]), (match["half"] or "").casefold()[:1]
+    if match["part"]:
+        if half or hour > 12:
+            return None
+        half = _half_of(match["part"].casefold(), hour)
     if half and not 1 <= hour <= 12:
         return None
     if not half and (not 13 <= hour <= 23 or ":" not in text):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache, lru_cache
 from typing import Final, Literal, NamedTuple
 
 from optillm.toolkit.answers.dates import iso_date, time_of_day, year_of_era
-from optillm.toolkit.answers.languages import truths
+from optillm.toolkit.answers.intervals import intervals_of
+from optillm.toolkit.answers.languages import bounds, denying, truths
 from optillm.toolkit.answers.lists import Items, bare_items, bracketed, matrix_rows
 from optillm.toolkit.answers.quantities import quantity, same_amount
 from optillm.toolkit.answers.questions import NO_QUESTION, Question
@@ -28,6 +30,7 @@ from optillm.toolkit.answers.vocabulary import (
     SHORT_WORDS,
     TRAILING,
     TRAILING_BOUNDS,
+    stem,
 )
 from optillm.toolkit.extraction import sentences
 from optillm.toolkit.jsontext import canonical_json, is_json, parse_json
@@ -51,6 +54,9 @@ class Form(NamedTuple):
     subject: str | None = None
 
 
+@lru_cache(
+    maxsize=128
+)  # one reply tries the same words in several places, and the samples of a vote share theirs
 def form(stated: str, question: Question = NO_QUESTION) -> Form:
     """Return the canonical form of a stated answer to `question`."""
     if json := json_form(stated):
@@ -79,7 +85,7 @@ def inline_code(stated: str) -> Form | None:
 
 _HALF_BOLD = re.compile(r"(?<![\w)\]}])\*\*|\*\*(?![\w(\[{*])")  # not the power of "2**3"
 _SYMBOLS = (
-    (re.compile(r"\\(?:emptyset|varnothing)(?![A-Za-z])|\{\s*\}"), "∅"),
+    (re.compile(r"\\(?:emptyset|varnothing)(?![A-Za-z])|\\?\{\s*\\?\}"), "∅"),
     (re.compile(r"\\neq?(?![A-Za-z])|\\not\s?="), "≠"),
     (re.compile(r"\\(?:leq?|leqslant)(?![A-Za-z])"), "≤"),
     (re.compile(r"\\(?:geq?|geqslant)(?![A-Za-z])"), "≥"),
@@ -109,14 +115,29 @@ class _Reader:
         """Return the form of a text of any kind but choices and texts."""
         if depth > 3 or not text or _BRACKETED_MONEY.fullmatch(text):
             return None  # accounts put losses in brackets
-        for reader in (self._truth, _date, self._number, _ratio, _remainder, self._bound, self._range):
+        for reader in (
+            self._truth,
+            _date,
+            self._none,
+            self._number,
+            _ratio,
+            _remainder,
+            self._bound,
+            self._range,
+        ):
             if result := reader(text):
                 return result
+        if interval := intervals_of(text, self._question):
+            return Form("collection", interval[0], subject=interval[1])
         for nested in (self._collection, self._equation):
             if result := nested(text, depth + 1):
                 return result
         if text.casefold().lstrip("+") in ("infinity", "∞", "positive infinity"):
             return Form("expression", r"\infty")
+        if text.casefold() in ("∅", "empty set", "the empty set"):
+            return Form("collection", "{}")
+        if growth := _GROWTH.fullmatch(text):
+            return Form("collection", f"{growth[1]}({_growth(growth[2])})")
         if is_expression(text):
             return Form("expression", _expression(text))
         head = _head(text)
@@ -128,10 +149,11 @@ class _Reader:
     def _truth(self, text: str) -> Form | None:
         if value := truths().get(text.casefold()):
             return Form("truth", value)
-        match = _TRUTH.match(text)
-        if match is None or not self._restates(text[match.end() :], match[1].casefold() in ("no", "false")):
+        match = _truth().match(text)
+        if match is None:
             return None
-        return Form("truth", str(match[1].casefold() in ("yes", "true")).casefold())
+        value = truths().get(match[1].casefold()) or str(match[1].casefold() in ("yes", "true")).casefold()
+        return Form("truth", value) if self._restates(text[match.end() :], value == "false") else None
 
     def _restates(self, rest: str, negated: bool) -> bool:
         """Return whether what follows a yes or no only says the same at length: "17 is prime", "it is not"."""
@@ -142,9 +164,12 @@ class _Reader:
             return False
         if "=" in rest and not re.search(r"[^\W\d_]", rest):
             return True  # "No, 91 = 7 × 13."
-        words = [word.casefold() for word in _WORD.findall(rest)]
-        denials = [word for word in words if word in _DENIALS]
-        others = [word for word in words if word not in _DENIALS]
+        if self._words.limits:
+            rest = rest.replace("'", "' ")  # "n'est" is two words
+        words = [word.casefold() for word in (_FOREIGN_WORD if self._words.limits else _WORD).findall(rest)]
+        denials = [word for word in words if word in _DENIALS or word in self._words.limits & denying()]
+        value = str(not negated).casefold()
+        others = [word for word in words if word not in denials and truths().get(word) != value]
         if len(denials) > negated or any(word in NEVER_ACCOUNTED | BOUNDS for word in others):
             return False
         if all(self._words.account_for(word, _RESTATING) for word in others):
@@ -171,8 +196,20 @@ class _Reader:
             amount = quantity(contrast[1], self._words)
         if amount is None:
             return None
-        read = Form("number", str(amount.value), amount.unit)
+        in_pounds = amount.unit == "pound" and self._question.pays_in_pounds
+        read = Form("number", str(amount.value), "pound-sterling" if in_pounds else amount.unit)
         return _as_percentage(read, text) if self._question.asks_for_percentage else read
+
+    def _none(self, text: str) -> Form | None:
+        """Return zero for "none" and "no real roots" to the question how many real roots there are."""
+        counted = self._words.counted
+        if not counted or text[:2].casefold() != "no" or re.search(r"[^\w\s.]", text):
+            return None
+        first, *rest = [word.casefold() for word in _WORD.findall(text)]
+        if first == "none" and (not rest or rest == ["of", "them"]):
+            return Form("number", "0")
+        same = first == "no" and bool(rest) and {stem(word) for word in rest} == counted
+        return Form("number", "0") if same else None
 
     def _bound(self, text: str) -> Form | None:
         """Return "≥18" for "at least 18" and "18 or more", with the unit."""
@@ -181,6 +218,8 @@ class _Reader:
             return Form("bound", f"{BOUND_PHRASES[before[1].casefold()]}{amount.value}", amount.unit)
         if behind and (amount := quantity(text[: behind.start()], self._words)):
             return Form("bound", f"{TRAILING_BOUNDS[behind[1].casefold()]}{amount.value}", amount.unit)
+        if (foreign := _foreign_bound().fullmatch(text)) and (amount := quantity(foreign[2], self._words)):
+            return Form("bound", f"{bounds()[foreign[1].casefold()]}{amount.value}", amount.unit)
         return None
 
     def _range(self, text: str) -> Form | None:
@@ -214,6 +253,7 @@ class _Reader:
             text,
             in_order=self._question.asks_for_order or self._question.asks_for_two,
             as_set=self._question.asks_for_set,
+            direction=self._question.direction,
         )
         return self._listed(listed, depth) if listed else None
 
@@ -223,7 +263,10 @@ class _Reader:
 
     def _joined(self, opening: str, items: list[str], closing: str, depth: int) -> Form:
         forms = [self._item(item, depth) for item in items]
-        values = [f"{item.value} {item.unit}" if item.unit else item.value for item in forms]
+        values = [f"{_even(item)} {item.unit}" if item.unit else _even(item) for item in forms]
+        units = {item.unit for item in forms}
+        if closing in (")", " and}") and None not in units and len(units) == len(forms) and opening != "[":
+            opening, closing = "{", "}"  # "12 adults and 30 children": each says which it is
         if opening == "{" and not any(map(_ELLIPSIS.fullmatch, items)):
             values = sorted(set(values))
         elif (opening, closing) == ("[", "]") and (
@@ -271,10 +314,29 @@ class _Reader:
         return all(self._words.account_for(word, harmless) for word in words) and bool(words)
 
 
+def _even(item: Form) -> str:
+    """Return the value of an item of a list, algebra in one spelling."""
+    if item.kind != "expression":
+        return item.value
+    text = _SIMPLE_FRACTION.sub(r"\1/\2", item.value).replace("\\pi", "π")
+    return _SIMPLE_ROOT.sub(lambda root: f"√{root[1] or root[2]}", text)
+
+
+_SIMPLE_FRACTION = re.compile(r"\\frac\{(\d+|\\?[a-z]+)\}\{(\d+)\}")
+_SIMPLE_ROOT = re.compile(r"\\sqrt\s?(?:\{(\d+)\}|(\d))")
 _BRACKETED_MONEY = re.compile(r"\(\s?[$€£¥]\s?[\d.,]+\)")
 _ELLIPSIS = re.compile(r"\.{2,3}|…|\\[lc]?dots")
 _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])|[^\W_]")
-_TRUTH = re.compile(r"(yes|no|true|false)(?:\s*[,.;:!—–]|\s+(?=[-—–(])|\s+(?=because\b)|$)", re.IGNORECASE)
+
+
+@cache
+def _truth() -> re.Pattern[str]:
+    """Return the pattern of yes or no in any language, where it stands alone before a sign or the end."""
+    words = "|".join(sorted(map(re.escape, ("yes", "no", "true", "false", *truths())), key=len, reverse=True))
+    return re.compile(rf"({words})(?:\s*[,.;:!—–]|\s+(?=[-—–(])|\s+(?=because\b)|$)", re.IGNORECASE)
+
+
+_FOREIGN_WORD = re.compile(r"[^\W_][\w'.-]*(?<![.-])|[^\W_]")
 _DENIALS = frozenset(
     ["not", "isn't", "aren't", "wasn't", "doesn't", "don't", "didn't", "cannot", "can't", "no", "isn", "aren"]
 )
@@ -317,6 +379,13 @@ def _phrases(table: Mapping[str, str]) -> str:
 
 
 _BOUND = re.compile(rf"({_phrases(BOUND_PHRASES)})\s?(?=[\d$€£-])(.+)", re.IGNORECASE)
+
+
+@cache
+def _foreign_bound() -> re.Pattern[str]:
+    return re.compile(rf"({_phrases(bounds())})\s?(?=[\d$€£-])(.+)", re.IGNORECASE)
+
+
 _TRAILING_BOUND = re.compile(rf"(?<=\S)\s?({_phrases(TRAILING_BOUNDS)})$", re.IGNORECASE)
 _BETWEEN = re.compile(r"between\s(.{1,40}?)\s(?:and|to)\s(.{1,40})", re.IGNORECASE)
 _RANGE = re.compile(r"(?:from\s)?([^–—]{1,40}?)\s?(?:\bto\b|–|—|(?<=\d)-(?=\d))\s?(.{1,40})", re.IGNORECASE)
@@ -334,13 +403,15 @@ def _ratio(text: str) -> Form | None:
 
 
 _REMAINDER = re.compile(
-    r"(-?\d+),?\s(?:with\s)?(?:an?\s|the\s)?(?:remainder(?:\sof)?|remaining|rem\.?|r)\s?(\d+)", re.IGNORECASE
+    r"(?:(?:the\s)?quotient\s(?:is\s|of\s|=\s)?)?(-?\d+),?\s(?:and\s)?(?:with\s)?(?:an?\s|the\s)?"
+    r"(?:(?:remainder(?:\s(?:of|is|=))?|remaining|rem\.?|r)\s?(\d+)|(\d+)\s(?:left\sover|remaining))",
+    re.IGNORECASE,
 )
 
 
 def _remainder(text: str) -> Form | None:
     match = _REMAINDER.fullmatch(text)
-    return Form("collection", f"{match[1]} remainder {match[2]}") if match else None
+    return Form("collection", f"{match[1]} remainder {match[2] or match[3]}") if match else None
 
 
 _VARIABLE = re.compile(
@@ -351,6 +422,17 @@ _RELATION = re.compile(r"(?<![<>!=:\\])=(?!=)|≈|∈|\\approx(?![a-z])|\\in(?![
 _INEQUALITY = re.compile(r"[<>≤≥≠](?!=)|[<>!]=|==")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _RUN = re.compile(r"[A-Za-z]{2,}")
+_GROWTH = re.compile(r"(?:\\mathcal\s?\{)?(\\?(?:O|o|Θ|Ω|Theta|Omega))\}?\s?\((.{1,40})\)")
+
+
+def _growth(argument: str) -> str:
+    """Return the argument of an order of growth in one spelling: "n log n"."""
+    text = argument.replace("\\", "").replace("·", "").replace("cdot", "").replace("*", "")
+    return "".join(re.sub(r"log\s?\(([a-z])\)", r"log\1", text).split())
+
+
+_FOREIGN_RUN = re.compile(r"[^\W\d_A-Za-z\u0370-\u03ff]{2,}")
+_ION = re.compile(r"(?:[A-Z][a-z]?_?\d{0,2})+\^\{?\d?[+-]\}?")
 _OPERATOR = re.compile(r"[\\^+*/=<>√π≤≥≠±!|()-]|\d[A-Za-z]\b")
 _FORMULA = re.compile(
     r"(?<![A-Za-z\\])[A-Za-z]{1,3}\d"
@@ -361,7 +443,7 @@ def is_expression(text: str) -> bool:
     """Return whether `text` is algebra: operators and at most single-letter names, functions aside."""
     if not _OPERATOR.search(text) or not re.search(r"[A-Za-z0-9π]", text):
         return False
-    if text[-1] in "+-" and len(text) > 1:
+    if (text[-1] in "+-" and len(text) > 1) or _ION.fullmatch(text) or _FOREIGN_RUN.search(text):
         return False  # "Fe3+", "A-"
     bare = _COMMAND.sub(" ", text)
     runs = _RUN.findall(bare)

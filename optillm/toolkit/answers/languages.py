@@ -1,4 +1,4 @@
-"""How replies in other languages state a final answer: the patterns that `languages.toml` makes."""
+"""How replies in other languages state a final answer: the patterns and words that `languages.toml` holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _DATA: Final = "languages.toml"
 _ALPHABET: Final = re.compile(r"[\w']")
@@ -86,13 +86,110 @@ def _after() -> re.Pattern[str]:
 
 
 @cache
-def _counted() -> re.Pattern[str]:
-    # A counter and a noun of a few characters; signs for "more", "less" and "at least" are none of a noun.
-    limits = "以上下内外前后後多少余餘满滿超未至以左右约約미만이상이하초과"
-    noun = rf"[^\W\d_a-zA-Z{limits}]{{0,4}}"
-    return re.compile(
-        rf"(?P<number>-?[\d.,/]*\d)\s?(?:{_alternatives(_listed('counters'))}){noun}", re.IGNORECASE
-    )
+def counter() -> re.Pattern[str]:
+    """Return the pattern of the word between a number and what it counts."""
+    return re.compile(rf"\s?(?:{_alternatives(_listed('counters'))})")
+
+
+@cache
+def denying() -> frozenset[str]:
+    """Return the words that deny what a sentence says: "nicht", "pas"."""
+    return frozenset(_listed("denials"))
+
+
+@cache
+def bounds() -> Mapping[str, str]:
+    """Return the sign that each phrase before a number makes a bound of it with."""
+    return {
+        phrase: sign
+        for language in _languages()
+        for sign, phrases in language["bounds"].items()
+        for phrase in phrases
+    }
+
+
+class Language(NamedTuple):
+    """What the words of one language do in an answer to a question in it; `spaced` says that blanks part them."""
+
+    name: str
+    empty: frozenset[str] = frozenset()
+    limits: frozenset[str] = frozenset()
+    quantities: tuple[str, ...] = ()
+    spaced: bool = True
+
+
+ENGLISH: Final = Language("English")
+_UNSPACED: Final = ("Chinese", "Japanese")
+_SCRIPTS: Final = (
+    ("Japanese", re.compile("[\u3040-\u30ff]")),
+    ("Chinese", re.compile("[\u4e00-\u9fff]")),
+    ("Korean", re.compile("[\uac00-\ud7a3]")),
+    ("Russian", re.compile("[\u0400-\u04ff]")),
+    ("Arabic", re.compile("[\u0600-\u06ff]")),
+    ("Hindi", re.compile("[\u0900-\u097f]")),
+)
+_ENGLISH: Final = frozenset(
+    [
+        "how",
+        "what",
+        "which",
+        "who",
+        "when",
+        "where",
+        "why",
+        "is",
+        "are",
+        "does",
+        "did",
+        "do",
+        "the",
+        "of",
+        "a",
+        "an",
+        "and",
+        "write",
+        "find",
+        "list",
+        "name",
+        "order",
+    ]
+)
+_ASKING: Final = frozenset(["how", "what", "which", "who", "when", "where", "why", "does", "did", "the"])
+
+
+@cache
+def _by_name() -> Mapping[str, tuple[Language, frozenset[str]]]:
+    """Return each language, and the words that only its questions have."""
+    return {
+        entry["name"]: (
+            Language(
+                entry["name"],
+                frozenset(entry["empty"].split()),
+                frozenset(entry["limits"].split()),
+                tuple(entry["quantities"]),
+                entry["name"] not in _UNSPACED,
+            ),
+            frozenset(entry.get("asks", "").split()),
+        )
+        for entry in _languages()
+    }
+
+
+def language_of(text: str) -> Language:
+    """Return the language of a question, English where its words or its script tell no other."""
+    if not text.isascii():
+        for name, script in _SCRIPTS:
+            if script.search(text):
+                return _by_name()[name][0]
+    words = frozenset(re.findall(r"[^\W\d_]+", text.casefold()))
+    english = len(words & _ENGLISH)
+    if english > 1:
+        return ENGLISH
+    asked = [
+        (len(words & asks), len(words & language.empty), language) for language, asks in _by_name().values()
+    ]
+    hits, _, language = max(asked, key=lambda entry: entry[:2])
+    return language if hits > english or (hits and hits == english and not words & _ASKING) else ENGLISH
 
 
 def without_particles(statement: str) -> str:
@@ -104,8 +201,7 @@ def without_particles(statement: str) -> str:
             if match is None or match.end() - match.start() == len(text):
                 break
             text = (text[: match.start()] + text[match.end() :]).strip()
-    counted = _counted().fullmatch(text)
-    return counted["number"] if counted else text
+    return text
 
 
 @cache

@@ -59,10 +59,13 @@ def _split_items(text: str) -> list[str]:
 
 
 _LESS = re.compile(r"<")
+_MORE = re.compile(r">|≻|\\succ|\\gt")
 _NAME = re.compile(r"[^\W\d_][\w .'&/-]{0,39}")
 _JOINER = re.compile(r"^(?:and|then|followed by|finally|lastly|and then|and finally)\s+", re.IGNORECASE)
 _THEN = re.compile(r",?\s+(?:and then|then|followed by)\s+", re.IGNORECASE)
-_NUMBERING = re.compile(r"^(?:(\d{1,2})\s?[.):]\s?|(\d{1,2})(?:st|nd|rd|th)\s?(?:place)?\s?[:–-]\s?)(?=\S)")
+_NUMBERING = re.compile(
+    r"^(?:(\d{1,2})\s?[.):](?!\d)\s?|(\d{1,2})(?:st|nd|rd|th)\s?(?:place)?\s?[:–-]\s?)(?=\S)"
+)
 _INLINE_NUMBER = re.compile(r"(?:^|(?<=[\s,;]))\(?(\d{1,2})[.):]\s")
 _CLAIM = re.compile(r"\w{1,20} (?:is|are|was|were) ")
 _ASSIGNMENT = re.compile(r"\s?([A-Za-z](?:_\{?\w\}?)?)\s?=([^=]+)")
@@ -77,29 +80,33 @@ class Items(NamedTuple):
     subject: str | None = None
 
 
-def bare_items(text: str, *, in_order: bool = False, as_set: bool = False) -> Items | None:
+def bare_items(
+    text: str, *, in_order: bool = False, as_set: bool = False, direction: int = 0
+) -> Items | None:
     """Return the items of a list without brackets; prose with commas is none.
 
     Commas, arrows, ">" and "then" make a sequence; "or" makes alternatives, and so does "and" between two unless
     the question asks for them `in_order`; `as_set` says that it asks for a set. "x = 1, y = 2" is the tuple of the
-    values in the order of their names.
+    values in the order of their names. A list in a known `direction` (1 rising, -1 falling) is the same whichever way
+    its signs point: "3 < 7" and "7 > 3"; without one, "<" makes another list than commas do.
     """
     return (
-        _chain(text)
+        _chain(text, direction)
         or _alternatives(text)
         or _enumeration(text)
         or _sequence(text, in_order=in_order, as_set=as_set)
     )
 
 
-def _chain(text: str) -> Items | None:
+def _chain(text: str, direction: int) -> Items | None:
     parts = [_without_number(part) for part in _CHAIN.split(text)]
-    if rising := _LESS.search(text):
-        # The order from small to large, which is no list: that may begin at either end.
+    rising, falling = _LESS.search(text), _MORE.search(text)
+    if rising and _CHAIN.search(_LESS.sub("", text)):
+        return None
+    # The order from small to large is a list only where the question says at which end that begins.
+    if (rising and direction <= 0) or (falling and direction > 0):
         parts.reverse()
-        if _CHAIN.search(_LESS.sub("", text)):
-            return None
-    closing = ">)" if rising else ")"
+    closing = ">)" if rising and not direction else ")"
     if len(parts) > 2 and all(quantity(part) for part in parts):
         return Items("(", parts, closing)
     if len(parts) < 2 or not all(_NAME.fullmatch(part) for part in parts):

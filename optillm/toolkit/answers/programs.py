@@ -11,6 +11,7 @@ from optillm.toolkit.code import PROSE, program_key
 from optillm.toolkit.extraction import FENCED, Fence
 
 _LONGEST_VALUE: Final = 60
+_SHELLS: Final = ("sh", "bash", "shell", "console", "zsh", "terminal", "powershell", "cmd", "")
 
 
 def read_program(
@@ -31,6 +32,8 @@ def read_program(
         outweighed = sum(len(block.content) for block in filled) < len(prose.replace(FENCED, "").strip())
         if outweighed and not (short and len(filled) == 1 and prose.rstrip().endswith(FENCED)):
             return None
+    if "\n" not in content and block.language in _SHELLS and not short:
+        return content, Form("text", content)  # as it is between single backticks
     if read := json_form(content):
         return content, read
     if short and not requested:

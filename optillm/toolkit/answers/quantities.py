@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
+from optillm.toolkit.answers.languages import counter as _counter
 from optillm.toolkit.answers.units import ARCS, CENTS, Unit, conversion, currency, unit_of
 from optillm.toolkit.answers.vocabulary import (
     EXTREMES,
@@ -17,6 +18,7 @@ from optillm.toolkit.answers.vocabulary import (
     SCALES,
     TRAILING,
     QuestionWords,
+    stem,
 )
 
 _MAX_EXPONENT = 1000  # beyond it the digits of one "number" would fill the memory
@@ -48,15 +50,18 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _CURRENCY = re.compile(
-    r"(?:(?:US|CA|AU)?\$|€|£|¥|₹|₽|₩|R\$|Rs\.?(?=\s?\d)|USD\b|EUR\b|GBP\b|JPY\b|INR\b|CAD\b|AUD\b)\s?"
+    r"(?:(?:US|CA|AU)?\$|€|£|¥|₹|₽|₩|R\$|Rs\.?(?=\s?\d)|USD\b|EUR\b|GBP\b|JPY\b|INR\b|CAD\b|AUD\b|CHF\b)\s?"
 )
 _SCALE = re.compile(r"\s?(hundred|thousand|million|billion|trillion|dozen)\b(?:\s+of\b)?", re.IGNORECASE)
 _PERCENT = re.compile(r"\s?(?:%|per ?cent\b)(?!\s+points?\b)", re.IGNORECASE)
+_ARC_SIGNS = re.compile(r"(\d)\s?('{1,2}|\")")
+_POUNDS = re.compile(r"\bpounds?\b", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*(?:,\s*(?:and\s+)?|\band\s+)?")
 _MOST_PARTS = 4
 _DECIMAL_COMMA = re.compile(
     r"(\d{1,3}(?:\.\d{3})*|\d+),(\d{1,2})(?=\s?[^\W\d_]|\s?[%€$£°])(?!\s?(?:and|or|then)\b)"
 )
+_CENTS_BEHIND_COMMA = re.compile(r"(\d{1,3}(?:\.\d{3})*|\d+),(\d{2})")
 """A comma before one or two digits and a unit is a decimal point: thousands have three digits, lists a blank."""
 
 
@@ -71,11 +76,17 @@ def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
     sign, rest = _sign(rest)
     if _NO_AMOUNT.match(rest):
         return None
+    if "°" in rest:
+        rest = _ARC_SIGNS.sub(
+            lambda arc: f"{arc[1]} {'arcminutes' if arc[2] == chr(39) else 'arcseconds'}", rest
+        )
+    if "pence" in rest:
+        rest = _POUNDS.sub("GBP", rest)
     symbol = _CURRENCY.match(rest)
     if symbol:
         inner, rest = _sign(rest[symbol.end() :])
         sign *= inner
-    if comma := _DECIMAL_COMMA.match(rest):
+    if comma := _DECIMAL_COMMA.match(rest) or (symbol and _CENTS_BEHIND_COMMA.fullmatch(rest)):
         rest = comma[1].replace(".", "") + "." + comma[2] + rest[comma.end() :]
     number = _number(rest) or _spoken(rest)
     if number is None:
@@ -129,6 +140,8 @@ def _measure(sign: int, value: Fraction, rest: str, words: QuestionWords) -> Qua
     """Return a number with the unit behind it, or a compound measure such as "2 hours 30 minutes"."""
     if accounted_tail(rest, words) and (not rest.strip() or _longest_unit(rest, words) is None):
         return Quantity(sign * value, None)
+    if not rest.isascii() and (counter := _counter().match(rest)):
+        return _counted(sign * value, rest[counter.end() :], words)
     read = _longest_unit(rest, words)
     if read is None:
         return None
@@ -141,6 +154,22 @@ def _measure(sign: int, value: Fraction, rest: str, words: QuestionWords) -> Qua
         amount, smallest, rest = following
         total += amount * smallest.factor / unit.factor
     return Quantity(sign * total, unit.name) if accounted_tail(rest, words, unit) else None
+
+
+_CHARACTERS = re.compile(r"[^\W\d_a-zA-Z]{1,8}")
+_NO_NOUN = frozenset("以上下内外前后後多少余餘满滿超未至左右约約不没無无非미만이상이하초과")
+"""Signs for "more", "less", "at least" and "not": no part of a noun."""
+
+
+def _counted(value: Fraction, rest: str, words: QuestionWords) -> Quantity | None:
+    """Return a number behind which a counter stood, with the noun that it counts where the question lacks it."""
+    noun = rest.strip(" 。.")
+    if not noun or (words.unspaced and accounted_tail(noun, words)):
+        return Quantity(value, None)
+    if words.unspaced:
+        return None
+    is_noun = _CHARACTERS.fullmatch(noun) and not _NO_NOUN.intersection(noun)
+    return Quantity(value, noun) if is_noun else None
 
 
 def _part(rest: str, before: Unit, words: QuestionWords) -> tuple[Fraction, Unit, str] | None:
@@ -159,6 +188,8 @@ def _part(rest: str, before: Unit, words: QuestionWords) -> tuple[Fraction, Unit
         unit = ARCS[unit.name]
     if unit.name == "cent" and before.name in CENTS:
         unit = Unit("cent", before.dimension, Fraction(1, 100))
+    if unit.name == "penny" and before.name == "pound-sterling":
+        unit = Unit("penny", before.dimension, Fraction(1, 100))
     fits = unit.dimension == before.dimension and unit.factor < before.factor and not unit.counted
     return (value, unit, rest) if fits else None
 
@@ -274,6 +305,11 @@ def _next_is_numeral(text: str, at: int) -> bool:
     return word is not None and word[1].casefold() in NUMERALS
 
 
+def _links(word: str, behind: str) -> bool:
+    """Return whether "of" leads on to another word: "5 metres of rope"."""
+    return word == "of" and bool(behind)
+
+
 _TAIL_WORD = re.compile(r"[^\W\d_][\w'-]*")
 
 
@@ -283,20 +319,24 @@ def accounted_tail(rest: str, words: QuestionWords, unit: Unit | None = None) ->
     Behind a length or an angle "left" is a direction.
     """
     tail = _TAIL_WORD.findall(rest)
-    if tail and rest[0].isalpha():
+    if tail and rest[0].isalpha() and not words.unspaced:
         return False  # "16π"
     if not tail:
         return not rest.strip(" \t\n,.")
     if re.sub(r"[^\W\d_][\w'-]*|[\s,.]", "", rest):
         return False  # a digit, or a sign that means something
     folded = [word.casefold() for word in tail]
-    if any(word == "over" and before != "left" for before, word in pairwise(["", *folded])):
+    if not words.limits and any(
+        word == "over" and before != "left" for before, word in pairwise(["", *folded])
+    ):
         return False  # "left over" adds nothing, "3 over" does
     directed = unit is not None and unit.dimension in ("length", "angle")
     harmless = TRAILING - {"left", "over"} if directed else TRAILING
     if any(
-        word.casefold() in NEVER_ACCOUNTED | EXTREMES or not words.account_for(word, harmless)
-        for word in tail
+        word in NEVER_ACCOUNTED | EXTREMES
+        or stem(word) in words.coordinated
+        or not (words.account_for(word, harmless) or _links(word, behind))
+        for word, behind in zip(folded, [*folded[1:], ""], strict=True)
     ):
         return False
     return tail[0].casefold() not in ("it", "this", "that") or len(tail) > 1

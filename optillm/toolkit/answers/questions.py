@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Final
 
+from optillm.toolkit.answers.languages import ENGLISH, Language, language_of
 from optillm.toolkit.answers.vocabulary import QuestionWords
 from optillm.toolkit.extraction import ends, sentences
 from optillm.toolkit.typography import plain
 
-_LABEL = re.compile(r"(?:(?<=\s)|^)[(\[]?\**([A-Za-z])\**[)\].:]\**(?=\s)", re.MULTILINE)
+_LABEL = re.compile(r"(?:(?<=[\s?？:：。])|^)[(\[]?\**([A-Za-z])\**[)\].:]\**(?=\s)", re.MULTILINE)
 _NUMBER = re.compile(r"^[ \t]{0,4}[(\[]?\**(\d{1,2})\**[)\].:]\**(?=\s)", re.MULTILINE)
 _CHOOSING = re.compile(
     r"\b(?:which|what|who|where|how (?:many|much)|choose|select|pick|options?|choices?|the following)\b",
@@ -40,21 +41,43 @@ _QUANTITY = re.compile(
     r"|\bwhat(?: i|')s -?\d|\b(?:does|did|do|will|would)\b[^.?!]{1,60}\b(?:cost|weigh|measure|earn|pay)\b",
     re.IGNORECASE,
 )
+_MONEY_IN_POUNDS = re.compile(r"£|\bGBP\b|\bpence\b|\bpounds? sterling\b", re.IGNORECASE)
+_PAYING = re.compile(
+    r"\b(?:costs?|prices?|pays?|paid|spends?|spent|earns?|fees?|bill|salary|money)\b", re.IGNORECASE
+)
+_WEIGHING = re.compile(r"\b(?:weighs?|weighed|weights?|heavy|mass|ounces?|lbs?|kg|tons?)\b", re.IGNORECASE)
 _PERCENT = re.compile(
     r"\b(?:what|which|how many|as a) (?:percent|per cent|percentage)\b|\bpercentage of\b", re.IGNORECASE
 )
 _ORDER = re.compile(
     r"\b(?:order(?! does(?:n't| not) matter)|orders|ranking|rank|sequence|ascending|descending|arrange|arrangement"
-    r"|sort)\b",
+    r"|sort|next|from\s[^.?!]{1,40}\sto)\b",
+    re.IGNORECASE,
+)
+_RISING = re.compile(
+    r"\b(?:ascending|increasing|rising|(?:smallest|least|lowest|lightest|shortest|slowest|youngest|cheapest|weakest|coldest)"
+    r"\s(?:[a-z]+\s)?(?:to|first))\b",
+    re.IGNORECASE,
+)
+_FALLING = re.compile(
+    r"\b(?:descending|decreasing|falling|(?:largest|biggest|greatest|highest|heaviest|longest|fastest|oldest|tallest"
+    r"|strongest|hottest|most\s[a-z]+)\s(?:[a-z]+\s)?(?:to|first))\b",
     re.IGNORECASE,
 )
 _SET = re.compile(
     r"\b(?:order does(?:n't| not) matter|in any order|roots|zeros|solutions|factors|divisors|select all|all that apply"
+    r"|(?:name|list) (?:the|all|any|some|two|three|four|five|six)\b"
+    r"(?!.*\b(?:steps|stages|phases|instructions|first|last|by|since|from)\b)"
     r"|which (?:numbers|integers|primes|elements|values|factors|of (?:the|these|them))|solve)\b",
     re.IGNORECASE,
 )
 _TWO = re.compile(r"(?<!\w)and\b|\brespectively\b", re.IGNORECASE)
 _PAIRED = re.compile(r"\b[a-z] and [a-z]\b|\brespectively\b")
+_INTERVAL = re.compile(
+    r"\b(?:intervals?|inequalit(?:y|ies)|domain|range|for (?:which|what) (?:values of )?[a-z]|values of [a-z])\b|[<>≤≥]"
+    r"|\\[lg]eq?\b",
+    re.IGNORECASE,
+)
 _PROBABILITY = re.compile(r"\b(?:probability|chances?|odds|likely|likelihood)\b", re.IGNORECASE)
 _VERSION = re.compile(r"\bversions?\b", re.IGNORECASE)
 _POLAR = re.compile(
@@ -100,7 +123,27 @@ class Question:
         every, last = (
             [word.casefold() for word in _WORD.findall(part)] for part in (text, _last_question(text))
         )
-        return QuestionWords.of(every, last)
+        words = QuestionWords.of(every, last)
+        language = self.language
+        if language is ENGLISH:
+            return words
+        unspaced = "" if language.spaced else text
+        return words.in_language(language.empty, language.limits, unspaced, last)
+
+    @cached_property
+    def last(self) -> str:
+        """Its last sentence, plain: what it asks after whatever it tells before."""
+        return _last_question(plain(self.text)).strip()
+
+    @cached_property
+    def tokens(self) -> frozenset[str]:
+        """The words of its last sentence in lower case, as they are written."""
+        return frozenset(word.casefold() for word in _WORD.findall(self.last))
+
+    @cached_property
+    def language(self) -> Language:
+        """The language that it is in, as far as answers are read in it."""
+        return language_of(_last_question(self.text))
 
     @cached_property
     def asks_for_code(self) -> bool:
@@ -110,6 +153,9 @@ class Question:
     @cached_property
     def asks_for_quantity(self) -> bool:
         """Whether the answer is a number or a mathematical expression."""
+        if self.language is not ENGLISH:
+            folded = self.text.casefold()
+            return any(phrase in folded for phrase in self.language.quantities)
         return bool(_QUANTITY.search(self.text))
 
     @cached_property
@@ -118,9 +164,21 @@ class Question:
         return bool(_PERCENT.search(self.text))
 
     @cached_property
+    def pays_in_pounds(self) -> bool:
+        """Whether pounds are money in it, and no weight."""
+        if _MONEY_IN_POUNDS.search(self.text):
+            return True
+        return bool(_PAYING.search(self.text)) and not _WEIGHING.search(self.text)
+
+    @cached_property
     def asks_for_order(self) -> bool:
         """Whether the answer is a list whose order matters."""
         return bool(_ORDER.search(self.text))
+
+    @cached_property
+    def direction(self) -> int:
+        """Which way the list that it asks for goes: 1 from small to large, -1 the other way, 0 if it does not say."""
+        return bool(_RISING.search(self.text)) - bool(_FALLING.search(self.text))
 
     @cached_property
     def asks_for_two(self) -> bool:
@@ -131,6 +189,11 @@ class Question:
     def asks_for_set(self) -> bool:
         """Whether the answer is a list whose order says nothing."""
         return bool(_SET.search(self.text)) and not self.asks_for_order and not _PAIRED.search(self.text)
+
+    @cached_property
+    def asks_for_interval(self) -> bool:
+        """Whether a pair of numbers in brackets is an interval."""
+        return _INTERVAL.search(self.text) is not None
 
     @cached_property
     def asks_for_probability(self) -> bool:

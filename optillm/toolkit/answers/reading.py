@@ -7,13 +7,14 @@ from typing import Final
 
 from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.forms import form, json_form
-from optillm.toolkit.answers.languages import without_particles
+from optillm.toolkit.answers.languages import ENGLISH, without_particles
 from optillm.toolkit.answers.programs import read_program
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.sentences import (
     LONGEST_SENTENCE,
     Reading,
     concluded,
+    concluding_clause,
     in_words,
     names_in,
     ordered,
@@ -21,6 +22,7 @@ from optillm.toolkit.answers.sentences import (
     solid_value,
     unexcited,
     value_in,
+    worded,
 )
 from optillm.toolkit.answers.statements import Statement, correction, statements
 from optillm.toolkit.extraction import ends, fences, last_line, sentences
@@ -49,6 +51,8 @@ def read_answer(text: str, question: Question) -> Reading | None:
         if statement.qualified:
             return None
         if _denied(statement):
+            if reading := _denies(statement, question):
+                return reading
             return _instead(prose[statement.end - len(statement.text) :], question)
         if reading := _stated(statement, question):
             return _unless_corrected(reading, prose, statement, question)
@@ -71,6 +75,13 @@ _DENIAL = re.compile(
 def _denied(statement: Statement) -> bool:
     """Return whether a statement only says what the answer is not."""
     return not statement.boxed and bool(_DENIAL.match(statement.text.lstrip("*_ $\"'")))
+
+
+def _denies(statement: Statement, question: Question) -> Reading | None:
+    """Return a denial that is all of an answer: "none of them", "not continuous", "never"."""
+    text = statement.text
+    whole = statement.marked and not re.search(r"[.;,!]\s", text)
+    return in_words(text, question, _MOST_WORDS, marked=True) if whole else None
 
 
 _INSTEAD = re.compile(
@@ -134,7 +145,9 @@ def _stated(statement: Statement, question: Question) -> Reading | None:
     if (
         reading := solid_value(sentence, question)
         or concluded(sentence, question)
-        or value_in(sentence, question)
+        or (concluding_clause(sentence, question) if question.asks_for_quantity else None)
+        or (value_in(sentence, question) if question.asks_for_quantity else None)
+        or worded(sentence, question, values_too=True)
     ):
         return reading
     marked = statement.marked or not statement.text.isascii()
@@ -184,6 +197,9 @@ _NO_ANSWER_LINE = re.compile(r"#|[-*•+]\s|\d{1,3}[.)]\s|>|\||```|~~~|---|===|\
 def _last(prose: str, question: Question) -> Reading | None:
     """Return the answer on the last line, when that line is an answer rather than the end of an essay."""
     line, before = last_line(prose)
+    if _COURTESY.match(line) and prose.rstrip() != line:
+        return _last(prose.rstrip()[: -len(line)].rstrip(), question)
+    line = _ASIDE.sub("", _HEADED.sub("", _ORNAMENT.sub("", line, count=1), count=1), count=1)
     if (question.asks_for_order or question.asks_for_set) and (block := _trailing(prose, _LIST_ITEM)):
         return in_words(", ".join(_ITEM_MARK.sub("", item) for item in block), question, len(block) * 4)
     if not line or _NO_ANSWER_LINE.match(line) or "\\boxed" in line:
@@ -205,6 +221,16 @@ def _last(prose: str, question: Question) -> Reading | None:
     return _polar(prose, question)
 
 
+_COURTESY = re.compile(
+    r"(?:let me know|i hope|hope (?:this|that)|feel free|if you (?:have|need|want|'d like|would like)|happy to help"
+    r"|do you (?:have|want|need)|would you like)\b",
+    re.IGNORECASE,
+)
+_HEADED = re.compile(
+    r"[*_]{0,3}(?:conclusion|verdict|summary|in summary|in short)[*_]{0,3}[:,][*_]{0,3}\s", re.IGNORECASE
+)
+_ASIDE = re.compile(r"\s\((?:so|that is|i\.e\.|because|since)\b[^()]{1,200}\)\.?$", re.IGNORECASE)
+_ORNAMENT = re.compile(r"[\U0001f300-\U0001faff\u2600-\u27bf\u27a1\ufe0f]+\s")
 _LIST_ITEM = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+[^:]{1,40}")
 _ITEM_MARK = re.compile(r"^(?:[-*•]|\d{1,2}[.)])\s+")
 _LABELLED = re.compile(r"[*_]{0,3}(?P<label>[A-Za-z][A-Za-z ]{0,30})[*_]{0,3}:[*_]{0,3}\s(?P<value>.+)")
@@ -233,11 +259,14 @@ def _last_sentence(sentence: str, question: Question) -> Reading | None:
         return None
     if reading := result(sentence, question):
         return reading
-    if question.asks_for_quantity and (reading := value_in(sentence, question)):
+    if question.asks_for_quantity and (reading := concluding_clause(sentence, question)):
+        return reading
+    reads_values = question.asks_for_quantity or question.language is not ENGLISH
+    if reads_values and (reading := value_in(sentence, question)):
         return reading
     if question.asks_for_order and (reading := ordered(sentence, question)):
         return reading
-    return concluded(sentence, question)
+    return concluded(sentence, question) or worded(sentence, question)
 
 
 def _may_be_words(line: str, before: str, question: Question) -> bool:

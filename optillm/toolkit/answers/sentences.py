@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from optillm.toolkit.answers.choices import CHOOSING, choice, chosen_in
 from optillm.toolkit.answers.forms import EXPLANATION, Form, form, inline_code
+from optillm.toolkit.answers.frames import Frame, compared, framed, restated, without_kind
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.vocabulary import (
     BOUNDS,
@@ -23,11 +24,13 @@ from optillm.toolkit.answers.vocabulary import (
     NO_ANSWER,
     NUMERALS,
     OPPOSITES,
+    stem,
 )
 from optillm.toolkit.typography import delatex, peel, plain
 
 LONGEST_SENTENCE: Final = 200
 _MOST_WORDS_CONCLUDED = 5
+_MOST_WORDS_FRAMED = 8
 _MOST_STARTS = 12
 
 
@@ -40,7 +43,7 @@ class Reading(NamedTuple):
 
 def solid(read: Form) -> bool:
     """Return whether a form is more than words: a text, or a list of texts, may be any part of a sentence."""
-    words = read.kind == "collection" and re.search("[a-z]{2}", read.value.replace("oo", ""))
+    words = read.kind == "collection" and re.search("[a-z]{2}", read.value.replace("\\infty", ""))
     return read.kind != "text" and not words
 
 
@@ -69,16 +72,28 @@ def in_words(sentence: str, question: Question, most_words: int, *, marked: bool
         return None
     if not marked and words[0].casefold().strip(",.!") in NO_ANSWER | CLAUSE_STARTS:
         return None
+    if (truth := restated(text, question)) is not None:
+        return Reading(text, Form("truth", str(truth).casefold()))
     bare = _without_question(text, question)
-    return Reading(text, choice(bare, question) or form(bare, question))
+    rest = without_kind(bare.rest, question)
+    read = choice(rest, question) or form(rest, question)
+    return Reading(text, read._replace(subject=read.subject or bare.subject))
 
 
 _COPULA = re.compile(r"\s(?:is|are|was|were)\s(?!the\sone\b)", re.IGNORECASE)
 _WHO = re.compile(r"\b(?:who|what|which(?:\s\w+){0,3}?)\s(?P<rest>[^?]{3,200})", re.IGNORECASE)
 
 
-def _without_question(text: str, question: Question) -> str:
+def _without_question(text: str, question: Question) -> Frame:
     """Drop what a sentence repeats of the question: "The set is unbounded.", "Peter broke the window."."""
+    if who := compared(text, question):
+        return Frame(who, None)
+    if frame := framed(text, question):
+        return frame
+    return Frame(_without_clause(text, question), None)
+
+
+def _without_clause(text: str, question: Question) -> str:
     clause = _WHO.search(" ".join(question.text.casefold().split()))
     folded = text.casefold()
     if clause and (repeated := clause["rest"].strip(" .")) and folded.endswith(" " + repeated):
@@ -107,22 +122,28 @@ def value_in(sentence: str, question: Question) -> Reading | None:
     cut = EXPLANATION.search(sentence)
     bare = delatex(plain(sentence[: cut.start()] if cut and cut.start() else sentence).replace("**", ""))
     bare = re.sub(r"\$(?!\s?\d)|\\[()\[\]]|(?<=\d)\$", "", bare).strip()
+    if question.words.unspaced:
+        bare = _GLUED.sub(" ", bare)
     for match in list(_START.finditer(bare))[:_MOST_STARTS]:
         lead, rest = bare[: match.start()], bare[match.start() :]
         names = names_in(lead, question)
-        if names is None:
-            continue
+        if names is None or (match[0][-1].isalpha() and _THE.search(lead)):
+            continue  # "the one telling the truth"
         read = form(rest, question)
         if read.kind in ("number", "expression", "date") or (read.kind == "collection" and solid(read)):
             return Reading(peel(rest), read._replace(subject=read.subject or names or None))
     return None
 
 
+_THE = re.compile(r"\bthe\s$", re.IGNORECASE)
+_GLUED = re.compile(r"(?<=[^\W\d_a-zA-Z])(?=-?\d)")  # "一共25元"
+
+
 def names_in(lead: str, question: Question) -> str | None:
     """Return the names in the words before a value; `None` when one of those words is not accounted for."""
     if re.search(r"[=<>≠≤≥~/*+]|[?!;]\s", lead):
         return None
-    if re.sub(r"[\w\s.,:'()*\"-]", "", lead):
+    if re.sub(r"[\w\s.,:'()*\"、-]", "", lead):
         return None  # a sign that means something
     if lead.count("(") != lead.count(")") or lead.endswith(("'", '"')):
         return None
@@ -133,15 +154,23 @@ def names_in(lead: str, question: Question) -> str | None:
         if folded in NEVER_ACCOUNTED:
             return None
         if question.words.account_for(folded, LEADING | NEUTRAL_VERBS):
-            if word[0].isupper() and folded not in LEADING and folded not in MONTHS:
+            named = word[0].isupper() and folded not in LEADING and folded not in MONTHS
+            if named or question.words.tells_apart(folded):
                 names.append(folded.removesuffix("'s"))
             continue
         if not _is_name(words, index) and not _is_subject(words, index):
             return None
         names.append(folded)
-    if words and words[-1].casefold() in BOUNDS:
+    if words and words[-1].casefold() in BOUNDS | MONTHS.keys():
         return None
+    if words[-1:] == ["to"] and words[-2:-1] and stem(words[-2]) not in _EQUALLING:
+        return None  # "rose to 5" is not "rose 5"
     return " ".join(dict.fromkeys(names))
+
+
+_EQUALLING = frozenset(
+    map(stem, ("equal", "equals", "come", "comes", "amounts", "is", "adds", "up", "sums", "leads"))
+)
 
 
 def _is_name(words: Sequence[str], index: int) -> bool:
@@ -176,14 +205,70 @@ def result(sentence: str, question: Question) -> Reading | None:
     return Reading(peel(right), read) if read.kind == "number" else None
 
 
+_CLAUSE = re.compile(
+    r"(?P<before>[^;]{3,160}),\s(?:so|thus|hence|therefore|for a total of|leaving|which (?:means|leaves|makes|gives))\s"
+    r"(?P<after>[^;]{1,80})",
+    re.IGNORECASE,
+)
+
+
+def concluding_clause(sentence: str, question: Question) -> Reading | None:
+    """Return the value in the clause that draws the conclusion: "5 were sold, so 12 fish are left."."""
+    clause = _CLAUSE.fullmatch(sentence)
+    if clause is None or any(word.casefold() in NEVER_ACCOUNTED for word in _WORD.findall(clause["before"])):
+        return None
+    return value_in(clause["after"].rstrip("."), question)
+
+
 _VERB = re.compile(r"\b(?:is|are|was|were|equals|be)\s")
-_PREPOSITION = re.compile(r"(?:on|in|at(?!\s(?:least|most)\b))\s", re.IGNORECASE)
+_PREPOSITION = re.compile(
+    r"(?:on|in|at)\s(?=[*_]{0,2}[A-Z\d(])"
+)  # "in Paris", but "in the box" is not "on the box"
 
 
 def concluded(sentence: str, question: Question) -> Reading | None:
     """Return what a sentence says its subject is: "The capital of France is **Paris**."."""
     if option := chosen_in(sentence, question) or _choices_of(sentence, question):
         return Reading(option.value, option)
+    if (truth := restated(sentence.rstrip(".!* "), question)) is not None:
+        return Reading(sentence, Form("truth", str(truth).casefold()))
+    return _predicated(sentence, question)
+
+
+def worded(sentence: str, question: Question, *, values_too: bool = False) -> Reading | None:
+    """Return what a sentence adds to the words of its question, or says of its subject, be it words only.
+
+    With `values_too` any value in it counts whatever the question asks for.
+    """
+    frame = _frame_of(sentence, question)
+    if frame and (reading := solid_value(frame.rest, question)):
+        return _about(reading, frame)
+    if question.asks_for_quantity and not values_too:
+        return None
+    predicated = _predicated(sentence, question, in_words_too=True)
+    says_less = frame and (predicated is None or len(frame.rest) < len(predicated.text))
+    value = value_in(sentence, question) if values_too and predicated is None else None
+    if frame and says_less and value is None:
+        reading = in_words(frame.rest, question, _MOST_WORDS_CONCLUDED)
+        return _about(reading, frame) if reading else predicated
+    return predicated or value
+
+
+def _frame_of(sentence: str, question: Question) -> Frame | None:
+    """Return the frame of a sentence such as "So the train arrives at 14:30."."""
+    if question.options or question.asks_yes_or_no:
+        return None
+    frame = framed(plain(sentence).replace("**", "").strip(), question)
+    return frame if frame and len(frame.rest.split()) <= _MOST_WORDS_FRAMED else None
+
+
+def _about(reading: Reading, frame: Frame) -> Reading:
+    """Return a reading as one of the frame's subject."""
+    return Reading(reading.text, reading.form._replace(subject=reading.form.subject or frame.subject))
+
+
+def _predicated(sentence: str, question: Question, *, in_words_too: bool = False) -> Reading | None:
+    """Return what stands behind the last verb of a sentence whose other words are accounted for."""
     verbs = list(_VERB.finditer(sentence))
     if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
         return None
@@ -195,7 +280,8 @@ def concluded(sentence: str, question: Question) -> Reading | None:
         value = _PREPOSITION.sub("", value, count=1) if _PREPOSITION.match(value) else value
     reading = solid_value(value, question)
     if reading is None or reading.form.kind == "truth":
-        reading = in_words(value, question, _MOST_WORDS_CONCLUDED) if question.asks_for_fact else None
+        takes_words = question.asks_for_fact and in_words_too
+        reading = in_words(value, question, _MOST_WORDS_CONCLUDED) if takes_words else None
     return reading and Reading(
         reading.text, reading.form._replace(subject=reading.form.subject or names or None)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from optillm.toolkit.answers.vocabulary import ORDINALS
+from optillm.toolkit.answers.vocabulary import NUMERALS, ORDINALS, PARTS
 from optillm.toolkit.typography import plain
 
 _ARTICLE = re.compile(r"^(?:a|an|the|sir|dame)\s+(?=\S\S)", re.IGNORECASE)
@@ -33,7 +33,7 @@ def text_key(text: str) -> str:
 
     Signs stay ("C#", "A+"), and so does case where it makes the word ("CO" is not "Co").
     """
-    words = _spelled_out(plain(text).replace("**", "")).split()
+    words = _share_in_digits(_spelled_out(plain(text).replace("**", ""))).split()
     joined = " ".join(words)
     trimmed = joined.strip(_WRAPPING)
     trimmed = _LEAD.sub("", trimmed, count=1) or trimmed
@@ -43,10 +43,32 @@ def text_key(text: str) -> str:
     return _ALIASES.get(folded.casefold(), folded) or joined.casefold()
 
 
+_SHARE = re.compile(
+    rf"^({'|'.join(NUMERALS)}|an?\s)?[\s-]?({'|'.join(PARTS)})\s(?:of\s)?(?=(?:the|an?|his|her|all|its)\s)",
+    re.IGNORECASE,
+)
+
+
+def _share_in_digits(text: str) -> str:
+    """Return "two thirds of the cake" as "2/3 of the cake"."""
+    share = _SHARE.match(text)
+    if share is None:
+        return text
+    over = NUMERALS.get((share[1] or "one").casefold().strip(), 1)
+    return f"{over}/{PARTS[share[2].casefold()]} of {text[share.end() :]}"
+
+
 _SPELLINGS = (
     (re.compile(r"n't\b"), " not"),
     (re.compile(r"\bcannot\b"), "can not"),
     (re.compile(r"\s?\bper ?cent\b"), "%"),
+    (re.compile(r"(?<=\d)\s(?=°)"), ""),
+    (re.compile(r"\bper annum\b"), "per year"),
+    (
+        re.compile(r"(?<=[\d%a-z])\s(?:an?|each|every)\s(?=(?:year|month|week|day|hour|minute|second)\b)"),
+        " per ",
+    ),
+    (re.compile(r"^(?:(?:just|exactly|precisely)\s)"), ""),
     (re.compile(r"\b([A-Z])\.\s?(?=[A-Z]\.)"), r"\1"),  # "J. R. R. Tolkien"
     (re.compile(r"\b([A-Z]{1,4})\.(?=\s[A-Z])"), r"\1"),
 )
@@ -59,7 +81,11 @@ def _spelled_out(text: str) -> str:
         text = pattern.sub(replacement, text)
     if _CHEMICAL.fullmatch(text):
         return re.sub(r"[_^{}]", "", text)
-    return text
+    return _MONEY.sub(lambda amount: f"{amount[2]} {_CURRENCIES[amount[1]]}", text)
+
+
+_MONEY = re.compile(r"\\?([$€£])\s?(\d[\d,]*(?:\.\d+)?(?:\s(?:thousand|million|billion|trillion))?)(?![\w/])")
+_CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds"}
 
 
 def _folded(word: str) -> str:

@@ -33,8 +33,8 @@ _TABLE: Final = """
     length foot 3048/10000: ft feet ft.
     length yard 9144/10000: yd
     length mile 1609344/1000: mi
-    mass kilogram 1000: kg kilo kilos 公斤 千克 кг
-    mass gram 1: g gramm 克 г
+    mass kilogram 1000: kg kilo kilos kilogramm kilogrammes 公斤 千克 кг
+    mass gram 1: g gramm gramme 克 г
     mass milligram 1/1000: mg
     mass microgram 1/1000000: µg μg mcg
     mass tonne 1000000: t
@@ -69,11 +69,15 @@ _TABLE: Final = """
     australian-dollar australian-dollar 1: AU$ AUD
     euro euro 1: € EUR eur
     sterling pound-sterling 1: £ GBP gbp
+    sterling penny 1/100: pence
+    franc swiss-franc 1: CHF
+    zloty zloty 1: zł PLN złoty złotych
+    lira lira 1: ₺ TRY TL
     yen yen 1: ¥ JPY jpy 円
     yuan yuan 1: CNY RMB rmb 元
     rupee rupee 1: ₹ INR inr Rs Rs.
-    ruble ruble 1: ₽ RUB rouble
-    won won 1: ₩ KRW
+    ruble ruble 1: ₽ RUB rouble рубль рублей рубля руб руб.
+    won won 1: ₩ KRW 원
     real real 1: R$ BRL reais
     dollar cent 1/100: ¢
     force newton 1: N
@@ -126,6 +130,9 @@ _CURRENCIES: Final = frozenset(
         "rupee",
         "ruble",
         "won",
+        "franc",
+        "zloty",
+        "lira",
     )
 )
 
@@ -195,7 +202,9 @@ def unit_of(text: str, question: QuestionWords = NO_WORDS) -> Unit | None:
     text = text.strip().rstrip(".") if text.strip() not in _UNITS else text.strip()
     if not text or len(text) > LONGEST:
         return None
-    parts = _SPLIT.split(text)
+    parts = _SPLIT.split(
+        text if text.isascii() else text.replace("平方", "square ").replace("立方", "cubic ")
+    )
     if len(parts) > 3 or not all(parts):
         return None
     powers = Counter[_Base]()
@@ -298,6 +307,8 @@ _PHRASES: Final = {
     "fluid ounces": "fluid-ounce",
     "fluid ounce": "fluid-ounce",
     "pounds sterling": "pound-sterling",
+    "swiss francs": "swiss-franc",
+    "swiss franc": "swiss-franc",
     "canadian dollars": "canadian-dollar",
     "australian dollars": "australian-dollar",
 }

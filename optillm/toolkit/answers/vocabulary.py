@@ -121,7 +121,7 @@ ORDINALS: Final[Mapping[str, str]] = _aliases("""
 
 LEADING: Final = words_of("""
     so thus therefore hence finally then in conclusion overall altogether now well okay indeed clearly this that
-    these those it they he she we you i us there here its his her their our my your the a an of to for is are
+    these those it they he she we you i us there here its his her them him their our my your the a an of to for is are
     was were be being been has have had will would should must can could do does did get gets got gives give
     means mean shows show find found conclude see obtain know say get equals equal comes come total totals
     at in on leaves leave with
@@ -151,7 +151,8 @@ NEVER_ACCOUNTED: Final = words_of("""
 """Words that change or limit an answer; no question makes them harmless."""
 
 NEUTRAL_VERBS: Final = words_of("""
-    is are was were has have had takes take took costs cost weighs weigh lasts last measures equals totals
+    is are was were has have had stands stand holds hold contains contain
+    takes take took costs cost weighs weigh lasts last measures equals totals
 """)
 """Verbs that give their subject a value without changing it."""
 
@@ -266,9 +267,34 @@ NO_ANSWER: Final = words_of("""
 """First words of courtesies and of remarks about an answer ("the answer is correct")."""
 
 
+_IRREGULAR: Final = _aliases("""
+    fall: fell fallen
+    win: won
+    take: took taken
+    go: went
+    grow: grew grown
+    rise: rose risen
+    write: wrote written
+    break: broke broken
+    begin: began begun
+    come: came
+    become: became
+    run: ran
+    buy: bought
+    make: made
+    build: built
+    meet: met
+    give: gave given
+    draw: drew drawn
+    speak: spoke spoken
+""")
+"""Forms of verbs that no ending makes."""
+
+
 def stem(word: str) -> str:
     """Return a word in lower case without the ending that number and tense give it, as far as spelling tells."""
     word = word.casefold().removesuffix("'s").removesuffix("'")
+    word = _IRREGULAR.get(word, word)
     for ending in ("ies", "ing", "ed", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             word = word[: -len(ending)]
@@ -282,13 +308,19 @@ class QuestionWords(NamedTuple):
     `stems` are those of its last sentence, which an answer may repeat without saying anything new; `nouns` those of all
     of it, which may name what is counted. `disputed` are words that say the opposite of something in the question, or
     one of its alternatives, and so are never passed over. `counted` are the stems of what the question asks for the
-    number of; empty where it does not say.
+    number of; empty where it does not say. `coordinated` are the words that it joins by "and": an answer may be about
+    either. `empty` and `limits` are what the words of another language than English do (see `languages`); `unspaced` is
+    the question itself where no blanks part its words.
     """
 
     stems: frozenset[str] = frozenset()
     nouns: frozenset[str] = frozenset()
     disputed: frozenset[str] = frozenset()
     counted: frozenset[str] = frozenset()
+    coordinated: frozenset[str] = frozenset()
+    empty: frozenset[str] = frozenset()
+    limits: frozenset[str] = frozenset()
+    unspaced: str = ""
 
     @classmethod
     def of(cls, words: Sequence[str], final: Sequence[str]) -> QuestionWords:
@@ -305,8 +337,25 @@ class QuestionWords(NamedTuple):
             disputed |= _OTHER_TENSES
         disputed |= _set_apart(final)
         open_stems = frozenset(map(stem, disputed))
-        stems = _stems(last) - open_stems
-        return cls(stems, _stems(everywhere) - open_stems, frozenset(disputed), _counted(words))
+        return cls(
+            _stems(last) - open_stems,
+            _stems(everywhere) - open_stems,
+            frozenset(disputed),
+            _counted(words),
+            _coordinated(final, ("and",)),
+        )
+
+    def in_language(
+        self, empty: frozenset[str], limits: frozenset[str], unspaced: str, final: Sequence[str]
+    ) -> QuestionWords:
+        """Return these words as those of a question in another language."""
+        joined = frozenset(unspaced) & frozenset("和与與跟とや、")
+        coordinated = joined or _coordinated(final, _AND_WORDS)
+        return self._replace(empty=empty, limits=limits, unspaced=unspaced, coordinated=coordinated)
+
+    def tells_apart(self, word: str) -> bool:
+        """Return whether the question asks about several things, so that its words say which one is meant."""
+        return bool(self.coordinated) and word not in LEADING | NEUTRAL_VERBS | self.empty
 
     def mention(self, word: str) -> bool:
         """Return whether the question has this word anywhere."""
@@ -315,7 +364,39 @@ class QuestionWords(NamedTuple):
     def account_for(self, word: str, harmless: AbstractSet[str]) -> bool:
         """Return whether a word adds nothing, being harmless in itself or taken from the last sentence."""
         word = word.casefold().removesuffix("'s")
+        if self.limits:
+            return self._accounts_for_foreign(word)
         return (word in harmless and word not in self.disputed) or stem(word) in self.stems
+
+    def _accounts_for_foreign(self, word: str) -> bool:
+        """Return whether a word of the question's language adds nothing; "l'eau" is two."""
+        if word in self.limits:
+            return False
+        if word in self.empty or stem(word) in self.stems:
+            return True
+        if self.unspaced:
+            return self._spells(word)
+        head, apostrophe, tail = word.partition("'")
+        return bool(apostrophe and tail) and all(
+            self._accounts_for_foreign(part) for part in (head + apostrophe, tail)
+        )
+
+    def _spells(self, run: str) -> bool:
+        """Return whether a run of characters consists of empty words and of pieces of the question, in its order."""
+        at = reached = 0
+        while at < len(run):
+            for end in range(len(run), at, -1):
+                piece = run[at:end]
+                where = self.unspaced.find(piece, reached) if end - at > 1 or len(run) == 1 else -1
+                if where >= 0 and not any(limit in piece for limit in self.limits):
+                    reached, at = where + len(piece), end
+                    break
+                if piece in self.empty:
+                    at = end
+                    break
+            else:
+                return False
+        return True
 
 
 def _stems(words: AbstractSet[str]) -> frozenset[str]:
@@ -330,6 +411,20 @@ def _set_apart(words: Sequence[str]) -> set[str]:
         i for i, word in enumerate(words) if i > asking and (word in _SETTING_APART or word.endswith("n't"))
     ]
     return {word for word in words[starts[0] + 1 :] if word not in LEADING} if starts else set()
+
+
+def _coordinated(words: Sequence[str], and_words: Sequence[str]) -> frozenset[str]:
+    """Return the stems of the phrases on both sides of "and", without words that add nothing and without numbers."""
+    joints = [i for i, word in enumerate(words) if word in and_words]
+    return frozenset(
+        stem(word)
+        for i in joints
+        for word in (*words[max(0, i - 2) : i], *words[i + 1 : i + 6])
+        if word not in LEADING | _ASKING | _AUXILIARIES and len(word) > 2 and word.isalpha()
+    )
+
+
+_AND_WORDS: Final = ("und", "et", "y", "e", "en", "и", "ve", "i")
 
 
 def _counted(words: Sequence[str]) -> frozenset[str]:

@@ -1,0 +1,271 @@
+"""The frame that a question gives its answers: what a sentence only repeats of it, and what is left.
+
+"The boat ends up 4 miles east of the harbor." answers "Where does the boat end up?" with its last six words; "The
+graph is not connected." answers "Is the graph connected?" with no. Only words of the question and words that add
+nothing are taken for the frame. The subject is kept beside what is left, since an answer about something else that the
+question names is another answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from optillm.toolkit.answers.languages import denying
+from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.vocabulary import (
+    BOUNDS,
+    NEVER_ACCOUNTED,
+    QuestionWords,
+    stem,
+    words_of,
+)
+
+_WORD = re.compile(r"[^\W_][\w'-]*(?<![.'-])|[^\W_]")
+_GAP = re.compile(r"[\s*_]*")
+_OPENING: Final = words_of("so thus therefore hence then finally overall in conclusion")
+_DETERMINERS: Final = words_of("the a an this that these those his her its their our my your")
+_PRONOUNS: Final = words_of("it they he she we this that there i you these those")
+_COPULAS: Final = words_of(
+    "is are was were be been being has have had will would must should can could do does did"
+)
+_AUXILIARIES: Final = words_of("will would must should can could do does did cannot")
+_GENERIC: Final = words_of("equation system inequality expression problem statement claim")
+"""What a question in signs asks about."""
+_LONGEST: Final = 200
+
+
+class Frame(NamedTuple):
+    """What a sentence says beside its question's words, and the words of its subject."""
+
+    rest: str
+    subject: str | None
+
+
+def framed(text: str, question: Question) -> Frame | None:
+    """Return what a sentence adds to the subject and the verb that it takes from its question; `None` without both."""
+    if len(text) > _LONGEST or not question or question.words.coordinated:
+        return None  # to a question about several things each word may say which is meant
+    cleft = _CLEFT.fullmatch(text)
+    if cleft and _repeats(cleft["clause"], question):
+        return Frame(cleft["rest"], None)
+    words = list(_WORD.finditer(text))
+    if question.words.limits:
+        return _framed_foreign(text, words, question.words)
+    subject: list[str] = []
+    end = _after_subject(words, question, subject)
+    if end is None or not _only_gaps(text, words[: end + 1]):
+        return None
+    while end + 1 < len(words) and _goes_on(words[end + 1][0], question.words):
+        end += 1
+    if not _only_gaps(text, words[: end + 1]):
+        return None
+    rest = text[words[end].end() :].strip()
+    if _WHO.match(question.last) and "whom" not in question.tokens:
+        rest = _BY.sub("", rest, count=1)  # "It was painted by Manet."
+    if not rest or not re.match(r"[\w$€£¥√π∞\\(\[{*-]", rest):
+        return None
+    return Frame(rest, " ".join(subject) or None)
+
+
+def _framed_foreign(text: str, words: Sequence[re.Match[str]], known: QuestionWords) -> Frame | None:
+    """Return what follows the words that add nothing or are the question's, which then are its subject."""
+    subject: list[str] = []
+    end = 0
+    for match in words:
+        word = match[0].casefold()
+        if not known.account_for(word, _NONE):
+            break
+        if word not in known.empty:
+            subject.append(word)
+        end = match.end()
+    rest = text[end:].strip()
+    whole = not rest or not end or not re.match(r"[\w$€£-]", rest) or re.search(r"[^\w\s'-]", text[:end])
+    return None if whole else Frame(rest, " ".join(subject) or None)
+
+
+_NONE: Final = frozenset[str]()
+_KIND_OF = re.compile(r"\b(?:which|what)\s(?P<kind>[a-z]{3,20})\b", re.IGNORECASE)
+_NO_KIND: Final = words_of("is are was were does did the kind type sort number value") | _COPULAS
+_TIME_AT: Final = re.compile(
+    r"(?:in|on|at)\s(?=(?:the\s)?(?:\d{4}s?$|\d{1,4}\s(?:BCE?|AD|CE)$|(?:jan|febr)uary|march|april|may$|june|july|august|(?:sept|nov|dec)ember"
+    r"|october|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b)",
+    re.IGNORECASE,
+)
+
+
+def without_kind(text: str, question: Question) -> str:
+    """Return a name without the noun that the question asks for: "vitamin B12" where that is "which vitamin?"."""
+    text = _TIME_AT.sub("", text, count=1)
+    asked = _KIND_OF.search(question.last)
+    if asked is None or asked["kind"].casefold() in _NO_KIND:
+        return text
+    kind = re.escape(asked["kind"])
+    named = re.fullmatch(rf"(?:the\s)?{kind}(?:\sof)?\s(\S.*)|(\S+)\s{kind}", text, re.IGNORECASE)
+    return (named[1] or named[2]) if named else text
+
+
+_COMPARED = re.compile(
+    r"(?P<one>[A-Z]\w*|the\s\w+)\s(?:is|was|has|are)\s(?P<how>\w+|more \w+)\sthan\s(?P<other>[A-Z]\w*|the\s\w+)",
+    re.IGNORECASE,
+)
+
+
+def compared(text: str, question: Question) -> str | None:
+    """Return who "is taller than Jim" where the question asks which of those two is."""
+    match = _COMPARED.fullmatch(text)
+    if match is None or match["how"].casefold() not in question.last.casefold():
+        return None
+    alternatives = {_named(word) for word in _ALTERNATIVES.findall(question.last) for word in word}
+    both = {_named(match["one"]), _named(match["other"])}
+    return match["one"] if len(both) == 2 and both == alternatives else None
+
+
+_ALTERNATIVES = re.compile(r"((?:the\s)?\w+)\sor\s((?:the\s)?\w+)", re.IGNORECASE)
+
+
+def _named(phrase: str) -> str:
+    return phrase.casefold().removeprefix("the ").strip()
+
+
+_WHO = re.compile(r"(?:by )?who\b", re.IGNORECASE)
+_BY = re.compile(r"by\s(?=[A-ZÀ-Þ])")
+
+
+def _after_subject(words: Sequence[re.Match[str]], question: Question, subject: list[str]) -> int | None:
+    """Return the index of the verb behind a subject that the question names, adding its words to `subject`."""
+    for index, match in enumerate(words):
+        word = match[0].casefold()
+        if index and word == "cannot":
+            return index - 1
+        if word in NEVER_ACCOUNTED | BOUNDS | question.words.limits | question.words.disputed:
+            return None
+        if index and (word in _COPULAS or _inflected(word, question)):
+            return index - 1 if word in _AUXILIARIES and _next_denies(words, index) else index
+        if word in _OPENING | _DETERMINERS | _PRONOUNS or word in question.words.empty:
+            continue
+        if word in _GENERIC:
+            continue
+        if not question.words.account_for(word, _OPENING):
+            return None
+        subject.append(word)
+    return None
+
+
+def _next_denies(words: Sequence[re.Match[str]], index: int) -> bool:
+    return index + 1 < len(words) and words[index + 1][0].casefold() == "not"
+
+
+def _inflected(word: str, question: Question) -> bool:
+    """Return whether a word is one of the question's in another form: "ends" where it asks "where does it end"."""
+    return stem(word) in question.words.stems and word not in question.tokens
+
+
+def _goes_on(word: str, words: QuestionWords) -> bool:
+    """Return whether a word behind the verb only repeats the question's: "is made", "ends up"."""
+    folded = word.casefold()
+    if (
+        folded in NEVER_ACCOUNTED | (BOUNDS - {"up"}) | _DETERMINERS | words.limits
+        or folded in words.disputed
+    ):
+        return False
+    return word.islower() and (folded == "be" or stem(folded) in words.stems)
+
+
+def _only_gaps(text: str, words: Sequence[re.Match[str]]) -> bool:
+    """Return whether nothing but blanks and emphasis, and a comma behind "so", stands between some words."""
+    at = 0
+    for index, match in enumerate(words):
+        gap = text[at : match.start()]
+        if not _GAP.fullmatch(gap.replace(",", "", 1) if index < 3 else gap):
+            return False
+        at = match.end()
+    return True
+
+
+_CLEFT = re.compile(
+    r"(?:so |therefore,? |thus,? )?(?:it (?:is|was)|it's|c'est) (?P<rest>[^,.]{1,60}) "
+    r"(?:who|that|qui) (?P<clause>[^,.]{2,80})",
+    re.IGNORECASE,
+)
+
+
+def _repeats(clause: str, question: Question) -> bool:
+    """Return whether a clause has no words but those of the question."""
+    words = [match[0].casefold() for match in _WORD.finditer(clause)]
+    return all(
+        word not in NEVER_ACCOUNTED | BOUNDS and question.words.account_for(word, _DETERMINERS)
+        for word in words
+    )
+
+
+_DENIALS: Final = words_of("not isn't aren't wasn't weren't doesn't don't didn't cannot can't won't no")
+_ASIDE: Final = _OPENING | _DETERMINERS | _COPULAS | words_of("a an to of that it as well indeed also still")
+_NEGATED: Final = re.compile(r"(?:un|in|im|ir|il|dis|non-?)(?=\w{4})")
+_NO_NEGATION: Final = words_of("invaluable inflammable infamous interested disinterested indifferent united")
+_OPPOSITES: Final = {
+    "odd": "even", "even": "odd", "composite": "prime", "diverges": "converges", "divergent": "convergent",
+    "dependent": "independent", "false": "true", "true": "false", "incorrect": "correct", "invalid": "valid",
+}  # fmt: skip
+"""Words of which exactly one applies to whatever either does."""
+
+
+def restated(text: str, question: Question) -> bool | None:
+    """Return what a sentence answers to a question for yes or no by repeating or denying what that asks.
+
+    `None` unless it has all the words of the question, in their order, or a pronoun for the first of them.
+    """
+    if not question.asks_yes_or_no or len(text) > _LONGEST or not _PLAIN.fullmatch(text):
+        return None
+    asked = _content(question.last)
+    text = _CONTRACTED.sub(lambda match: f"{match[1] or match[2]} is", text.replace("’", "'"))
+    text = _NO_SUCH.sub(r"there is no \1", text)
+    said = _content(_SO.sub("", text.replace("no longer", "not"), count=1))
+    if not said or " or " in question.last or any(word in _DENIALS for word in asked):
+        return None
+    denials = sum(word in _DENIALS or word in denying() for word in said)
+    said = [word for word in said if word not in _DENIALS]
+    pronoun = bool(said) and said[0] in _PRONOUNS
+    said = said[1:] if pronoun else said
+    bare = not pronoun and text.split()[0].casefold() not in _DETERMINERS and not _VERB.search(text)
+    negated = _aligned(said, asked, whole=not (pronoun or bare))
+    return None if negated is None or denials > 1 else (denials == 1) is negated
+
+
+_PLAIN = re.compile(r"(?!yes\b|no\b[,.])(?:\w+,\s)?[\w\s'’*.-]+", re.IGNORECASE)
+_NO_SUCH = re.compile(r"^no (.+) exists?$", re.IGNORECASE)
+_SO = re.compile(r"(?:so|thus|therefore|hence|overall|finally),\s", re.IGNORECASE)
+_VERB = re.compile(r"\b(?:is|are|was|were|do|does|did|can|has|have|had|will|would)\b|n't\b", re.IGNORECASE)
+_CONTRACTED = re.compile(r"\b(it|he|she|that)'s\b|\b(they|we|you)'re\b", re.IGNORECASE)
+
+
+def _content(text: str) -> list[str]:
+    """Return the words of a sentence that mean something, pronouns and denials among them."""
+    words = [match[0].casefold() for match in _WORD.finditer(text)]
+    return [word for word in words if word not in _ASIDE or word in _PRONOUNS - {"that"}]
+
+
+def _aligned(said: Sequence[str], asked: Sequence[str], *, whole: bool) -> bool | None:
+    """Return whether what is said is the opposite of the end of what is asked; `None` when it is neither."""
+    if not said:
+        return None
+    if len(said) > len(asked) or (whole and len(said) < len(asked)):
+        return None
+    negations = list(_negations(said, asked[len(asked) - len(said) :]))
+    return None if None in negations or sum(map(bool, negations)) > 1 else any(negations)
+
+
+def _negations(said: Sequence[str], asked: Sequence[str]) -> Iterator[bool | None]:
+    for one, other in zip(said, asked, strict=True):
+        if stem(one) == stem(other):
+            yield False
+        elif _OPPOSITES.get(one) == other:
+            yield True
+        else:
+            bare = "" if one in _NO_NEGATION else _NEGATED.sub("", one, count=1)
+            other_bare = "" if other in _NO_NEGATION else _NEGATED.sub("", other, count=1)
+            negates = (other in (bare, f"in{bare}") and bare != one) or (
+                one == other_bare and other_bare != other
+            )
+            yield True if negates else None
