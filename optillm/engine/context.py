@@ -26,6 +26,7 @@ from optillm.engine.draws import Draws
 from optillm.engine.forms import AnswerForm, CallForm
 from optillm.engine.harvest import EMPTY, Sieve
 from optillm.engine.ledger import JUDGE
+from optillm.engine.remedies import Refusal
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
 from optillm.engine.shown import Gate, Shown
 from optillm.errors import BudgetExhausted, UpstreamError
@@ -151,8 +152,9 @@ class RequestContext(Context):
 
     def plain_may_do(self, refusal: UpstreamError) -> bool:
         """Whether the client's own request may be accepted, where words of a technique were refused."""
-        refused = refusal.status in TOO_MUCH and self.model not in self._calls.refused_models
-        return refused and self.ledger.best is None and not self.shown.text
+        if self.ledger.best is not None or self.shown.text or self.model in self._calls.refused_models:
+            return False
+        return refusal.status in TOO_MUCH and not Refusal.read(refusal).elsewhere
 
     def answering(self, first: Sequence[Candidate]) -> RequestContext:
         """This context for a turn that answers though tools are offered: with those replies at hand, and no actions."""

@@ -126,6 +126,13 @@ class Refusal:
         plainly = {"unsupported_parameter", "unsupported_value"} & self.codes
         return bool(plainly) or UNSUPPORTED.search(self.words) is not None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Return whether the refusal is about a key, a model, a quota or what is said, not how or at what length."""
+        if self.codes & _CODES or _ELSEWHERE.search(self.words):
+            return True
+        return out_of_credit(self.words, self.codes)
+
     def position(self, signs: frozenset[str]) -> int | None:
         """Return the index of the first of these names, `None` if there is none."""
         return next((index for index, name in enumerate(self.names) if name in signs), None)
@@ -142,10 +149,7 @@ class Refusal:
             return changed and _has_media(payload.messages) and not _has_media(payload.plainer or ())
         if _TOO_LONG.search(self.words):
             return changed or bool(payload.ours.keys() & LIMITS.keys())
-        elsewhere = (
-            self.codes & _CODES or _ELSEWHERE.search(self.words) or out_of_credit(self.words, self.codes)
-        )
-        return not elsewhere
+        return not self.elsewhere
 
 
 def _has_media(messages: Sequence[Mapping[str, Any]]) -> bool:
