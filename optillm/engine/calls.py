@@ -1,5 +1,5 @@
 """The upstream calls of one request: admitted by the ledger, paced by the limiter, adapted to what the model
-takes, retried while that can help, and written down in the trace.
+takes, retried while that can help, and recorded in the trace.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ ASSUMED_REPLY: Final = 1024
 """Tokens a reply is taken to need at worst when the request sets no limit."""
 
 LIGHT: Final = 1000
-"""Tokens of a prompt up to which reading it takes no time that counts."""
+"""Tokens of the longest prompt that a server reads in negligible time."""
 NOTICEABLE: Final = 0.001
-"""Seconds of waiting for a turn that a trace tells."""
+"""Seconds beyond which the trace reports a wait for a turn."""
 
 OK: Final = 200
 TOO_MUCH: Final = frozenset({400, 413, 422})
-"""Statuses with which upstreams refuse what a call says, its length among that."""
+"""Statuses with which upstreams refuse the content of a call, or its length."""
 
 T = TypeVar("T")
 Emit = Callable[[str], Awaitable[None]]
 Condition = Callable[[str], bool]
-"""Tells of the text of a reply so far whether that is enough."""
+"""Takes the text of a reply so far, and says whether that is enough."""
 
 
 def always() -> bool:
-    """The condition that always holds."""
+    """Return `True`: the condition that always holds."""
     return True
 
 
 class Calls:
-    """The door of one request to the upstreams.
+    """Makes the upstream calls of one request.
 
-    `authorization` is passed through when it is not `None`; `last_sent` is when the latest call left, and
-    `last_heard` when a piece of a streamed reply came last, on the trace's clock. `queued` counts the calls that wait
-    for their turn; `refused_models` have refused the conversation as the client sent it. No call begins while
-    `attended` is clear.
+    `authorization` is passed through unless it is `None`. On the trace's clock, `last_sent` is when the latest call
+    was sent, and `last_heard` when the latest piece of a streamed reply came. `queued` counts the calls that wait for
+    their turn; `refused_models` are those that refused the conversation as the client sent it. `attended` is set
+    while a client waits for the request; no call begins while it is clear.
     """
 
     def __init__(
@@ -84,30 +84,30 @@ class Calls:
         self._memory = routes.memory.of_request()
 
     def close(self) -> None:
-        """Give back the memory that the replies took."""
+        """Release the memory that is accounted to the replies."""
         self._memory.release()
 
     def honours_n(self, model: str) -> bool | None:
-        """Whether one call for this model gives as many choices as are wanted; `None` when that is not known."""
+        """Return whether one call for this model gives as many choices as it asks for; `None` if that is not known."""
         return self.routes.honours_n(model)
 
     def usual(self, role: str, model: str) -> float | None:
-        """Seconds that a call like this takes; `None` when nothing is known."""
+        """Return how many seconds a call of this role and model takes; `None` when nothing is known."""
         return self._hedges.duration.of((role, model)).seconds or None
 
     def most_choices(self, model: str) -> int | None:
-        """How many choices one call for this model may ask for; `None` when no bound is known."""
+        """Return how many choices one call for this model may ask for; `None` when no bound is known."""
         return self.routes.most_choices(model)
 
     def bound_n(self, model: str) -> None:
-        """Remember to request fewer choices of this model at a time, or single ones, since it refused a bundle."""
+        """Remember that the model refused a call for several choices: request fewer of it at a time, or single ones."""
         self.routes.bound_n(model, self._most_choices.get(model))
 
     async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
-        """Return the choices of one completion, empty for a refused bundle.
+        """Return the choices of one completion; none if the upstream refuses to give several in one call.
 
-        A reply that comes as a stream ends early once its text meets the condition `until`. Raises `UpstreamError` or
-        `BudgetExhausted`.
+        A reply that comes as a stream is ended early, once its text meets the condition `until`. Raises
+        `UpstreamError` or `BudgetExhausted`.
         """
         attempts = Attempts(self._refused_in_vain)
 
@@ -123,9 +123,11 @@ class Calls:
         try:
             with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as span:
                 hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
-                out = list[Route]()
+                waiting = list[Route]()
                 replies, usage = await self._tried(
-                    span, lambda: hedge.first(lambda: self._routed(span, payload.model, once, out)), attempts
+                    span,
+                    lambda: hedge.first(lambda: self._routed(span, payload.model, once, waiting)),
+                    attempts,
                 )
                 span.attributes |= _token_counts(usage)
                 return replies
@@ -136,15 +138,15 @@ class Calls:
     async def stream(
         self, role: str, payload: Payload, show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
     ) -> Reply:
-        """One completion whose text goes to `show` as it comes; made again only while nothing has been shown.
+        """Return one completion, and pass its text to `show` as it comes; retry only while nothing has been shown.
 
-        `gate` gives what takes in the text of one attempt and passes on what of it is to be shown.
+        For each attempt, `gate` wraps the function that shows its text, and decides what of it is shown.
         """
         attempts = Attempts(self._refused_in_vain)
         hedge: Hedge[tuple[list[Reply], Usage]] = self._hedge(role, payload)
         shown = False
 
-        def unsaid() -> bool:
+        def nothing_shown() -> bool:
             return not shown
 
         async def forward(text: str) -> None:
@@ -158,15 +160,15 @@ class Calls:
             form = payload.repeated() if repeated() else payload
             streamed = partial(self._once_streamed, route, span, emit=gate(forward))
             call = partial(self._sent, route, form, attempts, span, streamed)
-            return await self._adapted(route, form, attempts, call, unsaid)
+            return await self._adapted(route, form, attempts, call, nothing_shown)
 
         with self.trace.call(role, **{"gen_ai.request.model": payload.model}) as span:
-            out = list[Route]()
+            waiting = list[Route]()
             replies, usage = await self._tried(
                 span,
-                lambda: hedge.first(lambda: self._routed(span, payload.model, once, out, unsaid)),
+                lambda: hedge.first(lambda: self._routed(span, payload.model, once, waiting, nothing_shown)),
                 attempts,
-                unsaid,
+                nothing_shown,
             )
             span.attributes |= _token_counts(usage)
             return replies[0]
@@ -189,7 +191,10 @@ class Calls:
         attempts: Attempts,
         allowed: Callable[[], bool] = always,
     ) -> T:
-        """What the attempts of a call give in the end, made while that can help and is allowed."""
+        """Make a call, and retry it while that can help and is allowed; return its result.
+
+        If no attempt succeeds, a reply that says nothing is the result, where one came.
+        """
         try:
             return await attempt()
         except UpstreamError as error:
@@ -242,26 +247,28 @@ class Calls:
         call: Call,
         model: str,
         once: Callable[[Route], Coroutine[Any, Any, T]],
-        out: list[Route],
+        waiting: list[Route],
         allowed: Callable[[], bool] = always,
     ) -> T:
-        """Make the call at one upstream after the other until one does not fail it; `out` are those it waits for."""
+        """Make the call at one upstream after the other until one answers.
+
+        `waiting` lists the upstreams that the call and its repetitions wait for.
+        """
         if self.routes.alone is not None:
             return await once(self.routes.alone)
 
         async def at(route: Route) -> T:
             call.attributes["gen_ai.provider.name"] = route.name
-            out.append(route)
+            waiting.append(route)
             try:
                 result = await once(route)
             finally:
-                out.remove(route)
-            call.attributes["gen_ai.provider.name"] = (
-                route.name
-            )  # of the one that answered, whoever was asked since
+                waiting.remove(route)
+            # The upstream that answered; a repetition may have named another one since.
+            call.attributes["gen_ai.provider.name"] = route.name
             return result
 
-        return await self.routes.ask(model, self.rng, at, allowed, out)
+        return await self.routes.ask(model, self.rng, at, allowed, waiting)
 
     async def _adapted(
         self,
@@ -290,7 +297,10 @@ class Calls:
         once: Callable[[Mapping[str, Any]], Awaitable[T]],
         body: Mapping[str, Any],
     ) -> T:
-        """What comes of sending a call once; where the server is away, no call was made."""
+        """Send a call once, and note what its outcome says about the model and the server.
+
+        A call to a server that restarts has reached no model: the ledger does not count it.
+        """
         try:
             result = await once(body)
         except UpstreamError as error:
@@ -311,7 +321,7 @@ class Calls:
     async def _once(
         self, route: Route, span: Call, body: Mapping[str, Any], until: Condition | None = None
     ) -> tuple[list[Reply], Usage]:
-        """The choices of one completion, at least one, and what it took."""
+        """Make one call for a whole reply; return its choices, at least one, and its usage."""
         if body.get("stream"):
             return await self._once_streamed(route, span, body, until=until)
         async with self._turn(route, body["model"], span) as turn:
@@ -346,8 +356,11 @@ class Calls:
         emit: Emit | None = None,
         until: Condition | None = None,
     ) -> tuple[list[Reply], Usage]:
-        """One reply put together from its stream, shown as it comes where there is an `emit`, and what it took."""
-        if emit is not None and body.get("stream") is False:  # it gives no streams: all is shown at once
+        """Make one call for a stream; return the reply put together from it, and its usage.
+
+        `emit` gets the text as it comes; without it, the stream is ended early once its text meets `until`.
+        """
+        if emit is not None and body.get("stream") is False:  # the model gives no streams: show all at once
             replies, usage = await self._once(route, span, body)
             await emit(replies[0].text)
             return replies, usage
@@ -385,14 +398,14 @@ class Calls:
         return [reply], usage
 
     async def _heard(self, unseen: bool) -> None:
-        """Note a piece of a reply; what is `unseen` is not shown to the client as it comes."""
+        """Note that a piece of a reply has come; `unseen` says that the client is not shown it now."""
         self.last_heard = self.trace.clock()
         if unseen:
             await heard()
 
     @asynccontextmanager
     async def _turn(self, route: Route, model: str, span: Call) -> AsyncIterator[Turn]:
-        """Hold a place for one call; what it gives is to be told what becomes of it."""
+        """Wait for the turn of one call, and hold it while the block runs; the block reports the outcome to it."""
         route.look_at_slots(self._authorization)
         self.queued += 1
         waiting, since = True, self.trace.clock()
@@ -408,7 +421,7 @@ class Calls:
             self.queued -= waiting
 
     def worst(self, payload: Payload) -> Worst:
-        """The most a call may take wherever it goes, as far as the budget makes that matter."""
+        """Return the most a call may take, whichever upstream it goes to, of what the budget limits."""
         return self._worst(payload.body, self.routes.price(payload.model, self.ledger.prices))
 
     def _worst(self, body: Mapping[str, Any], price: Price | None) -> Worst:
@@ -425,20 +438,23 @@ class Calls:
 
 
 def _weight(route: Route, body: Mapping[str, Any]) -> float:
-    """How much longer than a light call this one may be silent: with its prompt, and with how busy its server is."""
+    """Return how many times as long as a light call this one may be silent.
+
+    A long prompt takes longer to read, and a local server that runs other calls is slower.
+    """
     weight = max(1.0, prompt_tokens(body["messages"]) / LIGHT)
     return weight * route.limiters.total.running if route.local else weight
 
 
 def _paid(wire: Mapping[str, Any] | None, body: Mapping[str, Any]) -> Usage | None:
-    """What a reply has taken that is of no use; an error takes nothing unless it says so."""
+    """Return the usage of a reply that cannot be used; `None` for an error that reports none."""
     if wire is None:
         return None
     return Usage.read(wire.get("usage")) or (estimate(body) if wire.get("choices") else None)
 
 
 def _token_counts(usage: Usage) -> dict[str, int]:
-    """What a trace says of it."""
+    """Return the attributes that record a call's usage in the trace."""
     return {
         "gen_ai.usage.input_tokens": usage.prompt_tokens,
         "gen_ai.usage.output_tokens": usage.completion_tokens,
@@ -446,17 +462,17 @@ def _token_counts(usage: Usage) -> dict[str, int]:
 
 
 def worst_case(body: Mapping[str, Any], price: Price | None) -> Worst:
-    """The most a call may take: its prompt, estimated, and each of its choices at full length."""
+    """Return the most a call may take: its prompt, estimated, and each of its choices at full length."""
     limit = reply_limit(body) or ASSUMED_REPLY
     return Worst(estimate(body).prompt_tokens, limit * (body.get("n") or 1), price)
 
 
 def reply_limit(body: Mapping[str, Any]) -> int | None:
-    """Tokens one choice may have, if the request says."""
+    """Return how many tokens one choice may have; `None` if the request does not say."""
     limit: int | None = body.get("max_completion_tokens") or body.get("max_tokens")
     return limit
 
 
 def estimate(body: Mapping[str, Any], written: str = "") -> Usage:
-    """Tokens of a call nobody reported: about four characters each, and marked as estimated."""
+    """Return the usage of a call that reported none: about four characters a token, and marked as estimated."""
     return Usage(prompt_tokens(body["messages"]), -(-len(written) // 4), estimated=True)

@@ -1,11 +1,11 @@
-"""Hedged calls: one that stays silent for longer than is usual is made again beside itself, and the first reply wins.
+"""Hedged calls: one that is silent for longer than usual is made again beside itself, and the first reply wins.
 
-After Dean and Barroso, The Tail at Scale (2013). What is usual the request's own calls tell best; before one of
-them is back, the latest calls of the same model and role by any request do, and then only one repetition runs at a
-time: a long answer must not be taken for many lost ones.
+After Dean and Barroso, The Tail at Scale (2013). The request's own calls are the best measure of what is usual.
+Until one of them has returned, the latest calls of the same model and role by any request are the measure, and only
+one call is repeated at a time: if answers are long, many calls would seem to be lost.
 
-It is silence that is measured: of a whole reply all of its time, of a stream the time to its first token. A long
-prompt and a busy server make it longer, which the weight of a call accounts for.
+What is measured is silence: for a whole reply all of its time, for a stream the time to its first token. Long
+prompts and busy servers make it longer; the weight of a call accounts for both.
 """
 
 from __future__ import annotations
@@ -23,50 +23,51 @@ from optillm.engine.paces import Pace, Paces
 from optillm.errors import BudgetExhausted, UpstreamError
 
 HEDGE: Final = 2.0
-"""A call may take this many times what is usual before it is made again."""
+"""How many times the usual silence a call is given before it is made again."""
 PATIENCE: Final = 0.25
-"""Seconds it is given beyond what is usual at least: short calls vary more than they last."""
+"""Seconds that a call is given beyond what is usual, at least: short calls vary by more than they take."""
 UNKNOWN: Final = 30.0
-"""Seconds it is given when nothing is known of its model, but a quarter of the time left at most."""
+"""Seconds that a call is given when nothing is known of its model, but at most a quarter of the time left."""
 STALL: Final = 60.0
-"""Seconds of silence that end a stream in its middle: servers pause for the long prompts of others, too."""
+"""Seconds of silence that end a stream in its middle; shorter pauses are normal while a server reads other prompts."""
 
 NOTHING: Final = Pace(0.0)
 
 T = TypeVar("T")
 
-# A connection that a call opens keeps the call's context for as long as it lives, and a hedge knows all replies.
+# A weak reference: a connection keeps the context of the call that opened it for as long as it lives, and a hedge
+# holds all replies.
 _hedge: ContextVar[ref[Hedge[Any]] | None] = ContextVar(
     "the hedged call that this task works on", default=None
 )
 
 
 class Usual:
-    """What is usual of one request's calls: what its own took at most, else what the latest of all requests did."""
+    """What is usual for one request's calls: the longest of its own, else what the latest of all requests took."""
 
     def __init__(self, paces: Paces) -> None:
         self._paces = paces
         self.longest: dict[Hashable, Pace] = {}
 
     def known(self, kind: Hashable) -> bool:
-        """Whether any call of this kind has ever come back."""
+        """Return whether any call of this kind has succeeded before."""
         return kind in self.longest or self._paces.usual(kind) is not None
 
     def of(self, kind: Hashable) -> Pace:
-        """What a call of this kind may take; nothing where that is not known."""
+        """Return what is usual for a call of this kind; `NOTHING` if that is not known."""
         own = self.longest.get(kind)
         return own or max((self._paces.usual(kind) or NOTHING, *self.longest.values()))
 
     def add(self, kind: Hashable, pace: Pace) -> None:
-        """Take in a call that succeeded."""
+        """Record a call that succeeded."""
         self._paces.add(kind, pace)
         self.longest[kind] = max(pace, self.longest.get(kind, NOTHING))
 
 
 class Hedges:
-    """The hedging of one request: what its own calls took, which of them wait, and the one clock for all.
+    """The hedging of one request: what its own calls took, which of them wait, and one timer for all.
 
-    `silence` is how long calls say nothing, `duration` how long they take.
+    `silence` is how long calls are silent at first, `duration` how long they take.
     """
 
     def __init__(self, silences: Paces, durations: Paces) -> None:
@@ -79,22 +80,22 @@ class Hedges:
         self._at = inf
 
     def admits(self, hedge: Hedge[Any]) -> bool:
-        """Whether this one may be repeated: one at a time until a call of its kind is back, then all."""
+        """Return whether this call may be repeated: until one of its kind has returned, only one at a time may."""
         return hedge.kind in self.silence.longest or self._probes.setdefault(hedge.kind, hedge) is hedge
 
     def took(self, kind: Hashable, silence: Pace, seconds: float) -> None:
-        """Take in a call that succeeded; the first of its kind tells the others what to expect."""
-        news = kind not in self.silence.longest
+        """Record a call that succeeded; the first of its kind shows how long the others may take."""
+        first_of_kind = kind not in self.silence.longest
         self.silence.add(kind, silence)
         self.duration.add(kind, Pace(seconds))
         self._mute.discard(kind)
-        if news:
+        if first_of_kind:
             for hedge in self._waiting:
                 hedge.hear()
             self.expect(min((hedge.due() for hedge in self._waiting), default=inf))
 
     def expect(self, due: float) -> None:
-        """See to it that somebody looks at this time, at the latest."""
+        """Set the timer to this time, unless it is set to an earlier one."""
         if due < self._at:
             self._stop()
             self._at = due
@@ -114,17 +115,17 @@ class Hedges:
         self._at = inf
 
     def hopeless(self, hedge: Hedge[Any]) -> bool:
-        """Whether the last of its repetitions, or all of another call of its kind, have been silent for too long."""
+        """Return whether all repetitions of this call, or of another one of its kind, were silent for too long."""
         if not hedge.left:
             self._mute.add(hedge.kind)
         return hedge.kind in self._mute
 
     def begin(self, hedge: Hedge[Any]) -> None:
-        """Note a call that waits for its reply."""
+        """Add a call that waits for its reply."""
         self._waiting.add(hedge)
 
     def end(self, hedge: Hedge[Any]) -> None:
-        """It waits no more."""
+        """Remove a call that no longer waits."""
         self._waiting.discard(hedge)
         if self._probes.get(hedge.kind) is hedge:
             del self._probes[hedge.kind]
@@ -136,10 +137,10 @@ class Hedges:
 class Terms:
     """When a call may be made again.
 
-    `repetitions` is how often at even intervals; `seconds_left` counts to the deadline. `room` says whether the
-    request and the upstream have room for one more now, `dispensable` whether there is an answer without this
-    call: then it is lost when the last repetition has been silent for too long, too. A call that nothing can
-    replace is waited for, and made again after twice as long each time.
+    `repetitions` is how many repetitions there are at even intervals; `seconds_left` counts to the deadline. `room`
+    returns whether the request and the upstream have room for one more call now; `dispensable` returns whether there
+    is an answer without this call. A dispensable call is given up when its last repetition has been silent for too
+    long as well. Any other call is waited for, and made again at intervals that double each time.
     """
 
     repetitions: int
@@ -180,7 +181,7 @@ class Hedge(Generic[T]):
         self._loop = asyncio.get_running_loop()
 
     async def first(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The reply that comes first; the failure of the call itself when its repetitions fail, too."""
+        """Return the reply that comes first; raise the failure of the call itself if its repetitions fail, too."""
         self._call = call
         self._main = asyncio.current_task()
         self._scope = asyncio.timeout(None)
@@ -205,7 +206,7 @@ class Hedge(Generic[T]):
                 await asyncio.gather(self._rescue, return_exceptions=True)
 
     async def _awaited(self) -> T:
-        """The call itself, in no task of its own: nearly all are back before they are late."""
+        """Await the call itself, in no task of its own: nearly all calls return before they are late."""
         try:
             async with self._scope:
                 self._waiting = True
@@ -229,7 +230,7 @@ class Hedge(Generic[T]):
         return await self._rescue
 
     async def _rescued(self) -> T:
-        """The first reply to a repetition; one more is made whenever the silence has lasted too long again."""
+        """Repeat the call, again whenever the silence has lasted too long; return the first reply to a repetition."""
         try:
             self._repeat()
             while True:
@@ -253,7 +254,7 @@ class Hedge(Generic[T]):
             await asyncio.gather(*self._repeated, return_exceptions=True)
 
     def _repeat(self) -> None:
-        """Make the call once more; where that is not possible, wait as long again or, at the end, give it up."""
+        """Make the call once more; if that is not possible now, wait as long again; at the end, give it up."""
         self._since = self._loop.time()
         if self._terms.repetitions and self._hedges.hopeless(self) and self._terms.dispensable():
             raise UpstreamError("the upstream fell silent", status=504)
@@ -265,7 +266,7 @@ class Hedge(Generic[T]):
             self._repeated.add(task)
 
     def _came(self, task: asyncio.Task[T]) -> bool:
-        """Whether a repetition ended in a reply; one that failed has changed nothing."""
+        """Return whether a repetition ended in a reply; a failed one is ignored unless its reply was shown."""
         if task.cancelled():
             if self._stalled:
                 raise _silent_in_the_middle()
@@ -283,21 +284,24 @@ class Hedge(Generic[T]):
             silence = self._heard_at.get(task, end) - sent
             self._hedges.took(self.kind, Pace(silence, self._weight), end - sent)
 
-    # What the call says as it goes, in whichever task it runs.
+    # What the call reports on its way, from whichever task it runs in.
 
     def departed(self, weight: float) -> None:
-        """It has left: what it waited for before was not the upstream."""
+        """Note that the call has been sent: what it waited for before was not the upstream."""
         self._weight = weight
         self._since = self._sent_at[asyncio.current_task()] = self._loop.time()
         if self._rescue is None:
             self._hedges.expect(self.due())
 
     def held_up(self, seconds: float) -> None:
-        """So much of its time was the client's."""
+        """Take off the seconds in which the call waited for the client to read."""
         self._sent_at[asyncio.current_task()] += seconds
 
     async def heard(self) -> None:
-        """A piece of its reply has come: it is the one that is waited for, until it falls silent."""
+        """Note that a piece of the reply has come; the first piece ends the other attempts.
+
+        From then on, the silence between two pieces is measured.
+        """
         task = asyncio.current_task()
         self._since = self._loop.time()
         if task not in self._heard_at:
@@ -308,11 +312,11 @@ class Hedge(Generic[T]):
 
     @property
     def repeated(self) -> bool:
-        """Whether it is one of its repetitions that runs now."""
+        """Whether the running task makes one of the repetitions."""
         return asyncio.current_task() is not self._main
 
     async def show(self) -> None:
-        """Its reply is shown from now on and the others end; returns only where that is so."""
+        """Choose the reply of the running task and end the other attempts; return only in the chosen one."""
         task = asyncio.current_task()
         if self._shown is None:
             self._shown = task
@@ -323,12 +327,15 @@ class Hedge(Generic[T]):
                     other.cancel()
                 self._end_main()
         if self._shown is not task:
-            await self._loop.create_future()  # its end is on its way
+            await self._loop.create_future()  # this task is about to be cancelled
 
-    # The clock.
+    # The timer.
 
     def due(self) -> float:
-        """When the silence has lasted too long; never once the client sees the reply, or it is seen to."""
+        """Return when the silence will have lasted too long; never while repetitions are already at work.
+
+        Once a reply is chosen, only a silence in its middle counts.
+        """
         if self._stalls and not self._stalled:
             return self._since + STALL
         return inf if self._rescue is not None or self._shown is not None else self._due()
@@ -336,16 +343,14 @@ class Hedge(Generic[T]):
     def _due(self) -> float:
         usual = self._hedges.silence.of(self.kind).of(self._weight)
         patience = max(HEDGE * usual, usual + PATIENCE)
-        if not (
-            self.left or self._hedges.silence.known(self.kind)
-        ):  # a guess may repeat a call, not give it up
-            patience = max(patience, UNKNOWN)
+        if not (self.left or self._hedges.silence.known(self.kind)):
+            patience = max(patience, UNKNOWN)  # a guess is reason to repeat a call, but not to give it up
         elif not usual:
             patience = self._unknown
         return self._since + patience * self._stretch
 
     def rescue(self) -> None:
-        """Do something about the silence."""
+        """Repeat a call that was silent for too long, or end a reply that has stopped in its middle."""
         if self._stalls:
             self._give_up()
             return
@@ -365,7 +370,7 @@ class Hedge(Generic[T]):
             self._shown.cancel()
 
     def hear(self) -> None:
-        """There is news of how long calls take."""
+        """Reconsider when the call is due: others have shown how long calls take."""
         if self._rescue is not None:
             self._stirred.set()
 
@@ -375,20 +380,20 @@ class Hedge(Generic[T]):
 
 
 def repeated() -> bool:
-    """Whether the call at hand is a repetition of one that is still out."""
+    """Return whether the current call is a repetition of one that is still waited for."""
     hedge = _current()
     return hedge is not None and hedge.repeated
 
 
 def departed(weight: float = 1.0) -> None:
-    """Say that the call at hand has left; `weight` is how much longer than a light one it may be silent."""
+    """Note that the current call has been sent; `weight` is how many times as long as a light one it may be silent."""
     hedge = _current()
     if hedge is not None:
         hedge.departed(weight)
 
 
 async def heard() -> None:
-    """Say that a piece of the reply to the call at hand has come, which nobody is shown yet."""
+    """Note that a piece of the reply to the current call has come, which the client is not shown now."""
     hedge = _current()
     if hedge is not None:
         await hedge.heard()
