@@ -1,4 +1,4 @@
-"""Replies that say nothing: asked for once more, then kept for when nothing better comes."""
+"""Replies that say nothing: requested once more, then returned if nothing better comes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from optillm.errors import UpstreamError
 
 
 class Blank(UpstreamError):
-    """All choices of a reply say nothing; `result` is what the call gives if no other attempt says more."""
+    """All choices of a reply say nothing; `result` is the result of the call if no other attempt says more."""
 
     def __init__(self, result: tuple[list[Reply], Usage]) -> None:
         super().__init__("the upstream's reply says nothing", retryable=True)
@@ -15,5 +15,8 @@ class Blank(UpstreamError):
 
 
 def blank(reply: Reply) -> bool:
-    """Return whether a reply says nothing at all; one that thought instead of answering would do so again."""
+    """Return whether a reply says nothing and may say more if repeated.
+
+    One that spent its tokens on thoughts would do so again.
+    """
     return reply.kind is ReplyKind.EMPTY and not (reply.finish_reason == "length" or reply.thought)

@@ -1,6 +1,6 @@
-"""Tell an account that has used up its credit from one that is only asked to slow down.
+"""Distinguish an account that has used up its credit from one that has met a rate limit.
 
-Vendors report both with status 429, often in nearly the same words. Waiting helps against a rate limit alone.
+Vendors report both with status 429, often in nearly the same words. Waiting helps only against a rate limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _CODES: Final = re.compile(
     r"|billing (hard limit|not active|limit|quota)|(credits?|budget|spend(ing)?) (limit )?(exceeded|exhausted|reached)"
     r"|(out of|no) credits?|payment required|arrear(s|age)?|account overdue"
 )
-"""Error codes and types of vendors, their words apart."""
+"""Error codes and types of vendors, with spaces between their words."""
 _WORDS: Final = re.compile(
     r"insufficient (account |remaining )?(quota|balance|credits?|funds?)"
     r"|not enough (account )?(balance|credits?|funds?)"
@@ -31,16 +31,16 @@ _PACE: Final = re.compile(
     r"rate.?limit|per[ _-](second|minute|min|hour)\b|\b[rt]p[ms]\b|requests per|too many requests"
     r"|(retry|try again|wait)\b.{0,12}\b(in|after|for)?\b.{0,4}\d|slow down"
 )
-"""Words of rate limits, some of which advise to pay for a higher one."""
-_APART = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
+"""Phrases of rate limits, which may also mention credit when they advise paying for a higher limit."""
+_BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
 
 
 def out_of_credit(message: str, codes: Iterable[str] = ()) -> bool:
-    """Return whether an error says that there is no credit left, so that no repetition can help.
+    """Return whether an error says that there is no credit left, so that no retry can help.
 
-    `codes` are the error's codes and types; they count more than the words of the message.
+    `codes` are the error's codes and types; they are decisive, whatever the message says.
     """
-    if any(_CODES.search(_APART.sub(" ", code).lower()) for code in codes):
+    if any(_CODES.search(_BETWEEN_WORDS.sub(" ", code).lower()) for code in codes):
         return True
     words = " ".join(message.lower().split())
     return _WORDS.search(words) is not None and _PACE.search(words) is None

@@ -1,7 +1,7 @@
-"""What the replies of a round are good for: usable ones go on, the others are kept for when there is nothing better.
+"""Which replies of a round are usable; the others are kept for when there is nothing better.
 
-Truncated, empty and refused replies, and those without the form that the client demands, mean the same for every
-technique; it is decided here.
+Truncated and empty replies, refusals, and replies without the form that the client demands are treated alike for
+every technique, here.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from optillm.toolkit import answers
 from optillm.toolkit.answers import FinalAnswer
 
 LAST_RESORT = (ReplyKind.TRUNCATED, ReplyKind.OK)
-"""What may be returned for want of anything better; a complete one is here for want of the demanded form."""
+"""Kinds that may be returned when there is nothing better; a complete reply is one that lacks the demanded form."""
 CUT, EMPTY = -1.0, -2.0
-"""Scores of cut and of empty replies: below all others, and text before none."""
+"""Scores of truncated and of empty replies: below all others, and some text is better than none."""
 
 
 class Refused(Exception):
-    """At least half of the usable replies decline the request; searching around that is not our business."""
+    """At least half of the usable replies decline the request; it is not our business to find a way around that."""
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         super().__init__("the upstream declined the request")
@@ -33,9 +33,9 @@ class Refused(Exception):
 
 
 class Sieve:
-    """Makes candidates of replies and tells good ones.
+    """Makes candidates of replies, and says what makes one unusable.
 
-    `canonical` resolves a mathematical expression; `marker` is the line that begins the answer of a reply of two parts.
+    `canonical` resolves a mathematical expression; `marker` is the line that begins the answer of a two-part reply.
     """
 
     def __init__(
@@ -65,19 +65,19 @@ class Sieve:
         return Candidate(reply, next(self._numbers), answer)
 
     def violation(self, candidate: Candidate) -> str | None:
-        """Return what keeps an answer from the form the client demands."""
+        """Return how a candidate violates the form that the client demands; `None` if it does not."""
         return None if self.form is None else self.form.violation(candidate.reply)
 
     def harvest(self, wanted: int, *, limited: bool = False) -> Harvest:
-        """What comes of a round that asks for so many candidates; `limited` if the client bounds their length."""
+        """Return the empty harvest of a round; `limited` says that the client limits the length of its candidates."""
         return Harvest(self, wanted, limited=limited)
 
 
 class Harvest:
     """The outcome of one round; `enough` of its candidates must be usable.
 
-    Where the client bounds their length (`limited`), one that is cut is what the client asked for: it is not asked for
-    again, but stands back for those that are whole.
+    If the client limits the length of a reply (`limited`), a truncated one is what the client asked for. It is not
+    requested again, but complete ones are preferred.
     """
 
     def __init__(self, sieve: Sieve, wanted: int, *, limited: bool) -> None:
@@ -92,20 +92,20 @@ class Harvest:
 
     @property
     def answers(self) -> int:
-        """How many replies are as good as the client lets them be."""
+        """How many replies are usable, or truncated only by the client's own limit."""
         return self.usable + len(self._cut)
 
     @property
     def done(self) -> bool:
-        """Whether nothing more is to be asked for: enough came, or the upstream is down."""
+        """Whether to request no more: enough replies came, or the upstream is down."""
         return self.answers >= self.enough or bool(self._errors and not self.answers and not self._withheld)
 
     def fail(self, error: Exception) -> None:
-        """Take in a call that was lost."""
+        """Record a call that was lost."""
         self._errors.append(error)
 
     def take(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The usable ones, each a possible answer from now on; the others are kept for the last resort."""
+        """Return the usable candidates, and offer them as answers; keep the others as a last resort."""
         good = []
         for candidate in candidates:
             if self._limited and candidate.reply.cut:
@@ -121,9 +121,9 @@ class Harvest:
         return good
 
     def remainder(self) -> list[Candidate]:
-        """What to make do with when no candidate was usable.
+        """Return what is left to work with if no candidate was usable; nothing if one was.
 
-        Raises `Refused` when at least half decline, and the most telling error when there is nothing to make do with.
+        Raises `Refused` when at least half of the replies decline, and the most telling error when nothing is left.
         """
         refusals = [each for each in self._withheld if each.reply.kind is ReplyKind.REFUSAL]
         if refusals and 2 * len(refusals) >= self.answers + len(refusals):
@@ -141,7 +141,7 @@ class Harvest:
         best = self._ledger.best
         sound = best is not None and best.complete and self._sieve.violation(best) is None
         if sound or not flawed:
-            for candidate in left:  # nothing that a technique could work on, but better than an error
+            for candidate in left:  # no technique can work on an empty reply, but it is better than an error
                 if candidate.reply.kind is ReplyKind.EMPTY:
                     self._ledger.offer(candidate, EMPTY)
             raise most_telling(self._errors)

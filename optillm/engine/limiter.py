@@ -1,19 +1,19 @@
 """How many calls run at a time: in all, and for each model and key, shared fairly between requests that wait.
 
 A window for each model and key starts at the operator's cap. A 429 narrows it, but never below the number of calls
-that the upstream was seen to accept at a time: refusals that come by chance, or meant for others, must not stop
-what works. That number is measured by Little's law over one round trip, as BBR measures a path (Cardwell et al.,
-2016). Each success widens the window; a little while there are refusals, and twice as much after each round trip
-that has none, or in which less was accepted than shortly before. Starts are spaced while the window is narrowed, as
-TCP paces packets, so that what is refused is not replaced at once by what will be refused as well.
+that the upstream was seen to accept at a time: refusals that come by chance, or that are due to others, must not
+stop what works. That number is measured by Little's law over one round trip, as BBR measures a path (Cardwell et
+al., 2016). Each success widens the window: by little while there are refusals, and by twice as much after each
+round trip without any, or in which fewer calls were accepted than shortly before. While the window is narrowed,
+starts are spaced, as TCP paces packets: a refused call must not be replaced at once by one that will be refused too.
 
-A server with a few slots refuses nothing and queues instead, which shows where replies come as streams (see
-`server_queue`). Such a window starts small, grows with each first token that did not have to wait, and shrinks to
-the calls that are generated at a time and one that waits, so that no slot is ever idle. What waits here instead of
-there is ordered fairly, can be taken back, and is not counted as time of the call.
+A server with a few slots does not refuse calls, it queues them, which shows where replies come as streams (see
+`server_queue`). Its window starts small and grows with each first token that came without queueing. It shrinks to
+the calls that are being generated and one that waits, so that no slot is ever idle. Calls that wait here, rather
+than in the server's queue, take turns, can be cancelled, and are not taken to be slow.
 
-Requests take turns, so one of 64 calls cannot starve one of a single call. Rate limits belong to a key and a model,
-and so does a window: what one client's key is refused slows down nobody else.
+Requests take turns, so one with 64 calls cannot starve one with a single call. Rate limits belong to a key and a
+model, and so does a window: refusals for one client's key slow down nobody else.
 """
 
 from __future__ import annotations
@@ -28,33 +28,34 @@ from typing import Final
 from optillm.engine.server_queue import ServerQueue
 
 REMEMBERED: Final = 512
-"""Windows kept at least; beyond that, those that nobody uses are forgotten."""
+"""Number of windows beyond which those that nobody uses are forgotten."""
 CUT: Final = 0.7
-"""What a refusal leaves of the window at least."""
+"""The share of the window that a refusal leaves, at least."""
 KEPT: Final = 0.95
-"""What refusals leave at least of the number of calls that are accepted at a time; its measure is a little high."""
+"""The share of the calls accepted at a time that refusals leave, at least; their measure is a little high."""
 LEAST_GROWTH: Final = 0.05
 MOST_GROWTH: Final = 1.5
-"""Places that a success adds to the window; at most so many that 6 refusals of 10 calls are made up for."""
+"""Bounds of how much a success widens the window; the upper one makes up for 6 refusals among 10 calls."""
 FADING: Final = 0.95
-"""What a round trip with refusals leaves of the memory how many were ever accepted at a time."""
+"""By what a round trip with refusals multiplies the most calls ever accepted at a time."""
 USED: Final = 0.9
-"""The share of that below which the window is widened quickly: narrowing it has done no good."""
+"""The share of that number below which the window is widened quickly: narrowing it has not helped."""
 SMOOTHING: Final = 0.1
+"""The weight of the latest call in the average latency."""
 PACE: Final = 2.0
-"""How many times as often calls may start as the window fills once in a round trip."""
+"""How many times the window may be filled with new calls in one round trip."""
 FIRST_WINDOW: Final = 8
-"""Calls that a server which queues is given at first."""
+"""The window with which a server that queues begins."""
 IN_LINE: Final = 1
 """Calls that may wait at such a server, so that a slot that gets free is taken at once."""
 GRAIN: Final = 0.001
-"""Seconds to which the loop's clock is exact."""
+"""Resolution of the loop's clock in seconds."""
 
 
 class Limiter:
     """A fair, adaptive gate; `cap` is the most calls it lets run at once.
 
-    `queues` says that the upstream queues what is too much for it, and that its replies come as streams.
+    `queues` says that the upstream queues calls instead of refusing them, and that its replies come as streams.
     """
 
     def __init__(self, cap: int, *, queues: bool = False) -> None:
@@ -73,7 +74,7 @@ class Limiter:
 
     @asynccontextmanager
     async def slot(self, request: Hashable) -> AsyncIterator[None]:
-        """Hold one place for as long as the block runs; `request` is whose turn it uses."""
+        """Wait for a place and hold it while the block runs; the requests that wait take turns by `request`."""
         if not self.free:
             await self._turn(request)
         else:
@@ -86,12 +87,12 @@ class Limiter:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody runs or waits here."""
+        """Whether no call runs or waits here."""
         return not self.running and not self._waiting
 
     @property
     def free(self) -> bool:
-        """Whether there is a place that nobody waits for."""
+        """Whether a call could start now."""
         return not self._waiting and self._open and self._pause <= GRAIN
 
     def succeeded(self, sent: float, now: float) -> None:
@@ -104,7 +105,7 @@ class Limiter:
         self._end_round(now)
 
     def throttled(self, now: float) -> None:
-        """Narrow the window, or set it to what the upstream does accept where that is more."""
+        """Narrow the window after a 429, but not below the number of calls that the upstream accepts at a time."""
         self._round.refused += 1
         others = self.running - 1.0
         self.window = min(self.cap, max(1.0, others, KEPT * self._accepted, CUT * self.window))
@@ -113,7 +114,7 @@ class Limiter:
     # The queue of an upstream that has one.
 
     def bound(self, cap: int, *, queues: bool) -> None:
-        """Set the most calls that may run at once, and begin anew to learn how many of them are of use."""
+        """Set the most calls that may run at once; if that is new, learn anew how many keep the slots busy."""
         if cap != self.cap or queues != (self._queue is not None):
             self.cap = cap
             self.window = float(min(cap, FIRST_WINDOW) if queues else cap)
@@ -132,7 +133,7 @@ class Limiter:
             self._wake()
 
     def ended(self, call: Hashable, now: float) -> None:
-        """Narrow the window if more calls than one wait at the upstream while another one ends."""
+        """Narrow the window if more than `IN_LINE` calls wait at the upstream while another one ends."""
         if self._queue is not None and self._queue.ended(call):
             queued = self._queue.length(now)
             if queued > IN_LINE:
@@ -182,7 +183,7 @@ class Limiter:
             raise
 
     def _wake(self) -> None:
-        """Let calls start for which there is a place, each at its time."""
+        """Start the calls for which there is a place, each when the spacing allows."""
         while self._waiting and self._open:
             pause = self._pause
             if pause > GRAIN:
@@ -225,7 +226,7 @@ class Round:
 
 
 class Turn:
-    """The place of one call at its upstream; it is told what becomes of the call."""
+    """The turn of one call at its upstream; the call reports to it when it is heard, answered and over."""
 
     __slots__ = ("_limiters", "_sent", "_window", "begun")
 
@@ -237,7 +238,7 @@ class Turn:
         window.sent(self, self._sent)
 
     def heard(self) -> None:
-        """Note that another piece of the reply has come."""
+        """Note that a piece of the reply has come."""
         now = self._limiters.last_heard = _now()
         if not self.begun:
             self.begun = True
@@ -258,8 +259,8 @@ class Turn:
 class Limiters:
     """The gates of one upstream: one for all calls, and before it one for each model and key.
 
-    `queues` says that it queues what is too much instead of refusing it. `last_heard` is when a piece of a streamed
-    reply came last, on the loop's clock.
+    `queues` says that the upstream queues calls instead of refusing them. `last_heard` is when the latest piece of a
+    streamed reply came, on the loop's clock.
     """
 
     def __init__(self, cap: int, *, queues: bool = False) -> None:
@@ -275,7 +276,7 @@ class Limiters:
 
     @property
     def slots(self) -> int | None:
-        """How many replies the upstream generates at a time, `None` where it does not tell."""
+        """How many replies the upstream generates at a time; `None` where it does not say."""
         return self._slots
 
     @slots.setter
@@ -292,11 +293,11 @@ class Limiters:
 
     @property
     def _learns(self) -> bool:
-        """Whether it is to be learned from the upstream's queue how many calls are of use."""
+        """Whether the number of slots must be learned from the upstream's queue."""
         return self._queues and self._slots is None
 
     def of(self, authorization: str | None, model: str) -> Limiter:
-        """The window of this model for this key."""
+        """Return the window of this model for this key."""
         key = (authorization or "", model)
         window = self._windows.get(key)
         if window is None:
@@ -306,12 +307,12 @@ class Limiters:
         return window
 
     def free(self, authorization: str | None, model: str) -> bool:
-        """Whether a call could leave at once."""
+        """Return whether a call could be sent at once."""
         return self.total.free and self.of(authorization, model).free
 
     @asynccontextmanager
     async def slot(self, request: Hashable, authorization: str | None, model: str) -> AsyncIterator[Turn]:
-        """Hold a place for one call; what it gives is to be told what becomes of it."""
+        """Wait for the turn of one call, and hold it while the block runs; the block reports the outcome to it."""
         window = self.of(authorization, model)
         async with window.slot(request), self.total.slot(request):
             turn = Turn(self, window)

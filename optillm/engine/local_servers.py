@@ -1,8 +1,8 @@
 """Model servers on the operator's own machines: llama.cpp, Ollama, LM Studio, vLLM and their like.
 
-They differ from hosted ones in what limits them. A hosted upstream refuses what is too much with a 429; a server of
-one's own has a few slots, queues everything beyond them, and refuses nothing. A reply that nobody reads any more
-keeps its slot unless it is a stream: llama.cpp goes on generating a whole reply whose connection is closed.
+They differ from hosted ones in what limits them. A hosted upstream refuses excess calls with a 429; a local server
+has a few slots, queues every call beyond them, and refuses none. A call whose client has left frees its slot only if
+it is a stream: llama.cpp generates a whole reply to its end even when the connection is closed.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from optillm.engine.upstream import Upstream
 
 SECONDS: Final = 5.0
-"""How long a server may take to tell its slots: busy ones answer late, and calls do not wait for this."""
+"""How long a server may take to say how many slots it has: busy ones answer late, and no call waits for this."""
 MOST_SLOTS: Final = 10_000
 
 NAMED_LOCALLY: Final = (".local", ".internal", ".lan", ".home.arpa", ".svc.cluster.local")
-"""Ends of names that only a private network resolves."""
+"""Endings of host names that only a private network resolves."""
 
 
 def is_local(base_url: str) -> bool:
     """Return whether an address belongs to this machine or to a private network; no name is looked up.
 
-    A name without a dot is one of a private network's: that of a container, or of a machine beside this one.
+    A name without a dot is taken for one of a private network: a container, or another machine in it.
     """
     host = (URL(base_url).host or "").rstrip(".").lower()
     if not host:
@@ -43,13 +43,13 @@ def root_of(base_url: str) -> str:
 
 
 async def read_slots(upstream: Upstream, authorization: str | None) -> int | None:
-    """Return how many replies a server generates at a time, if it tells, as llama.cpp does; `None` if not."""
+    """Return how many replies a server generates at a time, if it says so as llama.cpp does; `None` if not."""
     try:
         async with asyncio.timeout(SECONDS):
             reply = await upstream.relay(
                 "GET", f"{root_of(upstream.base_url)}/props", b"", authorization=authorization
             )
             slots = orjson.loads(reply.body or b"").get("total_slots") if reply.status == 200 else None
-    except Exception:  # noqa: BLE001 - whatever a server has under this address, it is not the slots
+    except Exception:  # noqa: BLE001 - whatever the server answers here, it is not the number of its slots
         return None
     return slots if isinstance(slots, int) and 0 < slots <= MOST_SLOTS else None

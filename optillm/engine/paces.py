@@ -1,4 +1,4 @@
-"""How long upstream calls take: the latest of each kind, of all requests of one process."""
+"""How long upstream calls take: the latest calls of each kind, by any request of this process."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from collections.abc import Hashable
 from typing import Final, NamedTuple
 
 QUANTILE: Final = 0.9
-"""The share of the latest calls that what is usual covers."""
+"""The share of the latest calls that took no longer than is usual."""
 LATEST: Final = 64
+"""Calls of each kind that are remembered."""
 REMEMBERED: Final = 512
+"""Kinds that are remembered."""
 
 
 class Pace(NamedTuple):
-    """How long a call took in seconds, and how heavy it was; see `Calls`."""
+    """How many seconds a call took, and its weight: how many times as long as a light call it may take."""
 
     seconds: float
     weight: float = 1.0
 
     def of(self, weight: float) -> float:
-        """Return the seconds that a call of this weight may take; a lighter one is given no less."""
+        """Return how many seconds a call of this weight may take; a lighter one is given no less."""
         return self.seconds * max(1.0, weight / self.weight)
 
 
@@ -31,7 +33,7 @@ class Paces:
         self._usual: dict[Hashable, Pace] = {}
 
     def add(self, kind: Hashable, pace: Pace) -> None:
-        """Take in one call."""
+        """Record one call."""
         self._latest.setdefault(kind, deque(maxlen=LATEST)).append(pace)
         self._latest.move_to_end(kind)
         self._usual.pop(kind, None)
@@ -39,7 +41,7 @@ class Paces:
             self._usual.pop(self._latest.popitem(last=False)[0], None)
 
     def usual(self, kind: Hashable) -> Pace | None:
-        """What most calls of this kind stay below; `None` when there were none."""
+        """Return the pace that most calls of this kind do not exceed; `None` when there were none."""
         if kind not in self._usual and kind in self._latest:
             latest = sorted(self._latest[kind])
             self._usual[kind] = latest[int(QUANTILE * len(latest))]

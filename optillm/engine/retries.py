@@ -1,8 +1,8 @@
 """Whether a failed call is made again, and after which pause.
 
-What fails in passing is retried a few times. A server that is down but was there before, or that still loads its
-model, is waited for instead, for as long as the deadline leaves time for a useful call: a restart takes longer than
-all retries together, and it ends.
+A transient failure is retried a few times. A server that is down but has answered before, or that is still loading
+its model, is waited for instead, for as long as the deadline leaves time for a call of the usual length: a restart
+takes longer than all retries together, but it ends.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ LONGEST_BACKOFF: Final = 30.0
 LONGEST_WAIT: Final = 2.0
 """Seconds between two attempts at a server that restarts, at most."""
 USEFUL: Final = 2.0
-"""Seconds that a call must have left when nobody knows how long such a call takes."""
+"""Seconds that must be left for a call when it is not known how long such a call takes."""
 DISPENSABLE: Final = 10.0
-"""Seconds that a restart is waited for by calls without which there is an answer as well."""
+"""Seconds that a restart is waited for by a call without which there is an answer, too."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Outage:
-    """A server's absence: why it cannot be called, since when on the loop's clock, and whether calls wait."""
+    """An outage of a server: why it cannot be called, since when on the loop's clock, and whether calls wait for it."""
 
     reason: str
     since: float
@@ -40,7 +40,7 @@ class Outage:
 
 
 class Outages:
-    """The upstreams of this process that restart, by name; the log is told when calls wait, and when they need not."""
+    """The upstreams of this process that are restarting, by name; logs when calls begin to wait, and when they stop."""
 
     def __init__(self) -> None:
         self._outages: dict[str, Outage] = {}
@@ -50,7 +50,7 @@ class Outages:
         self._outages.setdefault(upstream, Outage(error.message, asyncio.get_running_loop().time()))
 
     def lasts(self, upstream: str) -> bool:
-        """Whether an upstream was away when it was called last."""
+        """Return whether an upstream was down when it was last called."""
         return upstream in self._outages
 
     def ended(self, upstream: str) -> None:
@@ -61,7 +61,7 @@ class Outages:
             log.info("Upstream %s answers again after %.1f s", upstream, seconds)
 
     def wait(self) -> float:
-        """Note that a call waits for any of them, and return for how many seconds the latest has been away."""
+        """Note that a call waits for the upstreams that are down; return the seconds since the latest one went down."""
         for upstream, outage in self._outages.items():
             if not outage.awaited:
                 outage.awaited = True
@@ -74,8 +74,8 @@ class Outages:
 class Limits:
     """What bounds the retries of a call.
 
-    `retries` is how often a failure in passing is retried; `seconds_left` counts to the deadline; `usual` are the
-    seconds that such a call takes, if that is known; `dispensable` says whether there is an answer without it.
+    `retries` is how often a transient failure is retried; `seconds_left` counts to the deadline; `usual` returns how
+    many seconds such a call takes, if that is known; `dispensable` returns whether there is an answer without it.
     """
 
     retries: int
@@ -97,7 +97,10 @@ class Retries:
         self._waits = 0
 
     def admit(self, error: UpstreamError, others: int = 0) -> bool:
-        """Take in a failure and return whether the call is to be made again; `others` count as retries, too."""
+        """Count a failure and return whether to make the call again.
+
+        `others` is how many other forms of the call were tried; they count as retries, too.
+        """
         if not error.retryable:
             return False
         if error.restarting and self._limits.retries:
@@ -118,6 +121,6 @@ class Retries:
         return self._outages.wait() < DISPENSABLE or not self._limits.dispensable()
 
     def _after(self, error: UpstreamError, shortest: float, longest: float) -> float:
-        """A pause within these bounds or, where the upstream says when to come back, shortly after that."""
+        """Return a pause within these bounds or, if the upstream says when to come back, one shortly after that."""
         jittered = self._rng.uniform(shortest, longest)
         return jittered if error.retry_after is None else error.retry_after + jittered / 4

@@ -23,7 +23,7 @@ QUORUM: Final = 0.5
 STRAGGLER: Final = 1.5
 """With a quorum in, a call may take this many times the median of the finished ones."""
 AT_WORK: Final = 4.0
-"""The same for one whose reply is coming, as far as that can be seen."""
+"""The same for a call whose reply is known to be coming, as a stream is."""
 
 FIRST_STEPS: Final = 3
 """Steps of the loop after which the calls of a round have gone out: essential ones go before their helpers,
@@ -31,7 +31,7 @@ who get what the budget leaves."""
 
 
 def quorum(count: int) -> int:
-    """How many of a round must be usable."""
+    """Return how many of a round must be usable."""
     return ceil(count * QUORUM)
 
 
@@ -42,11 +42,11 @@ async def race(
     last_call: Callable[[], float] = lambda: inf,
     optional: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[T | Lost, None]:
-    """Results and losses in order of arrival; once `enough` results are in, stragglers are cut.
+    """Yield results and losses in order of arrival; once `enough` results are in, cut stragglers.
 
-    So is whatever is not in by `last_call()`, a time on the loop's clock, as soon as there is a result or the work
-    is `optional()`; optional work does not even begin after it. Leaving the loop cancels the rest. Any other error
-    cancels all and is raised.
+    Work that is not done by `last_call()`, a time on the loop's clock, is also cut, provided that there is a result or
+    the work is `optional()`; optional work does not even begin after that time. Leaving the loop cancels the rest.
+    Any other error cancels all and is raised.
     """
     loop = asyncio.get_running_loop()
     if optional() and last_call() <= loop.time():
@@ -93,7 +93,7 @@ async def race(
 async def beside(
     essential: Coroutine[Any, Any, T], helpers: Sequence[Coroutine[Any, Any, H | None]], calls: Calls
 ) -> tuple[T, list[H | None]]:
-    """The essential result, and those of its helpers in the order given; one that is late or lost gives `None`."""
+    """Return the essential result, and those of its helpers in the order given, `None` for a late or lost one."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     variables = [copy_context() for _ in (essential, *helpers)]
@@ -125,10 +125,10 @@ async def beside(
 
 
 def _patience(typical: float, started: float, calls: Calls) -> float:
-    """Seconds that stragglers have left when others took `typical` ones.
+    """Return how many seconds stragglers have left when the others took `typical` seconds.
 
-    Counted from the last call sent: one that queued was slow through no fault of its own. One whose reply still
-    comes is at work: to end it would waste what is there, as long as it does not go on for ever.
+    They are counted from the last call sent: a call that queued was slow through no fault of its own. While pieces of a
+    reply still come, stragglers are given longer, up to `AT_WORK` times as long: what is generated would be wasted.
     """
     limit = max(STRAGGLER * typical, typical + PATIENCE)
     begun = max(started, calls.last_sent)
@@ -137,7 +137,7 @@ def _patience(typical: float, started: float, calls: Calls) -> float:
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """All results in the order given; a failure cancels the others and is raised."""
+    """Return all results in the order given; a failure cancels the others and is raised."""
     variables = [copy_context() for _ in work]
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(part, context=v) for part, v in zip(work, variables, strict=True)]
@@ -159,9 +159,9 @@ async def cancelled(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 def most_telling(errors: Sequence[Exception]) -> Exception:
-    """The error that says most about a round nobody survived.
+    """Return the error that says most about a round in which every call failed.
 
-    One the client can act on first, then one all agree on; where the upstream's failures differ, a 502.
+    That is one the client can act on, else one that all agree on, else a 502 for failures that differ.
     """
     upstream = [error for error in errors if isinstance(error, UpstreamError)]
     if not upstream:

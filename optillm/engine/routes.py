@@ -1,8 +1,8 @@
 """Which upstream a call goes to: the next healthy one that serves its model, in order or shared by weight.
 
-Each call chooses for itself, so that one request may be served by several upstreams. A call that one of them
-fails through no fault of the client's goes to the next at once. Breakers say whom to pass over, never that nobody
-is asked: when all are open, the call goes to the one that is due next.
+Each call chooses for itself, so that one request may be served by several upstreams. A call that fails at one of
+them through no fault of the client's goes to the next at once. Breakers say which upstreams to pass over, but every
+call goes somewhere: when all breakers are open, it goes to the upstream that is due for the next trial.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from optillm.upstreams import Upstream as Target
 
 OURS: Final = frozenset({401, 402, 403})
-"""Refusals of a key; of ours they are no business of the client's while another upstream can answer."""
+"""Statuses that refuse a key; if it is our own, the client need not know while another upstream can answer."""
 LATELY: Final = 30.0
 """Seconds without a piece of any reply after which a server is no longer taken to be generating."""
 SLOTS_KNOWN: Final = 600.0
 """Seconds after which a local server is asked again how many slots it has."""
 REMEMBERED: Final = 512
-"""Failing models remembered for each upstream."""
+"""How many failing models are remembered for each upstream."""
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -54,8 +54,9 @@ class Route:
     """The way to one upstream, and its health.
 
     `models` are patterns of the models it serves, `rename` its names for some. `keyed` says that it has a key of its
-    own, so that no client's goes there. A lower `order` is called first; equal ones share by `weight`. `streams` says
-    that whole replies are called for as streams, `local` that it is a server with slots, see `local_servers`.
+    own, so that no client's key goes there. Lower `order` is called first; upstreams of equal order share the calls by
+    `weight`. `streams` says that whole replies are requested as streams too, `local` that this is a server with slots,
+    see `local_servers`.
     """
 
     upstream: Upstream
@@ -74,7 +75,7 @@ class Route:
     _warned: bool = False
 
     def serves(self, model: str) -> bool:
-        """Whether calls for this model may go here."""
+        """Return whether calls for this model may go here."""
         return model in self.rename or any(fnmatchcase(model, pattern) for pattern in self.models)
 
     @property
@@ -83,25 +84,25 @@ class Route:
         return "*" in self.models and not self.rename
 
     def addressed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The body with the model's name as this upstream knows it."""
+        """Return the body with this upstream's name for the model."""
         return {**body, "model": self.named(body["model"])} if self.rename else body
 
     def named(self, model: str) -> str:
-        """This upstream's name for a model."""
+        """Return this upstream's name for a model."""
         return self.rename.get(model, model)
 
     def clients_name(self, model: str) -> str | None:
-        """What clients call a model that this upstream has another name for."""
+        """Return the clients' name for a model that this upstream calls otherwise; `None` if it has no other."""
         return next((name for name, renamed in self.rename.items() if renamed == model), None)
 
     def credential(self, authorization: str | None) -> str | None:
-        """What of a client's `Authorization` may be seen here."""
+        """Return the client's `Authorization` if it may be sent here, else `None`."""
         return None if self.keyed else authorization
 
     async def relay(
         self, method: str, path: str, content: bytes, *, authorization: str | None, **how: Any
     ) -> Relay:
-        """One request passed on byte for byte, see `Upstream.relay`."""
+        """Pass on one request byte for byte, see `Upstream.relay`."""
         return await self.upstream.relay(
             method, path, content, authorization=self.credential(authorization), **how
         )
@@ -110,11 +111,11 @@ class Route:
 
     @property
     def generating(self) -> bool:
-        """Whether a piece of some reply has come lately."""
+        """Whether a piece of any reply has come lately."""
         return asyncio.get_running_loop().time() - self.limiters.last_heard < LATELY
 
     def look_at_slots(self, authorization: str | None) -> None:
-        """Have a local server tell how many slots it has, now and then; nothing waits for it."""
+        """Ask a local server now and then how many slots it has, in a task that nothing waits for."""
         now = asyncio.get_running_loop().time()
         if self.local and now >= self._slots_known_until:
             self._slots_known_until = now + SLOTS_KNOWN
@@ -123,7 +124,7 @@ class Route:
     async def _read_slots(self, authorization: str | None) -> None:
         slots = await read_slots(self.upstream, self.credential(authorization))
         if slots is not None and slots != self.limiters.slots:
-            log.info("Upstream %s has %d slots: so many calls run at a time", self.name, slots)
+            log.info("Upstream %s has %d slots: that many calls run at a time", self.name, slots)
         self.limiters.slots = slots
 
     async def close(self) -> None:
@@ -136,18 +137,18 @@ class Route:
     # Health.
 
     def healthy(self, model: str, now: float) -> bool:
-        """Whether calls for this model should go here, at this time of the loop's clock."""
+        """Return whether calls for this model should go here, at this time of the loop's clock."""
         breaker = self._breakers.get(model)
         return breaker is None or breaker.admits(now)
 
     def due(self, model: str) -> float:
-        """When it may be tried again."""
+        """Return when calls for this model may be tried here again, on the loop's clock."""
         breaker = self._breakers.get(model)
         return 0.0 if breaker is None else breaker.reopens
 
     @contextmanager
     def watched(self, model: str) -> Iterator[None]:
-        """Tell the breaker how the call in this block ends; one that is cancelled says nothing."""
+        """Tell the breaker how the call in this block ends; a cancelled one is not counted."""
         breaker = self._breakers.get(model)
         if breaker is not None:
             breaker.trying = True
@@ -156,7 +157,7 @@ class Route:
         except UpstreamError as error:
             if not _ailing(error):
                 self._recovered(model)
-            elif self.keyed or error.status != 429:  # of a client's own key that concerns nobody else
+            elif self.keyed or error.status != 429:  # a 429 for a client's own key concerns nobody else
                 self._failed(model)
             raise
         else:
@@ -179,7 +180,7 @@ class Route:
             log.info("Upstream %s answers again with %s", self.name, model)
 
     def excuses(self, error: UpstreamError) -> bool:
-        """Whether another upstream may do better, as the failure is none of the client's."""
+        """Return whether another upstream may do better, since the failure is not the client's fault."""
         if self.keyed and error.status in OURS:
             if not self._warned:
                 self._warned = True
@@ -210,17 +211,17 @@ class Routes:
 
         self.address = " ".join(map(_place, self.all))
 
-    # `address` tells these upstreams, and what models' names mean there, from others. `alone` is the only one, where
-    # there is nothing to choose or rename.
+    # `address` identifies these upstreams and their names for models. `alone` is the only upstream, if there is nothing
+    # to choose or rename.
 
     @classmethod
     def to(cls, upstream: Upstream, *, cap: int = 256, retries: int = 3, local: bool = False) -> Routes:
-        """The routes to one upstream, at most `cap` calls at a time; a `local` one is called by streams."""
+        """Return the routes to one upstream, for at most `cap` calls at a time; a `local` one is called by streams."""
         return cls([Route(upstream, Limiters(cap, queues=local), streams=local, local=local)], retries)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Routes:
-        """The routes that the settings describe."""
+        """Return the routes that the settings describe."""
         memory = Memory(settings.reply_memory_mb * MB)
         routes = [_route(settings, target, memory) for target in settings.upstreams()]
         return cls(routes, settings.upstream_retries, memory=memory)
@@ -233,10 +234,10 @@ class Routes:
         allowed: Callable[[], bool] = lambda: True,
         silent: Collection[Route] = (),
     ) -> T:
-        """What the first upstream gives that does not fail a call, as long as going on is allowed.
+        """Try one upstream after the other, while that is allowed; return the result of the first that succeeds.
 
-        Those that are `silent` to the same call are asked when no other will do. When all fail, the failure is
-        raised that leaves most hope. An empty `model` is served by all.
+        Those that are `silent` to the same call are tried only when there is no other. When all fail, raise the failure
+        that leaves most hope. An empty `model` is served by all.
         """
         failures = list[UpstreamError]()
         for route in self._lap(model, rng, silent):
@@ -252,7 +253,7 @@ class Routes:
         raise failure
 
     def _lap(self, model: str, rng: Random, silent: Collection[Route]) -> Iterator[Route]:
-        """The upstreams to ask one after the other, at least one; raises `UpstreamError` when none serves the model."""
+        """Yield the upstreams to try in turn, at least one; raises `UpstreamError` when none serves the model."""
         left = self._serving(model)
         if not left:
             raise _unserved(model)
@@ -270,7 +271,7 @@ class Routes:
 
     @staticmethod
     def _first(model: str, routes: Sequence[Route]) -> list[Route]:
-        """The healthy ones among some, of the lowest order there is."""
+        """Return the healthy ones of these routes that have the lowest order."""
         now = asyncio.get_running_loop().time()
         healthy = [route for route in routes if route.healthy(model, now)]
         return [route for route in healthy if route.order == healthy[0].order]
@@ -281,23 +282,24 @@ class Routes:
         return self.capability_table.of(route.upstream.base_url, route.named(model), streamed=streamed)
 
     def honours_n(self, model: str) -> bool | None:
-        """Whether every upstream that may be asked first gives as many choices as are wanted; `None`: not known.
+        """Return whether every upstream that may be called first gives as many choices as requested; `None`: not known.
 
-        A call for several choices is no stream, and would wait at a local server for as many free slots.
+        Upstreams that are called by streams count as not doing so: a call for several choices cannot be a stream, and
+        at a local server it would wait until as many slots are free.
         """
         first = self._may_be_first(model)
         honours = {not route.streams and self.capabilities(route, model).honours_n for route in first}
         return False if False in honours else honours == {True} or None
 
     def most_choices(self, model: str) -> int | None:
-        """How many choices every upstream that may be asked first gives at a time; `None`: no bound is known."""
+        """Return how many choices every upstream that may be called first gives at a time; `None`: no known bound."""
         bounds = (self.capabilities(route, model).most_choices for route in self._may_be_first(model))
         return min((bound for bound in bounds if bound is not None), default=None)
 
     def bound_n(self, model: str, most: int | None) -> None:
-        """Request at most so many choices of this model at a time from now on, wherever it may go first.
+        """Request at most `most` choices of this model at a time from now on, wherever it may go first.
 
-        `None`: one, as nobody knows how many it would give.
+        `None` stands for one: the refusal did not say how many would be given.
         """
         for route in self._may_be_first(model):
             self.capabilities(route, model).bound_n(most)
@@ -306,16 +308,16 @@ class Routes:
         return [self.alone] if self.alone else self._first(model, self._serving(model))
 
     def free(self, authorization: str | None, model: str) -> bool:
-        """Whether a call for this model could leave at once."""
+        """Return whether a call for this model could be sent at once."""
         return any(
             route.limiters.free(route.credential(authorization), route.named(model))
             for route in self._may_be_first(model)
         )
 
     def may_repeat(self, authorization: str | None, model: str) -> bool:
-        """Whether a silent call for this model may be made again beside itself.
+        """Return whether a silent call for this model may be made again beside itself.
 
-        Not at the one server of the operator's own while it generates: the call waits there for its turn, and a
+        It may not if the only upstream is a local server that is generating: there the call waits for a slot, and a
         second one would wait behind it.
         """
         first = self._may_be_first(model)
@@ -324,11 +326,11 @@ class Routes:
         return self.free(authorization, model)
 
     def price(self, model: str, prices: Prices) -> Price | None:
-        """What a call for this model may cost, whoever serves it; `None` when that is not known of all."""
+        """Return the highest price of this model at any upstream; `None` if one of the prices is not known."""
         names = {model} if self.alone else {route.named(model) for route in self._serving(model)}
-        found = [prices.of(name, model) for name in names]
-        known = [price for price in found if price is not None]
-        return dearest(known) if known and len(known) == len(found) else None
+        prices_by_name = [prices.of(name, model) for name in names]
+        known = [price for price in prices_by_name if price is not None]
+        return dearest(known) if known and len(known) == len(names) else None
 
     async def relay(
         self,
@@ -341,7 +343,7 @@ class Routes:
         content_type: str = JSON,
         stream: bool = False,
     ) -> Relay:
-        """One request passed on byte for byte, but for the model's name where an upstream has one of its own.
+        """Pass on one request byte for byte, but with an upstream's own name for the model if it has one.
 
         No upstream is asked twice; another one is, while nothing has come back but an excusable failure. A request
         without a body is about something that the first upstream keeps.
@@ -363,7 +365,7 @@ class Routes:
             return refusal.reply
 
     async def reachable(self) -> bool:
-        """Whether any upstream answers at all, whatever it thinks of our key."""
+        """Return whether any upstream answers at all, even if it refuses our key."""
         probes = [asyncio.ensure_future(_answers(route)) for route in self.all]
         try:
             for answered in asyncio.as_completed(probes):
@@ -382,7 +384,7 @@ class Routes:
 
 
 def calls_as_streams(settings: Settings, target: Target) -> bool:
-    """Return whether an upstream's replies are called for as streams and put together."""
+    """Return whether an upstream's replies are requested as streams and put together."""
     streams = target.streams or settings.upstream_streams
     return streams == "always" or (streams == "auto" and is_local(target.base_url))
 
@@ -404,7 +406,7 @@ def _route(settings: Settings, target: Target, memory: Memory) -> Route:
 
 
 class _Refusal(UpstreamError):
-    """A reply with an error status: to be passed on as it is when nobody does better."""
+    """A reply with an error status, passed on as it is when no upstream does better."""
 
     def __init__(self, reply: Relay) -> None:
         super().__init__("refused", status=reply.status, upstream_body={}, retryable=True)
@@ -412,12 +414,12 @@ class _Refusal(UpstreamError):
 
 
 def _ailing(error: UpstreamError) -> bool:
-    """Whether the failure is the upstream's: none at all could be reached, or it is overloaded, slow or broken."""
+    """Return whether the failure is the upstream's: it could not be reached, or is overloaded, slow or broken."""
     return error.status in (408, 429) or error.status >= 500
 
 
 def _despair(error: UpstreamError) -> tuple[bool, bool, float, bool]:
-    """How little a failure leaves to hope for; what the upstream said counts more than that it was silent."""
+    """Return a sort key, lower where a failure leaves more hope; an upstream's own words go before its silence."""
     return error.status in OURS, not error.retryable, error.retry_after or 0.0, error.upstream_body is None
 
 
@@ -433,7 +435,7 @@ def _unserved(model: str) -> UpstreamError:
 
 
 def _model_of(content: bytes, content_type: str) -> str:
-    """The model that a body names; empty when it names none that can be read."""
+    """Return the model that a body names; empty when it names none that can be read."""
     if not content_type.startswith(JSON):
         return ""
     try:

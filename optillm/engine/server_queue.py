@@ -1,9 +1,9 @@
-"""The queue inside an upstream, as far as it shows in the streams that come from there.
+"""The queue inside an upstream, inferred from the streams that come from there.
 
-A server with a few slots refuses nothing: what is too much waits, without a word. A call is taken to be in that
-queue when it is silent for much longer than a first token takes where nothing waits. TCP Vegas estimates a queue
-from latency alone (Brakmo and Peterson, 1995), and concurrency-limits by Netflix does so for requests; the latency
-of a model depends more on what it is asked, so the calls themselves are counted here.
+A server with a few slots refuses nothing: calls beyond its slots wait in silence. A call is taken to be in that
+queue when it is silent for much longer than the time to first token of a call that did not wait. TCP Vegas estimates
+a queue from latency alone (Brakmo and Peterson, 1995), and concurrency-limits by Netflix does so for requests. The
+latency of a model depends more on what it is asked, so the calls that are silent are counted here.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Hashable
 from typing import Final
 
 LONG: Final = 4.0
-"""How many times as long as the shortest wait for a first token a call is silent before it counts as queued."""
+"""How many times the shortest time to first token a call must be silent before it counts as queued."""
 SHORTEST_WAIT: Final = 0.05
-"""Seconds below which waits for a first token are not told apart."""
+"""Times to first token below this, in seconds, count as this."""
 LATEST: Final = 64
-"""The latest waits for a first token that are remembered."""
+"""How many of the latest times to first token are remembered."""
 
 
 class ServerQueue:
-    """The calls that wait for their first token; times are seconds of one clock."""
+    """The calls that wait for their first token; all times are in seconds on the same clock."""
 
     def __init__(self) -> None:
         self._silent: dict[Hashable, float] = {}
@@ -32,7 +32,7 @@ class ServerQueue:
         self._silent[call] = now
 
     def began(self, call: Hashable, now: float) -> bool:
-        """Note the first token of a call; return whether it came without waiting in a queue, and nothing waits."""
+        """Note the first token of a call; return whether the call did not queue and no other call is in the queue."""
         sent = self._silent.pop(call, None)
         if sent is None:
             return False
@@ -40,7 +40,7 @@ class ServerQueue:
         return now - sent <= self._long and not self.length(now)
 
     def ended(self, call: Hashable) -> bool:
-        """Note that a call is over; return whether it had been generated, so that another one may begin."""
+        """Note that a call is over; return whether its reply had begun, so that a slot is free now."""
         return self._silent.pop(call, None) is None
 
     def length(self, now: float) -> int:
