@@ -1,7 +1,7 @@
-"""What a server on this machine or network says about itself: its slots, the context of each, its bound of `n`.
+"""What a local server says about itself: how many slots it has, the context of each, and the largest `n`.
 
-llama.cpp tells the first two at `/props`, beside the API and not below it. The bound is read in the words of a refusal:
-of one call that asks for more choices than any such server has slots, and for one token of each.
+llama.cpp reports the first two at `/props`, outside `/v1`. The largest `n` is read from the message with which a call
+is refused that asks for 128 choices of one token: hardly any local server has as many slots.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optillm.engine.upstream import Upstream
 from optillm.errors import UpstreamError
 
 MANY: Final = 128
-"""OpenAI's bound of `n`."""
+"""The largest `n` that OpenAI accepts."""
 
 _INTEGER = re.compile(r"\d+")
 
@@ -32,9 +32,9 @@ class Line(NamedTuple):
 
 
 async def capacity(upstream: Upstream, model: str, limit: str, patience: float) -> list[Line]:
-    """Return what a local upstream says; nothing from another, or from a server that does not say.
+    """Return what a local upstream says; nothing for other upstreams, and for servers that do not say.
 
-    `limit` is the name of the token limit that it understands. Each of the two calls gets `patience` seconds.
+    `limit` is the name of the token limit that the upstream understands. Each of the two calls gets `patience` seconds.
     """
     if not is_local(upstream.base_url):
         return []
@@ -50,20 +50,18 @@ def _lines(properties: Mapping[str, Any], refusal: str) -> Iterator[Line]:
     generation = properties.get("default_generation_settings")
     context = generation.get("n_ctx") if isinstance(generation, Mapping) else None
     if isinstance(slots, int):
-        yield Line(
-            "slots", str(slots), "so many calls run at a time, further ones wait in the server's queue"
-        )
+        yield Line("slots", str(slots), "calls that run at a time; further ones wait in the server's queue")
     if isinstance(context, int):
         yield Line(
-            "context per slot", str(context), "tokens that the prompt and the reply of a call may have"
+            "context per slot", str(context), "tokens that prompt and reply of a call may have together"
         )
-    bound = _bound(refusal) or ("slots" in refusal and slots)
-    if bound:
-        yield Line("largest n", str(bound), f"a call for {MANY} choices was refused")
+    largest = _largest_n(refusal) or ("slots" in refusal and slots)
+    if largest:
+        yield Line("largest n", str(largest), f"a call for {MANY} choices was refused")
 
 
-def _bound(refusal: str) -> int | None:
-    """Return the bound of `n` in the words of a refusal: the largest number that is less than what was refused."""
+def _largest_n(refusal: str) -> int | None:
+    """Return the largest `n` that a refusal names: the largest number in it below the one that was refused."""
     numbers = (int(digits) for digits in _INTEGER.findall(refusal))
     return max((number for number in numbers if 1 < number < MANY), default=None)
 
@@ -81,7 +79,7 @@ async def _properties(upstream: Upstream, patience: float) -> Mapping[str, Any]:
 
 
 async def _refusal(upstream: Upstream, body: Mapping[str, Any], patience: float) -> str:
-    """Return the words in which a call is refused; empty if it is not."""
+    """Return the message with which a call is refused; empty if it is not."""
     try:
         async with asyncio.timeout(patience):
             await upstream.chat(body, None)

@@ -288,7 +288,7 @@ class Reply:
 
     @property
     def cut(self) -> bool:
-        """Whether the reply ended at a limit of its length, be it before its first word."""
+        """Whether the reply was cut off at its length limit, even if before its first word."""
         return self.finish_reason == "length" and self.kind in (ReplyKind.TRUNCATED, ReplyKind.EMPTY)
 
     @property

@@ -147,10 +147,10 @@ class Settings(BaseSettings):
         256, "calls in flight at a time, per upstream and worker", ge=1, le=10_000
     )
     upstream_retries: int = _upstream(
-        3, "how often a call that failed in passing, or stays silent, is repeated", ge=0, le=10
+        3, "how often a call that fails for a passing reason, or stays silent, is repeated", ge=0, le=10
     )
     upstream_streams: Streams = _upstream(
-        "auto", "call upstreams as streams and put the replies together; auto: those of a private network"
+        "auto", "request replies as streams and put them together; auto: from servers on a private network"
     )
     reply_memory_mb: int = _upstream(
         256,
@@ -161,10 +161,10 @@ class Settings(BaseSettings):
     demo: Demo = _upstream("off", "use the embedded demo model; auto: when no upstream is configured")
     demo_latency: float = _upstream(0.0, "seconds the demo model takes for a reply", ge=0, le=60)
     local: GgufFile | None = _upstream(
-        None, "a GGUF file to serve with llama.cpp's llama-server, which is started for it, as the upstream"
+        None, "a GGUF file to use as the upstream: llama.cpp's llama-server is started to serve it"
     )
-    local_slots: int = _upstream(8, "calls that server runs at a time", ge=1, le=256)
-    local_context: int = _upstream(4096, "tokens of prompt and reply that each of them may have", ge=256)
+    local_slots: int = _upstream(8, "calls that the server of --local runs at a time", ge=1, le=256)
+    local_context: int = _upstream(4096, "tokens that prompt and reply of each may have together", ge=256)
 
     approach: str = _technique(
         "auto", "a technique expression; auto reads it from the model name", min_length=1

@@ -87,10 +87,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One thing to ask for: `extra` is what the body holds beside a model, messages and a limit.
+    """One thing to test: `extra` is what the body holds beside a model, messages and a limit.
 
-    `result` names what the replies show. `effects` says by result what the proxy does about it, `streamed` what
-    it does instead where calls are made as streams.
+    `result` names what the replies show. `effects` says for each result what the proxy does about it; `streamed` says
+    what it does instead if calls are made as streams.
     """
 
     about: str
@@ -429,7 +429,7 @@ PROBES: Final = (
             "ignored": "tops up with single calls, sent together",
             "refused": "leaves it out and sends single calls together",
         },
-        streamed={"honoured": "sends single calls together: each ends when nobody waits for it any more"},
+        streamed={"honoured": "sends single calls together: each can be ended as soon as it is not needed"},
     ),
     Probe(
         "tools",

@@ -89,10 +89,10 @@ class RateLimited(OptillmError):
 class UpstreamError(OptillmError):
     """The upstream failed a call.
 
-    `message` are its words, else ours. `status` is the upstream's own when it answered, else 502; `upstream_body`
-    is its error body as JSON, in whatever shape, when it sent one. `retryable` says whether the same call may
-    succeed later; `restarting` that no model has seen it, as the server, which was there before, is down or still
-    loads its model.
+    `message` is in its words, else in ours. `status` is the upstream's own when it answered, else 502; `upstream_body`
+    is its error body as JSON, in whatever shape, when it sent one. `retryable` says whether the same call may succeed
+    later. `restarting` says that the call has reached no model: the server answered before and is down now, or it is
+    still loading its model.
     """
 
     status = 502
@@ -159,7 +159,7 @@ class NotCounted(OptillmError):
 
 
 class Overloaded(OptillmError):
-    """What is in flight leaves no memory for the request; carries `Retry-After`."""
+    """The requests in flight leave no memory for this one; carries `Retry-After`."""
 
     status = 503
 

@@ -241,7 +241,7 @@ class Context(ABC):
         """Keep this as the best answer so far when its score beats the kept one's."""
 
     answers_in_text: bool
-    """Whether answers may be texts; where the client forces a tool call, none is."""
+    """Whether answers may be texts; not if the client forces a tool call."""
 
     executes: bool
     """Whether the operator lets programs of candidates run; without that `execute` gives `None`."""

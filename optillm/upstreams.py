@@ -26,7 +26,7 @@ DEFAULT: Final = "default"
 
 
 Streams = Literal["auto", "always", "never"]
-"""When whole replies are called for as streams: `auto` means at servers of a private network."""
+"""When whole replies are requested as streams; `auto`: at upstreams on this machine or a private network."""
 
 
 class Upstream(BaseModel):
@@ -35,7 +35,7 @@ class Upstream(BaseModel):
     `key` is `None` when the client's own is passed through; `key_env` names the variable it came from. `models`
     are patterns of the names that clients use, `rename` gives this upstream's name for some of them. A lower
     `order` is called first, equal ones share by `weight`. `timeout` is the seconds of silence that end a call.
-    `streams` says when calls are made as streams, `None` leaves it to the setting for all upstreams.
+    `streams` says when calls are made as streams; `None` leaves that to the setting for all upstreams.
     """
 
     model_config = ConfigDict(

@@ -29,7 +29,7 @@ SHARED_STORES: Final = ("redis", "rediss", "redis+unix")
 """URL schemes of stores that several machines can share."""
 
 GGUF: Final = b"GGUF"
-"""How a file of llama.cpp's format begins."""
+"""The first bytes of a GGUF file, the format of llama.cpp's models."""
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+")
 _LISTS: Final = {list, tuple, set, frozenset}
@@ -103,7 +103,7 @@ def _gguf(value: str) -> str:
     except OSError as error:
         raise ValueError((error.strerror or str(error)).lower()) from None
     if magic != GGUF:
-        raise ValueError("it is no GGUF file")
+        raise ValueError("it is not a GGUF file")
     return str(path)
 
 

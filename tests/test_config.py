@@ -300,11 +300,11 @@ def test_a_local_model_is_a_gguf_file_by_its_absolute_path(
     assert load(Model, {"local": "~/model.gguf"}).upstream_configured
 
 
-def test_refuses_a_local_model_that_is_no_gguf_file(tmp_path: Path) -> None:
+def test_refuses_a_local_model_that_is_not_a_gguf_file(tmp_path: Path) -> None:
     assert refusal(local="none.gguf") == "--local is none.gguf: no such file or directory"
     assert refusal(local=str(tmp_path)).endswith(": is a directory")
     Path("model.safetensors").write_bytes(b"\1\2\3")
-    assert refusal(local="model.safetensors") == "--local is model.safetensors: it is no GGUF file"
+    assert refusal(local="model.safetensors") == "--local is model.safetensors: it is not a GGUF file"
 
 
 def test_refuses_a_local_model_beside_the_demo_model() -> None:

@@ -68,7 +68,7 @@ def bind(settings: Settings) -> socket.socket:
 def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
     """Read the settings again, keys included.
 
-    A model that we started stays the upstream; none is started.
+    A model that we started remains the upstream; no other is started.
     """
     settings = read()
     _check_workers_needs(settings)

@@ -12,7 +12,7 @@ from optillm.engine.bodies import Payload, Placement, extended
 LIMITS: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """The two names of the token limit, each with the other to try instead."""
 USAGE: Final = {"include_usage": True}
-"""The `stream_options` with which a stream tells what it took, as a whole reply does."""
+"""The `stream_options` with which a stream reports its usage, as a whole reply does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Adaptation:
     `withheld` are parameters of ours to leave out, `refused` parameters to leave out whoever sent them. `renamed` maps
     token limits to their other names, and `fit` bounds a token limit of ours. `alternating` merges neighbouring user
     turns, `plainer` uses the plainer form of the messages. `streamed` says whether the call is made as a stream; `None`
-    leaves that to who makes it.
+    leaves that to the caller.
     """
 
     withheld: frozenset[str] = frozenset()

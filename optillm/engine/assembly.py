@@ -111,9 +111,9 @@ def _words_in(part: Any) -> str:
 
 
 class Assembly:
-    """A reply being put together from the chunks of a stream; the first choice that it has.
+    """A reply being put together from the chunks of a stream; only its first choice is read.
 
-    It has `begun` once something of the reply was in a chunk, an empty text or the role not counted.
+    It has `begun` once a chunk holds a part of the reply; a role or an empty text is none.
     """
 
     def __init__(self) -> None:

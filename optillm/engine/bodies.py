@@ -18,7 +18,7 @@ JUDGE_LIMIT: Final = 4096
 """Tokens a judging call may write, reasoning included, where the model has room for them."""
 
 REPEATED: Final = 1_000_003
-"""What is added to the seed of a repeated call: more than the samples of one request ever do."""
+"""What is added to the seed of a repeated call: more than the number of samples of any request."""
 MOST_PARTS: Final = 4
 """Images and other parts of the conversation that a judge is shown; with more of them it sees none."""
 
@@ -76,9 +76,9 @@ class Payload:
         return replace(self, parameters={**self.parameters, **parameters}, ours=ours)
 
     def repeated(self) -> Payload:
-        """Return this payload for a repetition beside the call itself, whose draw it must not repeat.
+        """Return this payload for a hedge, which must not sample the same reply as the call itself.
 
-        Without a temperature or with a seed, the same call gives the same reply, slow where that was slow.
+        At temperature 0 or with the same seed it would, and would be as slow.
         """
         seed = self.parameters.get("seed")
         if seed is None and self.parameters.get("temperature") != 0:
@@ -155,7 +155,7 @@ class Bodies:
 
     @property
     def limited(self) -> bool:
-        """Whether the client bounds the length of a reply."""
+        """Whether the client limits the length of a reply."""
         return "max_tokens" in self.sampling or "max_completion_tokens" in self.sampling
 
     def about(self, messages: Sequence[Message]) -> Bodies:

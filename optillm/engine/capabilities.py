@@ -35,7 +35,7 @@ class Capabilities:
     `unwelcome` maps a value of ours to the client's parameters in the calls that were refused because of it.
     `placements` maps the role of a conversation's last turn to where an instruction goes. `window` bounds the tokens of
     prompt and reply, `longest_reply` those of a reply. `streamed` says whether calls are made as streams;
-    `None` leaves that to who makes them.
+    `None` leaves that to the caller.
     """
 
     expires: float
@@ -87,7 +87,7 @@ class Capabilities:
             self.honours_n = received >= requested
 
     def bound_n(self, most: int | None) -> None:
-        """Note that the model gives at most so many choices at a time, `None` if it is best asked for one."""
+        """Note that the model gives at most `most` choices at a time; `None`: request single ones."""
         if most is None or most < 2:
             self.honours_n = False
         else:
@@ -161,7 +161,7 @@ class CapabilityTable:
         self._models: OrderedDict[tuple[str, str], Capabilities] = OrderedDict()
 
     def of(self, base_url: str, model: str, *, streamed: bool | None = None) -> Capabilities:
-        """Return what is known of `model` at `base_url`, possibly nothing but whether it is to be `streamed`."""
+        """Return what is known of `model` at `base_url`; `streamed` is its initial value if nothing is known yet."""
         key, now = (base_url, model), self._clock()
         capabilities = self._models.get(key)
         if capabilities is None or capabilities.expires < now:

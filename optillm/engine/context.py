@@ -151,7 +151,10 @@ class RequestContext(Context):
         return await self.sample(self.choices)
 
     def plain_may_do(self, refusal: UpstreamError) -> bool:
-        """Whether the client's own request may be accepted, where words of a technique were refused."""
+        """Return whether the client's own request may succeed although a call of a technique was refused.
+
+        It may if the refusal is about what the call says, and there is no answer yet.
+        """
         if self.ledger.best is not None or self.shown.text or self.model in self._calls.refused_models:
             return False
         return refusal.status in TOO_MUCH and not Refusal.read(refusal).elsewhere
@@ -496,7 +499,7 @@ class RequestContext(Context):
 
 
 def _bundle(payloads: Sequence[Payload]) -> list[Payload]:
-    """One call for several choices, and the single calls that it stands for."""
+    """Return one call for several choices, followed by the single calls that it stands for."""
     if len(payloads) == 1:
         return [*payloads]
     return [replace(payloads[0].asking_for(len(payloads)), bundle=True), *payloads]

@@ -23,7 +23,7 @@ LONGEST_NAME: Final = 256
 """The most characters of a model's name that is recorded."""
 
 REFUSED: Final = frozenset({"/messages"})
-"""Endpoints where plain calls are refused, too."""
+"""Endpoints that refuse plain calls as well."""
 
 _FORM_FIELD = re.compile(rb'name="?model"?\r\n\r\n([^\r\n]{1,%d})\r\n' % LONGEST_NAME)
 

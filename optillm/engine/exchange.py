@@ -149,8 +149,8 @@ class Exchange:
         if now >= self._warned + WARNINGS:
             self._warned = now
             log.warning("%s", message)
-        mistaken = isinstance(error, ClientSSLError | ClientHttpProxyError)  # which no restart mends
-        return UpstreamError(message, retryable=True, restarting=self._reached and not mistaken)
+        misconfigured = isinstance(error, ClientSSLError | ClientHttpProxyError)  # a restart does not help
+        return UpstreamError(message, retryable=True, restarting=self._reached and not misconfigured)
 
     async def close(self) -> None:
         """Close all connections."""

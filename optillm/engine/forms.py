@@ -52,7 +52,7 @@ def demanded_form(body: Mapping[str, Any]) -> AnswerForm | None:
 class JsonForm:
     """Text that is JSON; calls of tools have forms of their own.
 
-    `described` says that a schema tells the answer from other JSON in a text.
+    `described` says that there is a schema, which distinguishes the answer from other JSON in a text.
     """
 
     form: Form

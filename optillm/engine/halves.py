@@ -12,7 +12,7 @@ from typing import Any, Final
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 _NOT_BYTES: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _BEGUN: Final = re.compile("(?:[\ud800-\udbff]|(?<![\ud800-\udbff])[\udcc2-\udcf4][\udc80-\udcbf]{0,2})\\Z")
-"""The beginning of a character; what could be a byte is none where it completes a pair."""
+"""The beginning of a character; a low surrogate that completes a pair is not taken for a byte."""
 
 
 def mended(text: str) -> str:

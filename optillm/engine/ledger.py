@@ -77,8 +77,8 @@ class Ledger:
     # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
     # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
     # `pressed`: some work was cut so that the last call has its time.
-    # `asked`, `heard`: how many judging and helping calls were made, and how many said something that could be read.
-    # `lost_round`: none was heard in a whole round of them, be they failed, unreadable, given up or cut.
+    # `asked`, `heard`: how many judging and helping calls were made, and how many gave a reply that could be read.
+    # `lost_round`: in some round of them none did: all failed, were unreadable, or were given up or cut.
 
     @property
     def stopped_by_budget(self) -> bool:
@@ -126,7 +126,7 @@ class Ledger:
 
     @property
     def unheard(self) -> bool:
-        """Whether help was asked for and none came, in all or in a whole round."""
+        """Whether judging or helping calls were made and none of them was of use, in the request or in a round."""
         return self.lost_round or (self.losses["abstained"] > 0 and not self.heard)
 
     def reserve(self, role: str, worst: Worst = NOTHING, *, spare: bool = False) -> Reservation:
@@ -157,7 +157,7 @@ class Ledger:
             self.losses[loss] += 1
 
     def withdraw(self, role: str) -> None:
-        """Strike out a call that was settled as failed, but has reached no model."""
+        """Take back a call that was settled as failed, but has reached no model."""
         self.calls -= Counter([role])
         self.losses -= Counter(["failed"])
 

@@ -1,9 +1,9 @@
 """The memory that replies of upstreams and bodies of requests take: bounded, and given back to the operating system.
 
-A reply is counted while it is read, and then what a technique keeps of it, until the request has ended. What goes
-beyond a bound fails one call. The first megabyte of a reply is not counted: there are never more of those than calls
-in flight, and usual replies must not fail because others are large. A body is counted in the same way, in an account
-of its own, until its request has ended.
+A reply is counted while it is read, and then what a technique keeps of it, until the request has ended. A reply that
+exceeds a bound fails its call only. The first megabyte of a reply is not counted: there are never more of those than
+calls in flight, and usual replies must not fail because others are large. A body is counted in the same way, in an
+account of its own, until its request has ended.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MB: Final = 2**20
 USUAL: Final = MB
 """Bytes of a reply or a body that are not counted."""
 LARGE: Final = 8 * MB
-"""Bytes of a body from which on its memory is given back at once: larger ones than usual images are rare."""
+"""Bytes of a body from which its memory is given back right after its request; few are larger than usual images."""
 SHARE: Final = 0.5
 """The part of a worker's memory for replies that one request may hold."""
 PAUSE: Final = 2.0
@@ -62,7 +62,7 @@ class Memory:
 
     def of_body(self) -> Holding:
         """Return the account of one request's body, to be released at its end; its first megabyte is free."""
-        return Holding(self, inf, spare=USUAL, least=LARGE, full=_bodies)
+        return Holding(self, inf, spare=USUAL, least=LARGE, too_large=_bodies_too_large)
 
     def reclaim_soon(self) -> None:
         """Give memory back after a pause, once for all that has become free until then."""
@@ -74,20 +74,21 @@ class Memory:
         self._reclaim()
 
 
-def _replies(limit: int) -> OptillmError:
+def _replies_too_large(limit: int) -> OptillmError:
     words = f"the replies being read are larger than {limit // MB} MB together (--reply-memory-mb)"
     return UpstreamError(words, status=503, retryable=True)
 
 
-def _bodies(limit: int) -> OptillmError:
-    words = f"The large requests in flight take {limit // MB} MB together; try again when one has ended"
+def _bodies_too_large(limit: int) -> OptillmError:
+    words = f"The large requests in flight may take {limit // MB} MB together; try again when one has ended"
     return Overloaded(words, headers={"Retry-After": "1"})
 
 
 class Holding:
     """The bytes that one reply, request or body holds, at most `limit`; the first `spare` are not counted.
 
-    `full` makes the error for what the memory has no room for; `least` are the bytes worth giving back.
+    `too_large` makes the error that is raised when the memory has no room. If at least `least` bytes were held, their
+    release gives memory back to the operating system.
     """
 
     def __init__(
@@ -96,22 +97,22 @@ class Holding:
         limit: float,
         spare: int,
         least: int = 0,
-        full: Callable[[int], OptillmError] = _replies,
+        too_large: Callable[[int], OptillmError] = _replies_too_large,
     ) -> None:
         self._memory = memory
         self._limit = limit
         self._spare = spare
         self._least = least
-        self._full = full
+        self._too_large = too_large
         self._held = 0
 
     def check(self, count: int) -> None:
-        """Raise what `take` would raise now if the memory has no room for so many more bytes."""
+        """Raise the error that `take` would raise if the memory has no room for `count` more bytes."""
         if self._memory.held + max(0, count - self._spare) > self._memory.limit:
-            raise self._full(self._memory.limit)
+            raise self._too_large(self._memory.limit)
 
     def take(self, count: int) -> None:
-        """Count more bytes; raises `UpstreamError`, for a body `Overloaded`, when they are too many."""
+        """Count more bytes; raises `UpstreamError`, or `Overloaded` for a body, when they are too many."""
         counted = max(0, count - self._spare)
         if self._held + counted > self._limit:
             raise UpstreamError(

@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 class BundleRefused(Exception):
-    """The upstream refused a call, maybe for its several choices; they should be requested one by one.
+    """The upstream refused a call, perhaps because it asked for several choices; request them one by one.
 
-    `most` is how many it takes at a time, `None` if it does not say so.
+    `most` is how many choices it gives at a time, `None` if it does not say so.
     """
 
     def __init__(self, most: int | None) -> None:
@@ -38,8 +38,8 @@ class BundleRefused(Exception):
 class Attempts:
     """One call's history: the upstreams that failed it, and how many `others` forms were tried.
 
-    `blank` is what it gave when it gave no words, `None` before that. `in_vain` holds the refusals that no other form
-    of a call has overcome, shared by all calls of the request.
+    `blank` is the latest reply that said nothing, `None` before there is one. `in_vain` holds the refusals that no
+    other form of a call has overcome, shared by all calls of the request.
     """
 
     in_vain: set[Hashable]

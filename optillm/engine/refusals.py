@@ -31,7 +31,7 @@ LARGEST_ERROR: Final = 2**18
 STATUSES: Final = ("code", "status", "status_code", "statusCode", "http_status", "http_code", "error_code")
 """Where an error may hold its HTTP status."""
 CODES: Final = ("code", "type", "status", "error_code")
-"""Where an error may say its kind in a word or two."""
+"""Where an error may have a code or a type."""
 WORDS: Final = (
     *(
         "message",
@@ -52,7 +52,7 @@ _LOADING = re.compile(
     r"\bloading\b.{0,40}\bmodel|\bmodel\b.{0,120}\b(loading|initiali[sz]ing|starting|warming up|not (yet )?ready)\b",
     re.IGNORECASE,
 )
-"""Words of a server that will answer in a moment; some of these also tell of a model that never will."""
+"""Words of a server whose model is not loaded yet; with the words of `_BROKEN`, loading has failed."""
 _BROKEN = re.compile(r"\b(fail(ed|ure)?|error|unable|cannot|could not)\b", re.IGNORECASE)
 _WORD = re.compile(rb"[A-Za-z0-9_\-*.]{12,}")
 _PREFIXES = (b"sk-", b"sk_", b"pk-", b"pk_", b"gsk_", b"csk-", b"xai-", b"key-", b"hf_", b"AIza")
@@ -116,19 +116,19 @@ def failure(error: Any, wire: Mapping[str, Any] = MappingProxyType({})) -> Upstr
 
 
 def _retryable(status: int, words: str, body: Any) -> bool:
-    """Whether the same call may succeed later; without credit, it will not."""
+    """Return whether the same call may succeed later; without credit, it will not."""
     return status in RETRYABLE and not out_of_credit(words, _codes(body))
 
 
 def _codes(body: Any) -> list[str]:
-    """The codes and types of an error, as far as they are words."""
+    """Return the codes and types of an error that are strings."""
     holders = (body, body.get("error")) if isinstance(body, Mapping) else ()
     values = (holder.get(key) for holder in holders if isinstance(holder, Mapping) for key in CODES)
     return [value for value in values if isinstance(value, str)]
 
 
 def _loads_model(status: int, words: str) -> bool:
-    """Whether the server says that it is about to answer: its model is not in memory yet."""
+    """Return whether the server says that it is still loading its model."""
     return status == 503 and _LOADING.search(words) is not None and not _BROKEN.search(words)
 
 

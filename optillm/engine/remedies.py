@@ -128,7 +128,7 @@ class Refusal:
 
     @property
     def elsewhere(self) -> bool:
-        """Return whether the refusal is about a key, a model, a quota or what is said, not how or at what length."""
+        """Return whether the refusal is about a key, a model, a quota or the content, which no other form mends."""
         if self.codes & _CODES or _ELSEWHERE.search(self.words):
             return True
         return out_of_credit(self.words, self.codes)
@@ -215,7 +215,7 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
 
 
 def _of_streaming(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:
-    """Yield the other way to make the call: whole where it was a stream, a stream where it was not."""
+    """Yield the other way to make the call: for a whole reply if it was a stream, as a stream if it was not."""
     if adaptation.streamed and "stream_options" not in adaptation.refused:
         yield Remedy(adaptation.refusing("stream_options"), _signs("stream_options"))
     named = refusal.position(STREAM) is not None
@@ -292,7 +292,7 @@ def _ordinary(name: str, value: Any) -> bool:
 
 
 def most_choices(error: UpstreamError, requested: int) -> int | None:
-    """Return how many choices an upstream gives at a time, read from its refusal of more; `None` if it does not say."""
+    """Return how many choices an upstream gives at a time, read from its refusal of more; `None` if not stated."""
     refusal = Refusal.read(error)
     if refusal.position(SIGNS["n"]) is None:
         return None

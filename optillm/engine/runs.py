@@ -262,7 +262,7 @@ class Runs:
         return Outcome(candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop)
 
     async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
-        """What the techniques answer or, where the upstream refuses their words, a plain call."""
+        """Return the answer of the techniques, or of a plain call if the upstream refuses what they send."""
         try:
             return await perform(job.work, ctx, job.merge, self._judge)
         except UpstreamError as refusal:

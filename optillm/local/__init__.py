@@ -1,7 +1,7 @@
-"""A model from a GGUF file, behind llama.cpp's server in a child process: what `--local` starts.
+"""What `--local` starts: llama.cpp's server in a child process, serving a model from a GGUF file.
 
-The server is the `llama-server` on PATH, else the one that `make real` installs beside a checkout. Like the demo model
-it stands in for a foreign upstream, and nothing here knows the rest of optillm.
+The server is the `llama-server` on PATH, else the one that `make real` installs in a checkout. Like the demo model, it
+takes the place of an upstream, and this package knows nothing of how optillm calls it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ NAME: Final = "llama-server"
 HOST: Final = "127.0.0.1"
 ROOT: Final = Path(__file__).parents[2]
 INSTALLED: Final = Path(".real", "bin", "python")
-"""The Python of `make real`, in the checkout, which has the server as a package."""
+"""The Python that `make real` installs in the checkout; it has the server as a package."""
 LOADING: Final = 600.0
-"""Seconds a model may take to load: large ones come from slow disks."""
+"""Seconds that a model may take to load: large ones on slow disks take minutes."""
 PAUSE: Final = 0.05
-"""Seconds between two looks at a server that is loading its model."""
+"""Seconds between two health checks of a server that is loading its model."""
 ENDING: Final = 5.0
-"""Seconds a server has to end by itself."""
+"""Seconds that a server has to end by itself."""
 LINES: Final = 5
-"""Last lines of a server that are shown when it has ended."""
+"""How many of the last lines that a server printed are shown when it has ended."""
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Model:
     context: int = 4096
 
     def flags(self, port: int) -> list[str]:
-        """Return the command line of a server on this port, for any llama.cpp since 2025."""
+        """Return the flags of a server on this port, for any llama.cpp since 2025."""
         values = {
             "--model": self.file.absolute(),
             "--alias": self.name,
@@ -67,7 +67,10 @@ class Model:
 
 
 class LlamaServer:
-    """A server in a child process; a context manager. The child ends with its parent, however that ends."""
+    """A server in a child process; a context manager that ends it.
+
+    On Linux, the child ends with its parent even if the parent is killed.
+    """
 
     def __init__(self, command: Sequence[str], port: int) -> None:
         self.url = f"http://{HOST}:{port}"
@@ -97,7 +100,7 @@ class LlamaServer:
             with suppress(subprocess.TimeoutExpired):
                 status = self._child.wait(PAUSE)
                 self._reader.join(ENDING)
-                raise SettingsError(f"local: {NAME} did not start ({_ending(status)}): {self._words()}")
+                raise SettingsError(f"local: {NAME} did not start ({_ending(status)}): {self._last_words()}")
         self._serving = True
 
     def kill(self) -> None:
@@ -106,7 +109,7 @@ class LlamaServer:
         self._child.wait()
 
     def close(self) -> None:
-        """Let the server end and wait until it is gone; doing so twice is harmless."""
+        """Ask the server to end, and wait until it is gone; calling this twice is harmless."""
         self._end(signal.SIGTERM)
         try:
             self._child.wait(ENDING)
@@ -138,9 +141,9 @@ class LlamaServer:
             connection.close()
 
     def _follow(self) -> None:
-        """Keep the last lines, and say so if the server ends by itself.
+        """Read what the server prints, keep the last lines, and log an error if the server ends by itself.
 
-        A full pipe would stop the server, and a file would grow with every request.
+        Unread, the pipe would fill up and block the server; a file would grow with every request.
         """
         with cast(IO[bytes], self._child.stdout) as output:
             for line in output:
@@ -148,16 +151,16 @@ class LlamaServer:
                 self._last.append(text)
                 log.debug("%s: %s", NAME, text)
         if self._serving:
-            log.error("%s has ended: %s", NAME, self._words())
+            log.error("%s has ended: %s", NAME, self._last_words())
 
-    def _words(self) -> str:
-        return " / ".join(filter(None, self._last)) or "it said nothing"
+    def _last_words(self) -> str:
+        return " / ".join(filter(None, self._last)) or "it printed nothing"
 
 
 def launch(model: Model, port: int = 0) -> LlamaServer:
     """Serve a model in a child process and wait until it is loaded.
 
-    Port 0 takes a free one. Raises `SettingsError`, one line, when there is no server or it does not come up.
+    Port 0 stands for any free port. Raises `SettingsError`, one line, when there is no server or it does not start.
     """
     port = port or _free_port()
     server = LlamaServer([*_program(), *model.flags(port)], port)
@@ -170,7 +173,7 @@ def launch(model: Model, port: int = 0) -> LlamaServer:
 
 
 def _program() -> list[str]:
-    """Return what starts a server, without its flags; raises `SettingsError` where there is none."""
+    """Return the command that starts the server, without flags; raises `SettingsError` if no server is installed."""
     on_path = shutil.which(NAME)
     if on_path is not None:
         return [str(Path(on_path).absolute())]
@@ -189,5 +192,5 @@ def _free_port() -> int:
 
 
 def _ending(status: int) -> str:
-    """Return how a process has ended: its exit status, or the signal that a processor without AVX2 may cause."""
+    """Return how a process has ended: its exit status, or the signal that ended it (SIGILL if AVX2 is missing)."""
     return f"status {status}" if status >= 0 else signal.Signals(-status).name

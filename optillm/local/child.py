@@ -1,7 +1,7 @@
-"""`python -m optillm.local.child PARENT COMMAND …`: become a command that ends with the process PARENT.
+"""`python -m optillm.local.child PARENT COMMAND …`: run a command that ends with the process PARENT.
 
-The kernel tells a process of its parent's death also after it has become another program, so a server that knows
-nothing of it can be told. Other systems than Linux cannot; there a parent that is killed leaves its child behind.
+This process becomes the command by `exec`. The kernel's signal for the parent's death stays set across that, so the
+command needs no support for it. Only Linux has this: elsewhere a parent that is killed leaves its child behind.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 def main(argv: list[str]) -> None:
-    """Become the command; exits with one line when it cannot be started."""
+    """Replace this process by the command; exit with one line when it cannot be started."""
     parent, *command = argv
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):  # it ended before that
+    if os.getppid() != int(parent):  # the parent ended before the signal was set
         return
     try:
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted

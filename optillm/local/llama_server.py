@@ -1,6 +1,6 @@
 """llama.cpp's server from the package `xllamacpp`, with those flags of `llama-server` that `--local` uses.
 
-Run by the Python of `make real`, which has that package and nothing of optillm.
+It is run by the Python of `make real`, which has that package but not optillm.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         server = xllamacpp.Server(params)
     except RuntimeError as error:  # the reason is in the server's own log
         sys.exit(str(error))
-    print(server.listening_address, flush=True)  # noqa: T201 - as the real one does
+    print(server.listening_address, flush=True)  # noqa: T201 - as `llama-server` does
     signal.pause()
 
 
@@ -51,7 +51,7 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _processors() -> int:
-    """Return how many processors this process may use; the server's own count is that of the machine's cores."""
+    """Return how many processors this process may use; the server itself would count all cores of the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -31,7 +31,7 @@ class Readable(Protocol):
 class Body:
     """A body; it has `seconds` to arrive, and every byte of it earns a little more.
 
-    What it takes of `memory` is to be released at the end of its request.
+    Its bytes are counted in `memory`; call `release` at the end of its request.
     """
 
     def __init__(self, request: web.BaseRequest, seconds: float, memory: Memory) -> None:
@@ -54,7 +54,7 @@ class Body:
         self._holding.check(min(self._request.content_length or 0, largest))
 
     def release(self) -> None:
-        """Give back the memory that it takes."""
+        """Release the memory that the body takes."""
         self._holding.release()
 
     async def arrive(self) -> None:

@@ -32,7 +32,7 @@ from optillm.server.state import state_of
 from optillm.server.wire import dumps
 
 ROOM: Final = 2**16  # bytes of a body that are awaited before a request is served
-BODIES: Final = 8  # so many bodies of the largest size a worker takes at a time
+BODIES: Final = 8  # how many bodies of the largest size a worker has memory for at a time
 SWEEP: Final = 0.25  # seconds between two looks at the clock
 LINGER: Final = 2.0  # seconds a client has to read the end of its last reply, or to send a last request
 PARTING: Final = 1.0  # seconds for techniques that have been told to come to an end

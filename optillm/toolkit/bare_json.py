@@ -17,9 +17,9 @@ from optillm.toolkit.jsontext import canonical_json, is_json, parse_json
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([A-Za-z][\w.+-]*)?", re.MULTILINE)
 _OPENING_LINE = re.compile(r"^[ \t]*`?[\[{]", re.MULTILINE)
 _OPENING = re.compile(r"\{(?=\s*[\"}])|\[")
-"""The start of an object or array anywhere; braces of formulas and templates are none."""
+"""The start of an object or array anywhere; braces of formulas and templates do not count."""
 _CODE = re.compile(r"[{}\[\]<>=\\]|`{2}|\w\(")
-"""Signs that a text is more than prose around the one object in it."""
+"""Characters that show a text to be code, or more than prose around one object."""
 _MOST_TRIES: Final = 32
 """The most places that are tried as the start of JSON: each try may read the whole text."""
 _LONGEST: Final = 1_000_000
@@ -30,7 +30,7 @@ def bare_json(text: str, valid: Callable[[str], bool] = is_json, *, anywhere: bo
     """Return the JSON value in a text, unchanged; the whole text if it has none, or several.
 
     The value may be the whole text, a fenced block or, if no block is JSON, an object or array on lines of its own.
-    If exactly one of several values is `valid`, it is that one; `anywhere` says that it may stand within a line.
+    If exactly one of several values is `valid`, it is that one; with `anywhere`, it may also be within a line.
     """
     if is_json(text):
         return text
@@ -41,9 +41,9 @@ def bare_json(text: str, valid: Callable[[str], bool] = is_json, *, anywhere: bo
 
 
 def object_in_prose(text: str) -> str:
-    """Return the only JSON object in a text that is otherwise prose, the whole text if there is none.
+    """Return the only JSON object in a text that is otherwise prose; else the whole text.
 
-    Code and other JSON beside the object leave open whether it is meant.
+    If there is code or other JSON beside the object, it may not be the answer.
     """
     values, prose = _top_level(text), text
     for value in values:
@@ -54,7 +54,7 @@ def object_in_prose(text: str) -> str:
 
 
 def _different(values: Iterable[str]) -> list[str]:
-    """Return one text for each value; those that only differ in layout or the order of keys are one."""
+    """Return one text for each different value; layout and the order of keys make no difference."""
     different = dict[str, str]()
     for value in values:
         with suppress(ValueError):
@@ -84,9 +84,9 @@ def _on_own_lines(text: str) -> Iterator[str]:
 
 
 def _top_level(text: str) -> list[str]:
-    """Return the objects and arrays of a text, none if one begins inside a bracket that is left open.
+    """Return the outermost objects and arrays of a text; none if one of them is inside an unclosed bracket.
 
-    The latter would be part of JSON that is broken or was cut off, and not the answer.
+    That one would be a part of JSON that is broken or was cut off, and not the answer.
     """
     values, outside, position = list[str](), "", 0
     if len(text) > _LONGEST:
@@ -103,7 +103,7 @@ def _top_level(text: str) -> list[str]:
 def _spans(text: str, opening: re.Pattern[str]) -> list[tuple[int, int]]:
     """Return the starts and ends of JSON objects and arrays that begin with the last character of a match.
 
-    None if there are too many places to try: that the rest holds no other value would be a guess.
+    Empty if there are too many places to try: the rest might hold other values.
     """
     spans, position, decoder = list[tuple[int, int]](), 0, json.JSONDecoder()
     for _ in range(_MOST_TRIES):

@@ -112,8 +112,9 @@ _LONGEST = 16_000  # verdicts stand at the end, and judges quote
 _MOST_PIECES = 32
 _AFTER_VERDICT: Final = "` \n"
 _REPEATED: Final = 240
-"""The characters at the end of a reply that are nothing but repetitions where it is endless."""
+"""How many characters at the end of a reply must consist of repetitions before it counts as endless."""
 _TIMES: Final = 4
+"""How many repetitions these characters must be, at least."""
 _LONGEST_REPAIR = 500  # its cost grows with the square
 
 
@@ -135,7 +136,7 @@ def read(text: str, verdict: type[V]) -> V | None:
 
 
 def is_complete(text: str, verdict: type[BaseModel]) -> bool:
-    """Return whether a reply that is still being written ends with a verdict: what follows would add nothing."""
+    """Return whether a reply that is still being written ends with a verdict, so that the rest adds nothing."""
     text = text.rstrip(_AFTER_VERDICT)
     if not text.endswith("}"):  # nearly always
         return False
@@ -144,7 +145,7 @@ def is_complete(text: str, verdict: type[BaseModel]) -> bool:
 
 
 def is_endless(text: str) -> bool:
-    """Return whether a reply that is still being written repeats itself, as small models do up to their limit."""
+    """Return whether a reply that is still being written only repeats itself, as small models do up to their limit."""
     tail = text[-_REPEATED:]
     if len(tail) < _REPEATED:
         return False

@@ -99,7 +99,7 @@ def test_a_server_that_does_not_start_is_quoted(
 
 def test_a_server_that_says_nothing_is_named_by_the_signal_that_ended_it(on_path: Path, gguf: Path) -> None:
     put(on_path, "import os\nos.kill(os.getpid(), 4)")
-    assert refusal(Model(gguf, "tiny")) == "local: llama-server did not start (SIGILL): it said nothing"
+    assert refusal(Model(gguf, "tiny")) == "local: llama-server did not start (SIGILL): it printed nothing"
 
 
 def test_a_server_that_cannot_be_executed_is_named(on_path: Path, gguf: Path) -> None:

@@ -60,7 +60,7 @@ _NAMED_TIMES = {"noon": "T12:00", "12 noon": "T12:00", "midnight": "T00:00", "12
 
 
 def _half_of(part: str, hour: int) -> str:
-    """Return which half of the day a part of it is in: nine at night is 21:00, one at night is 1:00."""
+    """Return "a" for a.m. or "p" for p.m.: nine at night is 21:00, one at night is 1:00."""
     if part == "at night":
         return "p" if 6 <= hour < 12 else "a"
     return "a" if part.endswith("morning") else "p"

@@ -54,9 +54,8 @@ class Form(NamedTuple):
     subject: str | None = None
 
 
-@lru_cache(
-    maxsize=128
-)  # one reply tries the same words in several places, and the samples of a vote share theirs
+# One reply tries the same words in several places, and samples of a vote often say the same.
+@lru_cache(maxsize=128)
 def form(stated: str, question: Question = NO_QUESTION) -> Form:
     """Return the canonical form of a stated answer to `question`."""
     if json := json_form(stated):
@@ -201,7 +200,7 @@ class _Reader:
         return _as_percentage(read, text) if self._question.asks_for_percentage else read
 
     def _none(self, text: str) -> Form | None:
-        """Return zero for "none" and "no real roots" to the question how many real roots there are."""
+        """Return zero for "none" and for "no real roots" if the question asks how many real roots there are."""
         counted = self._words.counted
         if not counted or text[:2].casefold() != "no" or re.search(r"[^\w\s.]", text):
             return None
@@ -263,10 +262,10 @@ class _Reader:
 
     def _joined(self, opening: str, items: list[str], closing: str, depth: int) -> Form:
         forms = [self._item(item, depth) for item in items]
-        values = [f"{_even(item)} {item.unit}" if item.unit else _even(item) for item in forms]
+        values = [f"{_item_value(item)} {item.unit}" if item.unit else _item_value(item) for item in forms]
         units = {item.unit for item in forms}
         if closing in (")", " and}") and None not in units and len(units) == len(forms) and opening != "[":
-            opening, closing = "{", "}"  # "12 adults and 30 children": each says which it is
+            opening, closing = "{", "}"  # "12 adults and 30 children": the order means nothing
         if opening == "{" and not any(map(_ELLIPSIS.fullmatch, items)):
             values = sorted(set(values))
         elif (opening, closing) == ("[", "]") and (
@@ -314,8 +313,8 @@ class _Reader:
         return all(self._words.account_for(word, harmless) for word in words) and bool(words)
 
 
-def _even(item: Form) -> str:
-    """Return the value of an item of a list, algebra in one spelling."""
+def _item_value(item: Form) -> str:
+    """Return the value of an item of a list, with fractions, roots and π in one spelling."""
     if item.kind != "expression":
         return item.value
     text = _SIMPLE_FRACTION.sub(r"\1/\2", item.value).replace("\\pi", "π")
@@ -331,7 +330,7 @@ _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])|[^\W_]")
 
 @cache
 def _truth() -> re.Pattern[str]:
-    """Return the pattern of yes or no in any language, where it stands alone before a sign or the end."""
+    """Return the pattern of yes or no in any language, followed by punctuation, "because" or the end."""
     words = "|".join(sorted(map(re.escape, ("yes", "no", "true", "false", *truths())), key=len, reverse=True))
     return re.compile(rf"({words})(?:\s*[,.;:!—–]|\s+(?=[-—–(])|\s+(?=because\b)|$)", re.IGNORECASE)
 

@@ -1,9 +1,9 @@
-"""The frame that a question gives its answers: what a sentence only repeats of it, and what is left.
+"""The frame of an answer: the part of a sentence that only repeats the question. What is left is the answer.
 
 "The boat ends up 4 miles east of the harbor." answers "Where does the boat end up?" with its last six words; "The
-graph is not connected." answers "Is the graph connected?" with no. Only words of the question and words that add
-nothing are taken for the frame. The subject is kept beside what is left, since an answer about something else that the
-question names is another answer.
+graph is not connected." answers "Is the graph connected?" with no. Only words of the question, and words that add
+nothing, belong to the frame. The subject is kept beside what is left: the same words about another subject that the
+question names are another answer.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _COPULAS: Final = words_of(
 )
 _AUXILIARIES: Final = words_of("will would must should can could do does did cannot")
 _GENERIC: Final = words_of("equation system inequality expression problem statement claim")
-"""What a question in signs asks about."""
+"""Nouns for what a question states in symbols."""
 _LONGEST: Final = 200
 
 
 class Frame(NamedTuple):
-    """What a sentence says beside its question's words, and the words of its subject."""
+    """A sentence taken apart: the rest without the words of its question, and the words of its subject."""
 
     rest: str
     subject: str | None
 
 
 def framed(text: str, question: Question) -> Frame | None:
-    """Return what a sentence adds to the subject and the verb that it takes from its question; `None` without both."""
+    """Return what a sentence adds to the subject and verb of its question; `None` if it does not repeat both."""
     if len(text) > _LONGEST or not question or question.words.coordinated:
-        return None  # to a question about several things each word may say which is meant
+        return None  # if the question is about several things, each word may say which of them is meant
     cleft = _CLEFT.fullmatch(text)
     if cleft and _repeats(cleft["clause"], question):
         return Frame(cleft["rest"], None)
@@ -70,7 +70,7 @@ def framed(text: str, question: Question) -> Frame | None:
 
 
 def _framed_foreign(text: str, words: Sequence[re.Match[str]], known: QuestionWords) -> Frame | None:
-    """Return what follows the words that add nothing or are the question's, which then are its subject."""
+    """Return what follows the leading words that add nothing or are the question's; the latter are the subject."""
     subject: list[str] = []
     end = 0
     for match in words:
@@ -81,8 +81,8 @@ def _framed_foreign(text: str, words: Sequence[re.Match[str]], known: QuestionWo
             subject.append(word)
         end = match.end()
     rest = text[end:].strip()
-    whole = not rest or not end or not re.match(r"[\w$€£-]", rest) or re.search(r"[^\w\s'-]", text[:end])
-    return None if whole else Frame(rest, " ".join(subject) or None)
+    frameless = not rest or not end or not re.match(r"[\w$€£-]", rest) or re.search(r"[^\w\s'-]", text[:end])
+    return None if frameless else Frame(rest, " ".join(subject) or None)
 
 
 _NONE: Final = frozenset[str]()
@@ -113,7 +113,7 @@ _COMPARED = re.compile(
 
 
 def compared(text: str, question: Question) -> str | None:
-    """Return who "is taller than Jim" where the question asks which of those two is."""
+    """Return "Ann" for "Ann is taller than Jim" if the question asks which of the two is taller."""
     match = _COMPARED.fullmatch(text)
     if match is None or match["how"].casefold() not in question.last.casefold():
         return None
@@ -134,7 +134,7 @@ _BY = re.compile(r"by\s(?=[A-ZÀ-Þ])")
 
 
 def _after_subject(words: Sequence[re.Match[str]], question: Question, subject: list[str]) -> int | None:
-    """Return the index of the verb behind a subject that the question names, adding its words to `subject`."""
+    """Return the index of the verb that follows a subject from the question; add the subject's words to `subject`."""
     for index, match in enumerate(words):
         word = match[0].casefold()
         if index and word == "cannot":
@@ -158,12 +158,12 @@ def _next_denies(words: Sequence[re.Match[str]], index: int) -> bool:
 
 
 def _inflected(word: str, question: Question) -> bool:
-    """Return whether a word is one of the question's in another form: "ends" where it asks "where does it end"."""
+    """Return whether a word is another form of one in the question: "ends" for "where does it end"."""
     return stem(word) in question.words.stems and word not in question.tokens
 
 
 def _goes_on(word: str, words: QuestionWords) -> bool:
-    """Return whether a word behind the verb only repeats the question's: "is made", "ends up"."""
+    """Return whether a word after the verb only repeats one of the question: "is made", "ends up"."""
     folded = word.casefold()
     if (
         folded in NEVER_ACCOUNTED | (BOUNDS - {"up"}) | _DETERMINERS | words.limits
@@ -174,7 +174,7 @@ def _goes_on(word: str, words: QuestionWords) -> bool:
 
 
 def _only_gaps(text: str, words: Sequence[re.Match[str]]) -> bool:
-    """Return whether nothing but blanks and emphasis, and a comma behind "so", stands between some words."""
+    """Return whether only spaces and emphasis are between the words; a comma is allowed near the start: "So, it"."""
     at = 0
     for index, match in enumerate(words):
         gap = text[at : match.start()]
@@ -192,7 +192,7 @@ _CLEFT = re.compile(
 
 
 def _repeats(clause: str, question: Question) -> bool:
-    """Return whether a clause has no words but those of the question."""
+    """Return whether a clause has only words of the question."""
     words = [match[0].casefold() for match in _WORD.finditer(clause)]
     return all(
         word not in NEVER_ACCOUNTED | BOUNDS and question.words.account_for(word, _DETERMINERS)
@@ -208,13 +208,13 @@ _OPPOSITES: Final = {
     "odd": "even", "even": "odd", "composite": "prime", "diverges": "converges", "divergent": "convergent",
     "dependent": "independent", "false": "true", "true": "false", "incorrect": "correct", "invalid": "valid",
 }  # fmt: skip
-"""Words of which exactly one applies to whatever either does."""
+"""Pairs of adjectives of which exactly one is true of anything that they apply to."""
 
 
 def restated(text: str, question: Question) -> bool | None:
-    """Return what a sentence answers to a question for yes or no by repeating or denying what that asks.
+    """Return the answer of a sentence that repeats or denies what a yes-or-no question asks.
 
-    `None` unless it has all the words of the question, in their order, or a pronoun for the first of them.
+    `None` unless the sentence has all words of the question in their order, or a pronoun for the first of them.
     """
     if not question.asks_yes_or_no or len(text) > _LONGEST or not _PLAIN.fullmatch(text):
         return None
@@ -247,7 +247,7 @@ def _content(text: str) -> list[str]:
 
 
 def _aligned(said: Sequence[str], asked: Sequence[str], *, whole: bool) -> bool | None:
-    """Return whether what is said is the opposite of the end of what is asked; `None` when it is neither."""
+    """Return whether `said` is the opposite of the end of `asked`, or the same; `None` when it is neither."""
     if not said:
         return None
     if len(said) > len(asked) or (whole and len(said) < len(asked)):

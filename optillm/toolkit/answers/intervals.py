@@ -1,7 +1,7 @@
 """Inequalities in one variable, read as the intervals that they describe.
 
-"x > 3" is (3, ∞), "2 ≤ x < 5" is [2, 5), and "x < -1 or x > 4" the union of two. An open interval between two numbers
-looks like a point: it is written "]2; 5[" here, unless the question asks for no interval.
+"x > 3" is (3, ∞), "2 ≤ x < 5" is [2, 5), and "x < -1 or x > 4" is the union of two. An open interval between two
+numbers looks like a point: it is written "]2; 5[" here, and "(2, 5)" is one only if the question asks for intervals.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _MOST: Final = 4
 
 
 class Interval(NamedTuple):
-    """An interval between two ends, `None` for infinity, and whether each belongs to it."""
+    """An interval: its ends, `None` for infinity, and whether each end belongs to it."""
 
     low: Fraction | None
     high: Fraction | None
@@ -57,9 +57,9 @@ class Interval(NamedTuple):
 
 
 def intervals_of(text: str, question: Question) -> tuple[str, str | None] | None:
-    """Return the canonical form of the intervals that `text` describes, and their variable where it names one.
+    """Return the canonical form of the intervals that `text` describes, and their variable if it names one.
 
-    `None` for anything else, and for an open pair of numbers to a question that asks for no interval.
+    `None` for anything else, and for a pair such as (2, 5) or [2, 5] if the question does not ask for an interval.
     """
     if len(text) > _LONGEST or not re.search(
         r"[<>≤≥∪∞]|\\infty|\\cup|[\[\]]|\bthan\b|\bat (?:least|most)\b|^\(", text
@@ -71,26 +71,26 @@ def intervals_of(text: str, question: Question) -> tuple[str, str | None] | None
     if not 0 < len(pieces) <= _MOST:
         return None
     read = [_inequality(piece.strip()) or _written(piece.strip()) for piece in pieces]
-    found = [entry for entry in read if entry]
-    if len(found) != len(read):
+    parsed = [entry for entry in read if entry]
+    if len(parsed) != len(read):
         return None
-    names = {name for _, name in found if name}
+    names = {name for _, name in parsed if name}
     if len(names) > 1 or (subject and names):
         return None
-    ranges = [interval for interval, _ in found]
+    ranges = [interval for interval, _ in parsed]
     if not names and not subject and len(ranges) == 1 and not _means_interval(ranges[0], question):
         return None
     return _canonical(ranges), subject or (names.pop() if names else None)
 
 
 def _member(text: str) -> tuple[str | None, str]:
-    """Return the variable of "x ∈ [2, 5)" and the rest."""
+    """Return the variable of "x ∈ [2, 5)" and the rest of the text; `None` and all of it if there is none."""
     match = re.match(r"([A-Za-z])\s?(?:∈|\\in(?![a-z]))\s?", text)
     return (match[1], text[match.end() :]) if match else (None, text)
 
 
 def _means_interval(interval: Interval, question: Question) -> bool:
-    """Return whether brackets are those of an interval: an open pair and a closed one may be a point and a list."""
+    """Return whether brackets mean an interval: (2, 5) may also be a point, and [2, 5] a list."""
     if interval.low is None or interval.high is None or interval.with_low != interval.with_high:
         return True
     return question.asks_for_interval
@@ -119,7 +119,7 @@ def _turned(sign: str) -> str:
 
 
 def _half(name: str, sign: str, value: str) -> tuple[Interval, str] | None:
-    """Return the half line of a variable, a sign and a number."""
+    """Return the unbounded interval that a variable, a sign and a number describe."""
     amount = quantity(value)
     if amount is None or amount.unit or "%" in value:
         return None
@@ -132,7 +132,7 @@ def _half(name: str, sign: str, value: str) -> tuple[Interval, str] | None:
 def _joint(
     one: tuple[Interval, str] | None, other: tuple[Interval, str] | None
 ) -> tuple[Interval, str] | None:
-    """Return what a lower and an upper half line have in common."""
+    """Return the intersection of a lower and an upper bound; `None` if it is empty."""
     if one is None or other is None:
         return None
     low, high = (one[0], other[0]) if one[0].high is None else (other[0], one[0])
@@ -142,7 +142,7 @@ def _joint(
 
 
 def _written(text: str) -> tuple[Interval, None] | None:
-    """Return the interval of "[2, 5)", with either way to write an open end."""
+    """Return the interval of "[2, 5)" or "[2, 5["."""
     match = _INTERVAL.fullmatch(text)
     if match is None:
         return None
@@ -157,7 +157,7 @@ def _written(text: str) -> tuple[Interval, None] | None:
 
 
 def _end(text: str, side: int) -> Fraction | Literal[False] | None:
-    """Return the number at an end, `None` for the infinity of that side, `False` for anything else."""
+    """Return the number at an end, `None` for infinity with the sign of that side, `False` for anything else."""
     if sign := _INFINITE.get("".join(text.split())):
         return None if sign == side else False
     amount = quantity(text)

@@ -93,13 +93,13 @@ def counter() -> re.Pattern[str]:
 
 @cache
 def denying() -> frozenset[str]:
-    """Return the words that deny what a sentence says: "nicht", "pas"."""
+    """Return the words that negate a sentence: "nicht", "pas"."""
     return frozenset(_listed("denials"))
 
 
 @cache
 def bounds() -> Mapping[str, str]:
-    """Return the sign that each phrase before a number makes a bound of it with."""
+    """Return the phrases that make a number after them a bound, with its sign: "mindestens" is "≥"."""
     return {
         phrase: sign
         for language in _languages()
@@ -109,7 +109,11 @@ def bounds() -> Mapping[str, str]:
 
 
 class Language(NamedTuple):
-    """What the words of one language do in an answer to a question in it; `spaced` says that blanks part them."""
+    """Words of one language that matter in answers to its questions.
+
+    `empty` words add nothing to a value, `limits` change it, and `quantities` are phrases that ask for a number (see
+    `languages.toml`). `spaced` says that spaces separate the words of the language.
+    """
 
     name: str
     empty: frozenset[str] = frozenset()
@@ -159,7 +163,7 @@ _ASKING: Final = frozenset(["how", "what", "which", "who", "when", "where", "why
 
 @cache
 def _by_name() -> Mapping[str, tuple[Language, frozenset[str]]]:
-    """Return each language, and the words that only its questions have."""
+    """Return the languages by name, each with the words that only its questions have."""
     return {
         entry["name"]: (
             Language(
@@ -176,7 +180,7 @@ def _by_name() -> Mapping[str, tuple[Language, frozenset[str]]]:
 
 
 def language_of(text: str) -> Language:
-    """Return the language of a question, English where its words or its script tell no other."""
+    """Return the language of a question: English, unless its words or its script show another."""
     if not text.isascii():
         for name, script in _SCRIPTS:
             if script.search(text):

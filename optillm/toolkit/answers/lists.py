@@ -87,8 +87,8 @@ def bare_items(
 
     Commas, arrows, ">" and "then" make a sequence; "or" makes alternatives, and so does "and" between two unless
     the question asks for them `in_order`; `as_set` says that it asks for a set. "x = 1, y = 2" is the tuple of the
-    values in the order of their names. A list in a known `direction` (1 rising, -1 falling) is the same whichever way
-    its signs point: "3 < 7" and "7 > 3"; without one, "<" makes another list than commas do.
+    values in the order of their names. If `direction` is known (1 rising, -1 falling), "3 < 7" and "7 > 3" are the same
+    list. If it is 0, a list with "<" differs from one with commas.
     """
     return (
         _chain(text, direction)
@@ -103,7 +103,7 @@ def _chain(text: str, direction: int) -> Items | None:
     rising, falling = _LESS.search(text), _MORE.search(text)
     if rising and _CHAIN.search(_LESS.sub("", text)):
         return None
-    # The order from small to large is a list only where the question says at which end that begins.
+    # Signs say which item is larger; a list needs the question to say at which end it begins.
     if (rising and direction <= 0) or (falling and direction > 0):
         parts.reverse()
     closing = ">)" if rising and not direction else ")"

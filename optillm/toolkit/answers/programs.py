@@ -33,7 +33,7 @@ def read_program(
         if outweighed and not (short and len(filled) == 1 and prose.rstrip().endswith(FENCED)):
             return None
     if "\n" not in content and block.language in _SHELLS and not short:
-        return content, Form("text", content)  # as it is between single backticks
+        return content, Form("text", content)  # a command, unchanged, as one between single backticks
     if read := json_form(content):
         return content, read
     if short and not requested:

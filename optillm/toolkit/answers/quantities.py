@@ -61,8 +61,8 @@ _MOST_PARTS = 4
 _DECIMAL_COMMA = re.compile(
     r"(\d{1,3}(?:\.\d{3})*|\d+),(\d{1,2})(?=\s?[^\W\d_]|\s?[%€$£°])(?!\s?(?:and|or|then)\b)"
 )
-_CENTS_BEHIND_COMMA = re.compile(r"(\d{1,3}(?:\.\d{3})*|\d+),(\d{2})")
-"""A comma before one or two digits and a unit is a decimal point: thousands have three digits, lists a blank."""
+"""A comma before one or two digits and a unit is a decimal point: thousands have three digits, lists a space."""
+_CENTS_AFTER_COMMA = re.compile(r"(\d{1,3}(?:\.\d{3})*|\d+),(\d{2})")
 
 
 def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
@@ -86,7 +86,7 @@ def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
     if symbol:
         inner, rest = _sign(rest[symbol.end() :])
         sign *= inner
-    if comma := _DECIMAL_COMMA.match(rest) or (symbol and _CENTS_BEHIND_COMMA.fullmatch(rest)):
+    if comma := _DECIMAL_COMMA.match(rest) or (symbol and _CENTS_AFTER_COMMA.fullmatch(rest)):
         rest = comma[1].replace(".", "") + "." + comma[2] + rest[comma.end() :]
     number = _number(rest) or _spoken(rest)
     if number is None:
@@ -158,11 +158,11 @@ def _measure(sign: int, value: Fraction, rest: str, words: QuestionWords) -> Qua
 
 _CHARACTERS = re.compile(r"[^\W\d_a-zA-Z]{1,8}")
 _NO_NOUN = frozenset("以上下内外前后後多少余餘满滿超未至左右约約不没無无非미만이상이하초과")
-"""Signs for "more", "less", "at least" and "not": no part of a noun."""
+"""Characters for "more", "less", "at least" and "not", which are not part of a noun."""
 
 
 def _counted(value: Fraction, rest: str, words: QuestionWords) -> Quantity | None:
-    """Return a number behind which a counter stood, with the noun that it counts where the question lacks it."""
+    """Return a number that a counter followed; its unit is the noun counted, unless that is in the question."""
     noun = rest.strip(" 。.")
     if not noun or (words.unspaced and accounted_tail(noun, words)):
         return Quantity(value, None)
@@ -306,7 +306,7 @@ def _next_is_numeral(text: str, at: int) -> bool:
 
 
 def _links(word: str, behind: str) -> bool:
-    """Return whether "of" leads on to another word: "5 metres of rope"."""
+    """Return whether a word is "of" with another word after it: "5 metres of rope"."""
     return word == "of" and bool(behind)
 
 

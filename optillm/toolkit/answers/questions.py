@@ -132,17 +132,17 @@ class Question:
 
     @cached_property
     def last(self) -> str:
-        """Its last sentence, plain: what it asks after whatever it tells before."""
+        """Its last sentence as plain text: what it asks, without what it states before."""
         return _last_question(plain(self.text)).strip()
 
     @cached_property
     def tokens(self) -> frozenset[str]:
-        """The words of its last sentence in lower case, as they are written."""
+        """The words of its last sentence in lower case, otherwise as written."""
         return frozenset(word.casefold() for word in _WORD.findall(self.last))
 
     @cached_property
     def language(self) -> Language:
-        """The language that it is in, as far as answers are read in it."""
+        """The language of its last sentence; English if answers in that language are not read."""
         return language_of(_last_question(self.text))
 
     @cached_property
@@ -165,7 +165,7 @@ class Question:
 
     @cached_property
     def pays_in_pounds(self) -> bool:
-        """Whether pounds are money in it, and no weight."""
+        """Whether pounds in it are money, not weight."""
         if _MONEY_IN_POUNDS.search(self.text):
             return True
         return bool(_PAYING.search(self.text)) and not _WEIGHING.search(self.text)
@@ -177,7 +177,7 @@ class Question:
 
     @cached_property
     def direction(self) -> int:
-        """Which way the list that it asks for goes: 1 from small to large, -1 the other way, 0 if it does not say."""
+        """The order of the list that it asks for: 1 from small to large, -1 from large to small, 0 if not stated."""
         return bool(_RISING.search(self.text)) - bool(_FALLING.search(self.text))
 
     @cached_property
@@ -192,7 +192,7 @@ class Question:
 
     @cached_property
     def asks_for_interval(self) -> bool:
-        """Whether a pair of numbers in brackets is an interval."""
+        """Whether a pair of numbers in brackets in an answer means an interval."""
         return _INTERVAL.search(self.text) is not None
 
     @cached_property

@@ -51,7 +51,7 @@ def read_answer(text: str, question: Question) -> Reading | None:
         if statement.qualified:
             return None
         if _denied(statement):
-            if reading := _denies(statement, question):
+            if reading := _denial(statement, question):
                 return reading
             return _instead(prose[statement.end - len(statement.text) :], question)
         if reading := _stated(statement, question):
@@ -77,8 +77,8 @@ def _denied(statement: Statement) -> bool:
     return not statement.boxed and bool(_DENIAL.match(statement.text.lstrip("*_ $\"'")))
 
 
-def _denies(statement: Statement, question: Question) -> Reading | None:
-    """Return a denial that is all of an answer: "none of them", "not continuous", "never"."""
+def _denial(statement: Statement, question: Question) -> Reading | None:
+    """Return a denial that is the whole answer: "none of them", "not continuous", "never"."""
     text = statement.text
     whole = statement.marked and not re.search(r"[.;,!]\s", text)
     return in_words(text, question, _MOST_WORDS, marked=True) if whole else None

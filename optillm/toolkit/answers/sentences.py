@@ -213,7 +213,7 @@ _CLAUSE = re.compile(
 
 
 def concluding_clause(sentence: str, question: Question) -> Reading | None:
-    """Return the value in the clause that draws the conclusion: "5 were sold, so 12 fish are left."."""
+    """Return the value in the clause that states the conclusion: "5 were sold, so 12 fish are left."."""
     clause = _CLAUSE.fullmatch(sentence)
     if clause is None or any(word.casefold() in NEVER_ACCOUNTED for word in _WORD.findall(clause["before"])):
         return None
@@ -221,9 +221,8 @@ def concluding_clause(sentence: str, question: Question) -> Reading | None:
 
 
 _VERB = re.compile(r"\b(?:is|are|was|were|equals|be)\s")
-_PREPOSITION = re.compile(
-    r"(?:on|in|at)\s(?=[*_]{0,2}[A-Z\d(])"
-)  # "in Paris", but "in the box" is not "on the box"
+_PREPOSITION = re.compile(r"(?:on|in|at)\s(?=[*_]{0,2}[A-Z\d(])")
+"""A preposition that may be dropped: that of "in Paris", but not that of "in the box", which is not "on the box"."""
 
 
 def concluded(sentence: str, question: Question) -> Reading | None:
@@ -236,9 +235,9 @@ def concluded(sentence: str, question: Question) -> Reading | None:
 
 
 def worded(sentence: str, question: Question, *, values_too: bool = False) -> Reading | None:
-    """Return what a sentence adds to the words of its question, or says of its subject, be it words only.
+    """Return what a sentence adds to the words of its question, or says of its subject, even if that is only words.
 
-    With `values_too` any value in it counts whatever the question asks for.
+    With `values_too`, a value in the sentence counts whatever the question asks for.
     """
     frame = _frame_of(sentence, question)
     if frame and (reading := solid_value(frame.rest, question)):
@@ -246,9 +245,9 @@ def worded(sentence: str, question: Question, *, values_too: bool = False) -> Re
     if question.asks_for_quantity and not values_too:
         return None
     predicated = _predicated(sentence, question, in_words_too=True)
-    says_less = frame and (predicated is None or len(frame.rest) < len(predicated.text))
+    is_shorter = frame and (predicated is None or len(frame.rest) < len(predicated.text))
     value = value_in(sentence, question) if values_too and predicated is None else None
-    if frame and says_less and value is None:
+    if frame and is_shorter and value is None:
         reading = in_words(frame.rest, question, _MOST_WORDS_CONCLUDED)
         return _about(reading, frame) if reading else predicated
     return predicated or value
@@ -263,12 +262,12 @@ def _frame_of(sentence: str, question: Question) -> Frame | None:
 
 
 def _about(reading: Reading, frame: Frame) -> Reading:
-    """Return a reading as one of the frame's subject."""
+    """Return a reading with the frame's subject, unless it has one of its own."""
     return Reading(reading.text, reading.form._replace(subject=reading.form.subject or frame.subject))
 
 
 def _predicated(sentence: str, question: Question, *, in_words_too: bool = False) -> Reading | None:
-    """Return what stands behind the last verb of a sentence whose other words are accounted for."""
+    """Return what follows the last verb of a sentence whose other words are accounted for."""
     verbs = list(_VERB.finditer(sentence))
     if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
         return None

@@ -50,7 +50,7 @@ _SHARE = re.compile(
 
 
 def _share_in_digits(text: str) -> str:
-    """Return "two thirds of the cake" as "2/3 of the cake"."""
+    """Return "2/3 of the cake" for "two thirds of the cake"."""
     share = _SHARE.match(text)
     if share is None:
         return text

@@ -288,7 +288,7 @@ _IRREGULAR: Final = _aliases("""
     draw: drew drawn
     speak: spoke spoken
 """)
-"""Forms of verbs that no ending makes."""
+"""Irregular forms of verbs."""
 
 
 def stem(word: str) -> str:
@@ -308,9 +308,9 @@ class QuestionWords(NamedTuple):
     `stems` are those of its last sentence, which an answer may repeat without saying anything new; `nouns` those of all
     of it, which may name what is counted. `disputed` are words that say the opposite of something in the question, or
     one of its alternatives, and so are never passed over. `counted` are the stems of what the question asks for the
-    number of; empty where it does not say. `coordinated` are the words that it joins by "and": an answer may be about
-    either. `empty` and `limits` are what the words of another language than English do (see `languages`); `unspaced` is
-    the question itself where no blanks part its words.
+    number of; empty where it does not say. `coordinated` are the stems of what it joins by "and": answers may be about
+    either. `empty` and `limits` are words of a language other than English (see `languages`); `unspaced` is the text of
+    the question if its language does not separate words by spaces.
     """
 
     stems: frozenset[str] = frozenset()
@@ -348,13 +348,13 @@ class QuestionWords(NamedTuple):
     def in_language(
         self, empty: frozenset[str], limits: frozenset[str], unspaced: str, final: Sequence[str]
     ) -> QuestionWords:
-        """Return these words as those of a question in another language."""
+        """Return these words for a question in a language other than English."""
         joined = frozenset(unspaced) & frozenset("和与與跟とや、")
         coordinated = joined or _coordinated(final, _AND_WORDS)
         return self._replace(empty=empty, limits=limits, unspaced=unspaced, coordinated=coordinated)
 
     def tells_apart(self, word: str) -> bool:
-        """Return whether the question asks about several things, so that its words say which one is meant."""
+        """Return whether a word may say which of several things in the question an answer is about."""
         return bool(self.coordinated) and word not in LEADING | NEUTRAL_VERBS | self.empty
 
     def mention(self, word: str) -> bool:
@@ -369,7 +369,7 @@ class QuestionWords(NamedTuple):
         return (word in harmless and word not in self.disputed) or stem(word) in self.stems
 
     def _accounts_for_foreign(self, word: str) -> bool:
-        """Return whether a word of the question's language adds nothing; "l'eau" is two."""
+        """Return whether a word of the question's language adds nothing; "l'eau" counts as two words."""
         if word in self.limits:
             return False
         if word in self.empty or stem(word) in self.stems:
@@ -382,7 +382,7 @@ class QuestionWords(NamedTuple):
         )
 
     def _spells(self, run: str) -> bool:
-        """Return whether a run of characters consists of empty words and of pieces of the question, in its order."""
+        """Return whether a run of characters consists of empty words and pieces of the question, in the same order."""
         at = reached = 0
         while at < len(run):
             for end in range(len(run), at, -1):
@@ -414,7 +414,7 @@ def _set_apart(words: Sequence[str]) -> set[str]:
 
 
 def _coordinated(words: Sequence[str], and_words: Sequence[str]) -> frozenset[str]:
-    """Return the stems of the phrases on both sides of "and", without words that add nothing and without numbers."""
+    """Return the stems of the words on both sides of "and", except words that add nothing, and numbers."""
     joints = [i for i, word in enumerate(words) if word in and_words]
     return frozenset(
         stem(word)
