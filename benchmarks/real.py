@@ -1,15 +1,15 @@
-"""Techniques on a real model with a few slots, against the time that their own tokens need there.
+"""How long techniques take on a real model with a few slots, compared with what their own tokens need there.
 
     python -m benchmarks.real [--questions 40] [--clients 8] [--threads 2] [technique …]
 
-Starts llama.cpp's server, with eight slots, on the small model that `make real` downloads, and the proxy on default
-settings in front of it. The server's rates are measured before and after each technique: what eight streams at once
-generate, and how fast prompts are read. The ideal time is that of the tokens which the server has computed, those for
-nobody included, at the mean of both rates. What the proxy reports as usage, beside it, tells the tokens for nobody;
-those of votes that are decided early are among them. Last, a client leaves in the middle of a request.
+Starts llama.cpp's server, with eight slots, on the small model that `make real` downloads, and the proxy with default
+settings in front of it. The server's rates are measured before and after each technique: how fast eight streams at once
+generate, and how fast prompts are read. The ideal time is what all tokens that the server has computed, wasted ones
+included, need at the mean of both measurements. Tokens that the server generated and the proxy does not report as usage
+are wasted; those of votes that are decided early are among them. Finally, a client leaves in the middle of a request.
 
-The server takes all threads it is given, and they wait for each other without sleeping: with anything else at work on
-the machine, give it fewer threads than there are cores, and read no figure without the load beside it.
+The server uses all threads it is given, and they wait for each other without sleeping. If anything else runs on the
+machine, give it fewer threads than there are cores, and read no figure without the load beside it.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ SEED: Final = 13
 STREAMS: Final = 8
 """Streams at once when the rates are measured: as many as there are slots."""
 GENERATED: Final = 96
-"""Tokens of each of them."""
+"""Tokens of each of these streams."""
 READ: Final = 400
-"""Words of the prompts whose reading is measured."""
+"""Words of the prompts with which the rate of reading is measured."""
 LONG: Final = 1500
 """Tokens of the request whose client leaves."""
 UNDER_WAY: Final = 40
@@ -65,7 +65,7 @@ HEAD: Final = (
     "ideal, s",
     "s / ideal",
     "reported as generated",
-    "for nobody",
+    "wasted",
     "not complete",
     "slots busy 1 s after leaving",
     "server's CPU",
@@ -91,7 +91,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one question: a status, 0 without an answer, the completion tokens reported, and why it ended."""
+    """The outcome of one question: the status (0 without an answer), completion tokens reported, and why it ended."""
 
     status: int
     tokens: int = 0

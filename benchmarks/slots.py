@@ -1,19 +1,19 @@
-"""What techniques take of a local model server with a few slots, beside what their own tokens need.
+"""How long techniques take on a local model server with a few slots, compared with what their own tokens need.
 
     python -m benchmarks.slots [--requests 16] [--slots 8] [--quiet 1] [technique …]
 
-All requests of a row are made at once, each with a question of its own, on the virtual clock of the tests: the table
-is the same on every machine, but for a last digit where calls that are due in the same moment change places. The
-server is modelled on llama.cpp's (`tests/slots.py`): calls that have no slot wait, eight slots together give 96 tokens
-a second where one gives 40, and a whole reply that is left is generated on until nothing has been sent to anybody for
-`--quiet` seconds; where others stream, that is never: `inf`. The texts are those of the demo model, drawn out to the
-lengths of a small real one, some to the limit.
+All requests of a row are made at once, each with a question of its own, on the virtual clock of the tests. The table is
+the same on every machine, except for the last digit if calls that are due at the same moment change places. The server
+is modelled on llama.cpp's (`tests/slots.py`). Calls without a slot wait; eight slots together give 96 tokens a second,
+one alone 40. A whole reply whose connection is closed is generated on until the server has sent nothing to anybody for
+`--quiet` seconds; with other clients that stream, that is never: `inf`. The texts are those of the demo model,
+stretched to the lengths of a small real one, some to the limit.
 
-Prints a Markdown table. "ideal" is the time that the calls which were of use need with all slots busy, prompts
-included. "for nobody" is the share of all tokens that belong to calls left before their end, "after leaving" the share
-that was generated when nobody waited any more; "busy after" is how long slots were busy after the last answer.
-"hedged" counts calls made again beside ones that stayed silent, "failed" requests that end with an error, or with an
-answer that the lack of others has degraded.
+Prints a Markdown table. "ideal" is the time that the useful calls need with all slots busy, prompts included. "wasted"
+is the share of all tokens that belong to calls which ended before their reply was complete; "after leaving" is the
+share generated when nobody waited for it any more. "busy after" is how long slots were busy after the last answer.
+"hedged" counts calls made again beside silent ones; "failed" counts requests that end with an error or a degraded
+answer.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ PROGRAMS: Final = ("rto",)
 """Techniques that are given tasks about programs."""
 CONTEXT: Final = 2048
 QUIET: Final = 1.0
-"""Seconds without anything sent after which llama.cpp looks whether its clients are still there."""
+"""Seconds without anything sent after which llama.cpp checks whether its clients are still connected."""
 
 CHARACTERS: Final = 4
 WORDY: Final = 2.0
 SPREAD: Final = 0.6
-"""A reply has so many times the tokens of the demo model's, its logarithm spread by this."""
+"""A reply has `WORDY` times the tokens of the demo model's, times a log-normal factor with this deviation."""
 RAMBLING: Final = 0.04
 """The share of replies that repeat their end up to their limit, as those of small models do."""
 LONGEST: Final = 512
-"""Tokens of such a reply where there is no limit."""
+"""Tokens of such a reply if the call sets no limit."""
 
 
 def speak(sent: Sent) -> Reply:
@@ -75,7 +75,7 @@ def speak(sent: Sent) -> Reply:
 
 
 class Served(SlotWorld):
-    """A local model server that counts the calls which are made again beside themselves."""
+    """A local model server that counts hedged calls."""
 
     hedged = 0
 
@@ -92,7 +92,7 @@ class Served(SlotWorld):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of requests that were made at once."""
+    """The outcome of requests that were made at once."""
 
     world: Served
     failed: int
@@ -116,13 +116,13 @@ class Outcome:
 
 
 HEAD: Final = (
-    *("technique", "seconds", "ideal, s", "ratio", "calls", "tokens", "for nobody", "after leaving"),
+    *("technique", "seconds", "ideal, s", "ratio", "calls", "tokens", "wasted", "after leaving"),
     *("busy after, s", "hedged", "failed"),
 )
 
 
 def measured(technique: str, requests: int, slots: int, quiet: float) -> Outcome:
-    """Make so many requests at once, each with another question."""
+    """Make this many requests at once, each with another question."""
     family: Family = "functions" if technique in PROGRAMS else "arithmetic"
     model = SMALL.name if technique == PLAIN else f"{technique}-{SMALL.name}"
     world = Served(slots, quiet)
@@ -132,7 +132,7 @@ def measured(technique: str, requests: int, slots: int, quiet: float) -> Outcome
 
 
 def failed(answer: object) -> bool:
-    """Whether a request got an error, or an answer that is marked as degraded."""
+    """Return whether a request got an error, or an answer that did not run its course."""
     if isinstance(answer, Relay):
         return answer.status >= 400
     return not isinstance(answer, Completion) or answer.report.stop_reason not in ("complete", "settled")

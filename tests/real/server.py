@@ -20,7 +20,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Counts:
-    """Tokens that a server has computed since it started, those for nobody included; cached ones are not."""
+    """Tokens that a server has computed since it started, wasted ones included; cached ones are not."""
 
     prompt: int
     generated: int
