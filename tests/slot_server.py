@@ -1,8 +1,8 @@
-"""The inside of a local model server on the virtual clock: slots that share one machine, and a queue before them.
+"""The inside of a local model server on the virtual clock: slots that share one machine, and a queue in front of them.
 
-A call waits, first in first out, until it has a slot for each of its choices; nothing is refused for being too much.
-Each busy slot has an equal share of the machine: alone a prompt of p tokens takes p / prompt_rate seconds, and a token
-1 / rate(1); among b busy slots they take b times p / prompt_rate, and b / rate(b). So latency grows with the length of
+A call waits, first in first out, until there is a slot for each of its choices; no call is refused because of load.
+Each busy slot has an equal share of the machine. Alone, a prompt of p tokens takes p / prompt_rate seconds, and a token
+1 / rate(1); among b busy slots, they take b times p / prompt_rate, and b / rate(b). So latency grows with the length of
 the prompt and with load, and the machine is never idle while a slot is busy.
 """
 
@@ -18,11 +18,11 @@ from typing import Final, NamedTuple
 from optillm.errors import UpstreamError
 
 NOISE: Final = 1e-6
-"""Tokens that rounding may lose."""
+"""The largest rounding error, in tokens."""
 
 
 def saturating(busy: int) -> float:
-    """Return the tokens a second of so many slots together: 40 of one, 96 of eight, never more than 120."""
+    """Return the tokens a second of `busy` slots together: 40 of one, 96 of eight, never more than 120."""
     return 120.0 * busy / (busy + 2)
 
 
@@ -30,9 +30,9 @@ def saturating(busy: int) -> float:
 class Books:
     """What a server has generated, and for whom; tokens are of replies unless they are called prompt tokens.
 
-    `generated` counts all tokens, `abandoned` all those of calls that did not get to their end or that nobody was there
-    for, `zombies` those of them that came when the client had left. `prompt_tokens` are of the other calls. `idle_at`
-    is when a slot became free last, in virtual seconds of the latest run.
+    `generated` counts all tokens. `abandoned` counts those of calls that were not completed, or whose client had left;
+    `zombies` counts those of them that were generated after the client had left. `prompt_tokens` are those of all other
+    calls. `idle_at` is when a slot last became free, in virtual seconds of the latest run.
     """
 
     generated: int = 0
@@ -45,7 +45,7 @@ class Books:
 
 
 class Token(NamedTuple):
-    """One token of one choice; `first` and `last` say where it stands."""
+    """One token of one choice; `first` and `last` say whether it is the first or last of that choice."""
 
     choice: int
     text: str
@@ -55,7 +55,7 @@ class Token(NamedTuple):
 
 @dataclass(eq=False)
 class Choice:
-    """The tokens that one slot is to generate, and how far it is; a `silent` one never gets anywhere."""
+    """The tokens that one slot has to generate, and how many it has; a `silent` one never generates any."""
 
     tokens: Sequence[str]
     finish_reason: str | None = "stop"
@@ -65,13 +65,13 @@ class Choice:
 
     @property
     def finished(self) -> bool:
-        """Whether the last token is there."""
+        """Whether the last token has been generated."""
         return not self.silent and self.generated == len(self.tokens)
 
 
 @dataclass(eq=False)
 class Generation:
-    """One call in the server: one prompt, and a slot for each choice from when all of them can have one."""
+    """One call in the server: one prompt, and a slot for each choice once there are enough for all."""
 
     prompt_tokens: int
     choices: Sequence[Choice]
@@ -107,10 +107,10 @@ class Generation:
 
 
 class SlotServer:
-    """So many slots, `rate(busy)` tokens a second together, and `prompt_rate` tokens a second of a prompt alone.
+    """A server whose busy slots generate `rate(busy)` tokens a second together, and read `prompt_rate` of one prompt.
 
-    A stream that is left frees its slots at once. A whole reply that is left is generated to its end all the same,
-    also from the queue, unless no client has received anything for `quiet` seconds.
+    A stream whose client leaves frees its slots at once. A whole reply whose client leaves is still generated to its
+    end, even if it is in the queue, unless no client receives anything for `quiet` seconds.
     """
 
     def __init__(self, slots: int, rate: Callable[[int], float], prompt_rate: float, quiet: float) -> None:
@@ -132,7 +132,7 @@ class SlotServer:
 
     @property
     def ideal_seconds(self) -> float:
-        """Seconds that the calls which were not abandoned need with all slots busy all the time."""
+        """Seconds that the calls which were not abandoned would need with all slots always busy."""
         tokens = self.books.generated - self.books.abandoned
         return tokens / self.rate(self.slots) + self.books.prompt_tokens / self.prompt_rate
 
@@ -164,7 +164,7 @@ class SlotServer:
     # What its operator does.
 
     def shut_down(self, failure: Callable[[], UpstreamError]) -> None:
-        """Break off all calls, each with a failure of its own."""
+        """Break off all calls, each with a new failure."""
         self._advance()
         for generation in [*self.running, *self.waiting]:
             generation.failure = failure()
@@ -191,7 +191,7 @@ class SlotServer:
         self._schedule()
 
     def _leave(self, generation: Generation) -> None:
-        """Take note that its client waits no more: that of a stream is seen to leave, that of a whole reply is not."""
+        """Note that the client has left; the server sees that at once only if it is a stream."""
         self._advance()
         generation.left_at = self._now
         if generation.streamed and not generation.ended.is_set():
@@ -199,7 +199,7 @@ class SlotServer:
         self._schedule()
 
     def _advance(self) -> None:
-        """Bring all slots to where they are now."""
+        """Advance all slots to the current time."""
         now = asyncio.get_running_loop().time()
         elapsed, self._now = now - self._now, now
         shares = sum(len(generation.at_work) for generation in self.running)
@@ -246,11 +246,11 @@ class SlotServer:
                 self._end(generation)
 
     def _noticed_at(self, generation: Generation) -> float:
-        """Return when the server will notice that nobody waits for a reply any more."""
+        """Return when the server will notice that the client of a reply has left."""
         return inf if generation.left_at is None else max(generation.left_at, self._heard_at) + self.quiet
 
     def _schedule(self) -> None:
-        """Fill the slots, and see to it that somebody looks when the next token is due."""
+        """Fill the free slots from the queue, and set the timer to when the next token is due."""
         while self.waiting and self.busy + len(self.waiting[0].choices) <= self.slots:
             self.running.append(self.waiting.popleft())
         self.books.most_busy = max(self.books.most_busy, self.busy)

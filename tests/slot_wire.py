@@ -1,4 +1,4 @@
-"""What a local model server makes of scripted replies on the wire, in the shapes of llama.cpp b10434."""
+"""Scripted replies in the wire format of a local model server, llama.cpp b10434."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.slot_server import Choice, Generation
 
 FINGERPRINT: Final = "b10434-0000000"
 CHARACTERS: Final = 4
-"""Characters of a token, and tokens around each message of a prompt."""
+"""Characters in a token; also the tokens around each message of a prompt."""
 
 
 @dataclass(frozen=True)
 class Reply(Say):
-    """A reply of so many tokens, whatever the length of its text."""
+    """A reply with a given number of tokens, whatever the length of its text."""
 
     tokens: int = 1
 
@@ -34,7 +34,7 @@ def prompt_tokens(body: Mapping[str, Any]) -> int:
 
 
 def choice_of(say: Say, limit: float) -> Choice:
-    """Return a reply as tokens, cut where the limit is; one has four characters unless a `Reply` says otherwise."""
+    """Return a reply as tokens, cut at the limit; a token has four characters unless a `Reply` gives their number."""
     assert say.seconds is None, "how long a reply takes follows from its tokens"
     if say.text == HANG:
         return Choice((), silent=True)
@@ -47,7 +47,7 @@ def choice_of(say: Say, limit: float) -> Choice:
 
 
 def completion(body: Mapping[str, Any], generation: Generation, said: Sequence[Say]) -> dict[str, Any]:
-    """Return a whole reply but for its usage."""
+    """Return a whole reply without its usage."""
     choices = [
         {
             "finish_reason": choice.finish_reason,
@@ -78,7 +78,7 @@ def _frame(body: Mapping[str, Any], kind: str) -> dict[str, Any]:
 async def events(
     first: Mapping[str, Any], chunks: AsyncGenerator[Mapping[str, Any], None]
 ) -> AsyncIterator[bytes]:
-    """Yield chunks as server-sent events, the first of which has been taken already."""
+    """Yield chunks as server-sent events; the first chunk has already been read."""
     async with aclosing(chunks):
         yield _event(first)
         async for chunk in chunks:
@@ -90,6 +90,6 @@ def _event(chunk: Mapping[str, Any]) -> bytes:
 
 
 def refusal(status: int, message: str, kind: str = "invalid_request_error", **more: Any) -> UpstreamError:
-    """Return an error as the upstream's border reads it."""
+    """Return a refusal as the engine reads it from the wire."""
     error = {"code": status, "message": message, "type": kind, **more}
     return refused(status, {}, orjson.dumps({"error": error}), bytes)

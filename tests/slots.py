@@ -2,11 +2,11 @@
 
     world = SlotWorld(script, slots=8)
     completions = world.at_once([("bon-m", "What is 2 + 2?"), ("moa-m", "What is 3 + 3?")])
-    assert world.books.abandoned == 0     # tokens that nobody got to the end of
+    assert world.books.abandoned == 0     # tokens of calls that were not completed
     assert world.books.idle_at == world.seconds
 
-It never says 429: what has no slot waits. Replies are scripted as in any `World`, with `Reply` for a given number of
-tokens, and never as wire dictionaries or with `seconds`. `server` holds the slots (`tests/slot_server.py`); the shapes
+It never answers 429: calls without a slot wait. Replies are scripted as in any `World`, with `Reply` for a given number
+of tokens, but not as wire dictionaries or with `seconds`. `server` holds the slots (`tests/slot_server.py`); the shapes
 on the wire are those of llama.cpp b10434 (`tests/slot_wire.py`).
 """
 
@@ -38,7 +38,7 @@ EVENTS: Final = {"content-type": "text/event-stream"}
 
 
 class Restart(NamedTuple):
-    """When a server goes `down`, in virtual seconds, when it is `up` again, and when `ready`, its model loaded."""
+    """When, in virtual seconds, a server goes `down`, is `up` again, and is `ready` with its model loaded."""
 
     down: float
     up: float
@@ -46,12 +46,13 @@ class Restart(NamedTuple):
 
 
 class SlotWorld(World):
-    """A world whose upstream has so many `slots`, with `n_ctx` tokens of context each.
+    """A world whose upstream has `slots` slots, with `n_ctx` tokens of context each.
 
-    `rate(busy)` are the tokens a second of all busy slots together, `prompt_rate` those of a prompt alone. `n` above
-    `most_choices`, by default the slots, is refused; usage counts the first choice only unless `counts_all_choices`.
-    Without `props` there are no /props and /slots, without `streams` streams are refused. A whole reply whose client
-    has left is generated to its end unless there is `quiet` for so many seconds: one with llama.cpp.
+    `rate(busy)` is how many tokens a second all busy slots generate together, `prompt_rate` how many of a prompt are
+    read if it is alone. `n` above `most_choices`, by default the number of slots, is refused; usage counts the first
+    choice only unless `counts_all_choices`. Without `props` there are no /props and /slots, without `streams` streams
+    are refused. A whole reply whose client has left is generated to its end unless no client receives anything for
+    `quiet` seconds: one second with llama.cpp.
     """
 
     base_url = f"{ROOT}/v1"
@@ -90,13 +91,13 @@ class SlotWorld(World):
 
     @property
     def ideal_seconds(self) -> float:
-        """Seconds that the calls which were not abandoned need with all slots busy all the time."""
+        """Seconds that the calls which were not abandoned would need with all slots always busy."""
         return self.server.ideal_seconds
 
     # What tests do.
 
     def at_once(self, requests: Sequence[tuple[str, str]], **fields: Any) -> list[Served | BaseException]:
-        """Return what becomes of requests, each a model and a question, that are made at once."""
+        """Return the outcomes of requests, each a model and a question, that are made at once."""
 
         async def gathered() -> list[Served | BaseException]:
             serving = (self.serve(model, question, **fields) for model, question in requests)
@@ -105,7 +106,7 @@ class SlotWorld(World):
         return self.run(gathered())
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run on a fresh virtual clock; `seconds` is its makespan, and the clock goes on until all slots are free."""
+        """Run on a fresh virtual clock; `seconds` is the time until the end, and then the slots become free."""
 
         async def timed() -> T:
             loop = asyncio.get_running_loop()
@@ -121,7 +122,7 @@ class SlotWorld(World):
         return run(timed())
 
     async def serve(self, model: str, messages: Any = "What is 2 + 2?", **fields: Any) -> Served:
-        """Hand one request to the engine, maybe one of many at a time."""
+        """Hand one request to the engine, perhaps one of many at a time."""
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
         self._conversations.append(messages)
@@ -189,14 +190,14 @@ class SlotWorld(World):
             return Relay(200, JSON, orjson.dumps(await self.chat(body, authorization)))
         chunks = self.stream(body, authorization)
         try:
-            first = await anext(chunks)  # the headers leave with it, as it may be a refusal
+            first = await anext(chunks)  # before the headers are sent: the call may be refused
         except BaseException:
             await chunks.aclose()
             raise
         return Relay(200, EVENTS, chunks=events(first, chunks))
 
     def _page(self, url: str) -> Any:
-        """What the server tells of itself; `None` where there is no such page."""
+        """Return a page about the server itself; `None` if there is no such page."""
         if url == f"{self.base_url}/models":
             return {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "llamacpp"}]}
         if self.props and url == f"{ROOT}/props":
@@ -230,7 +231,7 @@ class SlotWorld(World):
         raise refusal(503, "Loading model", "unavailable_error")
 
     def _accepted(self, sent: Sent) -> tuple[Generation, list[Say]]:
-        """What a call is to generate, and what the script says; raises `UpstreamError` for what the server refuses."""
+        """Return what a call has to generate, and what the script says; raises `UpstreamError` for a refusal."""
         body = sent.body
         self._refuse(body)
         count = body.get("n") or 1

@@ -22,7 +22,7 @@ NAMES = ("slots", "context per slot", "largest n")
 
 
 def server(properties: Any = None, refusal: str = "", status: int = 400) -> Callable[[Call], None]:
-    """A server that tells these properties, and refuses large `n` in these words."""
+    """A server that reports these properties, and refuses large `n` in these words."""
 
     def respond(call: Call) -> None:
         if call.path == "/props" and properties is not None:
@@ -69,11 +69,13 @@ def test_an_answer_that_is_no_json_has_no_line() -> None:
 
 
 @pytest.mark.parametrize(("refusal", "status"), [("n must be 1", 400), ("try again, 4 others wait", 503)])
-def test_words_without_a_bound_and_failures_in_passing_tell_none(refusal: str, status: int) -> None:
+def test_a_refusal_without_a_number_and_a_passing_failure_name_no_largest_n(
+    refusal: str, status: int
+) -> None:
     assert shown(server(None, refusal, status)) == {}
 
 
-def test_what_hangs_is_left_out() -> None:
+def test_a_server_that_hangs_has_no_line() -> None:
     def respond(call: Call) -> None:
         hangs = call.path == "/props" or (call.method == "POST" and call.sent.get("n") == MANY)
         call.until_left() if hangs else good(call)

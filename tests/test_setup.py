@@ -157,7 +157,7 @@ def test_a_real_model_that_cannot_be_downloaded_ends_in_one_plain_line(path: Pat
     assert ended.returncode != 0
     first, *others = ended.stderr.splitlines()
     assert first == f"Downloading a model of 135 million parameters and a server for it, 130 MB, into {place}"
-    assert "optillm: there is no real model to be had: the lines above say why" in others
+    assert "optillm: the real model cannot be installed: the lines above say why" in others
     assert not (place / ".done").exists()
 
 

@@ -90,7 +90,7 @@ def test_a_call_takes_longer_the_more_there_are() -> None:
     assert ends(served) == [3.25, 3.25]
 
 
-def test_what_comes_later_slows_down_what_is_there() -> None:
+def test_later_calls_slow_down_earlier_ones() -> None:
     served = world()
 
     async def main() -> None:
@@ -100,7 +100,7 @@ def test_what_comes_later_slows_down_what_is_there() -> None:
     assert ends(served) == [2.5, 4.0]
 
 
-def test_what_has_no_slot_waits_its_turn() -> None:
+def test_a_call_without_a_slot_waits_its_turn() -> None:
     served = world(slots=1)
 
     async def main() -> None:
@@ -192,7 +192,7 @@ def test_a_whole_reply_that_is_left_is_generated_to_its_end() -> None:
     assert (served.books.generated, served.books.abandoned, served.books.zombies) == (20, 10, 5)
 
 
-def test_so_is_one_that_has_no_slot_yet() -> None:
+def test_a_whole_reply_that_is_left_in_the_queue_is_generated_too() -> None:
     served = world(slots=1)
 
     async def main() -> None:
@@ -203,7 +203,7 @@ def test_so_is_one_that_has_no_slot_yet() -> None:
     assert served.books.zombies == 10
 
 
-def test_unless_there_is_quiet() -> None:
+def test_a_whole_reply_that_is_left_ends_after_a_quiet_time() -> None:
     served = world(lambda sent: Reply("", tokens=100), quiet=1.0)
     served.run(served.chat(body(), None))
     assert served.books.idle_at == 11.0
@@ -212,7 +212,7 @@ def test_unless_there_is_quiet() -> None:
     assert served.server.busy == 0
 
 
-def test_a_reply_of_another_client_is_no_quiet() -> None:
+def test_a_reply_to_another_client_interrupts_the_quiet_time() -> None:
     served = world(lambda sent: Reply("", tokens=100 if sent.number else 5), quiet=1.0)
 
     async def main() -> None:
@@ -223,7 +223,7 @@ def test_a_reply_of_another_client_is_no_quiet() -> None:
     assert served.books.idle_at == 4.0
 
 
-def test_in_quiet_even_a_silent_reply_is_seen_to_be_left() -> None:
+def test_after_a_quiet_time_even_a_silent_reply_that_is_left_ends() -> None:
     served = world(lambda sent: Reply("", tokens=10) if sent.number else HANG, slots=1, quiet=1.0)
 
     async def main() -> None:
@@ -233,7 +233,7 @@ def test_in_quiet_even_a_silent_reply_is_seen_to_be_left() -> None:
     assert ends(served) == [1.5, 4.5]
 
 
-def test_a_stream_of_another_client_is_no_quiet() -> None:
+def test_a_stream_to_another_client_interrupts_the_quiet_time() -> None:
     served = world(lambda sent: Reply("", tokens=20), quiet=1.0)
 
     async def main() -> None:
@@ -246,7 +246,7 @@ def test_a_stream_of_another_client_is_no_quiet() -> None:
 # Several choices.
 
 
-def test_choices_wait_for_a_slot_each_and_so_does_who_comes_after_them() -> None:
+def test_choices_wait_for_a_slot_each_and_later_calls_wait_behind_them() -> None:
     served = world(slots=3)
 
     async def main() -> None:
@@ -277,7 +277,7 @@ def test_usage_may_count_all_choices() -> None:
     ("settings", "bound"),
     [({"slots": 2}, 2), ({"slots": 4, "most_choices": 1}, 1), ({"slots": 2, "most_choices": 4}, 2)],
 )
-def test_more_choices_than_may_be_are_refused(settings: dict[str, Any], bound: int) -> None:
+def test_more_choices_than_allowed_are_refused(settings: dict[str, Any], bound: int) -> None:
     served = world(**settings)
     error = refusal(served, served.chat(body(n=bound + 1), None))
     assert (error.status, error.retryable) == (400, False)
@@ -321,7 +321,7 @@ def test_a_reply_ends_where_its_room_does(n_ctx: int, fields: dict[str, Any]) ->
     assert (choice["message"]["content"], choice["finish_reason"]) == ("The answer i", "length")
 
 
-def test_what_is_silent_for_ever_keeps_its_slot_and_no_share_of_the_machine() -> None:
+def test_a_call_that_is_silent_for_ever_keeps_its_slot_but_no_share_of_the_machine() -> None:
     served = world(
         lambda sent: HANG if sent.number == 0 else "Yes.", slots=2, rate=lambda busy: 10.0 * busy / busy
     )
@@ -345,7 +345,7 @@ def get(served: SlotWorld, url: str) -> Relay:
     return served.run(served.relay("GET", url, b"", authorization=None))
 
 
-def test_the_server_tells_of_its_slots() -> None:
+def test_the_server_reports_its_slots() -> None:
     served = world(slots=2, n_ctx=512)
     props = json.loads(get(served, f"{ROOT}/props").body or b"")
     assert (props["total_slots"], props["default_generation_settings"]["n_ctx"]) == (2, 512)
@@ -361,7 +361,7 @@ def test_the_server_tells_of_its_slots() -> None:
     assert [slot["is_processing"] for slot in slots] == [True, False]
 
 
-def test_other_servers_do_not() -> None:
+def test_a_server_without_props_does_not_report_its_slots() -> None:
     served = world(props=False)
     assert [get(served, f"{ROOT}{path}").status for path in ("/props", "/slots", "/v1/models")] == [
         404,
@@ -448,7 +448,7 @@ def test_many_requests_at_once_each_have_their_calls() -> None:
 
 
 @pytest.mark.parametrize("said", [{"choices": []}, Say("Yes.", seconds=3.0)], ids=["wire", "seconds"])
-def test_what_a_script_cannot_say_here_is_a_mistake(said: Any) -> None:
+def test_a_script_that_a_server_with_slots_cannot_play_is_a_mistake(said: Any) -> None:
     served = world(lambda sent: said)
     with pytest.raises(AssertionError):
         served.run(served.chat(body(), None))

@@ -1,4 +1,4 @@
-"""A technique, a server and a demo model of no substance, for tests of the command line."""
+"""A fake technique, server and demo model, for tests of the command line."""
 
 from __future__ import annotations
 

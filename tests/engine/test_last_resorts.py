@@ -1,4 +1,4 @@
-"""What is returned for want of anything better: cut and empty replies, and a plain call's where words were refused."""
+"""What is returned if there is nothing better: truncated and empty replies, and a plain call's after a refusal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERDICT = (
 
 
 class Local(World):
-    """A server of the operator's own, called by streams."""
+    """A local server, called by streams."""
 
     local = True
 
@@ -162,7 +162,7 @@ def test_a_stream_that_breaks_off_after_an_empty_one_is_no_empty_answer() -> Non
 
 
 def shorter_than(limit: int, status: int) -> Callable[[Sent], str]:
-    """The context has room for so many characters."""
+    """The context has room for this many characters."""
 
     def script(sent: Sent) -> str:
         if sum(len(str(message["content"])) for message in sent.body["messages"]) > limit:
@@ -201,7 +201,7 @@ def test_where_the_plain_call_is_refused_too_the_client_gets_its_refusal(slug: s
     assert plain
 
 
-def test_the_plain_calls_own_error_is_told() -> None:
+def test_the_plain_calls_own_error_is_returned() -> None:
     def script(sent: Sent) -> str:
         raise failing(413 if len(sent.body["messages"]) > 1 else 404, f"{len(sent.body['messages'])} turns")
 
@@ -210,7 +210,7 @@ def test_the_plain_calls_own_error_is_told() -> None:
     assert error.value.status == 404
 
 
-def test_what_was_refused_plainly_is_not_asked_plainly_again() -> None:
+def test_a_conversation_refused_as_the_client_sent_it_gets_no_plain_call() -> None:
     world = World(shorter_than(0, 413))
     with pytest.raises(UpstreamError):
         world.complete("bon(n=2)-m")

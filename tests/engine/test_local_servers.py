@@ -1,4 +1,4 @@
-"""Servers of the operator's own: called by streams, as many calls at a time as they have slots, freed when left."""
+"""Local servers: called by streams, as many calls at a time as there are slots, which are freed when clients leave."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_a_vote_that_is_decided_frees_the_slots_of_the_others() -> None:
     assert world.books.generated < 8 * 25
 
 
-def test_a_judge_is_not_heard_out_once_its_verdict_is_there() -> None:
+def test_a_judges_call_ends_once_its_verdict_is_complete() -> None:
     def script(sent: Sent) -> Reply:
         if sent.role == "judge":
             return Reply('{"ranking": ["A", "B", "C", "D"]}' + " and so on" * 200, tokens=600)
@@ -295,7 +295,7 @@ def test_a_judge_is_not_heard_out_once_its_verdict_is_there() -> None:
     assert world.books.generated < 4 * 20 + len(judges) * 60
 
 
-def test_a_judge_that_repeats_itself_is_not_heard_out_either() -> None:
+def test_a_judges_call_ends_when_it_repeats_itself() -> None:
     def script(sent: Sent) -> Reply:
         if sent.role == "judge":
             return Reply("I think that A is the best. " * 400, tokens=2800)
@@ -313,7 +313,7 @@ def test_a_judge_that_repeats_itself_is_not_heard_out_either() -> None:
 
 
 def test_nothing_is_repeated_while_the_one_server_generates() -> None:
-    """Worst seen: eight verifiers became 32 calls on eight slots."""
+    """The worst case seen: eight verifiers became 32 calls on eight slots."""
 
     def script(sent: Sent) -> Reply:
         return Reply(ANSWER, tokens=20 if sent.role == "generate" else 900)

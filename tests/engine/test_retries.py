@@ -1,4 +1,4 @@
-"""Restarts: a server that was there and will be back is waited for, as long as that leaves a useful call."""
+"""Restarts: a server that answered before is waited for, as long as the deadline leaves time for a call."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ GONE = "the upstream cannot be reached: connection refused (127.0.0.1:8080)"
 
 
 class Local(World):
-    """A server of the operator's own, called by streams."""
+    """A local server, called by streams."""
 
     local = True
 
 
 def away(seconds: float, *, begins: float = 0.0) -> Callable[[Sent], str]:
-    """The server is down for so long, then answers; different answers, so that there is something to judge."""
+    """The server is down for some seconds; then its answers differ, so that there is something to judge."""
 
     def script(sent: Sent) -> str:
         if begins <= sent.start < begins + seconds:
@@ -81,7 +81,7 @@ def test_waiting_ends_when_no_useful_call_fits_any_more(latency: float | None) -
 
 
 @pytest.mark.parametrize(("retries", "restarting", "calls"), [(0, True, 1), (3, False, 4)])
-def test_no_retries_means_none_and_what_was_never_there_is_not_waited_for(
+def test_no_retries_means_none_and_a_server_never_reached_is_not_waited_for(
     retries: int, restarting: bool, calls: int
 ) -> None:
     def script(sent: Sent) -> str:
@@ -146,7 +146,7 @@ def test_judges_are_waited_for_within_that_time() -> None:
     assert world.seconds > 6.0
 
 
-def test_the_log_tells_once_that_calls_wait_and_once_that_they_need_not(
+def test_the_log_says_once_that_calls_wait_and_once_that_the_server_answers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="optillm.engine.retries")

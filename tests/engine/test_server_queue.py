@@ -29,7 +29,7 @@ def test_a_first_token_shows_room_only_if_it_did_not_wait_and_nothing_else_does(
     assert not queue.began("unknown", LONG + 0.3)
 
 
-def test_what_was_generated_makes_room_when_it_ends_and_what_was_silent_does_not() -> None:
+def test_a_generated_call_frees_a_slot_when_it_ends_and_a_silent_one_does_not() -> None:
     queue = ServerQueue()
     queue.sent("a", 0.0)
     queue.sent("b", 0.0)
@@ -39,7 +39,7 @@ def test_what_was_generated_makes_room_when_it_ends_and_what_was_silent_does_not
     assert queue.length(1000.0) == 0
 
 
-def test_very_short_waits_are_not_told_apart() -> None:
+def test_very_short_waits_count_as_equal() -> None:
     queue = ServerQueue()
     queue.sent("a", 0.0)
     queue.began("a", 0.001)

@@ -34,7 +34,7 @@ def test_honest_usage_is_left_alone(text: str, tokens: int, choices: int) -> Non
 
 @pytest.mark.parametrize(("text", "tokens"), [(ENGLISH, 21), (CODE, 24)])
 @pytest.mark.parametrize("choices", [3, 8])
-def test_usage_of_one_choice_is_mended_in_proportion(text: str, tokens: int, choices: int) -> None:
+def test_usage_of_one_choice_is_corrected_in_proportion(text: str, tokens: int, choices: int) -> None:
     usage = Usage(10, tokens, cached_tokens=4)
     assert of_all_choices(usage, [text] * choices) == Usage(
         10, tokens * choices, cached_tokens=4, estimated=True
@@ -76,7 +76,7 @@ def told(sent: Sent) -> Say:
     return Say(f"{ENGLISH} {sent.choice}", usage={"prompt_tokens": 10, "completion_tokens": 22})
 
 
-def test_what_is_mended_is_on_the_bill() -> None:
+def test_corrected_usage_is_reported() -> None:
     world = World(told, n="honoured", prices={"m": Price(input=1.0, output=1.0)})
     slug = "self_consistency(samples=4,mode=waves,wave=4,free_form=medoid,tie=shortest)-m"
     world.complete(slug)
@@ -87,7 +87,7 @@ def test_what_is_mended_is_on_the_bill() -> None:
     assert completion.report.cost == pytest.approx(98 / 1e6)
 
 
-def test_budgets_count_what_is_mended() -> None:
+def test_budgets_count_corrected_usage() -> None:
     world = World(told, n="honoured")
     slug = "self_consistency(samples=8,mode=waves,wave=4,free_form=medoid)-m"
     world.complete(slug)

@@ -25,7 +25,7 @@ def test_a_restart_costs_its_time_and_no_answer(approach: str, stream: bool, aft
         return begins + after <= sent.start < begins + after + AWAY
 
     with Scene(approach, REFUSED, away) as scene:
-        begins = scene.ask().seconds  # a request that nothing befalls
+        begins = scene.ask().seconds  # a request without a fault
         outcome = scene.ask(stream=stream, budget=LEFT)
     assert outcome.answered
     assert outcome.seconds <= after + AWAY + LONGEST_WAIT + 2 * calm(approach).seconds

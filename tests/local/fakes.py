@@ -1,4 +1,4 @@
-"""A `llama-server` of no substance, as an executable on PATH, and a file that begins as a model does."""
+"""A fake `llama-server`, as an executable on PATH, and a file that begins like a GGUF file."""
 
 from __future__ import annotations
 

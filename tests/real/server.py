@@ -15,7 +15,7 @@ from tests.e2e.proxy import ROOT
 REAL = ROOT / ".real"
 NAME = "smol"
 PATIENCE = 60.0
-"""Seconds that anything may take at most on a machine that is busy with something else."""
+"""The most seconds that anything may take on a machine that is busy with something else."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ def running(port: int = 0) -> Iterator[LlamaServer]:
 
 
 def busy(server: LlamaServer) -> int:
-    """Return how many of its slots are at work."""
+    """Return how many of the server's slots are busy."""
     slots = httpx2.get(f"{server.url}/slots", timeout=PATIENCE).json()
     return sum(slot["is_processing"] for slot in slots)
 
 
 def counts(server: LlamaServer) -> Counts:
-    """Return what it has computed so far."""
+    """Return the tokens that the server has computed so far."""
     lines = httpx2.get(f"{server.url}/metrics", timeout=PATIENCE).text.splitlines()
     values = dict(line.split() for line in lines if line.startswith("llamacpp:"))
     prompt, generated = (
@@ -60,18 +60,18 @@ def counts(server: LlamaServer) -> Counts:
 
 
 def generated(server: LlamaServer) -> int:
-    """Return how many tokens its slots have generated of what they are at; the counters learn of them at its end."""
+    """Return how many tokens of replies that are not complete have been generated; `counts` has only complete ones."""
     slots = httpx2.get(f"{server.url}/slots", timeout=PATIENCE).json()
     return sum(slot["next_token"][0]["n_decoded"] for slot in slots if slot["is_processing"])
 
 
 def idle(server: LlamaServer) -> bool:
-    """Return whether none is."""
+    """Return whether no slot is busy."""
     return busy(server) == 0
 
 
 def eventually(condition: Callable[[], bool], seconds: float = PATIENCE, pause: float = 0.05) -> bool:
-    """Look every `pause` seconds until a condition holds; return whether it does."""
+    """Check a condition every `pause` seconds until it holds; return whether it does."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(pause)
@@ -79,9 +79,9 @@ def eventually(condition: Callable[[], bool], seconds: float = PATIENCE, pause: 
 
 
 def becomes_idle(server: LlamaServer) -> bool:
-    """Wait until no slot is at work.
+    """Wait until no slot is busy.
 
-    The server notices that a reply which is no stream has nobody left when nothing has been asked of it for a second;
-    whoever looked more often would keep it at work.
+    The server notices that the client of a whole reply has left only if it gets no request for a second, so checking
+    more often would keep it busy.
     """
     return eventually(lambda: idle(server), pause=1.5)

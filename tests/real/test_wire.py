@@ -32,7 +32,7 @@ SHORT = 24
 LONG = 500
 """Tokens of an answer that is not finished before its client leaves."""
 FEW = 400
-"""Tokens that are computed for a client who leaves at once, at the very most: less than those of one `LONG` answer."""
+"""The most tokens that may be computed for a client who leaves at once: fewer than those of one `LONG` answer."""
 ANSWERED = 240.0
 """Seconds a request has for its answer, on a machine that is busy with something else."""
 OUTAGE = 5.0

@@ -156,7 +156,7 @@ def test_a_large_body_arrives(live: Live) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_large_bodies_beyond_the_memory_for_them_are_sent_away_for_a_moment(
+def test_large_bodies_beyond_the_memory_for_them_are_refused_with_retry_after(
     tmp_path: Path, chunked: bool
 ) -> None:
     with running(tmp_path, concurrency=32, max_body_mb=4) as live, ExitStack() as stack:
@@ -172,7 +172,7 @@ def test_large_bodies_beyond_the_memory_for_them_are_sent_away_for_a_moment(
         assert eventually(lambda: upload(live, chunked=chunked) == (200, None))
 
 
-def test_a_body_that_is_too_large_is_not_sent_away_for_a_moment(live: Live) -> None:
+def test_a_body_that_is_too_large_is_refused_without_retry_after(live: Live) -> None:
     with dial(live, POST + b"Content-Length: %d\r\n\r\n" % (2**40)) as client:
         assert replied(client).status == 413
 
