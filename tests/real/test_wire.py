@@ -25,7 +25,7 @@ from tests.e2e.proxy import Proxy, serving
 from tests.real.server import CONTEXT, NAME, PATIENCE, becomes_idle, counts, eventually, idle, model, running
 
 TECHNIQUES = [*registry(), "none"]
-AT_ONCE = 6
+AT_ONCE = 3
 QUESTION = "What is 17 + 25? Answer with a number."
 SHORT = 24
 """Tokens of an answer."""
@@ -80,7 +80,9 @@ def chunks(response: httpx2.Response) -> list[Any]:
     assert response.status_code == 200, response.text
     data = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     assert data.pop() == "[DONE]"
-    return [json.loads(event) for event in data]
+    events = [json.loads(event) for event in data]
+    assert not [event["error"] for event in events if "error" in event]
+    return events
 
 
 @pytest.fixture(scope="module")
