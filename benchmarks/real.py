@@ -245,7 +245,7 @@ async def measure(
 ) -> None:
     """Print what was measured: the rates, and a row for each technique."""
     timeout = aiohttp.ClientTimeout(total=given.patience)
-    connector = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)  # the server closes idle ones unasked
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         bench = Bench(server, proxy, session, given.max_tokens)
         await bench.rates()  # the first reading of the model from disk
