@@ -11,7 +11,7 @@ import pytest
 from optillm.local import LlamaServer
 from optillm.sources import SettingsError
 from tests.e2e.proxy import Proxy, serving
-from tests.real.server import CONTEXT, NAME, model, running
+from tests.real.server import AUTO, CONTEXT, NAME, model, running
 
 HERE = Path(__file__).parent
 
@@ -47,5 +47,5 @@ def server() -> Iterator[LlamaServer]:
 @pytest.fixture(scope="session")
 def proxy(server: LlamaServer) -> Iterator[Proxy]:
     """A proxy in front of it, on default settings."""
-    with serving("--base-url", server.base_url, "--model", NAME) as running_proxy:
+    with serving("--base-url", server.base_url, "--model", NAME, environment=AUTO) as running_proxy:
         yield running_proxy

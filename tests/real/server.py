@@ -14,6 +14,8 @@ from tests.e2e.proxy import ROOT
 
 REAL = ROOT / ".real"
 NAME = "smol"
+AUTO = {"OPTILLM_UPSTREAM_STREAMS": "auto"}
+"""The default, which the other tests, whose upstreams stand for hosted ones, set aside."""
 CONTEXT = 1024
 """Tokens of a slot in the tests."""
 PATIENCE = 60.0

@@ -22,7 +22,18 @@ from optillm.doctor import examine
 from optillm.local import LlamaServer
 from optillm.techniques import registry
 from tests.e2e.proxy import Proxy, serving
-from tests.real.server import CONTEXT, NAME, PATIENCE, becomes_idle, counts, eventually, idle, model, running
+from tests.real.server import (
+    AUTO,
+    CONTEXT,
+    NAME,
+    PATIENCE,
+    becomes_idle,
+    counts,
+    eventually,
+    idle,
+    model,
+    running,
+)
 
 TECHNIQUES = [*registry(), "none"]
 AT_ONCE = 3
@@ -158,7 +169,10 @@ def test_sixteen_requests_at_once_are_answered(server: LlamaServer, proxy: Proxy
 
 
 def test_a_request_outlives_a_restart_of_the_server() -> None:
-    with running() as first, serving("--base-url", first.base_url, "--model", NAME) as proxy:
+    with (
+        running() as first,
+        serving("--base-url", first.base_url, "--model", NAME, environment=AUTO) as proxy,
+    ):
         port = int(first.url.rpartition(":")[2])
         with ThreadPoolExecutor(1) as client:
             pending = client.submit(post, proxy, body("bon", max_tokens=100))
@@ -183,7 +197,7 @@ def test_the_doctor_tells_slots_context_and_the_bound_of_n(server: LlamaServer) 
 
 def test_a_file_is_served_in_one_command() -> None:
     flags = ("--local", str(model().file), "--local-slots", "2", "--local-context", "512", "--model", NAME)
-    with serving(*flags) as proxy:
+    with serving(*flags, environment=AUTO) as proxy:
         assert reply(post(proxy, body("bon")))["choices"][0]["message"]["content"]
         assert any("2 slots of 512 tokens" in line for line in proxy.log)
 
