@@ -32,7 +32,7 @@ import aiohttp
 from benchmarks.machine import cpu, described, table
 from optillm.local import LlamaServer
 from tests.e2e.proxy import Proxy, serving
-from tests.real.server import NAME, Counts, becomes_idle, busy, counts, eventually, generated, running
+from tests.real.server import AUTO, NAME, Counts, becomes_idle, busy, counts, eventually, generated, running
 
 SEED: Final = 13
 STREAMS: Final = 8
@@ -245,7 +245,7 @@ async def measure(
 ) -> None:
     """Print what was measured: the rates, and a row for each technique."""
     timeout = aiohttp.ClientTimeout(total=given.patience)
-    connector = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)  # the server closes idle ones unasked
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         bench = Bench(server, proxy, session, given.max_tokens)
         await bench.rates()  # the first reading of the model from disk
@@ -282,7 +282,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ["LLAMA_ARG_THREADS"] = str(given.threads)
     print(f"{described()}; {given.questions} questions, {given.clients} at a time, "
           f"answers of at most {given.max_tokens} tokens, {given.threads} threads of the server")  # fmt: skip
-    with running() as server, serving("--base-url", server.base_url, "--model", NAME) as proxy:
+    with (
+        running() as server,
+        serving("--base-url", server.base_url, "--model", NAME, environment=AUTO) as proxy,
+    ):
         asyncio.run(measure(server, proxy, given.techniques, given))
 
 

@@ -18,7 +18,7 @@ from optillm.engine.proxies import is_private
 if TYPE_CHECKING:
     from optillm.engine.upstream import Upstream
 
-SECONDS: Final = 5.0
+SECONDS: Final = 10.0
 """How long a server may take to say how many slots it has: busy ones answer late, and no call waits for this."""
 MOST_SLOTS: Final = 10_000
 
@@ -43,13 +43,16 @@ def root_of(base_url: str) -> str:
 
 
 async def read_slots(upstream: Upstream, authorization: str | None) -> int | None:
-    """Return how many replies a server generates at a time, if it says so as llama.cpp does; `None` if not."""
+    """Return how many replies a server generates at a time, if it says so as llama.cpp does; `None` if not.
+
+    Raises `UpstreamError` or `TimeoutError` if the server does not answer.
+    """
+    async with asyncio.timeout(SECONDS):
+        reply = await upstream.relay(
+            "GET", f"{root_of(upstream.base_url)}/props", b"", authorization=authorization
+        )
     try:
-        async with asyncio.timeout(SECONDS):
-            reply = await upstream.relay(
-                "GET", f"{root_of(upstream.base_url)}/props", b"", authorization=authorization
-            )
-            slots = orjson.loads(reply.body or b"").get("total_slots") if reply.status == 200 else None
-    except Exception:  # noqa: BLE001 - whatever the server answers here, it is not the number of its slots
+        slots = orjson.loads(reply.body or b"").get("total_slots") if reply.status == 200 else None
+    except (orjson.JSONDecodeError, AttributeError):  # other servers may have anything at this address
         return None
     return slots if isinstance(slots, int) and 0 < slots <= MOST_SLOTS else None

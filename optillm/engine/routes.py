@@ -42,6 +42,8 @@ LATELY: Final = 30.0
 """Seconds without a piece of any reply after which a server is no longer taken to be generating."""
 SLOTS_KNOWN: Final = 600.0
 """Seconds after which a local server is asked again how many slots it has."""
+SLOTS_AGAIN: Final = 10.0
+"""The same if it has not answered."""
 REMEMBERED: Final = 512
 """How many failing models are remembered for each upstream."""
 
@@ -122,7 +124,11 @@ class Route:
             self._reading_slots = asyncio.create_task(self._read_slots(authorization))
 
     async def _read_slots(self, authorization: str | None) -> None:
-        slots = await read_slots(self.upstream, self.credential(authorization))
+        try:
+            slots = await read_slots(self.upstream, self.credential(authorization))
+        except (UpstreamError, TimeoutError):  # too busy, or down: the last known number may still be right
+            self._slots_known_until = asyncio.get_running_loop().time() + SLOTS_AGAIN
+            return
         if slots is not None and slots != self.limiters.slots:
             log.info("Upstream %s has %d slots: that many calls run at a time", self.name, slots)
         self.limiters.slots = slots

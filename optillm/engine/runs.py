@@ -279,7 +279,7 @@ class Runs:
         shown = ctx.shown.text
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
             return Outcome([Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop)
-        if shown or ctx.ledger.best is None:
+        if shown.strip() or ctx.ledger.best is None:
             raise error
         return Outcome(ctx.ledger.choices, stop)
 

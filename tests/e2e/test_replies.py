@@ -127,7 +127,7 @@ ONLY_THOUGHTS: dict[str, Respond] = {
     "tags": lambda call, _: thinking(lambda text: f"<think>{HIDDEN}</think>\n")(call, ""),
     "tags that never close": lambda call, _: thinking(lambda text: f"<think>{HIDDEN}")(call, ""),
     "a channel": lambda call, _: thinking(lambda text: f"<|channel|>analysis<|message|>{HIDDEN}")(call, ""),
-    "parts": lambda call, _: in_parts(thoughts={"type": "thinking", "thinking": HIDDEN})(call, ""),
+    "parts": lambda call, _: in_parts(thoughts={"type": "thinking", "thinking": HIDDEN})(call, " "),
 }
 
 
@@ -139,7 +139,7 @@ def test_nothing_but_thoughts_is_asked_for_once_more_and_then_an_empty_answer(
 ) -> None:
     stub.respond = upstream = Upstream(ONLY_THOUGHTS[situation])
     status, body = ask(proxy, slug, stream=stream)
-    assert (status, answer_in(body, stream=stream)) == (200, "")
+    assert (status, answer_in(body, stream=stream).strip()) == (200, "")
     assert '"stop_reason": "degraded"' in json.dumps(body)
     assert len(upstream.said) == 2 * AT_ONCE[slug]
 

@@ -13,7 +13,7 @@ from optillm.chat import Budget, Completion, Relay, Stream
 from optillm.engine.hedge import STALL
 from optillm.engine.limiter import FIRST_WINDOW
 from optillm.engine.local_servers import is_local, read_slots, root_of
-from optillm.engine.routes import SLOTS_KNOWN
+from optillm.engine.routes import SLOTS_AGAIN, SLOTS_KNOWN
 from optillm.errors import UpstreamError
 from tests.fakes import Sent, World, run
 from tests.slot_wire import Reply
@@ -99,6 +99,28 @@ def test_a_server_that_cannot_be_asked_for_its_slots_is_used_all_the_same() -> N
             raise UpstreamError("no")
 
     assert Down(lambda sent: ANSWER).text("re2-m") == ANSWER
+
+
+def test_a_server_that_was_too_busy_to_tell_its_slots_is_soon_asked_again() -> None:
+    class Busy(SlotWorld):
+        asked = 0
+
+        async def relay(self, *arguments: Any, **fields: Any) -> Relay:
+            self.asked += 1
+            if self.asked == 1:
+                raise UpstreamError("the upstream did not answer in time")
+            return await super().relay(*arguments, **fields)
+
+    world = Busy(answering, slots=3)
+
+    async def later() -> None:
+        await world.serve("re2-m")
+        assert window(world) == FIRST_WINDOW
+        await asyncio.sleep(SLOTS_AGAIN)
+        await world.serve("re2-m")
+        assert window(world) == 3
+
+    world.run(later())
 
 
 def test_no_more_calls_run_at_a_time_than_there_are_slots() -> None:

@@ -11,7 +11,7 @@ import pytest
 from optillm.local import LlamaServer
 from optillm.sources import SettingsError
 from tests.e2e.proxy import Proxy, serving
-from tests.real.server import NAME, model, running
+from tests.real.server import AUTO, CONTEXT, NAME, model, running
 
 HERE = Path(__file__).parent
 
@@ -34,9 +34,9 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[LlamaServer]:
-    """The server, with eight slots of 2,048 tokens."""
+    """The server, with eight small slots: judges of this model ramble on until their slot is full."""
     try:
-        with running() as running_server:
+        with running(context=CONTEXT) as running_server:
             yield running_server
     except SettingsError as error:
         if "SIGILL" not in str(error):
@@ -47,5 +47,5 @@ def server() -> Iterator[LlamaServer]:
 @pytest.fixture(scope="session")
 def proxy(server: LlamaServer) -> Iterator[Proxy]:
     """A proxy in front of it, on default settings."""
-    with serving("--base-url", server.base_url, "--model", NAME) as running_proxy:
+    with serving("--base-url", server.base_url, "--model", NAME, environment=AUTO) as running_proxy:
         yield running_proxy

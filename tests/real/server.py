@@ -14,6 +14,10 @@ from tests.e2e.proxy import ROOT
 
 REAL = ROOT / ".real"
 NAME = "smol"
+AUTO = {"OPTILLM_UPSTREAM_STREAMS": "auto"}
+"""The default; the other tests turn streams off, since their upstreams stand for hosted ones."""
+CONTEXT = 1024
+"""Tokens of a slot in the tests."""
 PATIENCE = 60.0
 """The most seconds that anything may take on a machine that is busy with something else."""
 
@@ -29,17 +33,17 @@ class Counts:
         return Counts(self.prompt - other.prompt, self.generated - other.generated)
 
 
-def model() -> Model:
-    """Return the downloaded model; raises `FileNotFoundError` where there is none."""
+def model(context: int = 2048) -> Model:
+    """Return the downloaded model, for slots of `context` tokens; raises `FileNotFoundError` if there is none."""
     if not (REAL / ".done").exists():
         raise FileNotFoundError("there is no real model: run `make test-real`, which downloads one")
-    return Model(next(REAL.glob("*.gguf")), NAME, context=2048)
+    return Model(next(REAL.glob("*.gguf")), NAME, context=context)
 
 
 @contextmanager
-def running(port: int = 0) -> Iterator[LlamaServer]:
-    """A server with eight slots, on a free port unless one is given."""
-    with launch(model(), port) as server:
+def running(port: int = 0, context: int = 2048) -> Iterator[LlamaServer]:
+    """A server with eight slots of `context` tokens, on a free port unless one is given."""
+    with launch(model(context), port) as server:
         yield server
 
 

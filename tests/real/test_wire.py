@@ -22,10 +22,21 @@ from optillm.doctor import examine
 from optillm.local import LlamaServer
 from optillm.techniques import registry
 from tests.e2e.proxy import Proxy, serving
-from tests.real.server import NAME, PATIENCE, becomes_idle, counts, eventually, idle, model, running
+from tests.real.server import (
+    AUTO,
+    CONTEXT,
+    NAME,
+    PATIENCE,
+    becomes_idle,
+    counts,
+    eventually,
+    idle,
+    model,
+    running,
+)
 
 TECHNIQUES = [*registry(), "none"]
-AT_ONCE = 6
+AT_ONCE = 3
 QUESTION = "What is 17 + 25? Answer with a number."
 SHORT = 24
 """Tokens of an answer."""
@@ -33,7 +44,7 @@ LONG = 500
 """Tokens of an answer that is not finished before its client leaves."""
 FEW = 400
 """The most tokens that may be computed for a client who leaves at once: fewer than those of one `LONG` answer."""
-ANSWERED = 240.0
+ANSWERED = 120.0
 """Seconds a request has for its answer, on a machine that is busy with something else."""
 OUTAGE = 5.0
 """Seconds until a server that was killed is started again."""
@@ -43,10 +54,6 @@ SCHEMA = {
     "required": ["sum"],
     "additionalProperties": False,
 }
-
-ZOMBIES = pytest.mark.xfail(
-    strict=True, reason="calls that are no streams go on when their connection is closed"
-)
 
 
 def body(technique: str = "none", **fields: Any) -> dict[str, Any]:
@@ -58,7 +65,9 @@ def body(technique: str = "none", **fields: Any) -> dict[str, Any]:
 def post(proxy: Proxy, sent: dict[str, Any], seconds: float = ANSWERED) -> httpx2.Response:
     """Send a request that has some seconds for its answer."""
     headers = {"x-optillm-timeout": f"{seconds:g}"}
-    return httpx2.post(f"{proxy.base_url}/chat/completions", json=sent, headers=headers, timeout=2 * PATIENCE)
+    return httpx2.post(
+        f"{proxy.base_url}/chat/completions", json=sent, headers=headers, timeout=seconds + PATIENCE
+    )
 
 
 def begun(proxy: Proxy, sent: dict[str, Any]) -> socket.socket:
@@ -82,7 +91,9 @@ def chunks(response: httpx2.Response) -> list[Any]:
     assert response.status_code == 200, response.text
     data = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     assert data.pop() == "[DONE]"
-    return [json.loads(event) for event in data]
+    events = [json.loads(event) for event in data]
+    assert not [event["error"] for event in events if "error" in event]
+    return events
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +168,11 @@ def test_sixteen_requests_at_once_are_answered(server: LlamaServer, proxy: Proxy
     assert becomes_idle(server)
 
 
-@pytest.mark.xfail(strict=True, reason="calls are tried again a few times only, not until the deadline")
 def test_a_request_outlives_a_restart_of_the_server() -> None:
-    with running() as first, serving("--base-url", first.base_url, "--model", NAME) as proxy:
+    with (
+        running() as first,
+        serving("--base-url", first.base_url, "--model", NAME, environment=AUTO) as proxy,
+    ):
         port = int(first.url.rpartition(":")[2])
         with ThreadPoolExecutor(1) as client:
             pending = client.submit(post, proxy, body("bon", max_tokens=100))
@@ -177,19 +190,18 @@ def test_the_doctor_tells_slots_context_and_the_bound_of_n(server: LlamaServer) 
     assert diagnosis.usable
     assert {name: results[name] for name in ("slots", "context per slot", "largest n")} == {
         "slots": "8",
-        "context per slot": "2048",
+        "context per slot": str(CONTEXT),
         "largest n": "8",
     }
 
 
 def test_a_file_is_served_in_one_command() -> None:
     flags = ("--local", str(model().file), "--local-slots", "2", "--local-context", "512", "--model", NAME)
-    with serving(*flags) as proxy:
+    with serving(*flags, environment=AUTO) as proxy:
         assert reply(post(proxy, body("bon")))["choices"][0]["message"]["content"]
         assert any("2 slots of 512 tokens" in line for line in proxy.log)
 
 
-@ZOMBIES
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("technique", ["bon", "moa"])
 def test_slots_are_free_once_the_client_has_left(
@@ -203,7 +215,6 @@ def test_slots_are_free_once_the_client_has_left(
     assert (counts(server) - before).generated < FEW
 
 
-@ZOMBIES
 def test_a_deadline_frees_the_slots_too(server: LlamaServer, proxy: Proxy) -> None:
     assert becomes_idle(server)
     before = counts(server)
