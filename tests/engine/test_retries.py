@@ -152,10 +152,10 @@ def test_the_log_says_once_that_calls_wait_and_once_that_the_server_answers(
     caplog.set_level(logging.INFO, logger="optillm.engine.retries")
     world = World(away(9.0))
     world.complete("self_consistency(samples=8)-m")
-    told = [(record.levelname, record.getMessage()) for record in caplog.records]
-    assert told[0] == ("WARNING", f"Waiting for upstream default to come back: {GONE}")
-    assert told[1][1].startswith("Upstream default answers again after ")
-    assert [level for level, _ in told] == ["WARNING", "INFO"]
+    logged = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert logged[0] == ("WARNING", f"Waiting for upstream default to come back: {GONE}")
+    assert logged[1][1].startswith("Upstream default answers again after ")
+    assert [level for level, _ in logged] == ["WARNING", "INFO"]
 
 
 def test_a_wait_that_the_server_asks_for_is_kept() -> None:

@@ -71,13 +71,13 @@ def test_nothing_is_made_up(usage: Usage | None, texts: list[str]) -> None:
     assert of_all_choices(usage, texts) is usage
 
 
-def told(sent: Sent) -> Say:
+def reported_for_one(sent: Sent) -> Say:
     """Every reply counts the tokens of one choice."""
     return Say(f"{ENGLISH} {sent.choice}", usage={"prompt_tokens": 10, "completion_tokens": 22})
 
 
 def test_corrected_usage_is_reported() -> None:
-    world = World(told, n="honoured", prices={"m": Price(input=1.0, output=1.0)})
+    world = World(reported_for_one, n="honoured", prices={"m": Price(input=1.0, output=1.0)})
     slug = "self_consistency(samples=4,mode=waves,wave=4,free_form=medoid,tie=shortest)-m"
     world.complete(slug)
     completion = world.complete(slug)
@@ -88,7 +88,7 @@ def test_corrected_usage_is_reported() -> None:
 
 
 def test_budgets_count_corrected_usage() -> None:
-    world = World(told, n="honoured")
+    world = World(reported_for_one, n="honoured")
     slug = "self_consistency(samples=8,mode=waves,wave=4,free_form=medoid)-m"
     world.complete(slug)
     world.sent.clear()
