@@ -25,6 +25,9 @@ STRAGGLER: Final = 1.5
 AT_WORK: Final = 4.0
 """The same for a call whose reply is known to be coming, as a stream is."""
 
+GRAIN: Final = 0.001
+"""Seconds that are not waited for: a wait ends a little early or late, and the rest would be waited for in vain."""
+
 FIRST_STEPS: Final = 3
 """Steps of the loop after which the calls of a round have gone out: essential ones go before their helpers,
 who get what the budget leaves."""
@@ -67,8 +70,8 @@ async def race(
                 patience = _patience(median(elapsed), started, calls)
             if elapsed or optional():
                 patience = max(0.0, min(patience, last_call() - loop.time()))
-            if idle and patience == 0:
-                calls.ledger.pressed |= last_call() <= loop.time()
+            if idle and patience <= GRAIN:
+                calls.ledger.pressed |= last_call() <= loop.time() + GRAIN
                 return
             timeout = None if patience == inf else patience
             done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
