@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
 
 from optillm.chat import Budget, Completion, Delta, Usage
+from optillm.engine import rounds
 from optillm.engine.bodies import REPEATED
 from optillm.engine.calls import LIGHT
 from optillm.engine.hedge import HEDGE, PATIENCE, UNKNOWN
@@ -261,3 +264,18 @@ def test_a_short_prompt_after_a_long_one_is_given_no_less() -> None:
     world.script = hanging(0)
     world.complete("re2-m")
     assert world.seconds == HEDGE * LATENCY + LATENCY
+
+
+def test_what_is_left_of_a_wait_for_stragglers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait that ended a rounding error early was followed by a hundred thousand others."""
+    waits, wait = count(), asyncio.wait
+
+    async def counted(tasks: Any, **more: Any) -> Any:
+        assert next(waits) < 100
+        return await wait(tasks, **more)
+
+    world = warm(lambda sent: ANSWER if sent.number < 2 else HANG)
+    monkeypatch.setattr(rounds.asyncio, "wait", counted)
+    monkeypatch.setattr(rounds, "_patience", lambda *_: 1e-10)
+    world.complete("moa-m")
+    assert next(waits) < 20
