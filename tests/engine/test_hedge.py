@@ -275,7 +275,7 @@ def test_what_is_left_of_a_wait_for_stragglers_is_not_waited_for(monkeypatch: py
         return await wait(tasks, **more)
 
     world = warm(lambda sent: ANSWER if sent.number < 2 else HANG)
-    monkeypatch.setattr(rounds.asyncio, "wait", counted)
+    monkeypatch.setattr("optillm.engine.rounds.asyncio.wait", counted)
     monkeypatch.setattr(rounds, "_patience", lambda *_: 1e-10)
     world.complete("moa-m")
     assert next(waits) < 20
