@@ -112,9 +112,11 @@ _LONGEST = 16_000  # verdicts stand at the end, and judges quote
 _MOST_PIECES = 32
 _AFTER_VERDICT: Final = "` \n"
 _REPEATED: Final = 240
-"""How many characters at the end of a reply must consist of repetitions before it counts as endless."""
-_TIMES: Final = 4
-"""How many repetitions these characters must be, at least."""
+"""The fewest characters at the end of a reply that are repetitions where it is endless."""
+_TIMES: Final = 3
+_LONGEST_PERIOD: Final = 1000
+_MARK: Final = 40
+"""Characters by which the beginning of a repetition is found."""
 _LONGEST_REPAIR = 500  # its cost grows with the square
 
 
@@ -146,10 +148,13 @@ def is_complete(text: str, verdict: type[BaseModel]) -> bool:
 
 def is_endless(text: str) -> bool:
     """Return whether a reply that is still being written only repeats itself, as small models do up to their limit."""
-    tail = text[-_REPEATED:]
-    if len(tail) < _REPEATED:
+    earlier = text.rfind(text[-_MARK:], -_MARK - _LONGEST_PERIOD, -1)
+    if earlier < 0:  # nearly always
         return False
-    return any(tail[period:] == tail[:-period] for period in range(1, _REPEATED // _TIMES + 1))
+    period = len(text) - _MARK - earlier
+    length = max(_REPEATED, _TIMES * period)
+    tail = text[-length:]
+    return len(tail) == length and tail[period:] == tail[:-period]
 
 
 def _valid(data: object, verdict: type[V]) -> V | None:

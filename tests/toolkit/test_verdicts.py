@@ -375,7 +375,9 @@ def test_a_verdict_is_complete_when_the_reply_ends_with_it(text: str, complete: 
         ("no, no, " * 20, False),
         ("The first answer is right. " * 10 + "So:", False),
         ("".join(f"{number} is right. " for number in range(100)), False),
-        (("one, two, three, " * 8)[:100] * 3, False),  # too long a period to be sure
+        ("The first answer adds the numbers, and the second one counts them; both are right. " * 3, True),
+        ("The first answer adds the numbers, and the second one counts them; both are right. " * 2, False),
+        ("a" * 39, False),
         ("", False),
     ],
 )
