@@ -161,6 +161,8 @@ class Assembly:
         """The whole reply; raises `UpstreamError` when the stream ended before its end."""
         if self._finish_reason is None:
             raise self._remark or UpstreamError("the upstream's stream ended early", retryable=True)
+        if self._index is None:
+            raise UpstreamError("the upstream's reply has no choices", retryable=True)
         fields = {name: "".join(pieces) for name, pieces in self._fields.items()}
         message: dict[str, Any] = {"role": "assistant", **fields, "content": "".join(self._answer)}
         thoughts = "".join(self._thoughts.thoughts).strip()

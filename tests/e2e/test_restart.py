@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from operator import ge
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -48,7 +49,8 @@ class Load:
         self.statuses: list[int] = []
         self.failures: list[Exception] = []
         self._stop = Event()
-        self._threads = [Thread(target=self._ask, args=(base_url,)) for _ in range(clients)]
+        self._answered = [0] * clients
+        self._threads = [Thread(target=self._ask, args=(base_url, client)) for client in range(clients)]
 
     def __enter__(self) -> Load:
         for thread in self._threads:
@@ -60,12 +62,12 @@ class Load:
         for thread in self._threads:
             thread.join()
 
-    def goes_on(self, requests: int = 40) -> bool:
-        """Whether so many more are answered."""
-        enough = len(self.statuses) + requests
-        return eventually(lambda: len(self.statuses) >= enough)
+    def goes_on(self, requests: int = 5) -> bool:
+        """Whether every client gets so many more answers: none of them is still at its second try."""
+        enough = [answered + requests for answered in self._answered]
+        return eventually(lambda: all(map(ge, self._answered, enough)))
 
-    def _ask(self, base_url: str) -> None:
+    def _ask(self, base_url: str, client: int) -> None:
         def note(response: httpx2.Response) -> None:
             self.statuses.append(response.status_code)
 
@@ -74,6 +76,7 @@ class Load:
             while not self._stop.is_set():
                 try:
                     sdk.chat.completions.create(model="bon-m", **ASKED)  # type: ignore[call-overload]
+                    self._answered[client] += 1
                 except Exception as error:  # noqa: BLE001 - every failure is what this looks for
                     self.failures.append(error)
 

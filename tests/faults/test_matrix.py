@@ -17,7 +17,7 @@ from tests.faults.faults import FAULTS, RETRY_AFTER, Position, everywhere, judgi
 from tests.faults.scene import DEADLINE, MESSAGES, Outcome, Scene
 
 APPROACHES = [*sorted(registry()), "re2&bon", "bon|moa"]
-REQUESTS = 16
+REQUESTS = 8
 PART = 0.3
 BOUND = 10
 """How many times as long as without a fault a request may take at most, whatever befalls 30 % of its calls."""
