@@ -19,7 +19,7 @@ run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is c
 	@OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore tests/real $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/real $(ARGS)
 
 real: $(VENV)/.core $(REAL)/.done ## start the proxy on a small real model, which is downloaded once: 130 MB
 	@OPTILLM_DEMO=off OPTILLM_LOCAL=$$(echo $(REAL)/*.gguf) exec $(PYTHON) optillm.py $(ARGS)

@@ -131,9 +131,10 @@ def test_a_full_queue_says_busy_and_drains(solver: Solver) -> None:
     async def run() -> list[Solved]:
         return await asyncio.gather(*(solver.run("z3py", "print(1)", Limits()) for _ in range(120)))
 
-    kinds = [solved.error.kind if solved.error else "ok" for solved in asyncio.run(run())]
-    assert 64 < kinds.count("ok") < 120
-    assert set(kinds) == {"ok", "busy"}
+    failures = [solved.error for solved in asyncio.run(run()) if solved.error]
+    assert {failure.kind for failure in failures} == {"busy"}
+    assert sum("too many programs wait" in failure.message for failure in failures) > 120 // 4
+    assert len(failures) < 120  # how many are served in time depends on the machine
     assert _run(solver, "print(1)").ok
 
 
