@@ -18,7 +18,9 @@ help: ## show this list
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	@OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
 
+# Compiled beforehand: the servers that tests start would each do so again where bytecode is not written.
 test: $(VENV)/.dev ## run the tests
+	@$(PYTHON) -m compileall -q optillm tests
 	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/real $(ARGS)
 
 real: $(VENV)/.core $(REAL)/.done ## start the proxy on a small real model, which is downloaded once: 130 MB
