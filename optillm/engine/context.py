@@ -362,7 +362,7 @@ class RequestContext(Context):
         def until(text: str) -> bool:
             return verdicts.is_endless(text) or (verdict is not None and verdicts.is_complete(text, verdict))
 
-        self.ledger.asked += 1
+        self.ledger.judge_calls += 1
         try:
             replies = await self._calls.complete(JUDGE, payload, until)
         except (UpstreamError, BudgetExhausted):
@@ -373,7 +373,7 @@ class RequestContext(Context):
         if read is None:
             self.ledger.lose("abstained")
         else:
-            self.ledger.heard += 1
+            self.ledger.judge_replies += 1
         return read
 
     async def write(
@@ -456,14 +456,16 @@ class RequestContext(Context):
 
     async def arriving(self, *calls: Coroutine[Any, Any, T | None]) -> AsyncGenerator[T, None]:
         """See `Context.arriving`."""
-        asked, heard, came = self.ledger.asked, self.ledger.heard, False
+        made_before, read_before = self.ledger.judge_calls, self.ledger.judge_replies
+        came = False
         helping = race(calls, quorum(len(calls)), self._calls, self._last_call, self._answerable)
         async with aclosing(helping) as arriving:
             async for result in arriving:
                 if result and not isinstance(result, Exception):
                     came = True
                     yield result
-        self.ledger.lost_round |= not came and self.ledger.asked > asked and self.ledger.heard == heard
+        judged = self.ledger.judge_replies > read_before
+        self.ledger.lost_round |= self.ledger.judge_calls > made_before and not (came or judged)
 
     async def beside(
         self, essential: Coroutine[Any, Any, T], *helpers: Coroutine[Any, Any, H | None]

@@ -288,8 +288,10 @@ class Hedge(Generic[T]):
 
     def departed(self, weight: float) -> None:
         """Note that the call has been sent: what it waited for before was not the upstream."""
+        task = asyncio.current_task()
         self._weight = weight
-        self._since = self._sent_at[asyncio.current_task()] = self._loop.time()
+        self._heard_at.pop(task, None)  # at another upstream, which failed since
+        self._since = self._sent_at[task] = self._loop.time()
         if self._rescue is None:
             self._hedges.expect(self.due())
 

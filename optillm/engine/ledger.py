@@ -64,7 +64,7 @@ class Ledger:
         self.usage = Usage()
         self.cost: float | None = 0.0
         self.degraded = False
-        self.asked = self.heard = 0
+        self.judge_calls = self.judge_replies = 0
         self.lost_round = False
         self.pressed = False
         self.best: Candidate | None = None
@@ -77,7 +77,8 @@ class Ledger:
     # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
     # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
     # `pressed`: some work was cut so that the last call has its time.
-    # `asked`, `heard`: how many judging and helping calls were made, and how many gave a reply that could be read.
+    # `judge_calls`, `judge_replies`: how many judging and helping calls were made, and how many of them gave a reply
+    # that could be read.
     # `lost_round`: in some round of them none did: all failed, were unreadable, or were given up or cut.
 
     @property
@@ -127,7 +128,7 @@ class Ledger:
     @property
     def unheard(self) -> bool:
         """Whether judging or helping calls were made and none of them was of use, in the request or in a round."""
-        return self.lost_round or (self.losses["abstained"] > 0 and not self.heard)
+        return self.lost_round or (self.losses["abstained"] > 0 and not self.judge_replies)
 
     def reserve(self, role: str, worst: Worst = NOTHING, *, spare: bool = False) -> Reservation:
         """Admit one call, or raise `BudgetExhausted`; the want of a `spare` one stops nothing."""

@@ -335,8 +335,8 @@ class Routes:
         """Return the highest price of this model at any upstream; `None` if one of the prices is not known."""
         names = {model} if self.alone else {route.named(model) for route in self._serving(model)}
         prices_by_name = [prices.of(name, model) for name in names]
-        known = [price for price in prices_by_name if price is not None]
-        return dearest(known) if known and len(known) == len(names) else None
+        listed = [price for price in prices_by_name if price is not None]
+        return dearest(listed) if listed and len(listed) == len(names) else None
 
     async def relay(
         self,

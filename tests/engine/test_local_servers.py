@@ -11,9 +11,9 @@ import pytest
 
 from optillm.chat import Budget, Completion, Relay, Stream
 from optillm.engine.hedge import STALL
-from optillm.engine.limiter import FIRST_WINDOW
+from optillm.engine.limiter import FIRST_WINDOW, Limiters
 from optillm.engine.local_servers import is_local, read_slots, root_of
-from optillm.engine.routes import SLOTS_AGAIN, SLOTS_KNOWN
+from optillm.engine.routes import SLOTS_AGAIN, SLOTS_KNOWN, Route, Routes
 from optillm.errors import UpstreamError
 from tests.fakes import Sent, World, run
 from tests.slot_wire import Reply
@@ -383,3 +383,29 @@ def test_a_stream_that_comes_slowly_is_not_made_again() -> None:
     world.sent.clear()
     assert world.text("re2-m") == ANSWER
     assert len(world.sent) == 1
+
+
+def test_what_one_upstream_began_is_not_measured_at_the_next() -> None:
+    class Breaking(World):
+        base_url = "http://127.0.0.1:8081/v1"
+
+        async def stream(self, body: Any, authorization: str | None) -> Any:
+            with self._call(body, authorization):
+                await asyncio.sleep(1)
+                yield {"choices": [{"index": 0, "delta": {"content": "The answer "}}]}
+                raise UpstreamError("the upstream broke off the connection", retryable=True)
+
+    breaking, sound = Breaking(lambda sent: ANSWER), SlotWorld(lambda sent: Reply(ANSWER, tokens=40))
+    upstreams = (breaking, sound)
+    routes = Routes(
+        [
+            Route(upstream, Limiters(8, queues=True), name=str(order), order=order, streams=True, local=True)
+            for order, upstream in enumerate(upstreams)
+        ]
+    )
+    sound.engine.routes = sound.engine.runs._routes = routes
+    assert sound.text("re2-m") == ANSWER
+    silence, duration = (paces.usual(("write", "m")) for paces in (routes.silences, routes.durations))
+    assert silence is not None
+    assert duration is not None
+    assert 0 < silence.seconds < duration.seconds == pytest.approx(1.0, abs=0.2)

@@ -98,10 +98,10 @@ _TIME_AT: Final = re.compile(
 def without_kind(text: str, question: Question) -> str:
     """Return a name without the noun that the question asks for: "vitamin B12" where that is "which vitamin?"."""
     text = _TIME_AT.sub("", text, count=1)
-    asked = _KIND_OF.search(question.last)
-    if asked is None or asked["kind"].casefold() in _NO_KIND:
+    match = _KIND_OF.search(question.last)
+    if match is None or match["kind"].casefold() in _NO_KIND:
         return text
-    kind = re.escape(asked["kind"])
+    kind = re.escape(match["kind"])
     named = re.fullmatch(rf"(?:the\s)?{kind}(?:\sof)?\s(\S.*)|(\S+)\s{kind}", text, re.IGNORECASE)
     return (named[1] or named[2]) if named else text
 
@@ -218,18 +218,18 @@ def restated(text: str, question: Question) -> bool | None:
     """
     if not question.asks_yes_or_no or len(text) > _LONGEST or not _PLAIN.fullmatch(text):
         return None
-    asked = _content(question.last)
+    question_words = _content(question.last)
     text = _CONTRACTED.sub(lambda match: f"{match[1] or match[2]} is", text.replace("’", "'"))
     text = _NO_SUCH.sub(r"there is no \1", text)
     said = _content(_SO.sub("", text.replace("no longer", "not"), count=1))
-    if not said or " or " in question.last or any(word in _DENIALS for word in asked):
+    if not said or " or " in question.last or any(word in _DENIALS for word in question_words):
         return None
     denials = sum(word in _DENIALS or word in denying() for word in said)
     said = [word for word in said if word not in _DENIALS]
     pronoun = bool(said) and said[0] in _PRONOUNS
     said = said[1:] if pronoun else said
     bare = not pronoun and text.split()[0].casefold() not in _DETERMINERS and not _VERB.search(text)
-    negated = _aligned(said, asked, whole=not (pronoun or bare))
+    negated = _aligned(said, question_words, whole=not (pronoun or bare))
     return None if negated is None or denials > 1 else (denials == 1) is negated
 
 
@@ -246,18 +246,18 @@ def _content(text: str) -> list[str]:
     return [word for word in words if word not in _ASIDE or word in _PRONOUNS - {"that"}]
 
 
-def _aligned(said: Sequence[str], asked: Sequence[str], *, whole: bool) -> bool | None:
-    """Return whether `said` is the opposite of the end of `asked`, or the same; `None` when it is neither."""
+def _aligned(said: Sequence[str], question_words: Sequence[str], *, whole: bool) -> bool | None:
+    """Return whether `said` is the opposite of the end of `question_words`, or the same; `None` when it is neither."""
     if not said:
         return None
-    if len(said) > len(asked) or (whole and len(said) < len(asked)):
+    if len(said) > len(question_words) or (whole and len(said) < len(question_words)):
         return None
-    negations = list(_negations(said, asked[len(asked) - len(said) :]))
+    negations = list(_negations(said, question_words[len(question_words) - len(said) :]))
     return None if None in negations or sum(map(bool, negations)) > 1 else any(negations)
 
 
-def _negations(said: Sequence[str], asked: Sequence[str]) -> Iterator[bool | None]:
-    for one, other in zip(said, asked, strict=True):
+def _negations(said: Sequence[str], question_words: Sequence[str]) -> Iterator[bool | None]:
+    for one, other in zip(said, question_words, strict=True):
         if stem(one) == stem(other):
             yield False
         elif _OPPOSITES.get(one) == other:
