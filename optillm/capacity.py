@@ -7,20 +7,16 @@ is refused that asks for 128 choices of one token: hardly any local server has a
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-import orjson
-
-from optillm.engine.local_servers import is_local, root_of
+from optillm.engine.local_servers import Properties, is_local, read_properties
+from optillm.engine.remedies import most_choices
 from optillm.engine.upstream import Upstream
 from optillm.errors import UpstreamError
 
 MANY: Final = 128
 """The largest `n` that OpenAI accepts."""
-
-_INTEGER = re.compile(r"\d+")
 
 
 class Line(NamedTuple):
@@ -45,46 +41,34 @@ async def capacity(upstream: Upstream, model: str, limit: str, patience: float) 
     return list(_lines(properties, refusal))
 
 
-def _lines(properties: Mapping[str, Any], refusal: str) -> Iterator[Line]:
-    slots = properties.get("total_slots")
-    generation = properties.get("default_generation_settings")
-    context = generation.get("n_ctx") if isinstance(generation, Mapping) else None
-    if isinstance(slots, int):
-        yield Line("slots", str(slots), "calls that run at a time; further ones wait in the server's queue")
-    if isinstance(context, int):
-        yield Line(
-            "context per slot", str(context), "tokens that prompt and reply of a call may have together"
-        )
-    largest = _largest_n(refusal) or ("slots" in refusal and slots)
-    if largest:
+def _lines(properties: Properties, refusal: UpstreamError | None) -> Iterator[Line]:
+    if properties.slots:
+        meaning = "calls that run at a time; further ones wait in the server's queue"
+        yield Line("slots", str(properties.slots), meaning)
+    if properties.context:
+        meaning = "tokens that prompt and reply of a call may have together"
+        yield Line("context per slot", str(properties.context), meaning)
+    if refusal is None:
+        return
+    largest = most_choices(refusal, MANY) or ("slots" in refusal.message and properties.slots) or 0
+    if largest > 1:
         yield Line("largest n", str(largest), f"a call for {MANY} choices was refused")
 
 
-def _largest_n(refusal: str) -> int | None:
-    """Return the largest `n` that a refusal names: the largest number in it below the one that was refused."""
-    numbers = (int(digits) for digits in _INTEGER.findall(refusal))
-    return max((number for number in numbers if 1 < number < MANY), default=None)
-
-
-async def _properties(upstream: Upstream, patience: float) -> Mapping[str, Any]:
+async def _properties(upstream: Upstream, patience: float) -> Properties:
     try:
-        async with asyncio.timeout(patience):
-            reply = await upstream.relay(
-                "GET", f"{root_of(upstream.base_url)}/props", b"", authorization=None
-            )
-        properties = orjson.loads(reply.body or b"") if reply.status == 200 else {}
-    except (UpstreamError, TimeoutError, orjson.JSONDecodeError):
-        return {}
-    return properties if isinstance(properties, Mapping) else {}
+        return await read_properties(upstream, seconds=patience)
+    except (UpstreamError, TimeoutError):
+        return Properties()
 
 
-async def _refusal(upstream: Upstream, body: Mapping[str, Any], patience: float) -> str:
-    """Return the message with which a call is refused; empty if it is not."""
+async def _refusal(upstream: Upstream, body: Mapping[str, Any], patience: float) -> UpstreamError | None:
+    """Return the error with which a call is refused; `None` if it is not, or fails for a passing reason."""
     try:
         async with asyncio.timeout(patience):
             await upstream.chat(body, None)
     except UpstreamError as error:
-        return "" if error.retryable else error.message
+        return None if error.retryable else error
     except TimeoutError:
         pass
-    return ""
+    return None

@@ -8,7 +8,8 @@ it is a stream: llama.cpp generates a whole reply to its end even when the conne
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from yarl import URL
@@ -42,17 +43,34 @@ def root_of(base_url: str) -> str:
     return base_url.rstrip("/").removesuffix("/v1")
 
 
-async def read_slots(upstream: Upstream, authorization: str | None) -> int | None:
-    """Return how many replies a server generates at a time, if it says so as llama.cpp does; `None` if not.
+class Properties(NamedTuple):
+    """What a server says about itself: how many `slots` it has, and the `context` of each in tokens."""
 
-    Raises `UpstreamError` or `TimeoutError` if the server does not answer.
+    slots: int | None = None
+    context: int | None = None
+
+
+async def read_properties(
+    upstream: Upstream, authorization: str | None = None, seconds: float = SECONDS
+) -> Properties:
+    """Return what a server reports at `/props`, as llama.cpp does; nothing if it has something else there.
+
+    Raises `UpstreamError` or `TimeoutError` if it does not answer within these seconds.
     """
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(seconds):
         reply = await upstream.relay(
             "GET", f"{root_of(upstream.base_url)}/props", b"", authorization=authorization
         )
     try:
-        slots = orjson.loads(reply.body or b"").get("total_slots") if reply.status == 200 else None
-    except (orjson.JSONDecodeError, AttributeError):  # other servers may have anything at this address
-        return None
-    return slots if isinstance(slots, int) and 0 < slots <= MOST_SLOTS else None
+        wire = orjson.loads(reply.body or b"") if reply.status == 200 else {}
+    except orjson.JSONDecodeError:
+        wire = {}
+    properties = wire if isinstance(wire, Mapping) else {}
+    generation = properties.get("default_generation_settings")
+    slots = _count(properties.get("total_slots"))
+    context = _count(generation.get("n_ctx")) if isinstance(generation, Mapping) else None
+    return Properties(slots if slots is None or slots <= MOST_SLOTS else None, context)
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None

@@ -24,7 +24,7 @@ from optillm.chat import Relay
 from optillm.engine.breaker import Breaker
 from optillm.engine.capabilities import Capabilities, CapabilityTable
 from optillm.engine.limiter import Limiters
-from optillm.engine.local_servers import is_local, read_slots
+from optillm.engine.local_servers import is_local, read_properties
 from optillm.engine.memory import MB, Memory
 from optillm.engine.paces import Paces
 from optillm.engine.retries import Outages
@@ -125,7 +125,7 @@ class Route:
 
     async def _read_slots(self, authorization: str | None) -> None:
         try:
-            slots = await read_slots(self.upstream, self.credential(authorization))
+            slots = (await read_properties(self.upstream, self.credential(authorization))).slots
         except (UpstreamError, TimeoutError):  # too busy, or down: the last known number may still be right
             self._slots_known_until = asyncio.get_running_loop().time() + SLOTS_AGAIN
             return

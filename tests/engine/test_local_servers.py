@@ -12,7 +12,7 @@ import pytest
 from optillm.chat import Budget, Completion, Relay, Stream
 from optillm.engine.hedge import STALL
 from optillm.engine.limiter import FIRST_WINDOW, Limiters
-from optillm.engine.local_servers import is_local, read_slots, root_of
+from optillm.engine.local_servers import is_local, read_properties, root_of
 from optillm.engine.routes import SLOTS_AGAIN, SLOTS_KNOWN, Route, Routes
 from optillm.errors import UpstreamError
 from tests.fakes import Sent, World, run
@@ -90,7 +90,7 @@ def test_slots_that_make_no_sense_are_not_known(body: bytes) -> None:
         async def relay(self, *_: Any, **__: Any) -> Relay:
             return Relay(200, {}, body)
 
-    assert run(read_slots(Odd(lambda sent: ANSWER), None)) is None
+    assert run(read_properties(Odd(lambda sent: ANSWER))).slots is None
 
 
 def test_a_server_that_cannot_be_asked_for_its_slots_is_used_all_the_same() -> None:
