@@ -106,7 +106,7 @@ class Calls:
     async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
         """Return the choices of one completion; none if the upstream refuses to give several in one call.
 
-        A reply that comes as a stream is ended early, once its text meets the condition `until`. Raises
+        A reply that comes as a stream, and goes on after its text has met the condition `until`, is ended. Raises
         `UpstreamError` or `BudgetExhausted`.
         """
         attempts = Attempts(self._refused_in_vain)
@@ -358,7 +358,7 @@ class Calls:
     ) -> tuple[list[Reply], Usage]:
         """Make one call for a stream; return the reply put together from it, and its usage.
 
-        `emit` gets the text as it comes; without it, the stream is ended early once its text meets `until`.
+        `emit` gets the text as it comes; without it, a stream that goes on after its text has met `until` is ended.
         """
         if emit is not None and body.get("stream") is False:  # the model gives no streams: show all at once
             replies, usage = await self._once(route, span, body)
@@ -367,7 +367,7 @@ class Calls:
         authorization = route.credential(self._authorization)
         async with self._turn(route, body["model"], span) as turn:
             reservation = self._reserve(route, span.name, body)
-            assembly = Assembly()
+            assembly, enough = Assembly(), False
             loss: str | None = "cancelled"
             try:
                 async with aclosing(route.upstream.stream(body, authorization)) as chunks:
@@ -378,9 +378,11 @@ class Calls:
                             await self._heard(emit is None)
                         if text and emit is not None:
                             await emit(text)
-                        elif text and until is not None and until("".join(assembly.text)):
+                        elif text and enough:  # it goes on; otherwise its end would have told the usage
                             assembly.add(DONE)
                             break
+                        elif text and until is not None:
+                            enough = until("".join(assembly.text))
                 reply = assembly.reply()
                 if blank(reply):
                     raise Blank(([reply], assembly.usage or estimate(body)))

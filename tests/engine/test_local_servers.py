@@ -317,6 +317,20 @@ def test_a_judges_call_ends_once_its_verdict_is_complete() -> None:
     assert world.books.generated < 4 * 20 + len(judges) * 60
 
 
+def test_a_judge_that_ends_with_its_verdict_tells_its_usage() -> None:
+    def script(sent: Sent) -> Reply:
+        if sent.role == "judge":
+            return Reply('{"ranking": ["A", "B", "C", "D"]}', tokens=9)
+        return Reply(f"The answer is {sent.number}.", tokens=20)
+
+    world = SlotWorld(script, slots=2)
+    completion = world.complete("bon-m")
+    assert world.of("judge")
+    assert completion.usage is not None
+    assert not completion.usage.estimated
+    assert completion.usage.completion_tokens == world.books.generated
+
+
 def test_a_judges_call_ends_when_it_repeats_itself() -> None:
     def script(sent: Sent) -> Reply:
         if sent.role == "judge":
