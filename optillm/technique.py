@@ -118,8 +118,8 @@ StopReason = Literal["complete", "settled"]
 class Answer:
     """What a technique returns: candidates, best first, and why it stopped.
 
-    `settled` means that the evidence made further rounds pointless; `complete` that the algorithm ran its
-    course. The client's first choice is the first candidate, its second choice the second, and so on.
+    `settled` means that more calls would hardly change the answer, not that it is right; `complete` that the algorithm
+    ran its course. The client's first choice is the first candidate, its second choice the second, and so on.
     """
 
     candidates: tuple[Candidate, ...]
@@ -190,7 +190,13 @@ class Context(ABC):
 
     @overload
     async def ask(
-        self, prompt: str, *, verdict: type[V], model: str | None = None, temperature: float | None = 0.0
+        self,
+        prompt: str,
+        *,
+        verdict: type[V],
+        candidates: Sequence[Candidate] = (),
+        model: str | None = None,
+        temperature: float | None = 0.0,
     ) -> V | None: ...
 
     @abstractmethod
@@ -199,6 +205,7 @@ class Context(ABC):
         prompt: str,
         *,
         verdict: type[V] | None = None,
+        candidates: Sequence[Candidate] = (),
         model: str | None = None,
         temperature: float | None = 0.0,
     ) -> V | str | None:
@@ -210,13 +217,19 @@ class Context(ABC):
 
     @abstractmethod
     async def write(
-        self, instruction: str | None = None, *, models: Sequence[str] = (), after: str | None = None
+        self,
+        instruction: str | None = None,
+        *,
+        models: Sequence[str] = (),
+        after: str | None = None,
+        held: bool = False,
     ) -> list[Candidate]:
         """The last call, whose words are the answer: one candidate for each choice the client wants.
 
         The conversation plus one trailing instruction, streamed to the client when it asked for a stream.
         `models` are tried in order while nothing has reached the client. If `after` is given, it must be the `marker`:
-        the client sees nothing up to the first line that consists of it.
+        the client sees nothing up to the first line that consists of it. If `held`, it sees nothing before the
+        technique returns, so that what is written can still be replaced.
         """
 
     @abstractmethod

@@ -113,12 +113,12 @@ def _words_in(part: Any) -> str:
 class Assembly:
     """A reply being put together from the chunks of a stream; only its first choice is read.
 
-    It has `begun` once a chunk holds a part of the reply; a role or an empty text is none.
+    `pieces` counts the chunks that hold a part of the reply; a role or an empty text is none.
     """
 
     def __init__(self) -> None:
         self.chunks = 0
-        self.begun = False
+        self.pieces = 0
         self.text: list[str] = []
         self.usage: Usage | None = None
         self._answer: list[str] = []
@@ -133,6 +133,11 @@ class Assembly:
         self._model: str | None = None
         self._fingerprint: str | None = None
         self._logprobs: dict[str, list[Any]] = {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part of the reply has come."""
+        return self.pieces > 0
 
     def add(self, chunk: Mapping[str, Any]) -> str:
         """Take in a chunk; the piece of visible text it carries, if any. Raises `UpstreamError`."""
@@ -204,7 +209,7 @@ class Assembly:
             elif name == "function_call" and value:
                 self._function.add([{"function": value}])
         content = delta.get("content")
-        self.begun = self.begun or any(value for name, value in delta.items() if name != "role")
+        self.pieces += any(value for name, value in delta.items() if name != "role")
         if content is not None and not isinstance(content, str):
             content, thoughts, _ = _parts(content)
             if thoughts:

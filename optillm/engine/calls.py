@@ -395,7 +395,7 @@ class Calls:
                 raise
             finally:
                 sent = assembly.chunks or loss == "cancelled"
-                usage = assembly.usage or estimate(body, "".join(assembly.text))
+                usage = assembly.usage or estimate(body, "".join(assembly.text), assembly.pieces)
                 self.ledger.settle(reservation, usage if sent else None, loss)
         return [reply], usage
 
@@ -475,6 +475,9 @@ def reply_limit(body: Mapping[str, Any]) -> int | None:
     return limit
 
 
-def estimate(body: Mapping[str, Any], written: str = "") -> Usage:
-    """Return the usage of a call that reported none: about four characters a token, and marked as estimated."""
-    return Usage(prompt_tokens(body["messages"]), -(-len(written) // 4), estimated=True)
+def estimate(body: Mapping[str, Any], written: str = "", pieces: int = 0) -> Usage:
+    """Return the usage of a call that reported none, marked as estimated.
+
+    A token has about four characters, and a piece of a stream at least one token.
+    """
+    return Usage(prompt_tokens(body["messages"]), max(-(-len(written) // 4), pieces), estimated=True)

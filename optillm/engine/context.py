@@ -350,6 +350,7 @@ class RequestContext(Context):
         prompt: str,
         *,
         verdict: type[V] | None = None,
+        candidates: Sequence[Candidate] = (),
         model: str | None = None,
         temperature: float | None = 0.0,
     ) -> Any:
@@ -377,14 +378,19 @@ class RequestContext(Context):
         return read
 
     async def write(
-        self, instruction: str | None = None, *, models: Sequence[str] = (), after: str | None = None
+        self,
+        instruction: str | None = None,
+        *,
+        models: Sequence[str] = (),
+        after: str | None = None,
+        held: bool = False,
     ) -> list[Candidate]:
         """See `Context.write`."""
         errors, empty = list[Exception](), list[Candidate]()
         for model in dict.fromkeys(models or (self.model,)):
             for _ in range(2):  # a reply that says nothing is asked for once more
                 try:
-                    written = await self._write(model, instruction, after)
+                    written = await self._write(model, instruction, after, held)
                 except UpstreamError as error:
                     if self.shown.text:
                         raise
@@ -400,9 +406,11 @@ class RequestContext(Context):
             self.offer(candidate, EMPTY)
         raise most_telling(errors)
 
-    async def _write(self, model: str, instruction: str | None, after: str | None) -> list[Candidate]:
+    async def _write(
+        self, model: str, instruction: str | None, after: str | None, held: bool
+    ) -> list[Candidate]:
         payloads = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
-        if self._streaming and self.choices == 1 and self._sieve.form is None:
+        if self._streaming and not held and self.choices == 1 and self._sieve.form is None:
             payload = payloads[0].adding(stream_options={"include_usage": True})
             gate = (lambda show: show) if after is None else (lambda show: Gate(after, show).show)
             written = [[await self._calls.stream("write", payload, self.shown.show, gate)]]

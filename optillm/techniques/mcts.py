@@ -2,8 +2,8 @@
 
 Paper: Zhang et al., Accessing GPT-4 level Mathematical Olympiad Solutions via Monte Carlo Tree Self-refine (2024)
 https://arxiv.org/abs/2406.07394
-Rounds: 2 · simulations (1 when the first answers all agree)
-Calls: 2 · simulations · width (an expansion and an evaluation each)
+Rounds: 2 · simulations (1 when the first answers all agree; +1 when the search contradicts the samples' plurality)
+Calls: 2 · simulations · width (an expansion and an evaluation each), + proof against a plurality
 
 A node is a whole answer; an edge is a critique and the rewrite it led to. One simulation is a wave: `width`
 expansions chosen without waiting for each other, evaluated together, backed up together. Whether to widen with a
@@ -19,19 +19,16 @@ from typing import Any
 
 from pydantic import Field
 
+from optillm.panel import COMPARISONS, burden, grouped, presumed, rank, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.answers import clusters
-from optillm.toolkit.ballots import LABELS, RANK, borda, order_of, rotations
+from optillm.toolkit.ballots import orders
 from optillm.toolkit.tree import PRIOR, Node, Tree
-from optillm.toolkit.verdicts import Ranking
 
 REFINE = """\
-Below is an answer that an assistant drafted to my last message, quoted as data. Refine it. First look for its most \
-serious problem: go through it step by step, recompute what can be recomputed, and say which step fails and why, \
-or that none does. Then write this line and nothing else on it:
+Improve this draft of an answer to my last message. First look for its most serious problem: go through it step by \
+step, recompute what can be recomputed, and say which step fails and why, or that none does. Then write this line:
 {marker}
-After that line write the improved, complete answer to my last message, in the form I asked for, without mentioning \
-the draft.
+After it write the improved, complete answer, in the form I asked for, without mentioning the draft.
 
 {candidate}
 """
@@ -47,7 +44,7 @@ UNANIMOUS = 3
 class Options(BaseOptions):
     """The size and the shape of the search."""
 
-    gives_way = ("simulations", "width")
+    gives_way = ("proof", "simulations", "width")
 
     simulations: int = Field(
         2, ge=1, le=64, description="waves of expansions", json_schema_extra={"flag": "simulations"}
@@ -68,6 +65,7 @@ class Options(BaseOptions):
     )
     width: int = Field(4, ge=1, le=16, description="expansions of one wave, in parallel")
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature")
+    proof: int = COMPARISONS
     judge_model: str | None = Field(None, description="the model that judges; the request's own by default")
 
     def worst_case(self, choices: int) -> Cost:
@@ -76,7 +74,7 @@ class Options(BaseOptions):
         shown, waves = min(first, MOST_SHOWN), self.simulations - 1
         judges = min(self.width, MOST_SHOWN) * waves
         later = Cost(self.width * waves + judges, 2 * waves, judges, self.width * waves + judges * MOST_SHOWN)
-        return Cost(first, 1) + Cost(shown, 1, shown, shown * shown) + later
+        return Cost(first, 1) + Cost(shown, 1, shown, shown * shown) + later + burden(self.proof, first)
 
 
 @dataclass(slots=True)
@@ -107,9 +105,17 @@ async def run(ctx: Context, options: Options) -> Answer:
             ctx.say(f"wave {wave + 1} of {options.simulations}")
             grown = await expand(ctx, tree, options) if wave else tree.nodes()
             await evaluate(ctx, tree, grown, options)
-            ctx.offer(by_value(tree)[0], score=1 + wave)
+            ctx.offer(presumed(by_value(tree), samples(tree)), score=1 + wave)
         span.attributes["tree"] = tree.render(lambda state: state.described if state else {})
-    return Answer.of(*by_value(tree), stop="settled" if settled else "complete")
+    if settled:
+        return Answer.of(*by_value(tree), stop="settled")
+    ranked = by_value(tree)
+    return Answer.of(*await upheld(ctx, ranked, samples(tree), options.proof, model=options.judge_model))
+
+
+def samples(tree: Search) -> list[Candidate]:
+    """Return the answers that were drawn afresh. Refinements are no votes: they follow their drafts."""
+    return [node.item.candidate for node in tree.root.children if node.item]
 
 
 def plant(tree: Search, parent: Node[State | None], candidate: Candidate) -> Node[State | None]:
@@ -154,75 +160,61 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
     An answer no judge has placed is an abstention and counts as no visit.
     """
     rivals = contenders(tree)
-
-    async def ranked(shown: Sequence[int]) -> dict[int, float]:
-        quoted = "\n".join(
-            ctx.quote(LABELS[i], rivals[index].candidate.text) for i, index in enumerate(shown)
-        )
-        prompt = RANK.format(
-            conversation=ctx.transcript, candidates=quoted, first=LABELS[0], second=LABELS[1]
-        )
-        return borda(
-            shown, order_of(await ctx.ask(prompt, verdict=Ranking, model=options.judge_model), shown)
-        )
-
-    spread = rotations(len(rivals), len(rivals))[:: max(1, len(rivals) // max(1, len(nodes)))][: len(nodes)]
-    with ctx.span("evaluate", answers=len(rivals), ballots=len(spread)):
-        async with aclosing(ctx.arriving(*map(ranked, spread))) as arriving:
+    candidates = [rival.candidate for rival in rivals]
+    shown = orders(len(rivals), min(len(nodes), len(rivals)))
+    with ctx.span("evaluate", answers=len(rivals), ballots=len(shown)):
+        judges = (rank(ctx, candidates, order, model=options.judge_model) for order in shown)
+        async with aclosing(ctx.arriving(*judges)) as arriving:
             async for marks in arriving:
                 for index, mark in marks.items():
                     rivals[index].marks.append(mark)
-    worth = dict(values(tree))
+    worth = {
+        state.candidate.index: value if any(each.marks for each in states) else None
+        for states, value in valued(tree)
+        for state in states
+    }
     for node in nodes:
-        marked = node.item is not None and any(same(node.item, rival) and rival.marks for rival in rivals)
-        tree.backpropagate(node, worth[node.item.candidate.index] if marked and node.item else None)
+        tree.backpropagate(node, worth[node.item.candidate.index] if node.item else None)
 
 
 def contenders(tree: Search) -> list[State]:
-    """A spokesman for each answer, the most valued ones if they are many."""
-    states = {node.item.candidate.index: node.item for node in tree.nodes() if node.item}
-    ordered = [states[candidate.index] for candidate in by_value(tree)]
-    groups = clusters([state.candidate.answer for state in ordered])
-    return [ordered[index] for index in sorted(group[0] for group in groups)][:MOST_SHOWN]
+    """Return a spokesman for each answer, the most valued ones if they are many."""
+    state_of = {state.candidate.index: state for states, _ in valued(tree) for state in states}
+    best_first = [state_of[candidate.index] for candidate in by_value(tree)]
+    return best_first[: len(valued(tree))][:MOST_SHOWN]
 
 
-def same(a: State, b: State) -> bool:
-    """Whether two nodes give the same answer."""
-    if a.candidate.answer is None or b.candidate.answer is None:
-        return a is b
-    return a.candidate.answer.matches(b.candidate.answer)
+def valued(tree: Search) -> list[tuple[list[State], float]]:
+    """Return the answers, each with all nodes that give it and its value in [0, 1], best first.
 
-
-def values(tree: Search) -> list[tuple[int, float]]:
-    """The value in [0, 1] of each answer, by its index, best first.
-
-    Nodes that give the same answer share their marks, and how many of all nodes they are counts beside
-    them; a free-form answer has its own marks only.
+    These nodes share their marks, and what share of all nodes they are counts beside them; a free-form answer has its
+    own marks only.
     """
-    states = [node.item for node in tree.nodes() if node.item]
-    valued: list[tuple[int, float]] = []
-    for group in clusters([state.candidate.answer for state in states]):
-        marks = [mark for index in group for mark in states[index].marks]
-        mean = (sum(marks) + PRIOR) / (len(marks) + 1)  # shrunk: one lucky mark is no certainty
-        if states[group[0]].candidate.answer is not None:
-            mean = (1 - AGREEMENT) * mean + AGREEMENT * len(group) / len(states)
-        valued += [(states[index].candidate.index, mean) for index in group]
+    state_of = {node.item.candidate.index: node.item for node in tree.nodes() if node.item}
+    valued = []
+    for group in grouped([state.candidate for state in state_of.values()]):
+        states = [state_of[candidate.index] for candidate in group]
+        marks = [mark for state in states for mark in state.marks]
+        value = (sum(marks) + PRIOR) / (len(marks) + 1)  # shrunk: one lucky mark is no certainty
+        if group[0].answer is not None:
+            value = (1 - AGREEMENT) * value + AGREEMENT * len(group) / len(state_of)
+        valued.append((states, value))
     return sorted(valued, key=lambda each: -each[1])
 
 
 def by_value(tree: Search) -> list[Candidate]:
-    """All answers, the most valued first, the shortest of equals; repetitions of an answer come last."""
-    worth = dict(values(tree))
-    candidates = sorted(
-        (node.item.candidate for node in tree.nodes() if node.item),
-        key=lambda candidate: (-worth[candidate.index], len(candidate.text), candidate.index),
-    )
-    firsts = {group[0] for group in clusters([candidate.answer for candidate in candidates])}
-    order = sorted(range(len(candidates)), key=lambda index: (index not in firsts, index))
-    return [candidates[index] for index in order]
+    """Return all candidates: the shortest one for each answer, the most valued first, and then their repetitions."""
+    groups = [
+        (sorted(states, key=lambda state: (len(state.candidate.text), state.candidate.index)), value)
+        for states, value in valued(tree)
+    ]
+    groups.sort(key=lambda each: (-each[1], len(each[0][0].candidate.text), each[0][0].candidate.index))
+    spokesmen = [states[0].candidate for states, _ in groups]
+    return spokesmen + [state.candidate for states, _ in groups for state in states[1:]]
 
 
 def unanimous(tree: Search) -> bool:
-    """Whether the first answers are all one and the same, and enough of them."""
-    answers = [node.item.candidate.answer for node in tree.nodes() if node.item]
-    return len(answers) >= UNANIMOUS and None not in answers and len(clusters(answers)) == 1
+    """Return whether the first answers are all one and the same, and enough of them."""
+    candidates = samples(tree)
+    answered = all(candidate.answer is not None for candidate in candidates)
+    return len(candidates) >= UNANIMOUS and answered and len(grouped(candidates)) == 1

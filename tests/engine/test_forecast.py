@@ -106,10 +106,10 @@ def test_no_composition_takes_more_than_was_said(expression: str, merge: str, ch
 @pytest.mark.parametrize(
     ("slug", "calls", "rounds"),
     [
-        ("bon", 6, 2),
+        ("bon(proof=0)", 6, 2),
         ("moa", 5, 2),
-        ("mcts", 16, 4),
-        ("pvg", 12, 2),
+        ("mcts(proof=0)", 16, 4),
+        ("pvg(proof=0)", 12, 2),
         ("re2", 1, 1),
         ("self_consistency", 10, 2),
     ],
@@ -248,13 +248,13 @@ def test_a_bound_that_nobody_can_foresee_is_not_said_to_fit() -> None:
 def test_tools_and_forms_may_take_a_call_more() -> None:
     world = World(quarrelsome)
     tool = {"type": "function", "function": {"name": "f"}}
-    assert planned(world, "bon-m", tools=[tool])["worst_case"]["rounds"] == 3
+    assert planned(world, "bon(proof=0)-m", tools=[tool])["worst_case"]["rounds"] == 3
     assert planned(world, "bon-m", response_format={"type": "json_object"})["worst_case"]["calls"] == 7
 
 
 def test_a_forced_tool_takes_no_faithful_call_and_may_take_a_mending_one() -> None:
     tool = {"type": "function", "function": {"name": "f"}}
-    worst = planned(World(quarrelsome), "bon-m", tools=[tool], tool_choice="required")["worst_case"]
+    worst = planned(World(quarrelsome), "bon(proof=0)-m", tools=[tool], tool_choice="required")["worst_case"]
     assert (worst["calls"], worst["rounds"]) == (7, 3)
 
 

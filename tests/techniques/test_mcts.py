@@ -18,11 +18,12 @@ def preferring(sent: Sent, right: str) -> str:
     """A verdict that ranks the answer `right` first, wherever it stands, and the others as shown."""
     shown = re.findall(r'label="([A-Z])">\n(.*)', sent.prompt)
     order = sorted(shown, key=lambda each: each[1] != right)
-    return json.dumps({"ranking": [label for label, _ in order]})
+    labels = [label for label, _ in order]
+    return json.dumps({"ranking": labels, "better": next(iter(labels), "")})
 
 
 def refining(sent: Sent) -> bool:
-    return "Refine it." in sent.prompt
+    return sent.prompt.startswith("Improve this draft")
 
 
 def marker(sent: Sent) -> str:
@@ -154,5 +155,5 @@ def test_refinements_in_the_demanded_form_count() -> None:
 
     world = World(script)
     completion = world.complete("mcts(simulations=3)-m", "Add up.", response_format={"type": "json_object"})
-    assert any("drafted to my last message" in sent.prompt for sent in world.sent)
+    assert any(refining(sent) for sent in world.sent)
     assert completion.report.losses == {}

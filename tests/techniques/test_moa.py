@@ -218,3 +218,51 @@ def test_choices_are_written_side_by_side() -> None:
     completion = world.complete("moa-m", QUESTION, n=3)
     assert len({reply.text for reply in completion.replies}) == 3
     assert world.seconds == 2.0
+
+
+# A synthesis that nobody proposed.
+
+AGREEING = ["The answer is 12.", "So the answer is 12.", "Thus the answer is 12.", "The answer is 13."]
+
+
+@pytest.mark.parametrize(
+    ("final", "texts", "believed"),
+    [
+        ("The answer is 14.", AGREEING, False),
+        ("The answer is 13.", AGREEING, True),
+        ("The answer is 12.", AGREEING, True),
+        ("I had rather not say.", AGREEING, True),
+        ("The answer is 14.", [*AGREEING[:2], "The answer is 13.", "The answer is 15."], True),
+        ("Lima is best.", CITIES, True),
+    ],
+)
+def test_a_synthesis_that_contradicts_most_and_agrees_with_none_is_not_believed(
+    final: str, texts: list[str], believed: bool
+) -> None:
+    world = World(proposals(final, texts))
+    assert world.text("moa-m", "What is 3 * 4?") == (final if believed else AGREEING[0])
+    assert World(proposals(final, texts)).text("moa(guard=false)-m", "What is 3 * 4?") == final
+
+
+def test_a_stream_begins_at_once_where_there_is_nothing_to_guard() -> None:
+    divided = World(proposals("Rome\nis\nbest.")).events("moa-m", QUESTION)
+    assert [event.content for _, event in divided if isinstance(event, Delta)] == ["Rome\n", "is\n", "best."]
+    agreed = World(proposals("So it is 12.\nThe answer is 14.", AGREEING)).events("moa-m", "What is 3 * 4?")
+    assert not any(isinstance(event, Delta) for _, event in agreed)
+    assert isinstance(agreed[-1][1], Completion)
+    assert agreed[-1][1].replies[0].text == AGREEING[0]
+
+
+def test_a_review_of_the_aggregators_own_comes_before_the_answer_and_is_not_shown() -> None:
+    def script(sent: Sent) -> str:
+        if sent.role != "write":
+            return CITIES[sent.number]
+        marker = next(line for line in sent.prompt.splitlines() if line.startswith("==="))
+        return f"A and B contradict each other.\n{marker}\nRome is best."
+
+    world = World(script)
+    completion = world.complete("moa(critique=inline)-m", QUESTION)
+    assert completion.replies[0].text == "Rome is best."
+    assert completion.report.calls == {"generate": 4, "write": 1}
+    events = World(script).events("moa(critique=inline)-m", QUESTION)
+    assert "".join(event.content for _, event in events if isinstance(event, Delta)) == "Rome is best."

@@ -1,6 +1,7 @@
 """pvg: who proves, who deceives, who is believed, and that no decoy ever comes back."""
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from optillm.chat import Budget, Reply
 from optillm.errors import UpstreamError
+from optillm.panel import COMPARE, COMPARISONS
 from optillm.technique import Candidate
-from optillm.techniques.pvg import DECEIVE, PROVE, VERIFY, Options, Proof, Solution, believable, misleads
+from optillm.techniques.pvg import DECEIVE, PROVE, VERIFY, Options, Proof, Solution, belief, misleads
 from optillm.toolkit.verdicts import Examination, read
 from tests.fakes import HANG, Say, Sent, World, failing
 
@@ -20,21 +22,26 @@ RIGHT = "1. It is prime. The answer is 23."
 WRONG = ["1. It is odd. The answer is 21.", "1. It is even. The answer is 22."]
 DECOY = "1. It is square. The answer is 25."
 
-Part = Literal["prover", "decoy", "verifier"]
+Part = Literal["prover", "decoy", "verifier", "comparison"]
 
 
 def part(sent: Sent) -> Part:
     """The part that a call plays."""
     if sent.role != "judge":
         return "prover"
-    return "verifier" if sent.prompt.startswith(VERIFY.partition("\n")[0]) else "decoy"
+    first_line = sent.prompt.partition("\n")[0]
+    parts: dict[str, Part] = {VERIFY: "verifier", COMPARE: "comparison"}
+    return next((part for prompt, part in parts.items() if prompt.startswith(first_line)), "decoy")
+
+
+def solutions(sent: Sent) -> list[str]:
+    """The solutions a verifier is shown."""
+    return re.findall(r"^<candidate-\S+ label=.*>\n((?s:.)*?)\n</candidate-", sent.prompt, re.MULTILINE)
 
 
 def solution(sent: Sent) -> str:
-    """The solution a verifier is shown."""
-    lines = sent.prompt.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("<candidate-"))
-    return "\n".join(lines[start + 1 : lines.index(f"</{lines[start][1:].split()[0]}>")])
+    """The solution that a verifier is shown alone."""
+    return solutions(sent)[0]
 
 
 def perfect(text: str) -> float:
@@ -59,6 +66,13 @@ def game(
             case "verifier":
                 said = score(solution(sent))
                 return said if isinstance(said, str) else f'{{"errors": [{errors}], "score": {said}}}'
+            case "comparison":
+                first, second = (
+                    said if not isinstance(said := score(text), str) else perfect(text)
+                    for text in solutions(sent)
+                )
+                better = "tie" if first == second else "A" if first > second else "B"
+                return f'{{"better": "{better}"}}'
 
     return World(script)
 
@@ -75,7 +89,7 @@ def test_a_proof_that_convinces_is_returned_verbatim_after_two_rounds() -> None:
 def test_a_verifier_that_sees_clearly_overrules_the_majority() -> None:
     world = game([WRONG[0], WRONG[0], RIGHT], perfect)
     assert world.text("pvg-m", QUESTION) == RIGHT
-    assert world.seconds == 2.0
+    assert world.seconds == 3.0  # the plurality was met head to head
 
 
 @pytest.mark.parametrize(
@@ -98,20 +112,20 @@ def test_a_verifier_that_throws_dice_does_as_well_as_the_majority() -> None:
     assert right > 180
 
 
-def test_the_second_cycle_takes_four_rounds_and_knows_the_errors_and_nothing_else() -> None:
+def test_the_second_cycle_takes_two_more_rounds_and_knows_the_errors_and_nothing_else() -> None:
     world = game([*WRONG, WRONG[0], RIGHT], lambda text: perfect(text) or float(text in WRONG))
     completion = world.complete("pvg(rounds=2)-m", QUESTION)
     assert completion.replies[0].text == RIGHT
-    assert world.seconds == completion.report.rounds == 4
-    assert completion.report.calls == {"generate": 6, "judge": 1 + 4 * 2 + 3 * 2}
+    assert world.seconds == completion.report.rounds == 5  # the last one head to head
+    assert completion.report.calls == {"generate": 6, "judge": 1 + 4 * 2 + 3 * 2 + COMPARISONS}
     for sent in (sent for sent in world.of("write") if sent.start == 2.0):
         assert "claim 1: it is not" in sent.prompt
         assert not any(text in sent.prompt for text in (*WRONG, DECOY, "score"))
 
 
 def test_later_cycles_do_not_verify_again_what_is_known() -> None:
-    world = game([*WRONG, RIGHT, *WRONG, WRONG[0]], lambda text: 7 if text == RIGHT else 2)
-    assert world.text("pvg(rounds=2)-m", QUESTION) == RIGHT
+    world = game([*WRONG, RIGHT, *WRONG, WRONG[0]], lambda text: 9 if text == RIGHT else 1)
+    assert world.text("pvg(rounds=2,accept=0.95)-m", QUESTION) == RIGHT
     shown = [solution(sent) for sent in world.of("judge") if part(sent) == "verifier"]
     assert shown.count(RIGHT) == 2
     assert shown.count(DECOY) == 2
@@ -285,30 +299,29 @@ def test_usage_is_that_of_the_request_alone_every_time() -> None:
     assert len(set(usages)) == 1
 
 
-def played(proofs: Sequence[float], decoys: Sequence[float]) -> bool:
+def believed(proofs: Sequence[float], decoys: Sequence[float], **options: float) -> float:
     candidate = Candidate(Reply({"role": "assistant", "content": ""}))
     shown = [Proof(text="", candidate=candidate, scores=[score]) for score in proofs]
     planted = [Solution(text="", scores=[score]) for score in decoys]
-    return believable(shown, planted, Options.model_validate({}))
+    return belief(shown, planted, Options.model_validate(options))
 
 
-@pytest.mark.parametrize(
-    ("proofs", "decoys", "believed"),
-    [
-        ([0.5, 0.5, 0.5], [0.5], False),
-        ([0.9, 0.1, 0.1], [0.1], True),
-        ([0.9] + [0.1] * 9, [0.1], True),
-        ([0.9, 0.9, 0.1], [0.5, 0.5], True),
-        ([0.9, 0.1, 0.1], [0.5], False),
-        ([0.1, 0.2, 0.3], [0.9], False),
-        ([0.9], [], True),
-        ([], [0.9], False),
-    ],
-)
-def test_the_verifier_is_believed_when_it_tells_proofs_from_decoys(
-    proofs: list[float], decoys: list[float], believed: bool
-) -> None:
-    assert played(proofs, decoys) is believed
+def test_the_verifier_counts_the_more_the_better_it_tells_proofs_from_decoys() -> None:
+    proofs = [0.9, 0.8, 0.7, 0.6]
+    worth = [believed(proofs, [decoy]) for decoy in (0.95, 0.85, 0.75, 0.65, 0.1)]
+    assert worth == sorted(set(worth))
+    assert 0 <= worth[0] < worth[-1] <= 1
+
+
+def test_a_verifier_without_a_decoy_is_believed_on_credit_and_one_without_a_word_is_not() -> None:
+    assert 0 < believed([0.9], []) == believed([0.9], [0.9]) < believed([0.9], [0.1])
+    assert believed([], [0.9]) == 0
+
+
+def test_below_the_least_that_is_demanded_scores_do_not_count_at_all() -> None:
+    assert believed([0.9, 0.1], [0.5]) > 0
+    assert believed([0.9, 0.1], [0.5], min_auc=0.6) == 0
+    assert believed([0.9, 0.6], [0.5], min_auc=0.6) > 0
 
 
 def test_a_decoy_must_answer_something_else_than_most() -> None:

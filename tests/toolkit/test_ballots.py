@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optillm.toolkit.ballots import borda, decided, mean_marks, order_of, rotations
+from optillm.toolkit.ballots import borda, decided, mean_marks, order_of, orders
 from optillm.toolkit.verdicts import Ranking
 
 counts = st.integers(min_value=2, max_value=8)
@@ -15,21 +15,30 @@ rankings = counts.flatmap(lambda count: st.lists(st.permutations(range(count)), 
 
 @given(counts, st.integers(min_value=1, max_value=3))
 def test_rotations_put_every_candidate_in_every_place_equally_often(count: int, cycles: int) -> None:
-    orders = rotations(count, count * cycles)
+    shown = orders(count, count * cycles)
     for place in range(count):
-        assert sorted(order[place] for order in orders) == sorted([*range(count)] * cycles)
+        assert sorted(order[place] for order in shown) == sorted([*range(count)] * cycles)
+
+
+@given(counts, st.integers(min_value=1, max_value=4))
+def test_fewer_orders_are_balanced_by_their_reverses(count: int, pairs: int) -> None:
+    shown = orders(count, 2 * pairs)
+    places = [sum(order.index(candidate) for order in shown) for candidate in range(count)]
+    assert len(set(places)) == 1
+    assert all(sorted(order) == [*range(count)] for order in shown)
+    assert len(orders(count, 2 * pairs + 1)) == 2 * pairs + 1
 
 
 @given(counts)
 def test_a_judge_that_likes_a_place_marks_all_candidates_alike(count: int) -> None:
-    marks = mean_marks([borda(order, order) for order in rotations(count, count)], count)
+    marks = mean_marks([borda(order, order) for order in orders(count, count)], count)
     assert marks == pytest.approx([0.5] * count)
 
 
 @given(counts, st.integers())
 def test_a_perfect_judge_returns_the_true_order(count: int, seed: int) -> None:
     truth = Random(seed).sample(range(count), count)
-    marks = mean_marks([borda(order, truth) for order in rotations(count, count)], count)
+    marks = mean_marks([borda(order, truth) for order in orders(count, count)], count)
     assert sorted(range(count), key=lambda c: -marks[c]) == truth
 
 
@@ -45,6 +54,16 @@ def test_an_abstention_changes_nothing() -> None:
     assert borda([0, 1, 2], []) == {}
     assert list(mean_marks([ballot, {}], 3)) == list(mean_marks([ballot], 3))
     assert list(mean_marks([], 3)) == [0.5] * 3
+
+
+def test_a_set_of_ballots_that_is_not_complete_weighs_less() -> None:
+    ballot = borda([0, 1, 2], [2, 0, 1])
+    assert list(mean_marks([ballot], 3, asked=2)) == [0.5, 0.25, 0.75]
+    assert list(mean_marks([ballot] * 2, 3, asked=2)) == list(mean_marks([ballot], 3))
+    assert list(mean_marks([], 3, asked=2)) == [0.5] * 3
+    head_start = np.array([0.6, 0.0, 0.0])
+    assert decided([ballot], 0, 3, head_start, asked=2)
+    assert not decided([ballot], 1, 3, head_start, asked=2)
 
 
 def test_candidates_left_out_of_a_ranking_share_what_is_left() -> None:
