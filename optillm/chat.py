@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeVar
 Message = Mapping[str, Any]
 Progress = Literal["off", "comments", "reasoning"]
 Merge = Literal["select", "choices", "first"]
+VerdictStyle = Literal["auto", "reasoned", "direct"]
 N = TypeVar("N", int, float)
 
 THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking")
@@ -309,7 +310,7 @@ class Report:
 
     `cost` is in US dollars, `None` unless the prices of all calls are known. `asked` are the options before they
     were made smaller to fit the budget, `None` when they were not; `cached` counts the replies, by role, that were
-    kept from earlier requests and cost no call.
+    kept from earlier requests and cost no call; `verdicts` counts those that were read, by how judges gave them.
     """
 
     technique: str
@@ -323,6 +324,7 @@ class Report:
     cost: float | None = None
     asked: Mapping[str, Any] | None = None
     cached: Mapping[str, int] | None = None
+    verdicts: Mapping[str, int] = field(default_factory=dict)
     trace: Mapping[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
@@ -341,6 +343,8 @@ class Report:
             block["asked"] = dict(self.asked)
         if self.cached:
             block["cached"] = dict(self.cached)
+        if self.verdicts:
+            block["verdicts"] = dict(self.verdicts)
         if self.cost is not None:
             block["cost"] = round(self.cost, 8)
         if self.trace is not None:

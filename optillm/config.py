@@ -48,6 +48,7 @@ from optillm.values import (
     SandboxLevel,
     Store,
     Url,
+    VerdictStyle,
     is_loopback,
     listed,
     masked,
@@ -202,6 +203,9 @@ class Settings(BaseSettings):
     progress: ProgressStyle = _technique("comments", "how a stream shows what a technique is doing")
     merge: MergeRule = _technique(
         "select", "what comes of parallel branches: the best answer, one choice each, or the first settled"
+    )
+    verdicts: VerdictStyle = _technique(
+        "auto", "how judges are asked: for reasons first, or directly; auto: directly if reasons lead nowhere"
     )
     solver_sandbox: SandboxLevel = _technique(
         "full", "language-only admits solver programs without a kernel wall; on a developer's loopback only"

@@ -195,6 +195,7 @@ class Context(ABC):
         *,
         verdict: type[V],
         candidates: Sequence[Candidate] = (),
+        labels: str = "",
         model: str | None = None,
         temperature: float | None = 0.0,
     ) -> V | None: ...
@@ -206,13 +207,17 @@ class Context(ABC):
         *,
         verdict: type[V] | None = None,
         candidates: Sequence[Candidate] = (),
+        labels: str = "",
         model: str | None = None,
         temperature: float | None = 0.0,
     ) -> V | str | None:
         """One judging or helping call that the client never sees.
 
-        The text of the reply, or the verdict read from it. `None` is an abstention: the call failed, or said
-        nothing that could be read. It is never to be counted against anybody.
+        The text of the reply, or the verdict read from it; the prompt need not say how that is to be given.
+        `candidates` are those shown, in the order of their labels A, B, …; where others than candidates are shown,
+        `labels` are theirs. A verdict that names another label is none. A judge that gives the answer of one candidate
+        instead of a verdict has voted for that candidate. `None` is an abstention: the call failed, or said nothing
+        that could be read. It is never to be counted against anybody.
         """
 
     @abstractmethod

@@ -153,6 +153,7 @@ LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidat
 ProgressStyle = Annotated[Literal["off", "comments", "reasoning"], BeforeValidator(_lower)]
 SandboxLevel = Annotated[Literal["full", "language-only"], BeforeValidator(_lower)]
 MergeRule = Annotated[Literal["select", "choices", "first"], BeforeValidator(_lower)]
+VerdictStyle = Annotated[Literal["auto", "reasoned", "direct"], BeforeValidator(_lower)]
 Demo = Annotated[Literal["off", "auto", "on"], BeforeValidator(_switch)]
 
 

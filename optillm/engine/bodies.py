@@ -14,8 +14,8 @@ from optillm.chat import ChatRequest, Message, content_text
 
 DIVERSITY_FLOOR: Final = 0.3
 """Below this temperature samples hardly differ, so a technique's own temperature takes over."""
-JUDGE_LIMIT: Final = 4096
-"""Tokens a judging call may write, reasoning included, where the model has room for them."""
+TEXT_LIMIT: Final = 4096
+"""Tokens that a helper's text may have, thoughts included, where the model has room for them: some are answers."""
 
 REPEATED: Final = 1_000_003
 """What is added to the seed of a repeated call: more than the number of samples of any request."""
@@ -185,12 +185,27 @@ class Bodies:
             parameters["temperature"] = temperature
         return Payload(model, self.messages, parameters, ours, instruction, self.original)
 
-    def judge(self, model: str, prompt: str, temperature: float | None, *, seed: int = 0) -> Payload:
-        """A call of its own that the client never sees; `seed` is added to the client's."""
+    def judge(
+        self,
+        model: str,
+        prompt: str,
+        temperature: float | None = None,
+        *,
+        seed: int = 0,
+        limit: int | None = None,
+        response_format: Mapping[str, Any] | None = None,
+    ) -> Payload:
+        """A call of its own that the client never sees; `seed` is added to the client's.
+
+        Its reply may have `limit` tokens, by default those of a long text.
+        """
         carried = {key: value for key, value in self.sampling.items() if key in CARRIED_TO_JUDGES}
-        limit = "max_completion_tokens" if "max_completion_tokens" in self.sampling else "max_tokens"
-        ours: dict[str, Any] = {limit: None}
-        parameters = self._seeded(carried, seed, ours) | {limit: JUDGE_LIMIT}
+        name = "max_completion_tokens" if "max_completion_tokens" in self.sampling else "max_tokens"
+        ours: dict[str, Any] = {name: None}
+        parameters = self._seeded(carried, seed, ours) | {name: limit or TEXT_LIMIT}
+        if response_format is not None:
+            ours["response_format"] = None
+            parameters["response_format"] = response_format
         if temperature is not None:
             ours["temperature"] = None
             parameters["temperature"] = temperature

@@ -117,7 +117,9 @@ class Calls:
                 self._sent, route, form, attempts, span, partial(self._once, route, span, until=until)
             )
             result = await self._adapted(route, form, attempts, call)
-            self.routes.capabilities(route, payload.model).counted(payload.choices, len(result[0]))
+            capabilities = self.routes.capabilities(route, payload.model)
+            capabilities.counted(payload.choices, len(result[0]))
+            capabilities.notice(*result)
             return result
 
         try:

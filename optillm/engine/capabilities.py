@@ -9,10 +9,11 @@ said that it does not know it, see `optillm.engine.remedies`.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from optillm.chat import Reply, ReplyKind, Usage
 from optillm.engine.adaptation import LIMITS, Adaptation, Fit
 from optillm.engine.bodies import Payload, Placement, prompt_tokens
 
@@ -23,6 +24,8 @@ LESSONS: Final = 64
 """The most values and shapes remembered for each model, as clients determine some of them."""
 SMALLEST: Final = 512
 """The least tokens that a guessed limit is remembered as: a smaller one reflects one prompt, not the model."""
+TRIALS: Final = 6
+"""The fewest verdicts after which a model may be found to reason in vain."""
 CAUTION: Final = 1.5
 """The factor on an estimated prompt length when prompt and reply have to fit into a window."""
 
@@ -35,7 +38,8 @@ class Capabilities:
     `unwelcome` maps a value of ours to the client's parameters in the calls that were refused because of it.
     `placements` maps the role of a conversation's last turn to where an instruction goes. `window` bounds the tokens of
     prompt and reply, `longest_reply` those of a reply. `streamed` says whether calls are made as streams;
-    `None` leaves that to the caller.
+    `None` leaves that to the caller. `thinks` says that it thinks before it answers; `reasoned` counts the verdicts
+    requested of it after reasons, `unread` those of them that could not be read.
     """
 
     expires: float
@@ -49,6 +53,9 @@ class Capabilities:
     placements: dict[str, Placement] = field(default_factory=dict)
     window: int | None = None
     longest_reply: int | None = None
+    thinks: bool = False
+    reasoned: int = 0
+    unread: int = 0
     _taken: OrderedDict[Hashable, None] = field(default_factory=OrderedDict)
 
     def adaptation(self, payload: Payload) -> Adaptation:
@@ -85,6 +92,21 @@ class Capabilities:
         """Learn from a reply whether the model honours `n`."""
         if requested > 1:
             self.honours_n = received >= requested
+
+    def notice(self, replies: Sequence[Reply], usage: Usage) -> None:
+        """Learn from replies whether the model thinks; one cut before its first word has thought unseen."""
+        unseen = any(reply.cut and reply.kind is ReplyKind.EMPTY for reply in replies)
+        self.thinks |= unseen or bool(usage.reasoning_tokens) or any(reply.thought for reply in replies)
+
+    def judged(self, *, read: bool) -> None:
+        """Record a verdict that was requested after reasons, and whether it could be read."""
+        self.reasoned += 1
+        self.unread += not read
+
+    @property
+    def reasons_in_vain(self) -> bool:
+        """Whether most of its reasoned verdicts cannot be read."""
+        return self.reasoned >= TRIALS and 2 * self.unread > self.reasoned
 
     def bound_n(self, most: int | None) -> None:
         """Note that the model gives at most `most` choices at a time; `None`: request single ones."""
@@ -136,7 +158,10 @@ def _least(bound: int | None, other: int) -> int:
 
 
 def _value(payload: Payload, name: str) -> str:
-    return f"{name}={payload.parameters[name]!r}"
+    value = payload.parameters[name]
+    if name == "response_format":  # one schema is as unwelcome as the next
+        value = value.get("type")
+    return f"{name}={value!r}"
 
 
 def _last_role(payload: Payload) -> str:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, aclosing
 from contextvars import copy_context
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import ceil, inf
 from random import Random
@@ -19,19 +20,19 @@ import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 from pydantic import BaseModel
 
-from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, content_text
+from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, VerdictStyle, content_text
 from optillm.engine.bodies import Bodies, Payload
 from optillm.engine.calls import TOO_MUCH, Calls
 from optillm.engine.draws import Draws
 from optillm.engine.forms import AnswerForm, CallForm
 from optillm.engine.harvest import EMPTY, Sieve
-from optillm.engine.ledger import JUDGE
+from optillm.engine.judges import Ballot, Judges
 from optillm.engine.remedies import Refusal
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
 from optillm.engine.shown import Gate, Shown
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
-from optillm.toolkit import verdicts
+from optillm.toolkit.ballots import LABELS
 from optillm.trace import Span, Trace
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class RequestContext(Context):
     `fence` marks quoted text and is not to be guessed; `outlet` takes events for a client that streams and is
     `None` otherwise; `canonical` resolves a mathematical expression to its canonical form; `form` is what the
     client demands of an answer; `execute` runs a program in the sandbox and is `None` unless the operator
-    admits that.
+    admits that; `verdicts` is how judges are asked.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class RequestContext(Context):
         execute: Callable[[str], Awaitable[str | None]] | None = None,
         outlet: MemoryObjectSendStream[Event] | None = None,
         respect_temperature: bool = False,
+        verdicts: VerdictStyle = "auto",
     ) -> None:
         self.answers_in_text = not isinstance(form, CallForm)
         self.executes = execute is not None
@@ -87,6 +89,7 @@ class RequestContext(Context):
         self._calls = calls
         self._fence = fence
         self._sieve = Sieve(calls.ledger, form, canonical, self.marker)
+        self._judges = Judges(calls, self._sieve, fence, verdicts)
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
         self._requested = 0
@@ -351,6 +354,7 @@ class RequestContext(Context):
         *,
         verdict: type[V] | None = None,
         candidates: Sequence[Candidate] = (),
+        labels: str = "",
         model: str | None = None,
         temperature: float | None = 0.0,
     ) -> Any:
@@ -358,24 +362,12 @@ class RequestContext(Context):
         offset = 0
         if temperature != 0:  # a second opinion with the same seed would be the first one again
             offset, self._consulted = self._consulted, self._consulted + 1
-        payload = self._bodies.judge(model or self.model, prompt, temperature, seed=offset)
-
-        def until(text: str) -> bool:
-            return verdicts.is_endless(text) or (verdict is not None and verdicts.is_complete(text, verdict))
-
-        self.ledger.judge_calls += 1
-        try:
-            replies = await self._calls.complete(JUDGE, payload, until)
-        except (UpstreamError, BudgetExhausted):
-            self.ledger.lose("abstained")
-            return None
-        text = replies[0].text
-        read = text or None if verdict is None else verdicts.read(text, verdict)
-        if read is None:
-            self.ledger.lose("abstained")
-        else:
-            self.ledger.judge_replies += 1
-        return read
+        judge = model or self.model
+        compose = partial(self._bodies.judge, judge, temperature=temperature, seed=offset)
+        if verdict is None:
+            return await self._judges.text(compose(prompt))
+        ballot = Ballot(verdict, labels or LABELS[: len(candidates)], candidates)
+        return await self._judges.verdict(ballot, prompt, judge, compose, self.question)
 
     async def write(
         self,

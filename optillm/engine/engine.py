@@ -25,6 +25,7 @@ from optillm.chat import (
     RawRequest,
     Relay,
     Stream,
+    VerdictStyle,
     least,
 )
 from optillm.engine.cache import Cache, open_cache
@@ -64,6 +65,7 @@ class Limits:
     background_bypass: bool = True
     background_model: str | None = None
     execution: bool = False
+    verdicts: VerdictStyle = "auto"
 
 
 class Engine:
@@ -93,6 +95,7 @@ class Engine:
             cache=cache,
             respect_temperature=self.limits.respect_temperature,
             execution=self.limits.execution,
+            verdicts=self.limits.verdicts,
         )
         self.catalogue = Catalogue(routes, self.limits.advertised)
         self._joins: Joins[Completion] = Joins()
@@ -120,6 +123,7 @@ class Engine:
                 background_bypass=settings.background_bypass,
                 background_model=settings.background_model,
                 execution=settings.rto_execution,
+                verdicts=settings.verdicts,
             ),
             prices=settings.price_table,
             observers=observers,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from optillm.chat import Budget, ChatRequest, Merge, Usage, content_text
-from optillm.engine.bodies import JUDGE_LIMIT
+from optillm.engine.bodies import TEXT_LIMIT
 from optillm.engine.calls import estimate, reply_limit
 from optillm.engine.composition import worst_case
 from optillm.engine.forms import CallForm
@@ -54,10 +54,10 @@ class Terms:
         prompt = estimate(body).prompt_tokens
         if work is None:
             return prompt, limit * self.request.choices
-        helped = max(limit, JUDGE_LIMIT)
+        helped = max(limit, TEXT_LIMIT)
         question = self.request.messages[-1]  # which may be put twice
         each = prompt + len(content_text(question)) // 4 + PROMPT
-        quoted = cost.quotes * (limit + MARKS) + cost.notes * (JUDGE_LIMIT + MARKS)
+        quoted = cost.quotes * (limit + MARKS) + cost.notes * (TEXT_LIMIT + MARKS)
         return cost.calls * each + quoted, (cost.calls - cost.asks) * limit + cost.asks * helped
 
     def dollars(self, work: Work | None, tokens: tuple[int, int] | None) -> float | None:

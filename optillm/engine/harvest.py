@@ -59,10 +59,20 @@ class Sieve:
         reply = excerpts.after(reply, self._marker)
         if self.form is not None:
             reply = self.form.bare(reply)
-        answer = _answer(reply, question)
-        if answer is not None and answer.kind == "expression":
-            answer = answers.resolved(answer, await self._canonical(answer.value))
+        answer = await self._resolved(_answer(reply, question))
         return Candidate(reply, next(self._numbers), answer)
+
+    async def answer(self, text: str, question: str, *, cut: bool = False) -> FinalAnswer | None:
+        """Return the final answer to a question that a text states, as it would be a candidate's; `None` if none.
+
+        Of a text that was `cut` off, only what it calls the answer counts.
+        """
+        return await self._resolved(answers.extract(text, question, cut=cut))
+
+    async def _resolved(self, answer: FinalAnswer | None) -> FinalAnswer | None:
+        if answer is None or answer.kind != "expression":
+            return answer
+        return answers.resolved(answer, await self._canonical(answer.value))
 
     def violation(self, candidate: Candidate) -> str | None:
         """Return how a candidate violates the form that the client demands; `None` if it does not."""

@@ -65,6 +65,7 @@ class Ledger:
         self.cost: float | None = 0.0
         self.degraded = False
         self.judge_calls = self.judge_replies = 0
+        self.verdicts: Counter[str] = Counter()
         self.lost_round = False
         self.pressed = False
         self.best: Candidate | None = None
@@ -79,6 +80,7 @@ class Ledger:
     # `pressed`: some work was cut so that the last call has its time.
     # `judge_calls`, `judge_replies`: how many judging and helping calls were made, and how many of them gave a reply
     # that could be read.
+    # `verdicts`: how many verdicts were read, by how judges gave them, see `optillm.engine.judges`.
     # `lost_round`: in some round of them none did: all failed, were unreadable, or were given up or cut.
 
     @property

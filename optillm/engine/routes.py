@@ -310,6 +310,19 @@ class Routes:
         for route in self._may_be_first(model):
             self.capabilities(route, model).bound_n(most)
 
+    def thinks(self, model: str) -> bool:
+        """Return whether this model is known to think before it answers."""
+        return any(self.capabilities(route, model).thinks for route in self._may_be_first(model))
+
+    def judged(self, model: str, *, read: bool) -> None:
+        """Record a verdict that was requested of this model after reasons, and whether it could be read."""
+        for route in self._may_be_first(model):
+            self.capabilities(route, model).judged(read=read)
+
+    def reasons_in_vain(self, model: str) -> bool:
+        """Return whether most reasoned verdicts of this model cannot be read."""
+        return any(self.capabilities(route, model).reasons_in_vain for route in self._may_be_first(model))
+
     def _may_be_first(self, model: str) -> Sequence[Route]:
         return [self.alone] if self.alone else self._first(model, self._serving(model))
 

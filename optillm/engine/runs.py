@@ -19,7 +19,7 @@ import anyio
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
-from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Reply, Report, least
+from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Reply, Report, VerdictStyle, least
 from optillm.engine.cache import Cache
 from optillm.engine.calls import Calls
 from optillm.engine.composition import perform
@@ -88,7 +88,7 @@ class Outcome:
 
 class Runs:
     """Does jobs; `judge` is the technique that selects among the branches of a fork, `execution` whether the
-    programs of candidates may run."""
+    programs of candidates may run, `verdicts` how judges are asked."""
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class Runs:
         cache: Cache | None,
         respect_temperature: bool,
         execution: bool,
+        verdicts: VerdictStyle = "auto",
     ) -> None:
         self.offload = Offload()
         self._routes = routes
@@ -109,6 +110,7 @@ class Runs:
         self._cache = cache
         self._respect_temperature = respect_temperature
         self._execution = execution
+        self._verdicts = verdicts
         self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
         self._deadlines: set[asyncio.Timeout] = set()
@@ -163,6 +165,7 @@ class Runs:
             execute=executed if self._execution else None,
             outlet=outlet,
             respect_temperature=self._respect_temperature,
+            verdicts=self._verdicts,
         )
         entry = Entry.of_chat(request, str(job.work), job.model, self._observers)
         try:
@@ -187,6 +190,7 @@ class Runs:
             cost=ledger.cost,
             asked=options_of(job.asked) if ran is not None and job.asked != ran else None,
             cached=calls.hits if isinstance(calls, CachedCalls) else None,
+            verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,
         )
         entry.close(OK, technique=report.technique, stop=None if ran is None else outcome.stop, **spent)

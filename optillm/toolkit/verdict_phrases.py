@@ -110,13 +110,28 @@ _MARKUP = str.maketrans("", "", '*_`"[]{}()')
 
 
 def said_ranking(text: str) -> list[str] | None:
-    """The labels of the last "B > A > C", "Ranking: B, A, C" or "1. B 2. A 3. C", the best first."""
+    """The labels of the last "B > A > C", "Ranking: B, A, C" or "1. B 2. A 3. C", the best first, or the best alone."""
     text = re.sub(r"(?<=\d)\)", ".", text).translate(_MARKUP)
     for labels in (_said_chain(text), _said_list(text), _said_numbers(text)):
         if labels:
             return labels
     whole = _WHOLE.fullmatch(text.strip()) if len(text) < 200 else None
-    return _letters(whole[1]) if whole else None
+    return _letters(whole[1]) if whole else _said_best(text)
+
+
+_BEST = re.compile(
+    r"(?<![\w'])(?P<subject>(?-i:[A-Z]))\s(?:is|seems|appears|looks)\s"
+    r"(?:(?!not\b|no\b|hardly\b|never\b|second\b|third\b|next\b)\w{1,14}\s)?(?:the\s)?(?:best|winner)\b"
+    rf"|(?<!next\s)(?<!second\s)(?<!third\s)\b(?:best|winner)(?:\s(?:{_LABEL_NOUN}|one|overall)){{0,2}}"
+    rf"\s{{0,2}}(?::|=|\bis\b)\s{{0,2}}(?:the\s)?(?:{_LABEL_NOUN}\s{{1,2}})?(?P<object>(?-i:[A-Z]))(?![\w'])",
+    re.IGNORECASE,
+)
+
+
+def _said_best(text: str) -> list[str] | None:
+    """The label in the last "B is the best" or "The best answer is B"."""
+    matches = list(_BEST.finditer(text))
+    return [matches[-1]["subject"] or matches[-1]["object"]] if matches else None
 
 
 def _letters(text: str) -> list[str]:

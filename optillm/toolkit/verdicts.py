@@ -1,7 +1,8 @@
 """What judges say, read tolerantly, and abstention: a verdict that cannot be read is `None`, never a default.
 
 `read` tries, in this order: the whole reply as JSON, the last JSON object in it, that object repaired, and
-for the verdicts of this module the ways in which models state them in words (see `verdict_phrases`).
+for the verdicts of this module the ways in which models state them in words (see `verdict_phrases`). How
+judges are asked for them is in `verdict_forms`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import json_repair
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -28,7 +31,20 @@ from optillm.toolkit.typography import plain
 
 V = TypeVar("V", bound=BaseModel)
 
-Label = Annotated[str, BeforeValidator(phrases.label)]
+
+def _on_ballot(label: str, info: ValidationInfo) -> str:
+    """Return a label that is on the ballot; the context of a validation holds those that are, if they matter."""
+    labels = info.context
+    if labels and label not in labels:
+        raise ValueError("no such label on the ballot")
+    return label
+
+
+Label = Annotated[str, BeforeValidator(phrases.label), AfterValidator(_on_ballot)]
+
+
+def _distinct(labels: list[str]) -> list[str]:
+    return list(dict.fromkeys(labels))
 
 
 class Verdict(BaseModel):
@@ -38,9 +54,9 @@ class Verdict(BaseModel):
 
 
 class Ranking(Verdict):
-    """Labels of candidates, the best first; possibly not all of them, none twice."""
+    """Labels of candidates, the best first; possibly not all of them, none twice: its first mention counts."""
 
-    ranking: Annotated[list[Label], BeforeValidator(phrases.listed)] = Field(
+    ranking: Annotated[list[Label], BeforeValidator(phrases.listed), AfterValidator(_distinct)] = Field(
         min_length=1, validation_alias=AliasChoices("ranking", "rank", "order")
     )
 
@@ -48,12 +64,6 @@ class Ranking(Verdict):
     @classmethod
     def _bare_list(cls, data: Any) -> Any:
         return {"ranking": data} if isinstance(data, list) else data
-
-    @model_validator(mode="after")
-    def _no_label_twice(self) -> Ranking:
-        if len(set(self.ranking)) != len(self.ranking):
-            raise ValueError("a candidate is ranked twice")
-        return self
 
 
 class Rating(Verdict):
@@ -120,30 +130,35 @@ _MARK: Final = 40
 _LONGEST_REPAIR = 500  # its cost grows with the square
 
 
-def read(text: str, verdict: type[V]) -> V | None:
+def read(text: str, verdict: type[V], labels: str = "") -> V | None:
     """The verdict a judge's reply states, or `None` for an abstention.
 
-    Any pydantic model works; those of this module are understood in words too.
+    Any pydantic model works; those of this module are understood in words too. A verdict that names others than the
+    `labels` of the ballot, if these are given, is none.
     """
     text = strip_reasoning(text).strip()[-_LONGEST:]
     for found in _objects(text):
-        if (valid := _valid(found, verdict)) is not None:
+        if (valid := _valid(found, verdict, labels)) is not None:
             return valid
     said = plain(text)
     for kind, field, phrase in _SAID:
         if issubclass(verdict, kind):
             value = phrase(said)
-            return None if value is None else _valid({field: value}, verdict)
+            return None if value is None else _valid({field: value}, verdict, labels)
     return None
 
 
-def is_complete(text: str, verdict: type[BaseModel]) -> bool:
+def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
     """Return whether a reply that is still being written ends with a verdict, so that the rest adds nothing."""
     text = text.rstrip(_AFTER_VERDICT)
     if not text.endswith("}"):  # nearly always
         return False
     pieces, _ = json_pieces(strip_reasoning(text)[-_LONGEST:])
-    return bool(pieces) and text.endswith(pieces[-1]) and _valid(_loaded(pieces[-1]), verdict) is not None
+    return (
+        bool(pieces)
+        and text.endswith(pieces[-1])
+        and _valid(_loaded(pieces[-1]), verdict, labels) is not None
+    )
 
 
 def is_endless(text: str) -> bool:
@@ -157,9 +172,9 @@ def is_endless(text: str) -> bool:
     return len(tail) == length and tail[period:] == tail[:-period]
 
 
-def _valid(data: object, verdict: type[V]) -> V | None:
+def _valid(data: object, verdict: type[V], labels: str) -> V | None:
     try:
-        return verdict.model_validate(data)
+        return verdict.model_validate(data, context=labels)
     except ValidationError:
         return None
 

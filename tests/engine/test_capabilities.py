@@ -6,7 +6,7 @@ from typing import Any
 
 from optillm.chat import ChatRequest
 from optillm.engine.adaptation import Adaptation, Fit
-from optillm.engine.bodies import JUDGE_LIMIT, Bodies, Payload, Placement
+from optillm.engine.bodies import TEXT_LIMIT, Bodies, Payload, Placement
 from optillm.engine.capabilities import LESSONS, REMEMBERED, SMALLEST, TTL, Capabilities, CapabilityTable
 
 USER = {"role": "user", "content": "q"}
@@ -87,7 +87,7 @@ def test_a_window_leaves_the_reply_what_the_prompt_does_not_use() -> None:
 
 def test_one_long_prompt_does_not_bound_the_replies_to_short_ones() -> None:
     capabilities = learned(judge("x" * 40_000), Adaptation(fit=Fit(128, guessed=True)))
-    assert sent(capabilities, judge())["max_tokens"] == JUDGE_LIMIT
+    assert sent(capabilities, judge())["max_tokens"] == TEXT_LIMIT
     capabilities = learned(judge(), Adaptation(fit=Fit(256, guessed=True)))
     assert sent(capabilities, judge())["max_tokens"] == SMALLEST
 

@@ -154,7 +154,7 @@ def wordy(sent: Sent) -> Say:
 def test_no_request_takes_more_tokens_or_dollars_than_was_said(
     slug: str, options: dict[str, Any], choices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optillm.engine.forecast.JUDGE_LIMIT", LONG)
+    monkeypatch.setattr("optillm.engine.forecast.TEXT_LIMIT", LONG)
     world = World(wordy, limits=UNBOUNDED, prices=PRICES)
     chosen: dict[str, Any] = {"options": {slug: options}, "n": choices, "max_tokens": LIMIT}
     worst = planned(world, f"{slug}-m", **chosen)["worst_case"]

@@ -202,8 +202,6 @@ def test_reads_a_ranking(text: str) -> None:
         "1. A good answer\n2. A bad answer",
         "Since x > y, the sum grows.",
         "Ranking: A good way to do it",
-        "B > B > A",
-        '{"ranking": ["B", "B"]}',
         '{"ranking": []}',
         '{"ranking": [true, "A"]}',
         "A = B > C",
@@ -211,6 +209,49 @@ def test_reads_a_ranking(text: str) -> None:
 )
 def test_what_is_no_ranking_is_an_abstention(text: str) -> None:
     assert order(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ['{"ranking": ["B", "A", "B", "A"]}', "B > A > B", '{"ranking": ["B", "A", "B']
+)
+def test_the_first_mention_of_a_label_counts(text: str) -> None:
+    assert order(text) == "BA"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Candidate B is the best.",
+        "**B** is clearly the best answer, then A.",
+        "The best answer is B.",
+        "Best: [B]",
+    ],
+)
+def test_the_best_alone_is_a_ranking(text: str) -> None:
+    assert order(text) == "B"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["B is second best.", "B is not the best.", "Second best: B", "The best is yet to come.", "B is good."],
+)
+def test_another_praise_is_no_ranking(text: str) -> None:
+    assert order(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ['{"ranking": ["B", "D"]}', "B > A > D", "1. B\n2. E\n3. A", "Ranking: S, A"]
+)
+def test_a_verdict_with_a_label_that_is_not_on_the_ballot_is_none(text: str) -> None:
+    assert read(text, Ranking) is not None
+    assert read(text, Ranking, "ABC") is None
+    assert not is_complete(text, Ranking, "ABC")
+
+
+def test_groups_and_their_pick_are_of_labels_on_the_ballot() -> None:
+    text = '{"groups": [["A", "C"], ["B"]], "pick": "C"}'
+    assert read(text, Groups, "ABC") == read(text, Groups)
+    assert read(text, Groups, "AB") is None
 
 
 def test_a_tie_at_the_end_is_left_open() -> None:

@@ -73,14 +73,14 @@ class FinalAnswer:
         return ratio is not None and Fraction(self.value) * ratio == Fraction(other.value)
 
 
-def extract(text: str, question: str = "") -> FinalAnswer | None:
+def extract(text: str, question: str = "", *, cut: bool = False) -> FinalAnswer | None:
     """Return the final answer of a reply; `None` when it is free-form.
 
     Without its leading reasoning block, in this order: the program where one is asked for; the last statement in a
     box, after a phrase ("the answer is …") or behind a marker; the program that most of the reply consists of; the
-    letter of a listed option; a short last line.
+    letter of a listed option; a short last line. Of a reply that was `cut` off, only the statements count.
     """
-    reading = read_answer(strip_reasoning(text).strip(), question_of(question))
+    reading = read_answer(strip_reasoning(text).strip(), question_of(question), cut=cut)
     return None if reading is None else FinalAnswer(reading.text, *reading.form)
 
 

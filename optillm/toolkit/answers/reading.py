@@ -37,8 +37,10 @@ _HEAD, _TAIL = 4_000, 24_000
 """Of long prose both ends are read: people ask for the answer first or last."""
 
 
-def read_answer(text: str, question: Question) -> Reading | None:
+def read_answer(text: str, question: Question, *, cut: bool = False) -> Reading | None:
     """Return the final answer of `text`, which holds no reasoning block any more; see `answers.extract`."""
+    if cut:  # its last word may be a part of one: "The answer is 4" of "The answer is 42"
+        text = text[: max(text.rfind(" "), text.rfind("\n"), 0)]
     if not text:
         return None
     if whole := json_form(text):
@@ -58,6 +60,8 @@ def read_answer(text: str, question: Question) -> Reading | None:
             return _unless_corrected(reading, prose, statement, question)
         if statement.firm and statement.marked and not statement.foreign and statement.text:
             return None  # an earlier statement is not the answer
+    if cut:
+        return None
     if program := read_program(blocks, prose, question, requested=False):
         return Reading(*program)
     if question.options and (listed := _trailing(prose, _LETTER_AND_TEXT)):

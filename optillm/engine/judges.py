@@ -1,0 +1,206 @@
+"""Asking judges: in which words and within which limit a verdict is requested, and what an unusual reply means.
+
+A verdict is requested after reasons unless a model's reasoned verdicts have been unreadable too often; then it is
+requested at once. A judge that answers the question instead of judging has voted for the candidate with its answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from optillm.chat import Reply, ReplyKind, VerdictStyle
+from optillm.engine.bodies import Payload
+from optillm.engine.calls import Calls
+from optillm.engine.harvest import Sieve
+from optillm.engine.ledger import JUDGE
+from optillm.errors import BudgetExhausted, UpstreamError
+from optillm.technique import Candidate
+from optillm.toolkit import verdicts
+from optillm.toolkit.answers import FinalAnswer
+from optillm.toolkit.verdict_forms import SHAPES, Mode, closing, response_format, token_limit
+from optillm.toolkit.verdicts import Preference, Ranking, Rating
+
+T = TypeVar("T")
+V = TypeVar("V", bound=BaseModel)
+
+ANSWERED: Final = "answered"
+"""How a verdict came about that a judge implied by its own answer; the others are told by their mode."""
+SAME: Final = 7.5
+"""The score, out of ten, of a candidate with the judge's own answer; another answer scores as far below the middle.
+
+Halfway between not knowing and being certain, as the judge may be as wrong as the candidate.
+"""
+_SCALE: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot(Generic[V]):
+    """The kind of verdict that is requested, the labels it may name, and the candidates behind them, if known."""
+
+    verdict: type[V]
+    labels: str = ""
+    candidates: Sequence[Candidate] = ()
+
+    @property
+    def has_form(self) -> bool:
+        """Whether it is known how to request such a verdict, so that the prompt need not say it."""
+        return self.verdict in SHAPES
+
+    def read(self, text: str) -> V | None:
+        """Return the verdict that a reply states; `None` if it states none."""
+        return verdicts.read(text, self.verdict, self.labels)
+
+    def is_complete(self, text: str) -> bool:
+        """Return whether a reply that is still being written ends with its verdict."""
+        return verdicts.is_complete(text, self.verdict, self.labels)
+
+    def implied(self, answer: FinalAnswer) -> V | None:
+        """Return the verdict of a judge that gave its own answer; `None` if that favours no single candidate."""
+        answers = [candidate.answer for candidate in self.candidates]
+        matching = [index for index, other in enumerate(answers) if other and other.matches(answer)]
+        if issubclass(self.verdict, Rating):
+            return self._implied_rating(answer) if len(answers) == 1 else None
+        if len(matching) != 1 or len(answers) < 2:
+            return None
+        label: Any = self.labels[matching[0]]
+        if issubclass(self.verdict, Ranking):
+            return self.verdict(ranking=[label])
+        return self.verdict(better=label) if issubclass(self.verdict, Preference) else None
+
+    def _implied_rating(self, answer: FinalAnswer) -> Any:
+        other = self.candidates[0].answer
+        if other is not None and other.matches(answer):
+            return self.verdict(score=SAME)
+        if other is None or other.kind != answer.kind or other.in_words:
+            return None  # in other words, it may well say the same
+        return self.verdict(score=_SCALE - SAME)
+
+
+class Compose(Protocol):
+    """Makes the call that puts a prompt to a judge; without a limit it has the room of a long text."""
+
+    def __call__(
+        self, prompt: str, *, limit: int | None = None, response_format: dict[str, Any] | None = None
+    ) -> Payload:
+        """Return the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Puts questions to judges and helpers for one request.
+
+    `fence` marks what prompts quote; `style` is how the operator wants verdicts requested.
+    """
+
+    calls: Calls
+    sieve: Sieve
+    fence: str
+    style: VerdictStyle = "auto"
+
+    async def text(self, payload: Payload) -> str | None:
+        """Return what a helper writes; `None` if that is nothing."""
+        self.calls.ledger.judge_calls += 1
+        reply = await self._reply(payload, verdicts.is_endless)
+        return self._counted(None if reply is None else reply.text or None)
+
+    async def verdict(
+        self, ballot: Ballot[V], prompt: str, model: str, compose: Compose, question: str
+    ) -> V | None:
+        """Return the verdict of a judge; `None` for an abstention.
+
+        One that is cut while it thinks is asked once more, with room for thoughts.
+        """
+        self.calls.ledger.judge_calls += 1
+        mode = self._mode(model)
+        reply = await self._verdict_reply(ballot, partial(_composed, ballot, prompt, mode, compose), model)
+        if reply is None:
+            return self._counted(None)
+        text = _without_quotations(reply.text, self.fence)
+        verdict = ballot.read(text)
+        if not ballot.has_form:
+            return self._counted(verdict)
+        if mode == "reasoned":
+            self.calls.routes.judged(model, read=verdict is not None)
+        way = mode if verdict is not None else ANSWERED
+        if verdict is None and ballot.candidates:
+            cut = reply.cut or verdicts.is_endless(text)
+            answer = await self.sieve.answer(_unwrapped(text), question, cut=cut)
+            verdict = None if answer is None else ballot.implied(answer)
+        if verdict is not None:
+            self.calls.ledger.verdicts[way] += 1
+        return self._counted(verdict)
+
+    async def _verdict_reply(
+        self, ballot: Ballot[V], composed: Callable[[bool], Payload], model: str
+    ) -> Reply | None:
+        """Return the reply of a judge, `composed` with or without room for thoughts; `None` if it fails."""
+
+        def until(text: str) -> bool:
+            return verdicts.is_endless(text) or ballot.is_complete(text)
+
+        thinks = self.calls.routes.thinks(model)
+        reply = await self._reply(composed(thinks), until)
+        cut_short = reply is not None and _only_thought(reply) and ballot.has_form and not thinks
+        if cut_short and self.calls.routes.thinks(model):
+            reply = await self._reply(composed(True), until)
+        return reply
+
+    def _mode(self, model: str) -> Mode:
+        if self.style != "auto":
+            return self.style
+        return "direct" if self.calls.routes.reasons_in_vain(model) else "reasoned"
+
+    async def _reply(self, payload: Payload, until: Callable[[str], bool]) -> Reply | None:
+        try:
+            return (await self.calls.complete(JUDGE, payload, until))[0]
+        except (UpstreamError, BudgetExhausted):
+            return None
+
+    def _counted(self, said: T | None) -> T | None:
+        ledger = self.calls.ledger
+        if said is None:
+            ledger.lose("abstained")
+        else:
+            ledger.judge_replies += 1
+        return said
+
+
+def _composed(ballot: Ballot[Any], prompt: str, mode: Mode, compose: Compose, thinks: bool) -> Payload:
+    """Return the call that requests a verdict.
+
+    A model that thinks gets no schema, since some servers would hold its thoughts to it, and the room of a long text.
+    """
+    if not ballot.has_form:
+        return compose(prompt)
+    prompt = f"{prompt.rstrip()}\n\n{closing(ballot.verdict, mode)}"
+    if thinks:
+        return compose(prompt)
+    schema = response_format(ballot.verdict, ballot.labels, mode)
+    return compose(prompt, limit=token_limit(ballot.labels, mode), response_format=schema)
+
+
+def _only_thought(reply: Reply) -> bool:
+    """Return whether a reply was cut before its first word."""
+    return reply.cut and reply.kind is ReplyKind.EMPTY
+
+
+def _without_quotations(text: str, fence: str) -> str:
+    """Return what a judge says itself: what it repeats of its prompt, a candidate with its answer, is no verdict."""
+    return re.sub(rf"<(\w+)-{fence}\b[^>]*>.*?(?:</\1-{fence}>|\Z)", "", text, flags=re.DOTALL)
+
+
+_OPENING = re.compile(r'\s*\{\s*"\w{1,20}"\s*:\s*"')
+
+
+def _unwrapped(text: str) -> str:
+    """Return the reasons in a verdict of JSON that was cut in their middle; any other text as it is."""
+    opening = _OPENING.match(text)
+    if opening is None:
+        return text
+    return text[opening.end() :].replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
