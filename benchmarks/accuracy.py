@@ -1,38 +1,47 @@
 """Accuracy of the techniques on the demo model, against known truth.
 
-    python -m benchmarks.accuracy [--problems 200] [--model demo-small] [--family F] [--length N] [technique …]
+    python -m benchmarks.accuracy [--problems 200] [--model demo-small] [--judge MODEL] [--family F] [--length N]
+        [--processes 2] [--save FILE] [--against FILE] [technique …]
 
-Prints a Markdown table per family of problems: accuracy with its 95 % interval (Wilson), and what one answer
-costs in calls, tokens and rounds. Every technique sees the same problems; "plain" is one call at temperature 0.
-The demo model errs at documented rates by simulation: the table shows what the algorithms make of an
-unreliable reasoner, not how much a real model would gain. With `--target 0.85`, what each technique needs for that
-accuracy instead: the first of its settings, from small to large, that reaches it.
+Prints a Markdown table per family of problems: accuracy with its 95 % interval (Wilson), what one answer costs in
+calls, tokens and rounds, and what the accuracy is to be compared with: the plurality of the technique's own samples,
+and the plain vote of as many tokens, each with the difference in points, paired by problem, and its 95 % interval
+(bootstrap). Every technique sees the same problems with the same seeds; "plain" is one call at temperature 0.
+The demo model errs at documented rates by simulation: the table shows what the algorithms make of an unreliable
+reasoner, not how much a real model would gain. `demo-kin` judges as one of the writer's own kind, `demo-other` as one
+of another family, `demo-dull` near chance. With `--against`, the difference from what an earlier run saved.
+With `--target 0.85`, what each technique needs for that accuracy instead: the first of its settings, from small to
+large, that reaches it.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from math import sqrt
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Final, get_args
 
-from openai import AsyncOpenAI, DefaultAioHttpClient
-
+from benchmarks.exam import PLAIN, Outcome, Paper, Sitting, sit
 from benchmarks.machine import table
-from optillm.demo.problems import Family, Problem, generate
-from optillm.solver import Limits
-from optillm.solver import solve as solve_program
-from optillm.toolkit.answers import canonical, extract
-from optillm.toolkit.extraction import fences
-from tests.e2e.proxy import serving
+from benchmarks.votes import POOL, Difference, Pool, Pools, draw
+from optillm.demo.characters import MODELS
+from optillm.demo.problems import Family
 
-SEED: Final = 20_261
-SANDBOX = asyncio.Semaphore(2)
-HEAD: Final = ("technique", "accuracy", "95 % interval", "calls", "tokens", "rounds")
+STEP: Final = 50
+"""Problems that one process takes on at a time."""
+COSTS: Final = ("technique", "accuracy", "95 % interval", "calls", "tokens", "rounds")
+RIVALS: Final = ("own plurality", "difference", "vote of as many tokens", "difference")
+BEFORE: Final = ("before", "difference")
+NOTHING: Final = ("–", "–")
 SIZES: Final[Mapping[str, Sequence[str]]] = {
-    "plain": ("",),
+    PLAIN: ("",),
     "self_consistency": ("samples=3", "samples=4", "samples=6", "samples=8", "samples=16", "samples=32"),
     "bon": ("n=2", "n=3", "n=4", "n=6", "n=8", "n=16"),
     "moa": ("proposers=2", "proposers=3", "proposers=4", "proposers=6", "proposers=8"),
@@ -47,16 +56,6 @@ SIZES: Final[Mapping[str, Sequence[str]]] = {
 """Settings of each technique, from small to large."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one problem."""
-
-    right: bool
-    calls: int
-    tokens: int
-    rounds: int
-
-
 def wilson(right: int, total: int) -> tuple[float, float]:
     """The 95 % score interval of a proportion."""
     z, share = 1.96, right / total
@@ -65,40 +64,13 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     return (centre - spread) / (1 + z * z / total), (centre + spread) / (1 + z * z / total)
 
 
-async def is_right(text: str, problem: Problem) -> bool:
-    """Whether a reply states the true answer; a program must pass the problem's tests, in the sandbox."""
-    if problem.tests:
-        _, blocks = fences(text)
-        program = "\n".join([*(block.content for block in blocks), *problem.tests, 'print("passed")'])
-        async with SANDBOX:
-            return (
-                bool(blocks) and (await solve_program("sympy", program, Limits(wall=20))).output == "passed\n"
-            )
-    stated = extract(text, problem.question)
-    return stated is not None and stated.matches(canonical(problem.answer, problem.question))
-
-
-async def solve(
-    sdk: AsyncOpenAI, gate: asyncio.Semaphore, model: str, problem: Problem, seed: int
-) -> Outcome:
-    """Ask for one answer and grade it."""
-    async with gate:
-        reply = await sdk.chat.completions.create(
-            model=model, messages=[{"role": "user", "content": problem.question}], temperature=0, seed=seed
-        )
-    report = (reply.model_extra or {}).get("optillm") or {"calls": {"plain": 1}, "rounds": 1}
-    tokens = reply.usage.total_tokens if reply.usage else 0
-    right = await is_right(reply.choices[0].message.content or "", problem)
-    return Outcome(right, sum(report["calls"].values()), tokens, report["rounds"])
-
-
 def accuracy(outcomes: Sequence[Outcome]) -> float:
     """The share that is right."""
     return sum(outcome.right for outcome in outcomes) / len(outcomes)
 
 
-def row(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """One line of the table."""
+def costs(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """The first cells of a line: accuracy, and what an answer costs."""
     total = len(outcomes)
     low, high = wilson(sum(outcome.right for outcome in outcomes), total)
     calls, tokens, rounds = (
@@ -109,70 +81,140 @@ def row(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     return name, f"{accuracy(outcomes):.1%}", interval, f"{calls:.1f}", f"{tokens:.0f}", f"{rounds:.2f}"
 
 
+def rivals(outcomes: Sequence[Outcome], pools: Pools) -> tuple[str, ...]:
+    """The cells that say what else there was to have: the plurality of its own samples, the vote of as many tokens."""
+    right = [outcome.right for outcome in outcomes]
+    own, difference = NOTHING
+    pluralities = [outcome.plurality for outcome in outcomes if outcome.plurality is not None]
+    if len(pluralities) == len(outcomes):
+        own = f"{sum(pluralities) / len(pluralities):.1%}"
+        difference = str(Difference.of(right, pluralities))
+    vote = pools.vote(sum(outcome.tokens for outcome in outcomes) / len(outcomes))
+    size = f"{vote.size:.1f}" if vote.size < POOL else f"only {POOL}"
+    voted = f"{vote.right.mean():.1%} (of {size})"
+    return own, difference, voted, str(Difference.of(right, vote.right))
+
+
+@dataclass
 class Exam:
-    """Problems for one model behind one proxy."""
+    """One paper for one model; `verdicts` says of each technique what was right, `earlier` the same of a run before."""
 
-    def __init__(self, sdk: AsyncOpenAI, model: str, problems: Sequence[Problem]) -> None:
-        self._sdk, self._model, self._problems = sdk, model, problems
-        self._gate = asyncio.Semaphore(8)
+    workers: Executor
+    paper: Paper
+    model: str
+    judge: str | None = None
+    execution: bool = False
+    earlier: Mapping[str, Sequence[bool]] | None = None
+    verdicts: dict[str, Sequence[bool]] = field(default_factory=dict)
+    drawing: Sequence[Future[list[Pool]]] = field(init=False)
 
-    async def taken(self, name: str) -> list[Outcome]:
-        """What becomes of all problems with this technique, or plain."""
-        full = self._model if name == "plain" else f"{name}-{self._model}"
-        problems = enumerate(self._problems)
-        return await asyncio.gather(
-            *(solve(self._sdk, self._gate, full, problem, seed) for seed, problem in problems)
-        )
+    def __post_init__(self) -> None:
+        """Begin to draw the samples, which all rows wait for."""
+        self.drawing = [self.workers.submit(draw, self.paper, self.model, *ends) for ends in self._steps()]
 
-    async def reaching(self, target: float, technique: str) -> tuple[str, ...]:
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The head of the table."""
+        return COSTS + RIVALS + (() if self.earlier is None else BEFORE)
+
+    @cached_property
+    def pools(self) -> Pools:
+        """Samples to vote with."""
+        return Pools([pool for future in self.drawing for pool in future.result()])
+
+    def begin(self, name: str) -> list[Future[list[Outcome]]]:
+        """Have the problems answered with this technique, or plain."""
+        return [
+            self.workers.submit(sit, Sitting(self.paper, name, self.model, *ends, self.judge, self.execution))
+            for ends in self._steps()
+        ]
+
+    def row(self, name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """One line of the table."""
+        self.verdicts[name] = right = [outcome.right for outcome in outcomes]
+        cells = costs(name, outcomes) + rivals(outcomes, self.pools)
+        if self.earlier is None:
+            return cells
+        before = self.earlier.get(name)
+        if before is None or len(before) != len(right):
+            return cells + NOTHING
+        return (*cells, f"{sum(before) / len(before):.1%}", str(Difference.of(right, before)))
+
+    def reaching(self, target: float, technique: str) -> tuple[str, ...]:
         """The line of the first setting that reaches an accuracy, or of the most accurate one."""
-        best, found = "", list[Outcome]()
+        best, most = "", list[Outcome]()
         for size in SIZES[technique]:
             name = f"{technique}({size})" if size else technique
-            outcomes = await self.taken(name)
-            if not found or accuracy(outcomes) > accuracy(found):
-                best, found = name, outcomes
-            if accuracy(found) >= target:
-                return row(best, found)
-        return row(f"{best}: not reached", found)
+            outcomes = taken(self.begin(name))
+            if not most or accuracy(outcomes) > accuracy(most):
+                best, most = name, outcomes
+            if accuracy(most) >= target:
+                return self.row(best, most)
+        return self.row(f"{best}: not reached", most)
+
+    def rows(self, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """The lines of these techniques, each as soon as it is there."""
+        begun = [(name, self.begin(name)) for name in names]
+        for name, sittings in begun:
+            yield self.row(name, taken(sittings))
+
+    def _steps(self) -> list[tuple[int, int]]:
+        return [(start, min(start + STEP, self.paper.count)) for start in range(0, self.paper.count, STEP)]
 
 
-async def measure(
-    base_url: str, model: str, techniques: Sequence[str], problems: Sequence[Problem], target: float | None
-) -> None:
-    """Print the table of these problems."""
-    async with AsyncOpenAI(base_url=base_url, api_key="none", http_client=DefaultAioHttpClient()) as sdk:
-        exam = Exam(sdk, model, problems)
-        if target is None:
-            table(HEAD, [row(name, await exam.taken(name)) for name in ("plain", *techniques)])
+def taken(sittings: Sequence[Future[list[Outcome]]]) -> list[Outcome]:
+    """What became of all problems, in their order."""
+    return list(chain.from_iterable(sitting.result() for sitting in sittings))
+
+
+def examine(given: argparse.Namespace, workers: Executor) -> dict[str, Mapping[str, Sequence[bool]]]:
+    """Print the tables; return the verdicts, by table and technique."""
+    earlier = json.loads(Path(given.against).read_text()) if given.against else None
+    verdicts = dict[str, Mapping[str, Sequence[bool]]]()
+    for family in [given.family] if given.family else get_args(Family):
+        paper = Paper(family, given.problems, given.length)
+        length = f" of length {given.length}" if given.length else ""
+        judge = f", judged by {given.judge}" if given.judge else ""
+        title = f"{given.problems} {family} problems{length}, {given.model}{judge}"
+        print(f"\n{title}", flush=True)
+        before = None if earlier is None else earlier.get(title, {})
+        exam = Exam(workers, paper, given.model, given.judge, given.rto_execution, before)
+        if given.target is None:
+            table(exam.head, exam.rows([PLAIN, *(given.techniques or ["self_consistency", "bon", "moa"])]))
         else:
-            table(HEAD, [await exam.reaching(target, name) for name in techniques])
+            table(exam.head, (exam.reaching(given.target, name) for name in given.techniques or SIZES))
+        verdicts[title] = exam.verdicts
+    return verdicts
 
 
-def main() -> None:
-    """Read the arguments and measure."""
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the arguments."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--problems", type=int, default=200)
-    parser.add_argument("--model", default="demo-small")
+    parser.add_argument("--problems", type=int, default=200, help="problems of each family")
+    parser.add_argument("--model", default="demo-small", choices=MODELS, help="the model that answers")
+    parser.add_argument("--judge", choices=MODELS, help="the model that judges; the same one by default")
     parser.add_argument("--family", choices=get_args(Family), help="one family of problems; all by default")
     parser.add_argument("--length", type=int, help="turns of a sum, people of an order; mixed by default")
     parser.add_argument("--rto-execution", action="store_true", help="let rto run programs in the sandbox")
     parser.add_argument(
         "--target", type=float, help="an accuracy that all are to reach, each at its own cost"
     )
+    parser.add_argument("--processes", type=int, default=2, help="processes that share the problems")
+    parser.add_argument("--save", help="a file for what was right, problem by problem")
+    parser.add_argument("--against", help="a file that an earlier run saved")
     parser.add_argument("techniques", nargs="*", help="those of the tables; by default all, at a target")
-    given = parser.parse_args()
-    techniques = given.techniques or (list(SIZES) if given.target else ["self_consistency", "bon", "moa"])
-    families = [given.family] if given.family else get_args(Family)
-    flags = ["--rto-execution"] if given.rto_execution else []
-    with serving("--demo", *flags) as proxy:
-        for family in families:
-            problems = generate(family, given.problems, SEED, length=given.length)
-            told = f" of length {given.length}" if given.length else ""
-            print(f"\n{given.problems} {family} problems{told}, {given.model}", flush=True)
-            asyncio.run(measure(proxy.base_url, given.model, techniques, problems, given.target))
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the arguments and measure."""
+    given = arguments(argv)
+    with ProcessPoolExecutor(given.processes, get_context("spawn")) as workers:
+        verdicts = examine(given, workers)
+    if given.save:
+        Path(given.save).write_text(json.dumps(verdicts))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The two demo models: how often each errs, and the chance that decides when."""
+"""The demo models: how often each errs, and the chance that decides when.
+
+`demo-small` and `demo-large` are the two to try. The others write wrongly as often as `demo-small`, and differ as
+judges.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import hashlib
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -23,12 +27,17 @@ class Character:
     last one's, and spread evenly between them.
     `hard`: that a task is hard for this model; there one particular slip happens in a share `stumbles` of all
     samples, whatever else goes wrong, and this model as a judge falls for the answer it leads to half the time.
+    `blind`: that it cannot see, as a judge, that a wrong answer is wrong: drawn once for the question and that
+    answer, and the same in every call. The answer that a hard task lures it into is then the one it holds to be right.
     `finds`: that a wrong step is found on checking, or a fault that was pointed out is mended. `breaks`: that a
     right step is "mended" into a wrong one.
     `drops`: that one fact is lost when a question is put in other words. `vague`: that a description of code
     leaves open what the code decides.
     `misformalises`: that one assertion of a formalisation is wrong.
     `refuses`: that it declines to write a solution with a hidden error.
+
+    `kind` is the model that it writes like, word for word: the same tasks are hard for both. A model without it is of
+    its own kind.
     """
 
     name: str
@@ -39,12 +48,18 @@ class Character:
     bug: float = 0.0
     hard: float = 0.0
     stumbles: float = 0.0
+    blind: float = 0.0
     finds: float = 1.0
     breaks: float = 0.0
     drops: float = 0.0
     vague: float = 0.0
     misformalises: float = 0.0
     refuses: float = 0.0
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        """A model is of its own kind unless it says of which."""
+        object.__setattr__(self, "kind", self.kind or self.name)
 
 
 SMALL = Character(
@@ -79,9 +94,19 @@ LARGE = Character(
     misformalises=0.02,
     refuses=0.1,
 )
+KIN = replace(SMALL, name="demo-kin", blind=0.65)
+"""Judges as one of the writer's own kind: it does not see the errors that it would make itself.
+
+Measured on 14 models, 64.5 % of the errors in their own output stay as they are where the same errors in a user's
+text are found (https://arxiv.org/abs/2507.02778).
+"""
+OTHER = replace(SMALL, name="demo-other", kind="demo-other")
+"""Of another family: as reliable, other tasks are hard for it, and its slips as a judge are new in each call."""
+DULL = replace(SMALL, name="demo-dull", reliability=0.6)
+"""A judge near chance."""
 FAULTLESS = Character("faultless", slip=0.0, misreading=0.0, reliability=1.0, position_bias=0.0)
 
-MODELS: Mapping[str, Character] = {model.name: model for model in (SMALL, LARGE)}
+MODELS: Mapping[str, Character] = {model.name: model for model in (SMALL, LARGE, KIN, OTHER, DULL)}
 
 
 _MARK = re.compile(rb"(?<![0-9a-z])[0-9a-f]{8,}(?![0-9a-z])")
@@ -90,7 +115,7 @@ _MARK = re.compile(rb"(?<![0-9a-z])[0-9a-f]{8,}(?![0-9a-z])")
 def chance(
     model: str, messages: Any, *, seed: int | None, temperature: float, index: int = 0
 ) -> random.Random:
-    """The chance one choice lives by.
+    """The chance one choice lives by; `model` is the kind of model that writes.
 
     At temperature 0 it depends on model, messages and seed alone. Above 0 every choice has its own: from the
     seed and the choice's index when there is a seed, else from the system's entropy. Random marks around quoted

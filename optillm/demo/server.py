@@ -47,7 +47,7 @@ class _Chat:
     async def complete(self, request: web.Request) -> web.StreamResponse:
         due = asyncio.get_running_loop().time() + self._pace.latency  # what thinking costs us is part of it
         body = wire.read_body(await request.read())
-        completion = _complete(body)
+        completion = complete(body)
         if body.stream:
             return await self._stream(request, body, completion, due)
         longest = max(len(choice.tokens) for choice in completion.choices)
@@ -89,14 +89,15 @@ async def _until(time: float) -> None:
     await _pause(time - asyncio.get_running_loop().time())
 
 
-def _complete(body: ChatBody) -> Completion:
+def complete(body: ChatBody) -> Completion:
+    """What the demo model says to a request; raises `Refused`."""
     character = _character(body.model)
     texts = [message.text for message in body.messages]
     spoken = [(message.role, text) for message, text in zip(body.messages, texts, strict=True)]
     temperature = _DEFAULT_TEMPERATURE if body.temperature is None else body.temperature
     choices: list[Choice] = []
     for index in range(body.n or 1):
-        luck = chance(body.model, spoken, seed=body.seed, temperature=temperature, index=index)
+        luck = chance(character.kind, spoken, seed=body.seed, temperature=temperature, index=index)
         choice = Choice.cut(respond(spoken, character, luck, body.response_format), body)
         if body.logprobs:
             listed = tokens.logprobs(choice.tokens, body.top_logprobs or 0, luck)

@@ -1,7 +1,8 @@
 """How a judge sees candidates: right or wrong, how good, and which step is to blame.
 
 A judge works the task out for itself and sees rightly whether a candidate is right as often as its character
-says, anew for each candidate in each call. What a candidate says about itself does not count.
+says, anew for each candidate in each call. What a candidate says about itself does not count. A judge with blind
+spots does the same with what it holds to be right, which is a property of the question and stays as it is.
 """
 
 from __future__ import annotations
@@ -55,13 +56,27 @@ def impressions(scene: Scene) -> list[Impression]:
 
 def _credit(task: Task, stated: str | None, character: Character) -> float:
     """The chance that an answer is seen as right."""
-    if stated == truth(task):
-        return character.reliability
-    if stated is not None and stated == habit(task, character):
-        return FALLS_FOR_HABIT
     if isinstance(task, Function) and stated is not None and variant_of(task, stated) is None:
         return UNKNOWN_SHAPE if well_formed(task, stated) else 1 - character.reliability
-    return 1 - character.reliability
+    lured = stated == habit(task, character) != truth(task)
+    if lured and not character.blind:
+        return FALLS_FOR_HABIT
+    return character.reliability if _held_right(task, stated, character) else 1 - character.reliability
+
+
+def _held_right(task: Task, stated: str | None, character: Character) -> bool:
+    """Whether a judge that makes no slip holds an answer to be right, which is the same in every call.
+
+    One with blind spots goes by its own working, which a hard task leads astray, and does not see some of the errors
+    that others make like it.
+    """
+    if not character.blind or stated is None:
+        return stated == truth(task)
+    own = habit(task, character)
+    if stated in (own, truth(task)):
+        return stated == own
+    luck = random.Random(f"{character.kind}: {task!r}: {stated}")  # noqa: S311 - reproducible, not secret
+    return luck.random() < character.blind
 
 
 def located(task: Task, text: str, character: Character, luck: random.Random) -> tuple[int, str]:

@@ -148,7 +148,8 @@ def verify(scene: Scene) -> str:
 def deliver(scene: Scene, found: Findings, title: str, told: str, usual: Shape) -> str:
     """The verdict in the format wanted: JSON in the shape that was shown, else prose; reasons come first."""
     if scene.shape is None:
-        return f"{found.reason}\n\n{_title(scene.instruction, title)}: {told}"
+        line = f"{_title(scene.instruction, title)}: {told}"
+        return line if scene.strict else f"{found.reason}\n\n{line}"
     shape = scene.shape
     if not shape.fields and shape.type in ("object", "any"):
         shape = Shape("object", {"reason": Shape("string"), **usual.fields})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from optillm.demo.roles.blocks import Kind
 from optillm.demo.roles.scene import Scene
@@ -46,6 +47,7 @@ class Role:
         return named + _different(self.cues, told) if named or not self.alone else 0
 
 
+@lru_cache(maxsize=16_384)
 def _different(words: re.Pattern[str], told: str) -> int:
     return len({match[0].lower() for match in words.finditer(told)})
 

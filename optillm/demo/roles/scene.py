@@ -19,6 +19,16 @@ from optillm.demo.skills.reader import read
 from optillm.demo.skills.reasoner import Task
 
 Turn = tuple[str, str]
+_ONLY_VERDICT = re.compile(
+    r"\bnothing (?:else|beside|but)\b"
+    r"|\b(?:no|not|without)\b[^.,;\n]{0,12}\b(?:explain\w*|explanation|reason\w*)\b"
+    r"|\b(?:only|just)\b[^.\n]{0,40}\b(?:labels?|letters?|verdict|ranking|score|number|yes or no)\b"
+    r"|\b(?:labels?|letters?|verdict|ranking|score|number)\b[^.\n]{0,12}\b(?:alone|only)\b",
+    re.IGNORECASE,
+)
+_ONLY_JSON = re.compile(
+    rf"\bonly\b[^.\n]{{0,40}}\bjson\b|\bjson\b[^.\n]{{0,30}}\bonly\b|{_ONLY_VERDICT.pattern}", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +173,4 @@ def _format(
         return shape_of_schema(described.get("schema") if isinstance(described, dict) else None), True
     if kind == "json_object":
         return shown or Shape("object"), True
-    only = re.search(
-        r"\bonly\b[^.\n]{0,40}\bjson\b|\bjson\b[^.\n]{0,30}\bonly\b|nothing else", instruction, re.I
-    )
-    return shown, shown is not None and only is not None
+    return shown, bool((_ONLY_JSON if shown else _ONLY_VERDICT).search(instruction))

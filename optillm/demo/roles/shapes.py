@@ -60,6 +60,7 @@ def shape_of_schema(schema: Any, root: Any = None, depth: int = 0) -> Shape:
     sort = next((one for one in sort if one != "null"), None) if isinstance(sort, list) else sort
     fields = schema.get("properties") or {}
     choices = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
+    numbers = [one for one in choices if isinstance(one, int | float)]
     more = schema.get("additionalProperties")
     return Shape(
         type=sort or ("object" if fields else "any"),
@@ -67,8 +68,8 @@ def shape_of_schema(schema: Any, root: Any = None, depth: int = 0) -> Shape:
         items=shape_of_schema(schema["items"], root, depth + 1) if "items" in schema else None,
         values=shape_of_schema(more, root, depth + 1) if isinstance(more, dict) else None,
         choices=tuple(choices),
-        low=schema.get("minimum"),
-        high=schema.get("maximum"),
+        low=schema.get("minimum", min(numbers, default=None)),
+        high=schema.get("maximum", max(numbers, default=None)),
     )
 
 

@@ -42,7 +42,7 @@ def stumbling_block(task: object, steps: int, character: Character) -> tuple[int
 
     `None` for a task that is not hard for it. The same task is hard in every call.
     """
-    luck = random.Random(f"{character.name}: {task!r}")  # noqa: S311 - reproducible, not secret
+    luck = random.Random(f"{character.kind}: {task!r}")  # noqa: S311 - reproducible, not secret
     if luck.random() >= character.hard or not steps:
         return None
     return luck.randint(1, steps), str(luck.random())
