@@ -215,7 +215,7 @@ class Context(ABC):
 
         The text of the reply, or the verdict read from it; the prompt need not say how that is to be given.
         `candidates` are those shown, in the order of their labels A, B, …; where others than candidates are shown,
-        `labels` are theirs. A verdict that names another label is none. A judge that gives the answer of one candidate
+        `labels` are theirs. A verdict for another label is none. A judge that gives the answer of one candidate
         instead of a verdict has voted for that candidate. `None` is an abstention: the call failed, or said nothing
         that could be read. It is never to be counted against anybody.
         """

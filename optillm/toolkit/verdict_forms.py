@@ -24,7 +24,7 @@ SHAPES: Final[Mapping[type[BaseModel], str]] = {
     Examination: '"errors": [each error and where it is], "score": number from 0 to 10',
     Rating: '"score": number from 0 to 10',
     Groups: '"groups": [[labels that agree], …], "pick": label',
-    Decision: '"yes": true or false',
+    Decision: '"yes": truth value',
 }
 """What a verdict of each kind looks like, in words that stand for its values."""
 

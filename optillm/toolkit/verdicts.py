@@ -40,11 +40,14 @@ def _on_ballot(label: str, info: ValidationInfo) -> str:
     return label
 
 
-Label = Annotated[str, BeforeValidator(phrases.label), AfterValidator(_on_ballot)]
+AnyLabel = Annotated[str, BeforeValidator(phrases.label)]
+Label = Annotated[AnyLabel, AfterValidator(_on_ballot)]
 
 
-def _distinct(labels: list[str]) -> list[str]:
-    return list(dict.fromkeys(labels))
+def _ranked(ranking: list[str], info: ValidationInfo) -> list[str]:
+    """Return each label once; pass over those that are not on the ballot, unless one of them is the best."""
+    on_ballot, best = info.context or ranking, _on_ballot(ranking[0], info)
+    return [best, *(label for label in dict.fromkeys(ranking) if label in on_ballot and label != best)]
 
 
 class Verdict(BaseModel):
@@ -56,9 +59,11 @@ class Verdict(BaseModel):
 class Ranking(Verdict):
     """Labels of candidates, the best first; possibly not all of them, none twice: its first mention counts."""
 
-    ranking: Annotated[list[Label], BeforeValidator(phrases.listed), AfterValidator(_distinct)] = Field(
-        min_length=1, validation_alias=AliasChoices("ranking", "rank", "order")
-    )
+    ranking: Annotated[
+        Annotated[list[AnyLabel], Field(min_length=1)],
+        BeforeValidator(phrases.listed),
+        AfterValidator(_ranked),
+    ] = Field(validation_alias=AliasChoices("ranking", "rank", "order"))
 
     @model_validator(mode="before")
     @classmethod
@@ -133,8 +138,8 @@ _LONGEST_REPAIR = 500  # its cost grows with the square
 def read(text: str, verdict: type[V], labels: str = "") -> V | None:
     """The verdict a judge's reply states, or `None` for an abstention.
 
-    Any pydantic model works; those of this module are understood in words too. A verdict that names others than the
-    `labels` of the ballot, if these are given, is none.
+    Any pydantic model works; those of this module are understood in words too. If the `labels` of the ballot are
+    given, a verdict that prefers another, or groups one, is none.
     """
     text = strip_reasoning(text).strip()[-_LONGEST:]
     for found in _objects(text):

@@ -334,7 +334,7 @@ def test_a_judge_that_ends_with_its_verdict_tells_its_usage() -> None:
 def test_a_judges_call_ends_when_it_repeats_itself() -> None:
     def script(sent: Sent) -> Reply:
         if sent.role == "judge":
-            return Reply("I think that A is the best. " * 400, tokens=2800)
+            return Reply("I think that all are good. " * 400, tokens=2800)
         return Reply(f"The answer is {sent.number}.", tokens=20)
 
     world = SlotWorld(script)

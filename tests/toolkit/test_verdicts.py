@@ -240,12 +240,17 @@ def test_another_praise_is_no_ranking(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"ranking": ["B", "D"]}', "B > A > D", "1. B\n2. E\n3. A", "Ranking: S, A"]
+    "text", ['{"ranking": ["D", "B"]}', "X > Y > Z", "1. E\n2. B\n3. A", "Ranking: S, A"]
 )
-def test_a_verdict_with_a_label_that_is_not_on_the_ballot_is_none(text: str) -> None:
+def test_a_verdict_for_a_label_that_is_not_on_the_ballot_is_none(text: str) -> None:
     assert read(text, Ranking) is not None
     assert read(text, Ranking, "ABC") is None
     assert not is_complete(text, Ranking, "ABC")
+
+
+def test_labels_that_are_not_on_the_ballot_have_no_further_place() -> None:
+    assert read('{"ranking": ["B", "D", "A", "C"]}', Ranking, "ABC") == Ranking(ranking=["B", "A", "C"])
+    assert read("B > A > C", Ranking, "AB") == Ranking(ranking=["B", "A"])
 
 
 def test_groups_and_their_pick_are_of_labels_on_the_ballot() -> None:
