@@ -130,6 +130,7 @@ _REPEATED: Final = 240
 """The fewest characters at the end of a reply that are repetitions where it is endless."""
 _TIMES: Final = 3
 _LONGEST_PERIOD: Final = 1000
+_LONGEST_LIST: Final = 640
 _MARK: Final = 40
 """Characters by which the beginning of a repetition is found."""
 _LONGEST_REPAIR = 500  # its cost grows with the square
@@ -145,6 +146,8 @@ def read(text: str, verdict: type[V], labels: str = "") -> V | None:
     for found in _objects(text):
         if (valid := _valid(found, verdict, labels)) is not None:
             return valid
+    if issubclass(verdict, Ranking) and (begun := _begun_list(text)):
+        return _valid(begun, verdict, labels)
     said = plain(text)
     for kind, field, phrase in _SAID:
         if issubclass(verdict, kind):
@@ -154,8 +157,13 @@ def read(text: str, verdict: type[V], labels: str = "") -> V | None:
 
 
 def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
-    """Return whether a reply that is still being written ends with a verdict, so that the rest adds nothing."""
+    """Return whether a reply that is still being written ends with a verdict, so that the rest adds nothing.
+
+    A ranking is complete once it has all labels of the ballot: small models repeat them without end.
+    """
     text = text.rstrip(_AFTER_VERDICT)
+    if labels and issubclass(verdict, Ranking) and set(labels) <= set(_begun_list(text)):
+        return True
     if not text.endswith("}"):  # nearly always
         return False
     pieces, _ = json_pieces(strip_reasoning(text)[-_LONGEST:])
@@ -164,6 +172,15 @@ def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
         and text.endswith(pieces[-1])
         and _valid(_loaded(pieces[-1]), verdict, labels) is not None
     )
+
+
+_LIST_BEGUN = re.compile(r'"ranking"\s{0,9}:\s{0,9}\[([^\[\]{}]{0,600})\Z')
+
+
+def _begun_list(text: str) -> list[str]:
+    """Return the labels in a ranking in JSON that is not closed yet, or was cut."""
+    begun = _LIST_BEGUN.search(text[-_LONGEST_LIST:])
+    return [] if begun is None else re.findall(r'"(\w{1,2})"', begun[1])
 
 
 def is_endless(text: str) -> bool:

@@ -253,6 +253,23 @@ def test_labels_that_are_not_on_the_ballot_have_no_further_place() -> None:
     assert read("B > A > C", Ranking, "AB") == Ranking(ranking=["B", "A"])
 
 
+@pytest.mark.parametrize(
+    ("text", "complete"),
+    [
+        ('{"ranking": ["B", "A"', True),
+        ('{"analysis": "Fine.",\n "ranking": [\n  "A",\n  "A",\n  "B"', True),
+        (f'{{"analysis": "{"Fine. " * 200}",\n    "ranking": [\n        "A",\n        "B"', True),
+        ('{"ranking": ["B", "B"', False),
+        ('{"analysis": "A [\\"B\\", \\"A\\"', False),
+        ('{"ranking": ["B", "A', False),
+    ],
+)
+def test_a_ranking_is_complete_once_it_has_all_labels(text: str, complete: bool) -> None:
+    assert is_complete(text, Ranking, "AB") is complete
+    assert not complete or read(text, Ranking, "AB") is not None
+    assert not is_complete(text, Ranking)
+
+
 def test_groups_and_their_pick_are_of_labels_on_the_ballot() -> None:
     text = '{"groups": [["A", "C"], ["B"]], "pick": "C"}'
     assert read(text, Groups, "ABC") == read(text, Groups)
