@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import Field
@@ -47,11 +48,11 @@ Work the task out for yourself, and check both where they differ.
 TEMPERATURE: Final = 0.7
 """Comparisons are independent opinions only if they are sampled."""
 COMPARISONS: Final[Any] = Field(
-    6,
+    8,
     ge=0,
     le=16,
-    description="comparisons, of which the judges' favourite must win two thirds to overrule the answer that most "
-    "samples give; with 0 or 1 it never does",
+    description="comparisons in which the judges' favourite has to win two thirds, and more than it lacks in votes, to "
+    "overrule the answer that most samples give; with 0 or 1 it never does",
 )
 """The option `proof` of techniques whose judges bear a burden of proof."""
 
@@ -129,68 +130,78 @@ async def upheld(
 
     `samples` are the candidates drawn independently of each other: each has a vote.
     """
-    favourites, incumbents = contest(ranked, samples)
-    if favourites is incumbents:
+    contest = Contest.of(ranked, samples)
+    if not contest.lead:
         return list(ranked)
     if comparisons >= needed(comparisons):
         ctx.say("the judges' favourite meets the answer that most samples give")
-        if await proved_better(ctx, favourites, incumbents, comparisons, model=model):
+        if await proved_better(ctx, contest, comparisons, model=model):
             return list(ranked)
-    champion = incumbents[0]
+    champion = contest.incumbents[0]
     return [champion, *(candidate for candidate in ranked if candidate.index != champion.index)]
 
 
 def presumed(ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Candidate:
     """Return the candidate to give while nothing is proved: see `upheld`."""
-    return contest(ranked, samples)[1][0]
+    return Contest.of(ranked, samples).incumbents[0]
 
 
-def contest(
-    ranked: Sequence[Candidate], samples: Sequence[Candidate]
-) -> tuple[list[Candidate], list[Candidate]]:
-    """Return the candidates that give the answer of `ranked[0]`, and those whose answer stands until it is overruled.
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The candidates that give the judges' favourite answer, and those whose answer stands until it is overruled.
 
-    Both are the same list unless another answer has at least two votes and more than the favourite has. In each, the
-    best-ranked candidates come first; of several pluralities the better-ranked one stands.
+    These are the same unless another answer has at least two votes and more than the favourite has: `lead` is how many
+    more. In both lists the best-ranked candidates come first.
     """
-    rank_of = {candidate.index: number for number, candidate in enumerate(ranked)}
-    voters = {candidate.index for candidate in samples}
-    unranked = [candidate for candidate in samples if candidate.index not in rank_of]
-    groups = grouped([*ranked, *unranked])
-    for group in groups:
-        group.sort(key=lambda candidate: (rank_of.get(candidate.index, len(ranked)), candidate.index))
-    groups.sort(key=lambda group: rank_of.get(group[0].index, len(ranked)))
-    votes = [sum(candidate.index in voters for candidate in group) for group in groups]
-    plurality = votes.index(max(votes))
-    outvoted = votes[plurality] > max(1, votes[0])
-    return groups[0], groups[plurality if outvoted else 0]
+
+    favourites: Sequence[Candidate]
+    incumbents: Sequence[Candidate]
+    lead: int
+
+    @classmethod
+    def of(cls, ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Contest:
+        """Return the contest between `ranked[0]` and the plurality of the samples; the better-ranked one of several."""
+        rank_of = {candidate.index: number for number, candidate in enumerate(ranked)}
+        voters = {candidate.index for candidate in samples}
+        unranked = [candidate for candidate in samples if candidate.index not in rank_of]
+        groups = grouped([*ranked, *unranked])
+        for group in groups:
+            group.sort(key=lambda candidate: (rank_of.get(candidate.index, len(ranked)), candidate.index))
+        groups.sort(key=lambda group: rank_of.get(group[0].index, len(ranked)))
+        votes = [sum(candidate.index in voters for candidate in group) for group in groups]
+        plurality = votes.index(max(votes))
+        if votes[plurality] <= max(1, votes[0]):
+            return cls(groups[0], groups[0], 0)
+        return cls(groups[0], groups[plurality], votes[plurality] - votes[0])
 
 
-async def proved_better(
-    ctx: Context,
-    favourites: Sequence[Candidate],
-    incumbents: Sequence[Candidate],
-    comparisons: int,
-    *,
-    model: str | None,
-) -> bool:
-    """Have judges compare spokesmen of both answers; return whether the favourites win often enough.
+async def proved_better(ctx: Context, contest: Contest, comparisons: int, *, model: str | None) -> bool:
+    """Have judges compare spokesmen of both answers; return whether the favourite wins often enough.
 
-    Each pair of spokesmen is compared in both orders. Ties and abstentions prove nothing.
+    It has to win two thirds of all comparisons, and a comparison weighs as much as a sample: its wins have to outnumber
+    its losses by more than it lacks in votes. Each pair of spokesmen is compared in both orders. Ties and abstentions
+    prove nothing.
     """
 
     async def comparison(number: int) -> Candidate | None:
-        pair = (favourites[number // 2 % len(favourites)], incumbents[number // 2 % len(incumbents)])
-        first, second = pair if number % 2 == 0 else pair[::-1]
+        pair = [side[number // 2 % len(side)] for side in (contest.favourites, contest.incumbents)]
+        first, second = pair if number % 2 == 0 else reversed(pair)
         return await compare(ctx, first, second, model=model)
 
-    favoured = {candidate.index for candidate in favourites}
-    won, outstanding, enough = 0, comparisons, needed(comparisons)
-    with ctx.span("head to head", comparisons=comparisons) as span:
+    favoured = {candidate.index for candidate in contest.favourites}
+    won, lost, outstanding = 0, 0, comparisons
+    with ctx.span("head to head", comparisons=comparisons, lead=contest.lead) as span:
         async with aclosing(ctx.arriving(*map(comparison, range(comparisons)))) as arriving:
             async for better in arriving:
-                won, outstanding = won + (better.index in favoured), outstanding - 1
-                if won >= enough or won + outstanding < enough:
+                won, lost = (won + 1, lost) if better.index in favoured else (won, lost + 1)
+                outstanding -= 1
+                hopeless = not suffices(won + outstanding, lost, comparisons, contest.lead)
+                if hopeless or suffices(won, lost + outstanding, comparisons, contest.lead):
                     break
-        span.attributes["won"] = won
-    return won >= enough
+        span.attributes.update(won=won, lost=lost)
+    return suffices(won, lost, comparisons, contest.lead)
+
+
+def suffices(won: int, lost: int, comparisons: int, lead: int) -> bool:
+    """Return whether so many wins overrule a lead in votes."""
+    return won >= needed(comparisons) and won - lost > lead

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from optillm.chat import Budget, Reply
-from optillm.panel import contest, grouped, needed
+from optillm.panel import Contest, grouped, needed, suffices
 from optillm.technique import Candidate
 from optillm.toolkit.answers import extract
 from tests.fakes import HANG, Say, Sent, World, failing
@@ -17,8 +17,8 @@ FEW = ["The answer is 23.", "Well, the answer is 23."]
 LONE = "The answer is 22."
 SAMPLES = [*MOST, *FEW, LONE]
 ASKED = "bon(n=6)-m"
-COMPARISONS = 6
-PROOF = 4
+COMPARISONS = 8
+PROOF = 6
 
 
 def candidates(*texts: str) -> list[Candidate]:
@@ -118,7 +118,9 @@ def test_what_is_decided_is_not_waited_for() -> None:
     world = judged(compared)
     assert "23" in world.text(ASKED, QUESTION)
     assert world.seconds == 3.0
-    assert [sent.outcome for sent in world.sent if is_comparison(sent)].count("cancelled") == 2
+    assert [sent.outcome for sent in world.sent if is_comparison(sent)].count(
+        "cancelled"
+    ) == COMPARISONS - PROOF
 
 
 def test_judges_who_fail_or_never_answer_leave_the_plurality() -> None:
@@ -155,6 +157,14 @@ def test_without_comparisons_the_plurality_stands(comparisons: int) -> None:
     assert world.seconds == 2.0
 
 
+@pytest.mark.parametrize(
+    ("won", "lost", "lead", "enough"),
+    [(6, 2, 3, True), (6, 2, 4, False), (6, 0, 5, True), (7, 1, 5, True), (8, 0, 8, False), (5, 0, 1, False)],
+)
+def test_a_comparison_weighs_as_much_as_a_vote(won: int, lost: int, lead: int, enough: bool) -> None:
+    assert suffices(won, lost, 8, lead) is enough
+
+
 def test_two_thirds_are_needed_and_never_a_lone_one() -> None:
     assert [needed(comparisons) for comparisons in range(10)] == [2, 2, 2, 2, 3, 4, 4, 5, 6, 6]
 
@@ -171,13 +181,15 @@ def test_free_form_texts_are_one_answer_only_if_they_are_the_same() -> None:
 def test_the_best_ranked_of_two_pluralities_stands() -> None:
     texts = candidates(LONE, *MOST[:2], *FEW)
     ranked = [texts[0], texts[3], texts[1]]
-    favourites, incumbents = contest(ranked, texts)
-    assert [candidate.index for candidate in favourites] == [0]
-    assert [candidate.index for candidate in incumbents] == [3, 4]
+    contest = Contest.of(ranked, texts)
+    assert [candidate.index for candidate in contest.favourites] == [0]
+    assert [candidate.index for candidate in contest.incumbents] == [3, 4]
+    assert contest.lead == 1
 
 
 def test_candidates_that_are_no_samples_have_no_vote() -> None:
     texts = candidates(*FEW, *MOST[:2], LONE)
     ranked = [texts[4], texts[2], texts[0]]
-    _, incumbents = contest(ranked, texts[:2])
-    assert [candidate.index for candidate in incumbents] == [0, 1]
+    contest = Contest.of(ranked, texts[:2])
+    assert [candidate.index for candidate in contest.incumbents] == [0, 1]
+    assert contest.lead == 2
