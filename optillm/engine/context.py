@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, VerdictStyle, content_text
 from optillm.engine.bodies import Bodies, Payload
-from optillm.engine.calls import TOO_MUCH, Calls
+from optillm.engine.calls import TOO_MUCH, Calls, Emit
 from optillm.engine.draws import Draws
 from optillm.engine.forms import AnswerForm, CallForm
 from optillm.engine.harvest import EMPTY, Sieve
@@ -30,6 +30,7 @@ from optillm.engine.judges import Ballot, Judges
 from optillm.engine.remedies import Refusal
 from optillm.engine.rounds import beside, most_telling, quorum, race, together
 from optillm.engine.shown import Gate, Shown
+from optillm.engine.tags import TagFilter, Tags
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit.ballots import LABELS
@@ -88,7 +89,8 @@ class RequestContext(Context):
         self.shown = Shown(outlet)
         self._calls = calls
         self._fence = fence
-        self._sieve = Sieve(calls.ledger, form, canonical, self.marker)
+        self._tags = Tags(fence)
+        self._sieve = Sieve(calls.ledger, form, canonical, self.marker, self._tags)
         self._judges = Judges(calls, self._sieve, fence, verdicts)
         self._streaming = self.shown.live
         self._seeds: list[Reply] = []
@@ -404,11 +406,16 @@ class RequestContext(Context):
         payloads = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
         if self._streaming and not held and self.choices == 1 and self._sieve.form is None:
             payload = payloads[0].adding(stream_options={"include_usage": True})
-            gate = (lambda show: show) if after is None else (lambda show: Gate(after, show).show)
+            gate = partial(self._gate, after)
             written = [[await self._calls.stream("write", payload, self.shown.show, gate)]]
         else:
             written = await together([self._calls.complete("write", payload) for payload in payloads])
         return [await self._candidate(replies[0]) for replies in written]
+
+    def _gate(self, after: str | None, show: Emit) -> Emit:
+        """Return the way of a streamed text to `show`: what follows the line `after`, without tags of quotations."""
+        filtered = TagFilter(self._tags, show).show
+        return filtered if after is None else Gate(after, filtered).show
 
     # The form of the answer.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,13 +23,28 @@ def excerpt(reply: Reply, part: str) -> Reply:
     """Return the reply with `part` of its text as its text; itself if that is all of it."""
     if part == reply.text:
         return reply
-    end = reply.text.rfind(part) + len(part) - len(reply.text)
-    logprobs = _tokens(reply.logprobs, end - len(part), end)
-    return replace(reply, message={**reply.message, "content": part}, logprobs=logprobs)
+    start = reply.text.rfind(part)
+    return _reduced(reply, part, [(start, start + len(part))])
 
 
-def _tokens(logprobs: Any, start: int, end: int) -> Any:
-    """Return the log probabilities of the tokens between two offsets from the end of the text.
+def leaving_out(reply: Reply, spans: Sequence[tuple[int, int]]) -> Reply:
+    """Return the reply without these parts of its text, given in order by where they begin and end; itself if none."""
+    if not spans:
+        return reply
+    starts = [0, *(end for _, end in spans)]
+    ends = [*(start for start, _ in spans), len(reply.text)]
+    kept = list(zip(starts, ends, strict=True))
+    return _reduced(reply, "".join(reply.text[start:end] for start, end in kept), kept)
+
+
+def _reduced(reply: Reply, content: str, kept: Sequence[tuple[int, int]]) -> Reply:
+    length = len(reply.text)
+    logprobs = _tokens(reply.logprobs, [(start - length, end - length) for start, end in kept])
+    return replace(reply, message={**reply.message, "content": content}, logprobs=logprobs)
+
+
+def _tokens(logprobs: Any, kept: Sequence[tuple[int, int]]) -> Any:
+    """Return the log probabilities of the tokens in the kept parts, which are offsets from the end of the text.
 
     Offsets are negative or zero. Reasoning that was taken out of the text may have left tokens at the beginning.
     """
@@ -39,6 +54,6 @@ def _tokens(logprobs: Any, start: int, end: int) -> Any:
     inside, first = list[Any](), 0
     for token in reversed(tokens):
         last, first = first, first - len(str(token.get("token", "")))
-        if first < end and last > start:
+        if any(first < end and last > start for start, end in kept):
             inside.append(token)
     return {**logprobs, "content": inside[::-1]}

@@ -14,6 +14,7 @@ from optillm.engine import excerpts
 from optillm.engine.forms import AnswerForm
 from optillm.engine.ledger import Ledger
 from optillm.engine.rounds import most_telling, quorum
+from optillm.engine.tags import Tags
 from optillm.technique import Candidate
 from optillm.toolkit import answers
 from optillm.toolkit.answers import FinalAnswer
@@ -36,6 +37,7 @@ class Sieve:
     """Makes candidates of replies, and says what makes one unusable.
 
     `canonical` resolves a mathematical expression; `marker` is the line that begins the answer of a two-part reply.
+    `tags` are those around quoted text.
     """
 
     def __init__(
@@ -44,19 +46,22 @@ class Sieve:
         form: AnswerForm | None,
         canonical: Callable[[str], Awaitable[str | None]],
         marker: str,
+        tags: Tags,
     ) -> None:
         self.ledger = ledger
         self.form = form
         self._canonical = canonical
         self._marker = marker
+        self._tags = tags
         self._numbers = count()
 
     async def candidate(self, reply: Reply, question: str) -> Candidate:
         """Make a candidate of a reply to a question, with the final answer it states.
 
-        The reply is reduced to what follows the request's marker and, where a form is demanded, to what has that form.
+        The reply is reduced to what follows the request's marker, without tags of quotations and, where a form is
+        demanded, to what has that form.
         """
-        reply = excerpts.after(reply, self._marker)
+        reply = self._tags.without(excerpts.after(reply, self._marker))
         if self.form is not None:
             reply = self.form.bare(reply)
         answer = await self._resolved(_answer(reply, question))

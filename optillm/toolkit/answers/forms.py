@@ -290,6 +290,7 @@ class _Reader:
         if not relations or _INEQUALITY.search(text):
             return None
         left, right = text[: relations[0].start()].strip(), text[relations[-1].end() :].strip()
+        left = _TIMES.sub("*", left)
         if len(relations) == 1 and _VARIABLE.fullmatch(right) and quantity(left, self._words):
             left, right = right, left
         if not left or not right or left.count("{") != left.count("}") or left.count("(") != left.count(")"):
@@ -413,6 +414,7 @@ def _remainder(text: str) -> Form | None:
     return Form("collection", f"{match[1]} remainder {match[2] or match[3]}") if match else None
 
 
+_TIMES = re.compile(r"(?<=\d)\s?x\s?(?=\d)")  # "5 x 4"
 _VARIABLE = re.compile(
     r"\\?[A-Za-z][A-Za-z']{0,2}(?:_\{?\w{1,4}\}?)?\s?(?:\([^()=]{0,12}\))?|\\[A-Za-z]{2,8}"
 )
@@ -466,7 +468,8 @@ def _expression(text: str) -> str:
 
 
 EXPLANATION = re.compile(
-    r"(?:,?\s(?=because\b)|,\s(?=(?:as|so|which|where|hence|thus|therefore|meaning)\b)|,?\s(?=since\s(?!\d{4}\b)))"
+    r"(?:,?\s(?=because\b)|,\s(?=(?:as|so|which|where|hence|thus|therefore|meaning"
+    r"|also known|also called|officially|formerly)\b)|,?\s(?=since\s(?!\d{4}\b)))"
     r"(?:\w+\s){1,2}\S",
     re.IGNORECASE,
 )

@@ -82,7 +82,7 @@ def _before() -> re.Pattern[str]:
 
 @cache
 def _after() -> re.Pattern[str]:
-    return re.compile(rf"\s*(?:{_alternatives(_listed('after'))})[.。।]?\s*$", re.IGNORECASE)
+    return _run("after", r"\s*(?:{})[.。।]?\s*$")
 
 
 @cache

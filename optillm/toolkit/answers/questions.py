@@ -37,7 +37,8 @@ _QUANTITY = re.compile(
     r"\bhow (?:many|much|long|far|old|tall|fast|big|heavy|high|deep|wide|often|large|likely)\b"
     r"|\b(?:calculate|compute|evaluate|solve|determine|find)\b"
     r"|\b(?:number|amount|total|sum|product|value|percent|percentage|probability|average|mean|median|area|volume"
-    r"|perimeter|distance|speed|price|cost|age|length|width|height|remainder|ratio|difference|quotient) of\b"
+    r"|perimeter|distance|speed|price|cost|age|length|width|height|remainder|ratio|difference|quotient|divisor"
+    r"|multiple|root) of\b"
     r"|\bwhat(?: i|')s -?\d|\b(?:does|did|do|will|would)\b[^.?!]{1,60}\b(?:cost|weigh|measure|earn|pay)\b",
     re.IGNORECASE,
 )
@@ -91,6 +92,12 @@ _FACT = re.compile(
     re.IGNORECASE,
 )
 
+_HOW_TO_ANSWER = re.compile(
+    r"(?:(?<=[.?!:]\s)|^)(?:please\s)?(?:answer|reply|respond|end|finish|conclude|begin|start)\b[^.?!\n]{0,200}[.!]?",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A sentence that says how to answer, and nothing of what is asked."""
+
 _LONGEST_HEAD = 4_000
 _LONGEST_TAIL = 8_000
 
@@ -119,7 +126,7 @@ class Question:
     @cached_property
     def words(self) -> QuestionWords:
         """What the words of the question account for in its answers."""
-        text = plain(self.text)
+        text = _HOW_TO_ANSWER.sub("", plain(self.text))
         every, last = (
             [word.casefold() for word in _WORD.findall(part)] for part in (text, _last_question(text))
         )
@@ -216,7 +223,7 @@ class Question:
         return bool(_FACT.search(self.text))
 
 
-_ASKING = re.compile(r"[^.!?\n]{1,1000}\?")
+_ASKING = re.compile(r"(?:[^.!?\n]|\.(?=\d)){1,1000}\?")
 
 
 def _last_question(text: str) -> str:

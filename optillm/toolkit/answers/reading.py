@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from optillm.toolkit.answers.choices import choice
+from optillm.toolkit.answers.claims import claimed, year_in
 from optillm.toolkit.answers.forms import form, json_form
 from optillm.toolkit.answers.languages import ENGLISH, without_particles
 from optillm.toolkit.answers.programs import read_program
@@ -46,7 +47,7 @@ def read_answer(text: str, question: Question, *, cut: bool = False) -> Reading 
     if whole := json_form(text):
         return Reading(text, whole)
     prose, blocks = fences(text)
-    prose = ends(prose, _HEAD, _TAIL)
+    prose = _without_courtesies(ends(prose, _HEAD, _TAIL))
     if program := read_program(blocks, prose, question, requested=True):
         return Reading(*program)
     for statement in statements(prose):
@@ -69,6 +70,28 @@ def read_answer(text: str, question: Question, *, cut: bool = False) -> Reading 
         read = choice("\n".join(listed), question) if len(listed) < len(question.options) else None
         return Reading(", ".join(listed), read) if read else None
     return _chosen(prose, question) or _last(prose, question)
+
+
+_COURTESY = re.compile(
+    r"(?:^|(?<=[.!?:*_)\"]\s)|(?<=\n))\W{0,4}(?:please\s)?(?:let me know|i hope|hope (?:this|that|it)"
+    r"|feel free|i'm here|happy to help|glad to help|thank you|thanks for|do you (?:have|want|need)|would you like"
+    r"|is there anything|if you(?:'d| would) like|if you (?:want|need) (?:me|help|any)"
+    r"|if you have (?:any|more|further|other)(?: other| further)? (?:questions?|doubts|concerns|problems))\b"
+    r"[^.!?\n]{0,200}(?:[.!?]+[\s)\"*_\U0001f300-\U0001faff]*)?\Z",
+    re.IGNORECASE,
+)
+_MOST_COURTESIES: Final = 3
+_LONGEST_COURTESY: Final = 240
+
+
+def _without_courtesies(prose: str) -> str:
+    """Return a reply without the offers and wishes that it ends with, unless it is nothing else."""
+    for _ in range(_MOST_COURTESIES):
+        match = _COURTESY.search(prose, max(0, len(prose.rstrip()) - _LONGEST_COURTESY))
+        if match is None or not prose[: match.start()].strip():
+            break
+        prose = prose[: match.start()].rstrip().removesuffix("!")
+    return prose
 
 
 _DENIAL = re.compile(
@@ -154,10 +177,16 @@ def _stated(statement: Statement, question: Question) -> Reading | None:
         or worded(sentence, question, values_too=True)
     ):
         return reading
+    if not statement.firm or (question.asks_for_quantity and _DESCRIPTION.match(sentence)):
+        return None
+    if question.asks_for_quantity and not statement.marked and re.search(r"\d", sentence):
+        return None  # a number that cannot be read, or a description
     marked = statement.marked or not statement.text.isascii()
-    return in_words(sentence, question, _MOST_WORDS, marked=marked) if statement.firm else None
+    return in_words(sentence, question, _MOST_WORDS, marked=marked)
 
 
+_DESCRIPTION = re.compile(r"an?\s[^\W\d_][\w-]*\s", re.IGNORECASE)
+"""What begins no number: "a well-known puzzle"."""
 _LETTER_AND_TEXT = re.compile(
     r"(?:[-*•]\s+)?[(\[*_]{0,4}([A-Z]|\d{1,2})(?:[*_]{0,3}[)\].:][*_]{0,3}|[*_]{0,3}\s[-–—])\s+\S.*"
 )
@@ -201,13 +230,14 @@ _NO_ANSWER_LINE = re.compile(r"#|[-*•+]\s|\d{1,3}[.)]\s|>|\||```|~~~|---|===|\
 def _last(prose: str, question: Question) -> Reading | None:
     """Return the answer on the last line, when that line is an answer rather than the end of an essay."""
     line, before = last_line(prose)
-    if _COURTESY.match(line) and prose.rstrip() != line:
-        return _last(prose.rstrip()[: -len(line)].rstrip(), question)
     line = _ASIDE.sub("", _HEADED.sub("", _ORNAMENT.sub("", line, count=1), count=1), count=1)
     if (question.asks_for_order or question.asks_for_set) and (block := _trailing(prose, _LIST_ITEM)):
         return in_words(", ".join(_ITEM_MARK.sub("", item) for item in block), question, len(block) * 4)
-    if not line or _NO_ANSWER_LINE.match(line) or "\\boxed" in line:
-        return _polar(prose, question)
+    if not before:
+        line = _ONLY_ITEM.sub("", line, count=1)
+    cut = _CUT.search(line) or (_MARK.fullmatch(line) and _FIRST_ITEM.search(prose))
+    if not line or cut or _NO_ANSWER_LINE.match(line) or "\\boxed" in line:
+        return claimed(prose, question) or _polar(prose, question)
     if not line.isascii():
         line = without_particles(line)
     if len(line) <= LONGEST_SENTENCE and (reading := _whole_line(line, question)):
@@ -217,19 +247,25 @@ def _last(prose: str, question: Question) -> Reading | None:
         pieces.pop()  # an aside, or an offer
     if pieces and (reading := _last_sentence(unexcited(pieces[-1]), question)):
         checked = "=" in pieces[-1] and len(pieces) > 1 and value_in(pieces[-2], question)
-        return None if checked and checked.form != reading.form else reading
+        if checked and checked.form != reading.form:
+            return None
+        return (claimed(prose, question) if reading.form.kind == "text" else None) or reading
+    if reading := claimed(prose, question):
+        return reading
     if len(pieces) == 1 and line[-1] not in "!?:," and _may_be_words(line, before, question):
-        most_words = _MOST_WORDS_ALONE if question.asks_for_fact or question.asks_for_order else _FEW_WORDS
-        if reading := in_words(line, question, most_words):
+        in_few = question.asks_for_quantity or not (question.asks_for_fact or question.asks_for_order)
+        most_words = _FEW_WORDS if in_few else _MOST_WORDS_ALONE
+        whole = not question.asks_for_quantity or len(line.split()) <= most_words
+        if whole and (reading := in_words(line, question, most_words)):
             return reading
     return _polar(prose, question)
 
 
-_COURTESY = re.compile(
-    r"(?:let me know|i hope|hope (?:this|that)|feel free|if you (?:have|need|want|'d like|would like)|happy to help"
-    r"|do you (?:have|want|need)|would you like)\b",
-    re.IGNORECASE,
-)
+_CUT = re.compile(r"\s(?:and|or|the|an?|of|to|is|are|with|by|for|in|we|that|which|as|at|from)$")
+"""How a sentence ends that was cut."""
+_FIRST_ITEM = re.compile(r"^\s*1[.)]\s", re.MULTILINE)
+_MARK = re.compile(r"\d{1,2}[.)]")
+_ONLY_ITEM = re.compile(r"^1[.)]\s(?!.*\s2[.)])")
 _HEADED = re.compile(
     r"[*_]{0,3}(?:conclusion|verdict|summary|in summary|in short)[*_]{0,3}[:,][*_]{0,3}\s", re.IGNORECASE
 )
@@ -261,6 +297,8 @@ def _whole_line(line: str, question: Question) -> Reading | None:
 def _last_sentence(sentence: str, question: Question) -> Reading | None:
     if len(sentence) > LONGEST_SENTENCE or sentence.startswith("("):
         return None
+    if year := year_in(sentence, question):
+        return Reading(year, form(year, question))
     if reading := result(sentence, question):
         return reading
     if question.asks_for_quantity and (reading := concluding_clause(sentence, question)):

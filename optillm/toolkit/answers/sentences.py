@@ -65,19 +65,34 @@ def in_words(sentence: str, question: Question, most_words: int, *, marked: bool
         return Reading(code.value, code)
     cut = EXPLANATION.search(sentence)
     text = peel(plain(sentence[: cut.start()] if cut and cut.start() else sentence))
+    text = _CONTRAST.sub("", text, count=1)
     words = text.split()
     if not words or len(words) > most_words or len(text) > LONGEST_SENTENCE or text[-1] in "?:":
         return None
     if text[0] in "[<_|#" or ": " in text or not re.search(r"\w", text):
         return None
+    if not marked and all(word.casefold() in LEADING for word in words):
+        return None  # the beginning of a sentence that was cut
     if not marked and words[0].casefold().strip(",.!") in NO_ANSWER | CLAUSE_STARTS:
         return None
     if (truth := restated(text, question)) is not None:
         return Reading(text, Form("truth", str(truth).casefold()))
     bare = _without_question(text, question)
-    rest = without_kind(bare.rest, question)
+    rest = _without_place(without_kind(bare.rest, question), question)
     read = choice(rest, question) or form(rest, question)
     return Reading(text, read._replace(subject=read.subject or bare.subject))
+
+
+_CONTRAST = re.compile(r"(?<=\w),?\snot\s(?:the\s)?[A-Z][\w ]{1,40}$")  # "Ottawa, not Toronto"
+_PLACED = re.compile(r"([A-Z][^,]{1,40}),\s([A-Z][\w ]{1,30})")
+
+
+def _without_place(text: str, question: Question) -> str:
+    """Return "Warsaw" for "Warsaw, Poland" where the question is about Poland."""
+    placed = _PLACED.fullmatch(text)
+    if placed is None or question.asks_for_order or question.asks_for_set or question.words.coordinated:
+        return text
+    return placed[1] if all(map(question.words.mention, placed[2].split())) else text
 
 
 _COPULA = re.compile(r"\s(?:is|are|was|were)\s(?!the\sone\b)", re.IGNORECASE)
@@ -131,11 +146,20 @@ def value_in(sentence: str, question: Question) -> Reading | None:
             continue  # "the one telling the truth"
         read = form(rest, question)
         if read.kind in ("number", "expression", "date") or (read.kind == "collection" and solid(read)):
+            of = _OF.search(lead)
+            if (
+                of
+                and not _BRACKET.match(rest)
+                and (read.kind == "collection" or question.words.mention(of["word"]))
+            ):
+                return None  # "the divisor of 12 and 8", "the square root of 81"
             return Reading(peel(rest), read._replace(subject=read.subject or names or None))
     return None
 
 
 _THE = re.compile(r"\bthe\s$", re.IGNORECASE)
+_OF = re.compile(r"\b(?P<word>[\w'-]+)\sof\s$", re.IGNORECASE)
+_BRACKET = re.compile(r"[(\[{]|\\[({]")
 _GLUED = re.compile(r"(?<=[^\W\d_a-zA-Z])(?=-?\d)")  # "一共25元"
 
 
@@ -169,7 +193,10 @@ def names_in(lead: str, question: Question) -> str | None:
 
 
 _EQUALLING = frozenset(
-    map(stem, ("equal", "equals", "come", "comes", "amounts", "is", "adds", "up", "sums", "leads"))
+    map(
+        stem,
+        ("equal", "equals", "come", "comes", "amounts", "is", "adds", "up", "sums", "leads", "equivalent"),
+    )
 )
 
 
@@ -217,10 +244,15 @@ def concluding_clause(sentence: str, question: Question) -> Reading | None:
     clause = _CLAUSE.fullmatch(sentence)
     if clause is None or any(word.casefold() in NEVER_ACCOUNTED for word in _WORD.findall(clause["before"])):
         return None
-    return value_in(clause["after"].rstrip("."), question)
+    after = clause["after"].rstrip(".")
+    return result(after, question) or value_in(after, question)
 
 
 _VERB = re.compile(r"\b(?:is|are|was|were|equals|be)\s")
+_PARTICIPLE = re.compile(
+    r"[a-z]{1,12}(?:ed|en|ade|wn|ung)\s(?:to|by)\s(?=[A-Z])|(?:called|named)\s(?=[*_\"]{0,2}[A-Z])"
+    r"|(?:located|situated)\s(?=in\s)"
+)
 _PREPOSITION = re.compile(r"(?:on|in|at)\s(?=[*_]{0,2}[A-Z\d(])")
 """A preposition that may be dropped: that of "in Paris", but not that of "in the box", which is not "on the box"."""
 
@@ -268,6 +300,8 @@ def _about(reading: Reading, frame: Frame) -> Reading:
 
 def _predicated(sentence: str, question: Question, *, in_words_too: bool = False) -> Reading | None:
     """Return what follows the last verb of a sentence whose other words are accounted for."""
+    explanation = EXPLANATION.search(sentence)
+    sentence = sentence[: explanation.start()] if explanation and explanation.start() else sentence
     verbs = list(_VERB.finditer(sentence))
     if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
         return None
@@ -276,6 +310,7 @@ def _predicated(sentence: str, question: Question, *, in_words_too: bool = False
     if names is None or (question.asks_for_quantity and verbs[-1][0].strip() in question.words.disputed):
         return None
     if question.asks_for_fact:
+        value = _PARTICIPLE.sub("", value, count=1)
         value = _PREPOSITION.sub("", value, count=1) if _PREPOSITION.match(value) else value
     reading = solid_value(value, question)
     if reading is None or reading.form.kind == "truth":

@@ -41,7 +41,7 @@ _PHRASE = re.compile(
     r"\b(?:(?:the|my|our|your|this)\s)?(?P<final>(?:final|correct|right|best)\s)?"
     r"(?:answers?|(?<=final )(?:result|order|ordering|ranking|solution|verdict|value|number)"
     r"|(?<=correct )(?:options?|choices?|order|ordering|value|result|statements?)|(?<=best )(?:option|choice))\b"
-    r"(?:\s(?:to|for|of)\s[^.:=\n]{1,80}?)?"
+    r"(?:\s(?:to|for|of)\s(?:\"[^\"\n]{1,80}\"|[^.:=\n\"]){1,80}?)?"
     r"(?:(?P<heading>[*_]{0,3}[ \t]{0,4}(?=\n))|[*_`\"']{0,3}\s{0,3}(?:"
     r"(?P<mark>[:：]|=(?!=)|—|–|-(?=\s))|\b(?:is|are|was|would be|should be|must be|will be|equals|comes to)\b:?"
     r")(?:[*_`]{1,3}(?=\s|$))?)",
@@ -129,7 +129,10 @@ def _phrased(text: str) -> Iterator[Statement]:
             continue
         begin = match.end()
         words, end = _after(text, begin, min(limit, begin + LONGEST))
-        alone = not text[text.rfind("\n", 0, start) + 1 : start].strip(" \t#*_>-")
+        before = text[text.rfind("\n", 0, start) + 1 : start]
+        if before.count('"') % 2 and '"' in words:
+            words = words.partition('"')[0]  # the statement is a quotation
+        alone = not before.strip(" \t#*_>-")
         groups = match.groupdict()
         if is_foreign:
             yield Statement(words, start, end, firm=True, foreign=True, marked=True)

@@ -126,7 +126,7 @@ LEADING: Final = words_of("""
     means mean shows show find found conclude see obtain know say get equals equal comes come total totals
     at in on leaves leave with
     answer answers final correct right result results value solution outcome number amount count sum: and
-    going go with think believe exactly overall adding calculating computing which
+    going go with think believe exactly approximately roughly overall adding calculating computing which equivalent
 """)
 """Words before a value that add nothing to it."""
 
@@ -153,6 +153,7 @@ NEVER_ACCOUNTED: Final = words_of("""
 NEUTRAL_VERBS: Final = words_of("""
     is are was were has have had stands stand holds hold contains contain
     takes take took costs cost weighs weigh lasts last measures equals totals
+    appears appear occurs occur
 """)
 """Verbs that give their subject a value without changing it."""
 

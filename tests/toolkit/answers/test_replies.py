@@ -1,0 +1,66 @@
+"""Replies of a small real model, and what they say: each line of `replies.jsonl` is a number, a question, a reply
+that `sample_replies.py` got, and the answer that a reader took from it, which is `null` where it states none.
+
+The readings were written before anybody looked at what is read here, one by one. Many of the replies are nonsense; the
+reader took from them what they say last as their answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from optillm.toolkit.answers import canonical, extract
+
+HERE = Path(__file__).parent
+MISSED = {
+    15, 17, 18, 31, 42, 63, 65, 66, 93, 95, 103, 117, 129, 137, 153, 159, 161, 163, 164, 167, 191, 195, 197,
+    211, 219, 225, 227, 234, 235, 237, 265, 273, 279, 283, 295, 302, 306, 321, 334, 342, 349, 350, 351, 359,
+    367, 377, 383, 389, 398, 405, 406, 421, 427, 431, 434, 443, 447, 453, 457
+}  # fmt: skip
+"""Replies whose answer is not read, which costs a judge call where it matters."""
+WRONG = {
+    27, 35, 39, 111, 113, 180, 202, 213, 217, 278, 311, 338, 347, 373, 390, 395, 458
+}  # fmt: skip
+"""Replies that are read as saying something else."""
+Outcome = Literal["right", "missed", "wrong"]
+
+
+class Sampled(NamedTuple):
+    """A reply to a question, and the answer that it states."""
+
+    number: int
+    question: str
+    reply: str
+    stated: str | None
+
+
+@cache
+def sampled() -> list[Sampled]:
+    lines = (HERE / "replies.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Sampled(*json.loads(line)) for line in lines]
+
+
+def outcome(sample: Sampled) -> Outcome:
+    """Whether the stated answer is what is read, and if not, whether anything else is."""
+    answer = extract(sample.reply, sample.question)
+    if answer is None:
+        return "missed" if sample.stated is not None else "right"
+    if sample.stated is None or not answer.matches(canonical(sample.stated, sample.question)):
+        return "wrong"
+    return "right"
+
+
+def numbers(result: Outcome) -> Iterator[int]:
+    return (sample.number for sample in sampled() if outcome(sample) == result)
+
+
+def test_exactly_these_replies_are_not_read() -> None:
+    assert set(numbers("missed")) == MISSED
+
+
+def test_exactly_these_replies_are_read_as_another_answer() -> None:
+    assert set(numbers("wrong")) == WRONG
