@@ -43,6 +43,7 @@ OWN_FLAGS: Final = {
     "markdown": ("--markdown", ("settings", "techniques")),
     "json": ("--json", ("doctor", "usage")),
     "examined": ("--upstream", ("doctor",)),
+    "placements": ("--place-instructions", ("doctor",)),
 }
 """Flags that are not settings: how each is written, and which commands take it."""
 
@@ -74,7 +75,7 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique], faults: Sequen
     """
     model, techniques, faults = _without_conflicts(techniques, faults)
     command, argument, flags = parse(argv, model, techniques)
-    target, as_json, upstream = (flags.pop(name, None) for name in OWN_FLAGS)
+    target, as_json, upstream, placements = (flags.pop(name, None) for name in OWN_FLAGS)
 
     def read() -> Settings:
         settings = load(model, flags)
@@ -101,7 +102,7 @@ def run(argv: Sequence[str], techniques: Mapping[str, Technique], faults: Sequen
     else:
         from optillm.commands.doctor import diagnose
 
-        diagnose(read(), upstream, as_json=bool(as_json))
+        diagnose(read(), upstream, as_json=bool(as_json), placements=bool(placements))
 
 
 def _without_conflicts(
@@ -174,6 +175,12 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
         dest="examined",
         metavar="NAME",
         help="with doctor: the upstream to check, by default the first",
+    )
+    parser.add_argument(
+        "--place-instructions",
+        dest="placements",
+        action="store_true",
+        help="with doctor: find where instructions should stand (see --instructions) by 36 calls of at most 256 tokens",
     )
     settings = catalogue(model)
     schemas = shapes(model)

@@ -30,7 +30,7 @@ from optillm.sources import (
     nearest,
     state_directory,
 )
-from optillm.upstreams import DEFAULT, Streams, Upstream, Upstreams
+from optillm.upstreams import DEFAULT, Instructions, Streams, Upstream, Upstreams
 from optillm.values import (
     Demo,
     File,
@@ -152,6 +152,11 @@ class Settings(BaseSettings):
     )
     upstream_streams: Streams = _upstream(
         "auto", "request replies as streams and put them together; auto: from servers on a private network"
+    )
+    instructions: Instructions = _upstream(
+        "after",
+        "where a technique's instruction stands: after the client's last message, before it in the same turn, which "
+        "small models need, or in the system turn; or a table of these by patterns of models",
     )
     reply_memory_mb: int = _upstream(
         256,

@@ -29,6 +29,7 @@ from optillm.engine.routes import calls_as_streams
 from optillm.engine.upstream import Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
+from optillm.placements import compared
 from optillm.sources import nearest
 from optillm.tables import columns
 from optillm.toolkit.schema import Form
@@ -141,13 +142,18 @@ class Diagnosis:
         return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
-async def examine(settings: Settings, patience: float = PATIENCE, target: Target | None = None) -> Diagnosis:
-    """Examine one upstream of the settings, by default the first; each of its calls gets `patience` seconds."""
+async def examine(
+    settings: Settings, patience: float = PATIENCE, target: Target | None = None, *, placements: bool = False
+) -> Diagnosis:
+    """Examine one upstream of the settings, by default the first; each of its calls gets `patience` seconds.
+
+    `placements` also asks where the instructions of techniques should stand, see `optillm.placements`.
+    """
     target = target or settings.upstreams()[0]
     upstream = connect(settings, target)
     try:
         visit = _Visit(upstream, settings, min(patience, settings.timeout), target)
-        return await visit.diagnosis()
+        return await visit.diagnosis(placements=placements)
     finally:
         await upstream.close()
 
@@ -166,7 +172,7 @@ class _Visit:
         self._redact = redaction(settings.secrets())
         self._findings: list[Finding] = []
 
-    async def diagnosis(self) -> Diagnosis:
+    async def diagnosis(self, *, placements: bool) -> Diagnosis:
         """All findings, in the order in which one reads them."""
         listing, limits = await asyncio.gather(self._listing(), self._asked(LIMIT_PROBES))
         limit = _preferred(limits)
@@ -185,6 +191,9 @@ class _Visit:
             local = [Finding(*line) for line in lines]
         self._findings += [*map(self._finding, probes, outcomes), *local]
         self._pace([outcome.seconds for outcome in outcomes if outcome.replies])
+        if placements and limit is not None:
+            lines = await compared(self._upstream, self._model, limit, self._patience, self._words)
+            self._findings += [Finding(*line) for line in lines]
         return self._concluded(usable=limit is not None)
 
     def _concluded(self, *, usable: bool) -> Diagnosis:

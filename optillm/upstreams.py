@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from optillm.sources import faults, variable
-from optillm.values import Headers, Key, Url, masked, tables
+from optillm.values import Headers, Key, Url, masked, tables, word_or_table
 
 DEFAULT: Final = "default"
 """What the one upstream is called that the settings beside these tables make."""
@@ -28,6 +28,12 @@ DEFAULT: Final = "default"
 Streams = Literal["auto", "always", "never"]
 """When whole replies are requested as streams; `auto`: at upstreams on this machine or a private network."""
 
+Where = Literal["after", "before", "system"]
+"""Where a technique's instruction stands: after the client's last message, before it, or in the system turn."""
+
+Instructions = Annotated[Where | dict[str, Where], BeforeValidator(word_or_table)]
+"""Where instructions stand: for all models, or by patterns of their names, of which the first that fits counts."""
+
 
 class Upstream(BaseModel):
     """Where calls go, with which key, and which models they may ask for.
@@ -35,7 +41,8 @@ class Upstream(BaseModel):
     `key` is `None` when the client's own is passed through; `key_env` names the variable it came from. `models`
     are patterns of the names that clients use, `rename` gives this upstream's name for some of them. A lower
     `order` is called first, equal ones share by `weight`. `timeout` is the seconds of silence that end a call.
-    `streams` says when calls are made as streams; `None` leaves that to the setting for all upstreams.
+    `streams` says when calls are made as streams, `instructions` where those of techniques stand; `None`, or no pattern
+    that fits a model, leaves that to the setting for all upstreams.
     """
 
     model_config = ConfigDict(
@@ -55,6 +62,7 @@ class Upstream(BaseModel):
     weight: float = Field(default=1.0, gt=0, le=1000)
     timeout: float | None = Field(default=None, gt=0, le=86_400)
     streams: Streams | None = None
+    instructions: Instructions | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -86,6 +94,13 @@ class Upstream(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.kind} at {masked(self.base_url)}"
+
+
+def by_model(instructions: Where | Mapping[str, Where] | None) -> Iterable[tuple[str, Where]]:
+    """Return where instructions stand as pairs of a pattern of models and a word."""
+    if isinstance(instructions, str):
+        return [("*", instructions)]
+    return (instructions or {}).items()
 
 
 def _in_one_line(table: Any, validate: ValidatorFunctionWrapHandler) -> Any:

@@ -66,6 +66,16 @@ def _json(value: Any) -> Any:
         raise ValueError('write a JSON object such as {"x-team": "search"}') from None
 
 
+def word_or_table(value: Any) -> Any:
+    """A word in lower case, or a table, also when it is written as JSON."""
+    try:
+        return (
+            json.loads(value) if isinstance(value, str) and value.lstrip().startswith("{") else _lower(value)
+        )
+    except ValueError:
+        raise ValueError('write a word or a JSON object such as {"qwen*": "before"}') from None
+
+
 def tables(value: Any) -> Any:
     """A list of tables, also when it is written as JSON."""
     try:

@@ -320,7 +320,7 @@ class World:
 
 
 def continues(messages: Sequence[Message], asked: Sequence[Message]) -> bool:
-    """Whether messages start with those asked, all of them as they were; the last may say more at its end."""
+    """Whether messages start with those asked, all of them as they were; the last may say more before or after."""
     if not asked or messages[: len(asked)] == asked:
         return True
     *history, last = asked
@@ -330,7 +330,8 @@ def continues(messages: Sequence[Message], asked: Sequence[Message]) -> bool:
     begun, begins = said.get("content"), last.get("content")
     if not isinstance(begun, str | list) or not isinstance(begins, type(begun)):
         return False
-    return begun[: len(begins)] == begins and {**said, "content": begins} == last
+    extended = begins in (begun[: len(begins)], begun[len(begun) - len(begins) :])
+    return extended and {**said, "content": begins} == last
 
 
 async def _no_algebra(source: str) -> str | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from optillm.config import load
+from optillm.engine.bodies import Payload
 from optillm.engine.routes import Routes
 from optillm.upstreams import Upstream
 from tests.test_config import Model, bare_machine, refusal, toml
@@ -134,11 +136,13 @@ def test_a_password_in_the_address_is_a_secret() -> None:
         ({"models": "gpt-*"}, "main: `models` is not a list"),
         ({"rename": {"a": 1}}, "main: `rename` is not a table"),
         ({"order": "soon", "wieght": 1}, "`order` is not an integer from 0 to 1000; unknown key `wieght`"),
+        ({"instructions": "befor"}, "main: `instructions` is not one of after, before, system or a table"),
+        ({"instructions": {"m": "befor"}}, "`instructions` is not one of after, before, system or a table"),
         ({"name": "a b"}, "`name`"),
     ],
 )
 def test_a_mistake_in_a_table_is_told_in_one_line(entries: dict[str, Any], said: str) -> None:
-    toml(table(**entries).replace('{"a": 1}', "{ a = 1 }"))
+    toml(table(**entries).replace('{"a": 1}', "{ a = 1 }").replace('{"m": ', "{ m = "))
     line = refusal()
     assert line.startswith("`upstream`: ")
     assert said in line
@@ -174,3 +178,49 @@ def test_a_vendors_key_in_the_environment_goes_to_no_upstream_of_a_table(
     settings = load(Model, {})
     assert settings.upstream_configured
     assert [upstream.key for upstream in settings.upstreams()] == [None]
+
+
+# Where instructions stand.
+
+
+def placements(models: Sequence[str], **flags: Any) -> list[str]:
+    """The name of the place that each model's instructions have at the first upstream."""
+    (route, *_) = Routes.from_settings(load(Model, flags)).all
+    payloads = [Payload(model, [{"role": "user", "content": "q"}], instruction="Think.") for model in models]
+    return [route.placed(payload).placement.name for payload in payloads]
+
+
+@pytest.mark.parametrize(
+    ("value", "placement"),
+    [("after", "OWN_TURN"), (" Before ", "BEFORE"), ("system", "SYSTEM"), ('{"m": "before"}', "BEFORE")],
+)
+def test_a_word_or_a_table_says_where_instructions_stand(value: str, placement: str) -> None:
+    assert placements(["m"], base_url="http://host/v1", instructions=value) == [placement]
+
+
+def test_instructions_stand_after_the_conversation_where_nothing_is_said() -> None:
+    assert placements(["m"]) == ["OWN_TURN"]
+    toml('[instructions]\n"tiny-*" = "before"')
+    assert placements(["tiny-1", "m"]) == ["BEFORE", "OWN_TURN"]
+
+
+def test_the_first_fitting_pattern_counts_those_of_an_upstream_first() -> None:
+    toml(
+        '[instructions]\n"tiny-*" = "system"\n"*" = "before"\n'
+        + table()
+        + '\ninstructions = { "tiny-1" = "after", "t*" = "before" }'
+    )
+    assert placements(["tiny-1", "tiny-2", "m"]) == ["OWN_TURN", "BEFORE", "BEFORE"]
+
+
+def test_a_payload_without_an_instruction_stays_as_it_is() -> None:
+    (route, *_) = Routes.from_settings(load(Model, {"instructions": "system"})).all
+    payload = Payload("m", [{"role": "user", "content": "q"}])
+    assert route.placed(payload) is payload
+
+
+@pytest.mark.parametrize("value", ["befor", '{"m": "befor"}', '{"m": "before"'])
+def test_a_mistake_in_where_instructions_stand_is_told(value: str) -> None:
+    line = refusal(instructions=value)
+    assert line.startswith("--instructions is ")
+    assert "before" in line

@@ -10,8 +10,8 @@ from optillm.config import Settings
 from optillm.sources import SettingsError, nearest
 
 
-def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> None:
-    """Print what the named upstream supports, by default the first.
+def diagnose(settings: Settings, name: str | None = None, *, as_json: bool, placements: bool = False) -> None:
+    """Print what the named upstream supports, by default the first, and with `placements` where instructions do best.
 
     Exits with code 1 if the upstream is unusable; raises `SettingsError` for an unknown name.
     """
@@ -29,7 +29,7 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool) -> N
             there = f"there is {', '.join(upstreams)}"
             raise SettingsError(f"unknown upstream {name}{nearest(name, upstreams, there)}")
         target = next(iter(upstreams.values())) if name is None else upstreams[name]
-        diagnosis = asyncio.run(examine(effective, target=target))
+        diagnosis = asyncio.run(examine(effective, target=target, placements=placements))
     print(diagnosis.json() if as_json else diagnosis.table())
     if not diagnosis.usable:
         sys.exit(1)

@@ -30,11 +30,22 @@ CARRIED_TO_JUDGES: Final = frozenset(
 
 
 class Placement(Enum):
-    """Where in a conversation a technique's instruction goes, the best place first."""
+    """Where in a conversation a technique's instruction goes."""
 
     OWN_TURN = "a user turn of its own, after all others"
     JOINED = "the end of the last user turn"
+    BEFORE = "the beginning of the last user turn"
     SYSTEM = "the end of the system turn that the conversation begins with"
+
+
+PLACEMENTS: Final[Mapping[str, Placement]] = {
+    "after": Placement.OWN_TURN,
+    "before": Placement.BEFORE,
+    "system": Placement.SYSTEM,
+}
+"""The placements that a setting can name."""
+ON_BEHALF: Final = "The user says about the last message of this conversation:"
+"""The line in a system turn that says who speaks in the instruction below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +53,9 @@ class Payload:
     """The content of one call, and which parts of it the client did not send.
 
     `parameters` are all fields except model and messages. `ours` maps each that the proxy added or changed to the
-    client's own value, `None` if it sent none. `instruction` is a turn to add to `messages`; `plainer` is a form of
-    `messages` with fewer changes of ours, if there is one. If a `bundle` of several choices is refused, they are
-    requested one by one instead of changing the call.
+    client's own value, `None` if it sent none. `instruction` is what to add to `messages`, at `placement` unless the
+    model refuses it there; `plainer` is a form of `messages` with fewer changes of ours, if there is one. If a `bundle`
+    of several choices is refused, they are requested one by one instead of changing the call.
     """
 
     model: str
@@ -54,6 +65,7 @@ class Payload:
     instruction: str | None = None
     plainer: Sequence[Message] | None = None
     bundle: bool = False
+    placement: Placement = Placement.OWN_TURN
 
     @property
     def body(self) -> dict[str, Any]:
@@ -91,34 +103,46 @@ class Payload:
             return self.adding(n=choices)
         return replace(self, parameters={name: v for name, v in self.parameters.items() if name != "n"})
 
-    def conversation(
-        self, placement: Placement = Placement.OWN_TURN, *, plainer: bool = False
-    ) -> list[Message]:
-        """Return the messages with the instruction in its place.
+    def conversation(self, placement: Placement | None = None, *, plainer: bool = False) -> list[Message]:
+        """Return the messages with the instruction in its place, by default where the payload wants it.
 
-        Without a user turn to join, it stays a turn of its own.
+        Without a user turn to join, it is a turn of its own.
         """
         messages = list(self.plainer if plainer and self.plainer is not None else self.messages)
         if self.instruction is None:
             return messages
-        users = [index for index, message in enumerate(messages) if message["role"] == "user"]
-        if placement is Placement.JOINED and users:
-            messages[users[-1]] = extended(messages[users[-1]], self.instruction)
-        elif placement is Placement.SYSTEM and messages[0]["role"] in ("system", "developer"):
-            messages[0] = extended(messages[0], self.instruction)
-        elif placement is Placement.SYSTEM:
-            messages.insert(0, {"role": "system", "content": self.instruction})
-        else:
-            messages.append({"role": "user", "content": self.instruction})
-        return messages
+        return instructed(messages, self.instruction, placement or self.placement)
+
+
+def instructed(messages: Sequence[Message], instruction: str, placement: Placement) -> list[Message]:
+    """Return a conversation with an instruction in its place, its other turns unchanged."""
+    first, *others = messages
+    if placement is Placement.SYSTEM:
+        signed = f"{ON_BEHALF}\n\n{instruction}"
+        if first["role"] in ("system", "developer"):
+            return [extended(first, signed), *others]
+        return [{"role": "system", "content": signed}, *messages]
+    last = max((index for index, message in enumerate(messages) if message["role"] == "user"), default=None)
+    if last is None or placement is Placement.OWN_TURN:
+        return [*messages, {"role": "user", "content": instruction}]
+    turn = messages[last]
+    if placement is Placement.JOINED:
+        turn = extended(turn, instruction)
+    else:
+        turn = {**turn, "content": _joined(instruction.rstrip(), turn.get("content"))}
+    return [*messages[:last], turn, *messages[last + 1 :]]
 
 
 def extended(message: Message, content: Any) -> Message:
     """Return a message with more content at its end, the parts in order."""
-    first = message.get("content")
-    if isinstance(first, str) and isinstance(content, str):
-        return {**message, "content": f"{first}\n\n{content}"}
-    return {**message, "content": [*_parts(first), *_parts(content)]}
+    return {**message, "content": _joined(message.get("content"), content)}
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """Return two contents as one: text if both are text, else the parts of both in order."""
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    return [*_parts(first), *_parts(second)]
 
 
 def prompt_tokens(messages: Sequence[Message]) -> int:

@@ -282,7 +282,7 @@ class Calls:
     ) -> T:
         """Make the call in a form that the model accepts."""
         return await negotiated(
-            payload,
+            route.placed(payload),
             lambda body: once(route.addressed(body)),
             lambda: self.routes.capabilities(route, payload.model),
             attempts,

@@ -36,10 +36,10 @@ class Capabilities:
 
     `most_choices` bounds `n`, where it is honoured. `refused` and `renamed` apply to parameters whoever sends them.
     `unwelcome` maps a value of ours to the client's parameters in the calls that were refused because of it.
-    `placements` maps the role of a conversation's last turn to where an instruction goes. `window` bounds the tokens of
-    prompt and reply, `longest_reply` those of a reply. `streamed` says whether calls are made as streams;
-    `None` leaves that to the caller. `thinks` says that it thinks before it answers; `reasoned` counts the verdicts
-    requested of it after reasons, `unread` those of them that could not be read.
+    `placements` maps the role of a conversation's last turn, and where an instruction was refused, to where it was
+    accepted. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply. `streamed` says whether
+    calls are made as streams; `None` leaves that to the caller. `thinks` says that it thinks before it answers;
+    `reasoned` counts the verdicts requested of it after reasons, `unread` those of them that could not be read.
     """
 
     expires: float
@@ -50,7 +50,7 @@ class Capabilities:
     alternating: bool = False
     streamed: bool | None = None
     unwelcome: OrderedDict[str, frozenset[str]] = field(default_factory=OrderedDict)
-    placements: dict[str, Placement] = field(default_factory=dict)
+    placements: dict[tuple[str, Placement], Placement] = field(default_factory=dict)
     window: int | None = None
     longest_reply: int | None = None
     thinks: bool = False
@@ -64,7 +64,7 @@ class Capabilities:
             withheld=frozenset(name for name in payload.ours if self._unwelcome(payload, name)),
             refused=self.refused,
             renamed=self.renamed,
-            placement=self.placements.get(_last_role(payload), Placement.OWN_TURN),
+            placement=self.placements.get(_setting(payload), payload.placement),
             alternating=self.alternating,
             fit=self._fit(payload),
             streamed=self.streamed,
@@ -84,7 +84,7 @@ class Capabilities:
             value, beside = _value(payload, name), payload.clients
             _remember(self.unwelcome, value, self.unwelcome.get(value, beside) & beside)
         if accepted.placement is not first.placement:
-            self.placements[_last_role(payload)] = accepted.placement
+            self.placements[_setting(payload)] = accepted.placement
         if accepted.fit is not None and accepted.fit is not first.fit:
             self._learn_fit(accepted.fit, prompt_tokens(payload.messages))
 
@@ -164,8 +164,9 @@ def _value(payload: Payload, name: str) -> str:
     return f"{name}={value!r}"
 
 
-def _last_role(payload: Payload) -> str:
-    return str(payload.messages[-1]["role"])
+def _setting(payload: Payload) -> tuple[str, Placement]:
+    """Return what the acceptance of an instruction depends on: the role before it, and its place."""
+    return str(payload.messages[-1]["role"]), payload.placement
 
 
 def _remember(lessons: OrderedDict[Any, Any], key: Hashable, value: Any) -> None:

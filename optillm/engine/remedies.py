@@ -41,6 +41,18 @@ UNSUPPORTED: Final = re.compile(
 )
 """Words that say a parameter is unknown, not that its value is wrong."""
 
+OTHER_PLACES: Final[Mapping[Placement, Sequence[Placement]]] = {
+    Placement.OWN_TURN: (Placement.JOINED, Placement.SYSTEM),
+    Placement.BEFORE: (Placement.SYSTEM, Placement.OWN_TURN),
+    Placement.SYSTEM: (Placement.BEFORE, Placement.OWN_TURN),
+}
+"""Where to put an instruction whose own place is refused, the best place first.
+
+What joins the client's turn, before or after its text, leaves the roles as they are: one of the two is enough to try.
+"""
+WITHOUT_TURN: Final = {Placement.OWN_TURN: Placement.JOINED, Placement.SYSTEM: Placement.BEFORE}
+"""The places that may add a turn, each with the nearest one that does not."""
+
 MOST: Final = 8
 """The most further forms of one call that are tried."""
 SHORTEST: Final = 32
@@ -205,7 +217,7 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
             yield Remedy(_without(payload, adaptation, refusal, name), _signs(name))
     yield from _of_streaming(payload, adaptation, refusal)
     if payload.instruction is not None:
-        for placement in Placement:
+        for placement in (payload.placement, *OTHER_PLACES[payload.placement]):
             yield Remedy(replace(adaptation, placement=placement), TURNS)
     if payload.plainer is not None:
         yield Remedy(replace(adaptation, plainer=True), TURNS | LENGTH | MEDIA)
@@ -272,8 +284,8 @@ def _all_of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> 
     for name in payload.ours.keys() & payload.parameters.keys():
         adaptation = _without(payload, adaptation, refusal, name)
     placement = adaptation.placement
-    if payload.instruction is not None and placement is Placement.OWN_TURN:
-        placement = Placement.JOINED
+    if payload.instruction is not None and placement is payload.placement:
+        placement = WITHOUT_TURN.get(placement, placement)
     return replace(adaptation, placement=placement, plainer=payload.plainer is not None)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import orjson
 
 from optillm.chat import Relay
+from optillm.engine.bodies import PLACEMENTS, Payload, Placement
 from optillm.engine.breaker import Breaker
 from optillm.engine.capabilities import Capabilities, CapabilityTable
 from optillm.engine.limiter import Limiters
@@ -31,6 +32,7 @@ from optillm.engine.retries import Outages
 from optillm.engine.upstream import JSON, Upstream, connect
 from optillm.errors import UpstreamError
 from optillm.prices import Price, Prices, dearest
+from optillm.upstreams import by_model
 
 if TYPE_CHECKING:
     from optillm.config import Settings
@@ -58,7 +60,8 @@ class Route:
     `models` are patterns of the models it serves, `rename` its names for some. `keyed` says that it has a key of its
     own, so that no client's key goes there. Lower `order` is called first; upstreams of equal order share the calls by
     `weight`. `streams` says that whole replies are requested as streams too, `local` that this is a server with slots,
-    see `local_servers`.
+    see `local_servers`. `placements` are patterns of models, each with where their instructions go; the first that fits
+    counts.
     """
 
     upstream: Upstream
@@ -71,6 +74,7 @@ class Route:
     weight: float = 1.0
     streams: bool = False
     local: bool = False
+    placements: Sequence[tuple[str, Placement]] = ()
     _slots_known_until: float = float("-inf")
     _reading_slots: asyncio.Task[None] | None = None
     _breakers: OrderedDict[str, Breaker] = field(default_factory=OrderedDict)
@@ -96,6 +100,13 @@ class Route:
     def clients_name(self, model: str) -> str | None:
         """Return the clients' name for a model that this upstream calls otherwise; `None` if it has no other."""
         return next((name for name, renamed in self.rename.items() if renamed == model), None)
+
+    def placed(self, payload: Payload) -> Payload:
+        """Return the payload with its instruction where it goes for this model."""
+        if payload.instruction is None:
+            return payload
+        fitting = (placement for pattern, placement in self.placements if fnmatchcase(payload.model, pattern))
+        return replace(payload, placement=next(fitting, payload.placement))
 
     def credential(self, authorization: str | None) -> str | None:
         """Return the client's `Authorization` if it may be sent here, else `None`."""
@@ -408,6 +419,12 @@ def calls_as_streams(settings: Settings, target: Target) -> bool:
     return streams == "always" or (streams == "auto" and is_local(target.base_url))
 
 
+def placements(settings: Settings, target: Target) -> list[tuple[str, Placement]]:
+    """Return where instructions go at an upstream, by patterns of models: its own settings, then those for all."""
+    stated = [*by_model(target.instructions), *by_model(settings.instructions)]
+    return [(pattern, PLACEMENTS[word]) for pattern, word in stated]
+
+
 def _route(settings: Settings, target: Target, memory: Memory) -> Route:
     local, streamed = is_local(target.base_url), calls_as_streams(settings, target)
     return Route(
@@ -421,6 +438,7 @@ def _route(settings: Settings, target: Target, memory: Memory) -> Route:
         weight=target.weight,
         streams=streamed,
         local=streamed and local,
+        placements=placements(settings, target),
     )
 
 

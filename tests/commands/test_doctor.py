@@ -54,3 +54,22 @@ def test_the_doctor_says_when_no_upstream_is_configured(
     assert line.startswith("No upstream is configured: set OPENAI_API_KEY or --base-url, or try --demo")
     cli.run(["doctor", "--base-url", "http://127.0.0.1:9/v1"], TECHNIQUES)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("flags", [(), ("--place-instructions",)])
+def test_the_doctor_asks_where_instructions_should_stand_only_when_told_to(
+    flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[bool] = []
+
+    async def examine(settings: Settings, *, placements: bool, **_: Any) -> Any:
+        wanted.append(placements)
+        return SimpleNamespace(table=str, usable=True)
+
+    monkeypatch.setattr("optillm.doctor.examine", examine)
+    monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
+    cli.run(["doctor", "--base-url", "http://127.0.0.1:9/v1", *flags], TECHNIQUES)
+    assert wanted == [bool(flags)]
+    assert (
+        refusal("settings", "--place-instructions") == "--place-instructions works only with optillm doctor"
+    )

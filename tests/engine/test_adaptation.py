@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from optillm.engine.adaptation import Adaptation, Fit, merge_turns
-from optillm.engine.bodies import Payload, Placement
+from optillm.engine.bodies import ON_BEHALF, Payload, Placement
 
 USER = {"role": "user", "content": "q"}
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -41,8 +41,9 @@ def test_an_instruction_joins_the_last_user_turn(conversation: list[Any], joined
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_an_instruction_joins_the_system_turn_or_becomes_one(role: str) -> None:
     first = {"role": role, "content": "Be brief."}
-    assert messages(Placement.SYSTEM, [first, USER]) == [{**first, "content": "Be brief.\n\nThink."}, USER]
-    assert messages(Placement.SYSTEM, [USER]) == [{"role": "system", "content": "Think."}, USER]
+    spoken = f"{ON_BEHALF}\n\nThink."
+    assert messages(Placement.SYSTEM, [first, USER]) == [{**first, "content": f"Be brief.\n\n{spoken}"}, USER]
+    assert messages(Placement.SYSTEM, [USER]) == [{"role": "system", "content": spoken}, USER]
 
 
 @pytest.mark.parametrize("placement", Placement)

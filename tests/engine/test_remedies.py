@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from optillm.engine.adaptation import Adaptation, Fit
-from optillm.engine.bodies import Payload
+from optillm.engine.bodies import ON_BEHALF, Payload
 from optillm.engine.negotiation import Negotiation
 from optillm.engine.remedies import MOST, Refusal, fits, remedies
 from optillm.errors import UpstreamError
@@ -112,7 +112,7 @@ def test_an_instruction_is_tried_in_every_place() -> None:
     forms = [body["messages"] for body in bodies(ours("Think."), refusal("Unexpected role"))]
     assert forms == [
         [{"role": "user", "content": "q\n\nThink."}],
-        [{"role": "system", "content": "Think."}, USER],
+        [{"role": "system", "content": f"{ON_BEHALF}\n\nThink."}, USER],
     ]
 
 
