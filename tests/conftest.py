@@ -25,3 +25,16 @@ def demo() -> Iterator[Proxy]:
     with serving(command=COMMAND, environment={"OPTILLM_DEMO": "auto"}) as proxy:
         yield proxy
 
+
+LONG = ("solver", "e2e", "faults", "server", "techniques")
+"""Folders in which single files take a minute: left to the end, one of them would keep one worker busy alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones where several workers share the files."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: _rank(item.path.relative_to(HERE).parts[0]))
+
+
+def _rank(folder: str) -> int:
+    return LONG.index(folder) if folder in LONG else len(LONG)
