@@ -21,7 +21,7 @@ run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is c
 # Compiled beforehand: the servers that tests start would each do so again where bytecode is not written.
 test: $(VENV)/.dev ## run the tests
 	@$(PYTHON) -m compileall -q optillm tests
-	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/real $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/real $(ARGS)
 
 real: $(VENV)/.core $(REAL)/.done ## start the proxy on a small real model, which is downloaded once: 130 MB
 	@OPTILLM_DEMO=off OPTILLM_LOCAL=$$(echo $(REAL)/*.gguf) exec $(PYTHON) optillm.py $(ARGS)

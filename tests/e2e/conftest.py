@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from optillm.demo import launch
 from tests.e2e.proxy import Proxy, serving
 from tests.stub import Stub
 
@@ -22,3 +23,10 @@ def proxy(request: pytest.FixtureRequest, stub: Stub) -> Iterator[Proxy]:
     """A proxy in front of it, with the module's `FLAGS` if it has any."""
     with serving("--base-url", stub.base_url, *getattr(request.module, "FLAGS", ())) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def simulated() -> Iterator[dict[str, str]]:
+    """The environment of a proxy in front of the demo model; all tests share one process of that."""
+    with launch() as model:
+        yield {"OPENAI_BASE_URL": model.base_url, "OPTILLM_MODEL": "demo-small"}

@@ -1,4 +1,4 @@
-"""The real command in a process of its own, as a user starts it."""
+"""The real command in a process of its own: forked for most tests, else as a user starts it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.forks import Forked, Process
+
 ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, str(ROOT / "optillm.py"))
+forking = False  # set by conftest: tests fork, benchmarks do not
 HANDED = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -27,7 +31,7 @@ class Proxy:
     """A running proxy: `url` without a path, `base_url` as SDKs want it, and its log so far."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: Process
     log: list[str] = field(default_factory=list)
     told: threading.Condition = field(default_factory=threading.Condition)
 
@@ -58,22 +62,19 @@ def serving(
     *flags: str,
     cwd: Path = ROOT,
     environment: Mapping[str, str] | None = None,
-    command: Sequence[str] = (sys.executable, str(ROOT / "optillm.py")),
+    command: Sequence[str] | None = None,
     listener: socket.socket | None = None,
 ) -> Iterator[Proxy]:
     """A proxy on a free port, or on `listener`, stopped when the block ends; its log tells when it is ready.
 
     Upstreams of tests stand for hosted ones although they are on this machine: their replies are asked for whole.
     """
-    handed = [] if listener is None else ["-c", HANDED, str(listener.fileno())]
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [command[0], *handed, *command[1:], "--port", "0", *flags],
-        pass_fds=[] if listener is None else [listener.fileno()],
-        cwd=cwd,
-        env=clean_environment(**{"OPTILLM_UPSTREAM_STREAMS": "never", **(environment or {})}),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    variables = clean_environment(**{"OPTILLM_UPSTREAM_STREAMS": "never", **(environment or {})})
+    arguments = ["--port", "0", *flags]
+    if forking and command is None and listener is None:
+        process: Process = Forked(main, arguments, cwd, variables)
+    else:
+        process = _started([*(command or COMMAND), *arguments], cwd, variables, listener)
     proxy, ready = Proxy("", process), threading.Event()
     reader = threading.Thread(target=_follow, args=(proxy, ready))
     reader.start()
@@ -89,6 +90,30 @@ def serving(
         except subprocess.TimeoutExpired:
             process.kill()
         reader.join()
+
+
+def main(*arguments: str) -> None:
+    """Do what the command does, in a process that has been forked for it."""
+    sys.argv = [*COMMAND[1:], *arguments]
+    sys.orig_argv = [*COMMAND, *arguments]  # it may start itself anew
+    from optillm import cli
+
+    cli.main()
+
+
+def _started(
+    command: Sequence[str], cwd: Path, variables: Mapping[str, str], listener: socket.socket | None
+) -> subprocess.Popen[str]:
+    """The process of this command, which is handed the listener."""
+    handed = [] if listener is None else ["-c", HANDED, str(listener.fileno())]
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [command[0], *handed, *command[1:]],
+        pass_fds=[] if listener is None else [listener.fileno()],
+        cwd=cwd,
+        env=variables,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _follow(proxy: Proxy, ready: threading.Event) -> None:

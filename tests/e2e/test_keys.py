@@ -22,12 +22,13 @@ import openai
 import pytest
 from openai import OpenAI
 
+from optillm.cli import run
+from optillm.techniques import registry
 from tests.e2e.proxy import ROOT, Proxy, clean_environment, serving
 from tests.shared_store import Redis, redis_server
 from tests.stub import Call, Stub, completion
 
 HELLO: Any = [{"role": "user", "content": "Hi"}]
-DEMO = {"OPTILLM_DEMO": "on"}
 PRICES = '["demo-*"]\ninput = 1000.0\noutput = 1000.0\n'  # a thousand tokens are a dollar
 
 
@@ -84,24 +85,27 @@ def many(proxies: list[Proxy], key: str, count: int) -> Counter[int]:
         return Counter(pool.map(lambda number: ask(proxies[number % len(proxies)], key), range(count)))
 
 
-def test_worker_processes_share_what_a_key_may_use(place: Place) -> None:
+def test_worker_processes_share_what_a_key_may_use(place: Place, simulated: dict[str, str]) -> None:
     place.keys("[keys.alice]\nKEY secret\nrequests_per_minute = 5")
-    with serving(*place.flags, "--workers", "2", environment=DEMO) as proxy:
+    with serving(*place.flags, "--workers", "2", environment=simulated) as proxy:
         assert many([proxy], "secret", 12) == {200: 5, 429: 7}
 
 
-def test_servers_share_a_store_and_counters_survive_them(place: Place) -> None:
+def test_servers_share_a_store_and_counters_survive_them(place: Place, simulated: dict[str, str]) -> None:
     place.keys(
         "[keys.alice]\nKEY secret\nrequests_per_minute = 6\n[keys.bob]\nKEY other\ntokens_per_day = 100_000"
     )
-    with serving(*place.flags, environment=DEMO) as one, serving(*place.flags, environment=DEMO) as two:
+    with (
+        serving(*place.flags, environment=simulated) as one,
+        serving(*place.flags, environment=simulated) as two,
+    ):
         assert many([one, two], "secret", 4) == {200: 4}
         with OpenAI(base_url=one.base_url, api_key="other", max_retries=0) as sdk:
             usage = sdk.chat.completions.create(
                 model="bon-demo-small", messages=[{"role": "user", "content": "What is 2 + 2?"}]
             ).usage
     assert usage is not None
-    with serving(*place.flags, environment=DEMO) as again:
+    with serving(*place.flags, environment=simulated) as again:
         assert many([again], "secret", 4) == {200: 2, 429: 2}
         with OpenAI(base_url=again.base_url, api_key="other", max_retries=0) as sdk:
             raw = sdk.chat.completions.with_raw_response.create(
@@ -110,9 +114,11 @@ def test_servers_share_a_store_and_counters_survive_them(place: Place) -> None:
         assert raw.headers["x-ratelimit-remaining-tokens"] == str(100_000 - usage.total_tokens)
 
 
-def test_the_sdk_sees_a_rate_limit_and_when_to_come_again(file_place: Place) -> None:
+def test_the_sdk_sees_a_rate_limit_and_when_to_come_again(
+    file_place: Place, simulated: dict[str, str]
+) -> None:
     file_place.keys("[keys.alice]\nKEY secret\nrequests_per_minute = 1")
-    with serving(*file_place.flags, environment=DEMO) as proxy:
+    with serving(*file_place.flags, environment=simulated) as proxy:
         assert ask(proxy, "secret") == 200
         with (
             OpenAI(base_url=proxy.base_url, api_key="secret", max_retries=0) as sdk,
@@ -128,12 +134,12 @@ def test_the_sdk_sees_a_rate_limit_and_when_to_come_again(file_place: Place) -> 
     assert refused.value.code == "rate_limit_exceeded"
 
 
-def test_a_key_may_use_its_techniques_and_no_others(file_place: Place) -> None:
+def test_a_key_may_use_its_techniques_and_no_others(file_place: Place, simulated: dict[str, str]) -> None:
     file_place.keys(
         '[keys.alice]\nKEY secret\ntechniques = ["bon", "moa"]\n'
         "[keys.bob]\nKEY other\nplain = false\n[keys.carol]\nKEY third\ntechniques = []"
     )
-    with serving(*file_place.flags, environment=DEMO) as proxy:
+    with serving(*file_place.flags, environment=simulated) as proxy:
         for model in ("demo-small", "bon-demo-small", "bon|moa-demo-small"):
             assert ask(proxy, "secret", model) == 200
         assert ask(proxy, "secret", "mcts-demo-small") == 403
@@ -165,10 +171,12 @@ ALWAYS_PLAIN: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-def test_a_key_that_must_use_a_technique_cannot_avoid_it(file_place: Place) -> None:
+def test_a_key_that_must_use_a_technique_cannot_avoid_it(
+    file_place: Place, simulated: dict[str, str]
+) -> None:
     file_place.keys("[keys.alice]\nKEY secret\nplain = false")
     with (
-        serving(*file_place.flags, environment=DEMO) as proxy,
+        serving(*file_place.flags, environment=simulated) as proxy,
         OpenAI(
             base_url=proxy.base_url,
             api_key="secret",
@@ -273,7 +281,7 @@ def test_a_budget_in_dollars_holds_for_requests_side_by_side(file_place: Place) 
         "[keys.bob]\nKEY other\n[server]\ncost_per_day = 100.0"
     )
     flags = [*file_place.flags, "--prices", str(prices)]
-    with serving(*flags, "--demo-latency", "0.3", "--workers", "2", environment=DEMO) as proxy:
+    with serving(*flags, "--demo", "--demo-latency", "0.3", "--workers", "2") as proxy:
         statuses = many([proxy], "secret", 16)
         assert set(statuses) == {200, 429}
         with (
@@ -299,7 +307,7 @@ def counted(store: str) -> dict[str, int]:
 def test_a_client_that_leaves_pays_for_what_came_and_holds_nothing(file_place: Place) -> None:
     file_place.keys("[keys.alice]\nKEY secret\ntokens_per_day = 100_000\nmax_tokens = 50_000")
     with (
-        serving(*file_place.flags, "--demo-latency", "0.1", environment=DEMO) as proxy,
+        serving(*file_place.flags, "--demo", "--demo-latency", "0.1") as proxy,
         OpenAI(base_url=proxy.base_url, api_key="secret", max_retries=0) as sdk,
     ):
         for model in ("demo-small", "moa-demo-small"):
@@ -312,11 +320,11 @@ def test_a_client_that_leaves_pays_for_what_came_and_holds_nothing(file_place: P
 
 @pytest.mark.parametrize("useless", ["[keys", "[keys.bob]\nKEY other\ntokens_per_day = 1"])
 def test_the_file_is_read_again_on_sighup_and_kept_as_it_was_when_it_is_of_no_use(
-    tmp_path: Path, useless: str
+    tmp_path: Path, useless: str, simulated: dict[str, str]
 ) -> None:
     place = Place(tmp_path, str(tmp_path / "keys.toml" / "no.folder"))
     place.keys("[keys.alice]\nKEY secret")
-    with serving(*place.flags, environment=DEMO) as proxy:
+    with serving(*place.flags, environment=simulated) as proxy:
         assert (ask(proxy, "secret"), ask(proxy, "other")) == (200, 401)
         place.keys(useless)
         proxy.process.send_signal(signal.SIGHUP)
@@ -367,13 +375,15 @@ def until_there_is_one(proxy: Proxy) -> list[int]:
     return workers
 
 
-def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(tmp_path: Path) -> None:
+def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(
+    tmp_path: Path, simulated: dict[str, str]
+) -> None:
     with redis_server(tmp_path) as server:
         place = Place(tmp_path, server.url)
         place.keys(
             "[keys.alice]\nKEY secret\nrequests_per_minute = 2\n[keys.bob]\nKEY other\ntokens_per_day = 100_000"
         )
-        with serving(*place.flags, environment=DEMO) as proxy:
+        with serving(*place.flags, environment=simulated) as proxy:
             assert (ask(proxy, "secret"), ask(proxy, "other")) == (200, 200)
             server.stop()
             assert [ask(proxy, "secret") for _ in range(4)] == [200] * 4
@@ -387,10 +397,10 @@ def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(t
             assert sum("The store of counters does not work" in line for line in proxy.log) == 1
 
 
-def test_the_server_starts_without_its_redis_and_says_so(tmp_path: Path) -> None:
+def test_the_server_starts_without_its_redis_and_says_so(tmp_path: Path, simulated: dict[str, str]) -> None:
     place = Place(tmp_path, "redis://:s3cret@127.0.0.1:1/0")
     place.keys("[keys.alice]\nKEY secret\nrequests_per_minute = 2")
-    with serving(*place.flags, environment=DEMO) as proxy:
+    with serving(*place.flags, environment=simulated) as proxy:
         assert ask(proxy, "secret") == 200
         assert "does not answer" in "".join(proxy.log)
     assert "s3cret" not in "".join(proxy.log)
@@ -428,10 +438,11 @@ def test_a_start_that_cannot_be_is_one_line(tmp_path: Path, keys: str, store: st
     assert re.match(f"optillm: {told}", ended.stderr)
 
 
-def test_the_command_shows_what_keys_have_used_while_the_server_runs(place: Place) -> None:
+def test_the_command_shows_what_keys_have_used_while_the_server_runs(
+    place: Place, simulated: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     place.keys("[keys.alice]\nKEY secret\ntokens_per_day = 100_000\n[keys.bob]\nKEY other")
-    command = [sys.executable, str(ROOT / "optillm.py"), "usage", *place.flags]
-    with serving(*place.flags, "--workers", "2", environment=DEMO) as proxy:
+    with serving(*place.flags, "--workers", "2", environment=simulated) as proxy:
         assert [ask(proxy, "secret"), ask(proxy, "other", "bon-demo-small"), ask(proxy, "wrong")] == [
             200,
             200,
@@ -439,8 +450,9 @@ def test_the_command_shows_what_keys_have_used_while_the_server_runs(place: Plac
         ]
         shown: dict[str, Any] = {}
         while {name: row["requests"] for name, row in shown.items()} != {"alice": 1, "bob": 1}:
-            done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)  # noqa: S603 - ours
-            shown = {row["name"]: row for row in json.loads(done.stdout)["keys"]}
+            run(["usage", *place.flags, "--json"], registry())
+            shown = {row["name"]: row for row in json.loads(capsys.readouterr().out)["keys"]}
+        command = [sys.executable, str(ROOT / "optillm.py"), "usage", *place.flags]
         table = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
     assert shown["alice"]["tokens"]["limit"] == 100_000
     assert 0 < shown["alice"]["tokens"]["used"] < shown["bob"]["tokens"]["used"]
@@ -448,14 +460,16 @@ def test_the_command_shows_what_keys_have_used_while_the_server_runs(place: Plac
     assert table.startswith("KEY    REQUESTS  CALLS  TOKENS")
 
 
-def test_the_command_makes_a_key_that_its_own_output_lets_in(tmp_path: Path) -> None:
+def test_the_command_makes_a_key_that_its_own_output_lets_in(
+    tmp_path: Path, simulated: dict[str, str]
+) -> None:
     made = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, str(ROOT / "optillm.py"), "key", "alice"], capture_output=True, text=True, check=True
     )
     file = tmp_path / "keys.toml"
     file.write_text(made.stdout, encoding="utf-8")
     key = made.stderr.split()[-1]
-    with serving("--keys", str(file), environment=DEMO) as proxy:
+    with serving("--keys", str(file), environment=simulated) as proxy:
         assert (ask(proxy, key), ask(proxy, key[:-1])) == (200, 401)
         assert "chmod 600" in "".join(proxy.log)
         assert key not in "".join(proxy.log)

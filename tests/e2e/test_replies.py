@@ -42,9 +42,14 @@ from tests.stub import Call, Stub, delta
 FLAGS = ("--upstream-retries", "1")
 
 
+BELOW = list(SOUND)[: list(SOUND).index("thinking in parts (Mistral)")]
+"""What is read before any technique sees it: with one technique, which streams its only call, all of it is tried."""
+WAYS = [(situation, slug) for situation in SOUND for slug in SOME if slug == "re2" or situation not in BELOW]
+WAYS += [(BELOW[0], slug) for slug in SOME if slug != "re2"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("slug", SOME)
-@pytest.mark.parametrize("situation", SOUND)
+@pytest.mark.parametrize(("situation", "slug"), WAYS)
 def test_the_client_sees_the_whole_answer_and_nothing_else(
     proxy: Proxy, stub: Stub, situation: str, slug: str, stream: bool
 ) -> None:

@@ -1,8 +1,8 @@
 """A server of its own process around a scripted engine, for tests that need real sockets and signals.
 
-`python -m tests.server.live FOLDER SETTINGS`: the engine tells what happens to it by files in the folder;
-the settings are JSON; `stall` and `pressed` are how long it waits for readers, `idle` is its IDLE. A file `unfit` in
-the folder names what befalls a worker that starts.
+`main(FOLDER, SETTINGS)`: the engine tells what happens to it by files in the folder; the settings are JSON; `stall` and
+`pressed` are how long it waits for readers, `idle` is its IDLE, `files` how many it may have open before it asks for
+more. A file `unfit` in the folder names what befalls a worker that starts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -123,6 +124,8 @@ def main(folder: str, changes: str) -> None:
     connection.STALL = told.pop("stall", connection.STALL)
     connection.PRESSED = told.pop("pressed", connection.PRESSED)
     server.IDLE = told.pop("idle", server.IDLE)
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (told.pop("files", files), most))
     chosen = settings(**told)
 
     def load(chosen: Settings) -> Flask:
@@ -133,7 +136,3 @@ def main(folder: str, changes: str) -> None:
 
     logging.basicConfig(level="INFO", format="%(message)s")
     server.serve(chosen, listener_for(chosen), load, lambda: chosen)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from unittest.mock import Mock
@@ -14,9 +13,8 @@ import pytest
 from gunicorn.errors import HaltServer
 
 from optillm.server.master import FAILED, FIRST_PAUSE, LONGEST_PAUSE, Master
-from tests.e2e.proxy import ROOT
 from tests.server.live import FAULTS
-from tests.server.test_serve import SOON, Live, command, eventually, running
+from tests.server.test_serve import SOON, Live, eventually, running, started
 
 UNFIT = [*FAULTS, "signal", "exit 1", "exit 3", "exit 4", "leave"]
 
@@ -52,14 +50,13 @@ class Log:
 @pytest.mark.parametrize("fault", UNFIT)
 def test_a_first_worker_that_cannot_start_is_the_end_with_its_reason(fault: str, tmp_path: Path) -> None:
     (tmp_path / "unfit").write_text(fault, encoding="utf-8")
-    ended = subprocess.run(  # noqa: S603 - our own interpreter and module
-        command(tmp_path), capture_output=True, text=True, cwd=ROOT, timeout=SOON, check=False
-    )
-    assert ended.returncode == FAILED
-    assert "no worker could start" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    ending = started(tmp_path)
+    _, told = ending.communicate(SOON)
+    assert ending.returncode == FAILED
+    assert "no worker could start" in told
+    assert "Traceback" not in told
     if fault in FAULTS:
-        assert f"A worker cannot start: {type(FAULTS[fault]).__name__}: {FAULTS[fault]}" in ended.stderr
+        assert f"A worker cannot start: {type(FAULTS[fault]).__name__}: {FAULTS[fault]}" in told
 
 
 @pytest.mark.parametrize("fault", UNFIT)

@@ -7,8 +7,6 @@ import os
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +18,8 @@ from typing import Any
 import pytest
 
 from optillm.server.listening import listen, url_of
+from tests.forks import Forked, Process
+from tests.server import live as scripted
 from tests.server.fakes import CHAT, HELLO
 
 SOON = 15.0  # seconds: how long a test waits for what must happen
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 class Live:
     """A running server."""
 
-    process: subprocess.Popen[str]
+    process: Process
     port: int
     folder: Path
 
@@ -63,15 +63,13 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def command(folder: Path, **changes: Any) -> list[str]:
-    return [sys.executable, "-m", "tests.server.live", str(folder), json.dumps({"port": 0} | changes)]
+def started(folder: Path, **changes: Any) -> Process:
+    return Forked(scripted.main, [str(folder), json.dumps({"port": 0} | changes)], ROOT, os.environ)
 
 
 @contextmanager
 def running(folder: Path, **changes: Any) -> Iterator[Live]:
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        command(folder, **changes), stderr=subprocess.PIPE, text=True, cwd=ROOT
-    )
+    process = started(folder, **changes)
     assert process.stderr is not None
     try:
         first = process.stderr.readline()
@@ -315,15 +313,10 @@ def test_says_one_line_at_the_start_and_none_at_the_end(tmp_path: Path, sign: si
 
 
 def test_as_many_files_are_allowed_as_connections_need(tmp_path: Path) -> None:
-    former = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, former[1]))
-    try:
-        with running(tmp_path, concurrency=16) as live:
-            limits = Path(f"/proc/{live.process.pid}/limits").read_text()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, former)
+    with running(tmp_path, concurrency=16, files=256) as live:
+        limits = Path(f"/proc/{live.process.pid}/limits").read_text()
     (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
-    assert int(line.split()[3]) >= min(1000, former[1])
+    assert int(line.split()[3]) >= min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 
 def test_a_name_that_does_not_resolve_is_an_error() -> None:

@@ -30,6 +30,14 @@ def fresh(request: pytest.FixtureRequest) -> Iterator[Solver]:
     solver.close()
 
 
+@pytest.fixture
+def shared(solver: Solver) -> Iterator[Solver]:
+    """The sandbox of the session, for tests that leave its zygote alive; jobs they made ready go with them."""
+    yield solver
+    while solver._spares:
+        solver._drop(solver._spares[0])
+
+
 def _run(solver: Solver, program: str = "print(1)", language: str = "z3py") -> Solved:
     return asyncio.run(solver.run(language, program, Limits()))
 
@@ -276,72 +284,72 @@ def _jobs(solver: Solver) -> list[int]:
     return children(solver.pid or 0)
 
 
-def test_a_program_that_was_announced_finds_its_job_ready(fresh: Solver) -> None:
+def test_a_program_that_was_announced_finds_its_job_ready(shared: Solver) -> None:
     async def run() -> tuple[list[int], list[Solved]]:
-        await fresh.warm()
-        fresh.prepare(9, QUICK)
-        await asyncio.to_thread(gone, lambda: not _jobs(fresh))
-        ready = _jobs(fresh)
-        os.kill(fresh.pid or 0, signal.SIGSTOP)  # nobody is there to fork another one
+        await shared.warm()
+        shared.prepare(9, QUICK)
+        await asyncio.to_thread(gone, lambda: not _jobs(shared))
+        ready = _jobs(shared)
+        os.kill(shared.pid or 0, signal.SIGSTOP)  # nobody is there to fork another one
         try:
-            return ready, [await fresh.run("z3py", f"print({number})", QUICK) for number in range(2)]
+            return ready, [await shared.run("z3py", f"print({number})", QUICK) for number in range(2)]
         finally:
-            os.kill(fresh.pid or 0, signal.SIGCONT)
+            os.kill(shared.pid or 0, signal.SIGCONT)
 
     ready, solved = asyncio.run(run())
     assert 1 <= len(ready) <= 2
     assert [one.output for one in solved[: len(ready)]] == [f"{number}\n" for number in range(len(ready))]
 
 
-def test_a_job_made_ready_for_other_limits_is_not_taken(fresh: Solver) -> None:
+def test_a_job_made_ready_for_other_limits_is_not_taken(shared: Solver) -> None:
     async def run() -> Solved:
-        await fresh.warm()
-        fresh.prepare(1, Limits(wall=60))
-        return await fresh.run("z3py", "while True: pass", QUICK)
+        await shared.warm()
+        shared.prepare(1, Limits(wall=60))
+        return await shared.run("z3py", "while True: pass", QUICK)
 
     solved = asyncio.run(run())
     assert solved.error is not None
     assert solved.error.kind == "timeout"
 
 
-def test_a_ready_job_keeps_its_limits(fresh: Solver) -> None:
+def test_a_ready_job_keeps_its_limits(shared: Solver) -> None:
     async def run() -> Solved:
-        await fresh.warm()
-        fresh.prepare(1, QUICK)
-        return await fresh.run("z3py", "while True: pass", QUICK)
+        await shared.warm()
+        shared.prepare(1, QUICK)
+        return await shared.run("z3py", "while True: pass", QUICK)
 
     solved = asyncio.run(run())
     assert solved.error is not None
     assert solved.error.kind == "timeout"
-    assert gone(lambda: _jobs(fresh))
+    assert gone(lambda: _jobs(shared))
 
 
-def test_a_ready_job_that_has_died_is_replaced(fresh: Solver) -> None:
+def test_a_ready_job_that_has_died_is_replaced(shared: Solver) -> None:
     async def run() -> Solved:
-        await fresh.warm()
-        fresh.prepare(1, QUICK)
-        await asyncio.to_thread(gone, lambda: not _jobs(fresh))
-        for job in _jobs(fresh):
+        await shared.warm()
+        shared.prepare(1, QUICK)
+        await asyncio.to_thread(gone, lambda: not _jobs(shared))
+        for job in _jobs(shared):
             os.kill(job, signal.SIGKILL)
-        await asyncio.to_thread(gone, lambda: _jobs(fresh))
-        return await fresh.run("z3py", "print(1)", QUICK)
+        await asyncio.to_thread(gone, lambda: _jobs(shared))
+        return await shared.run("z3py", "print(1)", QUICK)
 
     assert asyncio.run(run()).output == "1\n"
 
 
-def test_jobs_that_nobody_came_for_end(fresh: Solver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_that_nobody_came_for_end(shared: Solver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_KEPT", 0.2)
 
     async def run() -> bool:
-        await fresh.warm()
-        fresh.prepare(1, QUICK)
-        await asyncio.to_thread(gone, lambda: not _jobs(fresh))
-        assert _jobs(fresh)
-        waiting = asyncio.create_task(asyncio.to_thread(gone, lambda: _jobs(fresh)))
+        await shared.warm()
+        shared.prepare(1, QUICK)
+        await asyncio.to_thread(gone, lambda: not _jobs(shared))
+        assert _jobs(shared)
+        waiting = asyncio.create_task(asyncio.to_thread(gone, lambda: _jobs(shared)))
         return await waiting
 
     assert asyncio.run(run())
-    assert fresh.level is not None
+    assert shared.level is not None
 
 
 def test_nothing_is_prepared_before_the_zygote_is_up_or_after_it_is_closed(fresh: Solver) -> None:
@@ -375,11 +383,11 @@ def test_z3_at_work_before_the_walls_are_up_starts_no_thread() -> None:
     assert told.stdout.strip() == "1"
 
 
-def test_jobs_made_ready_for_other_limits_make_room(fresh: Solver) -> None:
+def test_jobs_made_ready_for_other_limits_make_room(shared: Solver) -> None:
     async def run() -> list[Limits]:
-        await fresh.warm()
-        fresh.prepare(9, Limits(wall=60))
-        fresh.prepare(9, QUICK)
-        return [spare.limits for spare in fresh._spares]
+        await shared.warm()
+        shared.prepare(9, Limits(wall=60))
+        shared.prepare(9, QUICK)
+        return [spare.limits for spare in shared._spares]
 
     assert set(asyncio.run(run())) == {QUICK}
