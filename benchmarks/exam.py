@@ -145,7 +145,7 @@ def sit(sitting: Sitting) -> list[Outcome]:
 
 
 async def _sit(sitting: Sitting) -> list[Outcome]:
-    runs.RequestContext = Observed  # type: ignore[misc]  # the engine has no other way to see single samples
+    vars(runs).update(RequestContext=Observed)  # the engine has no other way to show single samples
     engine = _engine(sitting)
     problems = list(enumerate(sitting.paper.problems()))[sitting.start : sitting.stop]
     try:
@@ -170,7 +170,8 @@ async def _outcome(engine: Engine, sitting: Sitting, problem: Problem, seed: int
         reply = complete(read_body(orjson.dumps(_body(sitting.model, problem, seed)))).reply()
         text, tokens = reply["choices"][0]["message"]["content"], reply["usage"]["total_tokens"]
         return Outcome(await is_right(text, problem), 1, tokens, 1)
-    _samples.set(samples := [])
+    samples = list[Candidate]()
+    _samples.set(samples)
     completion = await _answered(engine, f"{sitting.name}-{sitting.model}", problem, seed)
     report = completion.report
     tokens = completion.usage.total_tokens if completion.usage else 0

@@ -137,7 +137,13 @@ def test_reads_content_parts_and_lets_tools_through(client: OpenAI) -> None:
 
 def test_lists_its_models(client: OpenAI) -> None:
     models = list(client.models.list())
-    assert [model.id for model in models] == ["demo-small", "demo-large"]
+    assert [model.id for model in models] == [
+        "demo-small",
+        "demo-large",
+        "demo-kin",
+        "demo-other",
+        "demo-dull",
+    ]
     assert {model.owned_by for model in models} == {"optillm-demo"}
     assert client.models.retrieve("demo-large").id == "demo-large"
 

@@ -158,3 +158,67 @@ def test_a_critique_of_one_draft_leaves_the_others_alone() -> None:
     reply = say(quoting("Review draft B in the light of the others. What is missing?", WRONG, RIGHT))
     assert "Candidate B" in reply
     assert "Candidate A" not in reply
+
+
+LABEL = {"type": "string", "enum": ["A", "B", "C"]}
+FIELDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("Rank them.", {"ranking": {"type": "array", "items": LABEL}}, {"ranking": "B"}),
+    (
+        "Which candidate is better?",
+        {"better": {"type": "string", "enum": ["A", "B", "tie"]}},
+        {"better": "B"},
+    ),
+    (
+        "Group them.",
+        {"groups": {"type": "array", "items": {"type": "array", "items": LABEL}}},
+        {"groups": [["A", "C"], ["B"]]},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("instruction", "fields", "expected"), FIELDS, ids=["ranking", "comparison", "groups"]
+)
+@pytest.mark.parametrize("reasons", [False, True], ids=["direct", "reasoned"])
+def test_labels_are_those_that_a_schema_lists(
+    instruction: str, fields: dict[str, Any], expected: dict[str, Any], reasons: bool
+) -> None:
+    properties = {"analysis": {"type": "string"}, **fields} if reasons else fields
+    form = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": properties}}}
+    verdict = json.loads(say(quoting(instruction, WRONG, RIGHT, WRONG), response_format=form))
+    assert list(verdict) == list(properties)
+    assert not reasons or "arrives at 43" in verdict["analysis"]
+    if "ranking" in expected:
+        assert verdict["ranking"][0] == "B"
+        assert sorted(verdict["ranking"]) == ["A", "B", "C"]
+    else:
+        assert verdict == verdict | expected
+
+
+def test_a_score_is_one_of_those_that_a_schema_lists() -> None:
+    score = {"type": "integer", "enum": [1, 2, 3, 4, 5]}
+    schema = {"type": "object", "properties": {"errors": {"type": "array"}, "score": score}}
+    form = {"type": "json_schema", "json_schema": {"schema": schema}}
+    right, wrong = (
+        json.loads(say(quoting("Verify the solution.", text), response_format=form))
+        for text in (RIGHT, WRONG)
+    )
+    assert (right["score"], right["errors"]) == (5, [])
+    assert 1 <= wrong["score"] < 4
+    assert wrong["errors"]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        ("Rank them. Reply with the ranking alone.", r"Ranking: B > A"),
+        ("Which candidate is better? Reply with its letter and nothing else.", r"Winner: B"),
+        (
+            'Rank them. Reply with JSON alone, without reasons: {"ranking": [all labels, best first]}',
+            r'\{"ranking":\["B","A"\]\}',
+        ),
+    ],
+    ids=["ranking", "comparison", "JSON"],
+)
+def test_where_no_reasons_are_wanted_the_verdict_is_all(words: str, verdict: str) -> None:
+    assert re.fullmatch(verdict, say(quoting(words, WRONG, RIGHT)))

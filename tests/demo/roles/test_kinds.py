@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import cache
 from typing import Any, Literal
 
 import orjson
@@ -31,16 +31,19 @@ BETTER = {"better": {"type": "string", "enum": ["A", "B", "tie"]}}
 SCORES = {"scores": {"type": "object", "properties": {name: {"type": "integer"} for name in "AB"}}}
 
 
-def errors(family: Family) -> Iterator[tuple[str, str, str]]:
+@cache
+def errors(family: Family) -> Sequence[tuple[str, str, str]]:
     """Questions that are easy for demo-small, a right reply to each, and a wrong one that it writes."""
-    for problem in generate(family, 400, 11, easy_for="demo-small"):
+    cases = []
+    for problem in generate(family, 90, 11, easy_for="demo-small"):
         task = read(problem.question)
         assert task is not None
         samples = [work(task, SMALL, random.Random(seed)) for seed in range(12)]
         right = [sample.text for sample in samples if sample.answer == truth(task)]
         wrong = [sample.text for sample in samples if sample.answer != truth(task)]
         if right and wrong:
-            yield problem.question, right[0], wrong[0]
+            cases.append((problem.question, right[0], wrong[0]))
+    return cases
 
 
 def again(scene: Scene, question: str) -> Iterator[Scene]:
@@ -71,21 +74,19 @@ def preferred(character: Character, question: str, pair: Sequence[str], schema: 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_of_the_same_kind_never_sees_some_errors_and_always_sees_the_others(family: Family) -> None:
-    shares = [share_seen_right(KIN, question, wrong) for question, _, wrong in islice(errors(family), 120)]
+    shares = [share_seen_right(KIN, question, wrong) for question, _, wrong in errors(family)]
     unseen = [share for share in shares if share > 0.5]
     assert all(share > 0.65 or share < 0.35 for share in shares)
     assert abs(len(unseen) / len(shares) - KIN.blind) < 4 * (KIN.blind * (1 - KIN.blind) / len(shares)) ** 0.5
 
 
 def test_it_sees_right_answers_as_well_as_the_writer_does() -> None:
-    shares = [
-        share_seen_right(KIN, question, right) for question, right, _ in islice(errors("arithmetic"), 30)
-    ]
+    shares = [share_seen_right(KIN, question, right) for question, right, _ in errors("arithmetic")[:30]]
     assert abs(sum(shares) / len(shares) - KIN.reliability) < 0.04
 
 
 def test_the_slips_of_the_others_are_new_in_each_call() -> None:
-    for question, _, wrong in islice(errors("arithmetic"), 30):
+    for question, _, wrong in errors("arithmetic")[:30]:
         assert share_seen_right(SMALL, question, wrong) < 0.4
         task = read(question)
         if task is not None and habit(task, OTHER) == truth(task):
@@ -93,14 +94,14 @@ def test_the_slips_of_the_others_are_new_in_each_call() -> None:
 
 
 def test_a_hard_task_misleads_its_kind_and_not_another_family() -> None:
-    tasks = [(problem.question, read(problem.question)) for problem in generate("arithmetic", 400, 12)]
+    tasks = [(problem.question, read(problem.question)) for problem in generate("arithmetic", 200, 12)]
     hard = [
         (question, task)
         for question, task in tasks
         if task and habit(task, KIN) != truth(task) == habit(task, OTHER)
     ]
-    assert len(hard) > 20
-    for question, task in hard[:20]:
+    assert len(hard) >= 10
+    for question, task in hard[:10]:
         lured, right = f"The answer is {habit(task, KIN)}.", f"The answer is {truth(task)}."
         assert share_seen_right(KIN, question, lured) > 0.65
         assert share_seen_right(KIN, question, right) < 0.35
@@ -109,7 +110,7 @@ def test_a_hard_task_misleads_its_kind_and_not_another_family() -> None:
 
 
 def test_the_dull_one_knows_little_more_than_chance() -> None:
-    cases = list(islice(errors("ordering"), 40))
+    cases = errors("ordering")[:40]
     seen = [share_seen_right(DULL, question, right) for question, right, _ in cases]
     missed = [share_seen_right(DULL, question, wrong) for question, _, wrong in cases]
     assert 0.55 < sum(seen) / len(cases) < 0.65
@@ -121,7 +122,7 @@ def test_the_dull_one_knows_little_more_than_chance() -> None:
 def test_all_forms_of_verdicts_say_what_it_believes(schema: dict[str, Any], reasons: bool) -> None:
     properties = {"analysis": {"type": "string"}, **schema} if reasons else schema
     unseen = 0
-    for question, right, wrong in islice(errors("ordering"), 12):
+    for question, right, wrong in errors("ordering")[:12]:
         if share_seen_right(KIN, question, wrong) > 0.5:
             unseen += 1
             first = preferred(KIN, question, (right, wrong), properties).count("A")
@@ -149,7 +150,7 @@ def test_they_write_word_for_word_as_demo_small(model: str, temperature: Literal
 
 
 def test_the_other_family_writes_as_well_and_otherwise() -> None:
-    problems = generate("arithmetic", 300, 14)
+    problems = generate("arithmetic", 150, 14)
     by_small = [reply("demo-small", one.question, seed=1) for one in problems]
     by_other = [reply("demo-other", one.question, seed=1) for one in problems]
     assert by_small != by_other
@@ -157,7 +158,7 @@ def test_the_other_family_writes_as_well_and_otherwise() -> None:
         sum(p.solved_by(text) for p, text in zip(problems, texts, strict=True))
         for texts in (by_small, by_other)
     ]
-    assert abs(right[0] - right[1]) < 4 * (2 * 300 * 0.66 * 0.34) ** 0.5
+    assert abs(right[0] - right[1]) < 4 * (2 * 150 * 0.66 * 0.34) ** 0.5
     assert {p.question for p in problems if p.hard_for("demo-small")} != {
         p.question for p in problems if p.hard_for("demo-other")
     }
