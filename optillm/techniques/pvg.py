@@ -18,6 +18,7 @@ from statistics import mean
 
 from pydantic import Field
 
+from optillm.chat import Reply
 from optillm.panel import COMPARISONS, burden, grouped, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.answers import extract
@@ -68,6 +69,8 @@ the claim it is in and why that fails, and score how likely the final answer is 
 
 PRIOR_AUC, PRIOR_VOTES = 0.8, 4
 """What is thought of a verifier before it has scored anything, and how many votes that is worth."""
+NOBODY = -1
+"""The number of a decoy, which no candidate has."""
 MOST_ERRORS = 12
 """Errors that provers of a further cycle are told of at most."""
 
@@ -113,33 +116,31 @@ class Options(BaseOptions):
         return first + again + Cost(later * ballots, later, later * ballots, later * ballots) + last
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Solution:
-    """What the verifier is shown, and what it found: scores in [0, 1] and errors. As such it is a decoy."""
+    """A proof or a decoy as the verifier is shown it, and what it found: scores in [0, 1] and errors."""
 
-    text: str
+    candidate: Candidate
     scores: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-
-@dataclass(slots=True, kw_only=True)
-class Proof(Solution):
-    """A helpful prover's solution; only these can be returned."""
-
-    candidate: Candidate
+    @property
+    def text(self) -> str:
+        """Return what the verifier is shown."""
+        return self.candidate.text
 
 
 async def run(ctx: Context, options: Options) -> Answer:
     """Prove and verify, and again in the light of the errors found, until a proof is accepted."""
-    proofs: list[Proof] = []
+    proofs: list[Solution] = []
     sneaky = (deceive(ctx, options) for _ in range(options.sneaky if ctx.answers_in_text else 0))
     _, lies = await ctx.beside(prove(ctx, options, proofs), *sneaky)
-    decoys = [Solution(text=lie) for lie in lies if lie]
+    decoys = [decoy(lie, ctx.question) for lie in lies if lie]
     plurality = ranked(proofs, belief=0)
     ctx.offer(plurality[0], score=1)
     if options.rounds == 1 and unanimous(proofs):
         return Answer.of(*plurality, stop="settled")
-    decoys = [decoy for decoy in decoys if misleads(decoy, plurality[0], ctx.question)]
+    decoys = [decoy for decoy in decoys if misleads(decoy.candidate, plurality[0])]
     await verify(ctx, [*proofs, *decoys], proofs, decoys, options)
     for _ in range(options.rounds - 1):
         if accepted(proofs, decoys, options) or not belief(proofs, decoys, options):
@@ -155,14 +156,14 @@ async def run(ctx: Context, options: Options) -> Answer:
     return Answer.of(*final, stop=stop)
 
 
-async def prove(ctx: Context, options: Options, proofs: list[Proof]) -> None:
+async def prove(ctx: Context, options: Options, proofs: list[Solution]) -> None:
     """Add helpful provers' solutions. They may know the errors of earlier proofs, but neither proofs nor scores."""
     errors = list(dict.fromkeys(error for proof in proofs for error in proof.errors))[:MOST_ERRORS]
     noted = ctx.quote("errors", "\n".join(f"- {error}" for error in errors))
     instruction = PROVE_AGAIN.format(errors=noted) if errors else PROVE
     wanted = max(options.helpful, ctx.choices)
     drawn = await ctx.sample(wanted, temperature=options.temperature, instructions=[instruction])
-    proofs += [Proof(text=candidate.text, candidate=candidate) for candidate in drawn]
+    proofs += map(Solution, drawn)
 
 
 async def deceive(ctx: Context, options: Options) -> str | None:
@@ -172,23 +173,27 @@ async def deceive(ctx: Context, options: Options) -> str | None:
     return None if text is None or declines(plain(text[:200])) else text
 
 
-def misleads(decoy: Solution, plurality: Candidate, question: str) -> bool:
+def decoy(text: str, question: str) -> Solution:
+    """Return a solution that is no candidate for the answer: nothing but its text is of use."""
+    return Solution(Candidate(Reply({"role": "assistant", "content": text}), NOBODY, extract(text, question)))
+
+
+def misleads(decoy: Candidate, most: Candidate) -> bool:
     """Return whether a decoy gives another answer than most provers, as a decoy must.
 
     If most provers call a tool, a text is no decoy: anybody could tell it from a tool call.
     """
-    if plurality.reply.actions:
+    if most.reply.actions:
         return False
-    wrong, most = extract(decoy.text, question), extract(plurality.text, question)
-    if most is None:
-        return words(decoy.text) != words(plurality.text)
-    return wrong is not None and not wrong.matches(most)
+    if most.answer is None:
+        return words(decoy.text) != words(most.text)
+    return decoy.answer is not None and not decoy.answer.matches(most.answer)
 
 
 async def verify(
     ctx: Context,
     fresh: Sequence[Solution],
-    proofs: Sequence[Proof],
+    proofs: Sequence[Solution],
     decoys: Sequence[Solution],
     options: Options,
 ) -> None:
@@ -196,10 +201,9 @@ async def verify(
 
     async def examined(solution: Solution) -> tuple[Solution, Examination] | None:
         prompt = VERIFY.format(conversation=ctx.transcript, solution=ctx.quote("A", solution.text))
-        shown = [solution.candidate] if isinstance(solution, Proof) else []
         model, temperature = options.verifier_model, options.temperature if options.votes > 1 else 0.0
         examination = await ctx.ask(
-            prompt, verdict=Examination, candidates=shown, model=model, temperature=temperature
+            prompt, verdict=Examination, candidates=[solution.candidate], model=model, temperature=temperature
         )
         return None if examination is None else (solution, examination)
 
@@ -215,7 +219,7 @@ async def verify(
                 ctx.offer(best, score=1 + sum(len(proof.scores) for proof in proofs))
 
 
-def belief(proofs: Sequence[Proof], decoys: Sequence[Solution], options: Options) -> float:
+def belief(proofs: Sequence[Solution], decoys: Sequence[Solution], options: Options) -> float:
     """Return how much the verifier's scores are worth, from 0 (nothing) to 1.
 
     This is how often a score given to a proof beats one given to a decoy, over single votes: the area under the curve,
@@ -234,7 +238,7 @@ def belief(proofs: Sequence[Proof], decoys: Sequence[Solution], options: Options
     return max(0.0, 2 * auc - 1)
 
 
-def accepted(proofs: Sequence[Proof], decoys: Sequence[Solution], options: Options) -> bool:
+def accepted(proofs: Sequence[Solution], decoys: Sequence[Solution], options: Options) -> bool:
     """Return whether the verifier believes the best proof enough, and more than it believes any decoy."""
     worth = belief(proofs, decoys, options)
     if not worth:
@@ -244,7 +248,7 @@ def accepted(proofs: Sequence[Proof], decoys: Sequence[Solution], options: Optio
     return score >= options.accept and all(score > mean(decoy.scores or [0.0]) for decoy in decoys)
 
 
-def ranked(proofs: Sequence[Proof], *, belief: float) -> list[Candidate]:
+def ranked(proofs: Sequence[Solution], *, belief: float) -> list[Candidate]:
     """Return the provers' candidates, best first: one for each answer, then those it stands for.
 
     Each proof is one vote, whose weight differs from the others' as its score does, times `belief`; a proof that the
@@ -266,12 +270,12 @@ def ranked(proofs: Sequence[Proof], *, belief: float) -> list[Candidate]:
     return first + [candidate for group in groups for candidate in group[1:]]
 
 
-def candidates(proofs: Sequence[Proof]) -> list[Candidate]:
+def candidates(proofs: Sequence[Solution]) -> list[Candidate]:
     """Return the candidates behind these proofs."""
     return [proof.candidate for proof in proofs]
 
 
-def unanimous(proofs: Sequence[Proof]) -> bool:
+def unanimous(proofs: Sequence[Solution]) -> bool:
     """Return whether several provers give one and the same answer."""
     answered = all(proof.candidate.answer is not None for proof in proofs)
     return len(proofs) > 1 and answered and len(grouped(candidates(proofs))) == 1

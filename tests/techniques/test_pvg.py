@@ -13,7 +13,7 @@ from optillm.chat import Budget, Reply
 from optillm.errors import UpstreamError
 from optillm.panel import COMPARE
 from optillm.technique import Candidate
-from optillm.techniques.pvg import DECEIVE, PROVE, VERIFY, Options, Proof, Solution, belief, misleads
+from optillm.techniques.pvg import DECEIVE, PROVE, VERIFY, Options, Solution, belief, decoy, misleads
 from optillm.toolkit.verdicts import Examination, read
 from tests.fakes import HANG, Say, Sent, World, failing
 
@@ -117,7 +117,7 @@ def test_the_second_cycle_takes_two_more_rounds_and_knows_the_errors_and_nothing
     completion = world.complete("pvg(rounds=2)-m", QUESTION)
     assert completion.replies[0].text == RIGHT
     assert world.seconds == completion.report.rounds == 5  # the last one head to head
-    assert completion.report.calls == {"generate": 6, "judge": 1 + 4 * 2 + 3 * 2 + 6}
+    assert completion.report.calls == {"generate": 6, "judge": 1 + 4 * 2 + 3 * 2 + 8}
     for sent in (sent for sent in world.of("write") if sent.start == 2.0):
         assert "claim 1: it is not" in sent.prompt
         assert not any(text in sent.prompt for text in (*WRONG, DECOY, "score"))
@@ -301,8 +301,8 @@ def test_usage_is_that_of_the_request_alone_every_time() -> None:
 
 def believed(proofs: Sequence[float], decoys: Sequence[float], **options: float) -> float:
     candidate = Candidate(Reply({"role": "assistant", "content": ""}))
-    shown = [Proof(text="", candidate=candidate, scores=[score]) for score in proofs]
-    planted = [Solution(text="", scores=[score]) for score in decoys]
+    shown = [Solution(candidate, [score]) for score in proofs]
+    planted = [Solution(candidate, [score]) for score in decoys]
     return belief(shown, planted, Options.model_validate(options))
 
 
@@ -325,12 +325,12 @@ def test_below_the_least_that_is_demanded_scores_do_not_count_at_all() -> None:
 
 
 def test_a_decoy_must_answer_something_else_than_most() -> None:
-    most = Candidate(Reply({"role": "assistant", "content": RIGHT}))
-    assert misleads(Solution(text=DECOY), most, QUESTION)
-    assert not misleads(Solution(text="Clearly, the answer is 23."), most, QUESTION)
-    assert not misleads(
-        Solution(text="Let me think about that for a while, shall I, and then come back?"), most, QUESTION
-    )
+    most = decoy(RIGHT, QUESTION).candidate
+    free = "Let me think about that for a while, shall I, and then come back?"
+    assert misleads(decoy(DECOY, QUESTION).candidate, most)
+    assert not misleads(decoy("Clearly, the answer is 23.", QUESTION).candidate, most)
+    assert not misleads(decoy(free, QUESTION).candidate, most)
+    assert misleads(decoy(DECOY, QUESTION).candidate, decoy(free, QUESTION).candidate)
 
 
 @pytest.mark.parametrize(
