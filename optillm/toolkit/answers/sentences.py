@@ -83,7 +83,7 @@ def in_words(sentence: str, question: Question, most_words: int, *, marked: bool
     return Reading(text, read._replace(subject=read.subject or bare.subject))
 
 
-_CONTRAST = re.compile(r"(?<=\w),?\snot\s(?:the\s)?[A-Z][\w ]{1,40}$")  # "Ottawa, not Toronto"
+_CONTRAST = re.compile(r"(?<=\w),\snot\s(?:the\s)?[A-Z][\w ]{1,40}$")  # "Ottawa, not Toronto"
 _PLACED = re.compile(r"([A-Z][^,]{1,40}),\s([A-Z][\w ]{1,30})")
 
 
