@@ -38,12 +38,14 @@ from optillm.toolkit.extraction import sentences
 from optillm.toolkit.typography import plain
 
 _MOST_SENTENCES: Final = 60
+_LONGEST: Final = 600
+"""Characters that are read of a sentence."""
 _MOST_WORDS: Final = 5
 _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])")
 _EMPTY: Final = (
     LEADING
     | words_of(
-        "how many much far long old often what which who whom whose when where by from does do did it there"
+        "how many much far long old often or what which who whom whose when where by from does do did it there"
     )
     | {verb for verb in NEUTRAL_VERBS if len(verb) < 5}
 )
@@ -86,7 +88,7 @@ def _backwards(prose: str) -> Iterator[_Part]:
     lines = prose.splitlines()[-_MOST_SENTENCES:]
     every = [sentence for line in lines for sentence in sentences(plain(line))]
     for sentence in reversed(every[-_MOST_SENTENCES:]):
-        head, _, tail = sentence.rpartition(": ")
+        head, _, tail = sentence[:_LONGEST].rpartition(": ")
         yield _Part(tail, whole=not head)
         if head:
             yield _Part(head, whole=False)

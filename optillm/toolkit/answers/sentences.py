@@ -83,7 +83,7 @@ def in_words(sentence: str, question: Question, most_words: int, *, marked: bool
     return Reading(text, read._replace(subject=read.subject or bare.subject))
 
 
-_CONTRAST = re.compile(r"(?<=\w),?\snot\s(?:the\s)?[A-Z][\w ]{1,40}$")  # "Ottawa, not Toronto"
+_CONTRAST = re.compile(r"(?<=\w),\snot\s(?:the\s)?[A-Z][\w ]{1,40}$")  # "Ottawa, not Toronto"
 _PLACED = re.compile(r"([A-Z][^,]{1,40}),\s([A-Z][\w ]{1,30})")
 
 
@@ -150,15 +150,20 @@ def value_in(sentence: str, question: Question) -> Reading | None:
             if (
                 of
                 and not _BRACKET.match(rest)
-                and (read.kind == "collection" or question.words.mention(of["word"]))
+                and (read.kind == "collection" or _repeats_number(rest, question))
             ):
                 return None  # "the divisor of 12 and 8", "the square root of 81"
             return Reading(peel(rest), read._replace(subject=read.subject or names or None))
     return None
 
 
+def _repeats_number(rest: str, question: Question) -> bool:
+    number = re.match(r"\d[\d.,]*(?<![.,])", rest)
+    return number is not None and number[0] in question.tokens
+
+
 _THE = re.compile(r"\bthe\s$", re.IGNORECASE)
-_OF = re.compile(r"\b(?P<word>[\w'-]+)\sof\s$", re.IGNORECASE)
+_OF = re.compile(r"\bof\s$", re.IGNORECASE)
 _BRACKET = re.compile(r"[(\[{]|\\[({]")
 _GLUED = re.compile(r"(?<=[^\W\d_a-zA-Z])(?=-?\d)")  # "一共25元"
 
