@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from optillm import panel
 from optillm.techniques import registry
 from tests.fakes import Sent, World
 
@@ -34,8 +35,8 @@ PREFIX = orjson.dumps(CONVERSATION).removesuffix(b'"}]')
 """Up to the last letter of the question: `re2` says more in the same message."""
 PROMPTS = {
     value
-    for technique in registry().values()
-    for value in vars(inspect.getmodule(technique.run)).values()
+    for module in (panel, *(inspect.getmodule(technique.run) for technique in registry().values()))
+    for value in vars(module).values()
     if isinstance(value, str) and "{conversation}" in value
 }
 TRANSCRIPT = re.compile(r"<system-(\w+)>\nYou advise farmers\..*\n</user-\1>", re.DOTALL)
