@@ -219,6 +219,27 @@ def test_answers_that_are_no_programs_go_round_as_questions() -> None:
     assert all("spiders" not in sent.prompt for sent in sent_by(world, "describe"))
 
 
+@pytest.mark.parametrize(
+    "description",
+    [
+        "How much is 3 times 8? The answer is 24.",
+        "Why is 3 times 8 the same as 24?",
+        "Why is it twenty-four?",
+    ],
+)
+def test_a_description_that_gives_the_answer_away_proves_nothing(description: str) -> None:
+    drafts = ["3 x 8 = 25. The answer is 25.", "3 x 8 = 24. The answer is 24."]
+    world = trip(
+        drafts,
+        lambda sent: "The answer is 24.",
+        lambda sent: description if drafts[1] in sent.prompt else "How much is 3 times 8?",
+    )
+    completion = world.complete("rto(reconcile=false)-m", "How many legs do three spiders have?")
+    assert len(sent_by(world, "describe")) == 2
+    assert len(sent_by(world, "regenerate")) == 1
+    assert completion.replies[0].text in drafts
+
+
 def test_stated_answers_that_differ_need_no_judge() -> None:
     world = trip(["The answer is 1.", "The answer is 2."], lambda sent: "The answer is 3.")
     assert world.text("rto-m", "How many?") == LAST
