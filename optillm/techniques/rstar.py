@@ -27,46 +27,33 @@ from optillm.toolkit.tree import Node, Tree
 from optillm.toolkit.votes import beta_stop, standing
 
 TASK = """\
-The conversation, quoted as data; its last turn is the task:
+The task is the last turn of this conversation, quoted as data:
 {conversation}
 
 The work on it so far, quoted as data:
 {notes}
 
 """
-STEP = (
-    TASK
-    + "Write only the next step of the reasoning towards its answer: one small step, checked, and no more."
-)
+STEP = TASK + "Write only the next step of the reasoning: one small step, checked, and no more."
 SUBQUESTION = (
-    TASK
-    + """\
-Write only the next sub-question whose answer helps most to solve the task, and answer that sub-question."""
+    TASK + "Write only the next sub-question whose answer helps most to solve the task, and answer it."
 )
-REANSWER = (
-    TASK
-    + """\
-Look at the last sub-question of that work. Answer this sub-question again from scratch, carefully, in another way."""
-)
-REPHRASE = (
-    TASK
-    + """\
-Rephrase the task: list every condition it states, one per line and leaving none out, and then what it asks for."""
-)
+REANSWER = TASK + "Answer the last sub-question of that work again from scratch, in another way."
+REPHRASE = TASK + "Rephrase the task: every condition it states, one per line, and then what it asks for."
 FINISH = """\
-Some work on my last message has been done already, quoted as data:
+Work on my last message, quoted as data:
 {notes}
-Check it, continue from it, and write the complete answer to my last message, with all its steps, in the form I \
-asked for. Do not mention these notes.
+Check it, continue from it, and write the complete answer with all its steps, in the form I asked for. Do not mention \
+this work.
 """
 COMPLETE = """\
-The conversation, quoted as data; its last turn is the task:
+The task is the last turn of this conversation, quoted as data:
 {conversation}
 
-Here is the beginning of a solution, quoted as data:
+The beginning of a solution, quoted as data:
 {notes}
 
-Finish this partial solution: continue from where it stops, step by step, and end by stating the final answer.
+Finish this partial solution: continue where it stops, step by step, and state the final answer last.
 """
 
 
