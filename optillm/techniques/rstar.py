@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
-from math import ceil
 
 from pydantic import Field
 
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.answers import clusters, extract
+from optillm.toolkit.answers import FinalAnswer, clusters, extract
 from optillm.toolkit.similarity import medoid
 from optillm.toolkit.tree import Node, Tree
 from optillm.toolkit.votes import beta_stop, standing
@@ -138,9 +137,9 @@ async def run(ctx: Context, options: Options) -> Answer:
         typical = solutions[medoid([solution.text for solution in solutions])]
         return Answer.of(typical, *(solution for solution in solutions if solution is not typical))
     if settled(tree, options):
-        return Answer.of(*by_reward(solutions, {}), stop="settled")
-    ctx.offer(by_reward(solutions, {})[0], score=1.0)
-    return Answer.of(*by_reward(solutions, await discriminate(ctx, solutions, options)))
+        return Answer.of(*by_votes(solutions), stop="settled")
+    ctx.offer(by_votes(solutions)[0], score=1.0)
+    return Answer.of(*by_votes(solutions, await discriminate(ctx, solutions, options)))
 
 
 async def expand_root(ctx: Context, tree: Tree[State], options: Options) -> None:
@@ -212,61 +211,44 @@ def settled(tree: Tree[State], options: Options) -> bool:
     return lead >= FEWEST and beta_stop(lead, runner_up) >= options.confidence
 
 
-async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> dict[int, float]:
-    """The survival rate of solutions by their index: masked, finished by the discriminator, same answer?
+async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> list[FinalAnswer]:
+    """Return the answers to which masked solutions of the leading answers are finished.
 
-    A solution for which no masked completion came back is unverified and has no rate. A tool call has no partial
-    reasoning to continue from, so it is not examined at all.
+    A tool call has no partial reasoning to continue from, so it is not masked.
     """
     groups = clusters([solution.answer for solution in solutions])[:CLUSTERS]
     members = [solutions[index] for group in groups for index in group[:EACH]]
-    suspects = [solution for solution in members if solution.answer and not solution.reply.actions]
+    masked = [solution for solution in members if solution.answer and not solution.reply.actions]
 
-    async def agrees(solution: Candidate, prefix: str) -> tuple[int, bool] | None:
+    async def finished(prefix: str) -> FinalAnswer | None:
         prompt = COMPLETE.format(conversation=ctx.transcript, notes=ctx.quote("notes", prefix))
         text = await ctx.ask(prompt, model=options.discriminator_model, temperature=1.0)
-        if text is None or solution.answer is None:
-            return None
-        answer = extract(text, ctx.question)
-        return solution.index, answer is not None and answer.matches(solution.answer)
+        return extract(text or "", ctx.question)
 
-    checks = [
-        agrees(solution, prefix) for solution in suspects for prefix in prefixes(solution.text, options.masks)
-    ]
-    agreements: dict[int, list[bool]] = {}
-    with ctx.span("discriminate", solutions=len(suspects), masks=len(checks)):
-        async with aclosing(ctx.arriving(*checks)) as arriving:
-            async for index, same in arriving:
-                agreements.setdefault(index, []).append(same)
-    return {
-        index: sum(same) / len(same) if sum(same) >= ceil(options.keep * len(same)) else 0.0
-        for index, same in agreements.items()
-    }
+    calls = [finished(prefix) for solution in masked for prefix in prefixes(solution.text, options.masks)]
+    with ctx.span("discriminate", solutions=len(masked), masks=len(calls)):
+        async with aclosing(ctx.arriving(*calls)) as arriving:
+            return [answer async for answer in arriving]
 
 
 def prefixes(text: str, masks: int) -> list[str]:
-    """Beginnings of a text, cut at ends of sentences nearest to evenly spaced shares from 20 % to 50 %."""
+    """Return beginnings of a text, cut at ends of sentences nearest to evenly spaced shares from 20 % to 50 %."""
     ends = [index + 1 for index, mark in enumerate(text) if mark in ".\n;"] or [len(text) // 2]
     shares = [0.2 + 0.3 * i / max(masks - 1, 1) for i in range(masks)]
     cuts = [min(ends, key=lambda end: abs(end - share * len(text))) for share in shares]
     return [text[:cut] for cut in dict.fromkeys(cuts) if text[:cut].strip()]
 
 
-def by_reward(solutions: Sequence[Candidate], survival: dict[int, float]) -> list[Candidate]:
-    """One solution for each answer, best answer first, then the others.
+def by_votes(solutions: Sequence[Candidate], finished: Sequence[FinalAnswer] = ()) -> list[Candidate]:
+    """Return the shortest solution for each answer, the answer with most votes first, then the others.
 
-    An answer counts its share of the solutions plus the mean survival of those that were checked; its spokesman is
-    the one that survived best, the shortest of equals.
+    Solutions vote, and so do masked ones for the answer to which they were finished: a solution that leads back to its
+    answer supports it, and one that leads elsewhere supports that. A completion alone is no candidate.
     """
-    ranked: list[tuple[float, list[Candidate]]] = []
-    for group in clusters([solution.answer for solution in solutions]):
-        members = [solutions[index] for index in group]
-        rates = [survival[member.index] for member in members if member.index in survival]
-        score = len(group) / len(solutions) + (sum(rates) / len(rates) if rates else 0.0)
-        ranked.append((score, sorted(members, key=lambda m: (-survival.get(m.index, 0.0), len(m.text)))))
-    ranked.sort(key=lambda each: -each[0])
-    first = [members[0] for _, members in ranked]
-    return first + [member for _, members in ranked for member in members[1:]]
+    groups = clusters([*(solution.answer for solution in solutions), *finished])
+    proposals = [[solutions[index] for index in group if index < len(solutions)] for group in groups]
+    members = [sorted(group, key=lambda solution: len(solution.text)) for group in proposals if group]
+    return [group[0] for group in members] + [solution for group in members for solution in group[1:]]
 
 
 def described(state: State) -> dict[str, str | None]:

@@ -3,7 +3,7 @@
 Paper: Sharma, Patched RTC (2024), after Allamanis et al., Unsupervised Evaluation of Code LLMs with Round-Trip
 Correctness (https://arxiv.org/abs/2402.08699); both measure with the round trip, here it selects
 https://arxiv.org/abs/2407.16557
-Rounds: 3 when a draft comes back (1 when the drafts agree; +1 where only a judge can compare, +1 to reconcile)
+Rounds: 3 when a draft comes back (1 when most drafts agree; +1 where only a judge can compare, +1 to reconcile)
 Calls: drafts · (1 + descriptions · (1 + regenerations)), + 1 for inputs if programs run, + 2 judges, + 1 to reconcile
 
 Whoever describes sees the draft and never the request, and whoever writes again sees the description and never
@@ -163,12 +163,13 @@ async def run(ctx: Context, options: Options) -> Answer:
     groups, _ = await executed(ctx, texts, alike(texts, ctx.question, compared(options, code)), tried)
     distinct = [drafts[min(g, key=lambda i: len(drafts[i].text))].standing_for(len(g)) for g in groups]
     ctx.offer(distinct[0], score=1)
-    if len(groups) == 1 < len(drafts):
+    if 2 * len(groups[0]) > len(drafts) > 1:
         return Answer.of(*first(distinct[0], drafts), stop="settled")
     trips = await round_trips(ctx, options, distinct, code)
-    if not any(trip.versions for trip in trips):
+    evidence = any(trip.versions for trip in trips)
+    if not evidence and len(groups[0]) > max(map(len, groups[1:]), default=0):
         return Answer.of(*first(distinct[0], drafts))
-    best = await returned(ctx, options, trips, code, tried)
+    best = await returned(ctx, options, trips, code, tried) if evidence else None
     if best is None and options.reconcile:
         return await reconcile(ctx, trips)
     return Answer.of(*first(best or favourite(trips), drafts))

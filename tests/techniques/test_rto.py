@@ -143,16 +143,27 @@ def test_two_drafts_that_both_come_back_and_differ_are_reconciled() -> None:
 
 
 def test_a_draft_given_twice_outweighs_one_given_once() -> None:
+    says = {"2 *": "Gives twice that.", "3 *": "Gives three of that.", "<<": "Shifts that."}
+    writes = {"twice": DOUBLE, "three": TRIPLE, "Shifts": SHIFTED}
+
     def description(sent: Sent) -> str:
-        return "Gives twice that." if "2 *" in sent.prompt else "Gives three of that."
+        return next(text for cue, text in says.items() if cue in sent.prompt)
 
     def version(sent: Sent) -> str:
-        return DOUBLE if "twice" in sent.prompt else TRIPLE
+        return next(text for cue, text in writes.items() if cue in sent.prompt)
 
-    world = trip([DOUBLE, TRIPLE, RENAMED], version, description)
-    assert world.text("rto(drafts=3)-m", QUESTION) in (DOUBLE, RENAMED)
-    assert len(sent_by(world, "describe")) == 2
+    world = trip([DOUBLE, TRIPLE, RENAMED, SHIFTED], version, description)
+    assert world.text("rto(drafts=4)-m", QUESTION) in (DOUBLE, RENAMED)
+    assert len(sent_by(world, "describe")) == 3
     assert world.seconds == 3.0
+
+
+def test_no_round_trip_is_made_against_a_majority_of_the_drafts() -> None:
+    world = trip([TRIPLE, DOUBLE, RENAMED], lambda sent: TRIPLE)
+    completion = world.complete("rto(drafts=3)-m", QUESTION)
+    assert completion.replies[0].text in (DOUBLE, RENAMED)
+    assert completion.report.stop_reason == "settled"
+    assert completion.report.calls == {"generate": 3}
 
 
 def test_an_answer_of_several_files_survives_whole() -> None:
@@ -259,8 +270,9 @@ def test_a_silent_phase_leaves_the_drafts(silent: Part, text: str | None) -> Non
     def line(which: Part, said: str) -> Told:
         return lambda sent: Say(text) if which == silent else said
 
-    world = trip([TRIPLE, DOUBLE, RENAMED], line("regenerate", RENAMED), line("describe", SPEC))
-    assert world.text("rto(drafts=3)-m", QUESTION) in (DOUBLE, RENAMED)
+    drafts = [TRIPLE, DOUBLE, RENAMED, SHIFTED]
+    world = trip(drafts, line("regenerate", RENAMED), line("describe", SPEC))
+    assert world.text("rto(drafts=4)-m", QUESTION) in (DOUBLE, RENAMED)
     assert not sent_by(world, "write")
 
 
