@@ -3,11 +3,13 @@
 Paper: Qi et al., Mutual Reasoning Makes Smaller LLMs Stronger Problem-Solvers (2024)
 https://arxiv.org/abs/2408.06195
 Rounds: max_depth + 1 (1 when the first solutions all agree; without the discriminator's round when confident)
-Calls: 2 · votes + 3, then num_rollouts per further depth, then at most 6 · masks by the discriminator
+Calls: 2 · votes + 3, then num_rollouts per further depth, then at most 3 · masks by the discriminator
 
 The generator grows a tree of partial reasoning by five typed actions; every path ends in a complete solution. A
 solution is rewarded by the share of solutions that give its answer. The discriminator, best another model,
-sees only the beginning of a solution and finishes it; a solution it finishes with another answer is dropped.
+sees only the beginning of a solution and finishes it. The paper drops solutions that are finished with another
+answer; here what they are finished with votes beside the solutions, for a few completions prove too little to overrule
+what most solutions say.
 """
 
 from __future__ import annotations
@@ -78,12 +80,12 @@ ALLOWED: dict[Action | None, tuple[Action, ...]] = {
 
 FEWEST = 4
 """How many solutions must agree, at least, to settle a search."""
-CLUSTERS, EACH = 3, 2
-"""How many answers the discriminator looks at, and how many solutions of each."""
+CLUSTERS = 3
+"""How many answers the discriminator looks at, each in its first solution."""
 
 
 class Options(BaseOptions):
-    """The size of the search and the strictness of the discriminator."""
+    """The size of the search and of the discriminator's part."""
 
     gives_way = ("masks", "num_rollouts", "max_depth", "votes")
 
@@ -94,9 +96,8 @@ class Options(BaseOptions):
     c: float = Field(1.4, ge=0, le=5, description="weight of exploration in the upper confidence bound")
     votes: int = Field(2, ge=1, le=8, description="half of the complete solutions sampled at the root")
     masks: int = Field(
-        2, ge=0, le=8, description="partial solutions the discriminator finishes, each; 0 is none"
+        2, ge=0, le=8, description="beginnings of a solution the discriminator finishes; 0 is none"
     )
-    keep: float = Field(0.5, gt=0, le=1, description="share of them that must lead back to the same answer")
     confidence: float = Field(0.95, ge=0.5, le=1, description="agreement that needs no discriminator")
     discriminator_model: str | None = Field(
         None, description="the model that finishes; by default the request's own"
@@ -109,7 +110,7 @@ class Options(BaseOptions):
         cost = Cost(max(2 * self.votes, choices) + others, 1, others)
         for depth in range(1, self.max_depth):
             cost += Cost(self.num_rollouts, 1, self.num_rollouts, notes=depth * self.num_rollouts)
-        masked = CLUSTERS * EACH * self.masks
+        masked = CLUSTERS * self.masks
         return cost + Cost(masked, min(masked, 1), masked, masked)
 
 
@@ -217,8 +218,8 @@ async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Op
     A tool call has no partial reasoning to continue from, so it is not masked.
     """
     groups = clusters([solution.answer for solution in solutions])[:CLUSTERS]
-    members = [solutions[index] for group in groups for index in group[:EACH]]
-    masked = [solution for solution in members if solution.answer and not solution.reply.actions]
+    first = [solutions[group[0]] for group in groups]
+    masked = [solution for solution in first if solution.answer and not solution.reply.actions]
 
     async def finished(prefix: str) -> FinalAnswer | None:
         prompt = COMPLETE.format(conversation=ctx.transcript, notes=ctx.quote("notes", prefix))
