@@ -109,7 +109,7 @@ class Options(BaseOptions):
     gives_way = ("regenerations", "descriptions", "drafts")
     ends_by_writing = True
 
-    drafts: int = Field(2, ge=1, le=8, description="drafts to sample")
+    drafts: int = Field(3, ge=1, le=8, description="drafts to sample")
     descriptions: int = Field(1, ge=1, le=4, description="descriptions of each different draft")
     regenerations: int = Field(1, ge=1, le=4, description="new versions from each description")
     equivalence: Literal["auto", "ast", "judge"] = Field(
