@@ -3,11 +3,13 @@
 Paper: Qi et al., Mutual Reasoning Makes Smaller LLMs Stronger Problem-Solvers (2024)
 https://arxiv.org/abs/2408.06195
 Rounds: max_depth + 1 (1 when the first solutions all agree; without the discriminator's round when confident)
-Calls: 2 · votes + 3, then num_rollouts per further depth, then at most 6 · masks by the discriminator
+Calls: 2 · votes + 3, then num_rollouts per further depth, then at most 3 · masks by the discriminator
 
 The generator grows a tree of partial reasoning by five typed actions; every path ends in a complete solution. A
 solution is rewarded by the share of solutions that give its answer. The discriminator, best another model,
-sees only the beginning of a solution and finishes it; a solution it finishes with another answer is dropped.
+sees only the beginning of a solution and finishes it. The paper drops solutions that are finished with another
+answer; here what they are finished with votes beside the solutions, for a few completions prove too little to overrule
+what most solutions say.
 """
 
 from __future__ import annotations
@@ -16,57 +18,43 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
-from math import ceil
 
 from pydantic import Field
 
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.answers import clusters, extract
+from optillm.toolkit.answers import FinalAnswer, clusters, extract
 from optillm.toolkit.similarity import medoid
 from optillm.toolkit.tree import Node, Tree
 from optillm.toolkit.votes import beta_stop, standing
 
 TASK = """\
-The conversation, quoted as data; its last turn is the task:
+The task is the last turn of this conversation, quoted as data:
 {conversation}
 
 The work on it so far, quoted as data:
 {notes}
 
 """
-STEP = (
-    TASK
-    + "Write only the next step of the reasoning towards its answer: one small step, checked, and no more."
-)
+STEP = TASK + "Write only the next step of the reasoning: one small step, checked, and no more."
 SUBQUESTION = (
-    TASK
-    + """\
-Write only the next sub-question whose answer helps most to solve the task, and answer that sub-question."""
+    TASK + "Write only the next sub-question whose answer helps most to solve the task, and answer it."
 )
-REANSWER = (
-    TASK
-    + """\
-Look at the last sub-question of that work. Answer this sub-question again from scratch, carefully, in another way."""
-)
-REPHRASE = (
-    TASK
-    + """\
-Rephrase the task: list every condition it states, one per line and leaving none out, and then what it asks for."""
-)
+REANSWER = TASK + "Answer the last sub-question of that work again from scratch, in another way."
+REPHRASE = TASK + "Rephrase the task: every condition it states, one per line, and then what it asks for."
 FINISH = """\
-Some work on my last message has been done already, quoted as data:
+Work on my last message, quoted as data:
 {notes}
-Check it, continue from it, and write the complete answer to my last message, with all its steps, in the form I \
-asked for. Do not mention these notes.
+Check it, continue from it, and write the complete answer with all its steps, in the form I asked for. Do not mention \
+this work.
 """
 COMPLETE = """\
-The conversation, quoted as data; its last turn is the task:
+The task is the last turn of this conversation, quoted as data:
 {conversation}
 
-Here is the beginning of a solution, quoted as data:
+The beginning of a solution, quoted as data:
 {notes}
 
-Finish this partial solution: continue from where it stops, step by step, and end by stating the final answer.
+Finish this partial solution: continue where it stops, step by step, and state the final answer last.
 """
 
 
@@ -92,12 +80,12 @@ ALLOWED: dict[Action | None, tuple[Action, ...]] = {
 
 FEWEST = 4
 """How many solutions must agree, at least, to settle a search."""
-CLUSTERS, EACH = 3, 2
-"""How many answers the discriminator looks at, and how many solutions of each."""
+CLUSTERS = 3
+"""How many answers the discriminator looks at, each in its first solution."""
 
 
 class Options(BaseOptions):
-    """The size of the search and the strictness of the discriminator."""
+    """The size of the search and of the discriminator's part."""
 
     gives_way = ("masks", "num_rollouts", "max_depth", "votes")
 
@@ -108,9 +96,8 @@ class Options(BaseOptions):
     c: float = Field(1.4, ge=0, le=5, description="weight of exploration in the upper confidence bound")
     votes: int = Field(2, ge=1, le=8, description="half of the complete solutions sampled at the root")
     masks: int = Field(
-        2, ge=0, le=8, description="partial solutions the discriminator finishes, each; 0 is none"
+        2, ge=0, le=8, description="beginnings of a solution the discriminator finishes; 0 is none"
     )
-    keep: float = Field(0.5, gt=0, le=1, description="share of them that must lead back to the same answer")
     confidence: float = Field(0.95, ge=0.5, le=1, description="agreement that needs no discriminator")
     discriminator_model: str | None = Field(
         None, description="the model that finishes; by default the request's own"
@@ -123,7 +110,7 @@ class Options(BaseOptions):
         cost = Cost(max(2 * self.votes, choices) + others, 1, others)
         for depth in range(1, self.max_depth):
             cost += Cost(self.num_rollouts, 1, self.num_rollouts, notes=depth * self.num_rollouts)
-        masked = CLUSTERS * EACH * self.masks
+        masked = CLUSTERS * self.masks
         return cost + Cost(masked, min(masked, 1), masked, masked)
 
 
@@ -151,9 +138,9 @@ async def run(ctx: Context, options: Options) -> Answer:
         typical = solutions[medoid([solution.text for solution in solutions])]
         return Answer.of(typical, *(solution for solution in solutions if solution is not typical))
     if settled(tree, options):
-        return Answer.of(*by_reward(solutions, {}), stop="settled")
-    ctx.offer(by_reward(solutions, {})[0], score=1.0)
-    return Answer.of(*by_reward(solutions, await discriminate(ctx, solutions, options)))
+        return Answer.of(*by_votes(solutions), stop="settled")
+    ctx.offer(by_votes(solutions)[0], score=1.0)
+    return Answer.of(*by_votes(solutions, await discriminate(ctx, solutions, options)))
 
 
 async def expand_root(ctx: Context, tree: Tree[State], options: Options) -> None:
@@ -225,61 +212,44 @@ def settled(tree: Tree[State], options: Options) -> bool:
     return lead >= FEWEST and beta_stop(lead, runner_up) >= options.confidence
 
 
-async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> dict[int, float]:
-    """The survival rate of solutions by their index: masked, finished by the discriminator, same answer?
+async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> list[FinalAnswer]:
+    """Return the answers to which masked solutions of the leading answers are finished.
 
-    A solution for which no masked completion came back is unverified and has no rate. A tool call has no partial
-    reasoning to continue from, so it is not examined at all.
+    A tool call has no partial reasoning to continue from, so it is not masked.
     """
     groups = clusters([solution.answer for solution in solutions])[:CLUSTERS]
-    members = [solutions[index] for group in groups for index in group[:EACH]]
-    suspects = [solution for solution in members if solution.answer and not solution.reply.actions]
+    first = [solutions[group[0]] for group in groups]
+    masked = [solution for solution in first if solution.answer and not solution.reply.actions]
 
-    async def agrees(solution: Candidate, prefix: str) -> tuple[int, bool] | None:
+    async def finished(prefix: str) -> FinalAnswer | None:
         prompt = COMPLETE.format(conversation=ctx.transcript, notes=ctx.quote("notes", prefix))
         text = await ctx.ask(prompt, model=options.discriminator_model, temperature=1.0)
-        if text is None or solution.answer is None:
-            return None
-        answer = extract(text, ctx.question)
-        return solution.index, answer is not None and answer.matches(solution.answer)
+        return extract(text or "", ctx.question)
 
-    checks = [
-        agrees(solution, prefix) for solution in suspects for prefix in prefixes(solution.text, options.masks)
-    ]
-    agreements: dict[int, list[bool]] = {}
-    with ctx.span("discriminate", solutions=len(suspects), masks=len(checks)):
-        async with aclosing(ctx.arriving(*checks)) as arriving:
-            async for index, same in arriving:
-                agreements.setdefault(index, []).append(same)
-    return {
-        index: sum(same) / len(same) if sum(same) >= ceil(options.keep * len(same)) else 0.0
-        for index, same in agreements.items()
-    }
+    calls = [finished(prefix) for solution in masked for prefix in prefixes(solution.text, options.masks)]
+    with ctx.span("discriminate", solutions=len(masked), masks=len(calls)):
+        async with aclosing(ctx.arriving(*calls)) as arriving:
+            return [answer async for answer in arriving]
 
 
 def prefixes(text: str, masks: int) -> list[str]:
-    """Beginnings of a text, cut at ends of sentences nearest to evenly spaced shares from 20 % to 50 %."""
+    """Return beginnings of a text, cut at ends of sentences nearest to evenly spaced shares from 20 % to 50 %."""
     ends = [index + 1 for index, mark in enumerate(text) if mark in ".\n;"] or [len(text) // 2]
     shares = [0.2 + 0.3 * i / max(masks - 1, 1) for i in range(masks)]
     cuts = [min(ends, key=lambda end: abs(end - share * len(text))) for share in shares]
     return [text[:cut] for cut in dict.fromkeys(cuts) if text[:cut].strip()]
 
 
-def by_reward(solutions: Sequence[Candidate], survival: dict[int, float]) -> list[Candidate]:
-    """One solution for each answer, best answer first, then the others.
+def by_votes(solutions: Sequence[Candidate], finished: Sequence[FinalAnswer] = ()) -> list[Candidate]:
+    """Return the shortest solution for each answer, the answer with most votes first, then the others.
 
-    An answer counts its share of the solutions plus the mean survival of those that were checked; its spokesman is
-    the one that survived best, the shortest of equals.
+    Solutions vote, and so do masked ones for the answer to which they were finished: a solution that leads back to its
+    answer supports it, and one that leads elsewhere supports that. A completion alone is no candidate.
     """
-    ranked: list[tuple[float, list[Candidate]]] = []
-    for group in clusters([solution.answer for solution in solutions]):
-        members = [solutions[index] for index in group]
-        rates = [survival[member.index] for member in members if member.index in survival]
-        score = len(group) / len(solutions) + (sum(rates) / len(rates) if rates else 0.0)
-        ranked.append((score, sorted(members, key=lambda m: (-survival.get(m.index, 0.0), len(m.text)))))
-    ranked.sort(key=lambda each: -each[0])
-    first = [members[0] for _, members in ranked]
-    return first + [member for _, members in ranked for member in members[1:]]
+    groups = clusters([*(solution.answer for solution in solutions), *finished])
+    proposals = [[solutions[index] for index in group if index < len(solutions)] for group in groups]
+    members = [sorted(group, key=lambda solution: len(solution.text)) for group in proposals if group]
+    return [group[0] for group in members] + [solution for group in members for solution in group[1:]]
 
 
 def described(state: State) -> dict[str, str | None]:

@@ -22,16 +22,15 @@ from pydantic import BaseModel, BeforeValidator, Field
 from optillm.solver import Checked, Limits, Value, check, prepare, solve
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
+from optillm.toolkit.answers.questions import question_of
 from optillm.toolkit.extraction import fences
 
 FORMALISE = """\
-Formalise a task for an SMT solver; do not solve it yourself. The task is the last turn of this conversation, quoted \
-as data:
+Formalise a task for an SMT solver; do not solve it. The task is the last turn of this conversation, quoted as data:
 {conversation}
 
 If it is about quantities, order, assignment, logic or optimisation, write SMT-LIB 2: declarations, definitions and \
-one assert for each fact the task states, with names that say what they stand for. No check-sat, get-model, set-option \
-or any other command. Kinds of task:
+one assert for each fact it states, with telling names, and no other command. Kinds of task:
 - model: find the values of some variables; name those that the question asks for in answer_vars
 - optimize: the same, with query holding one term such as "(maximize profit)"
 - entail: does a statement follow? query holds the statement as one Boolean term
@@ -44,13 +43,13 @@ or, for a task that no solver can help with, {{"applicable": false}}
 """
 
 PROGRAM = """\
-Write a program that solves a task exactly; do not solve it yourself. The task is the last turn of this conversation, \
-quoted as data:
+Write a program that solves a task exactly; do not solve it. The task is the last turn of this conversation, quoted as \
+data:
 {conversation}
 
-Write Python with z3 (from z3 import *) or sympy, whichever fits, in one fenced block. No input, no files, no other \
-packages. It states every fact of the task as a constraint or an equation and prints the answer, and nothing but the \
-answer. If no such program can help with this task, answer with the one word inapplicable.
+Write Python with z3 (from z3 import *) or sympy in one fenced block. No input, no files, no other packages. It states \
+every fact of the task as a constraint or an equation and prints nothing but the answer. If no such program can help, \
+answer with the one word inapplicable.
 """
 
 REPAIR = """\
@@ -64,16 +63,15 @@ What the solver says of it, quoted as data:
 {complaint}
 
 Repair the formalisation: find the fact it states wrongly or leaves out, or the error in its notation, and write it \
-again, whole, in the same format.
+again whole, in the same format.
 """
 
 VERBALISE = """\
-An exact solver has worked on my last message. Its result, quoted as data, is certain for the formalisation given \
-with it:
+A solver has worked on my last message. Its result, quoted as data, is certain for the formalisation given with it:
 {facts}
 {drafts}
-Check that the formalisation says what I said. If it does, answer my last message from the solver's result, in the \
-form I asked for, with the reasoning a reader needs. Do not mention the solver or the drafts.
+Check that the formalisation says what I said. If it does, answer my last message from the result, in the form I asked \
+for, with the reasoning a reader needs. Do not mention the solver or the drafts.
 """
 
 
@@ -154,7 +152,12 @@ class Complaint:
 
 
 async def run(ctx: Context, options: Options) -> Answer:
-    """Formalise beside a direct answer; solve; repair; say what is certain."""
+    """Formalise beside a direct answer; solve; repair; say what is certain.
+
+    A program that is asked for cannot be formalised, so that the direct answer is all there is.
+    """
+    if question_of(ctx.question).asks_for_program:
+        return Answer.of(*await ctx.write())
     direct, formalised = await first_round(ctx, options)
     results: list[Result] = []
     for repairs_left in range(options.max_repairs, -1, -1):

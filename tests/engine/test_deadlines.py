@@ -76,7 +76,7 @@ def test_round_trips_that_hang_leave_time_to_say_what_is_known() -> None:
         return HANG if sent.role == "judge" else numbered(sent)
 
     world, completion = complete(script, "rto-m", seconds=4.0)
-    assert completion.replies[0].text.startswith("The answer is")
+    assert completion.replies[0].text.startswith("Written: the answer is")
     assert completion.report.stop_reason == "deadline"
     assert world.seconds < 4.0
 

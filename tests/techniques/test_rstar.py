@@ -106,6 +106,21 @@ def test_the_discriminator_drops_what_it_cannot_lead_back_to() -> None:
     assert any(kind(sent) == "mask" for sent in world.sent)
 
 
+def test_a_few_solutions_that_lead_back_to_themselves_do_not_outvote_many() -> None:
+    """Eight of ten say 5 and are never finished so; the other two say 6 and always are."""
+    numbers = iter(range(100, 200))
+
+    def script(sent: Sent) -> str:
+        if kind(sent) == "mask":
+            return SOLUTION.format(6 if "I see 6" in sent.prompt else next(numbers))
+        answer = 5 if sent.number % 5 else 6
+        return f"I see {answer}. {SOLUTION.format(answer)}"
+
+    world = World(script)
+    assert world.text("rstar(max_depth=1,votes=5,confidence=1)-m", QUESTION).endswith("The answer is 5.")
+    assert sum(kind(sent) == "mask" for sent in world.sent) == 4
+
+
 def test_another_model_may_discriminate() -> None:
     world = generator({})
     world.complete("rstar(discriminator_model=other)-m", QUESTION)

@@ -54,7 +54,7 @@ def sent_by(world: World, which: Part) -> list[Sent]:
 
 def test_the_draft_that_comes_back_is_returned_verbatim_after_three_rounds() -> None:
     world = trip([TRIPLE, DOUBLE], lambda sent: RENAMED)
-    completion = world.complete("rto-m", QUESTION)
+    completion = world.complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text == DOUBLE
     assert world.seconds == completion.report.rounds == 3
     assert completion.report.calls == {"generate": 2, "judge": 4}
@@ -62,7 +62,7 @@ def test_the_draft_that_comes_back_is_returned_verbatim_after_three_rounds() -> 
 
 def test_drafts_that_do_the_same_settle_it_at_once() -> None:
     world = trip([DOUBLE, RENAMED])
-    completion = world.complete("rto-m", QUESTION)
+    completion = world.complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text in (DOUBLE, RENAMED)
     assert completion.report.stop_reason == "settled"
     assert world.seconds == 1.0
@@ -70,7 +70,7 @@ def test_drafts_that_do_the_same_settle_it_at_once() -> None:
 
 def test_disagreement_is_reconciled_in_a_fourth_round_that_sees_it_all() -> None:
     world = trip([TRIPLE, SHIFTED], lambda sent: DOUBLE)
-    completion = world.complete("rto(equivalence=ast)-m", QUESTION)
+    completion = world.complete("rto(drafts=2,equivalence=ast)-m", QUESTION)
     assert completion.replies[0].text == LAST
     assert world.seconds == completion.report.rounds == 4
     assert completion.report.calls == {"generate": 2, "judge": 4, "write": 1}
@@ -81,7 +81,7 @@ def test_disagreement_is_reconciled_in_a_fourth_round_that_sees_it_all() -> None
 def test_whoever_describes_sees_the_program_and_never_the_request() -> None:
     messages = [{"role": "system", "content": "You love zebras."}, {"role": "user", "content": QUESTION}]
     world = trip([f"A zebra is doubled so:\n{DOUBLE}", TRIPLE], lambda sent: RENAMED)
-    world.complete("rto-m", messages)
+    world.complete("rto(drafts=2)-m", messages)
     for sent in sent_by(world, "describe"):
         assert len(sent.body["messages"]) == 1
         assert "def double(n):" in sent.prompt
@@ -90,7 +90,7 @@ def test_whoever_describes_sees_the_program_and_never_the_request() -> None:
 
 def test_whoever_writes_again_sees_the_description_and_never_draft_or_request() -> None:
     world = trip([f"A zebra is doubled so, in zoo.py:\n{DOUBLE}", TRIPLE], lambda sent: RENAMED)
-    world.complete("rto-m", QUESTION)
+    world.complete("rto(drafts=2)-m", QUESTION)
     sent = sent_by(world, "regenerate")[0]
     assert SPEC in sent.prompt
     assert not any(text in sent.prompt for text in ("zebra", "return", "2 * n"))
@@ -105,7 +105,7 @@ def test_a_judge_compares_in_both_orders_where_trees_differ() -> None:
         )
 
     world = trip([TRIPLE, SHIFTED], lambda sent: DOUBLE, judge=judge)
-    completion = world.complete("rto-m", QUESTION)
+    completion = world.complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text == SHIFTED
     assert world.seconds == completion.report.rounds == 4
     one, other = map(shown, sent_by(world, "judge"))
@@ -127,7 +127,7 @@ def test_a_judge_who_goes_by_the_place_merges_nothing() -> None:
         lambda sent: DOUBLE,
         judge=lambda sent: '{"groups": [["A", "B"], ["C"]], "pick": "A"}',
     )
-    completion = world.complete("rto-m", QUESTION)
+    completion = world.complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text == LAST
     assert world.seconds == 5.0
 
@@ -139,20 +139,33 @@ def test_two_drafts_that_both_come_back_and_differ_are_reconciled() -> None:
     def description(sent: Sent) -> str:
         return "Gives twice that." if "2 * n" in sent.prompt else "Gives three of that."
 
-    assert trip([DOUBLE, TRIPLE], version, description).text("rto(equivalence=ast)-m", QUESTION) == LAST
+    assert (
+        trip([DOUBLE, TRIPLE], version, description).text("rto(drafts=2,equivalence=ast)-m", QUESTION) == LAST
+    )
 
 
 def test_a_draft_given_twice_outweighs_one_given_once() -> None:
+    says = {"2 *": "Gives twice that.", "3 *": "Gives three of that.", "<<": "Shifts that."}
+    writes = {"twice": DOUBLE, "three": TRIPLE, "Shifts": SHIFTED}
+
     def description(sent: Sent) -> str:
-        return "Gives twice that." if "2 *" in sent.prompt else "Gives three of that."
+        return next(text for cue, text in says.items() if cue in sent.prompt)
 
     def version(sent: Sent) -> str:
-        return DOUBLE if "twice" in sent.prompt else TRIPLE
+        return next(text for cue, text in writes.items() if cue in sent.prompt)
 
-    world = trip([DOUBLE, TRIPLE, RENAMED], version, description)
-    assert world.text("rto(drafts=3)-m", QUESTION) in (DOUBLE, RENAMED)
-    assert len(sent_by(world, "describe")) == 2
+    world = trip([DOUBLE, TRIPLE, RENAMED, SHIFTED], version, description)
+    assert world.text("rto(drafts=4)-m", QUESTION) in (DOUBLE, RENAMED)
+    assert len(sent_by(world, "describe")) == 3
     assert world.seconds == 3.0
+
+
+def test_no_round_trip_is_made_against_a_majority_of_the_drafts() -> None:
+    world = trip([TRIPLE, DOUBLE, RENAMED], lambda sent: TRIPLE)
+    completion = world.complete("rto(drafts=3)-m", QUESTION)
+    assert completion.replies[0].text in (DOUBLE, RENAMED)
+    assert completion.report.stop_reason == "settled"
+    assert completion.report.calls == {"generate": 3}
 
 
 def test_an_answer_of_several_files_survives_whole() -> None:
@@ -160,12 +173,14 @@ def test_an_answer_of_several_files_survives_whole() -> None:
         f"Two files.\n\n`a.py`\n{DOUBLE}\n\n`b.sql`\n```sql\nSELECT 1;\n```\n\nUser: done.\nAssistant: yes."
     )
     version = f"```sql\nSELECT 1;\n```\n{RENAMED}"
-    assert trip([TRIPLE, whole], lambda sent: version).text("rto-m", QUESTION) == whole
+    assert trip([TRIPLE, whole], lambda sent: version).text("rto(drafts=2)-m", QUESTION) == whole
 
 
 def test_half_a_program_does_not_come_back() -> None:
     whole = f"{DOUBLE}\n```sql\nSELECT 1;\n```"
-    assert trip([TRIPLE, whole], lambda sent: RENAMED).text("rto(equivalence=ast)-m", QUESTION) == LAST
+    assert (
+        trip([TRIPLE, whole], lambda sent: RENAMED).text("rto(drafts=2,equivalence=ast)-m", QUESTION) == LAST
+    )
 
 
 def test_a_description_that_copies_the_program_proves_nothing() -> None:
@@ -200,7 +215,7 @@ def test_python_that_does_not_parse_never_comes_back() -> None:
 
 def test_several_descriptions_and_regenerations_go_side_by_side() -> None:
     world = trip([TRIPLE, DOUBLE], lambda sent: RENAMED)
-    completion = world.complete("rto(descriptions=2,regenerations=3)-m", QUESTION)
+    completion = world.complete("rto(drafts=2,descriptions=2,regenerations=3)-m", QUESTION)
     assert completion.replies[0].text == DOUBLE
     assert completion.report.calls == {"generate": 2, "judge": 2 * 2 * (1 + 3)}
     assert world.seconds == 3.0
@@ -212,23 +227,44 @@ def test_answers_that_are_no_programs_go_round_as_questions() -> None:
         lambda sent: "That makes 24.0. The answer is 24.",
         lambda sent: "How much is 3 times 8?",
     )
-    completion = world.complete("rto-m", "How many legs do three spiders have?")
+    completion = world.complete("rto(drafts=2)-m", "How many legs do three spiders have?")
     assert completion.replies[0].text == "3 x 8 = 24. The answer is 24."
     assert world.seconds == 3.0
     assert [sent.prompt for sent in sent_by(world, "regenerate")] == ["How much is 3 times 8?"] * 2
     assert all("spiders" not in sent.prompt for sent in sent_by(world, "describe"))
 
 
+@pytest.mark.parametrize(
+    "description",
+    [
+        "How much is 3 times 8? The answer is 24.",
+        "Why is 3 times 8 the same as 24?",
+        "Why is it twenty-four?",
+    ],
+)
+def test_a_description_that_gives_the_answer_away_proves_nothing(description: str) -> None:
+    drafts = ["3 x 8 = 25. The answer is 25.", "3 x 8 = 24. The answer is 24."]
+    world = trip(
+        drafts,
+        lambda sent: "The answer is 24.",
+        lambda sent: description if drafts[1] in sent.prompt else "How much is 3 times 8?",
+    )
+    completion = world.complete("rto(drafts=2,reconcile=false)-m", "How many legs do three spiders have?")
+    assert len(sent_by(world, "describe")) == 2
+    assert len(sent_by(world, "regenerate")) == 1
+    assert completion.replies[0].text in drafts
+
+
 def test_stated_answers_that_differ_need_no_judge() -> None:
     world = trip(["The answer is 1.", "The answer is 2."], lambda sent: "The answer is 3.")
-    assert world.text("rto-m", "How many?") == LAST
+    assert world.text("rto(drafts=2)-m", "How many?") == LAST
     assert world.seconds == 4.0
     assert not sent_by(world, "judge")
 
 
 def test_without_reconciliation_a_draft_is_the_last_word() -> None:
     world = trip([TRIPLE, DOUBLE])
-    assert world.text("rto(equivalence=ast,reconcile=false)-m", QUESTION) in (TRIPLE, DOUBLE)
+    assert world.text("rto(drafts=2,equivalence=ast,reconcile=false)-m", QUESTION) in (TRIPLE, DOUBLE)
     assert not sent_by(world, "write")
 
 
@@ -238,8 +274,9 @@ def test_a_silent_phase_leaves_the_drafts(silent: Part, text: str | None) -> Non
     def line(which: Part, said: str) -> Told:
         return lambda sent: Say(text) if which == silent else said
 
-    world = trip([TRIPLE, DOUBLE, RENAMED], line("regenerate", RENAMED), line("describe", SPEC))
-    assert world.text("rto(drafts=3)-m", QUESTION) in (DOUBLE, RENAMED)
+    drafts = [TRIPLE, DOUBLE, RENAMED, SHIFTED]
+    world = trip(drafts, line("regenerate", RENAMED), line("describe", SPEC))
+    assert world.text("rto(drafts=4)-m", QUESTION) in (DOUBLE, RENAMED)
     assert not sent_by(world, "write")
 
 
@@ -252,7 +289,7 @@ def test_a_failed_phase_still_gives_an_answer(failed: Part) -> None:
             return [TRIPLE, DOUBLE][sent.number % 2]
         return {"describe": SPEC, "regenerate": SHIFTED, "judge": "?", "write": LAST}[part(sent)]
 
-    assert World(script).text("rto-m", QUESTION) in (TRIPLE, DOUBLE, LAST)
+    assert World(script).text("rto(drafts=2)-m", QUESTION) in (TRIPLE, DOUBLE, LAST)
 
 
 def test_a_hanging_reader_is_cut() -> None:
@@ -260,7 +297,7 @@ def test_a_hanging_reader_is_cut() -> None:
         return HANG if "3 * n" in sent.prompt else SPEC
 
     world = trip([TRIPLE, DOUBLE], lambda sent: RENAMED, description)
-    assert world.text("rto-m", QUESTION) == DOUBLE
+    assert world.text("rto(drafts=2)-m", QUESTION) == DOUBLE
     assert world.seconds == 3.5
 
 
@@ -268,14 +305,16 @@ def test_a_reader_who_says_nothing_does_not_end_the_other_trip() -> None:
     def description(sent: Sent) -> Say:
         return Say(None if "3 * n" in sent.prompt else SPEC)
 
-    assert trip([TRIPLE, DOUBLE], lambda sent: RENAMED, description).text("rto-m", QUESTION) == DOUBLE
+    assert (
+        trip([TRIPLE, DOUBLE], lambda sent: RENAMED, description).text("rto(drafts=2)-m", QUESTION) == DOUBLE
+    )
 
 
 def test_when_the_last_call_fails_the_best_draft_is_the_answer() -> None:
     def last(sent: Sent) -> str:
         raise failing(403)
 
-    completion = trip([TRIPLE, DOUBLE], lambda sent: SHIFTED, last=last).complete("rto-m", QUESTION)
+    completion = trip([TRIPLE, DOUBLE], lambda sent: SHIFTED, last=last).complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text in (TRIPLE, DOUBLE)
     assert completion.report.stop_reason == "degraded"
 
@@ -284,7 +323,7 @@ def test_a_refused_reconciliation_gives_way_to_a_draft() -> None:
     world = trip(
         [TRIPLE, DOUBLE], lambda sent: SHIFTED, last=lambda sent: Say(None, message={"refusal": "No."})
     )
-    assert world.text("rto-m", QUESTION) in (TRIPLE, DOUBLE)
+    assert world.text("rto(drafts=2)-m", QUESTION) in (TRIPLE, DOUBLE)
 
 
 def test_judges_that_hang_leave_time_to_reconcile_the_drafts() -> None:
@@ -302,7 +341,7 @@ def test_judges_that_hang_leave_time_to_reconcile_the_drafts() -> None:
 
 def test_the_reconciliation_is_streamed() -> None:
     world = trip([TRIPLE, DOUBLE], lambda sent: SHIFTED, last=lambda sent: "One\ntwo.")
-    events = world.events("rto(equivalence=ast)-m", QUESTION)
+    events = world.events("rto(drafts=2,equivalence=ast)-m", QUESTION)
     assert [(at, event.content) for at, event in events if isinstance(event, Delta)] == [
         (4.0, "One\n"),
         (4.0, "two."),
@@ -327,9 +366,9 @@ def test_nothing_but_errors_is_an_error() -> None:
         raise failing(429, "slow down")
 
     with pytest.raises(UpstreamError, match="slow down"):
-        World(script, retries=0).complete("rto-m", QUESTION)
+        World(script, retries=0).complete("rto(drafts=2)-m", QUESTION)
 
 
 def test_a_null_reply_among_the_drafts_is_no_draft() -> None:
     world = World(lambda sent: Say(None) if sent.number == 0 else DOUBLE)
-    assert world.text("rto-m", QUESTION) == DOUBLE
+    assert world.text("rto(drafts=2)-m", QUESTION) == DOUBLE

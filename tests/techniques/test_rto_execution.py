@@ -87,7 +87,7 @@ def opens(sent: Sent, prompt: str) -> bool:
 
 def test_a_loop_and_a_comprehension_settle_it_in_one_round(programs: list[str]) -> None:
     scene = world([LOOP, COMPREHENSION])
-    completion = scene.complete("rto-m", QUESTION)
+    completion = scene.complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text in (LOOP, COMPREHENSION)
     assert completion.report.stop_reason == "settled"
     assert completion.report.calls == {"generate": 2, "judge": 1}
@@ -97,7 +97,7 @@ def test_a_loop_and_a_comprehension_settle_it_in_one_round(programs: list[str]) 
 
 def test_inputs_are_thought_up_from_the_request_alone(programs: list[str]) -> None:
     scene = world([LOOP, COMPREHENSION])
-    scene.complete("rto-m", QUESTION)
+    scene.complete("rto(drafts=2)-m", QUESTION)
     (asked,) = (sent for sent in scene.sent if opens(sent, INPUTS))
     assert QUESTION in asked.prompt
     assert asked.start == 0.0
@@ -106,7 +106,7 @@ def test_inputs_are_thought_up_from_the_request_alone(programs: list[str]) -> No
 
 def test_the_draft_that_comes_back_in_other_words_is_returned_without_a_judge(programs: list[str]) -> None:
     scene = world([FAULTY, LOOP], version=FILTER)
-    completion = scene.complete("rto-m", QUESTION)
+    completion = scene.complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text == LOOP
     assert scene.seconds == completion.report.rounds == 3
     assert not any(opens(sent, COMPARE) for sent in scene.sent)
@@ -115,13 +115,13 @@ def test_the_draft_that_comes_back_in_other_words_is_returned_without_a_judge(pr
 def test_programs_that_differ_somewhere_are_reconciled_without_a_judge(programs: list[str]) -> None:
     other = "```python\ndef above(xs, k):\n    return []\n```"
     scene = world([FAULTY, LOOP], version=other)
-    assert scene.text("rto-m", QUESTION) == LAST
+    assert scene.text("rto(drafts=2)-m", QUESTION) == LAST
     assert not any(opens(sent, COMPARE) for sent in scene.sent)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_draft_costs_its_vote_and_nothing_else(programs: list[str], hostile: str) -> None:
-    completion = world([hostile, LOOP], version=COMPREHENSION).complete("rto-m", QUESTION)
+    completion = world([hostile, LOOP], version=COMPREHENSION).complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text == LOOP
     assert completion.report.stop_reason == "complete"
 
@@ -129,14 +129,16 @@ def test_a_hostile_draft_costs_its_vote_and_nothing_else(programs: list[str], ho
 def test_an_answer_of_several_files_survives_whole(programs: list[str]) -> None:
     whole = f"Two files.\n\n`above.py`\n{LOOP}\n\n`b.sql`\n```sql\nSELECT 1;\n```\n\nUser: done."
     version = f"{COMPREHENSION}\n```sql\nSELECT 1;\n```"
-    assert world([FAULTY, whole], version=version).text("rto-m", QUESTION) == whole
-    assert world([FAULTY, whole], version=COMPREHENSION).text("rto-m", QUESTION) == LAST  # half of it
+    assert world([FAULTY, whole], version=version).text("rto(drafts=2)-m", QUESTION) == whole
+    assert (
+        world([FAULTY, whole], version=COMPREHENSION).text("rto(drafts=2)-m", QUESTION) == LAST
+    )  # half of it
 
 
 @pytest.mark.parametrize("proposed", ["No idea.", "above", "above(input(), 1)"])
 def test_without_inputs_trees_and_judges_decide(programs: list[str], proposed: str) -> None:
     scene = world([LOOP, FAULTY], version=COMPREHENSION, proposed=proposed)
-    assert scene.text("rto-m", QUESTION) == LAST
+    assert scene.text("rto(drafts=2)-m", QUESTION) == LAST
     assert any(opens(sent, COMPARE) for sent in scene.sent)
     assert not programs
 
@@ -145,10 +147,10 @@ def test_losing_the_inputs_loses_no_draft(programs: list[str]) -> None:
     def fails(sent: Sent) -> str:
         raise failing(400)
 
-    assert world([LOOP, LOOP], proposed=fails).text("rto-m", QUESTION) == LOOP
+    assert world([LOOP, LOOP], proposed=fails).text("rto(drafts=2)-m", QUESTION) == LOOP
 
 
-@pytest.mark.parametrize("model", ["rto-m", "rto(equivalence=judge)-m"])
+@pytest.mark.parametrize("model", ["rto(drafts=2)-m", "rto(drafts=2,equivalence=judge)-m"])
 def test_switched_off_nothing_runs_and_nobody_is_asked_for_inputs(programs: list[str], model: str) -> None:
     scene = world([LOOP, COMPREHENSION], version=FILTER, limits=Limits(Budget(128, None, 600.0)))
     scene.complete(model, QUESTION)
@@ -158,7 +160,9 @@ def test_switched_off_nothing_runs_and_nobody_is_asked_for_inputs(programs: list
 
 @pytest.mark.parametrize("equivalence", ["ast", "judge"])
 def test_a_request_may_do_without_execution_but_not_ask_for_it(programs: list[str], equivalence: str) -> None:
-    world([LOOP, COMPREHENSION], version=FILTER).complete(f"rto(equivalence={equivalence})-m", QUESTION)
+    world([LOOP, COMPREHENSION], version=FILTER).complete(
+        f"rto(drafts=2,equivalence={equivalence})-m", QUESTION
+    )
     assert not programs
 
 
@@ -166,7 +170,7 @@ def test_a_request_may_do_without_execution_but_not_ask_for_it(programs: list[st
 def test_no_request_can_admit_execution(programs: list[str], name: str) -> None:
     scene = world([LOOP, COMPREHENSION], version=FILTER, limits=Limits(Budget(128, None, 600.0)))
     with pytest.raises(InvalidRequest, match=name):
-        scene.complete("rto-m", QUESTION, options={name: True})
+        scene.complete("rto(drafts=2)-m", QUESTION, options={name: True})
     assert not programs
 
 
@@ -201,6 +205,6 @@ def test_the_flag_reaches_the_sandbox_of_a_real_server() -> None:
 
 def test_what_is_no_task_of_programming_runs_nothing(programs: list[str]) -> None:
     scene = world(["The answer is 1.", "The answer is 2."], version="The answer is 3.")
-    scene.complete("rto-m", "How many?")
+    scene.complete("rto(drafts=2)-m", "How many?")
     assert not programs
     assert not any(opens(sent, INPUTS) for sent in scene.sent)

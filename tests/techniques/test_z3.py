@@ -89,6 +89,13 @@ def test_what_cannot_be_formalised_is_answered_directly_in_one_round(solver: Any
     assert scene.seconds == 1.0
 
 
+def test_a_program_that_is_asked_for_is_one_direct_call() -> None:
+    scene = world("```python\ndef double(n):\n    return 2 * n\n```", formalised(), formalised())
+    completion = scene.complete("z3-m", "Write a Python function that doubles a number.")
+    assert len(scene.sent) == 1
+    assert completion.replies[0].text.startswith("```python")
+
+
 def complaint_of(solver: Any, checked: Checked) -> str:
     """What a model is told after one unusable formalisation."""
     answers = iter([checked, found()])

@@ -33,6 +33,14 @@ _MADE = re.compile(
     r"|quer(?:y|ies)|sql|html|css|python|javascript|typescript|java|rust|golang|bash|c\+\+)(?!\w)",
     re.IGNORECASE,
 )
+_WRITING = r"\b(?:write|implement|complete|fix|refactor|debug|rewrite|translate|port|optimi[sz]e)\b"
+_FEW_WORDS_ON = r"(?:[^\w.!?]+\w+){0,6}?[^\w.!?]+"
+_PROGRAM = re.compile(
+    rf"{_WRITING}{_FEW_WORDS_ON}{_MADE.pattern}"
+    rf"|{_MAKING.pattern}{_FEW_WORDS_ON}(?:programs?|scripts?|snippets?|sql|python|javascript|typescript|java|rust|bash)\b",
+    re.IGNORECASE,
+)
+"""A verb of making and, a few words on, a program; "give the class average" and "define the function" ask for none."""
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|long|far|old|tall|fast|big|heavy|high|deep|wide|often|large|likely)\b"
     r"|\b(?:calculate|compute|evaluate|solve|determine|find)\b"
@@ -156,6 +164,11 @@ class Question:
     def asks_for_code(self) -> bool:
         """Whether the reply is to contain a program."""
         return bool(_MAKING.search(self.text) and _MADE.search(self.text))
+
+    @cached_property
+    def asks_for_program(self) -> bool:
+        """Whether it asks for a program in so many words; `asks_for_code` errs on the side of code."""
+        return bool(_PROGRAM.search(self.text))
 
     @cached_property
     def asks_for_quantity(self) -> bool:
