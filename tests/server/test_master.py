@@ -51,7 +51,7 @@ class Log:
 def test_a_first_worker_that_cannot_start_is_the_end_with_its_reason(fault: str, tmp_path: Path) -> None:
     (tmp_path / "unfit").write_text(fault, encoding="utf-8")
     ending = started(tmp_path)
-    _, told = ending.communicate(SOON)
+    _, told = ending.communicate(timeout=SOON)
     assert ending.returncode == FAILED
     assert "no worker could start" in told
     assert "Traceback" not in told

@@ -53,7 +53,7 @@ class Live:
     def end(self, sign: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         self.process.send_signal(sign)
         _, said = self.process.communicate(timeout=SOON)
-        return self.process.returncode, said
+        return self.process.wait(), said
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
