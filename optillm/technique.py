@@ -237,6 +237,11 @@ class Context(ABC):
         technique returns, so that what is written can still be replaced.
         """
 
+    @property
+    @abstractmethod
+    def streams(self) -> bool:
+        """Whether the client sees what `write` writes while it is written, unless it is held."""
+
     @abstractmethod
     async def proceed(self, messages: Sequence[Message]) -> Answer:
         """Go on with another form of the conversation: the next technique of a pipeline, else one plain call."""

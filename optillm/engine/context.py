@@ -147,6 +147,11 @@ class RequestContext(Context):
         return Answer.of(*await ctx.write())
 
     @property
+    def streams(self) -> bool:
+        """See `Context.streams`."""
+        return self._streaming and self.choices == 1 and self._sieve.form is None
+
+    @property
     def marker(self) -> str:
         """See `Context.marker`."""
         return f"=== {self._fence} ==="
@@ -404,7 +409,7 @@ class RequestContext(Context):
         self, model: str, instruction: str | None, after: str | None, held: bool
     ) -> list[Candidate]:
         payloads = [self._bodies.candidate(model, instruction, seed=i) for i in range(self.choices)]
-        if self._streaming and not held and self.choices == 1 and self._sieve.form is None:
+        if self.streams and not held:
             payload = payloads[0].adding(stream_options={"include_usage": True})
             gate = partial(self._gate, after)
             written = [[await self._calls.stream("write", payload, self.shown.show, gate)]]

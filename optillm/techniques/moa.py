@@ -79,10 +79,10 @@ class Options(BaseOptions):
         description="a review of the references: none, one that the aggregator writes first, one of all in a round of "
         "its own, or one of each there",
     )
-    guard: bool = Field(
-        True,
-        description="do not believe a synthesis that contradicts most references and agrees with none; a stream then "
-        "begins when it is complete",
+    guard: Literal["whole", "always", "never"] = Field(
+        "whole",
+        description="which syntheses are not believed if they contradict most references and agree with none: those of "
+        "whole replies, those of streams too, which then begin when they are complete, or none",
     )
     aggregator: str | None = Field(
         None, description="the model that aggregates; the request's own by default"
@@ -153,16 +153,19 @@ async def aggregate(
     inline = options.critique == "inline"
     if inline:
         instruction += REVIEW_FIRST.format(marker=ctx.marker)
+    guarded = has_majority(references) and (
+        options.guard == "always" or (options.guard == "whole" and not ctx.streams)
+    )
     ctx.say(f"writing one answer from {len(references)}")
     first = options.aggregator or ctx.model
     written = await ctx.write(
         instruction,
         models=[first, *(model for model in models if model != first)][:2],
         after=ctx.marker if inline else None,
-        held=options.guard and has_majority(references),
+        held=guarded,
     )
     answers = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.REFUSAL]
-    if options.guard:
+    if guarded:
         answers = [candidate for candidate in answers if not stands_alone(candidate, references)]
     return Answer.of(*answers, *([] if answers else [best]))
 
@@ -194,10 +197,8 @@ def has_majority(references: Sequence[Candidate]) -> bool:
 
 
 def stands_alone(synthesis: Candidate, references: Sequence[Candidate]) -> bool:
-    """Return whether a synthesis gives an answer that no reference gives, although most of them agree on another."""
-    if synthesis.answer is None or not has_majority(references):
-        return False
-    return [synthesis] in grouped([*references, synthesis])
+    """Return whether a synthesis gives a final answer that no reference gives."""
+    return synthesis.answer is not None and [synthesis] in grouped([*references, synthesis])
 
 
 def representative(references: Sequence[Candidate]) -> Candidate:

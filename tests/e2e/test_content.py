@@ -140,14 +140,15 @@ def test_any_form_of_tool_choice_goes_up_as_it_came(sdk: OpenAI, stub: Stub, min
 @pytest.mark.parametrize("slug", ["bon", "moa", "mcts", "rstar"])
 def test_the_same_seed_gives_the_same_answer(demo: Proxy, slug: str) -> None:
     with OpenAI(base_url=demo.base_url, api_key="any") as client:
-        said = {
-            client.chat.completions.create(
+
+        def answer(seed: int) -> str | None:
+            messages = [{"role": "user", "content": "Ann has 3 bags with 12 pens each. How many pens?"}]
+            reply = client.chat.completions.create(
                 model=f"{slug}-demo-small",
-                messages=[{"role": "user", "content": "Ann has 3 bags with 12 pens each. How many pens?"}],
-                seed=5,
+                messages=messages,  # type: ignore[arg-type]
+                seed=seed,
             )
-            .choices[0]
-            .message.content
-            for _ in range(2)
-        }
-    assert len(said) == 1
+            return reply.choices[0].message.content
+
+        answer(1)  # teaches the proxy whether the model honours `n`, and so how samples are requested
+        assert answer(5) == answer(5)

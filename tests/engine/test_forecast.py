@@ -249,7 +249,9 @@ def test_tools_and_forms_may_take_a_call_more() -> None:
     world = World(quarrelsome)
     tool = {"type": "function", "function": {"name": "f"}}
     assert planned(world, "bon(proof=0)-m", tools=[tool])["worst_case"]["rounds"] == 3
-    assert planned(world, "bon-m", response_format={"type": "json_object"})["worst_case"]["calls"] == 7
+    assert (
+        planned(world, "bon(proof=0)-m", response_format={"type": "json_object"})["worst_case"]["calls"] == 7
+    )
 
 
 def test_a_forced_tool_takes_no_faithful_call_and_may_take_a_mending_one() -> None:

@@ -320,7 +320,7 @@ def test_a_judges_call_ends_once_its_verdict_is_complete() -> None:
 def test_a_judge_that_ends_with_its_verdict_tells_its_usage() -> None:
     def script(sent: Sent) -> Reply:
         if sent.role == "judge":
-            return Reply('{"ranking": ["A", "B", "C", "D"]}', tokens=9)
+            return Reply('{"ranking": ["A", "B", "C"]}', tokens=9)
         return Reply(f"The answer is {sent.number}.", tokens=20)
 
     world = SlotWorld(script, slots=2)

@@ -241,13 +241,18 @@ def test_a_synthesis_that_contradicts_most_and_agrees_with_none_is_not_believed(
 ) -> None:
     world = World(proposals(final, texts))
     assert world.text("moa-m", "What is 3 * 4?") == (final if believed else AGREEING[0])
-    assert World(proposals(final, texts)).text("moa(guard=false)-m", "What is 3 * 4?") == final
+    assert World(proposals(final, texts)).text("moa(guard=never)-m", "What is 3 * 4?") == final
 
 
-def test_a_stream_begins_at_once_where_there_is_nothing_to_guard() -> None:
-    divided = World(proposals("Rome\nis\nbest.")).events("moa-m", QUESTION)
+STRAY = "It is not 12.\nThe answer is 14."
+
+
+def test_a_stream_is_guarded_only_if_told_so_and_then_begins_when_it_is_complete() -> None:
+    divided = World(proposals("Rome\nis\nbest.")).events("moa(guard=always)-m", QUESTION)
     assert [event.content for _, event in divided if isinstance(event, Delta)] == ["Rome\n", "is\n", "best."]
-    agreed = World(proposals("So it is 12.\nThe answer is 14.", AGREEING)).events("moa-m", "What is 3 * 4?")
+    streamed = World(proposals(STRAY, AGREEING)).events("moa-m", "What is 3 * 4?")
+    assert "".join(event.content for _, event in streamed if isinstance(event, Delta)) == STRAY
+    agreed = World(proposals(STRAY, AGREEING)).events("moa(guard=always)-m", "What is 3 * 4?")
     assert not any(isinstance(event, Delta) for _, event in agreed)
     assert isinstance(agreed[-1][1], Completion)
     assert agreed[-1][1].replies[0].text == AGREEING[0]

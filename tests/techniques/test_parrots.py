@@ -13,7 +13,7 @@ JUDGING = (
     "mcts",
     "pvg",
     "self_consistency(samples=4)",
-    "rto(equivalence=judge)",
+    "rto(drafts=2,equivalence=judge)",
 )
 
 

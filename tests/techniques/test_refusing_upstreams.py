@@ -338,4 +338,4 @@ def test_judges_get_as_many_tokens_as_the_window_leaves(case: Case) -> None:
     world.complete("bon-m", QUESTION, max_tokens=500)
     limits = [limit_of(sent.body) for sent in world.of("judge") if sent.outcome == "ok"]
     assert len(limits) == 3
-    assert min(limits) >= 512
+    assert min(limits) >= 400  # a verdict with its reasons, as far as the smallest window leaves room
