@@ -51,15 +51,15 @@ COMPARISONS: Final[Any] = Field(
     8,
     ge=0,
     le=16,
-    description="comparisons in which the judges' favourite has to win two thirds, and more than it lacks in votes, to "
-    "overrule the answer that most samples give; with 0 or 1 it never does",
+    description="comparisons, of which the judges' favourite has to win four fifths, and more than it lacks in votes, "
+    "to overrule the answer that most samples give; with 0 or 1 it never does",
 )
 """The option `proof` of techniques whose judges bear a burden of proof."""
 
 
 def needed(comparisons: int) -> int:
-    """Return how many comparisons the favourite must win: two thirds, and never a lone one."""
-    return max(2, -(-2 * comparisons // 3))
+    """Return how many comparisons the favourite must win: four fifths, and never a lone one."""
+    return max(2, -(-4 * comparisons // 5))
 
 
 def burden(comparisons: int, samples: int) -> Cost:
@@ -128,7 +128,7 @@ async def upheld(
 ) -> list[Candidate]:
     """Return `ranked`, the judges' order, behind the answer that most samples give unless that one is proved worse.
 
-    `samples` are the candidates drawn independently of each other: each has a vote.
+    Each of the `samples` has a vote.
     """
     contest = Contest.of(ranked, samples)
     if not contest.lead:
@@ -178,9 +178,9 @@ class Contest:
 async def proved_better(ctx: Context, contest: Contest, comparisons: int, *, model: str | None) -> bool:
     """Have judges compare spokesmen of both answers; return whether the favourite wins often enough.
 
-    It has to win two thirds of all comparisons, and a comparison weighs as much as a sample: its wins have to outnumber
-    its losses by more than it lacks in votes. Each pair of spokesmen is compared in both orders. Ties and abstentions
-    prove nothing.
+    It has to win four fifths of all comparisons, and a comparison weighs as much as a sample: its wins have to
+    outnumber its losses by more than it lacks in votes. Each pair of spokesmen is compared in both orders. Ties and
+    abstentions prove nothing.
     """
 
     async def comparison(number: int) -> Candidate | None:

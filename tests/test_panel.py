@@ -18,7 +18,7 @@ LONE = "The answer is 22."
 SAMPLES = [*MOST, *FEW, LONE]
 ASKED = "bon(n=6)-m"
 COMPARISONS = 8
-PROOF = 6
+PROOF = 7
 
 
 def candidates(*texts: str) -> list[Candidate]:
@@ -159,14 +159,14 @@ def test_without_comparisons_the_plurality_stands(comparisons: int) -> None:
 
 @pytest.mark.parametrize(
     ("won", "lost", "lead", "enough"),
-    [(6, 2, 3, True), (6, 2, 4, False), (6, 0, 5, True), (7, 1, 5, True), (8, 0, 8, False), (5, 0, 1, False)],
+    [(7, 1, 5, True), (7, 1, 6, False), (7, 0, 6, True), (8, 0, 7, True), (8, 0, 8, False), (6, 0, 1, False)],
 )
 def test_a_comparison_weighs_as_much_as_a_vote(won: int, lost: int, lead: int, enough: bool) -> None:
     assert suffices(won, lost, 8, lead) is enough
 
 
-def test_two_thirds_are_needed_and_never_a_lone_one() -> None:
-    assert [needed(comparisons) for comparisons in range(10)] == [2, 2, 2, 2, 3, 4, 4, 5, 6, 6]
+def test_four_fifths_are_needed_and_never_a_lone_one() -> None:
+    assert [needed(comparisons) for comparisons in range(11)] == [2, 2, 2, 3, 4, 4, 5, 6, 7, 8, 8]
 
 
 # Without any judge: who stands against whom.

@@ -74,7 +74,12 @@ class Options(BaseOptions):
         shown, waves = min(first, MOST_SHOWN), self.simulations - 1
         judges = min(self.width, MOST_SHOWN) * waves
         later = Cost(self.width * waves + judges, 2 * waves, judges, self.width * waves + judges * MOST_SHOWN)
-        return Cost(first, 1) + Cost(shown, 1, shown, shown * shown) + later + burden(self.proof, first)
+        return (
+            Cost(first, 1)
+            + Cost(shown, 1, shown, shown * shown)
+            + later
+            + burden(self.proof, first + self.width * waves)
+        )
 
 
 @dataclass(slots=True)
@@ -105,17 +110,14 @@ async def run(ctx: Context, options: Options) -> Answer:
             ctx.say(f"wave {wave + 1} of {options.simulations}")
             grown = await expand(ctx, tree, options) if wave else tree.nodes()
             await evaluate(ctx, tree, grown, options)
-            ctx.offer(presumed(by_value(tree), samples(tree)), score=1 + wave)
+            ctx.offer(presumed(by_value(tree), by_value(tree)), score=1 + wave)
         span.attributes["tree"] = tree.render(lambda state: state.described if state else {})
     if settled:
         return Answer.of(*by_value(tree), stop="settled")
-    ranked = by_value(tree)
-    return Answer.of(*await upheld(ctx, ranked, samples(tree), options.proof, model=options.judge_model))
-
-
-def samples(tree: Search) -> list[Candidate]:
-    """Return the answers that were drawn afresh. Refinements are no votes: they follow their drafts."""
-    return [node.item.candidate for node in tree.root.children if node.item]
+    ranked = by_value(
+        tree
+    )  # refinements vote like samples: most of them are right more often than their drafts
+    return Answer.of(*await upheld(ctx, ranked, ranked, options.proof, model=options.judge_model))
 
 
 def plant(tree: Search, parent: Node[State | None], candidate: Candidate) -> Node[State | None]:
@@ -215,6 +217,6 @@ def by_value(tree: Search) -> list[Candidate]:
 
 def unanimous(tree: Search) -> bool:
     """Return whether the first answers are all one and the same, and enough of them."""
-    candidates = samples(tree)
+    candidates = [node.item.candidate for node in tree.nodes() if node.item]
     answered = all(candidate.answer is not None for candidate in candidates)
     return len(candidates) >= UNANIMOUS and answered and len(grouped(candidates)) == 1
