@@ -4,8 +4,8 @@
         [--processes 2] [--save FILE] [--against FILE] [technique …]
 
 Prints a Markdown table per family of problems: accuracy with its 95 % interval (Wilson), what one answer costs in
-calls, tokens and rounds, and what the accuracy is to be compared with: the plurality of the technique's own samples,
-and the plain vote of as many tokens, each with the difference in points, paired by problem, and its 95 % interval
+calls, tokens and rounds, and two accuracies to compare with: the plurality of the technique's own samples, and a
+plain vote at equal tokens, each with the difference in points, paired by problem, and its 95 % interval
 (bootstrap). Every technique sees the same problems with the same seeds; "plain" is one call at temperature 0.
 The demo model errs at documented rates by simulation: the table shows what the algorithms make of an unreliable
 reasoner, not how much a real model would gain. `demo-kin` judges as one of the writer's own kind, `demo-other` as one
@@ -35,9 +35,9 @@ from optillm.demo.characters import MODELS
 from optillm.demo.problems import Family
 
 STEP: Final = 50
-"""Problems that one process takes on at a time."""
+"""Problems that one process takes at a time."""
 COSTS: Final = ("technique", "accuracy", "95 % interval", "calls", "tokens", "rounds")
-RIVALS: Final = ("own plurality", "difference", "vote of as many tokens", "difference")
+RIVALS: Final = ("own plurality", "difference", "vote at equal tokens", "difference")
 BEFORE: Final = ("before", "difference")
 NOTHING: Final = ("–", "–")
 SIZES: Final[Mapping[str, Sequence[str]]] = {
@@ -57,7 +57,7 @@ SIZES: Final[Mapping[str, Sequence[str]]] = {
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % score interval of a proportion."""
+    """Return the 95 % score interval of a proportion."""
     z, share = 1.96, right / total
     centre = share + z * z / (2 * total)
     spread = z * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
@@ -65,12 +65,12 @@ def wilson(right: int, total: int) -> tuple[float, float]:
 
 
 def accuracy(outcomes: Sequence[Outcome]) -> float:
-    """The share that is right."""
+    """Return the share that is right."""
     return sum(outcome.right for outcome in outcomes) / len(outcomes)
 
 
 def costs(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """The first cells of a line: accuracy, and what an answer costs."""
+    """Return the first cells of a line: accuracy, and what an answer costs."""
     total = len(outcomes)
     low, high = wilson(sum(outcome.right for outcome in outcomes), total)
     calls, tokens, rounds = (
@@ -82,7 +82,7 @@ def costs(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
 
 
 def rivals(outcomes: Sequence[Outcome], pools: Pools) -> tuple[str, ...]:
-    """The cells that say what else there was to have: the plurality of its own samples, the vote of as many tokens."""
+    """Return the cells to compare with: the plurality of its own samples, and the vote at equal tokens."""
     right = [outcome.right for outcome in outcomes]
     own, difference = NOTHING
     pluralities = [outcome.plurality for outcome in outcomes if outcome.plurality is not None]
@@ -97,7 +97,7 @@ def rivals(outcomes: Sequence[Outcome], pools: Pools) -> tuple[str, ...]:
 
 @dataclass
 class Exam:
-    """One paper for one model; `verdicts` says of each technique what was right, `earlier` the same of a run before."""
+    """One paper for one model; `verdicts` says by technique what was right, `earlier` the same for an earlier run."""
 
     workers: Executor
     paper: Paper
@@ -114,7 +114,7 @@ class Exam:
 
     @property
     def head(self) -> tuple[str, ...]:
-        """The head of the table."""
+        """The table's header."""
         return COSTS + RIVALS + (() if self.earlier is None else BEFORE)
 
     @cached_property
@@ -130,7 +130,7 @@ class Exam:
         ]
 
     def row(self, name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-        """One line of the table."""
+        """Return one line of the table."""
         self.verdicts[name] = right = [outcome.right for outcome in outcomes]
         cells = costs(name, outcomes) + rivals(outcomes, self.pools)
         if self.earlier is None:
@@ -141,7 +141,7 @@ class Exam:
         return (*cells, f"{sum(before) / len(before):.1%}", str(Difference.of(right, before)))
 
     def reaching(self, target: float, technique: str) -> tuple[str, ...]:
-        """The line of the first setting that reaches an accuracy, or of the most accurate one."""
+        """Return the line of the first setting that reaches an accuracy, or of the most accurate one."""
         best, most = "", list[Outcome]()
         for size in SIZES[technique]:
             name = f"{technique}({size})" if size else technique
@@ -153,7 +153,7 @@ class Exam:
         return self.row(f"{best}: not reached", most)
 
     def rows(self, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-        """The lines of these techniques, each as soon as it is there."""
+        """Yield the lines of these techniques, each as soon as it is measured."""
         begun = [(name, self.begin(name)) for name in names]
         for name, sittings in begun:
             yield self.row(name, taken(sittings))
@@ -163,7 +163,7 @@ class Exam:
 
 
 def taken(sittings: Sequence[Future[list[Outcome]]]) -> list[Outcome]:
-    """What became of all problems, in their order."""
+    """Return the outcomes of all problems, in their order."""
     return list(chain.from_iterable(sitting.result() for sitting in sittings))
 
 

@@ -1,10 +1,10 @@
-"""How often an answer is right on which samples of the demo model agree.
+"""How often an answer is right when samples of the demo model agree on it.
 
     python -m benchmarks.agreement [--problems 500] [--model demo-small]
 
-Prints, per family of problems, how many of four samples give the leading answer, and why a vote of eight closes as
-`self_consistency` closes it: because one more sample would hardly change it, because the lead cannot be caught, or at
-its end. Beside each: how many of all votes these are, and in how many of them the leading answer is right. Each problem
+Prints, per family of problems, how many of four samples give the leading answer, and why `self_consistency` closes a
+vote of eight: because one more sample would hardly change it, because the lead cannot be caught, or because all are
+in. Beside each: the share of all votes, and in how many of them the leading answer is right. Each problem
 has 64 samples: 16 votes of four, 8 votes of eight.
 """
 
@@ -29,7 +29,7 @@ FEW: Final = 4
 SAMPLES: Final = 8
 CONFIDENCE: Final = 0.95
 LEAST: Final = 3
-"""Votes that the leading answer needs; these three figures are the defaults of `self_consistency`."""
+"""Votes that the leading answer needs. `SAMPLES`, `CONFIDENCE` and this are the defaults of `self_consistency`."""
 HEAD: Final = ("vote", "share of votes", "leading answer right")
 
 
@@ -41,7 +41,7 @@ def leading(votes: Sequence[int]) -> tuple[int, int, int]:
 
 
 def closed(votes: Sequence[int]) -> tuple[str, int]:
-    """Return why a vote closes whose samples arrive in this order, and the leading answer then."""
+    """Return why a vote closes if its samples arrive in this order, and the leading answer then."""
     for count in range(1, len(votes)):
         answer, lead, next_one = leading(votes[:count])
         if lead >= LEAST and beta_stop(lead, next_one) >= CONFIDENCE:
@@ -52,7 +52,7 @@ def closed(votes: Sequence[int]) -> tuple[str, int]:
 
 
 def outcomes(pool: Pool) -> Iterator[tuple[str, float]]:
-    """Yield what kind of vote each one is, and whether its leading answer is right."""
+    """Yield the kind of each vote, and whether its leading answer is right."""
     votes = pool.votes.tolist()
     for start in range(0, POOL, FEW):
         answer, lead, _ = leading(votes[start : start + FEW])

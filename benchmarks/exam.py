@@ -39,15 +39,15 @@ from optillm.toolkit.extraction import fences
 SEED: Final = 20_261
 PLAIN: Final = "plain"
 DEFAULTS: Final = Budget(max_calls=128, seconds=600.0)
-"""A request's bounds as `optillm` has them by default."""
+"""The default limits of a request."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one problem.
+    """The outcome of one problem.
 
-    `plurality` says whether the answer that most of the technique's own samples give is right: of several that tie,
-    the share that is; `None` if it sampled at most one.
+    `plurality` says whether the answer that most of the technique's own samples give is right: if several tie,
+    the share of them that is; `None` if it sampled at most one.
     """
 
     right: bool
@@ -59,27 +59,27 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Paper:
-    """The problems of an exam: so many of a family, of one length if it is given."""
+    """The problems of an exam: how many, of which family, and of one length if it is given."""
 
     family: Family
     count: int
     length: int | None = None
 
     def problems(self) -> Sequence[Problem]:
-        """The problems; the same paper has the same ones."""
-        return _printed(self)
+        """Return the problems, which are always the same for the same paper."""
+        return _generated(self)
 
 
 @lru_cache(maxsize=8)
-def _printed(paper: Paper) -> Sequence[Problem]:
+def _generated(paper: Paper) -> Sequence[Problem]:
     return generate(paper.family, paper.count, SEED, length=paper.length)
 
 
 @dataclass(frozen=True)
 class Sitting:
-    """Some problems of a paper for one technique: those numbered from `start` to before `stop`.
+    """Some problems of a paper for one technique: numbers `start` up to, but not including, `stop`.
 
-    `name` is what stands before the model's name, or "plain". `judge` is the model that judges, verifies and
+    `name` is the prefix of the model's name, or "plain". `judge` is the model that judges, verifies and
     discriminates in place of `model`; `execution` lets rto run programs.
     """
 
@@ -98,7 +98,7 @@ class DemoUpstream:
     base_url = "demo"
 
     async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:  # noqa: ARG002
-        """One completion, at once."""
+        """Return a completion at once."""
         await asyncio.sleep(0)  # as with a server, calls that are made together begin together
         try:
             return complete(read_body(orjson.dumps(body))).reply()
@@ -108,31 +108,31 @@ class DemoUpstream:
     def stream(
         self, body: Mapping[str, Any], authorization: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """Nobody asks for a stream here."""
+        """Not needed here."""
         raise NotImplementedError
 
     async def relay(self, method: str, path: str, content: bytes, **how: Any) -> Relay:
-        """Nothing is passed on here."""
+        """Not needed here."""
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
-_samples: ContextVar[list[Candidate]] = ContextVar("what the technique at work has sampled")
+_samples: ContextVar[list[Candidate]] = ContextVar("samples of the running technique")
 
 
 class Observed(RequestContext):
-    """A context that notes what a technique samples, and neither what it asks nor what it writes in the end."""
+    """A context that records what a technique samples, but not what it asks or writes."""
 
     async def sample(self, n: int, **how: Any) -> list[Candidate]:
-        """As inherited."""
+        """Sample, and record the candidates."""
         candidates = await super().sample(n, **how)
         _samples.get().extend(candidates)
         return candidates
 
     async def arrivals(self, n: int, **how: Any) -> AsyncGenerator[Candidate, None]:
-        """As inherited."""
+        """Sample, and record each candidate as it arrives."""
         async with aclosing(super().arrivals(n, **how)) as arriving:
             async for candidate in arriving:
                 _samples.get().append(candidate)
@@ -140,12 +140,12 @@ class Observed(RequestContext):
 
 
 def sit(sitting: Sitting) -> list[Outcome]:
-    """Have the problems of a sitting answered, one after the other, and grade the answers."""
+    """Answer the problems of a sitting one after the other, and grade the answers."""
     return asyncio.run(_sit(sitting))
 
 
 async def _sit(sitting: Sitting) -> list[Outcome]:
-    vars(runs).update(RequestContext=Observed)  # the engine has no other way to show single samples
+    vars(runs).update(RequestContext=Observed)  # the engine shows single samples in no other way
     engine = _engine(sitting)
     problems = list(enumerate(sitting.paper.problems()))[sitting.start : sitting.stop]
     try:
@@ -199,13 +199,13 @@ async def _plurality(samples: Sequence[Candidate], problem: Problem) -> float:
 
 
 def leaders(answers: Sequence[FinalAnswer | None]) -> list[int]:
-    """One index for each of the answers that most give: one, or several that tie; none if no reply has any."""
+    """Return an index for each of the most frequent answers: one, or several that tie; none if there are no answers."""
     groups = [group for group in clusters(answers) if answers[group[0]] is not None]
     return [group[0] for group in groups if len(group) == len(groups[0])]
 
 
 async def is_right(text: str, problem: Problem) -> bool:
-    """Whether a reply states the true answer; a program must pass the problem's tests, in the sandbox.
+    """Return whether a reply states the true answer; a program must pass the problem's tests, in the sandbox.
 
     Programs as the demo model writes them are known to pass or to fail by their shape, and are not run.
     """

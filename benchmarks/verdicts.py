@@ -1,10 +1,10 @@
-"""How many verdicts of a small real model can be read, how they came about, and what they are worth.
+"""How many verdicts of a small real model can be read, how they were given, and what they are worth.
 
     python -m benchmarks.verdicts [--questions 30] [--answers 4] [--verdicts auto|reasoned|direct]
 
 Starts llama.cpp's server on the small model that `make real` downloads. For each question some answers are sampled; the
 different ones are ranked in rotated orders, and the two most frequent are compared in both orders. A first place is
-right if the answer is; chance is what a judge that draws lots would get.
+right if the answer is; chance is what a judge that picks at random would get.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from optillm.toolkit.verdicts import Preference, Ranking
 from tests.real.server import NAME, running
 
 CLIENTS: Final = 8
-"""Questions at a time: as many as the server has slots."""
+"""Questions in flight: as many as the server has slots."""
 HEAD: Final = ("verdict", "requested", "read", "reasoned", "direct", "answered", "right first", "chance")
 
 
@@ -39,13 +39,13 @@ class Options(BaseOptions):
     """None."""
 
     def worst_case(self, choices: int) -> Cost:
-        """Not bounded: this is no technique that anybody runs."""
+        """Return no real bound: nobody runs this technique."""
         return Cost(choices, 1)
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """One verdict: what it was to be, how it came about (`None` if it could not be read), and whom it puts first."""
+    """One verdict: its kind, how it was given (`None` if it could not be read), whether its first place is right."""
 
     kind: str
     way: str | None
@@ -54,7 +54,7 @@ class Opinion:
 
 
 class Trial:
-    """Has candidates judged in the place of a technique, one judge of a question after the other."""
+    """Runs in place of a technique and has candidates judged, one judge after the other."""
 
     def __init__(self, answers: int) -> None:
         self.answers = answers
@@ -99,9 +99,9 @@ def is_right(question: str, candidate: Candidate) -> bool:
     return candidate.answer is not None and candidate.answer.value == str(truth)
 
 
-async def ask_all(engine: Engine, asked: Sequence[str], tokens: int) -> None:
-    """Put all questions, a few at a time."""
-    waiting = iter(asked)
+async def ask_all(engine: Engine, batch: Sequence[str], tokens: int) -> None:
+    """Ask all questions, a few at a time."""
+    waiting = iter(batch)
 
     async def client() -> None:
         for question in waiting:
@@ -116,7 +116,7 @@ async def ask_all(engine: Engine, asked: Sequence[str], tokens: int) -> None:
 
 
 def row(kind: str, opinions: Sequence[Opinion]) -> Sequence[Any]:
-    """Return the row of a kind of verdict; only where answers differ in truth is there a right first place."""
+    """Return the row of a kind of verdict; if all answers are right, or none, a first place counts for nothing."""
     ways = Counter(opinion.way for opinion in opinions)
     read = [opinion for opinion in opinions if opinion.way is not None]
     decisive = [opinion for opinion in read if 0 < opinion.chance < 1]

@@ -1,8 +1,8 @@
-"""The plain vote of as many tokens: what the same tokens would have bought with nothing but samples.
+"""The plain vote at equal tokens: what the same tokens would have bought with nothing but samples.
 
-For each problem a pool of samples is drawn once. A vote of k is the plurality of k samples out of it, on average over
-many draws, a tie counting the share of its answers that is right; a vote of 4.3 samples is one of 4 in seven cases of
-ten and one of 5 in three. A sample costs what it costs `self_consistency`: its own prompt and its reply.
+For each problem a pool of samples is drawn once. A vote of k is the plurality of k samples from it, averaged over many
+draws; a tie counts the share of its answers that is right. A vote of 4.3 samples is one of 4 in seven cases of ten, and
+one of 5 in three. A sample costs what it costs `self_consistency`: its own prompt and its reply.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ POOL: Final = 64
 DRAWS: Final = 200
 RESAMPLED: Final = 10_000
 APART: Final = 1_000_000
-"""What is added to the seeds of samples, so that they are others than those of the rows."""
+"""What is added to the seeds of samples, so that they differ from those of the rows."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,7 +41,7 @@ class Pool:
     tokens: float
 
     def accuracy(self, size: int, luck: np.random.Generator) -> float:
-        """How often the plurality of so many samples is right."""
+        """Return how often the plurality of `size` samples is right."""
         if not self.right.size:
             return 0.0
         orders = luck.permuted(np.tile(self.votes, (DRAWS, 1)), axis=1)[:, :size]
@@ -52,7 +52,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean difference between paired figures, and its 95 % interval by a paired bootstrap."""
+    """A mean difference between paired values, and its 95 % interval by a paired bootstrap."""
 
     mean: float
     low: float
@@ -60,7 +60,7 @@ class Difference:
 
     @classmethod
     def of(cls, ours: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Difference:
-        """How much more often ours are right than theirs, problem by problem."""
+        """Return how much more often ours are right than theirs, problem by problem."""
         differences = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
         luck = np.random.default_rng(0)
         shares = luck.multinomial(
@@ -89,11 +89,11 @@ class Pools:
 
     @cached_property
     def tokens(self) -> float:
-        """What one sample costs on average."""
+        """The mean cost of one sample."""
         return float(np.mean([pool.tokens for pool in self.pools]))
 
     def vote(self, tokens: float) -> Vote:
-        """The vote that costs so many tokens on average; at least one sample, at most all."""
+        """Return the vote that costs `tokens` on average; at least one sample, at most all."""
         size = min(max(tokens / self.tokens, 1.0), float(POOL))
         fewer = int(size)
         right = (1 - (size - fewer)) * self._accuracies(fewer)
@@ -107,7 +107,7 @@ class Pools:
 
 
 def draw(paper: Paper, model: str, start: int, stop: int) -> list[Pool]:
-    """Sample some problems of a paper, those numbered from `start` to before `stop`, and grade the samples."""
+    """Sample the problems `start` up to, but not including, `stop` of a paper, and grade the samples."""
 
     async def graded() -> list[Pool]:
         return [await _pool(paper, model, number) for number in range(start, stop)]

@@ -310,7 +310,7 @@ class Report:
 
     `cost` is in US dollars, `None` unless the prices of all calls are known. `asked` are the options before they
     were made smaller to fit the budget, `None` when they were not; `cached` counts the replies, by role, that were
-    kept from earlier requests and cost no call; `verdicts` counts those that were read, by how judges gave them.
+    kept from earlier requests and cost no call; `verdicts` counts those read, by how judges gave them.
     """
 
     technique: str

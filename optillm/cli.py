@@ -180,7 +180,7 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
         "--place-instructions",
         dest="placements",
         action="store_true",
-        help="with doctor: find where instructions should stand (see --instructions) by 36 calls of at most 256 tokens",
+        help="with doctor: find where instructions should go (see --instructions), in 36 calls of at most 256 tokens",
     )
     settings = catalogue(model)
     schemas = shapes(model)

@@ -155,8 +155,8 @@ class Settings(BaseSettings):
     )
     instructions: Instructions = _upstream(
         "after",
-        "where a technique's instruction stands: after the client's last message, before it in the same turn, which "
-        "small models need, or in the system turn; or a table of these by patterns of models",
+        "where a technique's instruction goes: after the client's last message, before it in the same turn (for small "
+        "models), or in the system turn; or a table of these by model-name pattern",
     )
     reply_memory_mb: int = _upstream(
         256,
@@ -210,7 +210,8 @@ class Settings(BaseSettings):
         "select", "what comes of parallel branches: the best answer, one choice each, or the first settled"
     )
     verdicts: VerdictStyle = _technique(
-        "auto", "how judges are asked: for reasons first, or directly; auto: directly if reasons lead nowhere"
+        "auto",
+        "how judges give verdicts: reasons first, or directly; auto: directly once reasoned ones are unreadable",
     )
     solver_sandbox: SandboxLevel = _technique(
         "full", "language-only admits solver programs without a kernel wall; on a developer's loopback only"

@@ -147,7 +147,7 @@ async def examine(
 ) -> Diagnosis:
     """Examine one upstream of the settings, by default the first; each of its calls gets `patience` seconds.
 
-    `placements` also asks where the instructions of techniques should stand, see `optillm.placements`.
+    With `placements`, it also finds where techniques' instructions should go, see `optillm.placements`.
     """
     target = target or settings.upstreams()[0]
     upstream = connect(settings, target)

@@ -1,8 +1,8 @@
-"""The panel: how techniques have candidates judged, and when judges may overrule the samples.
+"""The panel of judges: how techniques have candidates judged, and when judges may overrule the samples.
 
-Judges share the writer's blind spots, like certainty and length, and favour places on the ballot. Rotated ballots
-cancel the last of these. Against the rest there is a burden of proof (`upheld`): where judges prefer another answer
-than the one that most samples give, the two meet head to head, and the plurality stays unless it clearly loses.
+Judges share the writer's blind spots, like confidence and length, and favour places on the ballot. Rotated ballots
+cancel the last of these. Against the rest there is a burden of proof (`upheld`): where judges prefer a different answer
+from the one most samples give, the two meet head to head, and the plurality stays unless it clearly loses.
 """
 
 from __future__ import annotations
@@ -51,28 +51,28 @@ COMPARISONS: Final[Any] = Field(
     8,
     ge=0,
     le=16,
-    description="comparisons, of which the judges' favourite has to win four fifths, and more than it lacks in votes, "
-    "to overrule the answer that most samples give; with 0 or 1 it never does",
+    description="comparisons with the answer most samples give; to overrule it, the judges' favourite must win four "
+    "fifths, and by more than it lacks in votes; with 0 or 1 it never does",
 )
-"""The option `proof` of techniques whose judges bear a burden of proof."""
+"""The option `proof` of techniques whose judges bear the burden of proof."""
 
 
 def needed(comparisons: int) -> int:
-    """Return how many comparisons the favourite must win: four fifths, and never a lone one."""
+    """Return how many comparisons the favourite must win: four fifths, and at least two."""
     return max(2, -(-4 * comparisons // 5))
 
 
 def burden(comparisons: int, samples: int) -> Cost:
-    """Return what the burden of proof can cost: nothing among two samples, since two votes are no plurality."""
+    """Return what the burden of proof can cost: nothing with two samples, which cannot outvote the favourite."""
     if samples < 3 or comparisons < needed(comparisons):
         return Cost(0, 0)
     return Cost(comparisons, 1, comparisons, 2 * comparisons)
 
 
 def grouped(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Return the candidates that give the same answer together, the largest group first, of equals the earliest.
+    """Return the candidates grouped by final answer, the largest group first, of equals the earliest.
 
-    Those without a final answer are together if their texts are the same.
+    Those without a final answer are grouped by identical texts.
     """
     by_text: dict[str, list[int]] = {}
     for position, candidate in enumerate(candidates):
@@ -90,7 +90,7 @@ def grouped(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
 async def rank(
     ctx: Context, rivals: Sequence[Candidate], order: Sequence[int], *, model: str | None = None
 ) -> Marks:
-    """Ask one judge to rank the rivals, shown in this order; return its Borda points, nothing if it abstains."""
+    """Ask one judge to rank the rivals, shown in this order; return its Borda points, none if it abstains."""
     shown = [rivals[number] for number in order]
     prompt = RANK.format(conversation=ctx.transcript, candidates=quoted(ctx, shown))
     verdict = await ctx.ask(prompt, verdict=Ranking, candidates=shown, model=model)
@@ -126,9 +126,9 @@ async def upheld(
     *,
     model: str | None = None,
 ) -> list[Candidate]:
-    """Return `ranked`, the judges' order, behind the answer that most samples give unless that one is proved worse.
+    """Return `ranked`, the judges' order, with the plurality's answer first unless it is proved worse.
 
-    Each of the `samples` has a vote.
+    Each of the `samples` has one vote.
     """
     contest = Contest.of(ranked, samples)
     if not contest.lead:
@@ -137,12 +137,12 @@ async def upheld(
         ctx.say("the judges' favourite meets the answer that most samples give")
         if await proved_better(ctx, contest, comparisons, model=model):
             return list(ranked)
-    champion = contest.incumbents[0]
-    return [champion, *(candidate for candidate in ranked if candidate.index != champion.index)]
+    incumbent = contest.incumbents[0]
+    return [incumbent, *(candidate for candidate in ranked if candidate.index != incumbent.index)]
 
 
 def presumed(ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Candidate:
-    """Return the candidate to give while nothing is proved: see `upheld`."""
+    """Return the candidate to give while nothing is proved, see `upheld`."""
     return Contest.of(ranked, samples).incumbents[0]
 
 
@@ -150,8 +150,8 @@ def presumed(ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Candi
 class Contest:
     """The candidates that give the judges' favourite answer, and those whose answer stands until it is overruled.
 
-    These are the same unless another answer has at least two votes and more than the favourite has: `lead` is how many
-    more. In both lists the best-ranked candidates come first.
+    Both are the same unless another answer has at least two votes and more than the favourite; `lead` is how many more.
+    In both lists the best-ranked candidates come first.
     """
 
     favourites: Sequence[Candidate]
@@ -160,7 +160,7 @@ class Contest:
 
     @classmethod
     def of(cls, ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Contest:
-        """Return the contest between `ranked[0]` and the plurality of the samples; the better-ranked one of several."""
+        """Return the contest between `ranked[0]` and the plurality of the samples, of several the best-ranked."""
         rank_of = {candidate.index: number for number, candidate in enumerate(ranked)}
         voters = {candidate.index for candidate in samples}
         unranked = [candidate for candidate in samples if candidate.index not in rank_of]
@@ -176,10 +176,10 @@ class Contest:
 
 
 async def proved_better(ctx: Context, contest: Contest, comparisons: int, *, model: str | None) -> bool:
-    """Have judges compare spokesmen of both answers; return whether the favourite wins often enough.
+    """Have judges compare representatives of both answers; return whether the favourite wins often enough.
 
     It has to win four fifths of all comparisons, and a comparison weighs as much as a sample: its wins have to
-    outnumber its losses by more than it lacks in votes. Each pair of spokesmen is compared in both orders. Ties and
+    outnumber its losses by more than it lacks in votes. Each pair is compared in both orders. Ties and
     abstentions prove nothing.
     """
 

@@ -1,8 +1,8 @@
-"""Where a technique's instruction should stand for a model: a dozen questions, asked with it in each place.
+"""Where a technique's instruction should go for a model: a dozen questions, asked with it in each place.
 
 The questions have known answers, and are the same for every model. The instruction is the one of `cot_reflection`. A
-place is advised only if chance alone would hardly make it that much better; otherwise the default is, which is the one
-that keeps prompt caches.
+place is recommended only if chance alone would hardly make it that much better; otherwise the default is, which keeps
+prompt caches.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from optillm.toolkit.answers import extract
 
 QUESTIONS: Final = 12
 TOKENS: Final = 256
-"""Tokens of a reply at most."""
+"""The token limit of each reply."""
 TOGETHER: Final = 4
-"""Calls at a time: a local server has few slots, and a call has to be answered within its time."""
+"""Calls in flight: a local server has few slots, and a call that waits for one uses up its time."""
 CHANCE: Final = 0.1
-"""The most that chance may explain of a difference that is believed."""
+"""A difference is believed if chance alone makes it with at most this probability."""
 SEED: Final = 12
 DEFAULT: Final = "after"
 MARKER: Final = "=== 5f2c81d0 ==="
@@ -52,9 +52,9 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one call: `right` is `None` if it failed, for the reason in `error`.
+    """The outcome of one call: `right` is `None` if it failed, for the reason in `error`.
 
-    `cut` says that the reply ended at its limit, `moved` that the upstream took the instruction only in another place.
+    `cut` says that the reply ended at its limit, `moved` that the upstream accepted the instruction only elsewhere.
     """
 
     right: bool | None
@@ -66,7 +66,7 @@ class Outcome:
 
 Outcomes = Sequence[Outcome]
 Words = Callable[[UpstreamError], str]
-"""Puts an upstream's error into words that are fit to be shown."""
+"""Puts an upstream's error into words that are safe to show."""
 
 
 def questions() -> list[Question]:
@@ -76,13 +76,13 @@ def questions() -> list[Question]:
 
 
 def _sum(chance: random.Random) -> Question:
-    one, other = chance.randint(11, 89), chance.randint(11, 89)
-    return Question(f"What is {one} + {other}?", str(one + other))
+    left, right = chance.randint(11, 89), chance.randint(11, 89)
+    return Question(f"What is {left} + {right}?", str(left + right))
 
 
 def _product(chance: random.Random) -> Question:
-    one, other = chance.randint(3, 9), chance.randint(3, 9)
-    return Question(f"What is {one} * {other}?", str(one * other))
+    left, right = chance.randint(3, 9), chance.randint(3, 9)
+    return Question(f"What is {left} * {right}?", str(left * right))
 
 
 def _letters(chance: random.Random) -> Question:
@@ -95,7 +95,7 @@ def _letters(chance: random.Random) -> Question:
 async def compared(
     upstream: Upstream, model: str, limit: str, patience: float, in_words: Words
 ) -> list[Line]:
-    """Ask the questions with the instruction in each place, and return what came of it and which place is best.
+    """Ask the questions with the instruction in each place; return the results and which place is best.
 
     `limit` is the name of the token limit that the upstream understands. Each call gets `patience` seconds, and none is
     repeated.
@@ -103,8 +103,8 @@ async def compared(
     survey = _Survey(upstream, model, limit, patience)
     surveys = [survey.outcomes(placement) for placement in PLACEMENTS.values()]
     outcomes = dict(zip(PLACEMENTS, await asyncio.gather(*surveys), strict=True))
-    lines = [_of_placement(name, outcomes[name], in_words) for name in PLACEMENTS]
-    return [*lines, _of_tokens(outcomes.values()), _advice(outcomes)]
+    lines = [_placement_line(name, outcomes[name], in_words) for name in PLACEMENTS]
+    return [*lines, _usage_line(outcomes.values()), _advice_line(outcomes)]
 
 
 class _Survey:
@@ -116,7 +116,7 @@ class _Survey:
         self._limit = limit
         self._patience = patience
         self._capabilities = Capabilities(expires=inf)
-        self._turns = asyncio.Semaphore(TOGETHER)
+        self._in_flight = asyncio.Semaphore(TOGETHER)
 
     async def outcomes(self, placement: Placement) -> Outcomes:
         return await asyncio.gather(*(self._outcome(question, placement) for question in questions()))
@@ -131,13 +131,13 @@ class _Survey:
             placement=placement,
         )
         try:
-            async with self._turns, asyncio.timeout(self._patience):
+            async with self._in_flight, asyncio.timeout(self._patience):
                 messages, reply, usage = await self._answer(payload)
         except UpstreamError as error:
             return Outcome(None, error)
         except TimeoutError:
             return Outcome(None, UpstreamError(f"no answer within {self._patience:g} seconds"))
-        except (AttributeError, LookupError, TypeError):  # JSON, but of no shape that anybody knows
+        except (AttributeError, LookupError, TypeError):  # JSON, but no chat completion
             return Outcome(None, UpstreamError("the upstream's reply is no chat completion"))
         cut, moved = reply.finish_reason == "length", messages != payload.conversation()
         return Outcome(_is_right(reply, question), cut=cut, moved=moved, usage=usage)
@@ -158,7 +158,7 @@ class _Survey:
 
 
 def _is_right(reply: Reply, question: Question) -> bool:
-    """Return whether the final answer is right; where none can be read, that is the last number."""
+    """Return whether the final answer is right; where none can be read, the last number counts."""
     text = after(reply, MARKER).text
     answer = extract(text, question.text)
     if answer is not None and answer.kind == "number":
@@ -166,10 +166,10 @@ def _is_right(reply: Reply, question: Question) -> bool:
     return _NUMBER.findall(text)[-1:] == [question.answer]
 
 
-# What is said of it.
+# The lines of the report.
 
 
-def _of_placement(name: str, outcomes: Outcomes, in_words: Words) -> Line:
+def _placement_line(name: str, outcomes: Outcomes, in_words: Words) -> Line:
     details = "; ".join(_details(outcomes, in_words))
     return Line(f"instructions {name}", f"{_right(outcomes)} of {QUESTIONS}", details)
 
@@ -184,7 +184,7 @@ def _details(outcomes: Outcomes, in_words: Words) -> Iterator[str]:
         yield f"{len(errors)} calls failed, the first: {in_words(errors[0])}"
 
 
-def _of_tokens(surveys: Iterable[Outcomes]) -> Line:
+def _usage_line(surveys: Iterable[Outcomes]) -> Line:
     calls = [outcome for outcomes in surveys for outcome in outcomes]
     usages = [outcome.usage for outcome in calls if outcome.usage is not None]
     read = sum(usage.prompt_tokens for usage in usages)
@@ -196,7 +196,7 @@ def _of_tokens(surveys: Iterable[Outcomes]) -> Line:
     )
 
 
-def _advice(outcomes: Mapping[str, Outcomes]) -> Line:
+def _advice_line(outcomes: Mapping[str, Outcomes]) -> Line:
     if all(outcome.right is None for survey in outcomes.values() for outcome in survey):
         return Line("instructions", "unclear", "no call was answered")
     best = max(outcomes, key=lambda name: _right(outcomes[name]))  # the first of equals
@@ -217,7 +217,7 @@ def _right(outcomes: Outcomes) -> int:
 
 
 def _differing(ones: Outcomes, others: Outcomes) -> tuple[int, int]:
-    """Return how many questions were answered rightly only in the first place, and only in the second.
+    """Return how many questions were right only in the first place, and how many only in the second.
 
     A question counts if both calls were answered.
     """
@@ -226,7 +226,7 @@ def _differing(ones: Outcomes, others: Outcomes) -> tuple[int, int]:
 
 
 def by_chance(better: int, worse: int) -> float:
-    """Return the probability that fair coins give `better` heads or more in `better` + `worse` throws."""
+    """Return the probability of at least `better` heads in `better` + `worse` throws of a fair coin."""
     throws = better + worse
     ways = sum(comb(throws, heads) for heads in range(better, throws + 1))
     return ways * 0.5**throws

@@ -211,11 +211,11 @@ class Context(ABC):
         model: str | None = None,
         temperature: float | None = 0.0,
     ) -> V | str | None:
-        """One judging or helping call that the client never sees.
+        """Make one judging or helping call that the client never sees.
 
-        The text of the reply, or the verdict read from it; the prompt need not say how that is to be given.
-        `candidates` are those shown, in the order of their labels A, B, …; where others than candidates are shown,
-        `labels` are theirs. A verdict for another label is none. A judge that gives the answer of one candidate
+        Return the text of the reply, or the verdict read from it; the prompt need not say how to give that.
+        `candidates` are those shown, in the order of their labels A, B, …; if something else is shown, `labels` are
+        its labels. A verdict for any other label does not count. A judge that gives the answer of one candidate
         instead of a verdict has voted for that candidate. `None` is an abstention: the call failed, or said nothing
         that could be read. It is never to be counted against anybody.
         """
@@ -229,18 +229,18 @@ class Context(ABC):
         after: str | None = None,
         held: bool = False,
     ) -> list[Candidate]:
-        """The last call, whose words are the answer: one candidate for each choice the client wants.
+        """Make the last call, whose words are the answer: one candidate for each choice the client wants.
 
         The conversation plus one trailing instruction, streamed to the client when it asked for a stream.
         `models` are tried in order while nothing has reached the client. If `after` is given, it must be the `marker`:
         the client sees nothing up to the first line that consists of it. If `held`, it sees nothing before the
-        technique returns, so that what is written can still be replaced.
+        technique returns, so that the text can still be replaced.
         """
 
     @property
     @abstractmethod
     def streams(self) -> bool:
-        """Whether the client sees what `write` writes while it is written, unless it is held."""
+        """Whether the client sees the text of `write` as it is written, unless it is held."""
 
     @abstractmethod
     async def proceed(self, messages: Sequence[Message]) -> Answer:

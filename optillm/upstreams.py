@@ -29,10 +29,10 @@ Streams = Literal["auto", "always", "never"]
 """When whole replies are requested as streams; `auto`: at upstreams on this machine or a private network."""
 
 Where = Literal["after", "before", "system"]
-"""Where a technique's instruction stands: after the client's last message, before it, or in the system turn."""
+"""Where a technique's instruction goes: after the client's last message, before it, or in the system turn."""
 
 Instructions = Annotated[Where | dict[str, Where], BeforeValidator(word_or_table)]
-"""Where instructions stand: for all models, or by patterns of their names, of which the first that fits counts."""
+"""Where instructions go: for all models, or by model-name pattern, of which the first match counts."""
 
 
 class Upstream(BaseModel):
@@ -41,8 +41,8 @@ class Upstream(BaseModel):
     `key` is `None` when the client's own is passed through; `key_env` names the variable it came from. `models`
     are patterns of the names that clients use, `rename` gives this upstream's name for some of them. A lower
     `order` is called first, equal ones share by `weight`. `timeout` is the seconds of silence that end a call.
-    `streams` says when calls are made as streams, `instructions` where those of techniques stand; `None`, or no pattern
-    that fits a model, leaves that to the setting for all upstreams.
+    `streams` says when calls are made as streams, `instructions` where those of techniques go; `None`, or no pattern
+    that matches a model, leaves that to the setting for all upstreams.
     """
 
     model_config = ConfigDict(
@@ -97,7 +97,7 @@ class Upstream(BaseModel):
 
 
 def by_model(instructions: Where | Mapping[str, Where] | None) -> Iterable[tuple[str, Where]]:
-    """Return where instructions stand as pairs of a pattern of models and a word."""
+    """Return where instructions go, as pairs of a model-name pattern and a word."""
     if isinstance(instructions, str):
         return [("*", instructions)]
     return (instructions or {}).items()

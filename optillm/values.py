@@ -67,7 +67,7 @@ def _json(value: Any) -> Any:
 
 
 def word_or_table(value: Any) -> Any:
-    """A word in lower case, or a table, also when it is written as JSON."""
+    """Return a word in lower case, or a table, also when it is written as JSON."""
     try:
         return (
             json.loads(value) if isinstance(value, str) and value.lstrip().startswith("{") else _lower(value)

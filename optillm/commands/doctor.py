@@ -11,7 +11,9 @@ from optillm.sources import SettingsError, nearest
 
 
 def diagnose(settings: Settings, name: str | None = None, *, as_json: bool, placements: bool = False) -> None:
-    """Print what the named upstream supports, by default the first, and with `placements` where instructions do best.
+    """Print what the named upstream supports, by default the first.
+
+    With `placements`, also print where instructions work best.
 
     Exits with code 1 if the upstream is unusable; raises `SettingsError` for an unknown name.
     """

@@ -1,7 +1,7 @@
 """The demo models: how often each errs, and the chance that decides when.
 
-`demo-small` and `demo-large` are the two to try. The others write wrongly as often as `demo-small`, and differ as
-judges.
+`demo-small` and `demo-large` are the two to try. The others err as often as `demo-small` when they write, and differ
+as judges.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Character:
     last one's, and spread evenly between them.
     `hard`: that a task is hard for this model; there one particular slip happens in a share `stumbles` of all
     samples, whatever else goes wrong, and this model as a judge falls for the answer it leads to half the time.
-    `blind`: that it cannot see, as a judge, that a wrong answer is wrong: drawn once for the question and that
-    answer, and the same in every call. The answer that a hard task lures it into is then the one it holds to be right.
+    `blind`: that, as a judge, it takes a wrong answer for right: drawn once for the question and that answer, and
+    the same in every call. On a hard task such a judge believes its own typical error.
     `finds`: that a wrong step is found on checking, or a fault that was pointed out is mended. `breaks`: that a
     right step is "mended" into a wrong one.
     `drops`: that one fact is lost when a question is put in other words. `vague`: that a description of code
@@ -36,8 +36,8 @@ class Character:
     `misformalises`: that one assertion of a formalisation is wrong.
     `refuses`: that it declines to write a solution with a hidden error.
 
-    `kind` is the model that it writes like, word for word: the same tasks are hard for both. A model without it is of
-    its own kind.
+    `kind` is the model that it writes like, word for word: the same tasks are hard for both. By default it is the
+    model's own name.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Character:
     kind: str = ""
 
     def __post_init__(self) -> None:
-        """A model is of its own kind unless it says of which."""
+        """Set `kind` to the model's own name where it is missing."""
         object.__setattr__(self, "kind", self.kind or self.name)
 
 
@@ -95,13 +95,13 @@ LARGE = Character(
     refuses=0.1,
 )
 KIN = replace(SMALL, name="demo-kin", blind=0.65)
-"""Judges as one of the writer's own kind: it does not see the errors that it would make itself.
+"""A judge of the writer's own kind: it does not see the errors that it would make itself.
 
-Measured on 14 models, 64.5 % of the errors in their own output stay as they are where the same errors in a user's
-text are found (https://arxiv.org/abs/2507.02778).
+14 models left 64.5 % of the errors in their own output uncorrected, although they found the same errors in a user's
+text (https://arxiv.org/abs/2507.02778).
 """
 OTHER = replace(SMALL, name="demo-other", kind="demo-other")
-"""Of another family: as reliable, other tasks are hard for it, and its slips as a judge are new in each call."""
+"""A judge of another family: equally reliable, but other tasks are hard for it, and its slips are new in each call."""
 DULL = replace(SMALL, name="demo-dull", reliability=0.6)
 """A judge near chance."""
 FAULTLESS = Character("faultless", slip=0.0, misreading=0.0, reliability=1.0, position_bias=0.0)
@@ -115,7 +115,7 @@ _MARK = re.compile(rb"(?<![0-9a-z])[0-9a-f]{8,}(?![0-9a-z])")
 def chance(
     model: str, messages: Any, *, seed: int | None, temperature: float, index: int = 0
 ) -> random.Random:
-    """The chance one choice lives by; `model` is the kind of model that writes.
+    """Return the random generator of one choice; `model` is the kind of the model that writes.
 
     At temperature 0 it depends on model, messages and seed alone. Above 0 every choice has its own: from the
     seed and the choice's index when there is a seed, else from the system's entropy. Random marks around quoted

@@ -90,15 +90,15 @@ async def _until(time: float) -> None:
 
 
 def complete(body: ChatBody) -> Completion:
-    """What the demo model says to a request; raises `Refused`."""
+    """Return the demo model's reply to a request. Raises `Refused`."""
     character = _character(body.model)
     texts = [message.text for message in body.messages]
-    spoken = [(message.role, text) for message, text in zip(body.messages, texts, strict=True)]
+    turns = [(message.role, text) for message, text in zip(body.messages, texts, strict=True)]
     temperature = _DEFAULT_TEMPERATURE if body.temperature is None else body.temperature
     choices: list[Choice] = []
     for index in range(body.n or 1):
-        luck = chance(character.kind, spoken, seed=body.seed, temperature=temperature, index=index)
-        choice = Choice.cut(respond(spoken, character, luck, body.response_format), body)
+        luck = chance(character.kind, turns, seed=body.seed, temperature=temperature, index=index)
+        choice = Choice.cut(respond(turns, character, luck, body.response_format), body)
         if body.logprobs:
             listed = tokens.logprobs(choice.tokens, body.top_logprobs or 0, luck)
             choice = Choice(choice.tokens, choice.finish_reason, listed)
@@ -110,8 +110,8 @@ def _character(model: str) -> Character:
     try:
         return MODELS[model]
     except KeyError:
-        known = ", ".join(MODELS)
-        message = f"The model '{model}' does not exist here; there are {known}."
+        names = ", ".join(MODELS)
+        message = f"The model '{model}' does not exist here; there are {names}."
         raise Refused(message, status=404, param="model", code="model_not_found") from None
 
 

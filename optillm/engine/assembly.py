@@ -113,7 +113,7 @@ def _words_in(part: Any) -> str:
 class Assembly:
     """A reply being put together from the chunks of a stream; only its first choice is read.
 
-    `pieces` counts the chunks that hold a part of the reply; a role or an empty text is none.
+    `pieces` counts the chunks that hold a part of the reply; a role or an empty text does not count.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from optillm.chat import ChatRequest, Message, content_text
 DIVERSITY_FLOOR: Final = 0.3
 """Below this temperature samples hardly differ, so a technique's own temperature takes over."""
 TEXT_LIMIT: Final = 4096
-"""Tokens that a helper's text may have, thoughts included, where the model has room for them: some are answers."""
+"""The token limit of a helper's text, thoughts included, where the model has room: some are whole answers."""
 
 REPEATED: Final = 1_000_003
 """What is added to the seed of a repeated call: more than the number of samples of any request."""
@@ -45,7 +45,7 @@ PLACEMENTS: Final[Mapping[str, Placement]] = {
 }
 """The placements that a setting can name."""
 ON_BEHALF: Final = "The user says about the last message of this conversation:"
-"""The line in a system turn that says who speaks in the instruction below it."""
+"""The line in a system turn that says who is speaking in the instruction below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Payload:
     """The content of one call, and which parts of it the client did not send.
 
     `parameters` are all fields except model and messages. `ours` maps each that the proxy added or changed to the
-    client's own value, `None` if it sent none. `instruction` is what to add to `messages`, at `placement` unless the
-    model refuses it there; `plainer` is a form of `messages` with fewer changes of ours, if there is one. If a `bundle`
+    client's own value, `None` if it sent none. `instruction` is added to `messages`, at `placement` unless the model
+    refuses it there; `plainer` is a form of `messages` with fewer changes of ours, if there is one. If a `bundle`
     of several choices is refused, they are requested one by one instead of changing the call.
     """
 
@@ -104,7 +104,7 @@ class Payload:
         return replace(self, parameters={name: v for name, v in self.parameters.items() if name != "n"})
 
     def conversation(self, placement: Placement | None = None, *, plainer: bool = False) -> list[Message]:
-        """Return the messages with the instruction in its place, by default where the payload wants it.
+        """Return the messages with the instruction in its place, by default the payload's own `placement`.
 
         Without a user turn to join, it is a turn of its own.
         """
@@ -118,10 +118,10 @@ def instructed(messages: Sequence[Message], instruction: str, placement: Placeme
     """Return a conversation with an instruction in its place, its other turns unchanged."""
     first, *others = messages
     if placement is Placement.SYSTEM:
-        signed = f"{ON_BEHALF}\n\n{instruction}"
+        attributed = f"{ON_BEHALF}\n\n{instruction}"
         if first["role"] in ("system", "developer"):
-            return [extended(first, signed), *others]
-        return [{"role": "system", "content": signed}, *messages]
+            return [extended(first, attributed), *others]
+        return [{"role": "system", "content": attributed}, *messages]
     last = max((index for index, message in enumerate(messages) if message["role"] == "user"), default=None)
     if last is None or placement is Placement.OWN_TURN:
         return [*messages, {"role": "user", "content": instruction}]
@@ -219,9 +219,9 @@ class Bodies:
         limit: int | None = None,
         response_format: Mapping[str, Any] | None = None,
     ) -> Payload:
-        """A call of its own that the client never sees; `seed` is added to the client's.
+        """Return a call of its own that the client never sees; `seed` is added to the client's.
 
-        Its reply may have `limit` tokens, by default those of a long text.
+        Its reply may have `limit` tokens, by default `TEXT_LIMIT`.
         """
         carried = {key: value for key, value in self.sampling.items() if key in CARRIED_TO_JUDGES}
         name = "max_completion_tokens" if "max_completion_tokens" in self.sampling else "max_tokens"

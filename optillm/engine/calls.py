@@ -480,6 +480,6 @@ def reply_limit(body: Mapping[str, Any]) -> int | None:
 def estimate(body: Mapping[str, Any], written: str = "", pieces: int = 0) -> Usage:
     """Return the usage of a call that reported none, marked as estimated.
 
-    A token has about four characters, and a piece of a stream at least one token.
+    A token has about four characters, and each piece of a stream at least one token.
     """
     return Usage(prompt_tokens(body["messages"]), max(-(-len(written) // 4), pieces), estimated=True)

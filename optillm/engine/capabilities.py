@@ -25,7 +25,7 @@ LESSONS: Final = 64
 SMALLEST: Final = 512
 """The least tokens that a guessed limit is remembered as: a smaller one reflects one prompt, not the model."""
 TRIALS: Final = 6
-"""The fewest verdicts after which a model may be found to reason in vain."""
+"""How many reasoned verdicts it takes before a model may be found to reason in vain."""
 CAUTION: Final = 1.5
 """The factor on an estimated prompt length when prompt and reply have to fit into a window."""
 
@@ -36,10 +36,10 @@ class Capabilities:
 
     `most_choices` bounds `n`, where it is honoured. `refused` and `renamed` apply to parameters whoever sends them.
     `unwelcome` maps a value of ours to the client's parameters in the calls that were refused because of it.
-    `placements` maps the role of a conversation's last turn, and where an instruction was refused, to where it was
-    accepted. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply. `streamed` says whether
-    calls are made as streams; `None` leaves that to the caller. `thinks` says that it thinks before it answers;
-    `reasoned` counts the verdicts requested of it after reasons, `unread` those of them that could not be read.
+    `placements` maps the role of a conversation's last turn and the place where an instruction was refused to the place
+    where it was accepted. `window` bounds the tokens of prompt and reply, `longest_reply` those of a reply. `streamed`
+    says whether calls are made as streams; `None` leaves that to the caller. `thinks` says that it thinks before it
+    answers; `reasoned` counts the verdicts requested with reasons first, `unread` those of them that could not be read.
     """
 
     expires: float
@@ -64,7 +64,7 @@ class Capabilities:
             withheld=frozenset(name for name in payload.ours if self._unwelcome(payload, name)),
             refused=self.refused,
             renamed=self.renamed,
-            placement=self.placements.get(_setting(payload), payload.placement),
+            placement=self.placements.get(_placement_key(payload), payload.placement),
             alternating=self.alternating,
             fit=self._fit(payload),
             streamed=self.streamed,
@@ -84,7 +84,7 @@ class Capabilities:
             value, beside = _value(payload, name), payload.clients
             _remember(self.unwelcome, value, self.unwelcome.get(value, beside) & beside)
         if accepted.placement is not first.placement:
-            self.placements[_setting(payload)] = accepted.placement
+            self.placements[_placement_key(payload)] = accepted.placement
         if accepted.fit is not None and accepted.fit is not first.fit:
             self._learn_fit(accepted.fit, prompt_tokens(payload.messages))
 
@@ -94,12 +94,12 @@ class Capabilities:
             self.honours_n = received >= requested
 
     def notice(self, replies: Sequence[Reply], usage: Usage) -> None:
-        """Learn from replies whether the model thinks; one cut before its first word has thought unseen."""
-        unseen = any(reply.cut and reply.kind is ReplyKind.EMPTY for reply in replies)
-        self.thinks |= unseen or bool(usage.reasoning_tokens) or any(reply.thought for reply in replies)
+        """Learn from replies whether the model thinks; one cut before its first word was spent on hidden thoughts."""
+        hidden = any(reply.cut and reply.kind is ReplyKind.EMPTY for reply in replies)
+        self.thinks |= hidden or bool(usage.reasoning_tokens) or any(reply.thought for reply in replies)
 
     def judged(self, *, read: bool) -> None:
-        """Record a verdict that was requested after reasons, and whether it could be read."""
+        """Record a verdict that was requested with reasons first, and whether it could be read."""
         self.reasoned += 1
         self.unread += not read
 
@@ -159,13 +159,13 @@ def _least(bound: int | None, other: int) -> int:
 
 def _value(payload: Payload, name: str) -> str:
     value = payload.parameters[name]
-    if name == "response_format":  # one schema is as unwelcome as the next
+    if name == "response_format":  # a model that refuses one schema refuses all
         value = value.get("type")
     return f"{name}={value!r}"
 
 
-def _setting(payload: Payload) -> tuple[str, Placement]:
-    """Return what the acceptance of an instruction depends on: the role before it, and its place."""
+def _placement_key(payload: Payload) -> tuple[str, Placement]:
+    """Return what decides whether an instruction is accepted: the role of the last turn, and its place."""
     return str(payload.messages[-1]["role"]), payload.placement
 
 

@@ -61,7 +61,7 @@ class RequestContext(Context):
     `fence` marks quoted text and is not to be guessed; `outlet` takes events for a client that streams and is
     `None` otherwise; `canonical` resolves a mathematical expression to its canonical form; `form` is what the
     client demands of an answer; `execute` runs a program in the sandbox and is `None` unless the operator
-    admits that; `verdicts` is how judges are asked.
+    admits that; `verdicts` is how verdicts are requested.
     """
 
     def __init__(
@@ -418,7 +418,7 @@ class RequestContext(Context):
         return [await self._candidate(replies[0]) for replies in written]
 
     def _gate(self, after: str | None, show: Emit) -> Emit:
-        """Return the way of a streamed text to `show`: what follows the line `after`, without tags of quotations."""
+        """Return a filter before `show`: it passes what follows the line `after`, without quotation tags."""
         filtered = TagFilter(self._tags, show).show
         return filtered if after is None else Gate(after, filtered).show
 

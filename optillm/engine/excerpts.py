@@ -28,7 +28,7 @@ def excerpt(reply: Reply, part: str) -> Reply:
 
 
 def leaving_out(reply: Reply, spans: Sequence[tuple[int, int]]) -> Reply:
-    """Return the reply without these parts of its text, given in order by where they begin and end; itself if none."""
+    """Return the reply without these spans (start, end) of its text, in order; itself if there are none."""
     if not spans:
         return reply
     starts = [0, *(end for _, end in spans)]
@@ -44,7 +44,7 @@ def _reduced(reply: Reply, content: str, kept: Sequence[tuple[int, int]]) -> Rep
 
 
 def _tokens(logprobs: Any, kept: Sequence[tuple[int, int]]) -> Any:
-    """Return the log probabilities of the tokens in the kept parts, which are offsets from the end of the text.
+    """Return the log probabilities of the tokens in the kept parts, given as offsets from the end of the text.
 
     Offsets are negative or zero. Reasoning that was taken out of the text may have left tokens at the beginning.
     """

@@ -37,7 +37,7 @@ class Sieve:
     """Makes candidates of replies, and says what makes one unusable.
 
     `canonical` resolves a mathematical expression; `marker` is the line that begins the answer of a two-part reply.
-    `tags` are those around quoted text.
+    `tags` are the tags around quoted text.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Sieve:
     async def candidate(self, reply: Reply, question: str) -> Candidate:
         """Make a candidate of a reply to a question, with the final answer it states.
 
-        The reply is reduced to what follows the request's marker, without tags of quotations and, where a form is
-        demanded, to what has that form.
+        The reply is reduced to what follows the request's marker, without quotation tags, and to what has the demanded
+        form, if any.
         """
         reply = self._tags.without(excerpts.after(reply, self._marker))
         if self.form is not None:
@@ -68,9 +68,9 @@ class Sieve:
         return Candidate(reply, next(self._numbers), answer)
 
     async def answer(self, text: str, question: str, *, cut: bool = False) -> FinalAnswer | None:
-        """Return the final answer to a question that a text states, as it would be a candidate's; `None` if none.
+        """Return the final answer that a text gives, read as a candidate's would be; `None` if there is none.
 
-        Of a text that was `cut` off, only what it calls the answer counts.
+        In a text that was `cut` off, only an explicit statement of the answer counts.
         """
         return await self._resolved(answers.extract(text, question, cut=cut))
 

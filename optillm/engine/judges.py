@@ -1,7 +1,7 @@
-"""Asking judges: in which words and within which limit a verdict is requested, and what an unusual reply means.
+"""Asking judges: how a verdict is requested, within which token limit, and what an unusual reply means.
 
-A verdict is requested after reasons unless a model's reasoned verdicts have been unreadable too often; then it is
-requested at once. A judge that answers the question instead of judging has voted for the candidate with its answer.
+A verdict is requested with reasons first unless a model's reasoned verdicts have been unreadable too often; then it is
+requested directly. A judge that answers the question instead of judging has voted for the candidate with its answer.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
 
 ANSWERED: Final = "answered"
-"""How a verdict came about that a judge implied by its own answer; the others are told by their mode."""
-SAME: Final = 7.5
+"""What verdicts implied by a judge's own answer are counted as; the others are counted by their mode."""
+SAME_ANSWER: Final = 7.5
 """The score, out of ten, of a candidate with the judge's own answer; another answer scores as far below the middle.
 
-Halfway between not knowing and being certain, as the judge may be as wrong as the candidate.
+This is halfway between undecided and certain: the judge may be as wrong as the candidate.
 """
 _SCALE: Final = 10.0
 
@@ -49,7 +49,7 @@ class Ballot(Generic[V]):
 
     @property
     def has_form(self) -> bool:
-        """Whether it is known how to request such a verdict, so that the prompt need not say it."""
+        """Whether `verdict_forms` can request such a verdict, so that the prompt need not."""
         return self.verdict in SHAPES
 
     def read(self, text: str) -> V | None:
@@ -76,14 +76,14 @@ class Ballot(Generic[V]):
     def _implied_rating(self, answer: FinalAnswer) -> Any:
         other = self.candidates[0].answer
         if other is not None and other.matches(answer):
-            return self.verdict(score=SAME)
+            return self.verdict(score=SAME_ANSWER)
         if other is None or other.kind != answer.kind or other.in_words:
-            return None  # in other words, it may well say the same
-        return self.verdict(score=_SCALE - SAME)
+            return None  # it may say the same in different words
+        return self.verdict(score=_SCALE - SAME_ANSWER)
 
 
 class Compose(Protocol):
-    """Makes the call that puts a prompt to a judge; without a limit it has the room of a long text."""
+    """Makes the call that puts a prompt to a judge; without a limit, the reply may be a long text."""
 
     def __call__(
         self, prompt: str, *, limit: int | None = None, response_format: dict[str, Any] | None = None
@@ -114,7 +114,7 @@ class Judges:
     ) -> V | None:
         """Return the verdict of a judge; `None` for an abstention.
 
-        One that is cut while it thinks is asked once more, with room for thoughts.
+        A judge that is cut off while it thinks is asked once more, with room for thoughts.
         """
         self.calls.ledger.judge_calls += 1
         mode = self._mode(model)
@@ -127,13 +127,13 @@ class Judges:
             return self._counted(verdict)
         if mode == "reasoned":
             self.calls.routes.judged(model, read=verdict is not None)
-        way = mode if verdict is not None else ANSWERED
+        source = mode if verdict is not None else ANSWERED
         if verdict is None and ballot.candidates:
             cut = reply.cut or verdicts.is_endless(text)
             answer = await self.sieve.answer(_unwrapped(text), question, cut=cut)
             verdict = None if answer is None else ballot.implied(answer)
         if verdict is not None:
-            self.calls.ledger.verdicts[way] += 1
+            self.calls.ledger.verdicts[source] += 1
         return self._counted(verdict)
 
     async def _verdict_reply(
@@ -162,19 +162,19 @@ class Judges:
         except (UpstreamError, BudgetExhausted):
             return None
 
-    def _counted(self, said: T | None) -> T | None:
+    def _counted(self, result: T | None) -> T | None:
         ledger = self.calls.ledger
-        if said is None:
+        if result is None:
             ledger.lose("abstained")
         else:
             ledger.judge_replies += 1
-        return said
+        return result
 
 
 def _composed(ballot: Ballot[Any], prompt: str, mode: Mode, compose: Compose, thinks: bool) -> Payload:
     """Return the call that requests a verdict.
 
-    A model that thinks gets no schema, since some servers would hold its thoughts to it, and the room of a long text.
+    A model that thinks gets the room of a long text, and no schema: some servers would apply it to the thoughts.
     """
     if not ballot.has_form:
         return compose(prompt)
@@ -191,7 +191,7 @@ def _only_thought(reply: Reply) -> bool:
 
 
 def _without_quotations(text: str, fence: str) -> str:
-    """Return what a judge says itself: what it repeats of its prompt, a candidate with its answer, is no verdict."""
+    """Return what a judge says itself, without the quotations of its prompt: a candidate it repeats is no verdict."""
     return re.sub(rf"<(\w+)-{fence}\b[^>]*>.*?(?:</\1-{fence}>|\Z)", "", text, flags=re.DOTALL)
 
 
@@ -199,7 +199,7 @@ _OPENING = re.compile(r'\s*\{\s*"\w{1,20}"\s*:\s*"')
 
 
 def _unwrapped(text: str) -> str:
-    """Return the reasons in a verdict of JSON that was cut in their middle; any other text as it is."""
+    """Return the reasons in a JSON verdict that was cut off inside them; any other text as it is."""
     opening = _OPENING.match(text)
     if opening is None:
         return text

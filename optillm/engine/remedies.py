@@ -48,7 +48,7 @@ OTHER_PLACES: Final[Mapping[Placement, Sequence[Placement]]] = {
 }
 """Where to put an instruction whose own place is refused, the best place first.
 
-What joins the client's turn, before or after its text, leaves the roles as they are: one of the two is enough to try.
+An instruction in the client's turn, before or after its text, leaves the roles unchanged: trying one of them is enough.
 """
 WITHOUT_TURN: Final = {Placement.OWN_TURN: Placement.JOINED, Placement.SYSTEM: Placement.BEFORE}
 """The places that may add a turn, each with the nearest one that does not."""

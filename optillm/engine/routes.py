@@ -60,7 +60,7 @@ class Route:
     `models` are patterns of the models it serves, `rename` its names for some. `keyed` says that it has a key of its
     own, so that no client's key goes there. Lower `order` is called first; upstreams of equal order share the calls by
     `weight`. `streams` says that whole replies are requested as streams too, `local` that this is a server with slots,
-    see `local_servers`. `placements` are patterns of models, each with where their instructions go; the first that fits
+    see `local_servers`. `placements` says where instructions go, by model-name pattern; the first match
     counts.
     """
 
@@ -102,11 +102,11 @@ class Route:
         return next((name for name, renamed in self.rename.items() if renamed == model), None)
 
     def placed(self, payload: Payload) -> Payload:
-        """Return the payload with its instruction where it goes for this model."""
+        """Return the payload with its instruction placed as this model needs it."""
         if payload.instruction is None:
             return payload
-        fitting = (placement for pattern, placement in self.placements if fnmatchcase(payload.model, pattern))
-        return replace(payload, placement=next(fitting, payload.placement))
+        matches = (placement for pattern, placement in self.placements if fnmatchcase(payload.model, pattern))
+        return replace(payload, placement=next(matches, payload.placement))
 
     def credential(self, authorization: str | None) -> str | None:
         """Return the client's `Authorization` if it may be sent here, else `None`."""
@@ -326,7 +326,7 @@ class Routes:
         return any(self.capabilities(route, model).thinks for route in self._may_be_first(model))
 
     def judged(self, model: str, *, read: bool) -> None:
-        """Record a verdict that was requested of this model after reasons, and whether it could be read."""
+        """Record a verdict requested of this model with reasons first, and whether it could be read."""
         for route in self._may_be_first(model):
             self.capabilities(route, model).judged(read=read)
 
@@ -420,7 +420,7 @@ def calls_as_streams(settings: Settings, target: Target) -> bool:
 
 
 def placements(settings: Settings, target: Target) -> list[tuple[str, Placement]]:
-    """Return where instructions go at an upstream, by patterns of models: its own settings, then those for all."""
+    """Return where instructions go at an upstream, by model-name pattern: its own settings, then the general ones."""
     stated = [*by_model(target.instructions), *by_model(settings.instructions)]
     return [(pattern, PLACEMENTS[word]) for pattern, word in stated]
 

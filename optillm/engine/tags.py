@@ -1,6 +1,6 @@
-"""The tags around quoted text, cut where a model copies them into what it writes.
+"""The tags around quoted text, removed where a model copies them into its reply.
 
-Only tags with the fence of the request are cut. Nobody can guess it, so that no tag of a user's own text is touched.
+Only tags with the request's fence are removed. Nobody can guess it, so no tag in a user's own text is touched.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from optillm.engine.calls import Emit
 from optillm.engine.excerpts import leaving_out
 
 _LONGEST_ATTRIBUTE: Final = 60
-"""Characters between the fence and the end of an opening tag."""
+"""The most characters between the fence and the end of an opening tag."""
 _BEGINNING = re.compile(r"</?(?:[a-z]{1,20}(?:-(?P<rest>[^<\n]*))?)?")
 
 
 class Tags:
     """The tags of one request's fence: `<candidate-FENCE label="A">`, `</user-FENCE>`.
 
-    The line break behind an opening tag belongs to it. At the end of a text, half a tag counts if it has the whole
-    fence.
+    The line break after an opening tag belongs to it. At the end of a text, an unfinished tag counts if its fence is
+    complete.
     """
 
     def __init__(self, fence: str) -> None:
@@ -40,7 +40,7 @@ class Tags:
         return self._pattern.sub("", text) if self._fence in text else text
 
     def settled(self, text: str) -> int:
-        """Return how many characters of a text stay as they are, or are cut, whatever follows."""
+        """Return how many characters of a text are kept or cut for certain, whatever follows."""
         matches = list(self._pattern.finditer(text))
         begin = matches[-1].end() if matches else 0
         if matches and begin == len(text) and not text.endswith("\n"):
@@ -60,9 +60,9 @@ class Tags:
 
 
 class TagFilter:
-    """Passes on a text that comes in pieces without its tags; what may yet become one waits for the next piece.
+    """Passes on a streamed text without its tags; what may yet become a tag waits for the next piece.
 
-    What waits at the end is not passed on.
+    What still waits at the end is dropped.
     """
 
     def __init__(self, tags: Tags, show: Emit) -> None:

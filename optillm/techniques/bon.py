@@ -5,9 +5,9 @@ https://arxiv.org/abs/2407.18521
 Rounds: 2 (1 when all answers agree; +1 when n exceeds the group size; +1 when the judges contradict the plurality)
 Calls: n + ballots (rank: n; rate: 2n; pairwise: n · (n - 1)) over the distinct answers, + proof against a plurality
 
-Every candidate stands in every place of a ballot equally often, so a judge's additive liking for a place
-cancels exactly; a judge that cannot be read abstains. Judges who prefer another answer than the one that most samples
-give have to prove it head to head.
+Every candidate stands in every place of a ballot equally often, so a judge's additive preference for a
+place cancels exactly; a judge that cannot be read abstains. Judges that prefer a different answer from the one most
+samples give have to prove it head to head.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ async def run(ctx: Context, options: Options) -> Answer:
     """Sample, judge, return the winner's words."""
     samples = await ctx.sample(max(options.n, ctx.choices), temperature=options.temperature)
     pool = [group[0].standing_for(len(group)) for group in grouped(samples)]
-    represented = {candidate.index for candidate in pool}
-    copies = [sample for sample in samples if sample.index not in represented]
+    in_pool = {candidate.index for candidate in pool}
+    copies = [sample for sample in samples if sample.index not in in_pool]
     if len(pool) == 1 or (options.prevote and agreed(pool)):
         return Answer.of(*pool, *copies, stop="settled")
     ctx.say(f"judging {len(pool)} different answers")
@@ -115,20 +115,20 @@ async def ranked(ctx: Context, pool: Sequence[Candidate], options: Options) -> l
     """Return the pool, best first, by the judges' mean marks and the samples' agreement."""
     if len(pool) == 1:
         return list(pool)
-    shown = slates(len(pool), options)
-    # Ratings are absolute. The other marks are relative to who else is shown and where, and balanced only as a set.
-    asked = 0 if options.judge == "rate" else sum(0 in slate for slate in shown)
-    marks: list[Marks] = []
-    with ctx.span("judge", candidates=len(pool), ballots=len(shown)):
-        judges = (opinion(ctx, pool, slate, options) for slate in shown)
+    ballots = slates(len(pool), options)
+    # Ratings are absolute. The other marks depend on what else is shown and where, and are balanced only as a set.
+    asked = 0 if options.judge == "rate" else sum(0 in slate for slate in ballots)
+    opinions: list[Marks] = []
+    with ctx.span("judge", candidates=len(pool), ballots=len(ballots)):
+        judges = (opinion(ctx, pool, slate, options) for slate in ballots)
         async with aclosing(ctx.arriving(*judges)) as arriving:
-            async for marked in arriving:
-                marks.append(marked)
-                unproved = max(by_marks(pool, marks, asked), key=lambda candidate: candidate.copies)
-                ctx.offer(unproved, score=unproved.copies + len(marks) / len(shown))
-                if decided(marks, len(shown) - len(marks), len(pool), agreement(pool), asked):
+            async for marks in arriving:
+                opinions.append(marks)
+                plurality = max(by_marks(pool, opinions, asked), key=lambda candidate: candidate.copies)
+                ctx.offer(plurality, score=plurality.copies + len(opinions) / len(ballots))
+                if decided(opinions, len(ballots) - len(opinions), len(pool), agreement(pool), asked):
                     break
-    return by_marks(pool, marks, asked)
+    return by_marks(pool, opinions, asked)
 
 
 def slates(count: int, options: Options) -> Sequence[tuple[int, ...]]:
@@ -142,7 +142,7 @@ def slates(count: int, options: Options) -> Sequence[tuple[int, ...]]:
 
 
 async def opinion(ctx: Context, pool: Sequence[Candidate], slate: Sequence[int], options: Options) -> Marks:
-    """Return what one judge makes of the candidates on a slate."""
+    """Return one judge's marks for the candidates on a slate."""
     if options.judge == "rate":
         return await rate(ctx, pool, slate[0], options)
     return await rank(ctx, pool, slate, model=options.judge_model)
@@ -164,8 +164,8 @@ def agreement(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
     return np.array([AGREEMENT * (candidate.copies - 1) / sampled for candidate in pool], dtype=np.float64)
 
 
-def by_marks(pool: Sequence[Candidate], marks: Sequence[Marks], asked: int) -> list[Candidate]:
+def by_marks(pool: Sequence[Candidate], opinions: Sequence[Marks], asked: int) -> list[Candidate]:
     """Return the pool, best first; without any mark, by agreement and then brevity."""
-    merits = mean_marks(marks, len(pool), asked) + agreement(pool)
+    merits = mean_marks(opinions, len(pool), asked) + agreement(pool)
     order = sorted(range(len(pool)), key=lambda number: (-merits[number], len(pool[number].text), number))
     return [pool[number] for number in order]

@@ -114,9 +114,8 @@ async def run(ctx: Context, options: Options) -> Answer:
         span.attributes["tree"] = tree.render(lambda state: state.described if state else {})
     if settled:
         return Answer.of(*by_value(tree), stop="settled")
-    ranked = by_value(
-        tree
-    )  # refinements vote like samples: most of them are right more often than their drafts
+    # Refinements vote like samples: most of them are right more often than their drafts.
+    ranked = by_value(tree)
     return Answer.of(*await upheld(ctx, ranked, ranked, options.proof, model=options.judge_model))
 
 
@@ -163,24 +162,24 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
     """
     rivals = contenders(tree)
     candidates = [rival.candidate for rival in rivals]
-    shown = orders(len(rivals), min(len(nodes), len(rivals)))
-    with ctx.span("evaluate", answers=len(rivals), ballots=len(shown)):
-        judges = (rank(ctx, candidates, order, model=options.judge_model) for order in shown)
+    ballots = orders(len(rivals), min(len(nodes), len(rivals)))
+    with ctx.span("evaluate", answers=len(rivals), ballots=len(ballots)):
+        judges = (rank(ctx, candidates, order, model=options.judge_model) for order in ballots)
         async with aclosing(ctx.arriving(*judges)) as arriving:
             async for marks in arriving:
                 for index, mark in marks.items():
                     rivals[index].marks.append(mark)
-    worth = {
-        state.candidate.index: value if any(each.marks for each in states) else None
+    value_of = {
+        state.candidate.index: value if any(rival.marks for rival in states) else None
         for states, value in valued(tree)
         for state in states
     }
     for node in nodes:
-        tree.backpropagate(node, worth[node.item.candidate.index] if node.item else None)
+        tree.backpropagate(node, value_of[node.item.candidate.index] if node.item else None)
 
 
 def contenders(tree: Search) -> list[State]:
-    """Return a spokesman for each answer, the most valued ones if they are many."""
+    """Return one state for each answer, the most valued first, at most `MOST_SHOWN`."""
     state_of = {state.candidate.index: state for states, _ in valued(tree) for state in states}
     best_first = [state_of[candidate.index] for candidate in by_value(tree)]
     return best_first[: len(valued(tree))][:MOST_SHOWN]
@@ -189,8 +188,7 @@ def contenders(tree: Search) -> list[State]:
 def valued(tree: Search) -> list[tuple[list[State], float]]:
     """Return the answers, each with all nodes that give it and its value in [0, 1], best first.
 
-    These nodes share their marks, and what share of all nodes they are counts beside them; a free-form answer has its
-    own marks only.
+    These nodes share their marks, and their share of all nodes counts too; a free-form answer has its own marks only.
     """
     state_of = {node.item.candidate.index: node.item for node in tree.nodes() if node.item}
     valued = []
@@ -205,14 +203,14 @@ def valued(tree: Search) -> list[tuple[list[State], float]]:
 
 
 def by_value(tree: Search) -> list[Candidate]:
-    """Return all candidates: the shortest one for each answer, the most valued first, and then their repetitions."""
+    """Return all candidates: the shortest for each answer, the most valued answer first, then their repetitions."""
     groups = [
         (sorted(states, key=lambda state: (len(state.candidate.text), state.candidate.index)), value)
         for states, value in valued(tree)
     ]
     groups.sort(key=lambda each: (-each[1], len(each[0][0].candidate.text), each[0][0].candidate.index))
-    spokesmen = [states[0].candidate for states, _ in groups]
-    return spokesmen + [state.candidate for states, _ in groups for state in states[1:]]
+    shortest = [states[0].candidate for states, _ in groups]
+    return shortest + [state.candidate for states, _ in groups for state in states[1:]]
 
 
 def unanimous(tree: Search) -> bool:

@@ -76,13 +76,13 @@ class Options(BaseOptions):
     subset: int = Field(0, ge=0, le=16, description="references each middle agent sees, at random; 0 is all")
     critique: Literal["none", "inline", "shared", "each"] = Field(
         "none",
-        description="a review of the references: none, one that the aggregator writes first, one of all in a round of "
-        "its own, or one of each there",
+        description="a review of the references: none, inline by the aggregator before its answer, or in a round of "
+        "its own, one shared or one of each",
     )
     guard: Literal["whole", "always", "never"] = Field(
         "whole",
-        description="which syntheses are not believed if they contradict most references and agree with none: those of "
-        "whole replies, those of streams too, which then begin when they are complete, or none",
+        description="when to reject a synthesis that contradicts most references and agrees with none: in whole "
+        "replies, always (streams then wait for its end), or never",
     )
     aggregator: str | None = Field(
         None, description="the model that aggregates; the request's own by default"
@@ -142,7 +142,7 @@ async def middle_layer(
 async def aggregate(
     ctx: Context, references: Sequence[Candidate], best: Candidate, options: Options, models: Sequence[str]
 ) -> Answer:
-    """Write the last word from all references; another proposer stands in for a failing aggregator."""
+    """Write one answer from all references; another proposer stands in for a failing aggregator."""
     shuffled = ctx.rng.sample(references, len(references))
     instruction = SYNTHESISE.format(references=quoted(ctx, shuffled, options))
     critique = await review(ctx, shuffled, options)
@@ -202,7 +202,7 @@ def stands_alone(synthesis: Candidate, references: Sequence[Candidate]) -> bool:
 
 
 def representative(references: Sequence[Candidate]) -> Candidate:
-    """Return the reference to give without an aggregator: the shortest of the plurality, else the most typical."""
+    """Return the reference to give if no aggregator does: the shortest of the plurality, else the most typical."""
     largest = grouped(references)[0]
     if len(largest) > 1 or len(references) == 1:
         return min(largest, key=lambda reference: len(reference.text))

@@ -68,11 +68,11 @@ the claim it is in and why that fails, and score how likely the final answer is 
 """
 
 PRIOR_AUC, PRIOR_VOTES = 0.8, 4
-"""What is thought of a verifier before it has scored anything, and how many votes that is worth."""
+"""The AUC assumed of a verifier before it has scored anything, and how many votes that is worth."""
 NOBODY = -1
-"""The number of a decoy, which no candidate has."""
+"""The index of a decoy, which no candidate has."""
 MOST_ERRORS = 12
-"""Errors that provers of a further cycle are told of at most."""
+"""The most errors that provers of a further cycle are told of."""
 
 
 class Options(BaseOptions):
@@ -118,7 +118,7 @@ class Options(BaseOptions):
 
 @dataclass(slots=True)
 class Solution:
-    """A proof or a decoy as the verifier is shown it, and what it found: scores in [0, 1] and errors."""
+    """A proof or a decoy that the verifier is shown, and what the verifier says: scores in [0, 1] and errors."""
 
     candidate: Candidate
     scores: list[float] = field(default_factory=list)
@@ -162,8 +162,8 @@ async def prove(ctx: Context, options: Options, proofs: list[Solution]) -> None:
     noted = ctx.quote("errors", "\n".join(f"- {error}" for error in errors))
     instruction = PROVE_AGAIN.format(errors=noted) if errors else PROVE
     wanted = max(options.helpful, ctx.choices)
-    drawn = await ctx.sample(wanted, temperature=options.temperature, instructions=[instruction])
-    proofs += map(Solution, drawn)
+    samples = await ctx.sample(wanted, temperature=options.temperature, instructions=[instruction])
+    proofs += map(Solution, samples)
 
 
 async def deceive(ctx: Context, options: Options) -> str | None:
@@ -174,20 +174,20 @@ async def deceive(ctx: Context, options: Options) -> str | None:
 
 
 def decoy(text: str, question: str) -> Solution:
-    """Return a solution that is no candidate for the answer: nothing but its text is of use."""
+    """Return a solution that can never be the answer: only its text matters."""
     return Solution(Candidate(Reply({"role": "assistant", "content": text}), NOBODY, extract(text, question)))
 
 
-def misleads(decoy: Candidate, most: Candidate) -> bool:
+def misleads(decoy: Candidate, plurality: Candidate) -> bool:
     """Return whether a decoy gives another answer than most provers, as a decoy must.
 
     If most provers call a tool, a text is no decoy: anybody could tell it from a tool call.
     """
-    if most.reply.actions:
+    if plurality.reply.actions:
         return False
-    if most.answer is None:
-        return words(decoy.text) != words(most.text)
-    return decoy.answer is not None and not decoy.answer.matches(most.answer)
+    if plurality.answer is None:
+        return words(decoy.text) != words(plurality.text)
+    return decoy.answer is not None and not decoy.answer.matches(plurality.answer)
 
 
 async def verify(
@@ -223,7 +223,7 @@ def belief(proofs: Sequence[Solution], decoys: Sequence[Solution], options: Opti
     """Return how much the verifier's scores are worth, from 0 (nothing) to 1.
 
     This is how often a score given to a proof beats one given to a decoy, over single votes: the area under the curve,
-    ties aside, rescaled so that a coin's is worth nothing. Few votes say little, so it is shrunk towards a prior.
+    ties aside, rescaled so that chance is worth nothing. Few votes say little, so it is shrunk towards a prior.
     All proofs count, not just the majority's, or a verifier that finds the majority wrong would look blind.
     """
     honest = [score for proof in proofs for score in proof.scores]
@@ -251,13 +251,14 @@ def accepted(proofs: Sequence[Solution], decoys: Sequence[Solution], options: Op
 def ranked(proofs: Sequence[Solution], *, belief: float) -> list[Candidate]:
     """Return the provers' candidates, best first: one for each answer, then those it stands for.
 
-    Each proof is one vote, whose weight differs from the others' as its score does, times `belief`; a proof that the
-    verifier did not score has the mean weight.
+    Each proof has one vote. Its weight is the mean score of all proofs plus `belief` times its own deviation from it; a
+    proof that the verifier did not score has the mean weight.
     """
     scores = [score for proof in proofs for score in proof.scores]
-    usual = mean(scores) if scores else 1.0
+    mean_score = mean(scores) if scores else 1.0
     weight = {
-        proof.candidate.index: usual + belief * (mean(proof.scores or [usual]) - usual) for proof in proofs
+        proof.candidate.index: mean_score + belief * (mean(proof.scores or [mean_score]) - mean_score)
+        for proof in proofs
     }
     groups = grouped(candidates(proofs))
     if not belief and len(groups[0]) == 1:  # no two agree: the most typical first

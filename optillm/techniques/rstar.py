@@ -8,8 +8,8 @@ Calls: 2 · votes + 3, then num_rollouts per further depth, then at most 3 · ma
 The generator grows a tree of partial reasoning by five typed actions; every path ends in a complete solution. A
 solution is rewarded by the share of solutions that give its answer. The discriminator, best another model,
 sees only the beginning of a solution and finishes it. The paper drops solutions that are finished with another
-answer; here what they are finished with votes beside the solutions, for a few completions prove too little to overrule
-what most solutions say.
+answer; here the answer of each completion gets a vote beside the solutions, since a few completions prove too little
+to overrule most solutions.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ ALLOWED: dict[Action | None, tuple[Action, ...]] = {
 FEWEST = 4
 """How many solutions must agree, at least, to settle a search."""
 CLUSTERS = 3
-"""How many answers the discriminator looks at, each in its first solution."""
+"""How many answers the discriminator examines, each in its first solution."""
 
 
 class Options(BaseOptions):
@@ -96,7 +96,7 @@ class Options(BaseOptions):
     c: float = Field(1.4, ge=0, le=5, description="weight of exploration in the upper confidence bound")
     votes: int = Field(2, ge=1, le=8, description="half of the complete solutions sampled at the root")
     masks: int = Field(
-        2, ge=0, le=8, description="beginnings of a solution the discriminator finishes; 0 is none"
+        2, ge=0, le=8, description="beginnings of each solution the discriminator finishes; 0 is none"
     )
     confidence: float = Field(0.95, ge=0.5, le=1, description="agreement that needs no discriminator")
     discriminator_model: str | None = Field(
@@ -213,20 +213,20 @@ def settled(tree: Tree[State], options: Options) -> bool:
 
 
 async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> list[FinalAnswer]:
-    """Return the answers to which masked solutions of the leading answers are finished.
+    """Return the answers that the discriminator reaches from masked solutions of the leading answers.
 
     A tool call has no partial reasoning to continue from, so it is not masked.
     """
     groups = clusters([solution.answer for solution in solutions])[:CLUSTERS]
-    first = [solutions[group[0]] for group in groups]
-    masked = [solution for solution in first if solution.answer and not solution.reply.actions]
+    leading = [solutions[group[0]] for group in groups]
+    masked = [solution for solution in leading if solution.answer and not solution.reply.actions]
 
-    async def finished(prefix: str) -> FinalAnswer | None:
+    async def completed(prefix: str) -> FinalAnswer | None:
         prompt = COMPLETE.format(conversation=ctx.transcript, notes=ctx.quote("notes", prefix))
         text = await ctx.ask(prompt, model=options.discriminator_model, temperature=1.0)
         return extract(text or "", ctx.question)
 
-    calls = [finished(prefix) for solution in masked for prefix in prefixes(solution.text, options.masks)]
+    calls = [completed(prefix) for solution in masked for prefix in prefixes(solution.text, options.masks)]
     with ctx.span("discriminate", solutions=len(masked), masks=len(calls)):
         async with aclosing(ctx.arriving(*calls)) as arriving:
             return [answer async for answer in arriving]
@@ -240,15 +240,15 @@ def prefixes(text: str, masks: int) -> list[str]:
     return [text[:cut] for cut in dict.fromkeys(cuts) if text[:cut].strip()]
 
 
-def by_votes(solutions: Sequence[Candidate], finished: Sequence[FinalAnswer] = ()) -> list[Candidate]:
+def by_votes(solutions: Sequence[Candidate], completions: Sequence[FinalAnswer] = ()) -> list[Candidate]:
     """Return the shortest solution for each answer, the answer with most votes first, then the others.
 
-    Solutions vote, and so do masked ones for the answer to which they were finished: a solution that leads back to its
-    answer supports it, and one that leads elsewhere supports that. A completion alone is no candidate.
+    Solutions vote, and so do the answers of `completions`: one that leads back supports its solution's answer, one that
+    leads elsewhere supports the other answer. A completion is no candidate.
     """
-    groups = clusters([*(solution.answer for solution in solutions), *finished])
-    proposals = [[solutions[index] for index in group if index < len(solutions)] for group in groups]
-    members = [sorted(group, key=lambda solution: len(solution.text)) for group in proposals if group]
+    groups = clusters([*(solution.answer for solution in solutions), *completions])
+    candidates = [[solutions[index] for index in group if index < len(solutions)] for group in groups]
+    members = [sorted(group, key=lambda solution: len(solution.text)) for group in candidates if group]
     return [group[0] for group in members] + [solution for group in members for solution in group[1:]]
 
 

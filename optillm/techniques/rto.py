@@ -205,7 +205,7 @@ async def round_trips(ctx: Context, options: Options, drafts: Sequence[Candidate
 
 
 async def describe(ctx: Context, options: Options, trip: Trip, code: bool) -> tuple[Trip, str] | None:
-    """What a reader who knows nothing but the draft takes it to say; `None` when that gives the draft away."""
+    """Return what a reader who knows only the draft takes it to say; `None` when that gives the draft away."""
     shown = program_text(trip.draft.text) if code else strip_reasoning(trip.draft.text)
     prompt = (DESCRIBE_CODE if code else DESCRIBE_ANSWER).format(draft=ctx.quote("A", shown))
     said = await ctx.ask(prompt, temperature=0.7 if options.descriptions > 1 else 0.0)
@@ -291,7 +291,7 @@ async def executed(
 
 
 async def judged(ctx: Context, texts: Sequence[str], groups: list[list[int]]) -> list[list[int]]:
-    """The groups, those made one that two judges put together who see them in opposite orders."""
+    """Return the groups, merging those that two judges, who see them in opposite orders, both put together."""
     shown = range(len(groups))[: len(LABELS)]
 
     async def opinion(order: Sequence[int]) -> dict[int, int]:
@@ -309,7 +309,7 @@ async def judged(ctx: Context, texts: Sequence[str], groups: list[list[int]]) ->
 
 
 async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
-    """The last word, written from all drafts and how they were read; the favourite stands in for a refusal."""
+    """Write one answer from all drafts and how they were read; the favourite stands in for a refusal."""
     ctx.say("no draft came back, writing one answer from all")
     quoted = []
     for label, trip in zip(LABELS, trips, strict=False):

@@ -110,7 +110,7 @@ def settled(candidates: Sequence[Candidate], options: Options, choices: int = 1)
 
 
 async def elected(ctx: Context, candidates: Sequence[Candidate], options: Options) -> list[Candidate]:
-    """Return one spokesman for each answer, most votes first, then the others."""
+    """Return the shortest candidate for each answer, most votes first, then the others."""
     answered = [candidate for candidate in candidates if candidate.answer is not None]
     groups = [sorted(group, key=lambda c: (len(c.text), c.index)) for group in grouped(answered)]
     tied = [group for group in groups if len(group) == len(groups[0])]
@@ -119,13 +119,13 @@ async def elected(ctx: Context, candidates: Sequence[Candidate], options: Option
         groups.sort(key=lambda group: (-len(group), group[0] is not best))
     elif len(tied) > 1:
         groups.sort(key=lambda group: (-len(group), len(group[0].text)))
-    spokesmen = [group[0].standing_for(len(group)) for group in groups]
+    shortest = [group[0].standing_for(len(group)) for group in groups]
     others = [candidate for candidate in candidates if candidate.answer is None]
-    return spokesmen + [candidate for group in groups for candidate in group[1:]] + others
+    return shortest + [candidate for group in groups for candidate in group[1:]] + others
 
 
 async def preferred(ctx: Context, rivals: Sequence[Candidate]) -> Candidate:
-    """Return the rival that two judges place best, shown to one in reverse; the shortest if neither can say."""
+    """Return the rival that two judges prefer, one of whom sees them reversed; the shortest if neither can say."""
     with ctx.span("tie", rivals=len(rivals)):
         judges = (rank(ctx, rivals, order) for order in orders(len(rivals), 2))
         async with aclosing(ctx.arriving(*judges)) as arriving:
@@ -134,7 +134,7 @@ async def preferred(ctx: Context, rivals: Sequence[Candidate]) -> Candidate:
 
 
 async def consensus(ctx: Context, candidates: Sequence[Candidate], options: Options) -> list[Candidate]:
-    """Return the pick of the largest group of free-form texts that say the same, and then the rest."""
+    """Return the pick of the largest group of free-form texts that say the same, then the rest."""
     pool = list(candidates[: len(LABELS)])
     verdict = None
     if options.free_form == "judge" and len(pool) > 2:

@@ -154,7 +154,7 @@ class Complaint:
 async def run(ctx: Context, options: Options) -> Answer:
     """Formalise beside a direct answer; solve; repair; say what is certain.
 
-    A program that is asked for cannot be formalised, so that the direct answer is all there is.
+    A request for a program cannot be formalised, so it gets the direct answer alone.
     """
     if question_of(ctx.question).asks_for_program:
         return Answer.of(*await ctx.write())

@@ -26,15 +26,15 @@ def orders(count: int, ballots: int) -> list[list[int]]:
     """Return the order in which each ballot shows the candidates.
 
     With a multiple of `count` ballots these are rotations: every candidate stands in every place equally often, which
-    cancels any liking of a judge for a place. Otherwise each order is followed by its reverse: all mean places are
-    the same, which cancels a liking that grows from place to place. An odd last ballot is not balanced.
+    cancels any preference of a judge for a place. Otherwise each order is followed by its reverse: all mean places are
+    the same, which cancels a preference that grows evenly from place to place. An odd last ballot is not balanced.
     """
     if ballots % count == 0:
         return [[(start + place) % count for place in range(count)] for start in range(ballots)]
     pairs = -(-ballots // 2)
     starts = [pair * count // pairs for pair in range(pairs)]
     forward = [[(start + place) % count for place in range(count)] for start in starts]
-    return [order for one in forward for order in (one, one[::-1])][:ballots]
+    return [ballot for order in forward for ballot in (order, order[::-1])][:ballots]
 
 
 def order_of(verdict: Ranking | None, shown: Sequence[int]) -> list[int]:
@@ -63,8 +63,8 @@ def borda(shown: Sequence[int], ranking: Sequence[int]) -> dict[int, float]:
 def mean_marks(opinions: Sequence[Marks], count: int, asked: int = 0) -> npt.NDArray[np.float64]:
     """Return each candidate's mean mark, shape (count,).
 
-    It is the mean over the judges that marked it. If `asked` says how many judges of a set of ballots were to mark each
-    candidate, those that have not count as undecided: an incomplete set is not balanced, and so weighs less.
+    It is the mean over the judges that marked it. `asked` is how many judges were to mark each candidate; those
+    that have not count as undecided, since an incomplete set of ballots is not balanced. With 0 they do not count.
     """
     table = np.full((len(opinions) + 1, count), np.nan)
     for row, opinion in enumerate(opinions):

@@ -1,4 +1,4 @@
-"""Whether a text gives an answer away, so that whoever arrives at the answer from that text proves nothing.
+"""Whether a text gives an answer away, so that reaching the answer from it proves nothing.
 
 >>> answer = canonical("24")
 >>> gives_away("Three spiders have 24 legs. How many legs is that?", answer, "How many legs do 3 spiders have?")
@@ -19,11 +19,11 @@ from optillm.toolkit.typography import plain
 _VALUE: Final = re.compile(r"(?<!\d)-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?|[A-Za-z]+(?:-[A-Za-z]+)*")
 _WORD: Final = re.compile(r"\w+")
 _NO_VALUES: Final = frozenset({"choice", "truth", "json", "code", "tools"})
-"""Kinds of answers whose words ("A", "no") stand in texts that say something else."""
+"""Kinds of answers whose words ("A", "no") also occur in texts that say something else."""
 
 
 def gives_away(text: str, answer: FinalAnswer, question: str = "") -> bool:
-    """Return whether a text states an answer as its own, or holds it as a value that the question does not hold.
+    """Return whether a text states an answer as its own, or contains it as a value that the question does not contain.
 
     A value of the question may well be the answer ("Who is first: Tom, Ann or Bob?"), so it gives nothing away.
     """
@@ -43,7 +43,7 @@ def _holds(text: str, answer: FinalAnswer) -> bool:
 
 
 def _values(text: str) -> set[str]:
-    """The numbers of a text as written, in digits or in words."""
+    """Return the numbers of a text as written, in digits or in words."""
     tokens = {token.rstrip(",") for token in _VALUE.findall(text)}
     return {token for token in tokens if not token[0].isalpha() or token.casefold().split("-")[0] in NUMERALS}
 

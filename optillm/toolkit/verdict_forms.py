@@ -26,13 +26,13 @@ SHAPES: Final[Mapping[type[BaseModel], str]] = {
     Groups: '"groups": [[labels that agree], …], "pick": label',
     Decision: '"yes": truth value',
 }
-"""What a verdict of each kind looks like, in words that stand for its values."""
+"""What a verdict of each kind looks like, with words in place of its values."""
 
 SHORTEST: Final = 48
-"""Tokens of a direct verdict at least; longer ones have `FRAME` and `EACH` per label."""
+"""The least token limit of a direct verdict; many labels need `FRAME`, and `EACH` per label."""
 FRAME, EACH = 16, 8
 REASONS, REASONS_EACH = 512, 128
-"""Tokens of a reasoned verdict, and those more per label: twice the usual, for small models ramble on to any limit."""
+"""The token limit of a reasoned verdict, and more per label: twice the usual length, as small models fill any limit."""
 
 
 def closing(verdict: type[BaseModel], mode: Mode) -> str:
@@ -42,16 +42,16 @@ def closing(verdict: type[BaseModel], mode: Mode) -> str:
 
 
 def token_limit(labels: str, mode: Mode) -> int:
-    """Return how many tokens a verdict may have, its reasons included."""
+    """Return how many tokens a verdict may have, including its reasons."""
     if mode == "reasoned":
         return REASONS + REASONS_EACH * len(labels)
     return max(SHORTEST, FRAME + EACH * len(labels))
 
 
 def response_format(verdict: type[BaseModel], labels: str, mode: Mode) -> dict[str, Any] | None:
-    """Return the `response_format` that makes a reply such a verdict; `None` if there is none without labels.
+    """Return the `response_format` that makes a reply such a verdict; `None` if that takes labels and there are none.
 
-    The schema has only what both the strict mode of OpenAI and the grammars of local servers know, so lists have no
+    The schema has only what both OpenAI's strict mode and the grammars of local servers support, so lists have no
     bounds. Its first field holds the reasons: some servers write fields in alphabetical order, too.
     """
     fields = _fields(verdict, labels)

@@ -110,7 +110,7 @@ _MARKUP = str.maketrans("", "", '*_`"[]{}()')
 
 
 def said_ranking(text: str) -> list[str] | None:
-    """The labels of the last "B > A > C", "Ranking: B, A, C" or "1. B 2. A 3. C", the best first, or the best alone."""
+    """Return the labels of the last "B > A > C", "Ranking: B, A, C" or "1. B 2. A 3. C", or of the best."""
     text = re.sub(r"(?<=\d)\)", ".", text).translate(_MARKUP)
     for labels in (_said_chain(text), _said_list(text), _said_numbers(text)):
         if labels:
@@ -129,7 +129,7 @@ _BEST = re.compile(
 
 
 def _said_best(text: str) -> list[str] | None:
-    """The label in the last "B is the best" or "The best answer is B"."""
+    """Return the label in the last "B is the best" or "The best answer is B"."""
     matches = list(_BEST.finditer(text))
     return [matches[-1]["subject"] or matches[-1]["object"]] if matches else None
 

@@ -33,7 +33,7 @@ V = TypeVar("V", bound=BaseModel)
 
 
 def _on_ballot(label: str, info: ValidationInfo) -> str:
-    """Return a label that is on the ballot; the context of a validation holds those that are, if they matter."""
+    """Return a label if it is on the ballot, else raise; the validation context holds the ballot's labels, if known."""
     labels = info.context
     if labels and label not in labels:
         raise ValueError("no such label on the ballot")
@@ -45,7 +45,7 @@ Label = Annotated[AnyLabel, AfterValidator(_on_ballot)]
 
 
 def _ranked(ranking: list[str], info: ValidationInfo) -> list[str]:
-    """Return each label once; pass over those that are not on the ballot, unless one of them is the best."""
+    """Return each label on the ballot once; raise if the best one is not on it."""
     on_ballot, best = info.context or ranking, _on_ballot(ranking[0], info)
     return [best, *(label for label in dict.fromkeys(ranking) if label in on_ballot and label != best)]
 
@@ -57,7 +57,7 @@ class Verdict(BaseModel):
 
 
 class Ranking(Verdict):
-    """Labels of candidates, the best first; possibly not all of them, none twice: its first mention counts."""
+    """Labels of candidates, the best first; possibly not all. If one is repeated, its first mention counts."""
 
     ranking: Annotated[
         Annotated[list[AnyLabel], Field(min_length=1)],
@@ -137,17 +137,17 @@ _LONGEST_REPAIR = 500  # its cost grows with the square
 
 
 def read(text: str, verdict: type[V], labels: str = "") -> V | None:
-    """The verdict a judge's reply states, or `None` for an abstention.
+    """Return the verdict that a judge's reply states, or `None` for an abstention.
 
     Any pydantic model works; those of this module are understood in words too. If the `labels` of the ballot are
-    given, a verdict that prefers another, or groups one, is none.
+    given, a verdict that prefers or groups any other label does not count.
     """
     text = strip_reasoning(text).strip()[-_LONGEST:]
-    for found in _objects(text):
-        if (valid := _valid(found, verdict, labels)) is not None:
+    for data in _objects(text):
+        if (valid := _valid(data, verdict, labels)) is not None:
             return valid
-    if issubclass(verdict, Ranking) and (begun := _begun_list(text)):
-        return _valid(begun, verdict, labels)
+    if issubclass(verdict, Ranking) and (ranking := _unfinished_ranking(text)):
+        return _valid(ranking, verdict, labels)
     said = plain(text)
     for kind, field, phrase in _SAID:
         if issubclass(verdict, kind):
@@ -159,10 +159,10 @@ def read(text: str, verdict: type[V], labels: str = "") -> V | None:
 def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
     """Return whether a reply that is still being written ends with a verdict, so that the rest adds nothing.
 
-    A ranking is complete once it has all labels of the ballot: small models repeat them without end.
+    A ranking is complete once it has all labels of the ballot: small models repeat them endlessly.
     """
     text = text.rstrip(_AFTER_VERDICT)
-    if labels and issubclass(verdict, Ranking) and set(labels) <= set(_begun_list(text)):
+    if labels and issubclass(verdict, Ranking) and set(labels) <= set(_unfinished_ranking(text)):
         return True
     if not text.endswith("}"):  # nearly always
         return False
@@ -177,8 +177,8 @@ def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
 _LIST_BEGUN = re.compile(r'"ranking"\s{0,9}:\s{0,9}\[([^\[\]{}]{0,600})\Z')
 
 
-def _begun_list(text: str) -> list[str]:
-    """Return the labels in a ranking in JSON that is not closed yet, or was cut."""
+def _unfinished_ranking(text: str) -> list[str]:
+    """Return the labels in a JSON ranking that is still open, or was cut off."""
     begun = _LIST_BEGUN.search(text[-_LONGEST_LIST:])
     return [] if begun is None else re.findall(r'"(\w{1,2})"', begun[1])
 

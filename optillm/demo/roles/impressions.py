@@ -2,7 +2,7 @@
 
 A judge works the task out for itself and sees rightly whether a candidate is right as often as its character
 says, anew for each candidate in each call. What a candidate says about itself does not count. A judge with blind
-spots does the same with what it holds to be right, which is a property of the question and stays as it is.
+spots goes by what it believes to be right instead, which is fixed for each question.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ def _credit(task: Task, stated: str | None, character: Character) -> float:
     """The chance that an answer is seen as right."""
     if isinstance(task, Function) and stated is not None and variant_of(task, stated) is None:
         return UNKNOWN_SHAPE if well_formed(task, stated) else 1 - character.reliability
-    lured = stated == habit(task, character) != truth(task)
-    if lured and not character.blind:
+    typical_error = stated == habit(task, character) != truth(task)
+    if typical_error and not character.blind:
         return FALLS_FOR_HABIT
-    return character.reliability if _held_right(task, stated, character) else 1 - character.reliability
+    return character.reliability if _believed(task, stated, character) else 1 - character.reliability
 
 
-def _held_right(task: Task, stated: str | None, character: Character) -> bool:
-    """Whether a judge that makes no slip holds an answer to be right, which is the same in every call.
+def _believed(task: Task, stated: str | None, character: Character) -> bool:
+    """Return whether a judge that makes no slip believes an answer; this is the same in every call.
 
-    One with blind spots goes by its own working, which a hard task leads astray, and does not see some of the errors
-    that others make like it.
+    One with blind spots goes by its own solution, which is wrong on a hard task, and misses some of the errors that
+    models of its kind make.
     """
     if not character.blind or stated is None:
         return stated == truth(task)

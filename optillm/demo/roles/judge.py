@@ -63,98 +63,98 @@ def _groups(scene: Scene) -> list[list[str]]:
 
 def _program(text: str) -> str | None:
     """What a program does, when nobody says what it should do."""
-    known = recognised(code_in(text) or "")
-    return None if known is None else f"{known[0].kind} {known[0].k} {known[1]}"
+    program = recognised(code_in(text) or "")
+    return None if program is None else f"{program[0].kind} {program[0].k} {program[1]}"
 
 
 def _scale(scene: Scene) -> Scale:
     """The scale that the instruction states, else 0 to 10."""
-    for told in (scene.instruction, scene.standing):
+    for text in (scene.instruction, scene.standing):
         for pattern in _SCALES:
-            for match in pattern.finditer(told):
+            for match in pattern.finditer(text):
                 low, high = float(match[1] or 0), float(match[2])
                 if low < high and high in (1, 3, 4, 5, 6, 7, 9, 10, 20, 100):
                     return Scale(low, high)
-    asked = f"{scene.instruction}\n{scene.standing}"
+    prompt = f"{scene.instruction}\n{scene.standing}"
     keys = list(scene.shape.keys()) if scene.shape else []
-    return Scale(0, 1) if _PROBABILITY.search(asked) or any(map(_PROBABILITY.search, keys)) else Scale()
+    return Scale(0, 1) if _PROBABILITY.search(prompt) or any(map(_PROBABILITY.search, keys)) else Scale()
 
 
 def rank(scene: Scene) -> str:
     """Put the candidates in order, best first."""
-    found = judged(scene)
+    findings = judged(scene)
     return deliver(
-        scene, found, "Ranking", " > ".join(found.ranking), Shape("object", {"ranking": Shape("array")})
+        scene, findings, "Ranking", " > ".join(findings.ranking), Shape("object", {"ranking": Shape("array")})
     )
 
 
 def rate(scene: Scene) -> str:
     """Give each candidate a number on the scale that was stated."""
-    found = judged(scene)
-    marks = {label: found.scale.place(share) for label, share in found.shares.items()}
-    high = f"/{found.scale.high:g}"
+    findings = judged(scene)
+    marks = {label: findings.scale.place(share) for label, share in findings.shares.items()}
+    high = f"/{findings.scale.high:g}"
     if len(marks) == 1:
         (mark,) = marks.values()
-        return deliver(scene, found, "Score", f"{mark}{high}", Shape("object", {"score": Shape("number")}))
-    told = "\n".join(f"{label}: {mark}{high}" for label, mark in marks.items())
-    return deliver(scene, found, "Scores", told, Shape("object", {"scores": Shape("object")}))
+        return deliver(scene, findings, "Score", f"{mark}{high}", Shape("object", {"score": Shape("number")}))
+    stated = "\n".join(f"{label}: {mark}{high}" for label, mark in marks.items())
+    return deliver(scene, findings, "Scores", stated, Shape("object", {"scores": Shape("object")}))
 
 
 def compare(scene: Scene) -> str:
     """Say which candidate is the best."""
-    found = judged(scene)
-    return deliver(scene, found, "Winner", found.pick, Shape("object", {"winner": Shape("string")}))
+    findings = judged(scene)
+    return deliver(scene, findings, "Winner", findings.pick, Shape("object", {"winner": Shape("string")}))
 
 
 def group(scene: Scene) -> str:
     """Put candidates with the same answer together and pick one of the largest group."""
-    found = judged(scene)
-    largest = [one for one in found.groups if len(one) == len(found.groups[0])]
+    findings = judged(scene)
+    largest = [one for one in findings.groups if len(one) == len(findings.groups[0])]
     members = {label for one in largest for label in one}
-    pick = next((label for label in found.ranking if label in members), "")
-    told = "; ".join(", ".join(one) for one in found.groups)
-    same = len(found.groups) == 1
-    found = replace(found, pick=pick, given=[(_SAMENESS, same)])
-    if scene.shape is None and _EQUIVALENT.search(scene.instruction) and len(found.labels) == 2:
-        return deliver(scene, found, "Equivalent", "yes" if same else "no", Shape())
+    pick = next((label for label in findings.ranking if label in members), "")
+    stated = "; ".join(", ".join(one) for one in findings.groups)
+    same = len(findings.groups) == 1
+    findings = replace(findings, pick=pick, given=[(_SAMENESS, same)])
+    if scene.shape is None and _EQUIVALENT.search(scene.instruction) and len(findings.labels) == 2:
+        return deliver(scene, findings, "Equivalent", "yes" if same else "no", Shape())
     shape = Shape("object", {"groups": Shape("array"), "pick": Shape("string")})
-    return deliver(scene, found, "Groups", f"{told}\nPick: {pick}", shape)
+    return deliver(scene, findings, "Groups", f"{stated}\nPick: {pick}", shape)
 
 
 def critique(scene: Scene) -> str:
     """Say of each candidate what is good and what is wrong."""
-    found = judged(scene)
+    findings = judged(scene)
     named = [
-        label for label in found.labels if re.search(rf"{_MEMBER} {re.escape(label)}\b", scene.instruction)
+        label for label in findings.labels if re.search(rf"{_MEMBER} {re.escape(label)}\b", scene.instruction)
     ]
     if len(named) == 1:  # "review draft B in the light of the others"
-        found = replace(found, labels=named, remarks={named[0]: found.remarks[named[0]]})
-    told = [
-        f"- {remark} " + ("I see no flaw." if found.right[label] else "Its working should be done again.")
-        for label, remark in found.remarks.items()
+        findings = replace(findings, labels=named, remarks={named[0]: findings.remarks[named[0]]})
+    stated = [
+        f"- {remark} " + ("I see no flaw." if findings.right[label] else "Its working should be done again.")
+        for label, remark in findings.remarks.items()
     ]
     if scene.shape is not None:
-        return deliver(scene, found, "", "", Shape("object", {"critique": Shape("string")}))
-    return "\n".join(told)
+        return deliver(scene, findings, "", "", Shape("object", {"critique": Shape("string")}))
+    return "\n".join(stated)
 
 
 def verify(scene: Scene) -> str:
     """Say whether an answer is right."""
-    found = judged(scene)
-    told = "correct" if found.right.get(found.pick) else "incorrect"
-    return deliver(scene, found, "Verdict", told, Shape("object", {"correct": Shape("boolean")}))
+    findings = judged(scene)
+    stated = "correct" if findings.right.get(findings.pick) else "incorrect"
+    return deliver(scene, findings, "Verdict", stated, Shape("object", {"correct": Shape("boolean")}))
 
 
-def deliver(scene: Scene, found: Findings, title: str, told: str, usual: Shape) -> str:
+def deliver(scene: Scene, findings: Findings, title: str, stated: str, usual: Shape) -> str:
     """The verdict in the format wanted: JSON in the shape that was shown, else prose; reasons come first."""
     if scene.shape is None:
-        line = f"{_title(scene.instruction, title)}: {told}"
-        return line if scene.strict else f"{found.reason}\n\n{line}"
+        line = f"{_title(scene.instruction, title)}: {stated}"
+        return line if scene.strict else f"{findings.reason}\n\n{line}"
     shape = scene.shape
     if not shape.fields and shape.type in ("object", "any"):
         shape = Shape("object", {"reason": Shape("string"), **usual.fields})
-    verdict = orjson.dumps(fill(shape, found)).decode()
-    return verdict if scene.strict else f"{found.reason}\n\n{verdict}"
+    verdict = orjson.dumps(fill(shape, findings)).decode()
+    return verdict if scene.strict else f"{findings.reason}\n\n{verdict}"
 
 
 _SENTINEL = re.compile(r"((?:Final )?[A-Za-z][A-Za-z_]{2,20}):[ ]{0,2}(?=[<\[{(#_?]|[A-Z0-9]\b|XX|\.\.\.)")

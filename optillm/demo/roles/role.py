@@ -36,20 +36,20 @@ class Role:
     fits: Callable[[Scene], bool] | None = None
     alone: bool = False
 
-    def called(self, scene: Scene, told: str) -> int:
+    def called(self, scene: Scene, text: str) -> int:
         """How strongly an instruction calls for this role; not at all when what it needs is not there."""
         if (self.partial and not scene.begun) or not self.candidates <= len(scene.candidates) <= self.most:
             return 0
         if (self.needs and not scene.quoted(*self.needs)) or (self.fits and not self.fits(scene)):
             return 0
         keys = [key for key in (scene.shape.keys() if scene.shape else ()) if self.keys.search(key)]
-        named = 5 * _different(self.sure, told) + 2 * _different(self.names, told) + 2 * len(keys)
-        return named + _different(self.cues, told) if named or not self.alone else 0
+        named = 5 * _different(self.sure, text) + 2 * _different(self.names, text) + 2 * len(keys)
+        return named + _different(self.cues, text) if named or not self.alone else 0
 
 
 @lru_cache(maxsize=16_384)
-def _different(words: re.Pattern[str], told: str) -> int:
-    return len({match[0].lower() for match in words.finditer(told)})
+def _different(words: re.Pattern[str], text: str) -> int:
+    return len({match[0].lower() for match in words.finditer(text)})
 
 
 def any_of(*patterns: str) -> re.Pattern[str]:

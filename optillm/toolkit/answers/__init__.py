@@ -78,7 +78,7 @@ def extract(text: str, question: str = "", *, cut: bool = False) -> FinalAnswer 
 
     Without its leading reasoning block, in this order: the program where one is asked for; the last statement in a
     box, after a phrase ("the answer is …") or behind a marker; the program that most of the reply consists of; the
-    letter of a listed option; a short last line. Of a reply that was `cut` off, only the statements count.
+    letter of a listed option; a short last line. In a reply that was `cut` off, only the statements count.
     """
     reading = read_answer(strip_reasoning(text).strip(), question_of(question), cut=cut)
     return None if reading is None else FinalAnswer(reading.text, *reading.form)

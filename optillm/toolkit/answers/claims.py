@@ -1,8 +1,8 @@
-"""Sentences that repeat their question and say its answer, wherever they stand in a reply.
+"""Sentences that repeat the question and give its answer, wherever they are in a reply.
 
 "The capital of Greece is Athens, a city known for its history. It has …" answers "What is the capital of Greece?".
-A sentence counts only if it has all words that the question is about; what it says behind the value may explain it, but
-not limit it. The last such sentence counts, unless the next one limits it or one behind it takes it back.
+A sentence counts only if it has all the content words of the question; what follows the value may explain it, but not
+limit it. The last such sentence counts, unless the next one limits it or a later one takes it back.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from optillm.toolkit.typography import plain
 
 _MOST_SENTENCES: Final = 60
 _LONGEST: Final = 600
-"""Characters that are read of a sentence."""
+"""The most characters of a sentence that are read."""
 _MOST_WORDS: Final = 5
 _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])")
-_EMPTY: Final = (
+_STOP_WORDS: Final = (
     LEADING
     | words_of(
         "how many much far long old often or what which who whom whose when where by from does do did it there"
     )
     | {verb for verb in NEUTRAL_VERBS if len(verb) < 5}
 )
-_SAME: Final = {stem("appears"): stem("occurs")}
-_KEPT: Final = NEVER_ACCOUNTED | LIMITING | NUMERALS.keys() | words_of("each every per and or")
+_SYNONYMS: Final = {stem("appears"): stem("occurs")}
+_CONTINUING: Final = NEVER_ACCOUNTED | LIMITING | NUMERALS.keys() | words_of("each every per and or")
 _LIMITING: Final = LIMITING - words_of(
     "and or also still yet plus minus when while if assuming provided until"
 )
@@ -66,15 +66,15 @@ class _Part(NamedTuple):
 
 
 def claimed(prose: str, question: Question) -> Reading | None:
-    """Return the answer in the last sentence that repeats the question; `None` if that cannot be read."""
+    """Return the answer in the last sentence that repeats the question; `None` if it cannot be read."""
     if not question or question.options or question.words.coordinated or question.words.limits:
         return None
     if question.asks_for_order or question.asks_for_set:
         return None
     following = ""
     for part in _backwards(prose):
-        polar = question.asks_yes_or_no
-        reading = _truth(part, question) if polar else _claim(part, question, last=not following)
+        last = not following
+        reading = _truth(part, question) if question.asks_yes_or_no else _claim(part, question, last=last)
         if reading is not None:
             return None if _first_word(following) in _LIMITING else reading
         if _first_word(part.text) in CORRECTING or _says_more(part.text, question):
@@ -84,7 +84,7 @@ def claimed(prose: str, question: Question) -> Reading | None:
 
 
 def _backwards(prose: str) -> Iterator[_Part]:
-    """Yield the sentences of a text, the last first; what follows a colon is tried before its sentence."""
+    """Yield the sentences of a text, the last first; one with a colon comes in two parts, the last first."""
     lines = prose.splitlines()[-_MOST_SENTENCES:]
     every = [sentence for line in lines for sentence in sentences(plain(line))]
     for sentence in reversed(every[-_MOST_SENTENCES:]):
@@ -104,11 +104,11 @@ _ADVERB = re.compile(r"\b(?:actually|really|indeed|definitely)\s")
 
 
 def _claim(part: _Part, question: Question, *, last: bool) -> Reading | None:
-    """Return the value that a sentence gives the question; the last one need repeat only half of it."""
+    """Return the value that a sentence gives; the last one need repeat only half of a question for a quantity."""
     text = phrased(part.text, question)
     content, repeats = _content(question), _repeats(text, question)
-    vague = not question.asks_for_quantity or not (last and part.whole)
-    if not repeats and (vague or 2 * len(content & _stems(text)) < max(len(content), 1)):
+    strict = not question.asks_for_quantity or not (last and part.whole)
+    if not repeats and (strict or 2 * len(content & _stems(text)) < max(len(content), 1)):
         return None
     if subject := subject_of(question):
         text = subject.sub("it", text)
@@ -123,26 +123,25 @@ _LETTER = re.compile(r"\b(letter|character)\s[^\W\d_]\b")
 
 
 def _stems(text: str) -> frozenset[str]:
-    return frozenset(_SAME.get(word, word) for word in map(stem, _WORD.findall(text)))
+    return frozenset(_SYNONYMS.get(word, word) for word in map(stem, _WORD.findall(text)))
 
 
 def _content(question: Question) -> frozenset[str]:
-    """Return the stems of the words that the question is about."""
-    omitted = (
-        _EMPTY | question.words.disputed
-    )  # of "Which is larger, 2 or 3?" an answer repeats only "larger"
+    """Return the stems of the question's content words."""
+    # Of "Which is larger, 2 or 3?" an answer repeats only "larger".
+    omitted = _STOP_WORDS | question.words.disputed
     words = [word for word in _WORD.findall(question.last) if word.casefold() not in omitted]
     return _stems(" ".join(words))
 
 
 def _repeats(text: str, question: Question) -> bool:
-    """Return whether a sentence in the words of its question repeats what that asks for."""
+    """Return whether a sentence, phrased like its question, repeats what the question asks for."""
     subject = subject_of(question)
     return _content(question) <= _stems(text) if subject is None else subject.search(text) is not None
 
 
 def _value(head: str, question: Question, *, repeats: bool) -> Reading | None:
-    """Return the value of a sentence, failing that of what it says of the subject at its end."""
+    """Return the value of a sentence, or else of its last clause about the subject."""
     if len(head) > LONGEST_SENTENCE:
         return None
     if reading := (_clause(head, question) if repeats else None) or _read(head, question):
@@ -181,7 +180,7 @@ _CLAUSE = re.compile(
 )
 
 _IDENTIFIED = re.compile(r"\b(?:is|get|gives|gives us)\s([^\s,][^,]{0,40}),\swhich\sis\sit\.?$")
-"""What a sentence calls the value of the question, which is "it" here: "… is 5, which is the sum of 2 and 3."."""
+"""What a sentence calls the value of the question's subject, here "it": "… is 5, which is the sum of 2 and 3."."""
 
 
 def _clause(text: str, question: Question) -> Reading | None:
@@ -202,7 +201,7 @@ _GLOSSED = re.compile(
 
 
 def _named(text: str, question: Question) -> Reading | None:
-    """Return what a sentence says all of the question about: "Paris is the capital of France."."""
+    """Return the subject of which a sentence says all that the question does: "Paris is the capital of France."."""
     sentence = _PREDICATE.fullmatch(text) or _GLOSSED.match(text)
     if sentence is None or not _content(question) <= _stems(sentence["rest"]):
         return None
@@ -211,7 +210,7 @@ def _named(text: str, question: Question) -> Reading | None:
 
 
 def _adds(reading: Reading, question: Question) -> bool:
-    """Return whether a reading says anything that the question does not; one of its numbers may be the answer."""
+    """Return whether a reading says anything that the question does not; a number of the question may be the answer."""
     is_number = reading.form.kind not in ("text", "collection", "expression")
     return is_number or not _stems(reading.text) <= _stems(question.text)
 
@@ -225,10 +224,10 @@ _APPOSITION = re.compile(r"\s[A-Z\d][^,]*$")
 
 
 def _heads(text: str) -> Iterator[str]:
-    """Yield a sentence, then what stands before an explanation: a clause, or an apposition to a name or a number."""
+    """Yield a sentence, then what precedes an explanation: a clause, or an apposition to a name or a number."""
     yield text
     for end in _BREAK.finditer(text):
-        if end["word"] in _KEPT:
+        if end["word"] in _CONTINUING:
             return
         head = text[: end.start()]
         if end["word"] in _EXPLAINING or _APPOSITION.search(head):
@@ -239,7 +238,7 @@ _NUMBERS = re.compile(r"\d[\d.,]*(?<![.,])")
 
 
 def _says_more(text: str, question: Question) -> bool:
-    """Return whether a sentence repeats the question, and may say another value that cannot be read."""
+    """Return whether a sentence repeats the question, and may give another value that cannot be read."""
     text = phrased(text, question)
     if not question.asks_for_quantity or not _repeats(text, question):
         return False

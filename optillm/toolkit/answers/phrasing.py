@@ -1,4 +1,4 @@
-"""Sentences in the words of their question: the same expression, names in full, no quotation marks and no openings."""
+"""Sentences rephrased like their question: names in full, no quotation marks, no markup, no openings ("Therefore")."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.vocabulary import NUMERALS
 
 _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])")
-_LOOKS = re.compile(r"\*\*|\\[()\[\]]|\$(?!\s?\d)")
+_MARKUP = re.compile(r"\*\*|\\[()\[\]]|\$(?!\s?\d)")
 _OPENING = re.compile(
     r"^(?:in other words|in this case|in the case of|in conclusion|in summary|as a result|in short|to summarize"
     r"|overall|finally|so|thus|however|but|actually|therefore|hence|now|then|(?:this|that) means that"
@@ -26,8 +26,8 @@ _HOW_OFTEN = re.compile(r"\bhow (?:many times|often)\b", re.IGNORECASE)
 
 
 def phrased(sentence: str, question: Question) -> str:
-    """Return a sentence in the words of its question."""
-    text = _OPENING.sub("", _LOOKS.sub("", sentence).strip(), count=1)
+    """Return a sentence rephrased like its question."""
+    text = _OPENING.sub("", _MARKUP.sub("", sentence).strip(), count=1)
     text = _PARENTHESIS.sub(" ", text)
     text = _ABBREVIATION.sub(lambda match: _expanded(match, question), text)
     text = _QUOTED.sub(lambda match: match[0][1:-1], text)
@@ -63,7 +63,7 @@ _OF = r"(?:\b(?:the\s)?(?:\w+\s)?(?:sum|product|result|total|addition|multiplica
 
 @lru_cache(maxsize=64)
 def subject_of(question: Question) -> re.Pattern[str] | None:
-    """Return the pattern of what a question asks the value of, sums and products also in words."""
+    """Return a pattern for the subject whose value a question asks for; it also matches sums and products in words."""
     if not question.asks_for_quantity:
         return None
     match = _EXPRESSION.search(question.last)

@@ -40,7 +40,7 @@ _PROGRAM = re.compile(
     rf"|{_MAKING.pattern}{_FEW_WORDS_ON}(?:programs?|scripts?|snippets?|sql|python|javascript|typescript|java|rust|bash)\b",
     re.IGNORECASE,
 )
-"""A verb of making and, a few words on, a program; "give the class average" and "define the function" ask for none."""
+"""A verb of making, and soon a program; "give the class average" and "define the function" ask for none."""
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|long|far|old|tall|fast|big|heavy|high|deep|wide|often|large|likely)\b"
     r"|\b(?:calculate|compute|evaluate|solve|determine|find)\b"
@@ -104,7 +104,7 @@ _HOW_TO_ANSWER = re.compile(
     r"(?:(?<=[.?!:]\s)|^)(?:please\s)?(?:answer|reply|respond|end|finish|conclude|begin|start)\b[^.?!\n]{0,200}[.!]?",
     re.IGNORECASE | re.MULTILINE,
 )
-"""A sentence that says how to answer, and nothing of what is asked."""
+"""A sentence that says only how to answer, not what is asked."""
 
 _LONGEST_HEAD = 4_000
 _LONGEST_TAIL = 8_000

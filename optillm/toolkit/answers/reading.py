@@ -40,7 +40,7 @@ _HEAD, _TAIL = 4_000, 24_000
 
 def read_answer(text: str, question: Question, *, cut: bool = False) -> Reading | None:
     """Return the final answer of `text`, which holds no reasoning block any more; see `answers.extract`."""
-    if cut:  # its last word may be a part of one: "The answer is 4" of "The answer is 42"
+    if cut:  # its last word may be incomplete: "The answer is 4" of "The answer is 42"
         text = text[: max(text.rfind(" "), text.rfind("\n"), 0)]
     if not text:
         return None
@@ -85,7 +85,7 @@ _LONGEST_COURTESY: Final = 240
 
 
 def _without_courtesies(prose: str) -> str:
-    """Return a reply without the offers and wishes that it ends with, unless it is nothing else."""
+    """Return a reply without its closing offers and wishes, unless it is nothing else."""
     for _ in range(_MOST_COURTESIES):
         match = _COURTESY.search(prose, max(0, len(prose.rstrip()) - _LONGEST_COURTESY))
         if match is None or not prose[: match.start()].strip():
@@ -186,7 +186,7 @@ def _stated(statement: Statement, question: Question) -> Reading | None:
 
 
 _DESCRIPTION = re.compile(r"an?\s[^\W\d_][\w-]*\s", re.IGNORECASE)
-"""What begins no number: "a well-known puzzle"."""
+"""The beginning of a description, not of a number: "a well-known puzzle"."""
 _LETTER_AND_TEXT = re.compile(
     r"(?:[-*•]\s+)?[(\[*_]{0,4}([A-Z]|\d{1,2})(?:[*_]{0,3}[)\].:][*_]{0,3}|[*_]{0,3}\s[-–—])\s+\S.*"
 )
@@ -235,7 +235,7 @@ def _last(prose: str, question: Question) -> Reading | None:
         return in_words(", ".join(_ITEM_MARK.sub("", item) for item in block), question, len(block) * 4)
     if not before:
         line = _ONLY_ITEM.sub("", line, count=1)
-    cut = _CUT.search(line) or (_MARK.fullmatch(line) and _FIRST_ITEM.search(prose))
+    cut = _CUT.search(line) or (_ITEM_NUMBER.fullmatch(line) and _FIRST_ITEM.search(prose))
     if not line or cut or _NO_ANSWER_LINE.match(line) or "\\boxed" in line:
         return claimed(prose, question) or _polar(prose, question)
     if not line.isascii():
@@ -262,9 +262,9 @@ def _last(prose: str, question: Question) -> Reading | None:
 
 
 _CUT = re.compile(r"\s(?:and|or|the|an?|of|to|is|are|with|by|for|in|we|that|which|as|at|from)$")
-"""How a sentence ends that was cut."""
+"""The last word of a sentence that was cut off."""
 _FIRST_ITEM = re.compile(r"^\s*1[.)]\s", re.MULTILINE)
-_MARK = re.compile(r"\d{1,2}[.)]")
+_ITEM_NUMBER = re.compile(r"\d{1,2}[.)]")
 _ONLY_ITEM = re.compile(r"^1[.)]\s(?!.*\s2[.)])")
 _HEADED = re.compile(
     r"[*_]{0,3}(?:conclusion|verdict|summary|in summary|in short)[*_]{0,3}[:,][*_]{0,3}\s", re.IGNORECASE

@@ -72,7 +72,7 @@ def in_words(sentence: str, question: Question, most_words: int, *, marked: bool
     if text[0] in "[<_|#" or ": " in text or not re.search(r"\w", text):
         return None
     if not marked and all(word.casefold() in LEADING for word in words):
-        return None  # the beginning of a sentence that was cut
+        return None  # the beginning of a sentence that was cut off
     if not marked and words[0].casefold().strip(",.!") in NO_ANSWER | CLAUSE_STARTS:
         return None
     if (truth := restated(text, question)) is not None:
