@@ -179,7 +179,7 @@ def decoy(text: str, question: str) -> Solution:
 
 
 def misleads(decoy: Candidate, plurality: Candidate) -> bool:
-    """Return whether a decoy gives another answer than most provers, as a decoy must.
+    """Return whether a decoy gives a different answer from most provers, as a decoy must.
 
     If most provers call a tool, a text is no decoy: anybody could tell it from a tool call.
     """

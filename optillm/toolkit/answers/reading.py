@@ -127,7 +127,7 @@ def _instead(text: str, question: Question) -> Reading | None:
 def _unless_corrected(
     reading: Reading, prose: str, statement: Statement, question: Question
 ) -> Reading | None:
-    """Return an answer, or what a correction behind it puts in its place; `None` when that cannot be read."""
+    """Return an answer, or what a correction after it puts in its place; `None` when that cannot be read."""
     start = correction(prose, statement.end - (0 if statement.boxed else len(statement.text)))
     if start is None:
         return None if _limited(prose[statement.end : statement.end + _LONGEST_LINE]) else reading

@@ -206,7 +206,7 @@ _EQUALLING = frozenset(
 
 
 def _is_name(words: Sequence[str], index: int) -> bool:
-    """Return whether a word is a name by its capital, which at the start of a sentence needs a verb behind it."""
+    """Return whether a word is a name by its capital, which at the start of a sentence needs a verb after it."""
     word, behind = words[index], (words[index + 1 : index + 2] or [""])[0]
     capital = word[0].isupper() and word.isalpha() and len(word) > 1
     return capital and (index > 0 or behind.casefold() in NEUTRAL_VERBS)
@@ -330,7 +330,7 @@ _CHOICE_VERB = re.compile(r"\b(?:is|are|be|:)\s")
 
 
 def _choices_of(sentence: str, question: Question) -> Form | None:
-    """Return the options behind the last verb: "The true statements are 1 and 3."."""
+    """Return the options after the last verb: "The true statements are 1 and 3."."""
     verbs = list(_CHOICE_VERB.finditer(sentence))
     if not verbs or not question.options:
         return None

@@ -176,7 +176,7 @@ BOUND_PHRASES: Final[Mapping[str, str]] = {
     )
     for phrase in phrases.split(",")
 }
-"""What makes a bound of the number behind it."""
+"""Words that make a bound of the number after them."""
 
 TRAILING_BOUNDS: Final[Mapping[str, str]] = {
     phrase.strip(): sign
@@ -429,7 +429,7 @@ _AND_WORDS: Final = ("und", "et", "y", "e", "en", "и", "ve", "i")
 
 
 def _counted(words: Sequence[str]) -> frozenset[str]:
-    """Return the stems of the noun phrase behind the last "how many"."""
+    """Return the stems of the noun phrase after the last "how many"."""
     starts = [i + 2 for i, pair in enumerate(pairwise(words)) if pair == ("how", "many")]
     phrase: list[str] = []
     for word in words[starts[-1] : starts[-1] + 6] if starts else ():
