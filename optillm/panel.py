@@ -7,6 +7,7 @@ from the one most samples give, the two meet head to head, and the plurality sta
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -57,9 +58,12 @@ COMPARISONS: Final[Any] = Field(
 """The option `proof` of techniques whose judges bear the burden of proof."""
 
 
+WON, LOST, TIED = "won", "lost", "tied"
+
+
 def needed(comparisons: int) -> int:
-    """Return how many comparisons the favourite must win: four fifths, and at least two."""
-    return max(2, -(-4 * comparisons // 5))
+    """Return how many comparisons the favourite must win: seven eighths, and at least two."""
+    return max(2, -(-7 * comparisons // 8))
 
 
 def burden(comparisons: int, samples: int) -> Cost:
@@ -99,16 +103,11 @@ async def rank(
 
 async def compare(
     ctx: Context, first: Candidate, second: Candidate, *, model: str | None = None
-) -> Candidate | None:
-    """Ask one judge which of two is better; return it, or `None` for a tie or an abstention."""
+) -> Preference | None:
+    """Ask one judge which of two is better, A for the first; return `None` if it abstains."""
     shown = [first, second]
     prompt = COMPARE.format(conversation=ctx.transcript, candidates=quoted(ctx, shown))
-    preference = await ctx.ask(
-        prompt, verdict=Preference, candidates=shown, model=model, temperature=TEMPERATURE
-    )
-    if preference is None or preference.better == "tie":
-        return None
-    return first if preference.better == "A" else second
+    return await ctx.ask(prompt, verdict=Preference, candidates=shown, model=model, temperature=TEMPERATURE)
 
 
 def quoted(ctx: Context, shown: Sequence[Candidate]) -> str:
@@ -176,32 +175,43 @@ class Contest:
 
 
 async def proved_better(ctx: Context, contest: Contest, comparisons: int, *, model: str | None) -> bool:
-    """Have judges compare representatives of both answers; return whether the favourite wins often enough.
+    """Have judges compare representatives of both answers; return whether the favourite is proved better.
 
-    It has to win four fifths of all comparisons, and a comparison weighs as much as a sample: its wins have to
-    outnumber its losses by more than it lacks in votes. Each pair is compared in both orders. Ties and
-    abstentions prove nothing.
+    Each pair of representatives is compared in both orders. See `proves` for what is enough.
     """
 
-    async def comparison(number: int) -> Candidate | None:
+    async def comparison(number: int) -> str | None:
         pair = [side[number // 2 % len(side)] for side in (contest.favourites, contest.incumbents)]
-        first, second = pair if number % 2 == 0 else reversed(pair)
-        return await compare(ctx, first, second, model=model)
+        favourite_first = number % 2 == 0
+        preference = await compare(ctx, *(pair if favourite_first else pair[::-1]), model=model)
+        if preference is None or preference.better == "tie":
+            return None if preference is None else TIED
+        return WON if (preference.better == "A") is favourite_first else LOST
 
-    favoured = {candidate.index for candidate in contest.favourites}
-    won, lost, outstanding = 0, 0, comparisons
+    outcomes = Counter[str]()
     with ctx.span("head to head", comparisons=comparisons, lead=contest.lead) as span:
-        async with aclosing(ctx.arriving(*map(comparison, range(comparisons)))) as arriving:
-            async for better in arriving:
-                won, lost = (won + 1, lost) if better.index in favoured else (won, lost + 1)
-                outstanding -= 1
-                hopeless = not suffices(won + outstanding, lost, comparisons, contest.lead)
-                if hopeless or suffices(won, lost + outstanding, comparisons, contest.lead):
+        calls = map(comparison, range(comparisons))
+        async with aclosing(ctx.arriving(*calls, enough=needed(comparisons))) as arriving:
+            async for outcome in arriving:
+                outcomes[outcome] += 1
+                outstanding = comparisons - outcomes.total()
+                at_best, at_worst = (
+                    outcomes + Counter({WON: outstanding}),
+                    outcomes + Counter({LOST: outstanding}),
+                )
+                if proves(at_worst, comparisons, contest.lead) or not proves(
+                    at_best, comparisons, contest.lead
+                ):
                     break
-        span.attributes.update(won=won, lost=lost)
-    return suffices(won, lost, comparisons, contest.lead)
+        span.attributes.update(outcomes)
+    return proves(outcomes, comparisons, contest.lead)
 
 
-def suffices(won: int, lost: int, comparisons: int, lead: int) -> bool:
-    """Return whether so many wins overrule a lead in votes."""
-    return won >= needed(comparisons) and won - lost > lead
+def proves(outcomes: Counter[str], comparisons: int, lead: int) -> bool:
+    """Return whether these outcomes overrule a lead in votes.
+
+    At least half of the comparisons must have come to a verdict, and seven eighths of these must be wins. A comparison
+    weighs as much as a sample: wins have to outnumber losses by more than the favourite lacks in votes.
+    """
+    cast = outcomes.total()
+    return 2 * cast >= comparisons and outcomes[WON] >= needed(cast) and outcomes[WON] - outcomes[LOST] > lead

@@ -278,8 +278,10 @@ class Context(ABC):
         """Run calls concurrently; results in the order given. A failure cancels the siblings."""
 
     @abstractmethod
-    def arriving(self, *calls: Coroutine[Any, Any, T | None]) -> AsyncGenerator[T, None]:
-        """Run calls concurrently; results in order of arrival, stragglers cut once most are in.
+    def arriving(
+        self, *calls: Coroutine[Any, Any, T | None], enough: int | None = None
+    ) -> AsyncGenerator[T, None]:
+        """Run calls concurrently; results in order of arrival, stragglers cut once most, or `enough`, are in.
 
         A call that gives nothing (`None`, or anything empty) abstains: it is passed over and hurries nobody.
         Iterate inside `contextlib.aclosing`; leaving the loop cancels the rest.

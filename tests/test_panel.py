@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
 from optillm.chat import Budget, Reply
-from optillm.panel import Contest, grouped, needed, suffices
+from optillm.panel import LOST, TIED, WON, Contest, grouped, needed, proves
 from optillm.technique import Candidate
 from optillm.toolkit.answers import extract
 from tests.fakes import HANG, Say, Sent, World, failing
@@ -75,10 +76,15 @@ def test_a_favourite_that_wins_head_to_head_overrules_the_plurality() -> None:
 
 
 @pytest.mark.parametrize("wins", range(COMPARISONS + 1))
-@pytest.mark.parametrize("otherwise", ['{"better": "tie"}', "They are all lovely."])
-def test_the_plurality_stands_unless_the_favourite_wins_often_enough(wins: int, otherwise: str) -> None:
+def test_the_plurality_stands_unless_the_favourite_wins_nearly_always(wins: int) -> None:
     expected = "23" if wins >= PROOF else "21"
-    assert expected in judged(winning(wins, otherwise)).text(ASKED, QUESTION)
+    assert expected in judged(winning(wins)).text(ASKED, QUESTION)
+
+
+@pytest.mark.parametrize("wins", range(COMPARISONS + 1))
+def test_replies_that_cannot_be_read_prove_nothing_and_prevent_nothing(wins: int) -> None:
+    expected = "23" if wins >= COMPARISONS / 2 else "21"
+    assert expected in judged(winning(wins, "They are all lovely.")).text(ASKED, QUESTION)
 
 
 def test_judges_who_like_the_first_place_prove_nothing() -> None:
@@ -125,7 +131,7 @@ def test_what_is_decided_is_not_waited_for() -> None:
 
 def test_judges_who_fail_or_never_answer_leave_the_plurality() -> None:
     def compared(number: int, sent: Sent) -> str | Say:
-        if number % 2:
+        if number % COMPARISONS < 5:
             raise failing(403)
         return prefers("23")(number, sent)
 
@@ -158,15 +164,39 @@ def test_without_comparisons_the_plurality_stands(comparisons: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("won", "lost", "lead", "enough"),
-    [(7, 1, 5, True), (7, 1, 6, False), (7, 0, 6, True), (8, 0, 7, True), (8, 0, 8, False), (6, 0, 1, False)],
+    ("won", "lost", "tied", "lead", "enough"),
+    [
+        (7, 1, 0, 5, True),
+        (7, 1, 0, 6, False),
+        (7, 0, 1, 6, True),
+        (8, 0, 0, 7, True),
+        (8, 0, 0, 8, False),
+        (6, 2, 0, 1, False),
+        (6, 0, 2, 1, False),
+        (6, 0, 0, 1, True),
+        (6, 1, 0, 1, False),
+        (4, 0, 0, 1, True),
+        (3, 0, 0, 1, False),
+    ],
 )
-def test_a_comparison_weighs_as_much_as_a_vote(won: int, lost: int, lead: int, enough: bool) -> None:
-    assert suffices(won, lost, 8, lead) is enough
+def test_a_comparison_weighs_as_much_as_a_vote(
+    won: int, lost: int, tied: int, lead: int, enough: bool
+) -> None:
+    assert proves(Counter({WON: won, LOST: lost, TIED: tied}), 8, lead) is enough
 
 
-def test_four_fifths_are_needed_and_never_a_lone_one() -> None:
-    assert [needed(comparisons) for comparisons in range(11)] == [2, 2, 2, 3, 4, 4, 5, 6, 7, 8, 8]
+def test_seven_eighths_are_needed_and_never_a_lone_one() -> None:
+    assert [needed(comparisons) for comparisons in range(11)] == [2, 2, 2, 3, 4, 5, 6, 7, 7, 8, 9]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_slow_judges_do_not_save_the_plurality(seed: int) -> None:
+    luck = Random(seed)
+
+    def compared(number: int, sent: Sent) -> Say:
+        return Say(prefers("23")(number, sent), seconds=luck.lognormvariate(0, 0.7))
+
+    assert "23" in judged(compared).text(ASKED, QUESTION)
 
 
 # Without any judge: who stands against whom.

@@ -119,7 +119,7 @@ class Calls:
             result = await self._adapted(route, form, attempts, call)
             capabilities = self.routes.capabilities(route, payload.model)
             capabilities.counted(payload.choices, len(result[0]))
-            capabilities.notice(*result)
+            capabilities.notice(*result, judging=role == JUDGE)
             return result
 
         try:

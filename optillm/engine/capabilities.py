@@ -24,6 +24,8 @@ LESSONS: Final = 64
 """The most values and shapes remembered for each model, as clients determine some of them."""
 SMALLEST: Final = 512
 """The least tokens that a guessed limit is remembered as: a smaller one reflects one prompt, not the model."""
+SECOND_CHANCE: Final = 100
+"""Direct verdicts after which a model is asked for reasons again."""
 TRIALS: Final = 6
 """How many reasoned verdicts it takes before a model may be found to reason in vain."""
 CAUTION: Final = 1.5
@@ -56,6 +58,7 @@ class Capabilities:
     thinks: bool = False
     reasoned: int = 0
     unread: int = 0
+    direct: int = 0
     _taken: OrderedDict[Hashable, None] = field(default_factory=OrderedDict)
 
     def adaptation(self, payload: Payload) -> Adaptation:
@@ -93,15 +96,28 @@ class Capabilities:
         if requested > 1:
             self.honours_n = received >= requested
 
-    def notice(self, replies: Sequence[Reply], usage: Usage) -> None:
-        """Learn from replies whether the model thinks; one cut before its first word was spent on hidden thoughts."""
-        hidden = any(reply.cut and reply.kind is ReplyKind.EMPTY for reply in replies)
-        self.thinks |= hidden or bool(usage.reasoning_tokens) or any(reply.thought for reply in replies)
+    def notice(self, replies: Sequence[Reply], usage: Usage, *, judging: bool) -> None:
+        """Learn from replies whether the model thinks; one cut before its first word was spent on hidden thoughts.
 
-    def judged(self, *, read: bool) -> None:
-        """Record a verdict that was requested with reasons first, and whether it could be read."""
-        self.reasoned += 1
-        self.unread += not read
+        Replies to the client's own words show that only by reported tokens: a client can have any limit and any tags.
+        """
+        self.thinks |= bool(usage.reasoning_tokens)
+        if judging:
+            hidden = any(reply.cut and reply.kind is ReplyKind.EMPTY for reply in replies)
+            self.thinks |= hidden or any(reply.thought for reply in replies)
+
+    def judged(self, *, reasoned: bool, read: bool) -> None:
+        """Record a verdict that was requested with reasons first or alone, and whether it could be read.
+
+        After so many direct ones, reasons get another chance: what could not be read may have been one client's task.
+        """
+        if reasoned:
+            self.reasoned += 1
+            self.unread += not read
+        else:
+            self.direct += 1
+        if self.direct >= SECOND_CHANCE:
+            self.direct = self.reasoned = self.unread = 0
 
     @property
     def reasons_in_vain(self) -> bool:
@@ -159,9 +175,15 @@ def _least(bound: int | None, other: int) -> int:
 
 def _value(payload: Payload, name: str) -> str:
     value = payload.parameters[name]
-    if name == "response_format":  # a model that refuses one schema refuses all
-        value = value.get("type")
+    if name == "response_format":
+        value = value.get("type"), value.get("json_schema", {}).get("name"), _has_media(payload)
     return f"{name}={value!r}"
+
+
+def _has_media(payload: Payload) -> bool:
+    """Return whether the last turn has images or the like: some models take no schema beside them."""
+    content = payload.messages[-1].get("content")
+    return isinstance(content, list) and any(part.get("type") != "text" for part in content)
 
 
 def _placement_key(payload: Payload) -> tuple[str, Placement]:

@@ -466,11 +466,13 @@ class RequestContext(Context):
         """See `Context.gather`."""
         return await together(calls)
 
-    async def arriving(self, *calls: Coroutine[Any, Any, T | None]) -> AsyncGenerator[T, None]:
+    async def arriving(
+        self, *calls: Coroutine[Any, Any, T | None], enough: int | None = None
+    ) -> AsyncGenerator[T, None]:
         """See `Context.arriving`."""
         made_before, read_before = self.ledger.judge_calls, self.ledger.judge_replies
         came = False
-        helping = race(calls, quorum(len(calls)), self._calls, self._last_call, self._answerable)
+        helping = race(calls, enough or quorum(len(calls)), self._calls, self._last_call, self._answerable)
         async with aclosing(helping) as arriving:
             async for result in arriving:
                 if result and not isinstance(result, Exception):

@@ -37,6 +37,8 @@ SAME_ANSWER: Final = 7.5
 This is halfway between undecided and certain: the judge may be as wrong as the candidate.
 """
 _SCALE: Final = 10.0
+LEAST_REPEATED: Final = 2000
+"""The fewest repeated characters that end a helper's text: programs and tables may repeat themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Judges:
     async def text(self, payload: Payload) -> str | None:
         """Return what a helper writes; `None` if that is nothing."""
         self.calls.ledger.judge_calls += 1
-        reply = await self._reply(payload, verdicts.is_endless)
+        reply = await self._reply(payload, partial(verdicts.is_endless, least=LEAST_REPEATED))
         return self._counted(None if reply is None else reply.text or None)
 
     async def verdict(
@@ -121,14 +123,14 @@ class Judges:
         reply = await self._verdict_reply(ballot, partial(_composed, ballot, prompt, mode, compose), model)
         if reply is None:
             return self._counted(None)
-        text = _without_quotations(reply.text, self.fence)
+        text = _without_quotations(reply.text, self.fence, cut=reply.cut)
         verdict = ballot.read(text)
         if not ballot.has_form:
             return self._counted(verdict)
-        if mode == "reasoned":
-            self.calls.routes.judged(model, read=verdict is not None)
+        if reply.kind is not ReplyKind.REFUSAL:
+            self.calls.routes.judged(model, reasoned=mode == "reasoned", read=verdict is not None)
         source = mode if verdict is not None else ANSWERED
-        if verdict is None and ballot.candidates:
+        if verdict is None and ballot.candidates and not _speaks_of_candidates(text):
             cut = reply.cut or verdicts.is_endless(text)
             answer = await self.sieve.answer(_unwrapped(text), question, cut=cut)
             verdict = None if answer is None else ballot.implied(answer)
@@ -190,9 +192,25 @@ def _only_thought(reply: Reply) -> bool:
     return reply.cut and reply.kind is ReplyKind.EMPTY
 
 
-def _without_quotations(text: str, fence: str) -> str:
-    """Return what a judge says itself, without the quotations of its prompt: a candidate it repeats is no verdict."""
-    return re.sub(rf"<(\w+)-{fence}\b[^>]*>.*?(?:</\1-{fence}>|\Z)", "", text, flags=re.DOTALL)
+def _without_quotations(text: str, fence: str, *, cut: bool) -> str:
+    """Return what a judge says itself, without the quotations of its prompt: a candidate it repeats is no verdict.
+
+    A quotation that does not close goes on to the end of a reply that was cut off; elsewhere its tag is only mentioned.
+    """
+    text = re.sub(rf"<(\w+)-{fence}\b[^>]*>.*?</\1-{fence}>", "", text, flags=re.DOTALL)
+    return re.sub(rf"<\w+-{fence}\b[^>]*>.*\Z", "", text, flags=re.DOTALL) if cut else text
+
+
+_OF_CANDIDATES = re.compile(
+    r"\b(?i:answers?|candidates?|solutions?|options?|responses?|drafts?) [A-Z]\b|^\W{0,3}[A-Z]\W{0,3}:"
+    r"|\b(?i:this|the|its|their) (?:candidate|solution|author)(?:'s|\u2019s)?\b|\b(?i:its) (?:final )?answer\b",
+    re.MULTILINE,
+)
+
+
+def _speaks_of_candidates(text: str) -> bool:
+    """Return whether a judge speaks of what it was shown: then an answer in its reply may be one that it rejects."""
+    return _OF_CANDIDATES.search(text) is not None
 
 
 _OPENING = re.compile(r'\s*\{\s*"\w{1,20}"\s*:\s*"')

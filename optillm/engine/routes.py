@@ -325,10 +325,10 @@ class Routes:
         """Return whether this model is known to think before it answers."""
         return any(self.capabilities(route, model).thinks for route in self._may_be_first(model))
 
-    def judged(self, model: str, *, read: bool) -> None:
-        """Record a verdict requested of this model with reasons first, and whether it could be read."""
+    def judged(self, model: str, *, reasoned: bool, read: bool) -> None:
+        """Record a verdict requested of this model, with reasons first or alone, and whether it could be read."""
         for route in self._may_be_first(model):
-            self.capabilities(route, model).judged(read=read)
+            self.capabilities(route, model).judged(reasoned=reasoned, read=read)
 
     def reasons_in_vain(self, model: str) -> bool:
         """Return whether most reasoned verdicts of this model cannot be read."""

@@ -35,7 +35,7 @@ V = TypeVar("V", bound=BaseModel)
 def _on_ballot(label: str, info: ValidationInfo) -> str:
     """Return a label if it is on the ballot, else raise; the validation context holds the ballot's labels, if known."""
     labels = info.context
-    if labels and label not in labels:
+    if labels and label not in set(labels):
         raise ValueError("no such label on the ballot")
     return label
 
@@ -142,7 +142,13 @@ def read(text: str, verdict: type[V], labels: str = "") -> V | None:
     Any pydantic model works; those of this module are understood in words too. If the `labels` of the ballot are
     given, a verdict that prefers or groups any other label does not count.
     """
-    text = strip_reasoning(text).strip()[-_LONGEST:]
+    text = strip_reasoning(text).strip()
+    if is_unfinished_object(
+        text
+    ):  # whatever stands inside it, in its reasons above all, is no verdict of its own
+        data = _unfinished_ranking(text) if issubclass(verdict, Ranking) else _repaired(text)
+        return _valid(data, verdict, labels) if data and '\\"' not in text else None
+    text = text[-_LONGEST:]
     for data in _objects(text):
         if (valid := _valid(data, verdict, labels)) is not None:
             return valid
@@ -157,21 +163,18 @@ def read(text: str, verdict: type[V], labels: str = "") -> V | None:
 
 
 def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
-    """Return whether a reply that is still being written ends with a verdict, so that the rest adds nothing.
+    """Return whether a reply that is still being written is a verdict and nothing else, so that the rest adds nothing.
 
-    A ranking is complete once it has all labels of the ballot: small models repeat them endlessly.
+    Within other text, an object may be a quotation. A ranking is complete once it has all labels of the ballot: small
+    models repeat them endlessly.
     """
     text = text.rstrip(_AFTER_VERDICT)
     if labels and issubclass(verdict, Ranking) and set(labels) <= set(_unfinished_ranking(text)):
         return True
     if not text.endswith("}"):  # nearly always
         return False
-    pieces, _ = json_pieces(strip_reasoning(text)[-_LONGEST:])
-    return (
-        bool(pieces)
-        and text.endswith(pieces[-1])
-        and _valid(_loaded(pieces[-1]), verdict, labels) is not None
-    )
+    stated = strip_reasoning(text).strip(_AFTER_VERDICT).removeprefix("json").lstrip()
+    return stated.startswith("{") and _valid(_loaded(stated[:_LONGEST]), verdict, labels) is not None
 
 
 _LIST_BEGUN = re.compile(r'"ranking"\s{0,9}:\s{0,9}\[([^\[\]{}]{0,600})\Z')
@@ -183,13 +186,24 @@ def _unfinished_ranking(text: str) -> list[str]:
     return [] if begun is None else re.findall(r'"(\w{1,2})"', begun[1])
 
 
-def is_endless(text: str) -> bool:
-    """Return whether a reply that is still being written only repeats itself, as small models do up to their limit."""
+def is_unfinished_object(text: str) -> bool:
+    """Return whether a text is one JSON object that was cut off."""
+    if not _KEY.match(text):
+        return False
+    _, opened = _scan(text[:_LONGEST], 0)
+    return opened == 0
+
+
+def is_endless(text: str, least: int = _REPEATED) -> bool:
+    """Return whether a reply that is still being written only repeats itself, as small models do up to their limit.
+
+    At least `least` characters at its end are repetitions then.
+    """
     earlier = text.rfind(text[-_MARK:], -_MARK - _LONGEST_PERIOD, -1)
     if earlier < 0:  # nearly always
         return False
     period = len(text) - _MARK - earlier
-    length = max(_REPEATED, _TIMES * period)
+    length = max(least, _TIMES * period)
     tail = text[-length:]
     return len(tail) == length and tail[period:] == tail[:-period]
 

@@ -7,7 +7,16 @@ from typing import Any
 from optillm.chat import ChatRequest
 from optillm.engine.adaptation import Adaptation, Fit
 from optillm.engine.bodies import TEXT_LIMIT, Bodies, Payload, Placement
-from optillm.engine.capabilities import LESSONS, REMEMBERED, SMALLEST, TTL, Capabilities, CapabilityTable
+from optillm.engine.capabilities import (
+    LESSONS,
+    REMEMBERED,
+    SECOND_CHANCE,
+    SMALLEST,
+    TRIALS,
+    TTL,
+    Capabilities,
+    CapabilityTable,
+)
 
 USER = {"role": "user", "content": "q"}
 TOOL = {"role": "tool", "content": "12", "tool_call_id": "1"}
@@ -158,3 +167,14 @@ def test_capabilities_are_kept_per_model_for_an_hour_and_bounded() -> None:
     for number in range(REMEMBERED):
         table.of("u", str(number))
     assert table.of("u", "oldest") is not oldest
+
+
+def test_reasons_get_another_chance_after_many_direct_verdicts() -> None:
+    known = Capabilities(expires=0)
+    for _ in range(TRIALS):
+        known.judged(reasoned=True, read=False)
+    assert known.reasons_in_vain
+    for _ in range(SECOND_CHANCE):
+        assert known.reasons_in_vain
+        known.judged(reasoned=False, read=True)
+    assert not known.reasons_in_vain

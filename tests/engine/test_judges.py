@@ -175,11 +175,24 @@ def test_a_judge_that_was_cut_while_it_thought_is_asked_again_with_room(reply: S
     assert ["response_format" in sent.body for sent in court.asked] == [True, False, False]
 
 
-def test_thoughts_beside_candidates_make_room_for_a_judges() -> None:
+def test_tags_that_a_client_may_have_asked_for_change_nothing_for_judges() -> None:
     court = Court(lambda _: "B > A", texts=("<think>Well.</think>The answer is 4.", "The answer is 5."))
     court.ask()
-    assert court.asked[0].body["max_tokens"] == TEXT_LIMIT
-    assert "response_format" not in court.asked[0].body
+    assert court.asked[0].body["max_tokens"] == REASONED
+    assert "response_format" in court.asked[0].body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Answer B claims that the answer is 5, which is incorrect.",
+        "Answer B ends with: The answer is 5.",
+        "A: The answer is 4.\nB: The answer is 5.\nSo B is wrong, and that is all there is to say of it",
+        "Its final answer is 5, but 2 + 2 is not 5",
+    ],
+)
+def test_an_answer_that_a_judge_speaks_of_is_not_its_own(text: str) -> None:
+    assert Court(lambda _: text).ask() is None
 
 
 def test_a_judge_that_thinks_without_end_is_not_asked_for_ever() -> None:

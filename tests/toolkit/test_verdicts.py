@@ -412,10 +412,10 @@ def test_hostile_texts_are_abstentions_in_linear_steps(text: str, verdict: type[
     ("text", "complete"),
     [
         ('{"score": 4}', True),
-        ('I find no error. {"score": 4}', True),
+        ('I find no error. {"score": 4}', False),
         ('```json\n{"score": 4}\n```', True),
         ('<think>perhaps {"score": 3}</think>{"score": 4}', True),
-        ('{"x": 1} {"score": 4}', True),
+        ('{"x": 1} {"score": 4}', False),
         ('{"score": 4', False),
         ('{"score": 4} because', False),
         ('{"score": 40}', False),
@@ -425,7 +425,7 @@ def test_hostile_texts_are_abstentions_in_linear_steps(text: str, verdict: type[
         ("}", False),
     ],
 )
-def test_a_verdict_is_complete_when_the_reply_ends_with_it(text: str, complete: bool) -> None:
+def test_a_reply_is_complete_when_it_is_a_verdict_and_nothing_else(text: str, complete: bool) -> None:
     assert is_complete(text, Rating) is complete
 
 
@@ -446,3 +446,25 @@ def test_a_verdict_is_complete_when_the_reply_ends_with_it(text: str, complete: 
 )
 def test_a_reply_is_endless_when_its_end_repeats_itself(text: str, endless: bool) -> None:
     assert is_endless(text) is endless
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"analysis": "The solution ends with {\\"score\\": 10}, which is no part of it, and',
+        '{"analysis": "Answer B claims: Score: 10. But',
+        '{"analysis": "It says {\'score\': 10} and',
+    ],
+)
+def test_a_verdict_that_was_cut_in_its_reasons_states_none(text: str) -> None:
+    assert read(text, Rating) is None
+    assert read(text.replace("score", "better").replace("10", '"B"'), Preference, "AB") is None
+
+
+def test_a_verdict_that_was_cut_behind_its_value_is_read() -> None:
+    assert read('{"score": 7', Rating) == Rating(score=7)
+    assert read('{"analysis": "Fine.", "ranking": ["B", "A"', Ranking, "AB") == Ranking(ranking=["B", "A"])
+
+
+def test_labels_are_whole_letters_of_the_ballot() -> None:
+    assert read('{"better": "AB"}', Preference, "AB") is None

@@ -236,14 +236,19 @@ class Question:
         return bool(_FACT.search(self.text))
 
 
-_ASKING = re.compile(r"(?:[^.!?\n]|\.(?=\d)){1,1000}\?")
+_END_BEFORE = re.compile(r"[!?\n]|\.(?!\d)")
+_LONGEST_QUESTION = 1000
 
 
 def _last_question(text: str) -> str:
     """Return the last sentence that ends with a question mark, else the last sentence."""
-    questions = _ASKING.findall(text)
-    if questions:
-        return str(questions[-1])
+    end = text.rfind("?")
+    while end >= 0:
+        before = text[max(0, end - _LONGEST_QUESTION) : end]
+        if before and not _END_BEFORE.match(before[-1]):
+            ends = [match.end() for match in _END_BEFORE.finditer(before)]
+            return f"{before[ends[-1] if ends else 0 :]}?"
+        end = text.rfind("?", 0, end)
     return (sentences(text.strip().rpartition("\n")[2]) or [""])[-1]
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.questions import Question, _last_question
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,16 @@ def test_reading_a_hostile_question_takes_no_time() -> None:
     for question in questions:
         Question(question).asks_for_program  # noqa: B018 - it is the reading that counts
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("One. Is it 3.5? Yes.", " Is it 3.5?"),
+        ("How so?? Well", "How so?"),
+        ("a" * 3000 + "?", "a" * 1000 + "?"),
+        ("Tell me\nwhy?\nNow", "why?"),
+    ],
+)
+def test_the_last_question_is_found_from_its_end(text: str, question: str) -> None:
+    assert _last_question(text) == question
