@@ -105,7 +105,8 @@ def test_solutions_are_counted_to_the_last() -> None:
 
 
 def test_counting_stops_at_a_thousand() -> None:
-    checked = _check("count", _INTS + "(assert (< 0 x))", answer_vars=["x"])
+    slow_machine = Limits(wall=90, cpu=60)
+    checked = _check("count", _INTS + "(assert (< 0 x))", slow_machine, answer_vars=["x"])
     assert (checked.count, checked.complete) == (1000, False)
 
 
