@@ -105,7 +105,7 @@ def test_solutions_are_counted_to_the_last() -> None:
 
 
 def test_counting_stops_at_a_thousand() -> None:
-    slow_machine = Limits(wall=90, cpu=60)
+    slow_machine = Limits(wall=60, check=55)
     checked = _check("count", _INTS + "(assert (< 0 x))", slow_machine, answer_vars=["x"])
     assert (checked.count, checked.complete) == (1000, False)
 
