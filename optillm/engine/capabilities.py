@@ -165,8 +165,15 @@ class Capabilities:
 
 
 def shape(body: Mapping[str, Any]) -> Hashable:
-    """Return the kind of a call: the names of its parameters and its last two roles."""
-    return frozenset(body), tuple(message["role"] for message in body["messages"][-2:])
+    """Return the kind of a call: the names of its parameters, its last two roles, and the schema of its reply."""
+    roles = tuple(message["role"] for message in body["messages"][-2:])
+    return frozenset(body), roles, _schema_name(body.get("response_format"))
+
+
+def _schema_name(response_format: Any) -> str:
+    """Return the name of the schema that a reply is to match; empty if there is none."""
+    schema = response_format.get("json_schema") if isinstance(response_format, Mapping) else None
+    return str(schema.get("name", "")) if isinstance(schema, Mapping) else ""
 
 
 def _least(bound: int | None, other: int) -> int:
@@ -176,7 +183,7 @@ def _least(bound: int | None, other: int) -> int:
 def _value(payload: Payload, name: str) -> str:
     value = payload.parameters[name]
     if name == "response_format":
-        value = value.get("type"), value.get("json_schema", {}).get("name"), _has_media(payload)
+        value = value.get("type"), _schema_name(value), _has_media(payload)
     return f"{name}={value!r}"
 
 
