@@ -146,8 +146,11 @@ def read(text: str, verdict: type[V], labels: str = "") -> V | None:
     if is_unfinished_object(
         text
     ):  # whatever stands inside it, in its reasons above all, is no verdict of its own
-        data = _unfinished_ranking(text) if issubclass(verdict, Ranking) else _repaired(text)
-        return _valid(data, verdict, labels) if data and '\\"' not in text else None
+        if issubclass(verdict, Ranking):
+            data: object = _unfinished_ranking(text)
+        else:  # what is mended may take a quotation for a field
+            data = _repaired(text) if '\\"' not in text else None
+        return _valid(data, verdict, labels) if data else None
     text = text[-_LONGEST:]
     for data in _objects(text):
         if (valid := _valid(data, verdict, labels)) is not None:
@@ -177,11 +180,11 @@ def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
     return stated.startswith("{") and _valid(_loaded(stated[:_LONGEST]), verdict, labels) is not None
 
 
-_LIST_BEGUN = re.compile(r'"ranking"\s{0,9}:\s{0,9}\[([^\[\]{}]{0,600})\Z')
+_LIST_BEGUN = re.compile(r'"ranking"\s{0,9}:\s{0,9}\[([^\[\]{}]{0,600})\]?\s{0,9}\Z')
 
 
 def _unfinished_ranking(text: str) -> list[str]:
-    """Return the labels in a JSON ranking that is still open, or was cut off."""
+    """Return the labels in a JSON ranking that is still open, or was cut off, in its list or right behind it."""
     begun = _LIST_BEGUN.search(text[-_LONGEST_LIST:])
     return [] if begun is None else re.findall(r'"(\w{1,2})"', begun[1])
 

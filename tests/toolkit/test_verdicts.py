@@ -462,6 +462,10 @@ def test_a_verdict_that_was_cut_in_its_reasons_states_none(text: str) -> None:
 
 
 def test_a_verdict_that_was_cut_behind_its_value_is_read() -> None:
+    quoting = '{"analysis": "It says \\"6 × 7 = 42\\".", "ranking": ["B", "A"'
+    assert read(quoting, Ranking, "AB") == Ranking(ranking=["B", "A"])
+    assert is_complete(quoting, Ranking, "AB")
+    assert read(f"{quoting}]", Ranking, "AB") == Ranking(ranking=["B", "A"])
     assert read('{"score": 7', Rating) == Rating(score=7)
     assert read('{"analysis": "Fine.", "ranking": ["B", "A"', Ranking, "AB") == Ranking(ranking=["B", "A"])
 
