@@ -52,13 +52,13 @@ COMPARISONS: Final[Any] = Field(
     8,
     ge=0,
     le=16,
-    description="comparisons with the answer most samples give; to overrule it, the judges' favourite must win four "
-    "fifths, and by more than it lacks in votes; with 0 or 1 it never does",
+    description="comparisons with the answer most samples give; to overrule it, the judges' favourite must win seven "
+    "eighths, and by more than it lacks in votes; with 0 or 1 it never does",
 )
 """The option `proof` of techniques whose judges bear the burden of proof."""
 
-
 WON, LOST, TIED = "won", "lost", "tied"
+"""The outcomes of a comparison for the judges' favourite."""
 
 
 def needed(comparisons: int) -> int:
@@ -184,8 +184,10 @@ async def proved_better(ctx: Context, contest: Contest, comparisons: int, *, mod
         pair = [side[number // 2 % len(side)] for side in (contest.favourites, contest.incumbents)]
         favourite_first = number % 2 == 0
         preference = await compare(ctx, *(pair if favourite_first else pair[::-1]), model=model)
-        if preference is None or preference.better == "tie":
-            return None if preference is None else TIED
+        if preference is None:
+            return None
+        if preference.better == "tie":
+            return TIED
         return WON if (preference.better == "A") is favourite_first else LOST
 
     outcomes = Counter[str]()
@@ -195,13 +197,9 @@ async def proved_better(ctx: Context, contest: Contest, comparisons: int, *, mod
             async for outcome in arriving:
                 outcomes[outcome] += 1
                 outstanding = comparisons - outcomes.total()
-                at_best, at_worst = (
-                    outcomes + Counter({WON: outstanding}),
-                    outcomes + Counter({LOST: outstanding}),
-                )
-                if proves(at_worst, comparisons, contest.lead) or not proves(
-                    at_best, comparisons, contest.lead
-                ):
+                at_best, at_worst = (outcomes + Counter({rest: outstanding}) for rest in (WON, LOST))
+                hopeless = not proves(at_best, comparisons, contest.lead)
+                if hopeless or proves(at_worst, comparisons, contest.lead):
                     break
         span.attributes.update(outcomes)
     return proves(outcomes, comparisons, contest.lead)

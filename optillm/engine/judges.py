@@ -59,7 +59,7 @@ class Ballot(Generic[V]):
         return verdicts.read(text, self.verdict, self.labels)
 
     def is_complete(self, text: str) -> bool:
-        """Return whether a reply that is still being written ends with its verdict."""
+        """Return whether a reply that is still being written is a verdict and nothing else."""
         return verdicts.is_complete(text, self.verdict, self.labels)
 
     def implied(self, answer: FinalAnswer) -> V | None:

@@ -117,18 +117,18 @@ async def ranked(ctx: Context, pool: Sequence[Candidate], options: Options) -> l
         return list(pool)
     ballots = slates(len(pool), options)
     # Ratings are absolute. The other marks depend on what else is shown and where, and are balanced only as a set.
-    asked = 0 if options.judge == "rate" else sum(0 in slate for slate in ballots)
+    expected = 0 if options.judge == "rate" else sum(0 in slate for slate in ballots)
     opinions: list[Marks] = []
     with ctx.span("judge", candidates=len(pool), ballots=len(ballots)):
         judges = (opinion(ctx, pool, slate, options) for slate in ballots)
         async with aclosing(ctx.arriving(*judges)) as arriving:
             async for marks in arriving:
                 opinions.append(marks)
-                plurality = max(by_marks(pool, opinions, asked), key=lambda candidate: candidate.copies)
+                plurality = max(by_marks(pool, opinions, expected), key=lambda candidate: candidate.copies)
                 ctx.offer(plurality, score=plurality.copies + len(opinions) / len(ballots))
-                if decided(opinions, len(ballots) - len(opinions), len(pool), agreement(pool), asked):
+                if decided(opinions, len(ballots) - len(opinions), len(pool), agreement(pool), expected):
                     break
-    return by_marks(pool, opinions, asked)
+    return by_marks(pool, opinions, expected)
 
 
 def slates(count: int, options: Options) -> Sequence[tuple[int, ...]]:
@@ -164,8 +164,8 @@ def agreement(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
     return np.array([AGREEMENT * (candidate.copies - 1) / sampled for candidate in pool], dtype=np.float64)
 
 
-def by_marks(pool: Sequence[Candidate], opinions: Sequence[Marks], asked: int) -> list[Candidate]:
+def by_marks(pool: Sequence[Candidate], opinions: Sequence[Marks], expected: int) -> list[Candidate]:
     """Return the pool, best first; without any mark, by agreement and then brevity."""
-    merits = mean_marks(opinions, len(pool), asked) + agreement(pool)
+    merits = mean_marks(opinions, len(pool), expected) + agreement(pool)
     order = sorted(range(len(pool)), key=lambda number: (-merits[number], len(pool[number].text), number))
     return [pool[number] for number in order]

@@ -129,7 +129,7 @@ async def preferred(ctx: Context, rivals: Sequence[Candidate]) -> Candidate:
     with ctx.span("tie", rivals=len(rivals)):
         judges = (rank(ctx, rivals, order) for order in orders(len(rivals), 2))
         async with aclosing(ctx.arriving(*judges)) as arriving:
-            marks = mean_marks([opinion async for opinion in arriving], len(rivals), asked=2)
+            marks = mean_marks([opinion async for opinion in arriving], len(rivals), expected=2)
     return min(zip(-marks, rivals, strict=True), key=lambda rated: (rated[0], len(rated[1].text)))[1]
 
 

@@ -60,10 +60,10 @@ def borda(shown: Sequence[int], ranking: Sequence[int]) -> dict[int, float]:
     return dict.fromkeys(shown, rest) | {c: 1 - index * step for index, c in enumerate(ranking)}
 
 
-def mean_marks(opinions: Sequence[Marks], count: int, asked: int = 0) -> npt.NDArray[np.float64]:
+def mean_marks(opinions: Sequence[Marks], count: int, expected: int = 0) -> npt.NDArray[np.float64]:
     """Return each candidate's mean mark, shape (count,).
 
-    It is the mean over the judges that marked it. `asked` is how many judges were to mark each candidate; those
+    It is the mean over the judges that marked it. `expected` is how many judges were to mark each candidate; those
     that have not count as undecided, since an incomplete set of ballots is not balanced. With 0 they do not count.
     """
     table = np.full((len(opinions) + 1, count), np.nan)
@@ -72,7 +72,7 @@ def mean_marks(opinions: Sequence[Marks], count: int, asked: int = 0) -> npt.NDA
     marked = ~np.isnan(table)
     sums, counts = np.where(marked, table, 0.0).sum(axis=0), marked.sum(axis=0)
     means = np.where(counts > 0, sums / np.maximum(counts, 1), UNMARKED)
-    return means if not asked else UNMARKED + (means - UNMARKED) * counts / np.maximum(counts, asked)
+    return means if not expected else UNMARKED + (means - UNMARKED) * counts / np.maximum(counts, expected)
 
 
 def decided(
@@ -80,17 +80,17 @@ def decided(
     outstanding: int,
     count: int,
     head_start: npt.NDArray[np.float64],
-    asked: int = 0,
+    expected: int = 0,
 ) -> bool:
     """Return whether the leader stays ahead of everybody, whatever the judges still out may say.
 
     Each of them could at worst give the leader 0 and one rival 1, or abstain. `head_start` is added to the
     means (see `mean_marks`), shape (count,).
     """
-    merits = mean_marks(opinions, count, asked) + head_start
+    merits = mean_marks(opinions, count, expected) + head_start
     leader = int(np.argmax(merits))
     against = [{leader: 0.0} | {rival: 1.0 for rival in range(count) if rival != leader}] * outstanding
-    for ahead in (merits, mean_marks([*opinions, *against], count, asked) + head_start):
+    for ahead in (merits, mean_marks([*opinions, *against], count, expected) + head_start):
         rivals = np.delete(ahead, leader)
         if rivals.size and ahead[leader] <= rivals.max() + 1e-9:
             return False

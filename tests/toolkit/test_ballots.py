@@ -58,12 +58,12 @@ def test_an_abstention_changes_nothing() -> None:
 
 def test_a_set_of_ballots_that_is_not_complete_weighs_less() -> None:
     ballot = borda([0, 1, 2], [2, 0, 1])
-    assert list(mean_marks([ballot], 3, asked=2)) == [0.5, 0.25, 0.75]
-    assert list(mean_marks([ballot] * 2, 3, asked=2)) == list(mean_marks([ballot], 3))
-    assert list(mean_marks([], 3, asked=2)) == [0.5] * 3
+    assert list(mean_marks([ballot], 3, expected=2)) == [0.5, 0.25, 0.75]
+    assert list(mean_marks([ballot] * 2, 3, expected=2)) == list(mean_marks([ballot], 3))
+    assert list(mean_marks([], 3, expected=2)) == [0.5] * 3
     head_start = np.array([0.6, 0.0, 0.0])
-    assert decided([ballot], 0, 3, head_start, asked=2)
-    assert not decided([ballot], 1, 3, head_start, asked=2)
+    assert decided([ballot], 0, 3, head_start, expected=2)
+    assert not decided([ballot], 1, 3, head_start, expected=2)
 
 
 def test_candidates_left_out_of_a_ranking_share_what_is_left() -> None:
