@@ -62,7 +62,7 @@ class Tags:
 class TagFilter:
     """Passes on a streamed text without its tags; what may yet become a tag waits for the next piece.
 
-    What still waits at the end is dropped.
+    What still waits at the end is left to the completion, which has the whole text.
     """
 
     def __init__(self, tags: Tags, show: Emit) -> None:
