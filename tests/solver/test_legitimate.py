@@ -31,4 +31,5 @@ def test_an_honest_program_prints_its_answer(solver: Solver, place: int) -> None
 def test_an_honest_program_needs_no_jail_to_be_right(dialect_alone: Solver, place: int) -> None:
     language, expected, program = _PROGRAMS[place]
     solved = asyncio.run(dialect_alone.run(language, program, Limits(wall=20)))
+    assert solved.error is None
     assert solved.output.strip() == expected.strip()
