@@ -23,7 +23,7 @@ from benchmarks.machine import table
 from benchmarks.votes import POOL, Pool, draw
 from optillm.demo.characters import MODELS
 from optillm.demo.problems import Family
-from optillm.toolkit.votes import beta_stop
+from optillm.toolkit.judging.votes import beta_stop
 
 FEW: Final = 4
 SAMPLES: Final = 8

@@ -23,18 +23,18 @@ from optillm.demo.server import complete
 from optillm.demo.skills.functions import Function, code_in, variant_of
 from optillm.demo.skills.reader import read
 from optillm.demo.wire import Refused, read_body
-from optillm.engine import runs
-from optillm.engine.context import RequestContext
+from optillm.engine.run import runner as runs
+from optillm.engine.run.context import RequestContext
 from optillm.engine.engine import Engine, Limits
-from optillm.engine.planner import Planner
-from optillm.engine.routes import Routes
+from optillm.engine.plan.planner import Planner
+from optillm.engine.upstream.routes import Routes
 from optillm.errors import UpstreamError
-from optillm.solver import Limits as SandboxLimits
-from optillm.solver import solve as solve_program
+from optillm.sandbox import Limits as SandboxLimits
+from optillm.sandbox import solve as solve_program
 from optillm.technique import Candidate
 from optillm.techniques import registry
 from optillm.toolkit.answers import FinalAnswer, canonical, clusters, extract
-from optillm.toolkit.extraction import fences
+from optillm.toolkit.answers.extraction import fences
 
 SEED: Final = 20_261
 PLAIN: Final = "plain"

@@ -25,7 +25,7 @@ from typing import Any
 from openai import DefaultHttpxClient, OpenAI
 
 from benchmarks import upstream
-from optillm.server.listening import listen
+from optillm.server.http.listener import listen
 from tests.e2e.proxy import Proxy, serving
 
 MODEL = "bon-ms100"  # whose upstream calls take 100 ms

@@ -30,8 +30,8 @@ from optillm.chat import Completion, Relay, content_text
 from optillm.demo.characters import SMALL, chance
 from optillm.demo.problems import Family, generate
 from optillm.demo.roles.cast import respond
-from optillm.engine.calls import reply_limit
-from optillm.engine.hedge import repeated
+from optillm.engine.call.calls import reply_limit
+from optillm.engine.call.hedging import repeated
 from tests.fakes import Sent
 from tests.slot_wire import Reply
 from tests.slots import SlotWorld

@@ -22,12 +22,12 @@ from typing import Any, Final
 from benchmarks.machine import table
 from benchmarks.real import questions
 from optillm.chat import ChatRequest
-from optillm.config import load, settings_model
+from optillm.config.settings import load, settings_model
 from optillm.engine.engine import Engine
 from optillm.panel import COMPARE, RANK, grouped, quoted
 from optillm.technique import Answer, BaseOptions, Candidate, Cost
 from optillm.techniques import registry
-from optillm.toolkit.verdicts import Preference, Ranking
+from optillm.toolkit.judging.verdicts import Preference, Ranking
 from tests.real.server import NAME, running
 
 CLIENTS: Final = 8

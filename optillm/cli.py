@@ -12,15 +12,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from optillm import __version__, tables
-from optillm.argv import conceal
+from optillm import __version__
+from optillm.commands import tables
+from optillm.config.argv import conceal
 from optillm.commands.key import show_key
 from optillm.commands.settings import show_settings
 from optillm.commands.techniques import show_techniques
-from optillm.config import Settings, load, settings_model
+from optillm.config.settings import Settings, load, settings_model
 from optillm.errors import InvalidRequest
-from optillm.sources import Setting, SettingsError, catalogue, nearest, shapes
-from optillm.values import allowed
+from optillm.config.sources import Setting, SettingsError, catalogue, nearest, shapes
+from optillm.config.values import allowed
 
 if TYPE_CHECKING:
     from optillm.technique import BaseOptions
@@ -251,7 +252,7 @@ def _dashed(argument: str) -> str:
 def _check_approach(settings: Settings, techniques: Mapping[str, Technique]) -> None:
     if settings.approach == "auto":
         return
-    from optillm.engine.plan import parse as parse_expression
+    from optillm.engine.plan.expression import parse as parse_expression
 
     try:
         parse_expression(settings.approach, techniques)

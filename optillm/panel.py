@@ -17,8 +17,8 @@ from pydantic import Field
 
 from optillm.technique import Candidate, Context, Cost
 from optillm.toolkit.answers import clusters
-from optillm.toolkit.ballots import LABELS, Marks, borda, order_of
-from optillm.toolkit.verdicts import Preference, Ranking
+from optillm.toolkit.judging.ballots import LABELS, Marks, borda, order_of
+from optillm.toolkit.judging.verdicts import Preference, Ranking
 
 RANK = """\
 Rank the answers to the last turn of this conversation: right before wrong, then complete, then clear. Length is no \

@@ -7,11 +7,11 @@ import optillm.cli
 import optillm.commands.serve
 import optillm.engine.engine
 import optillm.observe.access
-import optillm.server.accounts
-import optillm.server.api
-import optillm.server.cors
-import optillm.server.gate
-import optillm.server.serve  # noqa: F401
+import optillm.server.access.budgets
+import optillm.server.api.views
+import optillm.server.access.cors
+import optillm.server.access.auth
+import optillm.server.http.serve  # noqa: F401
 from optillm.techniques import discovered
 
 discovered()

@@ -17,7 +17,7 @@ from benchmarks.exam import Outcome, Paper, Sitting, leaders, sit
 from benchmarks.votes import POOL, Difference, Pool, Pools, draw
 from optillm.demo.server import complete
 from optillm.demo.wire import read_body
-from optillm.engine.context import RequestContext
+from optillm.engine.run.context import RequestContext
 from optillm.toolkit.answers import extract
 
 PAPER = Paper("arithmetic", 12)
@@ -26,7 +26,7 @@ PAPER = Paper("arithmetic", 12)
 @pytest.fixture(autouse=True)
 def engine_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what a sitting changes in its process."""
-    monkeypatch.setattr("optillm.engine.runs.RequestContext", RequestContext)
+    monkeypatch.setattr("optillm.engine.run.runner.RequestContext", RequestContext)
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from optillm import cli, tables
-from optillm.config import settings_model
-from optillm.sources import catalogue
+from optillm import cli
+from optillm.commands import tables
+from optillm.config.settings import settings_model
+from optillm.config.sources import catalogue
 from optillm.technique import BaseOptions, Cost
 from optillm.techniques import registry
 from tests.commands.fakes import TECHNIQUES, Launch, command, launch, refusal, started

@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from optillm.chat import Usage
-from optillm.config import Settings
+from optillm.config.settings import Settings
 from optillm.observe.metrics import Metrics
-from optillm.sources import catalogue
+from optillm.config.sources import catalogue
 from tests.e2e.proxy import ROOT
 from tests.fakes import World
 from tests.observe.fakes import record

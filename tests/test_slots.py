@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Delta, Relay, Stream
-from optillm.engine.assembly import DONE
+from optillm.engine.upstream.replies import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent
 from tests.slot_server import saturating

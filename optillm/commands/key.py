@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from optillm.keys import new_key
-from optillm.sources import SettingsError
+from optillm.config.keys import new_key
+from optillm.config.sources import SettingsError
 
 
 def show_key(name: str | None) -> None:

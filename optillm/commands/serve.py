@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from optillm import __version__, logs
-from optillm.config import Settings
-from optillm.keys import readable_by_others
-from optillm.sources import SettingsError
-from optillm.values import is_loopback, masked
+from optillm.config.settings import Settings
+from optillm.config.keys import readable_by_others
+from optillm.config.sources import SettingsError
+from optillm.config.values import is_loopback, masked
 
 if TYPE_CHECKING:
     import socket
 
     from flask import Flask
 
-    from optillm.engine.record import Observer
+    from optillm.observe.record import Observer
 
 SHARED: Final = ("optillm.engine.engine", "optillm.observe.metrics", "optillm.server.app")
 """What all workers need: imported before they are forked, so that they share most of its memory."""
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
     """Serve until stopped; `faults` has one line for each plugin that was skipped."""
     from optillm.observe.folder import counting_folder
-    from optillm.server.listening import first_steps, url_of
-    from optillm.server.serve import serve
+    from optillm.server.http.listener import first_steps, url_of
+    from optillm.server.http.serve import serve
 
     settings = read()
     logs.configure(settings.log, settings.secrets(), settings.log_format)
@@ -53,7 +53,7 @@ def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
 
 def bind(settings: Settings) -> socket.socket:
     """Return the listening socket; raises `SettingsError` if the address cannot be used."""
-    from optillm.server.listening import listener_for
+    from optillm.server.http.listener import listener_for
 
     try:
         return listener_for(settings)
@@ -80,11 +80,11 @@ def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
 
 def load_app(settings: Settings) -> Flask:
     """Create the WSGI application and its engine, in the process that serves it."""
-    from optillm import solver
+    from optillm import sandbox as solver
     from optillm.engine.engine import Engine
     from optillm.observe.access import log_request
     from optillm.observe.metrics import Metrics
-    from optillm.server.accounts import Accounts
+    from optillm.server.access.budgets import Accounts
     from optillm.server.app import create_app
     from optillm.techniques import registry
 
@@ -116,7 +116,7 @@ def _check_workers_needs(settings: Settings) -> None:
             ) from None
     if not settings.client_keys.counted:
         return
-    from optillm.server.counters import FileStorage, open_storage
+    from optillm.server.access.store import FileStorage, open_storage
 
     try:
         storage = open_storage(settings.counters)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optillm import tables
-from optillm.config import Settings
+from optillm.commands import tables
+from optillm.config.settings import Settings
 
 if TYPE_CHECKING:
     from optillm.techniques import Technique

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from optillm import tables
+from optillm.commands import tables
 from optillm.commands.settings import publish
-from optillm.config import Settings
-from optillm.sources import SettingsError, nearest
+from optillm.config.settings import Settings
+from optillm.config.sources import SettingsError, nearest
 
 if TYPE_CHECKING:
     from optillm.techniques import Technique

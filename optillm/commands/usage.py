@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optillm.keys import MICRO, Keys, Limits
-from optillm.server.accounts import KEY, SERVER, StoreDown, counter
-from optillm.sources import SettingsError
-from optillm.tables import columns
-from optillm.values import masked, number
+from optillm.config.keys import MICRO, Keys, Limits
+from optillm.server.access.budgets import KEY, SERVER, StoreDown, counter
+from optillm.config.sources import SettingsError
+from optillm.commands.tables import columns
+from optillm.config.values import masked, number
 
 if TYPE_CHECKING:
-    from optillm.config import Settings
-    from optillm.server.counters import Store
+    from optillm.config.settings import Settings
+    from optillm.server.access.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def usage(settings: Settings, *, as_json: bool = False, now: float | None = None
 
 
 def _opened(settings: Settings) -> Store:
-    from optillm.server.counters import Store, open_storage
+    from optillm.server.access.store import Store, open_storage
 
     try:
         location = settings.counters

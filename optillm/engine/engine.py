@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from optillm import solver
+from optillm import sandbox as solver
 from optillm.chat import (
     Budget,
     ChatRequest,
@@ -28,23 +28,23 @@ from optillm.chat import (
     VerdictStyle,
     least,
 )
-from optillm.engine.cache import Cache, open_cache
-from optillm.engine.catalogue import Catalogue, as_error
+from optillm.engine.call.cache import Cache, open_cache
+from optillm.engine.upstream.models import Catalogue, as_error
 from optillm.engine.endpoints import without_technique
-from optillm.engine.fitting import fitted
-from optillm.engine.forecast import Terms, forecast, options_of
-from optillm.engine.forms import demanded_form
-from optillm.engine.joining import Joins
-from optillm.engine.planner import Fork, Plan, Planner, Work, check_grant
-from optillm.engine.record import Observer
-from optillm.engine.relays import Relays
-from optillm.engine.routes import Routes
-from optillm.engine.runs import Job, Runs
-from optillm.prices import Prices
+from optillm.engine.run.shrinking import fitted
+from optillm.engine.run.estimate import Terms, forecast, options_of
+from optillm.engine.run.structured import demanded_form
+from optillm.engine.coalescing import Joins
+from optillm.engine.plan.planner import Fork, Plan, Planner, Work, check_grant
+from optillm.observe.record import Observer
+from optillm.engine.passthrough import Relays
+from optillm.engine.upstream.routes import Routes
+from optillm.engine.run.runner import Job, Runs
+from optillm.config.prices import Prices
 from optillm.techniques import Technique
 
 if TYPE_CHECKING:
-    from optillm.config import Settings
+    from optillm.config.settings import Settings
 
 log = logging.getLogger(__name__)
 

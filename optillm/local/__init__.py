@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, cast
 
-from optillm.sources import SettingsError
+from optillm.config.sources import SettingsError
 
 NAME: Final = "llama-server"
 HOST: Final = "127.0.0.1"

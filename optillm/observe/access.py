@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from optillm.engine.exchange import CHAT
-from optillm.engine.plan import NONE
-from optillm.engine.record import Record
+from optillm.engine.upstream.http import CHAT
+from optillm.engine.plan.expression import NONE
+from optillm.observe.record import Record
 
 LONGEST_REASON: Final = 200
 """Characters of why a request failed."""

@@ -17,9 +17,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import ValueClass
 
 from optillm.chat import Usage
-from optillm.engine.exchange import CHAT
-from optillm.engine.plan import NONE
-from optillm.engine.record import Record
+from optillm.engine.upstream.http import CHAT
+from optillm.engine.plan.expression import NONE
+from optillm.observe.record import Record
 from optillm.observe.folder import folder_in_use
 
 OTHER: Final = "other"

@@ -23,11 +23,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from optillm.engine.record import Record
+from optillm.observe.record import Record
 from optillm.trace import Call
 
 if TYPE_CHECKING:
-    from optillm.config import Settings
+    from optillm.config.settings import Settings
 
 WAITING: Final = 1024
 """Records that wait to become spans; more are dropped."""

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 
-from optillm.engine.portal import ClientGone
+from optillm.server.bridge import ClientGone
 from optillm.errors import Cancelled
 from optillm.observe.access import LONGEST_REASON
 from optillm.observe.metrics import Metrics
-from optillm.server import api, ops
-from optillm.server.accounts import Accounts
-from optillm.server.cors import tell_browsers
-from optillm.server.faults import error_response, explain, new_request_id
-from optillm.server.gate import guard, naming_the_limit, settle
-from optillm.server.owners import Owners
+from optillm.server.api import views as api
+from optillm.server.api import ops
+from optillm.server.access.budgets import Accounts
+from optillm.server.access.cors import tell_browsers
+from optillm.server.errors import error_response, explain, new_request_id
+from optillm.server.access.auth import guard, naming_the_limit, settle
+from optillm.server.access.owners import Owners
 from optillm.server.state import NAME, Engine, State
 
 if TYPE_CHECKING:
-    from optillm.config import Settings
+    from optillm.config.settings import Settings
 
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -55,7 +56,7 @@ def create_app(
     accounts: Accounts | None = None,
     metrics: Metrics | None = None,
 ) -> Flask:
-    """The proxy as a WSGI application, for `optillm.server.front`; make it in the process that serves it."""
+    """The proxy as a WSGI application, for `optillm.server.http.front`; make it in the process that serves it."""
     accounts = accounts or Accounts.of(settings)
     app = Proxy(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from flask import Flask, current_app, request
 
 from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
-from optillm.engine.portal import ClientGone, Visit
+from optillm.server.bridge import ClientGone, Visit
 from optillm.errors import Unauthorized
-from optillm.server.accounts import Accounts
-from optillm.server.owners import Owners
+from optillm.server.access.budgets import Accounts
+from optillm.server.access.owners import Owners
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
-    from optillm.config import Settings
+    from optillm.config.settings import Settings
     from optillm.observe.metrics import Metrics
 
 NAME: Final = "optillm"

@@ -23,9 +23,9 @@ from pydantic import Field
 
 from optillm.panel import COMPARISONS, burden, grouped, quoted, rank, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.ballots import Marks, decided, mean_marks, orders
-from optillm.toolkit.verdicts import Rating
-from optillm.toolkit.votes import beta_stop
+from optillm.toolkit.judging.ballots import Marks, decided, mean_marks, orders
+from optillm.toolkit.judging.verdicts import Rating
+from optillm.toolkit.judging.votes import beta_stop
 
 RATE = """\
 How well does this answer to the last turn of the conversation serve the person who asked? It should be right, then \

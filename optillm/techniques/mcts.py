@@ -21,7 +21,7 @@ from pydantic import Field
 
 from optillm.panel import COMPARISONS, burden, grouped, presumed, rank, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.ballots import orders
+from optillm.toolkit.judging.ballots import orders
 from optillm.toolkit.tree import PRIOR, Node, Tree
 
 REFINE = """\

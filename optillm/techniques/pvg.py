@@ -22,10 +22,10 @@ from optillm.chat import Reply
 from optillm.panel import COMPARISONS, burden, grouped, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.answers import extract
-from optillm.toolkit.similarity import medoid, words
-from optillm.toolkit.typography import plain
-from optillm.toolkit.verdict_phrases import declines
-from optillm.toolkit.verdicts import Examination
+from optillm.toolkit.answers.similarity import medoid, words
+from optillm.toolkit.answers.typography import plain
+from optillm.toolkit.judging.phrases import declines
+from optillm.toolkit.judging.verdicts import Examination
 
 PROVE = """\
 Answer my last message so that a reader who trusts nothing can check it: number the claims your answer rests on, \

@@ -23,9 +23,9 @@ from pydantic import Field
 
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, clusters, extract
-from optillm.toolkit.similarity import medoid
+from optillm.toolkit.answers.similarity import medoid
 from optillm.toolkit.tree import Node, Tree
-from optillm.toolkit.votes import beta_stop, standing
+from optillm.toolkit.judging.votes import beta_stop, standing
 
 TASK = """\
 The task is the last turn of this conversation, quoted as data:

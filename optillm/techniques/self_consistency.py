@@ -21,10 +21,10 @@ from pydantic import Field
 
 from optillm.panel import grouped, quoted, rank
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.ballots import LABELS, mean_marks, order_of, orders
-from optillm.toolkit.similarity import medoid
-from optillm.toolkit.verdicts import Groups, Ranking
-from optillm.toolkit.votes import beta_stop, in_doubt, standing
+from optillm.toolkit.judging.ballots import LABELS, mean_marks, order_of, orders
+from optillm.toolkit.answers.similarity import medoid
+from optillm.toolkit.judging.verdicts import Groups, Ranking
+from optillm.toolkit.judging.votes import beta_stop, in_doubt, standing
 
 GROUP = """\
 Sort these answers to the last turn of the conversation into groups that agree in substance: wording, length and \

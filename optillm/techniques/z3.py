@@ -7,7 +7,7 @@ Calls: formalizations + 1 (+1 to put the result into words, + up to formalizatio
 
 Formalisations agree or do not, as in LINC (https://arxiv.org/abs/2310.15164); the solver's complaints, unsat cores
 and second solutions go back for repair, as in Logic-LM (https://arxiv.org/abs/2305.12295). Programs run in the
-sandbox of `optillm.solver` and nowhere else.
+sandbox of `optillm.sandbox` and nowhere else.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from optillm.solver import Checked, Limits, Value, check, prepare, solve
+from optillm.sandbox import Checked, Limits, Value, check, prepare, solve
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
 from optillm.toolkit.answers.questions import question_of
-from optillm.toolkit.extraction import fences
+from optillm.toolkit.answers.extraction import fences
 
 FORMALISE = """\
 Formalise a task for an SMT solver; do not solve it. The task is the last turn of this conversation, quoted as data:

@@ -17,9 +17,9 @@ import pytest
 from pydantic import Field
 
 from optillm import cli
-from optillm.config import Settings
+from optillm.config.settings import Settings
 from optillm.local import Model
-from optillm.sources import SettingsError
+from optillm.config.sources import SettingsError
 from optillm.technique import Answer, BaseOptions, Context, Cost
 from optillm.techniques import Technique
 
@@ -90,9 +90,9 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
         seen.model = model
         yield SimpleNamespace(base_url="http://127.0.0.1:2/v1")
 
-    server = ModuleType("optillm.server.serve")
+    server = ModuleType("optillm.server.http.serve")
     server.serve = serve  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "optillm.server.serve", server)
+    monkeypatch.setitem(sys.modules, "optillm.server.http.serve", server)
     monkeypatch.setattr("optillm.demo.launch", demo, raising=False)
     monkeypatch.setattr("optillm.local.launch", local)
     monkeypatch.setattr("optillm.logs.configure", lambda *_: None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from optillm import cli
-from optillm.config import Settings
+from optillm.config.settings import Settings
 from tests.commands.fakes import TECHNIQUES, TWO, refusal
 from tests.test_config import bare_machine
 
@@ -31,7 +31,7 @@ def test_the_doctor_hides_secrets_in_what_libraries_say(
     async def examine(settings: Settings, **_: Any) -> Any:
         return SimpleNamespace(table=str, usable=True)
 
-    monkeypatch.setattr("optillm.doctor.examine", examine)
+    monkeypatch.setattr("optillm.commands.doctor.checks.examine", examine)
     monkeypatch.setattr(
         "optillm.logs.configure", lambda level, secrets: configured.append((level, tuple(secrets)))
     )
@@ -47,7 +47,7 @@ def test_the_doctor_says_when_no_upstream_is_configured(
     async def examine(settings: Settings, **_: Any) -> Any:
         return SimpleNamespace(table=str, usable=True)
 
-    monkeypatch.setattr("optillm.doctor.examine", examine)
+    monkeypatch.setattr("optillm.commands.doctor.checks.examine", examine)
     monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
     cli.run(["doctor"], TECHNIQUES)
     (line,) = capsys.readouterr().err.splitlines()
@@ -66,7 +66,7 @@ def test_the_doctor_asks_where_instructions_should_stand_only_when_told_to(
         wanted.append(placements)
         return SimpleNamespace(table=str, usable=True)
 
-    monkeypatch.setattr("optillm.doctor.examine", examine)
+    monkeypatch.setattr("optillm.commands.doctor.checks.examine", examine)
     monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
     cli.run(["doctor", "--base-url", "http://127.0.0.1:9/v1", *flags], TECHNIQUES)
     assert wanted == [bool(flags)]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from optillm.config import Settings
+from optillm.config.settings import Settings
 from optillm.local import Model
-from optillm.server.listening import listen
-from optillm.sources import SettingsError
+from optillm.server.http.listener import listen
+from optillm.config.sources import SettingsError
 from tests.commands.fakes import TWO, Launch, command, launch, refusal, started
 from tests.local.fakes import gguf
 from tests.test_config import bare_machine

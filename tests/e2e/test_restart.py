@@ -20,8 +20,8 @@ import httpx2
 import pytest
 from openai import DefaultHttpxClient, OpenAI
 
-from optillm.keys import new_key
-from optillm.server.listening import listen
+from optillm.config.keys import new_key
+from optillm.server.http.listener import listen
 from tests.e2e.proxy import Proxy, serving
 from tests.stub import Call, Stub, completion, delta
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from optillm.engine.limiter import Limiters
+from optillm.engine.upstream.limiter import Limiters
 from tests.fakes import run
 
 RETRIES = 3

@@ -9,7 +9,7 @@ import pytest
 
 from optillm.chat import Grant, RawRequest
 from optillm.engine.endpoints import without_technique
-from optillm.engine.planner import Planner
+from optillm.engine.plan.planner import Planner
 from optillm.errors import InvalidRequest
 from optillm.techniques import registry
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from optillm.config import Settings
-from optillm.engine import hedge
+from optillm.config.settings import Settings
+from optillm.engine.call import hedging as hedge
 from optillm.engine.memory import LARGE, MB, PAUSE, USUAL, Memory
-from optillm.engine.upstream import connect
+from optillm.engine.upstream.client import connect
 from optillm.errors import Overloaded, UpstreamError
 from tests.fakes import Sent, World, run
 from tests.stub import Call, Stub, completion

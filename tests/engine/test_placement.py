@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from optillm.chat import content_text
-from optillm.engine.adaptation import Adaptation
-from optillm.engine.bodies import ON_BEHALF, PLACEMENTS, Payload, Placement
-from optillm.engine.capabilities import Capabilities
-from optillm.engine.remedies import Refusal, remedies
+from optillm.engine.call.adaptation import Adaptation
+from optillm.engine.run.payloads import ON_BEHALF, PLACEMENTS, Payload, Placement
+from optillm.engine.upstream.capabilities import Capabilities
+from optillm.engine.call.remedies import Refusal, remedies
 from optillm.techniques import registry
 from tests.fakes import Sent, World, failing
 

@@ -27,14 +27,14 @@ from pydantic import SecretStr
 from yarl import URL
 
 from optillm.chat import Budget, ChatRequest, Completion, Delta, Relay, Stream
-from optillm.config import Settings
+from optillm.config.settings import Settings
 from optillm.engine.engine import Engine, Limits
-from optillm.engine.exchange import Address, Exchange
-from optillm.engine.planner import Planner
-from optillm.engine.routes import Routes
-from optillm.engine.upstream import OpenAIUpstream, connect
+from optillm.engine.upstream.http import Address, Exchange
+from optillm.engine.plan.planner import Planner
+from optillm.engine.upstream.routes import Routes
+from optillm.engine.upstream.client import OpenAIUpstream, connect
 from optillm.errors import OptillmError
-from optillm.solver import Checked, Value
+from optillm.sandbox import Checked, Value
 from optillm.techniques import registry, z3
 from tests.fakes import continues
 from tests.faults.faults import FAULTS, REFUSED, Line, Position, Sent, everywhere, sound

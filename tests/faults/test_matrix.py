@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from optillm.engine.hedge import UNKNOWN
+from optillm.engine.call.hedging import UNKNOWN
 from optillm.errors import DeadlineExceeded, UpstreamError
 from optillm.techniques import registry
 from tests.faults.faults import FAULTS, RETRY_AFTER, Position, everywhere, judging, share, since

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from optillm.engine.retries import LONGEST_WAIT
+from optillm.engine.call.retries import LONGEST_WAIT
 from tests.faults.faults import REFUSED, Sent, everywhere
 from tests.faults.scene import Scene
 from tests.faults.test_matrix import APPROACHES, calm

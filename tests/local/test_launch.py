@@ -20,7 +20,7 @@ import pytest
 
 from optillm import local
 from optillm.local import LlamaServer, Model, launch
-from optillm.sources import SettingsError
+from optillm.config.sources import SettingsError
 from tests.e2e.proxy import ROOT
 from tests.local.fakes import gguf, on_path, put, serving_script
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optillm.chat import Usage
-from optillm.engine.record import Record
+from optillm.observe.record import Record
 
 
 def record(**changes: Any) -> Record:

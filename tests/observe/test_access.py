@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from optillm.engine.record import Record
+from optillm.observe.record import Record
 from optillm.observe.access import log_request, sentence
 from tests.fakes import World
 from tests.observe.fakes import plain, record

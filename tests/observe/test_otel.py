@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Sender
-from optillm.engine.record import Record
+from optillm.observe.record import Record
 from tests.fakes import Sent, World, failing
 from tests.observe.fakes import plain
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from optillm.local import LlamaServer
-from optillm.sources import SettingsError
+from optillm.config.sources import SettingsError
 from tests.e2e.proxy import Proxy, serving
 from tests.real.server import AUTO, CONTEXT, NAME, model, running
 

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from optillm.config import Settings
-from optillm.doctor import examine
+from optillm.config.settings import Settings
+from optillm.commands.doctor.checks import examine
 from optillm.local import LlamaServer
 from optillm.techniques import registry
 from tests.e2e.proxy import Proxy, serving

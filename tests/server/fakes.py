@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from greenlet import getcurrent
 
 from optillm.chat import ChatRequest, Completion, Event, RawRequest, Relay, Reply, Report, Stream, Usage
-from optillm.config import Settings
-from optillm.engine.portal import Visit
+from optillm.config.settings import Settings
+from optillm.server.bridge import Visit
 from optillm.server.app import create_app
 
 Outcome = Relay | Completion | Stream

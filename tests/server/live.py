@@ -21,13 +21,13 @@ from pathlib import Path
 from flask import Flask
 from gunicorn.errors import AppImportError
 
-import optillm.server.connection as connection
-import optillm.server.serve as server
+import optillm.server.http.connection as connection
+import optillm.server.http.serve as server
 from optillm.chat import ChatRequest, Delta, Event, Relay, Stream
-from optillm.config import Settings
+from optillm.config.settings import Settings
 from optillm.errors import UpstreamError
 from optillm.server.app import create_app
-from optillm.server.listening import listener_for
+from optillm.server.http.listener import listener_for
 from tests.server.fakes import FakeEngine, Outcome, completion, settings
 
 

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 from werkzeug.test import TestResponse
 
-from optillm.engine.portal import ClientGone
+from optillm.server.bridge import ClientGone
 from optillm.errors import (
     BudgetExhausted,
     DeadlineExceeded,
@@ -21,7 +21,7 @@ from optillm.errors import (
     ShuttingDown,
     UpstreamError,
 )
-from optillm.server.accounts import Accounts
+from optillm.server.access.budgets import Accounts
 from optillm.server.app import create_app
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, served, settings

@@ -17,7 +17,7 @@ import uvloop
 
 from optillm.engine.memory import MB
 from optillm.server.app import create_app
-from optillm.server.front import ROOM, Front
+from optillm.server.http.front import ROOM, Front
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings
 from tests.server.test_serve import SOON, Live, eventually, running
 
@@ -346,6 +346,6 @@ def test_a_client_that_does_not_take_its_last_reply_loses_its_connection(
                     await asyncio.sleep(0.005)
         await front.close()
 
-    monkeypatch.setattr("optillm.server.connection.STALL", 2.0)
+    monkeypatch.setattr("optillm.server.http.connection.STALL", 2.0)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-import optillm.server.serve as server
-from optillm.server.listening import listen
-from optillm.server.serve import AT_ONCE, Worker
+import optillm.server.http.serve as server
+from optillm.server.http.listener import listen
+from optillm.server.http.serve import AT_ONCE, Worker
 
 
 class Greeted(asyncio.Protocol):

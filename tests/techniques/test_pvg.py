@@ -14,7 +14,7 @@ from optillm.errors import UpstreamError
 from optillm.panel import COMPARE
 from optillm.technique import Candidate
 from optillm.techniques.pvg import DECEIVE, PROVE, VERIFY, Options, Solution, belief, decoy, misleads
-from optillm.toolkit.verdicts import Examination, read
+from optillm.toolkit.judging.verdicts import Examination, read
 from tests.fakes import HANG, Say, Sent, World, failing
 
 QUESTION = "Which number is it, 23, 21 or 22?"

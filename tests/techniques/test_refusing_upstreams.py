@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from optillm.chat import Completion, Report, content_text
-from optillm.engine.refusals import refused
+from optillm.engine.upstream.errors import refused
 from optillm.errors import UpstreamError
 from optillm.techniques import registry
 from tests.fakes import Sent, World

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from openai import OpenAI
 
-from optillm import solver
+from optillm import sandbox as solver
 from optillm.chat import Budget
-from optillm.config import load, settings_model
+from optillm.config.settings import load, settings_model
 from optillm.engine.engine import Engine, Limits
 from optillm.errors import InvalidRequest
-from optillm.solver import Solved
+from optillm.sandbox import Solved
 from optillm.techniques import registry
 from optillm.techniques.rto import COMPARE, DESCRIBE_CODE, INPUTS
 from tests.e2e.proxy import serving

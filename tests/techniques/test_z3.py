@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from optillm.solver import Checked, Failure, Limits, OptionVerdict, Solved, SourceAssertion, Value
+from optillm.sandbox import Checked, Failure, Limits, OptionVerdict, Solved, SourceAssertion, Value
 from optillm.techniques import z3
 from tests.fakes import Sent, World, failing
 

@@ -22,9 +22,9 @@ from optillm.toolkit.answers.forms import LONGEST_JSON, Kind, form
 from optillm.toolkit.answers.questions import question_of
 from optillm.toolkit.answers.reading import read_answer
 from optillm.toolkit.answers.units import conversion
-from optillm.toolkit.jsontext import canonical_json, parse_json
+from optillm.toolkit.answers.jsontext import canonical_json, parse_json
 from optillm.toolkit.thoughts import strip_reasoning
-from optillm.toolkit.typography import peel
+from optillm.toolkit.answers.typography import peel
 
 __all__ = [
     "FinalAnswer",

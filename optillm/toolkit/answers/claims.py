@@ -34,8 +34,8 @@ from optillm.toolkit.answers.vocabulary import (
     stem,
     words_of,
 )
-from optillm.toolkit.extraction import sentences
-from optillm.toolkit.typography import plain
+from optillm.toolkit.answers.extraction import sentences
+from optillm.toolkit.answers.typography import plain
 
 _MOST_SENTENCES: Final = 60
 _LONGEST: Final = 600

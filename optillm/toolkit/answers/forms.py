@@ -32,9 +32,9 @@ from optillm.toolkit.answers.vocabulary import (
     TRAILING_BOUNDS,
     stem,
 )
-from optillm.toolkit.extraction import sentences
-from optillm.toolkit.jsontext import canonical_json, is_json, parse_json
-from optillm.toolkit.typography import delatex, peel, plain
+from optillm.toolkit.answers.extraction import sentences
+from optillm.toolkit.answers.jsontext import canonical_json, is_json, parse_json
+from optillm.toolkit.answers.typography import delatex, peel, plain
 
 Kind = Literal[
     "number", "bound", "choice", "truth", "date", "collection", "json", "code", "tools", "expression", "text"

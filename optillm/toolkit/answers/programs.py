@@ -7,8 +7,8 @@ from typing import Final
 
 from optillm.toolkit.answers.forms import Form, form, json_form
 from optillm.toolkit.answers.questions import Question
-from optillm.toolkit.code import PROSE, program_key
-from optillm.toolkit.extraction import FENCED, Fence
+from optillm.toolkit.programs.code import PROSE, program_key
+from optillm.toolkit.answers.extraction import FENCED, Fence
 
 _LONGEST_VALUE: Final = 60
 _SHELLS: Final = ("sh", "bash", "shell", "console", "zsh", "terminal", "powershell", "cmd", "")

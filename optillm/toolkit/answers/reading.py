@@ -26,8 +26,8 @@ from optillm.toolkit.answers.sentences import (
     worded,
 )
 from optillm.toolkit.answers.statements import Statement, correction, statements
-from optillm.toolkit.extraction import ends, fences, last_line, sentences
-from optillm.toolkit.typography import plain
+from optillm.toolkit.answers.extraction import ends, fences, last_line, sentences
+from optillm.toolkit.answers.typography import plain
 
 _MOST_WORDS: Final = 12
 _MOST_WORDS_ALONE: Final = 6

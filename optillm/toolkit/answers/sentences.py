@@ -26,7 +26,7 @@ from optillm.toolkit.answers.vocabulary import (
     OPPOSITES,
     stem,
 )
-from optillm.toolkit.typography import delatex, peel, plain
+from optillm.toolkit.answers.typography import delatex, peel, plain
 
 LONGEST_SENTENCE: Final = 200
 _MOST_WORDS_CONCLUDED = 5

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from optillm.toolkit.answers import FinalAnswer, clusters, extract, resolved
-from optillm.toolkit.expressions import canonical_expression
+from optillm.toolkit.answers.expressions import canonical_expression
 
 HERE = Path(__file__).parent
 STATING = ("answer", "boxed", "antwort", "答案", "正解", "respuesta", "ответ", "الجواب")

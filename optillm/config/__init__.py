@@ -1,0 +1,1 @@
+"""Settings, keys, prices and upstreams: what the operator decides. The only reader of the environment."""

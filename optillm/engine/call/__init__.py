@@ -1,0 +1,1 @@
+"""One upstream call: cached, retried, hedged, adapted, paid."""

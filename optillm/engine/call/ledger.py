@@ -1,0 +1,200 @@
+"""The ledger of one request: what it may spend, what it has spent, and the best answer so far.
+
+Every upstream call is reserved before it starts and settled when it ends, judges, failures and cancelled
+calls included. Nothing else counts tokens, and nothing else says no.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from optillm.chat import Budget, Usage
+from optillm.errors import BudgetExhausted
+from optillm.config.prices import Price, Prices
+from optillm.technique import Candidate
+
+JUDGE: Final = "judge"
+"""The role of calls that only help to judge or to find an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """What a call may take at worst: tokens of its prompt, tokens of its reply, and their price if it is known."""
+
+    prompt: int = 0
+    completion: int = 0
+    price: Price | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and reply together."""
+        return self.prompt + self.completion
+
+    @property
+    def cost(self) -> float:
+        """US dollars, infinite when no price is known."""
+        return float("inf") if self.price is None else self.price.of(Usage(self.prompt, self.completion))
+
+
+NOTHING: Final = Worst()
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Room for one call, and the worst case it was admitted with."""
+
+    role: str
+    worst: Worst
+
+
+class Ledger:
+    """Budget and usage of one request; `clock` gives seconds, `deadline` is a time on it."""
+
+    def __init__(self, budget: Budget, clock: Callable[[], float], prices: Prices | None = None) -> None:
+        self.budget = budget
+        self.prices = prices or Prices()
+        self.clock = clock
+        self.deadline = None if budget.seconds is None else clock() + budget.seconds
+        self.calls: Counter[str] = Counter()
+        self.losses: Counter[str] = Counter()
+        self.usage = Usage()
+        self.cost: float | None = 0.0
+        self.degraded = False
+        self.judge_calls = self.judge_replies = 0
+        self.verdicts: Counter[str] = Counter()
+        self.lost_round = False
+        self.pressed = False
+        self.best: Candidate | None = None
+        self._offered: dict[int, Candidate] = {}
+        self._best_score = float("-inf")
+        self._reserved_tokens = 0
+        self._reserved_cost = 0.0
+        self._stopped_by_budget = False
+
+    # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
+    # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
+    # `pressed`: some work was cut so that the last call has its time.
+    # `judge_calls`, `judge_replies`: how many judging and helping calls were made, and how many of them gave a reply
+    # that could be read.
+    # `verdicts`: how many verdicts were read, by how judges gave them, see `optillm.engine.run.judges`.
+    # `lost_round`: in some round of them none did: all failed, were unreadable, or were given up or cut.
+
+    @property
+    def stopped_by_budget(self) -> bool:
+        """Whether some call was refused for want of budget."""
+        return self._stopped_by_budget
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline, infinite without one."""
+        return float("inf") if self.deadline is None else self.deadline - self.clock()
+
+    @property
+    def counting(self) -> bool:
+        """Whether worst cases matter; where they do not, nobody need estimate them."""
+        return self.budget.max_tokens is not None or self.budget.max_cost is not None
+
+    def room(self, worst_cases: Sequence[Worst]) -> int:
+        """How many of these calls, first ones first, fit the budget at their worst case."""
+        fit = self._fit(worst_cases)
+        self._stopped_by_budget |= fit < len(worst_cases)
+        return fit
+
+    def spare(self, worst: Worst) -> bool:
+        """Whether there is room for a call that the request can do without: its want stops nothing."""
+        return self._fit([worst]) == 1
+
+    def _fit(self, worst_cases: Sequence[Worst]) -> int:
+        fit = len(worst_cases)
+        if self.budget.max_calls is not None:
+            fit = min(fit, max(0, self.budget.max_calls - self.calls.total()))
+        if self.budget.max_tokens is not None:
+            left = self.budget.max_tokens - self.usage.total_tokens - self._reserved_tokens
+            fit = min(fit, sum(needed <= left for needed in accumulate(w.tokens for w in worst_cases)))
+        if self.budget.max_cost is not None:
+            dollars = self.budget.max_cost - (self.cost or 0.0) - self._reserved_cost
+            fit = min(fit, sum(needed <= dollars for needed in accumulate(w.cost for w in worst_cases)))
+        return fit
+
+    @property
+    def choices(self) -> list[Candidate]:
+        """All that there is to return, the best so far first, then the others, complete ones before cut ones."""
+        others = sorted(self._offered.values(), key=lambda candidate: not candidate.complete)
+        best = [] if self.best is None else [self.best]
+        return [*best, *(c for c in others if self.best is None or c.index != self.best.index)]
+
+    @property
+    def unheard(self) -> bool:
+        """Whether judging or helping calls were made and none of them was of use, in the request or in a round."""
+        return self.lost_round or (self.losses["abstained"] > 0 and not self.judge_replies)
+
+    def reserve(self, role: str, worst: Worst = NOTHING, *, spare: bool = False) -> Reservation:
+        """Admit one call, or raise `BudgetExhausted`; the want of a `spare` one stops nothing."""
+        # Until there is an answer, a call is kept for it.
+        kept = [Worst(price=worst.price)] if role == JUDGE and self.best is None else []
+        fit = self._fit if spare else self.room
+        if fit([*kept, worst]) <= len(kept):
+            raise self.exhausted(worst, kept=len(kept))
+        self.calls[role] += 1
+        if self.counting:
+            self._reserved_tokens += worst.tokens
+            self._reserved_cost += 0.0 if worst.price is None else worst.cost
+        return Reservation(role, worst)
+
+    def settle(self, reservation: Reservation, usage: Usage | None, loss: str | None = None) -> None:
+        """Close a reservation with the tokens the call really took and, if it was lost, why."""
+        worst = reservation.worst
+        if self.counting:
+            self._reserved_tokens -= worst.tokens
+            self._reserved_cost -= 0.0 if worst.price is None else worst.cost
+        if usage is not None:
+            self.usage += usage
+            self.cost = (
+                None if self.cost is None or worst.price is None else self.cost + worst.price.of(usage)
+            )
+        if loss is not None:
+            self.losses[loss] += 1
+
+    def withdraw(self, role: str) -> None:
+        """Take back a call that was settled as failed, but has reached no model."""
+        self.calls -= Counter([role])
+        self.losses -= Counter(["failed"])
+
+    def lose(self, loss: str) -> None:
+        """Count a reply that was paid for and cannot be used."""
+        self.losses[loss] += 1
+
+    def settle_on(self, candidate: Candidate) -> None:
+        """Make a stage's answer the best so far; scores of the next stage start from nought."""
+        self.best, self._best_score = candidate, 0.0
+
+    def offer(self, candidate: Candidate, score: float) -> None:
+        """Keep `candidate` as the best so far if it beats the kept one; complete ones beat cut ones."""
+        self._offered[candidate.index] = candidate
+        rank = score if candidate.complete else score - 1e9
+        if rank > self._best_score:
+            self.best, self._best_score = candidate, rank
+
+    def exhausted(self, worst: Worst, kept: int = 0) -> BudgetExhausted:
+        """The error of a call that the budget does not allow, in numbers; `kept` calls are for others."""
+        return BudgetExhausted(
+            f"the budget of this request allows no further call: {self._shortage(worst, kept)}"
+        )
+
+    def _shortage(self, worst: Worst, kept: int) -> str:
+        budget, taken = self.budget, self.calls.total() + kept
+        if budget.max_calls is not None and taken >= budget.max_calls:
+            return f"{taken} of {budget.max_calls} calls are made or kept"
+        if budget.max_tokens is not None:
+            left = budget.max_tokens - self.usage.total_tokens - self._reserved_tokens
+            if worst.tokens > left:
+                room = f"{max(0, left)} of {budget.max_tokens} are left"
+                return f"a call may take {worst.tokens} tokens, and {room}; set a smaller max_tokens"
+        if worst.price is None:
+            return "it bounds the cost, and no price is known for a model it would call"
+        dollars = (budget.max_cost or 0.0) - (self.cost or 0.0) - self._reserved_cost
+        return f"a call may cost ${worst.cost:.6f}, and ${max(0.0, dollars):.6f} of ${budget.max_cost:.6f} are left"

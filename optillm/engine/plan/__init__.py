@@ -1,0 +1,1 @@
+"""From a model's name or a request field to validated stages."""

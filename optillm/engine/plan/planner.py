@@ -1,0 +1,229 @@
+"""From a request to the work it asks for: techniques with validated options, composed, or a plain relay."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from optillm.chat import ChatRequest, Grant
+from optillm.engine.plan.expression import NONE, Expression, Parallel, Pipeline, Step, parse, split
+from optillm.engine.plan.sampling import check_sampling
+from optillm.errors import InvalidRequest, PermissionDenied
+from optillm.technique import BaseOptions
+from optillm.techniques import Technique
+
+AUTO: Final = "auto"
+MOST_STAGES: Final = 16
+
+_WORD = re.compile(r"(?<![=\[,\w.])[A-Za-z]\w*(?![\w.]*=)")  # a slug, not the name or the value of an option
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One technique with its options."""
+
+    technique: Technique
+    options: BaseOptions
+
+    def __str__(self) -> str:
+        return self.technique.slug
+
+    def stages(self) -> Iterator[Stage]:
+        """This stage."""
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Stages one after the other, each improving on the answer before it."""
+
+    parts: tuple[Work, ...]
+
+    def __str__(self) -> str:
+        return "&".join(f"({part})" if isinstance(part, Fork) else str(part) for part in self.parts)
+
+    def stages(self) -> Iterator[Stage]:
+        """All stages in it, in the order written."""
+        for part in self.parts:
+            yield from part.stages()
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Branches side by side."""
+
+    parts: tuple[Work, ...]
+
+    def __str__(self) -> str:
+        return "|".join(map(str, self.parts))
+
+    def stages(self) -> Iterator[Stage]:
+        """All stages in it, in the order written."""
+        for part in self.parts:
+            yield from part.stages()
+
+
+Work = Stage | Chain | Fork
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done for a request: `work` is `None` for a plain relay to `model`.
+
+    `bypassed` is why a request that names a technique gets a plain relay after all: `background` or `modalities`.
+    """
+
+    model: str
+    work: Work | None = None
+    bypassed: str | None = None
+
+
+class Planner:
+    """Turns requests into plans; `defaults` are the operator's options by slug, `approach` theirs for all."""
+
+    def __init__(
+        self, techniques: Mapping[str, Technique], defaults: Mapping[str, Mapping[str, Any]], approach: str
+    ) -> None:
+        self.techniques = techniques
+        self.defaults = defaults
+        self.approach = None if approach == AUTO else approach
+        if self.approach is not None:
+            self._work(parse(self.approach, techniques), {})  # a bad --approach ends the start
+
+    def plan(self, request: ChatRequest) -> Plan:
+        """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
+        expression, model = self._split(request.model)
+        requested = request.approach if request.approach != AUTO else None
+        field = "model" if requested is None else request.approach_field
+        if requested is not None or self.approach is not None:
+            expression = parse(requested or self.approach or NONE, self.techniques, field)
+        for slug in request.options:
+            if slug not in self.techniques:
+                listed = ", ".join(self.techniques)
+                raise InvalidRequest(
+                    f"unknown technique {slug!r}; known: {listed}", param=f"optillm.options.{slug}"
+                )
+        work = None if expression is None else self._work(expression, request.options)
+        check_grant(request.grant, work, field)
+        if work is None:
+            return Plan(model)
+        if sum(1 for _ in work.stages()) > MOST_STAGES:
+            raise InvalidRequest(f"a composition has at most {MOST_STAGES} techniques", param=field)
+        check_sampling(request.body)
+        return Plan(model, work)
+
+    def read(self, model: str) -> Plan:
+        """Return the plan that a model's name alone asks for, with the operator's options."""
+        expression, plain = self._split(model)
+        return Plan(plain, None if expression is None else self._work(expression, {}))
+
+    def _split(self, model: str) -> tuple[Expression | None, str]:
+        """Split a model's name into the expression in front, if any, and the model.
+
+        No expression is read if the operator set an approach for all requests.
+        """
+        return (None, model) if self.approach else split(model, self.techniques)
+
+    def suggestion(self, model: str) -> str | None:
+        """Return the model name that was probably meant, if it begins almost with a slug."""
+        for slug in self.techniques:  # a slug written with dashes would be cut at the first one
+            dashed = f"{slug.replace('_', '-')}-"
+            if "_" in slug and model.lower().startswith(dashed) and model != dashed:
+                return f"{slug}-{model[len(dashed) :]}"
+        head, dash, rest = model.partition("-")
+        corrected = _WORD.sub(self._nearest, head)
+        if not (dash and rest) or corrected == head:
+            return None
+        name = f"{corrected}-{rest}"
+        return name if split(name, self.techniques)[0] else None
+
+    def _nearest(self, word: re.Match[str]) -> str:
+        close = difflib.get_close_matches(word[0].lower(), [*self.techniques, NONE], n=1, cutoff=0.65)
+        return close[0] if close else word[0]
+
+    def advice(self, model: str) -> str | None:
+        """Return a hint about an unknown model name, if it looks like a technique."""
+        alone = model.removesuffix("-").lower()
+        if split(f"{alone}-m", self.techniques)[1] == "m":
+            return f"{alone!r} is a technique without a model: write '{alone}-<model>'"
+        suggestion = self.suggestion(model)
+        return None if suggestion is None else f"did you mean {suggestion!r}?"
+
+    def _work(self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]]) -> Work | None:
+        """The work an expression stands for; `none` in a composition is a part that adds nothing."""
+        if isinstance(expression, Step):
+            return None if expression.slug == NONE else self._stage(expression, chosen)
+        inner = expression.steps if isinstance(expression, Pipeline) else expression.branches
+        parts = tuple(part for each in inner if (part := self._work(each, chosen)) is not None)
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        return Fork(parts) if isinstance(expression, Parallel) else Chain(parts)
+
+    def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]]) -> Stage:
+        technique = self.techniques[step.slug]
+        values = {
+            **self.defaults.get(step.slug, {}),
+            **_typed(technique, chosen.get(step.slug, {})),
+            **step.arguments,
+        }
+        try:
+            return Stage(technique, technique.Options.model_validate(values))
+        except ValidationError as error:
+            raise _refusal(technique, error) from None
+
+
+def check_grant(grant: Grant, work: Work | None, field: str) -> None:
+    """Refuse work that the sender's key may not ask for; `None` is none, a plain relay."""
+    used = {stage.technique.slug for stage in work.stages()} if work else set()
+    refused = sorted(used - grant.techniques) if grant.techniques is not None else []
+    if not refused and (work is not None or grant.plain):
+        return
+    others = sorted(grant.techniques) if grant.techniques is not None else ["all"]
+    problem = f"may not use {', '.join(refused)}" if refused else "may not do without a technique"
+    raise PermissionDenied(
+        f"This key {problem}; techniques it may use: {', '.join(others) or 'none'}",
+        param=field,
+        code="technique_not_allowed",
+    )
+
+
+def _typed(technique: Technique, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a request, whose JSON tells text from numbers; a slug's arguments are all text."""
+    if not chosen:
+        return {}
+    try:
+        options = _strict(technique.Options).model_validate_json(orjson.dumps(chosen))
+    except ValidationError as error:
+        raise _refusal(technique, error) from None
+    return {name: getattr(options, name) for name in chosen}
+
+
+@cache
+def _strict(options: type[BaseOptions]) -> type[BaseModel]:
+    """The same options, without conversions and without rules that join several of them."""
+    fields: dict[str, Any] = {
+        name: (declared.annotation, declared) for name, declared in options.model_fields.items()
+    }
+    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    return create_model("StrictOptions", __config__=config, **fields)
+
+
+def _refusal(technique: Technique, error: ValidationError) -> InvalidRequest:
+    """What to tell the client: the first option that is wrong, wherever it was written, and what it may be."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(part) for part in first["loc"][:1])
+    if first["type"] == "extra_forbidden":
+        problem = f"no such option; known: {', '.join(technique.Options.model_fields)}"
+    else:
+        problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {first['input']!r}"
+    return InvalidRequest(
+        f"option {name!r} of {technique.slug!r}: {problem}",
+        param=f"optillm.options.{technique.slug}.{name}",
+    )

@@ -1,0 +1,1 @@
+"""One request at work: its techniques, their context, and what they return."""

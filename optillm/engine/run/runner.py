@@ -1,0 +1,312 @@
+"""Techniques at work: a ledger, a trace and a context for each request, its deadline, and what comes of it.
+
+This is the task boundary: whatever ends a technique early, the best answer so far is what comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, Final
+
+import anyio
+import orjson
+from anyio.streams.memory import MemoryObjectSendStream
+
+from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Reply, Report, VerdictStyle, least
+from optillm.engine.call.cache import Cache
+from optillm.engine.call.calls import Calls
+from optillm.engine.run.composition import perform
+from optillm.engine.run.context import RequestContext
+from optillm.engine.run.estimate import options_of
+from optillm.engine.run.structured import AnswerForm, CallForm
+from optillm.engine.run.candidates import Refused
+from optillm.engine.call.ledger import Ledger
+from optillm.engine.algebra import Offload, executed
+from optillm.engine.plan.expression import NONE
+from optillm.engine.plan.planner import Work
+from optillm.engine.call.cached import CachedCalls
+from optillm.observe.record import Entry, Observer
+from optillm.engine.upstream.routes import Routes
+from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, ShuttingDown, UpstreamError
+from optillm.config.prices import Prices
+from optillm.technique import Answer, Candidate
+from optillm.techniques import Technique
+from optillm.trace import Trace
+
+log = logging.getLogger(__name__)
+
+OK: Final = 200
+OUTLET: Final = 256
+"""Events that may wait for a slow client before the technique waits too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request with techniques: `work` is what of the work `asked` for fits its budget.
+
+    `form` is what the client demands of an answer; `id` and `created` are those of the completion.
+    """
+
+    work: Work
+    asked: Work
+    model: str
+    request: ChatRequest
+    form: AnswerForm | None
+    merge: Merge
+    budget: Budget
+    id: str
+    created: int
+
+    @property
+    def technique(self) -> str | None:
+        """Return what runs, `none` for one plain call; `None` if that depends on the first reply."""
+        if not self.request.offers_tools:
+            return str(self.work)
+        if not isinstance(self.form, CallForm):
+            return None
+        return NONE if all(stage.options.needs_text for stage in self.work.stages()) else str(self.work)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The candidates to return, best first, and why the run stopped.
+
+    It is `plain` if no technique took part.
+    """
+
+    candidates: Sequence[Candidate]
+    stop: str
+    plain: bool = False
+
+
+class Runs:
+    """Does jobs; `judge` is the technique that selects among the branches of a fork, `execution` whether the
+    programs of candidates may run, `verdicts` how judges are asked."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        judge: Technique,
+        *,
+        prices: Prices,
+        observers: Sequence[Observer],
+        cache: Cache | None,
+        respect_temperature: bool,
+        execution: bool,
+        verdicts: VerdictStyle = "auto",
+    ) -> None:
+        self.offload = Offload()
+        self._routes = routes
+        self._judge = judge
+        self._prices = prices
+        self._observers = observers
+        self._cache = cache
+        self._respect_temperature = respect_temperature
+        self._execution = execution
+        self._verdicts = verdicts
+        self._shares_secret = cache is None
+        self._secret = secrets.token_bytes(32)
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._hurried = False
+
+    def hurry(self) -> bool:
+        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
+        self._hurried = True
+        now = asyncio.get_running_loop().time()
+        for deadline in self._deadlines:
+            if not deadline.expired():
+                deadline.reschedule(now)
+        return bool(self._deadlines)
+
+    async def events(self, job: Job) -> AsyncGenerator[Event, None]:
+        """What a stream shows, and the completion at its end."""
+        outlet, events = anyio.create_memory_object_stream[Event](OUTLET)
+        task = asyncio.create_task(self.answer(job, outlet))
+        try:
+            async with events:
+                async for event in events:
+                    yield event
+            yield await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def answer(
+        self,
+        job: Job,
+        outlet: MemoryObjectSendStream[Event] | None,
+        attended: asyncio.Event | None = None,
+    ) -> Completion:
+        """The completion; `outlet` takes what is to be shown before, no call begins while `attended` is clear."""
+        clock = asyncio.get_running_loop().time
+        started, trace = clock(), Trace(clock, job.request.request_id)
+        request = job.request
+        budget = job.budget
+        if outlet is None:  # in a stream there is always something to read
+            budget = replace(budget, seconds=least(budget.seconds, request.sender.patience))
+        ledger = Ledger(budget, clock, self._prices)
+        calls = await self._calls(job, ledger, trace, attended)
+        rng = calls.rng
+        ctx = RequestContext(
+            request,
+            job.model,
+            calls,
+            rng=rng,
+            fence=self._fence(request),
+            canonical=self.offload.share(),
+            form=job.form,
+            execute=executed if self._execution else None,
+            outlet=outlet,
+            respect_temperature=self._respect_temperature,
+            verdicts=self._verdicts,
+        )
+        entry = Entry.of_chat(request, str(job.work), job.model, self._observers)
+        try:
+            with entry.failing(lambda: _spent(ledger, trace)):
+                outcome = await self._run(job, ctx)
+        finally:
+            calls.close()
+            if outlet is not None:
+                outlet.close()
+        replies = [candidate.reply for candidate in outcome.candidates[: request.choices]]
+        spent = _spent(ledger, trace)
+        ran = None if outcome.plain else job.work
+        report = Report(
+            technique=NONE if ran is None else str(ran),
+            options={} if ran is None else options_of(ran),
+            rounds=spent["rounds"],
+            calls=dict(ledger.calls),
+            seconds=clock() - started,
+            stop_reason=outcome.stop,
+            losses=dict(ledger.losses),
+            turn="action" if replies[0].actions else "answer",
+            cost=ledger.cost,
+            asked=options_of(job.asked) if ran is not None and job.asked != ran else None,
+            cached=calls.hits if isinstance(calls, CachedCalls) else None,
+            verdicts=dict(ledger.verdicts),
+            trace=trace.wire() if request.trace else None,
+        )
+        entry.close(OK, technique=report.technique, stop=None if ran is None else outcome.stop, **spent)
+        model = replies[0].model or job.model
+        return Completion(replies, ledger.usage, report, model, job.id, job.created)
+
+    async def _calls(self, job: Job, ledger: Ledger, trace: Trace, attended: asyncio.Event | None) -> Calls:
+        """The request's door to the upstream, and its chance: equal requests share it where replies are kept."""
+        request = job.request
+        chance, cache = request.request_id, None if request.sender.fresh else self._cache
+        if cache is not None:
+            chance = hashlib.sha256(orjson.dumps(request.body)).hexdigest()
+        rng = Random(str(request.body.get("seed", chance)))  # noqa: S311 - chance, not secrecy
+        shared = (self._routes, ledger, trace, rng, request.authorization, attended)
+        if cache is None:
+            return Calls(*shared)
+        if not self._shares_secret:
+            self._secret, self._shares_secret = await cache.secret(), True
+        return CachedCalls(cache, cache.owner(request), *shared)
+
+    def _fence(self, request: ChatRequest) -> str:
+        """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
+        return hashlib.blake2b(orjson.dumps(request.body), key=self._secret, digest_size=4).hexdigest()
+
+    @asynccontextmanager
+    async def _deadline(self, ledger: Ledger) -> AsyncIterator[None]:
+        """Raise `TimeoutError` when the time of a request is up, or that of this process."""
+        deadline = asyncio.timeout_at(asyncio.get_running_loop().time() if self._hurried else ledger.deadline)
+        self._deadlines.add(deadline)
+        try:
+            async with deadline:
+                yield
+        finally:
+            self._deadlines.discard(deadline)
+
+    async def _run(self, job: Job, ctx: RequestContext) -> Outcome:
+        """Run the job and return its outcome; raises if there is nothing to return."""
+        ledger = ctx.ledger
+        try:
+            async with self._deadline(ledger):
+                if job.technique in (None, NONE):
+                    first = await ctx.faithful()
+                    if first[0].reply.actions or job.technique == NONE:
+                        first = await ctx.in_form(first)
+                        return Outcome(first, "degraded" if ledger.degraded else "complete", plain=True)
+                    ctx = ctx.answering(first)
+                answer = await self._performed(job, ctx)
+                ledger.settle_on(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
+                candidates = await ctx.in_form(await _filled_up(answer.candidates, ctx))
+        except Refused as refusal:
+            return Outcome(refusal.candidates, "complete")
+        except TimeoutError:
+            timeout: OptillmError = DeadlineExceeded("the deadline passed before anything usable arrived")
+            if self._hurried:
+                timeout = ShuttingDown("The server is shutting down")
+            return self._best(ctx, "deadline", timeout)
+        except BudgetExhausted as error:
+            return self._best(ctx, "budget", error)
+        except UpstreamError as error:
+            return self._best(ctx, "degraded", error)
+        except OptillmError:
+            raise
+        except Exception as error:  # the task boundary: a fault in a technique must not lose a usable answer
+            best = self._best(
+                ctx, "degraded", error
+            )  # when there is none, the error is logged where it is answered
+            log.exception("Request %s: technique %s failed", job.request.request_id, job.work)
+            return best
+        if ledger.stopped_by_budget:
+            return Outcome(candidates, "budget")
+        if ledger.pressed:
+            return Outcome(candidates, "deadline")
+        return Outcome(candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop)
+
+    async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
+        """Return the answer of the techniques, or of a plain call if the upstream refuses what they send."""
+        try:
+            return await perform(job.work, ctx, job.merge, self._judge)
+        except UpstreamError as refusal:
+            if not ctx.plain_may_do(refusal):
+                raise
+            ctx.ledger.degraded = True
+            try:
+                return Answer.of(*await ctx.faithful())
+            except BudgetExhausted:
+                raise refusal from None
+
+    @staticmethod
+    def _best(ctx: RequestContext, stop: str, error: Exception) -> Outcome:
+        shown = ctx.shown.text
+        if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
+            return Outcome([Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop)
+        if shown.strip() or ctx.ledger.best is None:
+            raise error
+        return Outcome(ctx.ledger.choices, stop)
+
+
+def _spent(ledger: Ledger, trace: Trace) -> dict[str, Any]:
+    """What a record says of the calls of a request."""
+    return {
+        "rounds": trace.rounds(),
+        "calls": dict(ledger.calls),
+        "losses": dict(ledger.losses),
+        "usage": ledger.usage,
+        "cost": ledger.cost,
+        "trace": trace,
+    }
+
+
+async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Sequence[Candidate]:
+    """The candidates, and as many fresh samples as are missing from the choices that the client wants."""
+    missing = ctx.choices - len(candidates)
+    if missing <= 0:
+        return candidates
+    try:
+        return [*candidates, *await ctx.sample(missing)]
+    except (UpstreamError, BudgetExhausted):
+        ctx.ledger.degraded = True
+        return candidates

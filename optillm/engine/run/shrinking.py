@@ -1,0 +1,50 @@
+"""Work made smaller, so that its worst case fits a bound on calls.
+
+Every stage takes the same number of steps down: from each of the options that give way in turn, down to the least
+that option may be. What is as small as it gets and still does not fit runs all the same; the ledger ends it in time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from optillm.engine.plan.planner import Stage, Work
+from optillm.technique import BaseOptions
+
+
+def fitted(work: Work, fits: Callable[[Work], bool]) -> Work:
+    """The work itself if it fits, else the largest smaller form of it that does, else the smallest."""
+    if fits(work):
+        return work
+    most = max(sum(_room(stage.options).values()) for stage in work.stages())
+    level = bisect_left(range(1, most + 1), True, key=lambda steps: fits(smaller(work, steps))) + 1
+    return smaller(work, min(level, most))
+
+
+def smaller(work: Work, steps: int) -> Work:
+    """The work with every stage so many steps down, or as far as it goes."""
+    if not isinstance(work, Stage):
+        return type(work)(tuple(smaller(part, steps) for part in work.parts))
+    values: dict[str, Any] = {}
+    for name, room in _room(work.options).items():
+        taken = min(steps, room)
+        values[name] = getattr(work.options, name) - taken
+        steps -= taken
+    return Stage(work.technique, work.options.model_copy(update=values))
+
+
+def _room(options: BaseOptions) -> dict[str, int]:
+    """How many steps down each option has, those first that give way first; none for an option that is no number."""
+    least = _least(type(options))
+    values = {name: getattr(options, name) for name in options.gives_way}
+    return {name: value - least[name] for name, value in values.items() if type(value) is int}
+
+
+@cache
+def _least(kind: type[BaseOptions]) -> dict[str, int]:
+    shapes = kind.model_json_schema()["properties"]
+    ways = {name: shapes[name].get("anyOf", [shapes[name]]) for name in kind.gives_way}
+    return {name: next(way["minimum"] for way in ways[name] if "minimum" in way) for name in ways}

@@ -1,0 +1,1 @@
+"""The endpoints: what they read and what they write."""

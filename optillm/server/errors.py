@@ -1,0 +1,110 @@
+"""Every exception as an error of ours, and every error as the wire's error object: in one place."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+from typing import Final
+
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from flask import Response
+from werkzeug.exceptions import HTTPException
+
+from optillm.errors import (
+    BudgetExhausted,
+    DeadlineExceeded,
+    InvalidRequest,
+    NotFound,
+    OptillmError,
+    PayloadTooLarge,
+    ShuttingDown,
+    UnsupportedMediaType,
+    UpstreamError,
+)
+from optillm.server.access.cors import NO_PAGE
+from optillm.server.api.wire import dumps
+
+KINDS: dict[int, type[InvalidRequest]] = {404: NotFound, 413: PayloadTooLarge, 415: UnsupportedMediaType}
+PLAIN_WORDS: dict[int, str] = {
+    400: "The request is malformed",
+    404: "There is no such endpoint here; chat completions are at POST /v1/chat/completions",
+    405: "The endpoint does not take this method",
+    413: "The request body is too large",
+}
+FUTILE = (BudgetExhausted, DeadlineExceeded)
+"""What a client library would retry by its status, though it would only happen again."""
+
+LINE: Final = 8190
+"""Bytes a request line may have."""
+FIELD: Final = 8192
+"""Bytes a header may have; by which of the two was exceeded aiohttp's error tells what was too long."""
+
+log = logging.getLogger(__name__)
+
+
+def explain(error: Exception, request_id: str) -> OptillmError:
+    """The error to tell the client; one that is nobody's but ours is logged here and says no internals."""
+    if isinstance(error, OptillmError):
+        return error
+    if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
+        own = error.description if error.description != type(error).description else None
+        allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
+        words = own or PLAIN_WORDS.get(error.code, error.name)
+        methods = sorted(set(allowed.get("Allow", "").split(", ")) - {"", "HEAD", "OPTIONS"})
+        refused = refusal(error.code, f"{words}; it takes {' and '.join(methods)}" if methods else words)
+        refused.headers |= allowed
+        return refused
+    log.error("Request %s failed", request_id, exc_info=error)
+    failure = OptillmError(
+        f"The server failed; its log has the details under request {request_id}",
+        headers={"x-should-retry": "false"},
+    )
+    failure.recorded = True
+    return failure
+
+
+def malformed(error: BaseException | None) -> OptillmError | None:
+    """What to tell a client whose request is not HTTP as aiohttp takes it; `None` when that is not the fault."""
+    if not isinstance(error, HttpProcessingError):
+        return None
+    # aiohttp's own words quote the request, keys and all.
+    if isinstance(error, LineTooLong) and error.args[1] == LINE:
+        return refusal(414, "The request line is too long")
+    if isinstance(error, LineTooLong) or error.message.startswith("Too many headers"):
+        return refusal(431, "The headers of the request are too large")
+    return refusal(400, "The request is not valid HTTP")
+
+
+def error_response(error: OptillmError) -> Response:
+    """The wire's form of an error: its status, headers and object."""
+    response = Response(dumps(error.body()), error.status, error.headers, content_type="application/json")
+    wait = error.retry_after if isinstance(error, UpstreamError) else None
+    if isinstance(error, ShuttingDown):
+        wait = 1
+    if wait is not None and math.isfinite(wait) and "Retry-After" not in response.headers:
+        response.headers["Retry-After"] = str(math.ceil(wait))
+    if isinstance(error, FUTILE):
+        response.headers["x-should-retry"] = "false"
+    return response
+
+
+def error_headers(error: OptillmError) -> dict[str, str]:
+    """The headers of an error that does not come from the application."""
+    return error.headers | {
+        "Content-Type": "application/json",
+        "x-request-id": new_request_id(),
+        **NO_PAGE,
+    }
+
+
+def refusal(status: int, message: str) -> InvalidRequest:
+    """An error of the client's with this status."""
+    error = KINDS.get(status, InvalidRequest)(message)
+    error.status = status
+    return error
+
+
+def new_request_id() -> str:
+    """An id for a request that came without one."""
+    return f"req_{secrets.token_hex(16)}"

@@ -1,0 +1,97 @@
+"""The listening socket: a new one, or one that systemd keeps open across restarts."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from gunicorn import systemd
+
+from optillm.config.settings import OPENAI_URL
+from optillm.config.values import is_loopback
+
+if TYPE_CHECKING:
+    from optillm.config.settings import Settings
+
+BACKLOG: Final = 2048
+QUESTION: Final = "What is 48 / 4 + 7 * 13?"
+_ANY: Final = {"http://0.0.0.0:": "http://127.0.0.1:", "http://[::]:": "http://[::1]:"}
+
+
+def listener_for(settings: Settings) -> socket.socket:
+    """Return the socket that systemd passed, else a new one; raises `OSError` on failure."""
+    count = systemd.listen_fds()
+    if not count:
+        return listen(settings.host, settings.port)
+    if count > 1:
+        raise OSError(f"systemd passed {count} listening sockets, but only one can be used")
+    return _checked(socket.socket(fileno=systemd.SD_LISTEN_FDS_START), settings.host)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raises `OSError` if the address cannot be used.
+
+    gunicorn would try five times and log ten lines before it gave up.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family is socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def first_steps(settings: Settings, url: str) -> Iterator[str]:
+    """Yield lines for a newcomer: a first request to copy, and the base URL for clients."""
+    for wildcard, loopback in _ANY.items():
+        url = url.replace(wildcard, loopback)
+    upstream = settings.upstreams()[0]
+    openai = upstream.base_url == OPENAI_URL
+    command = ["curl", "-s"]
+    if settings.wants_key or (openai and not upstream.key):
+        key = "OPTILLM_API_KEY" if settings.wants_key else "OPENAI_API_KEY"
+        command += ["--oauth2-bearer", f'"${key}"']  # the log would redact a spelled-out header
+    if openai or settings.demo == "on" or "model" in settings.model_fields_set:
+        technique = "bon-" if settings.approach == "auto" else ""
+        messages = [{"role": "user", "content": QUESTION}]
+        body = json.dumps({"model": technique + settings.model, "messages": messages})
+        command += [
+            f"{url}/v1/chat/completions",
+            "-H",
+            "'Content-Type: application/json'",
+            "-d",
+            shlex.quote(body),
+        ]
+    else:
+        command.append(f"{url}/v1/models")
+    yield f"A first request: {' '.join(command)}"
+    yield f"The base URL for clients: {url}/v1"
+
+
+def _checked(passed: socket.socket, host: str) -> socket.socket:
+    """Return the socket; raises `OSError` if it is not TCP, or not what the settings allow.
+
+    It must not be open to other machines if the host setting is not: the settings require a client key only if
+    their host is open.
+    """
+    if passed.family not in (socket.AF_INET, socket.AF_INET6):
+        raise OSError("the socket that systemd passed is not a TCP socket")
+    address = passed.getsockname()[0]
+    if is_loopback(host) and not is_loopback(address):
+        raise OSError(f"the socket that systemd passed listens on {address}: set --host to that address")
+    return passed

@@ -1,0 +1,1 @@
+"""What judges say, and what follows from it."""

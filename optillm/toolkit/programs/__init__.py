@@ -1,0 +1,1 @@
+"""Programs in replies: found, compared and tried."""

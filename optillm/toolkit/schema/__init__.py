@@ -1,0 +1,1 @@
+"""JSON schemas: what they demand, and what checking them costs."""
