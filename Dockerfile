@@ -8,7 +8,8 @@ RUN python -m venv /opt/optillm \
       --require-hashes --only-binary :all: -r requirements.lock
 COPY requirements.txt pyproject.toml README.md LICENSE ./
 COPY optillm ./optillm
-RUN /opt/optillm/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
+COPY simulator ./simulator
+RUN /opt/optillm/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . ./simulator \
  && /opt/optillm/bin/pip check \
  && /opt/optillm/bin/pip uninstall --yes pip setuptools
 

@@ -20,8 +20,8 @@ run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is c
 
 # Compiled beforehand: the servers that tests start would each do so again where bytecode is not written.
 test: $(VENV)/.dev ## run the tests
-	@$(PYTHON) -m compileall -q optillm tests
-	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/real $(ARGS)
+	@$(PYTHON) -m compileall -q optillm simulator tests
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests simulator/tests --ignore tests/real $(ARGS)
 
 real: $(VENV)/.core $(REAL)/.done ## start the proxy on a small real model, which is downloaded once: 130 MB
 	@OPTILLM_DEMO=off OPTILLM_LOCAL=$$(echo $(REAL)/*.gguf) exec $(PYTHON) optillm.py $(ARGS)
@@ -75,8 +75,8 @@ clean: ## remove everything that was installed here
 	rm -rf $(VENV) $(CLIENTS) $(TOOLS) $(PEERS) $(REAL) tests/clients/node_modules $(HEAVY)/librechat/node_modules
 
 # The core stays small so that a newcomer waits seconds; tests and checks add their tools on top.
-$(VENV)/.core: requirements.txt
-	@$(SETUP) $(VENV) -r requirements.txt
+$(VENV)/.core: requirements.txt simulator/pyproject.toml
+	@$(SETUP) $(VENV) -r requirements.txt -e ./simulator
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core pyproject.toml

@@ -28,11 +28,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, get_args
 
+from optillm_simulator.characters import MODELS
+from optillm_simulator.problems import Family
+
 from benchmarks.exam import PLAIN, Outcome, Paper, Sitting, sit
 from benchmarks.machine import table
 from benchmarks.votes import POOL, Difference, Pool, Pools, draw
-from optillm.demo.characters import MODELS
-from optillm.demo.problems import Family
 
 STEP: Final = 50
 """Problems that one process takes at a time."""

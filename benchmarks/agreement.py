@@ -18,11 +18,12 @@ from itertools import chain
 from multiprocessing import get_context
 from typing import Final, get_args
 
+from optillm_simulator.characters import MODELS
+from optillm_simulator.problems import Family
+
 from benchmarks.exam import Paper
 from benchmarks.machine import table
 from benchmarks.votes import POOL, Pool, draw
-from optillm.demo.characters import MODELS
-from optillm.demo.problems import Family
 from optillm.toolkit.judging.votes import beta_stop
 
 FEW: Final = 4

@@ -16,17 +16,17 @@ from statistics import mean
 from typing import Any, Final
 
 import orjson
+from optillm_simulator.problems import Family, Problem, generate
+from optillm_simulator.server import complete
+from optillm_simulator.skills.functions import Function, code_in, variant_of
+from optillm_simulator.skills.reader import read
+from optillm_simulator.wire import Refused, read_body
 
 from optillm.chat import Budget, ChatRequest, Completion, Relay
-from optillm.demo.problems import Family, Problem, generate
-from optillm.demo.server import complete
-from optillm.demo.skills.functions import Function, code_in, variant_of
-from optillm.demo.skills.reader import read
-from optillm.demo.wire import Refused, read_body
-from optillm.engine.run import runner as runs
-from optillm.engine.run.context import RequestContext
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
+from optillm.engine.run import runner as runs
+from optillm.engine.run.context import RequestContext
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import UpstreamError
 from optillm.sandbox import Limits as SandboxLimits

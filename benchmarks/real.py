@@ -30,7 +30,7 @@ from typing import Any, Final
 import aiohttp
 
 from benchmarks.machine import cpu, described, table
-from optillm.local import LlamaServer
+from optillm.local.llama import LlamaServer
 from tests.e2e.proxy import Proxy, serving
 from tests.real.server import AUTO, NAME, Counts, becomes_idle, busy, counts, eventually, generated, running
 

@@ -25,11 +25,12 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any, Final
 
+from optillm_simulator.characters import SMALL, chance
+from optillm_simulator.problems import Family, generate
+from optillm_simulator.roles.cast import respond
+
 from benchmarks.machine import table
 from optillm.chat import Completion, Relay, content_text
-from optillm.demo.characters import SMALL, chance
-from optillm.demo.problems import Family, generate
-from optillm.demo.roles.cast import respond
 from optillm.engine.call.calls import reply_limit
 from optillm.engine.call.hedging import repeated
 from tests.fakes import Sent

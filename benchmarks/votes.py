@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import orjson
+from optillm_simulator.server import complete
+from optillm_simulator.wire import read_body
 
 from benchmarks.exam import Paper, is_right
-from optillm.demo.server import complete
-from optillm.demo.wire import read_body
 from optillm.toolkit.answers import clusters, extract
 
 POOL: Final = 64

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from optillm import __version__
 from optillm.commands import tables
-from optillm.config.argv import conceal
 from optillm.commands.key import show_key
 from optillm.commands.settings import show_settings
 from optillm.commands.techniques import show_techniques
+from optillm.config.argv import conceal
 from optillm.config.settings import Settings, load, settings_model
-from optillm.errors import InvalidRequest
 from optillm.config.sources import Setting, SettingsError, catalogue, nearest, shapes
 from optillm.config.values import allowed
+from optillm.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from optillm.technique import BaseOptions

@@ -20,13 +20,13 @@ from itertools import count
 from typing import Any, Final, Literal, TypeVar
 
 from optillm.chat import Budget, ChatRequest, Completion, Event, Message, Relay, Stream, content_text
+from optillm.config.prices import Price, Prices
 from optillm.engine.call.cache import Cache
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
-from optillm.observe.record import Observer, Record
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import UpstreamError
-from optillm.config.prices import Price, Prices
+from optillm.observe.record import Observer, Record
 from optillm.techniques import Technique, registry
 
 T = TypeVar("T")

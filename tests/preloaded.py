@@ -7,10 +7,10 @@ import optillm.cli
 import optillm.commands.serve
 import optillm.engine.engine
 import optillm.observe.access
-import optillm.server.access.budgets
-import optillm.server.api.views
-import optillm.server.access.cors
 import optillm.server.access.auth
+import optillm.server.access.budgets
+import optillm.server.access.cors
+import optillm.server.api.views
 import optillm.server.http.serve  # noqa: F401
 from optillm.techniques import discovered
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 
 from optillm.chat import content_text
-from optillm.engine.upstream.replies import DONE
 from optillm.engine.upstream.errors import refused
+from optillm.engine.upstream.replies import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say
 from tests.slot_server import Choice, Generation

@@ -22,8 +22,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 import orjson
 
 from optillm.chat import Completion, Relay, Stream
-from optillm.engine.upstream.replies import DONE
 from optillm.engine.upstream.http import CHAT
+from optillm.engine.upstream.replies import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import Say, Script, Sent, World, continues, run
 from tests.slot_server import Books, Generation, SlotServer, saturating

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from optillm_simulator.server import complete
+from optillm_simulator.wire import read_body
 
 from benchmarks import accuracy
 from benchmarks.exam import Outcome, Paper, Sitting, leaders, sit
 from benchmarks.votes import POOL, Difference, Pool, Pools, draw
-from optillm.demo.server import complete
-from optillm.demo.wire import read_body
 from optillm.engine.run.context import RequestContext
 from optillm.toolkit.answers import extract
 

@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from optillm.chat import Usage
 from optillm.config.settings import Settings
-from optillm.observe.metrics import Metrics
 from optillm.config.sources import catalogue
+from optillm.observe.metrics import Metrics
 from tests.e2e.proxy import ROOT
 from tests.fakes import World
 from tests.observe.fakes import record

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from optillm import __version__, logs
-from optillm.config.settings import Settings
 from optillm.config.keys import readable_by_others
+from optillm.config.settings import Settings
 from optillm.config.sources import SettingsError
 from optillm.config.values import is_loopback, masked
 
@@ -135,17 +135,17 @@ def _check_workers_needs(settings: Settings) -> None:
 def own_model(settings: Settings) -> Iterator[Settings]:
     """Yield the settings to serve with, running the demo model or a local one if they ask for it."""
     if settings.local:
-        from optillm import local
+        from optillm.local import llama
 
         name = settings.model if "model" in settings.model_fields_set else Path(settings.local).stem
-        model = local.Model(Path(settings.local), name, settings.local_slots, settings.local_context)
+        model = llama.Model(Path(settings.local), name, settings.local_slots, settings.local_context)
         logger.info("Loading %s", settings.local)
-        with local.launch(model) as server:
+        with llama.launch(model) as server:
             yield served_by_own(settings, server.base_url, local=settings.local)
     elif settings.demo == "off" or (settings.demo == "auto" and settings.upstream_configured):
         yield settings
     else:
-        from optillm.demo import launch
+        from optillm.local.demo import launch
 
         with launch(latency=settings.demo_latency) as demo:
             yield served_by_own(settings, demo.base_url)

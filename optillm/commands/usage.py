@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optillm.config.keys import MICRO, Keys, Limits
-from optillm.server.access.budgets import KEY, SERVER, StoreDown, counter
-from optillm.config.sources import SettingsError
 from optillm.commands.tables import columns
+from optillm.config.keys import MICRO, Keys, Limits
+from optillm.config.sources import SettingsError
 from optillm.config.values import masked, number
+from optillm.server.access.budgets import KEY, SERVER, StoreDown, counter
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

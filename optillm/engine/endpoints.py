@@ -14,9 +14,9 @@ from typing import Any, Final
 import orjson
 
 from optillm.chat import RawRequest
-from optillm.engine.upstream.http import CHAT
 from optillm.engine.plan.expression import NONE
 from optillm.engine.plan.planner import AUTO, Planner
+from optillm.engine.upstream.http import CHAT
 from optillm.errors import InvalidRequest
 
 LONGEST_NAME: Final = 256

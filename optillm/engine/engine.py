@@ -28,19 +28,19 @@ from optillm.chat import (
     VerdictStyle,
     least,
 )
-from optillm.engine.call.cache import Cache, open_cache
-from optillm.engine.upstream.models import Catalogue, as_error
-from optillm.engine.endpoints import without_technique
-from optillm.engine.run.shrinking import fitted
-from optillm.engine.run.estimate import Terms, forecast, options_of
-from optillm.engine.run.structured import demanded_form
-from optillm.engine.coalescing import Joins
-from optillm.engine.plan.planner import Fork, Plan, Planner, Work, check_grant
-from optillm.observe.record import Observer
-from optillm.engine.passthrough import Relays
-from optillm.engine.upstream.routes import Routes
-from optillm.engine.run.runner import Job, Runs
 from optillm.config.prices import Prices
+from optillm.engine.call.cache import Cache, open_cache
+from optillm.engine.coalescing import Joins
+from optillm.engine.endpoints import without_technique
+from optillm.engine.passthrough import Relays
+from optillm.engine.plan.planner import Fork, Plan, Planner, Work, check_grant
+from optillm.engine.run.estimate import Terms, forecast, options_of
+from optillm.engine.run.runner import Job, Runs
+from optillm.engine.run.shrinking import fitted
+from optillm.engine.run.structured import demanded_form
+from optillm.engine.upstream.models import Catalogue, as_error
+from optillm.engine.upstream.routes import Routes
+from optillm.observe.record import Observer
 from optillm.techniques import Technique
 
 if TYPE_CHECKING:

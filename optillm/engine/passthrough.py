@@ -15,17 +15,17 @@ from typing import Any
 import orjson
 
 from optillm.chat import Budget, ChatRequest, RawRequest, Relay, Usage
+from optillm.config.prices import Prices
 from optillm.engine.call.cache import Cache, key_of
+from optillm.engine.call.cached import recalled, remembered
 from optillm.engine.call.calls import estimate, worst_case
-from optillm.engine.upstream.http import CHAT, LARGEST
 from optillm.engine.call.ledger import Ledger
 from optillm.engine.plan.expression import NONE
-from optillm.engine.call.cached import recalled, remembered
-from optillm.observe.record import Entry, Observer
-from optillm.engine.upstream.routes import Routes
 from optillm.engine.upstream.client import EVENTS
+from optillm.engine.upstream.http import CHAT, LARGEST
+from optillm.engine.upstream.routes import Routes
 from optillm.errors import DeadlineExceeded, PermissionDenied, UpstreamError
-from optillm.config.prices import Prices
+from optillm.observe.record import Entry, Observer
 
 TECHNIQUE = "x-optillm-technique"
 

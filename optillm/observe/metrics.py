@@ -17,10 +17,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import ValueClass
 
 from optillm.chat import Usage
-from optillm.engine.upstream.http import CHAT
 from optillm.engine.plan.expression import NONE
-from optillm.observe.record import Record
+from optillm.engine.upstream.http import CHAT
 from optillm.observe.folder import folder_in_use
+from optillm.observe.record import Record
 
 OTHER: Final = "other"
 MOST_PAIRS: Final = 200

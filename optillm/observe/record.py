@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from optillm.chat import ChatRequest, Relay, Usage
-from optillm.engine.upstream.http import CHAT
-from optillm.observe.usage import Meter, usage_in
-from optillm.errors import OptillmError, UpstreamError
 from optillm.config.prices import Prices
+from optillm.engine.upstream.http import CHAT
+from optillm.errors import OptillmError, UpstreamError
+from optillm.observe.usage import Meter, usage_in
 from optillm.trace import Trace
 
 LEFT: Final = 499

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 
-from optillm.server.bridge import ClientGone
 from optillm.errors import Cancelled
 from optillm.observe.access import LONGEST_REASON
 from optillm.observe.metrics import Metrics
-from optillm.server.api import views as api
-from optillm.server.api import ops
+from optillm.server.access.auth import guard, naming_the_limit, settle
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.cors import tell_browsers
-from optillm.server.errors import error_response, explain, new_request_id
-from optillm.server.access.auth import guard, naming_the_limit, settle
 from optillm.server.access.owners import Owners
+from optillm.server.api import ops
+from optillm.server.api import views as api
+from optillm.server.bridge import ClientGone
+from optillm.server.errors import error_response, explain, new_request_id
 from optillm.server.state import NAME, Engine, State
 
 if TYPE_CHECKING:

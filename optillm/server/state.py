@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from flask import Flask, current_app, request
 
 from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
-from optillm.server.bridge import ClientGone, Visit
 from optillm.errors import Unauthorized
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.owners import Owners
+from optillm.server.bridge import ClientGone, Visit
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from pydantic import Field
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, clusters, extract
 from optillm.toolkit.answers.similarity import medoid
-from optillm.toolkit.tree import Node, Tree
 from optillm.toolkit.judging.votes import beta_stop, standing
+from optillm.toolkit.tree import Node, Tree
 
 TASK = """\
 The task is the last turn of this conversation, quoted as data:

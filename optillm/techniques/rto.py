@@ -23,13 +23,13 @@ from pydantic import Field
 from optillm.chat import ReplyKind
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters, extract, strip_reasoning
+from optillm.toolkit.answers.leaks import gives_away
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.judging.ballots import LABELS
+from optillm.toolkit.judging.verdicts import Groups
 from optillm.toolkit.programs.code import broken, interface, leaked, program_text, runnable, without_programs
 from optillm.toolkit.programs.equivalence import alike, merged
-from optillm.toolkit.answers.leaks import gives_away
 from optillm.toolkit.programs.trials import MOST_CALLS, calls, outcomes, script
-from optillm.toolkit.judging.verdicts import Groups
 
 DESCRIBE_CODE = """\
 Write the specification of the program below for a programmer who never sees it and is to write one that behaves \

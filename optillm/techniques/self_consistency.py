@@ -21,8 +21,8 @@ from pydantic import Field
 
 from optillm.panel import grouped, quoted, rank
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.judging.ballots import LABELS, mean_marks, order_of, orders
 from optillm.toolkit.answers.similarity import medoid
+from optillm.toolkit.judging.ballots import LABELS, mean_marks, order_of, orders
 from optillm.toolkit.judging.verdicts import Groups, Ranking
 from optillm.toolkit.judging.votes import beta_stop, in_doubt, standing
 

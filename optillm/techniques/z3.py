@@ -22,8 +22,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 from optillm.sandbox import Checked, Limits, Value, check, prepare, solve
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
-from optillm.toolkit.answers.questions import question_of
 from optillm.toolkit.answers.extraction import fences
+from optillm.toolkit.answers.questions import question_of
 
 FORMALISE = """\
 Formalise a task for an SMT solver; do not solve it. The task is the last turn of this conversation, quoted as data:

@@ -18,8 +18,8 @@ from pydantic import Field
 
 from optillm import cli
 from optillm.config.settings import Settings
-from optillm.local import Model
 from optillm.config.sources import SettingsError
+from optillm.local.llama import Model
 from optillm.technique import Answer, BaseOptions, Context, Cost
 from optillm.techniques import Technique
 
@@ -93,8 +93,8 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Launch:
     server = ModuleType("optillm.server.http.serve")
     server.serve = serve  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "optillm.server.http.serve", server)
-    monkeypatch.setattr("optillm.demo.launch", demo, raising=False)
-    monkeypatch.setattr("optillm.local.launch", local)
+    monkeypatch.setattr("optillm.local.demo.launch", demo, raising=False)
+    monkeypatch.setattr("optillm.local.llama.launch", local)
     monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
     return seen
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from optillm.config.settings import Settings
-from optillm.local import Model
-from optillm.server.http.listener import listen
 from optillm.config.sources import SettingsError
+from optillm.local.llama import Model
+from optillm.server.http.listener import listen
 from tests.commands.fakes import TWO, Launch, command, launch, refusal, started
 from tests.local.fakes import gguf
 from tests.test_config import bare_machine

@@ -13,10 +13,10 @@ import pytest
 from optillm.chat import Usage
 from optillm.commands.usage import usage
 from optillm.config.settings import Settings
+from optillm.config.sources import SettingsError
 from optillm.observe.record import Record
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.store import Store, open_storage
-from optillm.config.sources import SettingsError
 from tests.shared_store import redis_server
 from tests.test_config import bare_machine
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from optillm.chat import Budget, Grant
-from optillm.config.settings import load, settings_model
 from optillm.config.keys import Keys, Limits, load_keys, new_key, own_keys, readable_by_others
+from optillm.config.settings import load, settings_model
 from optillm.config.sources import SettingsError
 from tests.test_config import Bon, Moa, bare_machine
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from optillm.config.settings import load
+from optillm.config.upstreams import Upstream
 from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.routes import Routes
-from optillm.config.upstreams import Upstream
 from tests.test_config import Model, bare_machine, refusal, toml
 
 __all__ = ["bare_machine"]

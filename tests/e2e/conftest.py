@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from optillm.demo import launch
+from optillm.local.demo import launch
 from tests.e2e.proxy import Proxy, serving
 from tests.stub import Stub
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, ChatRequest, Completion, Grant, RawRequest, Relay, Sender, Stream
+from optillm.config.prices import Price, Prices
 from optillm.engine import passthrough as relays
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import DeadlineExceeded, PermissionDenied, ShuttingDown, UpstreamError
-from optillm.config.prices import Price, Prices
 from optillm.techniques import registry
 from tests.fakes import HANG, Say, Sent, World, run
 

@@ -29,10 +29,10 @@ from yarl import URL
 from optillm.chat import Budget, ChatRequest, Completion, Delta, Relay, Stream
 from optillm.config.settings import Settings
 from optillm.engine.engine import Engine, Limits
-from optillm.engine.upstream.http import Address, Exchange
 from optillm.engine.plan.planner import Planner
-from optillm.engine.upstream.routes import Routes
 from optillm.engine.upstream.client import OpenAIUpstream, connect
+from optillm.engine.upstream.http import Address, Exchange
+from optillm.engine.upstream.routes import Routes
 from optillm.errors import OptillmError
 from optillm.sandbox import Checked, Value
 from optillm.techniques import registry, z3

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from optillm.local import Model, llama_server
+from optillm.local import llama_server
+from optillm.local.llama import Model
 from tests.local.fakes import gguf
 
 __all__ = ["gguf"]

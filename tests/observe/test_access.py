@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from optillm.observe.record import Record
 from optillm.observe.access import log_request, sentence
+from optillm.observe.record import Record
 from tests.fakes import World
 from tests.observe.fakes import plain, record
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Sender, Stream, Usage
-from optillm.observe.record import Record
-from optillm.errors import BudgetExhausted, OptillmError, UpstreamError
 from optillm.config.prices import Price
+from optillm.errors import BudgetExhausted, OptillmError, UpstreamError
+from optillm.observe.record import Record
 from tests.fakes import HANG, Sent, World, failing
 
 ANSWER = "The answer is 42."

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from optillm.local import LlamaServer
 from optillm.config.sources import SettingsError
+from optillm.local.llama import LlamaServer
 from tests.e2e.proxy import Proxy, serving
 from tests.real.server import AUTO, CONTEXT, NAME, model, running
 

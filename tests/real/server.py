@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from optillm.local import LlamaServer, Model, launch
+from optillm.local.llama import LlamaServer, Model, launch
 from tests.e2e.proxy import ROOT
 
 REAL = ROOT / ".real"

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from optillm.config.settings import Settings
 from optillm.commands.doctor.checks import examine
-from optillm.local import LlamaServer
+from optillm.config.settings import Settings
+from optillm.local.llama import LlamaServer
 from optillm.techniques import registry
 from tests.e2e.proxy import Proxy, serving
 from tests.real.server import (

@@ -16,8 +16,8 @@ from greenlet import getcurrent
 
 from optillm.chat import ChatRequest, Completion, Event, RawRequest, Relay, Reply, Report, Stream, Usage
 from optillm.config.settings import Settings
-from optillm.server.bridge import Visit
 from optillm.server.app import create_app
+from optillm.server.bridge import Visit
 
 Outcome = Relay | Completion | Stream
 CHAT = "/v1/chat/completions"

@@ -11,7 +11,6 @@ from unittest.mock import Mock
 import pytest
 from werkzeug.test import TestResponse
 
-from optillm.server.bridge import ClientGone
 from optillm.errors import (
     BudgetExhausted,
     DeadlineExceeded,
@@ -23,6 +22,7 @@ from optillm.errors import (
 )
 from optillm.server.access.budgets import Accounts
 from optillm.server.app import create_app
+from optillm.server.bridge import ClientGone
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, served, settings
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from optillm.server.bridge import AHEAD, Batches, ClientGone, Visit, aside, run
 from optillm.errors import InvalidRequest, ShuttingDown
+from optillm.server.bridge import AHEAD, Batches, ClientGone, Visit, aside, run
 
 
 def visited(code: Callable[[], Any]) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
+from optillm_simulator.problems import Problem, generate
 
-from optillm.demo.problems import Problem, generate
 from tests.fakes import Sent, World
 from tests.techniques.test_mcts_demo import demo
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from optillm_simulator.characters import MODELS, chance
+from optillm_simulator.problems import generate
+from optillm_simulator.roles.cast import respond
 
 from optillm.chat import content_text
-from optillm.demo.characters import MODELS, chance
-from optillm.demo.problems import generate
-from optillm.demo.roles.cast import respond
 from tests.fakes import Sent, World
 
 

@@ -12,12 +12,12 @@ from types import FrameType
 import pytest
 
 from optillm.toolkit import answers
-from optillm.toolkit.programs import code
+from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.similarity import medoid
 from optillm.toolkit.judging import phrases as verdict_phrases
 from optillm.toolkit.judging import verdicts
-from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.programs import code
 from optillm.toolkit.programs.equivalence import alike
-from optillm.toolkit.answers.similarity import medoid
 
 SIZE = 1_000_000
 SECONDS = 4.0

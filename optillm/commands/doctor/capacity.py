@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from optillm.engine.upstream.local_servers import Properties, is_local, read_properties
 from optillm.engine.call.remedies import most_choices
 from optillm.engine.upstream.client import Upstream
+from optillm.engine.upstream.local_servers import Properties, is_local, read_properties
 from optillm.errors import UpstreamError
 
 MANY: Final = 128

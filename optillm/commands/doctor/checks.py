@@ -16,24 +16,24 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from optillm.commands.doctor.capacity import capacity
 from optillm.chat import Relay, Reply, Usage
+from optillm.commands.doctor.capacity import capacity
+from optillm.commands.doctor.placements import compared
+from optillm.commands.tables import columns
+from optillm.config.sources import nearest
+from optillm.config.values import masked
 from optillm.engine.call.adaptation import LIMITS, Adaptation
-from optillm.engine.upstream.replies import Assembly, read_replies
-from optillm.engine.run.payloads import Payload
-from optillm.engine.upstream.models import as_error, listed
 from optillm.engine.call.negotiation import REFUSING, Negotiation
-from optillm.engine.upstream.errors import redacted
 from optillm.engine.call.remedies import SUSPECTS
-from optillm.engine.upstream.routes import calls_as_streams
+from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.client import Upstream, connect
+from optillm.engine.upstream.errors import redacted
+from optillm.engine.upstream.models import as_error, listed
+from optillm.engine.upstream.replies import Assembly, read_replies
+from optillm.engine.upstream.routes import calls_as_streams
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
-from optillm.commands.doctor.placements import compared
-from optillm.config.sources import nearest
-from optillm.commands.tables import columns
 from optillm.toolkit.schema.checking import Form
-from optillm.config.values import masked
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

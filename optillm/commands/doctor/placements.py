@@ -16,15 +16,15 @@ from itertools import cycle, islice
 from math import comb, inf
 from typing import Any, Final, NamedTuple
 
-from optillm.commands.doctor.capacity import Line
 from optillm.chat import Reply, Usage
-from optillm.engine.upstream.replies import read_replies
-from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
+from optillm.commands.doctor.capacity import Line
 from optillm.engine.call.calls import estimate
-from optillm.engine.upstream.capabilities import Capabilities
-from optillm.engine.run.excerpts import after
 from optillm.engine.call.negotiation import Attempts, negotiated
+from optillm.engine.run.excerpts import after
+from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
+from optillm.engine.upstream.capabilities import Capabilities
 from optillm.engine.upstream.client import Upstream
+from optillm.engine.upstream.replies import read_replies
 from optillm.errors import UpstreamError
 from optillm.techniques.cot_reflection import NOTES, REFLECT
 from optillm.toolkit.answers import extract

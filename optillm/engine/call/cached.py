@@ -10,10 +10,10 @@ from typing import Any, Final
 import orjson
 
 from optillm.chat import Relay, Reply, ReplyKind
-from optillm.engine.upstream.replies import read_replies
-from optillm.engine.run.payloads import Payload
 from optillm.engine.call.cache import Cache, key_of
 from optillm.engine.call.calls import Calls, Condition, Emit
+from optillm.engine.run.payloads import Payload
+from optillm.engine.upstream.replies import read_replies
 from optillm.errors import BudgetExhausted, UpstreamError
 
 HIT: Final = {"x-optillm-cache": "hit"}

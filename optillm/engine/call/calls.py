@@ -14,18 +14,18 @@ from typing import Any, Final, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from optillm.chat import Reply, Usage
-from optillm.engine.upstream.replies import DONE, Assembly, read_replies
+from optillm.config.prices import Price
 from optillm.engine.call.blanks import Blank, blank
-from optillm.engine.run.payloads import Payload, prompt_tokens
 from optillm.engine.call.hedging import Hedge, Hedges, Terms, departed, heard, repeated
 from optillm.engine.call.ledger import JUDGE, NOTHING, Ledger, Reservation, Worst
-from optillm.engine.upstream.limiter import Turn
 from optillm.engine.call.negotiation import Attempts, BundleRefused, negotiated
 from optillm.engine.call.retries import Limits, Retries
-from optillm.engine.upstream.routes import Route, Routes
+from optillm.engine.run.payloads import Payload, prompt_tokens
 from optillm.engine.upstream.choice_usage import of_all_choices
+from optillm.engine.upstream.limiter import Turn
+from optillm.engine.upstream.replies import DONE, Assembly, read_replies
+from optillm.engine.upstream.routes import Route, Routes
 from optillm.errors import BudgetExhausted, UpstreamError
-from optillm.config.prices import Price
 from optillm.trace import Call, Trace
 
 ASSUMED_REPLY: Final = 1024

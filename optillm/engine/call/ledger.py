@@ -13,8 +13,8 @@ from itertools import accumulate
 from typing import Final
 
 from optillm.chat import Budget, Usage
-from optillm.errors import BudgetExhausted
 from optillm.config.prices import Price, Prices
+from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 
 JUDGE: Final = "judge"

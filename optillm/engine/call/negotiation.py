@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from optillm.engine.call.adaptation import Adaptation
+from optillm.engine.call.remedies import MOST, Refusal, Remedy, most_choices, remedies
 from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.capabilities import Capabilities, shape
-from optillm.engine.call.remedies import MOST, Refusal, Remedy, most_choices, remedies
 from optillm.errors import BudgetExhausted, UpstreamError
 
 REFUSING: Final = frozenset({400, 404, 422, 501})

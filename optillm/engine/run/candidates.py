@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 
 from optillm.chat import Reply, ReplyKind
-from optillm.engine.run import excerpts
-from optillm.engine.run.structured import AnswerForm
 from optillm.engine.call.ledger import Ledger
+from optillm.engine.run import excerpts
 from optillm.engine.run.concurrency import most_telling, quorum
 from optillm.engine.run.quote_tags import Tags
+from optillm.engine.run.structured import AnswerForm
 from optillm.technique import Candidate
 from optillm.toolkit import answers
 from optillm.toolkit.answers import FinalAnswer

@@ -14,9 +14,9 @@ from operator import or_
 from typing import Final
 
 from optillm.chat import Merge
-from optillm.engine.run.context import RequestContext
 from optillm.engine.plan.planner import Chain, Fork, Stage, Work
 from optillm.engine.run.concurrency import most_telling
+from optillm.engine.run.context import RequestContext
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Cost
 from optillm.techniques import Technique

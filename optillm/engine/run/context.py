@@ -21,16 +21,16 @@ from anyio.streams.memory import MemoryObjectSendStream
 from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, VerdictStyle, content_text
-from optillm.engine.run.payloads import Bodies, Payload
 from optillm.engine.call.calls import TOO_MUCH, Calls, Emit
+from optillm.engine.call.remedies import Refusal
+from optillm.engine.run.candidates import EMPTY, Sieve
+from optillm.engine.run.concurrency import beside, most_telling, quorum, race, together
+from optillm.engine.run.judges import Ballot, Judges
+from optillm.engine.run.output import Gate, Shown
+from optillm.engine.run.payloads import Bodies, Payload
+from optillm.engine.run.quote_tags import TagFilter, Tags
 from optillm.engine.run.single_flight import Draws
 from optillm.engine.run.structured import AnswerForm, CallForm
-from optillm.engine.run.candidates import EMPTY, Sieve
-from optillm.engine.run.judges import Ballot, Judges
-from optillm.engine.call.remedies import Refusal
-from optillm.engine.run.concurrency import beside, most_telling, quorum, race, together
-from optillm.engine.run.output import Gate, Shown
-from optillm.engine.run.quote_tags import TagFilter, Tags
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit.judging.ballots import LABELS

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from optillm.chat import Budget, ChatRequest, Merge, Usage, content_text
-from optillm.engine.run.payloads import TEXT_LIMIT
+from optillm.config.prices import Price
 from optillm.engine.call.calls import estimate, reply_limit
-from optillm.engine.run.composition import worst_case
-from optillm.engine.run.structured import CallForm
 from optillm.engine.plan.expression import NONE
 from optillm.engine.plan.planner import Stage, Work
-from optillm.config.prices import Price
+from optillm.engine.run.composition import worst_case
+from optillm.engine.run.payloads import TEXT_LIMIT
+from optillm.engine.run.structured import CallForm
 from optillm.technique import Cost
 from optillm.techniques import Technique
 

@@ -15,14 +15,14 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from pydantic import BaseModel
 
 from optillm.chat import Reply, ReplyKind, VerdictStyle
-from optillm.engine.run.payloads import Payload
 from optillm.engine.call.calls import Calls
-from optillm.engine.run.candidates import Sieve
 from optillm.engine.call.ledger import JUDGE
+from optillm.engine.run.candidates import Sieve
+from optillm.engine.run.payloads import Payload
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Candidate
-from optillm.toolkit.judging import verdicts
 from optillm.toolkit.answers import FinalAnswer
+from optillm.toolkit.judging import verdicts
 from optillm.toolkit.judging.forms import SHAPES, Mode, closing, response_format, token_limit
 from optillm.toolkit.judging.verdicts import Preference, Ranking, Rating
 

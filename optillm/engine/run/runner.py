@@ -20,22 +20,22 @@ import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
 from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Reply, Report, VerdictStyle, least
+from optillm.config.prices import Prices
+from optillm.engine.algebra import Offload, executed
 from optillm.engine.call.cache import Cache
+from optillm.engine.call.cached import CachedCalls
 from optillm.engine.call.calls import Calls
+from optillm.engine.call.ledger import Ledger
+from optillm.engine.plan.expression import NONE
+from optillm.engine.plan.planner import Work
+from optillm.engine.run.candidates import Refused
 from optillm.engine.run.composition import perform
 from optillm.engine.run.context import RequestContext
 from optillm.engine.run.estimate import options_of
 from optillm.engine.run.structured import AnswerForm, CallForm
-from optillm.engine.run.candidates import Refused
-from optillm.engine.call.ledger import Ledger
-from optillm.engine.algebra import Offload, executed
-from optillm.engine.plan.expression import NONE
-from optillm.engine.plan.planner import Work
-from optillm.engine.call.cached import CachedCalls
-from optillm.observe.record import Entry, Observer
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, ShuttingDown, UpstreamError
-from optillm.config.prices import Prices
+from optillm.observe.record import Entry, Observer
 from optillm.technique import Answer, Candidate
 from optillm.techniques import Technique
 from optillm.trace import Trace

@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 from optillm.chat import Reply
 from optillm.engine.run.excerpts import excerpt
 from optillm.toolkit.schema.bare_json import bare_json, object_in_prose
-from optillm.toolkit.schema.checking import Form
 from optillm.toolkit.schema.bounds import TooComplex
+from optillm.toolkit.schema.checking import Form
 
 _ENDS: Final = (None, "stop", "tool_calls", "function_call")
 """Reasons for the end of a reply that calls tools and is whole."""

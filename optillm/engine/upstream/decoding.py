@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import orjson
 
-from optillm.engine.upstream.replies import DONE, Assembly
-from optillm.engine.upstream.sse_events import BYTE_ORDER_MARK, ERROR, EventReader, ServerEvent
-from optillm.engine.upstream.split_characters import all_mended, read_cut
 from optillm.engine.upstream.errors import LARGEST_ERROR, Redact, failure, failure_in, read_error
+from optillm.engine.upstream.replies import DONE, Assembly
+from optillm.engine.upstream.split_characters import all_mended, read_cut
+from optillm.engine.upstream.sse_events import BYTE_ORDER_MARK, ERROR, EventReader, ServerEvent
 from optillm.errors import UpstreamError
 
 BLANKS: Final = b" \t\r\n" + BYTE_ORDER_MARK

@@ -37,10 +37,10 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
-from optillm.engine.upstream.decoding import is_json
-from optillm.engine.upstream.sse_events import EventReader, ServerEvent
 from optillm.engine.memory import Holding, Memory
+from optillm.engine.upstream.decoding import is_json
 from optillm.engine.upstream.proxies import proxy_for
+from optillm.engine.upstream.sse_events import EventReader, ServerEvent
 from optillm.errors import UpstreamError
 
 LARGEST: Final = 32 * 2**20

@@ -13,10 +13,10 @@ from typing import Any, Final
 import orjson
 
 from optillm.chat import THOUGHTS, Message, Reply, Usage
-from optillm.engine.upstream.tool_calls import ODD, ActionAssembly, objects, with_calls_read
+from optillm.engine.upstream.errors import failure, failure_in, words_of
 from optillm.engine.upstream.finish_reasons import STOP, ending, fitting
 from optillm.engine.upstream.split_characters import HalfKeeper, all_mended
-from optillm.engine.upstream.errors import failure, failure_in, words_of
+from optillm.engine.upstream.tool_calls import ODD, ActionAssembly, objects, with_calls_read
 from optillm.errors import UpstreamError
 from optillm.toolkit.thoughts import ThoughtReader, split_thoughts
 

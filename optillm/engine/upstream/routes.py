@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import orjson
 
 from optillm.chat import Relay
+from optillm.config.prices import Price, Prices, dearest
+from optillm.config.upstreams import by_model
+from optillm.engine.call.retries import Outages
+from optillm.engine.memory import MB, Memory
 from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.breaker import Breaker
 from optillm.engine.upstream.capabilities import Capabilities, CapabilityTable
+from optillm.engine.upstream.client import JSON, Upstream, connect
+from optillm.engine.upstream.latency import Paces
 from optillm.engine.upstream.limiter import Limiters
 from optillm.engine.upstream.local_servers import is_local, read_properties
-from optillm.engine.memory import MB, Memory
-from optillm.engine.upstream.latency import Paces
-from optillm.engine.call.retries import Outages
-from optillm.engine.upstream.client import JSON, Upstream, connect
 from optillm.errors import UpstreamError
-from optillm.config.prices import Price, Prices, dearest
-from optillm.config.upstreams import by_model
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from flask import Response, g, request
 from werkzeug.exceptions import Forbidden
 
-from optillm.server.bridge import aside
-from optillm.errors import BudgetExhausted, OptillmError, RateLimited, Unauthorized
 from optillm.config.keys import Client, digest
-from optillm.server.access.budgets import Accounts, Admission
-from optillm.server.state import here
 from optillm.config.values import is_loopback
+from optillm.errors import BudgetExhausted, OptillmError, RateLimited, Unauthorized
+from optillm.server.access.budgets import Accounts, Admission
+from optillm.server.bridge import aside
+from optillm.server.state import here
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

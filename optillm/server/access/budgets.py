@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from optillm.chat import Budget, Grant
+from optillm.config.keys import MICRO, MOST, Client, Keys, Limits
 from optillm.engine.plan.expression import NONE
 from optillm.errors import NotCounted, RateLimited
-from optillm.config.keys import MICRO, MOST, Client, Keys, Limits
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from optillm.chat import RawRequest, Relay
-from optillm.server.bridge import aside
+from optillm.config.values import masked
 from optillm.errors import NotCounted, NotFound
 from optillm.server.access.budgets import StoreDown
 from optillm.server.api.wire import read_object
-from optillm.config.values import masked
+from optillm.server.bridge import aside
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

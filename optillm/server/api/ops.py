@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, request
 
-from optillm.server.bridge import aside, run
 from optillm.errors import ShuttingDown, UpstreamError
 from optillm.observe.metrics import Metrics
+from optillm.server.bridge import aside, run
 from optillm.server.state import here
 
 views = Blueprint("ops", __name__)

@@ -10,11 +10,11 @@ from typing import Final
 from flask import Response, g
 
 from optillm.chat import ChatRequest, Completion, Relay, Stream
-from optillm.server.bridge import Batches, ClientGone
 from optillm.errors import Cancelled, OptillmError
 from optillm.server.api import sse
-from optillm.server.errors import explain
 from optillm.server.api.wire import completion_json
+from optillm.server.bridge import Batches, ClientGone
+from optillm.server.errors import explain
 
 JSON: Final = "application/json"
 BETWEEN: Final = (b"\n\n", b"\r\n\r\n")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from optillm.chat import ChatRequest, Completion, Delta, Event, Note, Reply, Stream
-from optillm.server.bridge import ClientGone
 from optillm.errors import Cancelled, OptillmError
 from optillm.server.api.wire import dumps, finish_reason
+from optillm.server.bridge import ClientGone
 
 HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 MEDIA_TYPE: Final = "text/event-stream"

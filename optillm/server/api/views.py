@@ -15,13 +15,13 @@ from werkzeug.exceptions import ClientDisconnected
 
 from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
 from optillm.engine.upstream.models import OWNER
-from optillm.server.bridge import aside, run
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
-from optillm.server.api.client_hints import deadline, patience_in_a_stream, sender
 from optillm.server.access.cors import welcome
+from optillm.server.api.client_hints import deadline, patience_in_a_stream, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
-from optillm.server.state import State, here
 from optillm.server.api.wire import dumps, read_chat
+from optillm.server.bridge import aside, run
+from optillm.server.state import State, here
 
 VERSION: Final = "/v1"
 FORM: Final = "multipart/form-data"

@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.http import HttpVersion11
 
 from optillm.engine.memory import Memory
-from optillm.server.bridge import Visit
 from optillm.errors import InvalidRequest
+from optillm.server.bridge import Visit
 from optillm.server.errors import refusal
 
 if TYPE_CHECKING:

@@ -22,14 +22,14 @@ from flask import Flask
 from multidict import CIMultiDict
 
 from optillm.engine.memory import MB, Memory
-from optillm.server.bridge import Visit
 from optillm.errors import OptillmError, RateLimited, ShuttingDown
+from optillm.server.api.wire import dumps
+from optillm.server.bridge import Visit
+from optillm.server.errors import FIELD, LINE, error_headers, refusal
 from optillm.server.http.body import Body, expected
 from optillm.server.http.connection import Connection
-from optillm.server.errors import FIELD, LINE, error_headers, refusal
 from optillm.server.http.lanes import Lane
 from optillm.server.state import state_of
-from optillm.server.api.wire import dumps
 
 ROOM: Final = 2**16  # bytes of a body that are awaited before a request is served
 BODIES: Final = 8  # how many bodies of the largest size a worker has memory for at a time

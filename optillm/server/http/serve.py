@@ -22,12 +22,12 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker as BaseWorker
 
+from optillm.config.sources import SettingsError
 from optillm.observe.folder import forget
 from optillm.server.http.front import CLEANUP, LINGER, PARTING, Front
 from optillm.server.http.listener import BACKLOG, url_of
 from optillm.server.http.master import Master, serves
 from optillm.server.state import state_of
-from optillm.config.sources import SettingsError
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

@@ -19,12 +19,12 @@ from typing import Any
 
 from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.forms import LONGEST_JSON, Kind, form
+from optillm.toolkit.answers.jsontext import canonical_json, parse_json
 from optillm.toolkit.answers.questions import question_of
 from optillm.toolkit.answers.reading import read_answer
-from optillm.toolkit.answers.units import conversion
-from optillm.toolkit.answers.jsontext import canonical_json, parse_json
-from optillm.toolkit.thoughts import strip_reasoning
 from optillm.toolkit.answers.typography import peel
+from optillm.toolkit.answers.units import conversion
+from optillm.toolkit.thoughts import strip_reasoning
 
 __all__ = [
     "FinalAnswer",

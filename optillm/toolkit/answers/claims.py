@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from optillm.toolkit.answers.extraction import sentences
 from optillm.toolkit.answers.forms import Form, form
 from optillm.toolkit.answers.frames import restated
 from optillm.toolkit.answers.phrasing import phrased, subject_of
@@ -23,6 +24,7 @@ from optillm.toolkit.answers.sentences import (
     value_in,
     worded,
 )
+from optillm.toolkit.answers.typography import plain
 from optillm.toolkit.answers.vocabulary import (
     BOUNDS,
     CORRECTING,
@@ -34,8 +36,6 @@ from optillm.toolkit.answers.vocabulary import (
     stem,
     words_of,
 )
-from optillm.toolkit.answers.extraction import sentences
-from optillm.toolkit.answers.typography import plain
 
 _MOST_SENTENCES: Final = 60
 _LONGEST: Final = 600

@@ -14,12 +14,15 @@ from functools import cache, lru_cache
 from typing import Final, Literal, NamedTuple
 
 from optillm.toolkit.answers.dates import iso_date, time_of_day, year_of_era
+from optillm.toolkit.answers.extraction import sentences
 from optillm.toolkit.answers.intervals import intervals_of
+from optillm.toolkit.answers.jsontext import canonical_json, is_json, parse_json
 from optillm.toolkit.answers.languages import bounds, denying, truths
 from optillm.toolkit.answers.lists import Items, bare_items, bracketed, matrix_rows
 from optillm.toolkit.answers.quantities import quantity, same_amount
 from optillm.toolkit.answers.questions import NO_QUESTION, Question
 from optillm.toolkit.answers.texts import text_key
+from optillm.toolkit.answers.typography import delatex, peel, plain
 from optillm.toolkit.answers.vocabulary import (
     BOUND_PHRASES,
     BOUNDS,
@@ -32,9 +35,6 @@ from optillm.toolkit.answers.vocabulary import (
     TRAILING_BOUNDS,
     stem,
 )
-from optillm.toolkit.answers.extraction import sentences
-from optillm.toolkit.answers.jsontext import canonical_json, is_json, parse_json
-from optillm.toolkit.answers.typography import delatex, peel, plain
 
 Kind = Literal[
     "number", "bound", "choice", "truth", "date", "collection", "json", "code", "tools", "expression", "text"

@@ -13,8 +13,8 @@ import re
 from typing import Final
 
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
-from optillm.toolkit.answers.vocabulary import NUMERALS
 from optillm.toolkit.answers.typography import plain
+from optillm.toolkit.answers.vocabulary import NUMERALS
 
 _VALUE: Final = re.compile(r"(?<!\d)-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?|[A-Za-z]+(?:-[A-Za-z]+)*")
 _WORD: Final = re.compile(r"\w+")

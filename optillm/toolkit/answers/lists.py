@@ -6,8 +6,8 @@ import re
 from typing import NamedTuple
 
 from optillm.toolkit.answers.quantities import quantity
-from optillm.toolkit.answers.vocabulary import CLAUSE_STARTS
 from optillm.toolkit.answers.typography import peel
+from optillm.toolkit.answers.vocabulary import CLAUSE_STARTS
 
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix)\}(.*)\\end\{\1\}", re.DOTALL)
 

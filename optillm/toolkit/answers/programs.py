@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from optillm.toolkit.answers.extraction import FENCED, Fence
 from optillm.toolkit.answers.forms import Form, form, json_form
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.programs.code import PROSE, program_key
-from optillm.toolkit.answers.extraction import FENCED, Fence
 
 _LONGEST_VALUE: Final = 60
 _SHELLS: Final = ("sh", "bash", "shell", "console", "zsh", "terminal", "powershell", "cmd", "")

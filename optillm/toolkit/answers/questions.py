@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Final
 
-from optillm.toolkit.answers.languages import ENGLISH, Language, language_of
-from optillm.toolkit.answers.vocabulary import QuestionWords
 from optillm.toolkit.answers.extraction import ends, sentences
+from optillm.toolkit.answers.languages import ENGLISH, Language, language_of
 from optillm.toolkit.answers.typography import plain
+from optillm.toolkit.answers.vocabulary import QuestionWords
 
 _LABEL = re.compile(r"(?:(?<=[\s?？:：。])|^)[(\[]?\**([A-Za-z])\**[)\].:]\**(?=\s)", re.MULTILINE)
 _NUMBER = re.compile(r"^[ \t]{0,4}[(\[]?\**(\d{1,2})\**[)\].:]\**(?=\s)", re.MULTILINE)

@@ -7,6 +7,7 @@ from typing import Final
 
 from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.claims import claimed, year_in
+from optillm.toolkit.answers.extraction import ends, fences, last_line, sentences
 from optillm.toolkit.answers.forms import form, json_form
 from optillm.toolkit.answers.languages import ENGLISH, without_particles
 from optillm.toolkit.answers.programs import read_program
@@ -26,7 +27,6 @@ from optillm.toolkit.answers.sentences import (
     worded,
 )
 from optillm.toolkit.answers.statements import Statement, correction, statements
-from optillm.toolkit.answers.extraction import ends, fences, last_line, sentences
 from optillm.toolkit.answers.typography import plain
 
 _MOST_WORDS: Final = 12

@@ -14,6 +14,7 @@ from optillm.toolkit.answers.choices import CHOOSING, choice, chosen_in
 from optillm.toolkit.answers.forms import EXPLANATION, Form, form, inline_code
 from optillm.toolkit.answers.frames import Frame, compared, framed, restated, without_kind
 from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.typography import delatex, peel, plain
 from optillm.toolkit.answers.vocabulary import (
     BOUNDS,
     CLAUSE_STARTS,
@@ -26,7 +27,6 @@ from optillm.toolkit.answers.vocabulary import (
     OPPOSITES,
     stem,
 )
-from optillm.toolkit.answers.typography import delatex, peel, plain
 
 LONGEST_SENTENCE: Final = 200
 _MOST_WORDS_CONCLUDED = 5

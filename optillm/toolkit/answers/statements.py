@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from optillm.toolkit.answers.extraction import FENCED
 from optillm.toolkit.answers.languages import announcements
 from optillm.toolkit.answers.vocabulary import BOUNDS, EXTREMES, NEVER_ACCOUNTED, words_of
-from optillm.toolkit.answers.extraction import FENCED
 
 LONGEST: Final = 300
 """Characters of one statement."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from optillm.toolkit.answers.vocabulary import NUMERALS, ORDINALS, PARTS
 from optillm.toolkit.answers.typography import plain
+from optillm.toolkit.answers.vocabulary import NUMERALS, ORDINALS, PARTS
 
 _ARTICLE = re.compile(r"^(?:a|an|the|sir|dame)\s+(?=\S\S)", re.IGNORECASE)
 _LEAD = re.compile(

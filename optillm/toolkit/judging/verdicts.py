@@ -25,9 +25,9 @@ from pydantic import (
     model_validator,
 )
 
+from optillm.toolkit.answers.typography import plain
 from optillm.toolkit.judging import phrases
 from optillm.toolkit.thoughts import strip_reasoning
-from optillm.toolkit.answers.typography import plain
 
 V = TypeVar("V", bound=BaseModel)
 

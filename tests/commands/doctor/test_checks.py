@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from optillm.commands.doctor.capacity import MANY
-from optillm.config.settings import Settings
-from optillm.demo import launch
 from optillm.commands.doctor.checks import LIMIT_PROBES, PROBES, TOKENS, Diagnosis, examine
+from optillm.config.settings import Settings
+from optillm.local.demo import launch
 from tests.commands.fakes import command
 from tests.stub import Call, Stub, completion, delta
 from tests.test_config import bare_machine

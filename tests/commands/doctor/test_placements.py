@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from optillm.chat import content_text
-from optillm.config.settings import Settings
 from optillm.commands.doctor.checks import examine
-from optillm.engine.run.payloads import ON_BEHALF
 from optillm.commands.doctor.placements import MARKER, QUESTIONS, TOKENS, by_chance, questions
+from optillm.config.settings import Settings
+from optillm.engine.run.payloads import ON_BEHALF
 from tests.stub import Call, Stub, completion
 from tests.test_config import bare_machine
 from tests.test_doctor import good

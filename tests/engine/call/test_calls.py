@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Delta, Usage
-from optillm.engine.upstream.replies import Assembly, read_replies
 from optillm.engine.call.calls import ASSUMED_REPLY, estimate, worst_case
 from optillm.engine.call.retries import BACKOFF
+from optillm.engine.upstream.replies import Assembly, read_replies
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent, World, failing
 

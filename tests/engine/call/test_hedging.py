@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Completion, Delta, Usage
-from optillm.engine.run import concurrency as rounds
-from optillm.engine.run.payloads import REPEATED
 from optillm.engine.call.calls import LIGHT
 from optillm.engine.call.hedging import HEDGE, PATIENCE, UNKNOWN
+from optillm.engine.run import concurrency as rounds
+from optillm.engine.run.payloads import REPEATED
 from optillm.engine.upstream.latency import Pace
 from optillm.errors import DeadlineExceeded
 from tests.fakes import HANG, LATENCY, Say, Sent, World, failing

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Reply, Usage
+from optillm.config.prices import Price
 from optillm.engine.call.ledger import Ledger, Worst
 from optillm.errors import BudgetExhausted
-from optillm.config.prices import Price
 from optillm.technique import Candidate
 
 

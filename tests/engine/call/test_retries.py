@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Delta
-from optillm.engine.upstream.breaker import PAUSE
 from optillm.engine.call.retries import DISPENSABLE, LONGEST_WAIT, USEFUL, Limits, Outages, Retries
+from optillm.engine.upstream.breaker import PAUSE
 from optillm.errors import UpstreamError
 from optillm.techniques import registry
 from tests.engine.test_routes import Fleet

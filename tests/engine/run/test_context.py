@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Note, Reply
-from optillm.engine.upstream.replies import Assembly
 from optillm.engine.engine import Limits
 from optillm.engine.run.excerpts import after
 from optillm.engine.run.output import Gate
+from optillm.engine.upstream.replies import Assembly
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent, World, failing, run
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, ChatRequest, Sender
+from optillm.config.prices import Price
 from optillm.engine.engine import Limits
 from optillm.errors import InvalidRequest
-from optillm.config.prices import Price
 from optillm.sandbox import Checked, Failure, Solved
 from optillm.techniques import registry
 from tests.fakes import Say, Sent, World

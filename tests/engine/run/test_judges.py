@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from optillm.engine.engine import Limits
 from optillm.engine.run.payloads import TEXT_LIMIT
 from optillm.engine.upstream.capabilities import TRIALS
-from optillm.engine.engine import Limits
 from optillm.technique import Answer, BaseOptions, Context, Cost
 from optillm.techniques import registry
 from optillm.toolkit.judging.forms import closing, token_limit

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from optillm.chat import Budget, Usage
-from optillm.engine.upstream.choice_usage import of_all_choices
 from optillm.config.prices import Price
+from optillm.engine.upstream.choice_usage import of_all_choices
 from tests.fakes import Say, Sent, World
 
 ENGLISH = "The quick brown fox jumps over the lazy dog, and nobody minds that it does so again and again."

@@ -24,11 +24,11 @@ import pytest
 
 from optillm.chat import Relay, Reply
 from optillm.config.settings import Settings
-from optillm.engine.upstream import http as exchange
-from optillm.engine.upstream.replies import DONE, Assembly
 from optillm.engine.memory import Holding
-from optillm.engine.upstream.errors import LONGEST, redacted
+from optillm.engine.upstream import http as exchange
 from optillm.engine.upstream.client import OpenAIUpstream, connect
+from optillm.engine.upstream.errors import LONGEST, redacted
+from optillm.engine.upstream.replies import DONE, Assembly
 from optillm.errors import UpstreamError
 from tests.stub import Call, Stub, completion, delta
 from tests.test_config import bare_machine

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optillm.engine.upstream.replies import DONE, read_replies
 from optillm.engine.upstream.decoding import read_chunks, read_completion
-from optillm.engine.upstream.sse_events import ServerEvent
 from optillm.engine.upstream.errors import LARGEST_ERROR, failure_in
+from optillm.engine.upstream.replies import DONE, read_replies
+from optillm.engine.upstream.sse_events import ServerEvent
 from optillm.errors import UpstreamError
 from tests.stub import completion, delta
 

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, ChatRequest, Completion, Delta, RawRequest, Relay
-from optillm.engine.upstream.breaker import PAUSE, TOLERATED
-from optillm.engine.upstream.models import PATIENCE
-from optillm.engine.engine import Engine, Limits
-from optillm.engine.upstream.limiter import Limiters
-from optillm.engine.plan.planner import Planner
-from optillm.observe.record import Record
-from optillm.engine.upstream.errors import refused
+from optillm.config.prices import Price, Prices
 from optillm.engine.call.retries import BACKOFF
+from optillm.engine.engine import Engine, Limits
+from optillm.engine.plan.planner import Planner
+from optillm.engine.upstream.breaker import PAUSE, TOLERATED
+from optillm.engine.upstream.errors import refused
+from optillm.engine.upstream.limiter import Limiters
+from optillm.engine.upstream.models import PATIENCE
 from optillm.engine.upstream.routes import Route, Routes
 from optillm.errors import BudgetExhausted, UpstreamError
-from optillm.config.prices import Price, Prices
+from optillm.observe.record import Record
 from optillm.techniques import registry
 from tests.engine.test_engine import MESSAGES, Wire, reply
 from tests.engine.test_forecast import quarrelsome

@@ -16,13 +16,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from optillm.chat import Budget, Relay, Usage
-from optillm.server.bridge import Visit
-from optillm.observe.record import Record
-from optillm.errors import BudgetExhausted, NotCounted, RateLimited
 from optillm.config.keys import Client, Keys, load_keys
+from optillm.errors import BudgetExhausted, NotCounted, RateLimited
+from optillm.observe.record import Record
 from optillm.server.access.budgets import Accounts, StoreDown
-from optillm.server.app import create_app
 from optillm.server.access.store import FileStorage, Store
+from optillm.server.app import create_app
+from optillm.server.bridge import Visit
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings, stream, visiting
 from tests.server.test_app import error_of

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from optillm.chat import Relay
-from optillm.server.bridge import Visit
 from optillm.errors import RateLimited
+from optillm.server.bridge import Visit
 from optillm.server.errors import error_headers
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, completion, report, served, settings, stream

@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from optillm.chat import Delta, Event, Note, Reply
-from optillm.server.bridge import ClientGone
 from optillm.errors import OptillmError, UpstreamError
-from optillm.server.errors import explain
 from optillm.server.api.sse import LEAST, MOST, Chunks, pieces
 from optillm.server.api.wire import read_chat
+from optillm.server.bridge import ClientGone
+from optillm.server.errors import explain
 from tests.server.fakes import HELLO, completion, data, settings, stream
 
 HEAD = '{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-test",'

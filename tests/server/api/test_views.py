@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from optillm.chat import Delta, Relay, Reply
-from optillm.server.bridge import Visit
 from optillm.errors import UpstreamError
+from optillm.server.bridge import Visit
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, completion, data, report, served, stream
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from optillm.errors import InvalidRequest
-from optillm.toolkit.schema.checking import Form
 from optillm.toolkit.schema.bounds import Bounds
+from optillm.toolkit.schema.checking import Form
 
 POINT = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
 
