@@ -19,6 +19,10 @@ Merge = Literal["select", "choices", "first"]
 VerdictStyle = Literal["auto", "reasoned", "direct"]
 N = TypeVar("N", int, float)
 
+CHAT: Final = "/chat/completions"
+"""The path of chat completions, below an upstream's base URL."""
+NONE: Final = "none"
+"""The name of the technique that passes a request on unchanged."""
 THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking")
 """The fields of a message in which servers put what a model thinks before it answers."""
 

@@ -21,8 +21,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import orjson
 
-from optillm.chat import Completion, Relay, Stream
-from optillm.engine.upstream.http import CHAT
+from optillm.chat import CHAT, Completion, Relay, Stream
 from optillm.engine.upstream.replies import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import Say, Script, Sent, World, continues, run

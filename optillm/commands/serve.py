@@ -80,7 +80,7 @@ def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
 
 def load_app(settings: Settings) -> Flask:
     """Create the WSGI application and its engine, in the process that serves it."""
-    from optillm import sandbox as solver
+    from optillm import sandbox
     from optillm.engine.engine import Engine
     from optillm.observe.access import log_request
     from optillm.observe.metrics import Metrics
@@ -88,7 +88,7 @@ def load_app(settings: Settings) -> Flask:
     from optillm.server.app import create_app
     from optillm.techniques import registry
 
-    solver.configure(language_only=settings.solver_sandbox == "language-only")
+    sandbox.configure(language_only=settings.solver_sandbox == "language-only")
     accounts = Accounts.of(settings)
     accepted = settings.option_models
     techniques = {slug: technique for slug, technique in registry().items() if slug in accepted}

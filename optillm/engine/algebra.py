@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from pebble import ProcessExpired, ProcessPool
 
-from optillm import sandbox as solver
+from optillm import sandbox
 from optillm.toolkit.answers.expressions import canonical_expression
 
 SECONDS: Final = 0.5
@@ -50,7 +50,7 @@ class Form(NamedTuple):
 
 async def executed(program: str) -> str | None:
     """What a Python program prints in the sandbox; `None` when it fails there, is refused or finds no place."""
-    solved = await solver.solve("sympy", program, solver.Limits(wall=EXECUTION))
+    solved = await sandbox.solve("sympy", program, sandbox.Limits(wall=EXECUTION))
     return solved.output if solved.ok else None
 
 

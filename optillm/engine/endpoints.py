@@ -13,10 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from optillm.chat import RawRequest
-from optillm.engine.plan.expression import NONE
+from optillm.chat import CHAT, NONE, RawRequest
 from optillm.engine.plan.planner import AUTO, Planner
-from optillm.engine.upstream.http import CHAT
 from optillm.errors import InvalidRequest
 
 LONGEST_NAME: Final = 256

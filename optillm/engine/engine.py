@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from optillm import sandbox as solver
+from optillm import sandbox
 from optillm.chat import (
     Budget,
     ChatRequest,
@@ -196,7 +196,7 @@ class Engine:
     async def close(self) -> None:
         """Close connections and the child processes."""
         self.runs.offload.close()
-        solver.close()
+        sandbox.close()
         await self.routes.close()
         if self._cache is not None:
             await self._cache.close()

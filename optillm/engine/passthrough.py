@@ -14,15 +14,14 @@ from typing import Any
 
 import orjson
 
-from optillm.chat import Budget, ChatRequest, RawRequest, Relay, Usage
+from optillm.chat import CHAT, NONE, Budget, ChatRequest, RawRequest, Relay, Usage
 from optillm.config.prices import Prices
 from optillm.engine.call.cache import Cache, key_of
 from optillm.engine.call.cached import recalled, remembered
 from optillm.engine.call.calls import estimate, worst_case
 from optillm.engine.call.ledger import Ledger
-from optillm.engine.plan.expression import NONE
 from optillm.engine.upstream.client import EVENTS
-from optillm.engine.upstream.http import CHAT, LARGEST
+from optillm.engine.upstream.http import LARGEST
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import DeadlineExceeded, PermissionDenied, UpstreamError
 from optillm.observe.record import Entry, Observer

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from optillm.engine.plan.expression import NONE
-from optillm.engine.upstream.http import CHAT
+from optillm.chat import CHAT, NONE
 from optillm.observe.record import Record
 
 LONGEST_REASON: Final = 200

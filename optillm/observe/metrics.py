@@ -16,9 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import ValueClass
 
-from optillm.chat import Usage
-from optillm.engine.plan.expression import NONE
-from optillm.engine.upstream.http import CHAT
+from optillm.chat import CHAT, NONE, Usage
 from optillm.observe.folder import folder_in_use
 from optillm.observe.record import Record
 

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from optillm.chat import ChatRequest, Relay, Usage
+from optillm.chat import CHAT, ChatRequest, Relay, Usage
 from optillm.config.prices import Prices
-from optillm.engine.upstream.http import CHAT
 from optillm.errors import OptillmError, UpstreamError
 from optillm.observe.usage import Meter, usage_in
 from optillm.trace import Trace

@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from optillm.chat import NONE
 from optillm.errors import InvalidRequest
 
-NONE: Final = "none"
 _SLUG = re.compile(r"[a-z][a-z0-9_]*")
 _DEEPEST: Final = 8
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from optillm.chat import ChatRequest, Grant
-from optillm.engine.plan.expression import NONE, Expression, Parallel, Pipeline, Step, parse, split
+from optillm.chat import NONE, ChatRequest, Grant
+from optillm.engine.plan.expression import Expression, Parallel, Pipeline, Step, parse, split
 from optillm.engine.plan.sampling import check_sampling
 from optillm.errors import InvalidRequest, PermissionDenied
 from optillm.technique import BaseOptions

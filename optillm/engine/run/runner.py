@@ -19,14 +19,24 @@ import anyio
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
-from optillm.chat import Budget, ChatRequest, Completion, Event, Merge, Reply, Report, VerdictStyle, least
+from optillm.chat import (
+    NONE,
+    Budget,
+    ChatRequest,
+    Completion,
+    Event,
+    Merge,
+    Reply,
+    Report,
+    VerdictStyle,
+    least,
+)
 from optillm.config.prices import Prices
 from optillm.engine.algebra import Offload, executed
 from optillm.engine.call.cache import Cache
 from optillm.engine.call.cached import CachedCalls
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.ledger import Ledger
-from optillm.engine.plan.expression import NONE
 from optillm.engine.plan.planner import Work
 from optillm.engine.run.candidates import Refused
 from optillm.engine.run.composition import perform

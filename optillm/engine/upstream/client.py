@@ -18,11 +18,11 @@ from multidict import CIMultiDict
 from openai import AsyncAzureOpenAI, AsyncOpenAI, Omit
 from yarl import URL
 
-from optillm.chat import Relay
+from optillm.chat import CHAT, Relay
 from optillm.engine.memory import Memory
 from optillm.engine.upstream.decoding import read_chunks, read_completion, read_object
 from optillm.engine.upstream.errors import LARGEST_ERROR, Redact, forwarded, redacted, refused
-from optillm.engine.upstream.http import CHAT, Address, Exchange, Response, beginning, events, unpacked, whole
+from optillm.engine.upstream.http import Address, Exchange, Response, beginning, events, unpacked, whole
 from optillm.engine.upstream.replies import DONE
 from optillm.engine.upstream.url_advice import advised
 from optillm.errors import UpstreamError

@@ -45,7 +45,6 @@ from optillm.errors import UpstreamError
 
 LARGEST: Final = 32 * 2**20
 """Bytes of a reply, unpacked, that are read at most where it is needed whole."""
-CHAT: Final = "/chat/completions"
 KEEP_ALIVE: Final = 60.0
 WARNINGS: Final = 60.0
 """Seconds between two lines of the log about an upstream that cannot be reached."""

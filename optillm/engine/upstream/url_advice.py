@@ -7,7 +7,7 @@ from typing import Final
 
 from yarl import URL
 
-from optillm.engine.upstream.http import CHAT
+from optillm.chat import CHAT
 from optillm.errors import UpstreamError
 
 MISSING: Final = (404, 405)

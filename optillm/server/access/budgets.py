@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from optillm.chat import Budget, Grant
+from optillm.chat import NONE, Budget, Grant
 from optillm.config.keys import MICRO, MOST, Client, Keys, Limits
-from optillm.engine.plan.expression import NONE
 from optillm.errors import NotCounted, RateLimited
 
 if TYPE_CHECKING:
