@@ -49,14 +49,14 @@ def installed() -> str:
     if not tool.exists():
         venv.create(TOOLS, with_pip=True)  # also where uv made it, which leaves out pip
         install = [str(python), "-m", "pip", "install", "--quiet", "--retries=0", "--timeout=5", TOOL]
-        subprocess.run(install, capture_output=True, timeout=PATIENCE, check=True)  # noqa: S603 - our own
+        subprocess.run(install, capture_output=True, timeout=PATIENCE, check=True)
     return str(tool)
 
 
 def examined(tool: str) -> list[dict[str, Any]]:
     """Each package as pip-audit reports it; one without `vulns` was not examined."""
     flags = ["--disable-pip", "--require-hashes", "--timeout=5", "--progress-spinner=off", "--format=json"]
-    done = subprocess.run(  # noqa: S603 - our own
+    done = subprocess.run(
         [tool, "-r", str(LOCK), *flags], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]

@@ -25,7 +25,7 @@ from optillm_simulator.wire import Refused, read_body
 from optillm.chat import Budget, ChatRequest, Completion, Relay
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
-from optillm.engine.run import runner as runs
+from optillm.engine.run import runner
 from optillm.engine.run.context import RequestContext
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import UpstreamError
@@ -145,7 +145,7 @@ def sit(sitting: Sitting) -> list[Outcome]:
 
 
 async def _sit(sitting: Sitting) -> list[Outcome]:
-    vars(runs).update(RequestContext=Observed)  # the engine shows single samples in no other way
+    vars(runner).update(RequestContext=Observed)  # the engine shows single samples in no other way
     engine = _engine(sitting)
     problems = list(enumerate(sitting.paper.problems()))[sitting.start : sitting.stop]
     try:

@@ -17,8 +17,7 @@ from optillm.server.access.auth import guard, naming_the_limit, settle
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.cors import tell_browsers
 from optillm.server.access.owners import Owners
-from optillm.server.api import ops
-from optillm.server.api import views as api
+from optillm.server.api import ops, views
 from optillm.server.bridge import ClientGone
 from optillm.server.errors import error_response, explain, new_request_id
 from optillm.server.state import NAME, Engine, State
@@ -69,7 +68,7 @@ def create_app(
     app.after_request(sign)
     app.after_request(settle)
     app.register_error_handler(Exception, answer)
-    app.register_blueprint(api.views)
+    app.register_blueprint(views.views)
     app.register_blueprint(ops.views)
     serve_without_version(app)
     return app
@@ -78,9 +77,9 @@ def create_app(
 def serve_without_version(app: Flask) -> None:
     """Also serve every `/v1/…` path without `/v1`, for clients whose base URL lacks it."""
     for rule in list(app.url_map.iter_rules()):
-        if rule.rule.startswith(f"{api.VERSION}/"):
+        if rule.rule.startswith(f"{views.VERSION}/"):
             methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}  # Flask adds these itself
-            app.add_url_rule(rule.rule.removeprefix(api.VERSION), rule.endpoint, methods=methods)
+            app.add_url_rule(rule.rule.removeprefix(views.VERSION), rule.endpoint, methods=methods)
 
 
 def identify() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pebble import ProcessExpired
 
-from optillm.engine import algebra as offload
+from optillm.engine import algebra
 from optillm.engine.algebra import PATIENCE, SECONDS, Offload, begin, timed_form
 from tests.fakes import run
 
@@ -51,7 +51,7 @@ class Pool:
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     played = Pool()
-    monkeypatch.setattr(offload, "ProcessPool", lambda **_: played)
+    monkeypatch.setattr(algebra, "ProcessPool", lambda **_: played)
     return played
 
 
@@ -244,9 +244,9 @@ def swallowing(_: str) -> str:
 def test_an_expression_that_uses_up_its_processor_time_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(offload, "_USUAL", ())
-    monkeypatch.setattr(offload, "SECONDS", 0.05)
-    monkeypatch.setattr(offload, "canonical_expression", swallowing)
+    monkeypatch.setattr(algebra, "_USUAL", ())
+    monkeypatch.setattr(algebra, "SECONDS", 0.05)
+    monkeypatch.setattr(algebra, "canonical_expression", swallowing)
     pid = forked(lambda: timed_form("x") == ("half a form", 0.05))
     assert os.waitpid(pid, 0)[1] == 0
 
@@ -257,18 +257,18 @@ def test_what_an_interrupted_library_made_is_no_form(pool: Pool) -> None:
 
 
 def test_the_kernel_ends_a_child_that_cannot_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offload, "_USUAL", ())
-    monkeypatch.setattr(offload, "SECONDS", 0.05)
-    monkeypatch.setattr(offload, "canonical_expression", lambda _: sum(repeat(0, 10**13)))
+    monkeypatch.setattr(algebra, "_USUAL", ())
+    monkeypatch.setattr(algebra, "SECONDS", 0.05)
+    monkeypatch.setattr(algebra, "canonical_expression", lambda _: sum(repeat(0, 10**13)))
     pid = forked(lambda: bool(timed_form("x")))
     assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGVTALRM
 
 
 def test_a_child_that_only_waits_for_its_turn_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
-    monkeypatch.setattr(offload, "_USUAL", ())
-    monkeypatch.setattr(offload, "SECONDS", 0.05)
-    monkeypatch.setattr(offload, "canonical_expression", lambda _: os.read(reader, 1).decode())
+    monkeypatch.setattr(algebra, "_USUAL", ())
+    monkeypatch.setattr(algebra, "SECONDS", 0.05)
+    monkeypatch.setattr(algebra, "canonical_expression", lambda _: os.read(reader, 1).decode())
     pid = forked(lambda: timed_form("x").text == "!")
     spin(0.2)  # on the one processor it may have
     os.write(writer, b"!")
@@ -278,6 +278,6 @@ def test_a_child_that_only_waits_for_its_turn_is_left_alone(monkeypatch: pytest.
 
 
 def test_a_form_says_how_much_processor_time_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offload, "canonical_expression", lambda _: spin(0.02))
+    monkeypatch.setattr(algebra, "canonical_expression", lambda _: spin(0.02))
     assert 0.01 < timed_form("x").seconds < SECONDS
     assert signal.getitimer(signal.ITIMER_PROF) == signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)

@@ -12,7 +12,7 @@ import pytest
 
 from optillm.chat import Budget, ChatRequest, Completion, Grant, RawRequest, Relay, Sender, Stream
 from optillm.config.prices import Price, Prices
-from optillm.engine import passthrough as relays
+from optillm.engine import passthrough
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
 from optillm.engine.upstream.routes import Routes
@@ -421,7 +421,7 @@ def test_any_other_relay_is_whole_by_the_deadline(endpoint: str, kind: str) -> N
 def test_a_relay_that_is_no_stream_of_events_has_a_largest_size(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relays, "LARGEST", 2)
+    monkeypatch.setattr(passthrough, "LARGEST", 2)
     world, passed = Silent(0, 0, kind), list[bytes]()
 
     async def main() -> None:
@@ -436,7 +436,7 @@ def test_a_relay_that_is_no_stream_of_events_has_a_largest_size(
 
 
 def test_a_relayed_stream_of_events_may_be_as_long_as_it_likes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relays, "LARGEST", 2)
+    monkeypatch.setattr(passthrough, "LARGEST", 2)
     world = Silent(0, 0)
 
     async def main() -> list[bytes]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from openai import OpenAI
 
-from optillm import sandbox as solver
+from optillm import sandbox
 from optillm.chat import Budget
 from optillm.config.settings import load, settings_model
 from optillm.engine.engine import Engine, Limits
@@ -46,15 +46,15 @@ ADMITTED = Limits(Budget(128, None, 600.0), execution=True)
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the sandbox was asked to run. It is the real one, on a thread: the world's clock is virtual."""
-    real, asked = solver.solve, []
+    real, asked = sandbox.solve, []
 
-    async def solve(language: solver.Language, program: str, limits: solver.Limits) -> Solved:
+    async def solve(language: sandbox.Language, program: str, limits: sandbox.Limits) -> Solved:
         asked.append(program)
         with ThreadPoolExecutor(1) as thread:
-            brief = solver.Limits(wall=1)
+            brief = sandbox.Limits(wall=1)
             return thread.submit(asyncio.run, real(language, program, brief)).result()
 
-    monkeypatch.setattr(solver, "solve", solve)
+    monkeypatch.setattr(sandbox, "solve", solve)
     return asked
 
 

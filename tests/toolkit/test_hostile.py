@@ -14,8 +14,7 @@ import pytest
 from optillm.toolkit import answers
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.similarity import medoid
-from optillm.toolkit.judging import phrases as verdict_phrases
-from optillm.toolkit.judging import verdicts
+from optillm.toolkit.judging import phrases, verdicts
 from optillm.toolkit.programs import code
 from optillm.toolkit.programs.equivalence import alike
 
@@ -49,7 +48,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "examination": lambda text: verdicts.read(text, verdicts.Examination),
     "preference": lambda text: verdicts.read(text, verdicts.Preference),
     "decision": lambda text: verdicts.read(text, verdicts.Decision),
-    "refusal": verdict_phrases.declines,
+    "refusal": phrases.declines,
     "behaviour": code.behaviour_key,
     "interface": code.interface,
     "leak": lambda text: code.leaked(text, text),

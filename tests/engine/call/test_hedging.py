@@ -12,7 +12,7 @@ import pytest
 from optillm.chat import Budget, Completion, Delta, Usage
 from optillm.engine.call.calls import LIGHT
 from optillm.engine.call.hedging import HEDGE, PATIENCE, UNKNOWN
-from optillm.engine.run import concurrency as rounds
+from optillm.engine.run import concurrency
 from optillm.engine.run.payloads import REPEATED
 from optillm.engine.upstream.latency import Pace
 from optillm.errors import DeadlineExceeded
@@ -276,6 +276,6 @@ def test_what_is_left_of_a_wait_for_stragglers_is_not_waited_for(monkeypatch: py
 
     world = warm(lambda sent: ANSWER if sent.number < 2 else HANG)
     monkeypatch.setattr("optillm.engine.run.concurrency.asyncio.wait", counted)
-    monkeypatch.setattr(rounds, "_patience", lambda *_: 1e-10)
+    monkeypatch.setattr(concurrency, "_patience", lambda *_: 1e-10)
     world.complete("moa-m")
     assert next(waits) < 20

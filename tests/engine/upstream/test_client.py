@@ -25,7 +25,7 @@ import pytest
 from optillm.chat import Relay, Reply
 from optillm.config.settings import Settings
 from optillm.engine.memory import Holding
-from optillm.engine.upstream import http as exchange
+from optillm.engine.upstream import http
 from optillm.engine.upstream.client import OpenAIUpstream, connect
 from optillm.engine.upstream.errors import LONGEST, redacted
 from optillm.engine.upstream.replies import DONE, Assembly
@@ -246,14 +246,14 @@ def test_infinite_log_probabilities_are_read() -> None:
 def test_a_reply_larger_than_any_honest_one_is_refused_without_another_try(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(exchange, "LARGEST", 2**20)
+    monkeypatch.setattr(http, "LARGEST", 2**20)
     error = refused(lambda call: call.raw(b'{"x": "' + b"a" * 2**21, 200))
     assert (error.status, error.retryable) == (502, False)
     assert error.message == "the upstream's reply is larger than 1 MB"
 
 
 def test_a_stream_longer_than_any_honest_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "LARGEST", 2**20)
+    monkeypatch.setattr(http, "LARGEST", 2**20)
     with (
         Stub(lambda call: call.events(*[delta("a" * 2**19)] * 4)) as stub,
         pytest.raises(UpstreamError, match="longer than 1 MB"),
@@ -276,7 +276,7 @@ def test_a_packed_reply_is_counted_in_small_pieces(monkeypatch: pytest.MonkeyPat
     bomb = gzip.compress(b'{"x": "' + b"a" * 2**26)
     error = refused(lambda call: call.raw(bomb, content_encoding="gzip"))
     assert error.message == "the upstream's reply is larger than 32 MB"
-    assert max(taken) <= exchange.READ
+    assert max(taken) <= http.READ
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from optillm.server.access import auth as gate
+from optillm.server.access import auth
 from optillm.server.access.auth import BURST, PAUSE, Attempts, source
 from tests.server.fakes import CHAT, HELLO, FakeEngine, served, settings
 from tests.server.test_app import KEYS, error_of
@@ -135,7 +135,7 @@ def test_finds_the_last_address_that_nobody_trusted_could_invent(
 
 
 def test_remembers_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "REMEMBERED", 3)
+    monkeypatch.setattr(auth, "REMEMBERED", 3)
     attempts = Attempts(Clock())
     for _ in range(BURST):
         attempts.wrong("first")
