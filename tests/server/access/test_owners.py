@@ -13,7 +13,7 @@ import pytest
 from optillm.chat import Relay
 from optillm.config.settings import Settings
 from optillm.server.access.budgets import StoreDown
-from optillm.server.access.store import FileStorage, Store
+from optillm.server.access.store import LASTING, FileStorage, Store
 from optillm.server.state import state_of
 from tests.server.fakes import FakeEngine, Visitor, served
 
