@@ -28,7 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, get_args
 
-from optillm_simulator.characters import MODELS
+from optillm_simulator.error_models import MODELS
 from optillm_simulator.problems import Family
 
 from benchmarks.exam import PLAIN, Outcome, Paper, Sitting, sit
@@ -66,7 +66,7 @@ def wilson(right: int, total: int) -> tuple[float, float]:
 
 
 def accuracy(outcomes: Sequence[Outcome]) -> float:
-    """Return the share that is right."""
+    """Return the share that is correct."""
     return sum(outcome.right for outcome in outcomes) / len(outcomes)
 
 
@@ -98,7 +98,10 @@ def rivals(outcomes: Sequence[Outcome], pools: Pools) -> tuple[str, ...]:
 
 @dataclass
 class Exam:
-    """One paper for one model; `verdicts` says by technique what was right, `earlier` the same for an earlier run."""
+    """One paper for one model.
+
+    `verdicts` lists for each technique which problems it solved; `earlier` is the same for an earlier run.
+    """
 
     workers: Executor
     paper: Paper
@@ -110,21 +113,21 @@ class Exam:
     drawing: Sequence[Future[list[Pool]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin to draw the samples, which all rows wait for."""
+        """Start to draw the samples, which all rows wait for."""
         self.drawing = [self.workers.submit(draw, self.paper, self.model, *ends) for ends in self._steps()]
 
     @property
     def head(self) -> tuple[str, ...]:
-        """The table's header."""
+        """Return the table's header."""
         return COSTS + RIVALS + (() if self.earlier is None else BEFORE)
 
     @cached_property
     def pools(self) -> Pools:
-        """Samples to vote with."""
+        """Return the samples to vote with."""
         return Pools([pool for future in self.drawing for pool in future.result()])
 
     def begin(self, name: str) -> list[Future[list[Outcome]]]:
-        """Have the problems answered with this technique, or plain."""
+        """Start to answer the problems with this technique, or plain."""
         return [
             self.workers.submit(sit, Sitting(self.paper, name, self.model, *ends, self.judge, self.execution))
             for ends in self._steps()
@@ -168,22 +171,22 @@ def taken(sittings: Sequence[Future[list[Outcome]]]) -> list[Outcome]:
     return list(chain.from_iterable(sitting.result() for sitting in sittings))
 
 
-def examine(given: argparse.Namespace, workers: Executor) -> dict[str, Mapping[str, Sequence[bool]]]:
+def examine(options: argparse.Namespace, workers: Executor) -> dict[str, Mapping[str, Sequence[bool]]]:
     """Print the tables; return the verdicts, by table and technique."""
-    earlier = json.loads(Path(given.against).read_text()) if given.against else None
+    earlier = json.loads(Path(options.against).read_text()) if options.against else None
     verdicts = dict[str, Mapping[str, Sequence[bool]]]()
-    for family in [given.family] if given.family else get_args(Family):
-        paper = Paper(family, given.problems, given.length)
-        length = f" of length {given.length}" if given.length else ""
-        judge = f", judged by {given.judge}" if given.judge else ""
-        title = f"{given.problems} {family} problems{length}, {given.model}{judge}"
+    for family in [options.family] if options.family else get_args(Family):
+        paper = Paper(family, options.problems, options.length)
+        length = f" of length {options.length}" if options.length else ""
+        judge = f", judged by {options.judge}" if options.judge else ""
+        title = f"{options.problems} {family} problems{length}, {options.model}{judge}"
         print(f"\n{title}", flush=True)
         before = None if earlier is None else earlier.get(title, {})
-        exam = Exam(workers, paper, given.model, given.judge, given.rto_execution, before)
-        if given.target is None:
-            table(exam.head, exam.rows([PLAIN, *(given.techniques or ["self_consistency", "bon", "moa"])]))
+        exam = Exam(workers, paper, options.model, options.judge, options.rto_execution, before)
+        if options.target is None:
+            table(exam.head, exam.rows([PLAIN, *(options.techniques or ["self_consistency", "bon", "moa"])]))
         else:
-            table(exam.head, (exam.reaching(given.target, name) for name in given.techniques or SIZES))
+            table(exam.head, (exam.reaching(options.target, name) for name in options.techniques or SIZES))
         verdicts[title] = exam.verdicts
     return verdicts
 
@@ -211,11 +214,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the arguments and measure."""
-    given = arguments(argv)
-    with ProcessPoolExecutor(given.processes, get_context("spawn")) as workers:
-        verdicts = examine(given, workers)
-    if given.save:
-        Path(given.save).write_text(json.dumps(verdicts))
+    options = arguments(argv)
+    with ProcessPoolExecutor(options.processes, get_context("spawn")) as workers:
+        verdicts = examine(options, workers)
+    if options.save:
+        Path(options.save).write_text(json.dumps(verdicts))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How often an answer is right when samples of the demo model agree on it.
+"""How often the demo model's answer is correct when its samples agree on it.
 
     python -m benchmarks.agreement [--problems 500] [--model demo-small]
 
 Prints, per family of problems, how many of four samples give the leading answer, and why `self_consistency` closes a
 vote of eight: because one more sample would hardly change it, because the lead cannot be caught, or because all are
-in. Beside each: the share of all votes, and in how many of them the leading answer is right. Each problem
-has 64 samples: 16 votes of four, 8 votes of eight.
+in. Beside each: the share of all votes, and how often the leading answer is correct. Each problem has 64 samples: 16
+votes of four, 8 votes of eight.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import chain
 from multiprocessing import get_context
 from typing import Final, get_args
 
-from optillm_simulator.characters import MODELS
+from optillm_simulator.error_models import MODELS
 from optillm_simulator.problems import Family
 
 from benchmarks.exam import Paper
@@ -29,13 +29,13 @@ from optillm.toolkit.judging.votes import beta_stop
 FEW: Final = 4
 SAMPLES: Final = 8
 CONFIDENCE: Final = 0.95
-LEAST: Final = 3
+MIN_LEAD: Final = 3
 """Votes that the leading answer needs. `SAMPLES`, `CONFIDENCE` and this are the defaults of `self_consistency`."""
 HEAD: Final = ("vote", "share of votes", "leading answer right")
 
 
 def leading(votes: Sequence[int]) -> tuple[int, int, int]:
-    """Return the leading answer of these votes, how many it has, and how many the next one has; -1 is no answer."""
+    """Return the leading answer (-1: none), its number of votes, and that of the next one."""
     counts = Counter(vote for vote in votes if vote >= 0).most_common(2)
     (answer, lead), (_, next_one) = [*counts, (-1, 0), (-1, 0)][:2]
     return answer, lead, next_one
@@ -45,7 +45,7 @@ def closed(votes: Sequence[int]) -> tuple[str, int]:
     """Return why a vote closes if its samples arrive in this order, and the leading answer then."""
     for count in range(1, len(votes)):
         answer, lead, next_one = leading(votes[:count])
-        if lead >= LEAST and beta_stop(lead, next_one) >= CONFIDENCE:
+        if lead >= MIN_LEAD and beta_stop(lead, next_one) >= CONFIDENCE:
             return "8: sure of the lead", answer
         if lead - next_one > len(votes) - count:
             return "8: the lead cannot be caught", answer
@@ -88,17 +88,17 @@ def main() -> None:
     )
     parser.add_argument("--problems", type=int, default=500)
     parser.add_argument("--model", default="demo-small", choices=MODELS)
-    given = parser.parse_args()
+    options = parser.parse_args()
     families: tuple[Family, ...] = get_args(Family)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
         for family in families:
-            paper, step = Paper(family, given.problems), 50
-            starts = range(0, given.problems, step)
+            paper, step = Paper(family, options.problems), 50
+            starts = range(0, options.problems, step)
             parts = [
-                processes.submit(draw, paper, given.model, start, min(start + step, given.problems))
+                processes.submit(draw, paper, options.model, start, min(start + step, options.problems))
                 for start in starts
             ]
-            print(f"\n{given.problems} {family} problems, {given.model}\n", flush=True)
+            print(f"\n{options.problems} {family} problems, {options.model}\n", flush=True)
             table(HEAD, rows([pool for part in parts for pool in part.result()]))
 
 

@@ -2,18 +2,18 @@
 
     python -m benchmarks.slots [--requests 16] [--slots 8] [--quiet 1] [technique …]
 
-All requests of a row are made at once, each with a question of its own, on the virtual clock of the tests. The table is
-the same on every machine, except for the last digit if calls that are due at the same moment change places. The server
-is modelled on llama.cpp's (`tests/slots.py`). Calls without a slot wait; eight slots together give 96 tokens a second,
-one alone 40. A whole reply whose connection is closed is generated on until the server has sent nothing to anybody for
-`--quiet` seconds; with other clients that stream, that is never: `inf`. The texts are those of the demo model,
-stretched to the lengths of a small real one, some to the limit.
+All requests of a row are made at once, each with a question of its own, on the virtual clock of the tests. The
+table is the same on every machine, except for the last digit if calls that are due at the same moment change order.
+The server is modelled on llama.cpp's (`tests/slots.py`). Calls without a slot wait; eight slots together generate
+96 tokens a second, one alone 40. If the connection of a reply that is not streamed is closed, generation goes on
+until the server has sent nothing to anybody for `--quiet` seconds; while other clients stream, that is never:
+`inf`. The texts are those of the demo model, stretched to the lengths of a small real one, some to the limit.
 
-Prints a Markdown table. "ideal" is the time that the useful calls need with all slots busy, prompts included. "wasted"
-is the share of all tokens that belong to calls which ended before their reply was complete; "after leaving" is the
-share generated when nobody waited for it any more. "busy after" is how long slots were busy after the last answer.
-"hedged" counts calls made again beside silent ones; "failed" counts requests that end with an error or a degraded
-answer.
+Prints a Markdown table. "ideal" is the time that the useful calls need with all slots busy, prompts included.
+"wasted" is the share of all tokens that belong to calls which ended before their reply was complete; "after
+leaving" is the share generated when nobody waited for it any more. "busy after" is how long slots were busy after
+the last answer. "hedged" counts calls made again beside silent ones; "failed" counts requests that end with an
+error or a degraded answer.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any, Final
 
-from optillm_simulator.characters import SMALL, chance
+from optillm_simulator.error_models import SMALL, choice_rng
 from optillm_simulator.problems import Family, generate
-from optillm_simulator.roles.cast import respond
+from optillm_simulator.roles.dispatch import respond
 
 from benchmarks.machine import table
 from optillm.chat import Completion, Relay, content_text
@@ -54,7 +54,7 @@ SPREAD: Final = 0.6
 """A reply has `WORDY` times the tokens of the demo model's, times a log-normal factor with this deviation."""
 RAMBLING: Final = 0.04
 """The share of replies that repeat their end up to their limit, as those of small models do."""
-LONGEST: Final = 512
+RAMBLING_TOKENS: Final = 512
 """Tokens of such a reply if the call sets no limit."""
 
 
@@ -66,11 +66,11 @@ def speak(sent: Sent) -> Reply:
     turns = [(message["role"], content_text(message)) for message in sent.body["messages"]]
     temperature = sent.body.get("temperature", 1.0)
     seed = sent.body.get("seed", sent.number if temperature else 0)
-    luck = chance(SMALL.name, turns, seed=seed, temperature=temperature, index=sent.choice)
-    text = respond(turns, SMALL, luck, sent.body.get("response_format"))
-    tokens = int(len(text) / CHARACTERS * WORDY * exp(luck.gauss(0.0, SPREAD)))
-    if luck.random() < RAMBLING:
-        tokens = reply_limit(sent.body) or LONGEST
+    rng = choice_rng(SMALL.name, turns, seed=seed, temperature=temperature, index=sent.choice)
+    text = respond(turns, SMALL, rng, sent.body.get("response_format"))
+    tokens = int(len(text) / CHARACTERS * WORDY * exp(rng.gauss(0.0, SPREAD)))
+    if rng.random() < RAMBLING:
+        tokens = reply_limit(sent.body) or RAMBLING_TOKENS
         text += "\n" + text[-CHARACTERS * 10 :] * (tokens // 10)
     return Reply(text, tokens=max(1, tokens))
 
@@ -99,7 +99,7 @@ class Outcome:
     failed: int
 
     def row(self, name: str) -> tuple[str, ...]:
-        """One line of the table."""
+        """Return one line of the table."""
         world, books = self.world, self.world.books
         return (
             name,
@@ -156,8 +156,8 @@ def main() -> None:
     parser.add_argument(
         "techniques", nargs="*", help="by default plain and all but z3, which keeps real time"
     )
-    given = parser.parse_args()
-    measure(given.techniques or TECHNIQUES, given.requests, given.slots, given.quiet)
+    options = parser.parse_args()
+    measure(options.techniques or TECHNIQUES, options.requests, options.slots, options.quiet)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""`python -m optillm_simulator`: the demo model on a local port, told in one line of JSON on standard output."""
+"""`python -m optillm_simulator`: serve the demo model on a local port.
+
+It prints one line of JSON with its port and base URL to standard output.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from optillm_simulator.server import Pace, create_app
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serve until a signal comes or, with `--with-parent`, until standard input ends."""
+    """Serve until a signal arrives or, with `--with-parent`, until standard input ends."""
     options = _read_arguments(argv)
     try:
         asyncio.run(_serve(options))
@@ -64,7 +67,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def _watch_stdin(then: Callable[[], object]) -> None:
-    """Call `then` once standard input ends, even when the parent was killed and could not say goodbye."""
+    """Call `then` once standard input ends, which also happens when the parent was killed."""
 
     def wait() -> None:
         while os.read(0, 4096):

@@ -1,4 +1,7 @@
-"""Problems with known truth, for measuring what a technique gains. The same seed gives the same problems."""
+"""Problems with known answers, for measuring what a technique gains.
+
+The same seed gives the same problems.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Literal
 
-from optillm_simulator.characters import MODELS
+from optillm_simulator.error_models import MODELS
 from optillm_simulator.roles.stated import stated_answer
 from optillm_simulator.skills.functions import invent_function
 from optillm_simulator.skills.invented_puzzles import invent_puzzle
@@ -19,10 +22,10 @@ Family = Literal["arithmetic", "ordering", "functions"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A question, its right answer, its family, and tests where the answer is a program.
+    """A question, its correct answer, its family, and tests if the answer is a program.
 
-    The answer is a number, a name, an ordinal, names in order, or the source of a function; a test is an
-    assertion in Python that holds for that function. Run tests of foreign programs in a sandbox only.
+    The answer is a number, a name, an ordinal, names in order, or the source of a function. A test is a Python
+    assertion that holds for that function. Run tests of foreign programs only in a sandbox.
     """
 
     question: str
@@ -31,12 +34,12 @@ class Problem:
     tests: list[str] = field(default_factory=list)
 
     def solved_by(self, reply: str) -> bool:
-        """Whether a demo model's reply is right; a program by its shape, without running it."""
+        """Return whether a demo model's reply is correct. Programs are compared by shape and never run."""
         task = read(self.question)
         return task is not None and stated_answer(reply, task) == truth(task)
 
     def hard_for(self, model: str) -> bool:
-        """Whether this problem trips a demo model up in most samples, so that voting does not help."""
+        """Return whether a demo model gets this problem wrong in most samples, so that voting does not help."""
         task = read(self.question)
         return task is not None and habit(task, MODELS[model]) != truth(task)
 
@@ -44,26 +47,26 @@ class Problem:
 def generate(
     family: Family, count: int, seed: int, *, easy_for: str | None = None, length: int | None = None
 ) -> list[Problem]:
-    """`count` problems of a family; with `easy_for`, without those that are hard for that demo model.
+    """Return `count` problems of a family; with `easy_for`, none that are hard for that demo model.
 
-    With `length`, sums are of so many turns and orders of so many people (3 to 8): the longer, the rarer is a
-    sample that is right as a whole, though most of its steps are. Functions have no length.
+    `length` is the number of turns of a sum or of people in an order (3 to 8). The longer a problem, the rarer a
+    sample that is correct as a whole, although most of its steps are. Functions have no length.
 
-    Some problems are hard for a model, the same ones in every call (`Character.hard`): there its samples err
-    alike, as those of real models do, and voting gains less.
+    Some problems are hard for a model, and these are the same in every call (`ErrorModel.hard`). There its samples
+    share one error, as those of real models do, and voting gains less.
     """
-    luck = random.Random(f"{family} {seed}")  # noqa: S311 - reproducible, not secret
-    found: list[Problem] = []
-    while len(found) < count:
-        problem = _invented(family, luck, length)
+    rng = random.Random(f"{family} {seed}")  # noqa: S311 - reproducible, not secret
+    problems: list[Problem] = []
+    while len(problems) < count:
+        problem = _invented(family, rng, length)
         if easy_for is None or not problem.hard_for(easy_for):
-            found.append(problem)
-    return found
+            problems.append(problem)
+    return problems
 
 
-def _invented(family: Family, luck: random.Random, length: int | None) -> Problem:
+def _invented(family: Family, rng: random.Random, length: int | None) -> Problem:
     if family == "functions":
-        question, answer, tests = invent_function(luck)
+        question, answer, tests = invent_function(rng)
         return Problem(question, answer, family, tests)
     invent = invent_story if family == "arithmetic" else invent_puzzle
-    return Problem(*invent(luck, length), family)
+    return Problem(*invent(rng, length), family)

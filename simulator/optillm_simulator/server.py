@@ -13,8 +13,8 @@ import orjson
 from aiohttp import web
 
 from optillm_simulator import tokens, wire
-from optillm_simulator.characters import MODELS, Character, chance
-from optillm_simulator.roles.cast import respond
+from optillm_simulator.error_models import MODELS, ErrorModel, choice_rng
+from optillm_simulator.roles.dispatch import respond
 from optillm_simulator.wire import ChatBody, Choice, Completion, Refused
 
 _LARGEST_BODY = 64 * 1024 * 1024
@@ -30,7 +30,7 @@ class Pace:
 
 
 def create_app(pace: Pace | None = None) -> web.Application:
-    """The demo model behind OpenAI's routes."""
+    """Return the application that serves the demo model on OpenAI's routes."""
     app = web.Application(middlewares=[_errors], client_max_size=_LARGEST_BODY)
     chat = _Chat(pace or Pace())
     app.router.add_post("/v1/chat/completions", chat.complete)
@@ -45,7 +45,7 @@ class _Chat:
         self._pace = pace
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
-        due = asyncio.get_running_loop().time() + self._pace.latency  # what thinking costs us is part of it
+        due = asyncio.get_running_loop().time() + self._pace.latency  # computing counts, too
         body = wire.read_body(await request.read())
         completion = complete(body)
         if body.stream:
@@ -72,7 +72,7 @@ class _Chat:
         return response
 
     def _paced(self, waves: Iterator[bytes]) -> Iterator[bytes]:
-        """What is written at once: token by token when tokens take time, else all after the first."""
+        """Yield what is written at once: token by token if tokens take time, else all after the first."""
         if self._pace.per_token > 0:
             yield from waves
         else:
@@ -90,23 +90,26 @@ async def _until(time: float) -> None:
 
 
 def complete(body: ChatBody) -> Completion:
-    """Return the demo model's reply to a request. Raises `Refused`."""
-    character = _character(body.model)
+    """Return the demo model's reply to a request.
+
+    Raises `Refused` for an unknown model.
+    """
+    model = _error_model(body.model)
     texts = [message.text for message in body.messages]
     turns = [(message.role, text) for message, text in zip(body.messages, texts, strict=True)]
     temperature = _DEFAULT_TEMPERATURE if body.temperature is None else body.temperature
     choices: list[Choice] = []
     for index in range(body.n or 1):
-        luck = chance(character.kind, turns, seed=body.seed, temperature=temperature, index=index)
-        choice = Choice.cut(respond(turns, character, luck, body.response_format), body)
+        rng = choice_rng(model.kind, turns, seed=body.seed, temperature=temperature, index=index)
+        choice = Choice.cut(respond(turns, model, rng, body.response_format), body)
         if body.logprobs:
-            listed = tokens.logprobs(choice.tokens, body.top_logprobs or 0, luck)
-            choice = Choice(choice.tokens, choice.finish_reason, listed)
+            token_logprobs = tokens.logprobs(choice.tokens, body.top_logprobs or 0, rng)
+            choice = Choice(choice.tokens, choice.finish_reason, token_logprobs)
         choices.append(choice)
     return Completion(body.model, tokens.count_prompt(texts), choices)
 
 
-def _character(model: str) -> Character:
+def _error_model(model: str) -> ErrorModel:
     try:
         return MODELS[model]
     except KeyError:
@@ -116,11 +119,11 @@ def _character(model: str) -> Character:
 
 
 def _waves(completion: Completion) -> Iterator[bytes]:
-    """The events that belong to the same moment: first every choice's role, then token after token."""
+    """Yield the events of each moment: first every choice's role, then token after token."""
     yield b"".join(_event(completion.opening(index)) for index in range(len(completion.choices)))
-    for moment in zip_longest(*(range(len(choice.tokens)) for choice in completion.choices)):
-        pieces = (completion.piece(*at) for at in enumerate(moment) if at[1] is not None)
-        yield b"".join(map(_event, pieces))
+    for positions in zip_longest(*(range(len(choice.tokens)) for choice in completion.choices)):
+        chunks = (completion.piece(*pair) for pair in enumerate(positions) if pair[1] is not None)
+        yield b"".join(map(_event, chunks))
 
 
 def _event(chunk: dict[str, Any]) -> bytes:
@@ -132,7 +135,7 @@ async def _list_models(_request: web.Request) -> web.Response:
 
 
 async def _show_model(request: web.Request) -> web.Response:
-    return _json(wire.model_object(_character(request.match_info["id"]).name))
+    return _json(wire.model_object(_error_model(request.match_info["id"]).name))
 
 
 async def _health(_request: web.Request) -> web.Response:
@@ -147,11 +150,11 @@ def _json(body: dict[str, Any], status: int = 200) -> web.Response:
 async def _errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Everything that is refused, aiohttp's own refusals included, in OpenAI's shape."""
+    """Render every refusal in OpenAI's shape, including those that aiohttp raises."""
     try:
         return await handler(request)
-    except Refused as refused:
-        return _json(refused.body, refused.status)
+    except Refused as refusal:
+        return _json(refusal.body, refusal.status)
     except web.HTTPException as error:
         message = f"{HTTPStatus(error.status).phrase}: {request.method} {request.path}"
         return _json(Refused(message, code="unknown_url").body, error.status)

@@ -1,6 +1,6 @@
-"""Tokens, counted by a simple rule: a run of letters and digits is one token, so is any other visible sign.
+"""Tokens by a simple rule: a run of letters and digits is one, and so is any other visible character.
 
-White space belongs to the token after it, so that the tokens of a text joined together give the text.
+White space belongs to the token after it, so that joining a text's tokens gives the text back.
 """
 
 from __future__ import annotations
@@ -22,27 +22,30 @@ _COMMON = in_order(
 
 
 def split(text: str) -> list[str]:
-    """The tokens of a text."""
+    """Return the tokens of a text."""
     return _TOKEN.findall(text)
 
 
 def count(text: str) -> int:
-    """How many tokens a text has."""
+    """Return the number of tokens in a text."""
     return sum(1 for _ in _VISIBLE.finditer(text))
 
 
 def count_prompt(texts: Sequence[str]) -> int:
-    """Tokens of a conversation: those of its messages' texts, and four for the frame of each message."""
+    """Return the number of tokens in a conversation: those of its texts, plus four per message."""
     return sum(_PER_MESSAGE + count(text) for text in texts)
 
 
-def logprobs(tokens: Sequence[str], top: int, luck: random.Random) -> dict[str, Any]:
-    """Plausible log probabilities, `top` alternatives per token, the token that was chosen the likeliest."""
-    return {"content": [_logprob(token, top, luck) for token in tokens], "refusal": None}
+def logprobs(tokens: Sequence[str], top: int, rng: random.Random) -> dict[str, Any]:
+    """Return plausible log probabilities with `top` alternatives per token.
+
+    The token that was chosen is always the likeliest.
+    """
+    return {"content": [_logprob(token, top, rng) for token in tokens], "refusal": None}
 
 
-def _logprob(token: str, top: int, luck: random.Random) -> dict[str, Any]:
-    chosen = luck.uniform(0.55, 0.999)
+def _logprob(token: str, top: int, rng: random.Random) -> dict[str, Any]:
+    chosen = rng.uniform(0.55, 0.999)
     ranked = [_entry(token, math.log(chosen))]
     left = 1 - chosen
     for alternative in _alternatives(token, top - 1):
@@ -56,12 +59,12 @@ def _entry(token: str, logprob: float) -> dict[str, Any]:
 
 
 def _alternatives(token: str, wanted: int) -> list[str]:
-    """What might have stood in the token's place: near numbers, other letters, common words."""
+    """Return what might have stood in the token's place: close numbers, other letters, common words."""
     word = token.lstrip()
     space = token[: len(token) - len(word)]
     if word.isdecimal() and len(word) < 9:
-        near = (int(word) + gap for size in range(1, wanted + 1) for gap in (-size, size))
-        others = [str(value) for value in near if value >= 0]
+        close_numbers = (int(word) + gap for size in range(1, wanted + 1) for gap in (-size, size))
+        others = [str(value) for value in close_numbers if value >= 0]
     elif len(word) == 1 and "A" <= word <= "Z":
         others = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter != word]
     else:

@@ -1,13 +1,13 @@
-"""Word lists, written as people write them."""
+"""Word lists, written as plain text."""
 
 from __future__ import annotations
 
 
 def vocabulary(words: str) -> frozenset[str]:
-    """The words of a text as a set."""
+    """Return the words of a text as a set."""
     return frozenset(words.split())
 
 
 def in_order(words: str) -> tuple[str, ...]:
-    """The words of a text in their order."""
+    """Return the words of a text in order."""
     return tuple(words.split())

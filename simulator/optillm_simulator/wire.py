@@ -1,4 +1,4 @@
-"""The OpenAI wire format: what a request may hold, and how replies, chunks and errors look."""
+"""The OpenAI wire format: request bodies, replies, chunks and errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from optillm_simulator import tokens
 
 FINGERPRINT = "optillm-demo"
 OWNER = "optillm-demo"
-_BORN = 1_735_689_600  # 2025-01-01: the demo models have no other birthday
+_BORN = 1_735_689_600  # 2025-01-01, an arbitrary date
 
 
 class Refused(Exception):
-    """A request that cannot be served, as the wire says it."""
+    """A request that cannot be served; `body` is the error in OpenAI's shape."""
 
     def __init__(
         self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None
@@ -50,7 +50,7 @@ class Message(_Open):
 
     @property
     def text(self) -> str:
-        """The content as text."""
+        """Return the content as text."""
         if isinstance(self.content, list):
             return "\n".join(part.text for part in self.content if part.text)
         return self.content or ""
@@ -63,7 +63,7 @@ class StreamOptions(_Open):
 
 
 class ChatBody(_Open):
-    """The body of a chat completion request; fields that mean nothing to the demo are let through."""
+    """The body of a chat completion request. Fields that mean nothing to the demo are ignored."""
 
     model: str
     messages: list[Message] = Field(min_length=1)
@@ -82,19 +82,22 @@ class ChatBody(_Open):
 
     @property
     def stops(self) -> list[str]:
-        """The texts a reply ends before."""
+        """Return the texts before which a reply ends."""
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return [text for text in stop if text]
 
 
 def read_body(raw: bytes) -> ChatBody:
-    """The request in a body; raises `Refused` with the field's name when it is not one."""
+    """Parse a request body.
+
+    Raises `Refused` with the name of the first invalid field.
+    """
     try:
-        sent = orjson.loads(raw)
+        payload = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Refused(f"The body is not valid JSON: {error}") from error
     try:
-        return ChatBody.model_validate(sent)
+        return ChatBody.model_validate(payload)
     except ValidationError as error:
         first = error.errors()[0]
         param = ".".join(str(part) for part in first["loc"][:3] if part not in ("str", "list[Part]")) or None
@@ -107,7 +110,7 @@ def read_body(raw: bytes) -> ChatBody:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One finished choice: its tokens, why it ended, and log probabilities when they were asked for."""
+    """One finished choice: its tokens, why it ended, and log probabilities if requested."""
 
     tokens: Sequence[str]
     finish_reason: Literal["stop", "length"]
@@ -115,9 +118,9 @@ class Choice:
 
     @classmethod
     def cut(cls, text: str, body: ChatBody) -> Choice:
-        """A text as the request wants it: ended before a stop text, and after so many tokens."""
-        ends = [at for stop in body.stops if (at := text.find(stop)) >= 0]
-        pieces = tokens.split(text[: min(ends)] if ends else text)
+        """Cut a text as the request demands: before a stop text and at the token limit."""
+        starts = [start for stop in body.stops if (start := text.find(stop)) >= 0]
+        pieces = tokens.split(text[: min(starts)] if starts else text)
         limit = body.max_completion_tokens or body.max_tokens
         if limit is not None and len(pieces) > limit:
             return cls(pieces[:limit], "length")
@@ -126,7 +129,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """All choices of one request, and the frame they are sent in."""
+    """All choices of one request, and the fields that they share on the wire."""
 
     model: str
     prompt_tokens: int
@@ -135,7 +138,7 @@ class Completion:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def usage(self) -> dict[str, int]:
-        """Prompt tokens once, completion tokens over all choices."""
+        """Return the usage: prompt tokens once, completion tokens over all choices."""
         completion = sum(len(choice.tokens) for choice in self.choices)
         return {
             "prompt_tokens": self.prompt_tokens,
@@ -144,7 +147,7 @@ class Completion:
         }
 
     def reply(self) -> dict[str, Any]:
-        """The whole completion as one JSON object."""
+        """Return the whole completion as one JSON object."""
         choices = [
             {
                 "index": index,
@@ -157,21 +160,24 @@ class Completion:
         return self._frame("chat.completion") | {"choices": choices, "usage": self.usage()}
 
     def opening(self, index: int) -> dict[str, Any]:
-        """The first chunk of a choice: its role."""
+        """Return the first chunk of a choice, which holds its role."""
         return self._chunk(index, {"role": "assistant", "content": ""})
 
-    def piece(self, index: int, place: int) -> dict[str, Any]:
-        """The chunk with one token of a choice."""
+    def piece(self, index: int, position: int) -> dict[str, Any]:
+        """Return the chunk with one token of a choice."""
         choice = self.choices[index]
-        listed = choice.logprobs and {"content": [choice.logprobs["content"][place]], "refusal": None}
-        return self._chunk(index, {"content": choice.tokens[place]}, logprobs=listed)
+        token_logprobs = choice.logprobs and {
+            "content": [choice.logprobs["content"][position]],
+            "refusal": None,
+        }
+        return self._chunk(index, {"content": choice.tokens[position]}, logprobs=token_logprobs)
 
     def ending(self, index: int) -> dict[str, Any]:
-        """The last chunk of a choice: why it ended."""
+        """Return the last chunk of a choice, which says why it ended."""
         return self._chunk(index, {}, finish_reason=self.choices[index].finish_reason)
 
     def accounts(self) -> dict[str, Any]:
-        """The chunk after all choices that carries the usage."""
+        """Return the chunk after all choices, which carries the usage."""
         return self._frame("chat.completion.chunk") | {"choices": [], "usage": self.usage()}
 
     def _chunk(
@@ -191,5 +197,5 @@ class Completion:
 
 
 def model_object(name: str) -> dict[str, Any]:
-    """A model as the models endpoint lists it."""
+    """Return a model as the models endpoint lists it."""
     return {"id": name, "object": "model", "created": _BORN, "owned_by": OWNER}

@@ -6,9 +6,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from optillm_simulator.characters import FAULTLESS, Character
-from optillm_simulator.roles.cast import recognise, respond
-from optillm_simulator.roles.scene import Turn, set_scene
+from optillm_simulator.error_models import FAULTLESS, ErrorModel
+from optillm_simulator.roles.context import Turn, read_context
+from optillm_simulator.roles.dispatch import recognise, respond
 
 QUESTION = "Tom has 5 bags of 12 marbles. He gives 7 to Bob. How many marbles does Tom have now?"
 RIGHT = "Five bags of 12 make 60, less 7 is 53. The answer is 53."
@@ -18,17 +18,17 @@ PUZZLE = "Ann is taller than Bob but shorter than Cid. List them from tallest to
 
 def say(
     *messages: str | Turn,
-    character: Character = FAULTLESS,
+    model: ErrorModel = FAULTLESS,
     seed: int = 0,
     response_format: Mapping[str, Any] | None = None,
 ) -> str:
     """The reply to a conversation; plain texts are user messages."""
-    return respond(_turns(messages), character, random.Random(seed), response_format)
+    return respond(_turns(messages), model, random.Random(seed), response_format)
 
 
 def role_of(*messages: str | Turn) -> str:
     """The name of the role that a conversation gives."""
-    return recognise(set_scene(_turns(messages), FAULTLESS, random.Random(0), None)).__name__
+    return recognise(read_context(_turns(messages), FAULTLESS, random.Random(0), None)).__name__
 
 
 def quoting(instruction: str, *candidates: str, question: str = QUESTION) -> str:

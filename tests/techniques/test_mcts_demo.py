@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from optillm_simulator.characters import MODELS, chance
+from optillm_simulator.error_models import MODELS, choice_rng
 from optillm_simulator.problems import generate
-from optillm_simulator.roles.cast import respond
+from optillm_simulator.roles.dispatch import respond
 
 from optillm.chat import content_text
 from tests.fakes import Sent, World
@@ -15,9 +15,9 @@ def demo(sent: Sent) -> str:
     """What the demo model says, without its server."""
     body = sent.body
     seed, temperature = body.get("seed"), body.get("temperature", 1.0)
-    luck = chance(body["model"], body["messages"], seed=seed, temperature=temperature, index=sent.choice)
+    rng = choice_rng(body["model"], body["messages"], seed=seed, temperature=temperature, index=sent.choice)
     turns = [(message["role"], content_text(message)) for message in body["messages"]]
-    return respond(turns, MODELS[body["model"]], luck)
+    return respond(turns, MODELS[body["model"]], rng)
 
 
 def test_on_long_problems_refinements_are_right_more_often_than_samples(

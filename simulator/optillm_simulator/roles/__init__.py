@@ -1,1 +1,1 @@
-"""The roles a prompt can give the demo model, from answering and judging to proving, and how each is played."""
+"""The roles that a prompt can give the demo model, from answering and judging to proving."""

@@ -1,10 +1,10 @@
-"""The role that guesses a question from its answer: what must have been asked, told without the answer."""
+"""The role that guesses a question from a worked answer, without giving the answer away."""
 
 from __future__ import annotations
 
 import re
 
-from optillm_simulator.roles.scene import Scene
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.writing import declined, delivered
 from optillm_simulator.skills.functions import code_in, described, recognised
 from optillm_simulator.skills.notes import steps_noted
@@ -16,34 +16,34 @@ _ORDER = re.compile(r"gives the order ([^.\n]+)")
 _ANSWER = re.compile(r"answer is ([^.\n]+(?:\.\d+)?)")
 
 
-def reconstruct(scene: Scene) -> str:
-    """The question behind a worked answer, as far as its steps tell it."""
-    text = "\n".join(one.text for one in scene.candidates) or scene.said
+def reconstruct(context: PromptContext) -> str:
+    """Return the question behind a worked answer, as far as its steps reveal it."""
+    text = "\n".join(block.text for block in context.candidates) or context.message
     program = recognised(code_in(text) or "")
     if program:
-        told = f"Write a Python function. {described(program[0], program[1], scene.luck)}"
+        question = f"Write a Python function. {described(program[0], program[1], context.rng)}"
     else:
-        told = _puzzle_behind(text) or _sum_behind(text)
-    return delivered(scene, told, [(_REQUEST, told)]) if told else declined(scene)
+        question = _puzzle_behind(text) or _sum_behind(text)
+    return delivered(context, question, [(_REQUEST, question)]) if question else declined(context)
 
 
 def _sum_behind(text: str) -> str:
-    """One expression put together from the steps of a sum."""
-    known: dict[str, str] = {}
+    """Return one expression put together from the steps of a sum."""
+    expressions: dict[str, str] = {}  # how each outcome so far was calculated
     whole = ""
-    for _, told in steps_noted(text):
-        calculation = _CALCULATION.search(told)
+    for _, step in steps_noted(text):
+        calculation = _CALCULATION.search(step)
         if calculation:
             left, sign, right, outcome = calculation.groups()
-            taken = known.pop(left.strip("()"), left)
-            whole = f"{taken} {sign} {known.pop(right.strip('()'), right)}"
-            known[outcome] = f"({whole})"
+            left = expressions.pop(left.strip("()"), left)
+            whole = f"{left} {sign} {expressions.pop(right.strip('()'), right)}"
+            expressions[outcome] = f"({whole})"
     return f"What is {whole}?" if whole else ""
 
 
 def _puzzle_behind(text: str) -> str:
-    """The clues as they are told in the steps, and a question with the answer that was given."""
-    clues = dict.fromkeys(told.rpartition(", so ")[0] for _, told in steps_noted(text) if ", so " in told)
+    """Return the clues as the steps repeat them, and a question that fits the stated answer."""
+    clues = dict.fromkeys(step.rpartition(", so ")[0] for _, step in steps_noted(text) if ", so " in step)
     order, answer = _ORDER.search(text), _ANSWER.search(text)
     if not clues or order is None or answer is None:
         return ""

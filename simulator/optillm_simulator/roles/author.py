@@ -1,4 +1,4 @@
-"""The roles that answer: the question itself, a merger of several answers, the end of what somebody began."""
+"""The roles that answer: the question itself, a merger of several answers, the end of a partial answer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from optillm_simulator.characters import FAULTLESS
+from optillm_simulator.error_models import FAULTLESS
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.impressions import impressions
-from optillm_simulator.roles.scene import Scene
 from optillm_simulator.roles.stated import stated_answer
 from optillm_simulator.roles.writing import INTRODUCTION, declined, led_to, written
 from optillm_simulator.skills.notes import outcomes
@@ -33,63 +33,63 @@ _BULLET = re.compile(r"^- ", re.MULTILINE)
 _CONDITIONS = re.compile(r"^(?:Conditions|Known facts|Given)\b[^\n:]{0,40}:\s*\n", re.MULTILINE)
 
 
-def answer(scene: Scene) -> str:
-    """Work the question out; say honestly what is beyond a demo model.
+def answer(context: PromptContext) -> str:
+    """Work out the question, or say honestly that it is beyond a demo model.
 
     Steps that a quoted review objects to are done with more care.
     """
-    if scene.task is None or not (scene.own or _AGAIN.search(scene.instruction)):
-        greeting = "Hello! " if _GREETING.match(scene.said) else ""
-        return declined(scene, greeting + INTRODUCTION)
-    return written(scene, work(scene.task, scene.character, scene.luck, doubts=doubts(scene)))
+    if context.task is None or not (context.is_current or _AGAIN.search(context.instruction)):
+        greeting = "Hello! " if _GREETING.match(context.message) else ""
+        return declined(context, greeting + INTRODUCTION)
+    return written(context, work(context.task, context.model, context.rng, doubts=doubts(context)))
 
 
-def doubts(scene: Scene) -> frozenset[int]:
-    """The steps that a quoted review names."""
-    return frozenset(map(int, _DOUBT.findall(scene.quoted("feedback"))))
+def doubts(context: PromptContext) -> frozenset[int]:
+    """Return the numbers of the steps that a quoted review names."""
+    return frozenset(map(int, _DOUBT.findall(context.quoted("feedback"))))
 
 
-def merge(scene: Scene) -> str:
+def merge(context: PromptContext) -> str:
     """Write one fresh answer to the user's question with the help of several others.
 
-    Each reference is believed when it looks right, the model's own working counts as one more voice, and the
-    answer with most support is written out.
+    A reference that looks right gets a vote, the model's own working counts as one more, and the answer with most
+    votes is written out.
     """
-    task = scene.task
+    task = context.task
     if task is None:
-        fullest = max(scene.candidates, key=lambda block: len(block.text)).text
-        return fullest if scene.shape is None else declined(scene, fullest)
-    own = work(task, scene.character, scene.luck)
+        fullest = max(context.candidates, key=lambda block: len(block.text)).text
+        return fullest if context.shape is None else declined(context, fullest)
+    own = work(task, context.model, context.rng)
     support: Counter[str] = Counter({own.answer: 2})
-    for block, seen in zip(scene.candidates, impressions(scene), strict=True):
+    for block, impression in zip(context.candidates, impressions(context), strict=True):
         stated = stated_answer(block.text, task)
         if stated is not None:
-            support[stated] += 3 if seen.right else 0
+            support[stated] += 3 if impression.right else 0
     believed = support.most_common(1)[0][0]
     if believed == own.answer:
-        return written(scene, own)
-    right = work(task, FAULTLESS, scene.luck)
-    return written(scene, right if believed == right.answer else led_to(right, believed, task))
+        return written(context, own)
+    right = work(task, FAULTLESS, context.rng)
+    return written(context, right if believed == right.answer else led_to(right, believed, task))
 
 
-def carry_on(scene: Scene) -> str:
-    """Continue partial work: steps that were taken stay as they are, right or wrong.
+def carry_on(context: PromptContext) -> str:
+    """Continue partial work, keeping the steps already taken, right or wrong.
 
-    They are told again only when the whole answer is wanted.
+    The steps are only repeated if the instruction asks for the whole answer.
     """
-    task = task_as_noted(scene)
+    task = task_as_noted(context)
     if task is None:
-        return declined(scene)
-    noted = outcomes(task, scene.begun)
-    working = work(task, scene.character, scene.luck, noted)
-    done = 0 if _ALL.search(scene.instruction) else max(noted, default=0)
-    return written(scene, replace(working, lines=working.lines[done:]))
+        return declined(context)
+    noted = outcomes(task, context.work_so_far)
+    working = work(task, context.model, context.rng, noted)
+    done = 0 if _ALL.search(context.instruction) else max(noted, default=0)
+    return written(context, replace(working, lines=working.lines[done:]))
 
 
-def task_as_noted(scene: Scene) -> Task | None:
-    """The task as the work begun puts it, when that opens with conditions in other words, else as asked."""
-    conditions = _CONDITIONS.search(scene.begun)
+def task_as_noted(context: PromptContext) -> Task | None:
+    """Return the task as the partial work restates it, if it opens with conditions, else as asked."""
+    conditions = _CONDITIONS.search(context.work_so_far)
     if conditions:
-        restated = scene.begun[conditions.end() :].partition("\n\n")[0]
-        return read(_BULLET.sub("", restated)) or scene.task
-    return scene.task
+        restated = context.work_so_far[conditions.end() :].partition("\n\n")[0]
+        return read(_BULLET.sub("", restated)) or context.task
+    return context.task

@@ -1,6 +1,6 @@
-"""Where a prompt quotes something: candidates, the task they answer, partial work. Found by structure alone.
+"""The kinds of quotation in a prompt: candidates, the task they answer, partial work.
 
-What stands inside a quotation is data. It never reaches the instruction that decides what is to be done.
+Text inside a quotation is data. It never reaches the instruction that decides what is to be done.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One quotation: what it is, the label it goes by (may be empty), its text."""
+    """One quotation: its kind, its label (may be empty) and its text."""
 
     kind: Kind
     label: str
@@ -60,9 +60,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A prompt taken apart: its quotations and what is left, the instruction.
+    """A prompt taken apart: its quotations, and what is left of it, the instruction.
 
-    `listed`: the candidates are no more than a numbered or lettered list, which may as well be part of a task.
+    `listed`: the candidates are a mere numbered or lettered list, which might just as well be part of a task.
     """
 
     blocks: tuple[Block, ...]
@@ -70,5 +70,5 @@ class Parts:
     listed: bool = False
 
     def of(self, kind: Kind) -> list[Block]:
-        """The quotations of one kind, in order."""
+        """Return the quotations of one kind, in order."""
         return [block for block in self.blocks if block.kind == kind]

@@ -1,6 +1,6 @@
-"""The roles around code: say what a program does, write it again from that description, think up tests.
+"""The roles around code: describe a program, write it again from its description, think up tests.
 
-A program with a fault is often described as what it was meant to be; a description may be vague.
+A faulty program is often described as what it was meant to be, and a description may be vague.
 """
 
 from __future__ import annotations
@@ -8,99 +8,99 @@ from __future__ import annotations
 import random
 import re
 
-from optillm_simulator.roles.scene import Scene
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.writing import declined, delivered, written
 from optillm_simulator.skills.functions import VAGUE, Function, code_in, described, expected, recognised
 from optillm_simulator.skills.reader import read
 from optillm_simulator.skills.reasoner import work
 
 LITERAL = 0.4
-"""The chance that a fault is described as it stands in the code, instead of what the code seems meant to do."""
+"""The chance that a fault is described as it stands, instead of what the code seems meant to do."""
 
 _DESCRIPTION = re.compile(r"spec|descri|summary|text|behavio|purpose", re.IGNORECASE)
 _CODE = re.compile(r"code|program|source|function|implementation|answer|solution", re.IGNORECASE)
 _CALLS = re.compile(r"input|call|argument|expression", re.IGNORECASE)
 _VALUES = re.compile(r"expected|output|value|result", re.IGNORECASE)
 _TESTS = re.compile(r"test|assert|case|check", re.IGNORECASE)
-_UNKNOWN = "I am a simulated demo model and do not know this kind of program, so I only tell its outline."
+_UNKNOWN = "I am a simulated demo model and do not know this kind of program, so I can only outline it."
 
 
-def describe(scene: Scene) -> str:
-    """A specification of the code that is shown, from the code alone."""
-    code = code_shown(scene) or ""
-    known = recognised(code)
-    if known is None:
-        signed = re.findall(r"def \w+\([^)\n]*\)", code)
-        told = f"{_UNKNOWN} It defines {', '.join(signed) or 'nothing that can be called'}."
+def describe(context: PromptContext) -> str:
+    """Return a specification of the quoted code, written from the code alone."""
+    code = code_shown(context) or ""
+    match = recognised(code)
+    if match is None:
+        signatures = re.findall(r"def \w+\([^)\n]*\)", code)
+        description = f"{_UNKNOWN} It defines {', '.join(signatures) or 'nothing that can be called'}."
     else:
-        task, variant = known
-        literal = scene.luck.random() < LITERAL
-        told = described(task, variant if literal else 0, scene.luck)
-        if scene.luck.random() < scene.character.vague:
-            told = f"{told} {VAGUE}"
-    return delivered(scene, told, [(_DESCRIPTION, told)])
+        task, variant = match
+        literal = context.rng.random() < LITERAL
+        description = described(task, variant if literal else 0, context.rng)
+        if context.rng.random() < context.model.vague:
+            description = f"{description} {VAGUE}"
+    return delivered(context, description, [(_DESCRIPTION, description)])
 
 
-def code_shown(scene: Scene) -> str | None:
-    """The program that is quoted, or that stands in the message."""
+def code_shown(context: PromptContext) -> str | None:
+    """Return the program that is quoted, or else stands in the message; `None` if there is none."""
     quoted = [
-        scene.quoted("code"),
-        *(one.text for one in scene.candidates),
-        scene.quoted("other"),
-        scene.said,
+        context.quoted("code"),
+        *(block.text for block in context.candidates),
+        context.quoted("other"),
+        context.message,
     ]
     return next((code for text in quoted if (code := code_in(text))), None)
 
 
-def shows_code_alone(scene: Scene) -> bool:
-    """Whether there is one program and nothing that says what it should do."""
-    return not scene.quoted("spec") and len(scene.candidates) < 2 and code_shown(scene) is not None
+def shows_code_alone(context: PromptContext) -> bool:
+    """Return whether the prompt has one program and no description of what it should do."""
+    return not context.quoted("spec") and len(context.candidates) < 2 and code_shown(context) is not None
 
 
-def regenerate(scene: Scene) -> str:
-    """Code for a specification; nothing but the specification counts."""
-    task = read(scene.quoted("spec") or scene.instruction) or scene.task
+def regenerate(context: PromptContext) -> str:
+    """Return code for a specification; nothing but the specification counts."""
+    task = read(context.quoted("spec") or context.instruction) or context.task
     if task is None:
-        return declined(scene)
-    working = work(task, scene.character, scene.luck)
-    if scene.shape is not None and scene.shape.fields and working.code:
-        return delivered(scene, working.text, [(_CODE, working.code)])
-    return written(scene, working)
+        return declined(context)
+    working = work(task, context.model, context.rng)
+    if context.shape is not None and context.shape.fields and working.code:
+        return delivered(context, working.text, [(_CODE, working.code)])
+    return written(context, working)
 
 
-def gives_specification(scene: Scene) -> bool:
-    """Whether there is a specification and no program yet."""
-    told = scene.quoted("spec") or scene.instruction
-    return isinstance(read(told), Function) and code_shown(scene) is None
+def gives_specification(context: PromptContext) -> bool:
+    """Return whether there is a specification and no program yet."""
+    specification = context.quoted("spec") or context.instruction
+    return isinstance(read(specification), Function) and code_shown(context) is None
 
 
-def write_tests(scene: Scene) -> str:
-    """Assertions that the function asked for should satisfy; an expected value is wrong now and then."""
-    if not isinstance(scene.task, Function):
-        return declined(scene)
-    calls = [(call, _expectation(value, scene)) for call, value in expected(scene.task)]
+def write_tests(context: PromptContext) -> str:
+    """Return assertions that the wanted function should satisfy, with a wrong value now and then."""
+    if not isinstance(context.task, Function):
+        return declined(context)
+    calls = [(call, _expectation(value, context)) for call, value in expected(context.task)]
     tests = [f"assert {call} == {value}" for call, value in calls]
-    given = [
+    values_by_key = [
         (_CALLS, [call for call, _ in calls]),
         (_TESTS, tests),
         (_VALUES, [value for _, value in calls]),
     ]
     lines = "\n".join(tests)
-    return delivered(scene, f"```python\n{lines}\n```", given)
+    return delivered(context, f"```python\n{lines}\n```", values_by_key)
 
 
-def asks_for_function(scene: Scene) -> bool:
-    """Whether it is all about a function."""
-    return isinstance(scene.task, Function)
+def asks_for_function(context: PromptContext) -> bool:
+    """Return whether the task is a function."""
+    return isinstance(context.task, Function)
 
 
-def _expectation(value: str, scene: Scene) -> str:
-    """What is expected of a call, with a slip now and then."""
-    slipped = scene.luck.random() < scene.character.slip
-    return _off(value, scene.luck) if slipped else value
+def _expectation(value: str, context: PromptContext) -> str:
+    """Return what is expected of a call, with a slip now and then."""
+    slipped = context.rng.random() < context.model.slip
+    return _off(value, context.rng) if slipped else value
 
 
-def _off(value: str, luck: random.Random) -> str:
+def _off(value: str, rng: random.Random) -> str:
     if value.lstrip("-").isdigit():
-        return str(int(value) + luck.choice((1, -1)))
+        return str(int(value) + rng.choice((1, -1)))
     return {"True": "False", "False": "True", "[]": "None", "''": "None"}.get(value, "[]")

@@ -1,4 +1,4 @@
-"""Values in the type that is wanted, as far as that can be done."""
+"""Convert values to the type that a shape asks for, as far as possible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from optillm_simulator.roles.shapes import Shape
 
 
 def as_wanted(value: Any, shape: Shape) -> Any:
-    """A value that is at hand, in the type that is wanted as far as that can be done."""
+    """Return a value in the type of a shape, as far as it can be converted."""
     match shape.type:
         case "string":
             return _as_text(value)
@@ -33,17 +33,17 @@ def _as_text(value: Any) -> str:
         case list():
             return "\n".join(map(str, value))
         case dict():
-            return "\n".join(f"{name}: {one}" for name, one in value.items())
+            return "\n".join(f"{name}: {entry}" for name, entry in value.items())
     return str(value)
 
 
 def _as_list(value: Any, items: Shape) -> list[Any]:
     match value:
         case dict():
-            return [_pair(name, one, items) for name, one in value.items()]
+            return [_pair(name, entry, items) for name, entry in value.items()]
         case str():
             value = value.splitlines()
-    return [as_wanted(one, items) for one in (value if isinstance(value, list) else [value])]
+    return [as_wanted(entry, items) for entry in (value if isinstance(value, list) else [value])]
 
 
 def _as_object(value: Any, shape: Shape) -> dict[str, Any]:
@@ -53,42 +53,44 @@ def _as_object(value: Any, shape: Shape) -> dict[str, Any]:
         return value
     listed = value if isinstance(value, list) else [value]
     inner = shape.values or Shape()
-    return {str(place): as_wanted(one, inner) for place, one in enumerate(listed, start=1) if one != ""}
+    return {
+        str(number): as_wanted(entry, inner) for number, entry in enumerate(listed, start=1) if entry != ""
+    }
 
 
 def _pair(name: str, value: Any, shape: Shape) -> Any:
-    """A named value as a list has it: an object with a key for the name and one for the value, or the value."""
+    """Return a named value as a list holds it: the value, or an object with its name and value."""
     if not shape.fields:
         return as_wanted(value, shape)
     first, *others = shape.fields
     return {first: name, **dict.fromkeys(others, value)}
 
 
-_PLACE = re.compile(r"step|claim|line|where|locat|place|index|number", re.IGNORECASE)
-_SEVERITY = re.compile(r"sever|score|weight", re.IGNORECASE)
+_LOCATION_KEY = re.compile(r"step|claim|line|where|locat|place|index|number", re.IGNORECASE)
+_SEVERITY_KEY = re.compile(r"sever|score|weight", re.IGNORECASE)
 
 
-def as_error(shape: Shape, step: int, why: str) -> Any:
-    """One located error: an object with the step and the reason under whatever names, else a sentence."""
+def as_error(shape: Shape, step: int, reason: str) -> Any:
+    """Return one located error: an object with the step and the reason, else a sentence."""
     if shape.type in ("integer", "number"):
         return step
     if not shape.fields:
-        whole = {"step": step, "reason": why} if shape.type == "object" else f"Step {step}: {why}"
+        whole = {"step": step, "reason": reason} if shape.type == "object" else f"Step {step}: {reason}"
         return [whole] if shape.type == "array" else as_wanted(whole, shape)
-    told: dict[str, Any] = {}
+    error: dict[str, Any] = {}
     for name, inner in shape.fields.items():
-        if _PLACE.search(name):
-            told[name] = as_wanted(f"Step {step}" if inner.type == "string" else step, inner)
+        if _LOCATION_KEY.search(name):
+            error[name] = as_wanted(f"Step {step}" if inner.type == "string" else step, inner)
         else:
-            told[name] = as_wanted("serious" if _SEVERITY.search(name) else why, inner)
-    return told
+            error[name] = as_wanted("serious" if _SEVERITY_KEY.search(name) else reason, inner)
+    return error
 
 
 NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?", re.ASCII)
 
 
 def number_of(value: Any, *, whole: bool = False) -> float | int:
-    """The number a value holds, 0 when it holds none."""
-    found = NUMBER.search(str(value))
-    number = 0.0 if found is None else float(found[0]) if "." in found[0] else int(found[0])
+    """Return the number in a value, or 0 if it has none."""
+    match = NUMBER.search(str(value))
+    number = 0.0 if match is None else float(match[0]) if "." in match[0] else int(match[0])
     return round(number) if whole or number == int(number) else number

@@ -1,4 +1,4 @@
-"""What a role found out."""
+"""What a role has found out and may report."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The scale ratings are given on."""
+    """The scale on which ratings are given."""
 
     low: float = 0.0
     high: float = 10.0
 
-    def place(self, share: float) -> float | int:
-        """A share between 0 and 1 on this scale: a whole number, two decimals on a narrow scale."""
+    def rating(self, share: float) -> float | int:
+        """Return the rating for a share between 0 and 1: whole, or with two decimals on a narrow scale."""
         value = self.low + share * (self.high - self.low)
         return round(value) if self.high - self.low >= 3 else round(value, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything a verdict may ask for. Labels are those the candidates were shown under.
+    """Everything that a verdict may report. Labels are those under which the candidates were shown.
 
-    `shares` rates each label between 0 and 1; `right` says whether it is held to be right; `remarks` says why,
-    `located` step by step: (step, why). `given` are values for keys of certain names, before all else.
+    `shares` rates each label between 0 and 1; `right` says whether it is judged correct; `remarks` gives reasons, and
+    `located` gives them per step: (step, reason). `overrides` are values for keys that match a pattern; they win over
+    everything else.
     """
 
     labels: Sequence[str] = ()
@@ -41,23 +42,23 @@ class Findings:
     steps: Sequence[str] = ()
     scale: Scale = Scale()
     located: Mapping[str, Sequence[tuple[int, str]]] = field(default_factory=dict)
-    given: Sequence[tuple[re.Pattern[str], Any]] = ()
+    overrides: Sequence[tuple[re.Pattern[str], Any]] = ()
 
     def about(self, label: str) -> Findings:
-        """What was found out about one candidate."""
+        """Return the findings about one candidate."""
         remark = self.remarks.get(label, self.reason)
         return replace(self, labels=[label], ranking=[label], pick=label, reason=remark, groups=[[label]])
 
     def only(self, labels: Sequence[str]) -> Findings:
-        """What was found out about some of the candidates."""
+        """Return the findings about some of the candidates."""
         return replace(self, labels=labels, ranking=labels, pick=labels[0], groups=[labels])
 
     def verdict(self) -> bool:
-        """Whether the candidate in question, else every one of them, is held to be right."""
+        """Return whether the picked candidate, else every candidate, is judged correct."""
         return self.right.get(self.pick, all(self.right.values()))
 
     def label(self, name: str) -> str | None:
-        """The candidate a key of a verdict names: "A", "candidate_a", "score_A"."""
+        """Return the candidate that a key of a verdict names: "A", "candidate_a", "score_A"."""
         last = re.split(r"[_\-\s]", name)[-1].lower()
         whole = name.lower()
         return next((label for label in self.labels if label and label.lower() in (whole, last)), None)

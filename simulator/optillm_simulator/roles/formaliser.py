@@ -1,6 +1,6 @@
-"""The roles that put a task into constraints for a solver, and repair what the solver complains of.
+"""The roles that translate a task into constraints for a solver, and repair what the solver rejects.
 
-Formalising goes wrong per assertion as often as the character says.
+Each assertion goes wrong with the error model's probability `misformalises`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from optillm_simulator.roles.scene import Scene
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.shapes import shape_in
 from optillm_simulator.roles.writing import delivered
 from optillm_simulator.skills.formal import Formalisation, formalised, repaired, smt
@@ -29,52 +29,57 @@ _VARIABLES = re.compile(r"var|unknown|symbol", re.IGNORECASE)
 _NOTES = re.compile(r"note|unit|reason|explan|comment|domain", re.IGNORECASE)
 
 
-def formalise(scene: Scene) -> str:
-    """The task as constraints: JSON in the form shown, else SMT-LIB or a Python program in a fence."""
-    asked = f"{scene.instruction}\n{scene.standing}"
-    found = formalised(scene.task, scene.character, scene.luck) if scene.task else None
-    in_python = bool(_PYTHON.search(asked)) and not _SMT.search(asked)
-    return _told(scene, found, in_python=in_python, choices="choice" in asked)
+def formalise(context: PromptContext) -> str:
+    """Return the task as constraints: JSON in the form shown, else fenced SMT-LIB or Python."""
+    request = f"{context.instruction}\n{context.system}"
+    formalisation = formalised(context.task, context.model, context.rng) if context.task else None
+    in_python = bool(_PYTHON.search(request)) and not _SMT.search(request)
+    return _written(context, formalisation, in_python=in_python, choices="choice" in request)
 
 
-def repair(scene: Scene) -> str:
-    """The formalisation again, with what the solver complained of mended as often as faults are found."""
-    given = formalisation_given(scene)
-    found = repaired(scene.task, given, scene.character, scene.luck) if scene.task else None
-    in_python = bool(_PROGRAM.search(given))
-    shape = None if in_python else shape_in(given) or scene.shape
-    as_before = replace(scene, shape=shape, strict=shape is not None)
-    return _told(as_before, found, in_python=in_python, choices="choice" in given)
+def repair(context: PromptContext) -> str:
+    """Return the formalisation with each fault mended with the error model's probability `finds`."""
+    original = quoted_formalisation(context)
+    mended = repaired(context.task, original, context.model, context.rng) if context.task else None
+    in_python = bool(_PROGRAM.search(original))
+    shape = None if in_python else shape_in(original) or context.shape
+    same_format = replace(context, shape=shape, strict=shape is not None)
+    return _written(same_format, mended, in_python=in_python, choices="choice" in original)
 
 
-def has_formalisation(scene: Scene) -> bool:
-    """Whether somebody's formalisation is quoted."""
-    return bool(_FORMAL.search(formalisation_given(scene)))
+def has_formalisation(context: PromptContext) -> bool:
+    """Return whether a formalisation is quoted."""
+    return bool(_FORMAL.search(quoted_formalisation(context)))
 
 
-def formalisation_given(scene: Scene) -> str:
-    """The formalisation in question, be it in JSON."""
-    quoted = [scene.quoted("formal", "code", "other", "partial"), *(one.text for one in scene.candidates)]
-    return "\n".join(one.replace("\\n", "\n").replace('\\"', '"') for one in quoted)
+def quoted_formalisation(context: PromptContext) -> str:
+    """Return the quoted formalisation, with the escapes of JSON strings undone."""
+    quoted = [
+        context.quoted("formal", "code", "other", "partial"),
+        *(block.text for block in context.candidates),
+    ]
+    return "\n".join(text.replace("\\n", "\n").replace('\\"', '"') for text in quoted)
 
 
-def _told(scene: Scene, found: Formalisation | None, *, in_python: bool, choices: bool) -> str:
-    if found is None:
-        nothing = (_TEXT, _QUERY, _DECLARED, _ASSERTED, _VARIABLES, _OPTIONS)
-        empty = [(_APPLICABLE, False), (_KIND, "model"), *((words, "") for words in nothing)]
-        return delivered(scene, f"Inapplicable. {_REFUSAL}", [*empty, (_NOTES, _REFUSAL)])
-    text = found.program if in_python else found.smt2
-    options = {name: smt(one) for name, one in found.options} if choices else {}
-    keys = list(scene.shape.keys()) if scene.shape else []
-    given = [
+def _written(
+    context: PromptContext, formalisation: Formalisation | None, *, in_python: bool, choices: bool
+) -> str:
+    if formalisation is None:
+        blank_keys = (_TEXT, _QUERY, _DECLARED, _ASSERTED, _VARIABLES, _OPTIONS)
+        empty = [(_APPLICABLE, False), (_KIND, "model"), *((words, "") for words in blank_keys)]
+        return delivered(context, f"Inapplicable. {_REFUSAL}", [*empty, (_NOTES, _REFUSAL)])
+    text = formalisation.program if in_python else formalisation.smt2
+    options = {name: smt(formula) for name, formula in formalisation.options} if choices else {}
+    keys = list(context.shape.keys()) if context.shape else []
+    values_by_key = [
         (_APPLICABLE, True),
         (_KIND, "choice" if options else "model"),
-        (_DECLARED, found.declared),
-        (_ASSERTED, [f"(assert {smt(one)})" for one in found.assertions]),
+        (_DECLARED, formalisation.declared),
+        (_ASSERTED, [f"(assert {smt(formula)})" for formula in formalisation.assertions]),
         (_TEXT, text),
         (_QUERY, list(options.values()) or ""),
         (_OPTIONS, list(options) if any(map(_QUERY.search, keys)) else options or ""),
-        (_VARIABLES, list(found.answers)),
-        (_NOTES, "Whole numbers." if found.sort == "Int" else "Exact fractions."),
+        (_VARIABLES, list(formalisation.answers)),
+        (_NOTES, "Whole numbers." if formalisation.sort == "Int" else "Exact fractions."),
     ]
-    return delivered(scene, f"```{'python' if in_python else 'smt2'}\n{text}\n```", given)
+    return delivered(context, f"```{'python' if in_python else 'smt2'}\n{text}\n```", values_by_key)

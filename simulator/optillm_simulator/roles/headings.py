@@ -1,4 +1,4 @@
-"""Quotations under headings: "Candidate A:", "### Response 2", "[[A]]", fences with labels, numbered lists."""
+"""Quotations under headings: "Candidate A:", "### Response 2", "[[A]]", labelled fences, numbered lists."""
 
 from __future__ import annotations
 
@@ -55,23 +55,23 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def headed(text: str) -> Parts:
-    """Candidates under headings of their own, or else in fences that carry labels."""
-    found = _split(text, list(_HEADING.finditer(text)))
-    return found if found.blocks else _fenced(text)
+    """Return candidates under headings of their own, or else in fences that carry labels."""
+    parts = _split(text, list(_HEADING.finditer(text)))
+    return parts if parts.blocks else _fenced(text)
 
 
 def listed(text: str) -> Parts:
-    """Candidates that are the points of a lettered or numbered list."""
+    """Return candidates that are the points of a lettered or numbered list."""
     for pattern, labels in ((_LETTERED, _LETTERS), (_NUMBERED, [str(number) for number in range(1, 100)])):
         points = list(_running(pattern.finditer(text), labels))
         if len(points) > 1:
-            found = _split(text, points)
-            return Parts(found.blocks, found.rest, listed=True)
+            parts = _split(text, points)
+            return Parts(parts.blocks, parts.rest, listed=True)
     return Parts((), text)
 
 
 def _running(matches: Iterator[re.Match[str]], labels: Sequence[str]) -> Iterator[re.Match[str]]:
-    """The matches that count on from the first label."""
+    """Yield the matches that count on from the first label."""
     wanted = iter(labels)
     label = next(wanted)
     for match in matches:
@@ -99,7 +99,7 @@ def _split(text: str, headings: Sequence[re.Match[str]]) -> Parts:
 
 
 def _without_instruction(content: str) -> tuple[str, str]:
-    """The last quotation, and the instruction that follows it in paragraphs of its own."""
+    """Split the last quotation from the instruction that follows it in paragraphs of its own."""
     paragraphs = re.split(r"\n[ \t]*\n|\n-{3,}\n", content)
     kept = len(paragraphs)
     while kept > 1 and _INSTRUCTIVE.search(" ".join(paragraphs[kept - 1].split()[:6])):
@@ -108,7 +108,7 @@ def _without_instruction(content: str) -> tuple[str, str]:
 
 
 def _fenced(text: str) -> Parts:
-    """Markdown fences whose info string is a label: "```A", "```candidate 2"."""
+    """Return fences whose info string is a label: "```A", "```candidate 2"."""
     blocks: list[Block] = []
     rest: list[str] = []
     label: str | None = None
@@ -133,33 +133,33 @@ def _fence_label(info: str) -> str | None:
 
 
 def task_paragraph(text: str) -> Parts:
-    """A paragraph that opens with "Question:", "Task:", "User:" and the like."""
+    """Return a paragraph that opens with "Question:", "Task:", "User:" and the like."""
     heading = _TASK_HEADING.search(text)
     if heading is None:
         return Parts((), text)
-    told, gap, rest = text[heading.end() :].lstrip().partition("\n\n")
-    next_heading = _HEADING.search(told)
+    task, gap, rest = text[heading.end() :].lstrip().partition("\n\n")
+    next_heading = _HEADING.search(task)
     if next_heading:
-        told, rest = told[: next_heading.start()], told[next_heading.start() :] + gap + rest
-    return Parts((Block("task", "", unescape(told).strip()),), text[: heading.start()] + "\n" + rest)
+        task, rest = task[: next_heading.start()], task[next_heading.start() :] + gap + rest
+    return Parts((Block("task", "", unescape(task).strip()),), text[: heading.start()] + "\n" + rest)
 
 
 def partial_paragraphs(text: str) -> Parts:
-    """Work begun under a heading of its own: "Steps so far:", "Partial solution:", "Previous steps:"."""
+    """Return partial work under a heading of its own: "Steps so far:", "Partial solution:"."""
     heading = _PARTIAL_HEADING.search(text)
     if heading is None:
         return Parts((), text)
-    told, after = _without_instruction(text[heading.end() :])
-    begun = unescape(told).strip()
+    content, after = _without_instruction(text[heading.end() :])
+    begun = unescape(content).strip()
     blocks = (Block("partial", "", begun),) if begun else ()
     return Parts(blocks, text[: heading.start()] + "\n" + after)
 
 
 def last_user_line(conversation: str) -> str:
-    """The last thing after "User:" in a quoted conversation; all of it when nobody is marked as the user."""
+    """Return what follows the last "User:" in a quoted conversation, or all of it without one."""
     starts = [match.end() for match in _USER_TURN.finditer(conversation)]
     if not starts:
         return conversation.strip()
-    said = conversation[starts[-1] :]
-    other = _OTHER_TURN.search(said)
-    return (said[: other.start()] if other else said).strip()
+    turn = conversation[starts[-1] :]
+    other = _OTHER_TURN.search(turn)
+    return (turn[: other.start()] if other else turn).strip()

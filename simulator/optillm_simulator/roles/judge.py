@@ -1,6 +1,6 @@
 """The roles that judge: rank, rate, compare, group, criticise.
 
-A task beyond its skills is judged by a harmless rule, the fuller candidate first, and the verdict says so.
+A task beyond the model's skills is judged by a harmless rule, the fuller candidate first, and the verdict says so.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import orjson
 
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.filling import fill
 from optillm_simulator.roles.findings import Findings, Scale
 from optillm_simulator.roles.impressions import impressions
-from optillm_simulator.roles.scene import Scene
 from optillm_simulator.roles.shapes import Shape
 from optillm_simulator.roles.stated import stated_answer
 from optillm_simulator.skills.functions import code_in, recognised
@@ -30,102 +30,110 @@ _SCALES = (
 )
 
 
-def judged(scene: Scene) -> Findings:
-    """Everything a judge of this scene has to say."""
-    seen = impressions(scene)
-    ranking = [one.label for one in sorted(seen, key=lambda one: -one.share)]
-    groups = _groups(scene)
-    shares = {one.label: one.share for one in seen}
+def judged(context: PromptContext) -> Findings:
+    """Return everything that a judge of this prompt has to say."""
+    judged_candidates = impressions(context)
+    ranking = [each.label for each in sorted(judged_candidates, key=lambda each: -each.share)]
+    groups = _groups(context)
+    shares = {each.label: each.share for each in judged_candidates}
     pick = ranking[0] if ranking else ""
-    remarks = {one.label: one.remark for one in seen}
+    remarks = {each.label: each.remark for each in judged_candidates}
     return Findings(
-        labels=[one.label for one in seen],
+        labels=[each.label for each in judged_candidates],
         ranking=ranking,
         shares=shares,
-        right={one.label: one.right for one in seen},
+        right={each.label: each.right for each in judged_candidates},
         remarks=remarks,
         groups=groups,
         pick=pick,
         reason=" ".join(dict.fromkeys(remarks.values())),
-        scale=_scale(scene),
-        located={one.label: one.errors for one in seen},
+        scale=_scale(context),
+        located={each.label: each.errors for each in judged_candidates},
     )
 
 
-def _groups(scene: Scene) -> list[list[str]]:
-    """Labels of candidates with the same answer together, the largest group first."""
+def _groups(context: PromptContext) -> list[list[str]]:
+    """Return the labels of candidates with the same answer together, the largest group first."""
     groups: dict[str, list[str]] = {}
-    for block in scene.candidates:
-        stated = stated_answer(block.text, scene.task) if scene.task else _program(block.text)
+    for block in context.candidates:
+        stated = stated_answer(block.text, context.task) if context.task else _program(block.text)
         groups.setdefault(stated or " ".join(block.text.lower().split()), []).append(block.label)
     return sorted(groups.values(), key=lambda group: -len(group))
 
 
 def _program(text: str) -> str | None:
-    """What a program does, when nobody says what it should do."""
+    """Return what a program does if no task says what it should do."""
     program = recognised(code_in(text) or "")
     return None if program is None else f"{program[0].kind} {program[0].k} {program[1]}"
 
 
-def _scale(scene: Scene) -> Scale:
-    """The scale that the instruction states, else 0 to 10."""
-    for text in (scene.instruction, scene.standing):
+def _scale(context: PromptContext) -> Scale:
+    """Return the scale that the instruction states, else 0 to 10."""
+    for text in (context.instruction, context.system):
         for pattern in _SCALES:
             for match in pattern.finditer(text):
                 low, high = float(match[1] or 0), float(match[2])
                 if low < high and high in (1, 3, 4, 5, 6, 7, 9, 10, 20, 100):
                     return Scale(low, high)
-    prompt = f"{scene.instruction}\n{scene.standing}"
-    keys = list(scene.shape.keys()) if scene.shape else []
+    prompt = f"{context.instruction}\n{context.system}"
+    keys = list(context.shape.keys()) if context.shape else []
     return Scale(0, 1) if _PROBABILITY.search(prompt) or any(map(_PROBABILITY.search, keys)) else Scale()
 
 
-def rank(scene: Scene) -> str:
+def rank(context: PromptContext) -> str:
     """Put the candidates in order, best first."""
-    findings = judged(scene)
+    findings = judged(context)
     return deliver(
-        scene, findings, "Ranking", " > ".join(findings.ranking), Shape("object", {"ranking": Shape("array")})
+        context,
+        findings,
+        "Ranking",
+        " > ".join(findings.ranking),
+        Shape("object", {"ranking": Shape("array")}),
     )
 
 
-def rate(scene: Scene) -> str:
-    """Give each candidate a number on the scale that was stated."""
-    findings = judged(scene)
-    marks = {label: findings.scale.place(share) for label, share in findings.shares.items()}
+def rate(context: PromptContext) -> str:
+    """Give each candidate a number on the stated scale."""
+    findings = judged(context)
+    marks = {label: findings.scale.rating(share) for label, share in findings.shares.items()}
     high = f"/{findings.scale.high:g}"
     if len(marks) == 1:
         (mark,) = marks.values()
-        return deliver(scene, findings, "Score", f"{mark}{high}", Shape("object", {"score": Shape("number")}))
+        return deliver(
+            context, findings, "Score", f"{mark}{high}", Shape("object", {"score": Shape("number")})
+        )
     stated = "\n".join(f"{label}: {mark}{high}" for label, mark in marks.items())
-    return deliver(scene, findings, "Scores", stated, Shape("object", {"scores": Shape("object")}))
+    return deliver(context, findings, "Scores", stated, Shape("object", {"scores": Shape("object")}))
 
 
-def compare(scene: Scene) -> str:
+def compare(context: PromptContext) -> str:
     """Say which candidate is the best."""
-    findings = judged(scene)
-    return deliver(scene, findings, "Winner", findings.pick, Shape("object", {"winner": Shape("string")}))
+    findings = judged(context)
+    return deliver(context, findings, "Winner", findings.pick, Shape("object", {"winner": Shape("string")}))
 
 
-def group(scene: Scene) -> str:
+def group(context: PromptContext) -> str:
     """Put candidates with the same answer together and pick one of the largest group."""
-    findings = judged(scene)
-    largest = [one for one in findings.groups if len(one) == len(findings.groups[0])]
-    members = {label for one in largest for label in one}
-    pick = next((label for label in findings.ranking if label in members), "")
-    stated = "; ".join(", ".join(one) for one in findings.groups)
+    findings = judged(context)
+    largest = [members for members in findings.groups if len(members) == len(findings.groups[0])]
+    labels = {label for members in largest for label in members}
+    pick = next((label for label in findings.ranking if label in labels), "")
+    stated = "; ".join(", ".join(members) for members in findings.groups)
     same = len(findings.groups) == 1
-    findings = replace(findings, pick=pick, given=[(_SAMENESS, same)])
-    if scene.shape is None and _EQUIVALENT.search(scene.instruction) and len(findings.labels) == 2:
-        return deliver(scene, findings, "Equivalent", "yes" if same else "no", Shape())
+    findings = replace(findings, pick=pick, overrides=[(_SAMENESS, same)])
+    if context.shape is None and _EQUIVALENT.search(context.instruction) and len(findings.labels) == 2:
+        return deliver(context, findings, "Equivalent", "yes" if same else "no", Shape())
     shape = Shape("object", {"groups": Shape("array"), "pick": Shape("string")})
-    return deliver(scene, findings, "Groups", f"{stated}\nPick: {pick}", shape)
+    return deliver(context, findings, "Groups", f"{stated}\nPick: {pick}", shape)
 
 
-def critique(scene: Scene) -> str:
+def critique(context: PromptContext) -> str:
     """Say of each candidate what is good and what is wrong."""
-    findings = judged(scene)
+    findings = judged(context)
     named = [
-        label for label in findings.labels if re.search(rf"{_MEMBER} {re.escape(label)}\b", scene.instruction)
+        label
+        for label in findings.labels
+        if re.search(rf"{_MEMBER} {re.escape(label)}\b", context.instruction)
     ]
     if len(named) == 1:  # "review draft B in the light of the others"
         findings = replace(findings, labels=named, remarks={named[0]: findings.remarks[named[0]]})
@@ -133,35 +141,35 @@ def critique(scene: Scene) -> str:
         f"- {remark} " + ("I see no flaw." if findings.right[label] else "Its working should be done again.")
         for label, remark in findings.remarks.items()
     ]
-    if scene.shape is not None:
-        return deliver(scene, findings, "", "", Shape("object", {"critique": Shape("string")}))
+    if context.shape is not None:
+        return deliver(context, findings, "", "", Shape("object", {"critique": Shape("string")}))
     return "\n".join(stated)
 
 
-def verify(scene: Scene) -> str:
-    """Say whether an answer is right."""
-    findings = judged(scene)
+def verify(context: PromptContext) -> str:
+    """Say whether an answer is correct."""
+    findings = judged(context)
     stated = "correct" if findings.right.get(findings.pick) else "incorrect"
-    return deliver(scene, findings, "Verdict", stated, Shape("object", {"correct": Shape("boolean")}))
+    return deliver(context, findings, "Verdict", stated, Shape("object", {"correct": Shape("boolean")}))
 
 
-def deliver(scene: Scene, findings: Findings, title: str, stated: str, usual: Shape) -> str:
-    """The verdict in the format wanted: JSON in the shape that was shown, else prose; reasons come first."""
-    if scene.shape is None:
-        line = f"{_title(scene.instruction, title)}: {stated}"
-        return line if scene.strict else f"{findings.reason}\n\n{line}"
-    shape = scene.shape
+def deliver(context: PromptContext, findings: Findings, title: str, stated: str, usual: Shape) -> str:
+    """Return the verdict in the wanted format: JSON in the shape shown, else prose, reasons first."""
+    if context.shape is None:
+        line = f"{_title(context.instruction, title)}: {stated}"
+        return line if context.strict else f"{findings.reason}\n\n{line}"
+    shape = context.shape
     if not shape.fields and shape.type in ("object", "any"):
         shape = Shape("object", {"reason": Shape("string"), **usual.fields})
     verdict = orjson.dumps(fill(shape, findings)).decode()
-    return verdict if scene.strict else f"{findings.reason}\n\n{verdict}"
+    return verdict if context.strict else f"{findings.reason}\n\n{verdict}"
 
 
 _SENTINEL = re.compile(r"((?:Final )?[A-Za-z][A-Za-z_]{2,20}):[ ]{0,2}(?=[<\[{(#_?]|[A-Z0-9]\b|XX|\.\.\.)")
 
 
 def _title(instruction: str, usual: str) -> str:
-    """The word that the instruction wants the verdict line to begin with, else the usual one."""
+    """Return the word with which the instruction wants the verdict line to begin, else the usual one."""
     wanted = [match[1] for match in _SENTINEL.finditer(instruction)]
     alike = {
         "Ranking": "rank|order",

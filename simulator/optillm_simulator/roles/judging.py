@@ -1,4 +1,4 @@
-"""Which words call for a judge."""
+"""The words that call for a judge."""
 
 from __future__ import annotations
 

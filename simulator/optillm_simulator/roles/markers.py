@@ -1,4 +1,4 @@
-"""The line that an instruction wants between what a reply thinks and what it answers."""
+"""The line that an instruction wants between a reply's thoughts and its answer."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ _ONLY = re.compile(
 
 
 def marker_in(instruction: str) -> str:
-    """The marker exactly as it is to be written; empty when none is asked for."""
+    """Return the marker exactly as it is to be written, or an empty string if none is requested."""
     if not _WANTED.search(instruction):
         return ""
     for pattern in (_ALONE, _QUOTED, _INLINE, _NAMED):
         for match in pattern.finditer(instruction):
-            found = match[1].strip()
-            firm = pattern in (_ALONE, _INLINE) or _SIGN.match(found) or _ONLY.search(match[0][: -len(found)])
-            if firm and re.search(r"\w", found) and not found.startswith("{"):
-                return found.rstrip(".,;") if pattern is _NAMED else found
+            marker = match[1].strip()
+            firm = (
+                pattern in (_ALONE, _INLINE) or _SIGN.match(marker) or _ONLY.search(match[0][: -len(marker)])
+            )
+            if firm and re.search(r"\w", marker) and not marker.startswith("{"):
+                return marker.rstrip(".,;") if pattern is _NAMED else marker
     return ""

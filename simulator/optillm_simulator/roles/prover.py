@@ -6,9 +6,9 @@ import random
 from dataclasses import replace
 from fractions import Fraction
 
-from optillm_simulator.characters import FAULTLESS, Character
+from optillm_simulator.error_models import FAULTLESS, ErrorModel
 from optillm_simulator.roles.author import doubts
-from optillm_simulator.roles.scene import Scene
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.stated import another_answer
 from optillm_simulator.roles.writing import declined, led_to, written
 from optillm_simulator.skills.functions import Function
@@ -27,63 +27,63 @@ from optillm_simulator.skills.reasoner import (
 from optillm_simulator.skills.sums import Sum
 
 CARE = 0.85
-"""What is left of the chance of a slip when every claim is to be checkable."""
+"""The factor on the chance of a slip if every claim is to be checkable."""
 REFUSAL = (
     "I'm sorry, but I can't help with writing a solution that is wrong on purpose. I can solve it properly."
 )
 
 
-def prove(scene: Scene) -> str:
-    """Answer in numbered claims, each of which can be checked; a little more careful than usual."""
-    if scene.task is None:
-        return declined(scene)
-    return written(scene, work(scene.task, careful(scene.character), scene.luck, doubts=doubts(scene)))
+def prove(context: PromptContext) -> str:
+    """Answer in numbered claims that can be checked; a little more careful than usual."""
+    if context.task is None:
+        return declined(context)
+    return written(context, work(context.task, careful(context.model), context.rng, doubts=doubts(context)))
 
 
-def careful(character: Character) -> Character:
-    """The same character, taking a little more care."""
+def careful(model: ErrorModel) -> ErrorModel:
+    """Return the same error model with a little more care."""
     return replace(
-        character,
-        slip=character.slip * CARE,
-        misreading=character.misreading * CARE,
-        bug=character.bug * CARE,
+        model,
+        slip=model.slip * CARE,
+        misreading=model.misreading * CARE,
+        bug=model.bug * CARE,
     )
 
 
-def mislead(scene: Scene) -> str:
-    """A solution with exactly one hidden error and another final answer; now and then a polite refusal."""
-    if scene.luck.random() < scene.character.refuses:
-        return declined(scene, REFUSAL)
-    if scene.task is None:
-        return declined(scene)
-    return written(scene, misleading(scene.task, scene.luck))
+def mislead(context: PromptContext) -> str:
+    """Write a solution with exactly one hidden error and another answer, or now and then refuse."""
+    if context.rng.random() < context.model.refuses:
+        return declined(context, REFUSAL)
+    if context.task is None:
+        return declined(context)
+    return written(context, misleading(context.task, context.rng))
 
 
-def misleading(task: Task, luck: random.Random) -> Working:
-    """The task worked out with one wrong step that changes the answer."""
+def misleading(task: Task, rng: random.Random) -> Working:
+    """Work out the task with one wrong step that changes the answer."""
     right = truth(task)
     if isinstance(task, Function):
         return program(
-            task, luck.choice([n for n in range(len(task.made.faults) + 1) if n != task.variant]), luck
+            task, rng.choice([n for n in range(len(task.made.faults) + 1) if n != task.variant]), rng
         )
-    places = list(range(1, len(parts(task)) + 1))
-    luck.shuffle(places)
-    for place in places:
-        working = _wrong_at(task, place, luck)
+    numbers = list(range(1, len(parts(task)) + 1))
+    rng.shuffle(numbers)
+    for number in numbers:
+        working = _wrong_at(task, number, rng)
         if working.answer != right:
             return working
-    return led_to(work(task, FAULTLESS, luck), another_answer(task, luck), task)
+    return led_to(work(task, FAULTLESS, rng), another_answer(task, rng), task)
 
 
-def _wrong_at(task: Sum | Puzzle, place: int, luck: random.Random) -> Working:
+def _wrong_at(task: Sum | Puzzle, number: int, rng: random.Random) -> Working:
     if isinstance(task, Sum):
 
-        def outcome(at: Reckoning) -> Fraction:
-            return at.slip(luck) if at.place == place else at.exact
+        def outcome(step: Reckoning) -> Fraction:
+            return step.slip(rng) if step.number == number else step.exact
 
         return reckon(task, outcome)
 
-    def reading(at: int, clue: Clue) -> Clue:
-        return misread(clue, len(task.names), luck) if at == place else clue
+    def reading(clue_number: int, clue: Clue) -> Clue:
+        return misread(clue, len(task.names), rng) if clue_number == number else clue
 
     return deduce(task, reading)

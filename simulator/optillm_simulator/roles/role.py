@@ -1,4 +1,4 @@
-"""What makes a role: how it is played and which words call for it."""
+"""A role of the demo model: how it is played, and which words call for it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from optillm_simulator.roles.blocks import Kind
-from optillm_simulator.roles.scene import Scene
+from optillm_simulator.roles.context import PromptContext
 
-Play = Callable[[Scene], str]
+Play = Callable[[PromptContext], str]
 NEVER = re.compile(r"(?!)")
 
 
@@ -19,9 +19,9 @@ class Role:
     """A role: how it is played and what calls for it.
 
     `names` are words that all but name it, `cues` words that go with it, `keys` names of what a verdict is to
-    hold; `sure` are words that leave no doubt. It needs so many quoted `candidates` and takes `most`, or needs
-    `partial` work to go on with, quotations of certain kinds, or a scene that `fits`. `alone`: it may be given
-    in one breath with the task itself.
+    hold; `sure` are words that leave no doubt. The role needs at least `candidates` quoted candidates and takes at
+    `most` that many, or needs `partial` work to continue, quotations of certain kinds, or a context that `fits`.
+    `alone`: it may be requested in the same message as the task itself.
     """
 
     play: Play
@@ -33,16 +33,18 @@ class Role:
     most: int = 99
     partial: bool = False
     needs: tuple[Kind, ...] = ()
-    fits: Callable[[Scene], bool] | None = None
+    fits: Callable[[PromptContext], bool] | None = None
     alone: bool = False
 
-    def called(self, scene: Scene, text: str) -> int:
-        """How strongly an instruction calls for this role; not at all when what it needs is not there."""
-        if (self.partial and not scene.begun) or not self.candidates <= len(scene.candidates) <= self.most:
+    def score(self, context: PromptContext, text: str) -> int:
+        """Return how strongly an instruction calls for this role; 0 if what the role needs is missing."""
+        if (self.partial and not context.work_so_far) or not self.candidates <= len(
+            context.candidates
+        ) <= self.most:
             return 0
-        if (self.needs and not scene.quoted(*self.needs)) or (self.fits and not self.fits(scene)):
+        if (self.needs and not context.quoted(*self.needs)) or (self.fits and not self.fits(context)):
             return 0
-        keys = [key for key in (scene.shape.keys() if scene.shape else ()) if self.keys.search(key)]
+        keys = [key for key in (context.shape.keys() if context.shape else ()) if self.keys.search(key)]
         named = 5 * _different(self.sure, text) + 2 * _different(self.names, text) + 2 * len(keys)
         return named + _different(self.cues, text) if named or not self.alone else 0
 
@@ -53,7 +55,7 @@ def _different(words: re.Pattern[str], text: str) -> int:
 
 
 def any_of(*patterns: str) -> re.Pattern[str]:
-    """One pattern for whichever of several comes first, in any case."""
+    """Return one pattern that matches any of several, ignoring case."""
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 

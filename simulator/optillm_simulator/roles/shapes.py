@@ -1,4 +1,4 @@
-"""The format a reply is wanted in: a JSON schema, a JSON example in the instruction, or plain prose."""
+"""The format in which a reply is wanted: a JSON schema, a JSON example in the instruction, or prose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALTERNATIVE = re.compile(
 )
 _KEY = re.compile(r"[\"']([A-Za-z_]\w{0,40})[\"']\s{0,3}:")
 _LABEL = re.compile(r"(?:[A-Z]|\d{1,2})\Z")
-_DEEPEST = 8
+_MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +35,38 @@ class Shape:
     high: float | None = None
 
     def keys(self) -> Iterator[str]:
-        """All names in it, the outer ones first."""
+        """Yield all names in the shape, outer ones first."""
         yield from self.fields
         for inner in (*self.fields.values(), *filter(None, (self.items, self.values))):
             yield from inner.keys()
 
 
 def shape_of_schema(schema: Any, root: Any = None, depth: int = 0) -> Shape:
-    """The shape a JSON schema describes; what it does not understand may be anything."""
+    """Return the shape that a JSON schema describes; what it does not understand may be anything."""
     root = schema if root is None else root
-    if not isinstance(schema, dict) or depth > _DEEPEST:
+    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return Shape()
     if "$ref" in schema:
         name = str(schema["$ref"]).rsplit("/", 1)[-1]
-        found = (root.get("$defs") or root.get("definitions") or {}).get(name)
-        return shape_of_schema(found, root, depth + 1)
+        target = (root.get("$defs") or root.get("definitions") or {}).get(name)
+        return shape_of_schema(target, root, depth + 1)
     for either in ("anyOf", "oneOf", "allOf"):
         options = [
-            one for one in schema.get(either) or () if isinstance(one, dict) and one.get("type") != "null"
+            entry
+            for entry in schema.get(either) or ()
+            if isinstance(entry, dict) and entry.get("type") != "null"
         ]
         if options:
             return shape_of_schema(options[0], root, depth + 1)
-    sort = schema.get("type")
-    sort = next((one for one in sort if one != "null"), None) if isinstance(sort, list) else sort
+    type_ = schema.get("type")
+    type_ = next((entry for entry in type_ if entry != "null"), None) if isinstance(type_, list) else type_
     fields = schema.get("properties") or {}
     choices = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
-    numbers = [one for one in choices if isinstance(one, int | float)]
+    numbers = [entry for entry in choices if isinstance(entry, int | float)]
     more = schema.get("additionalProperties")
     return Shape(
-        type=sort or ("object" if fields else "any"),
-        fields={name: shape_of_schema(one, root, depth + 1) for name, one in fields.items()},
+        type=type_ or ("object" if fields else "any"),
+        fields={name: shape_of_schema(entry, root, depth + 1) for name, entry in fields.items()},
         items=shape_of_schema(schema["items"], root, depth + 1) if "items" in schema else None,
         values=shape_of_schema(more, root, depth + 1) if isinstance(more, dict) else None,
         choices=tuple(choices),
@@ -74,7 +76,7 @@ def shape_of_schema(schema: Any, root: Any = None, depth: int = 0) -> Shape:
 
 
 def shape_of_example(value: Any) -> Shape:
-    """The shape of a JSON value that was given as an example."""
+    """Return the shape of an example value."""
     match value:
         case bool():
             return Shape("boolean")
@@ -89,25 +91,25 @@ def shape_of_example(value: Any) -> Shape:
         case dict() if value and all(_LABEL.match(str(name)) for name in value):  # {"A": 7, "B": 3}
             return Shape("object", values=shape_of_example(next(iter(value.values()))))
         case dict():
-            return Shape("object", {str(name): shape_of_example(one) for name, one in value.items()})
+            return Shape("object", {str(name): shape_of_example(entry) for name, entry in value.items()})
         case _:
             return Shape()
 
 
 def shape_in(instruction: str) -> Shape | None:
-    """The shape of the last JSON object that an instruction shows, be it sloppy; `None` when it shows none.
+    """Return the shape of the last JSON object in an instruction, even a sloppy one.
 
-    One that has no key of its own is only a shorter form of the one before.
+    An object whose keys all stand in the one before is only a shorter form of it. Returns `None` if there is none.
     """
-    found = None
+    latest = None
     for shape in filter(None, map(_sloppy, _objects(instruction))):
-        if found is None or not set(shape.keys()) < set(found.keys()):
-            found = shape
-    return found
+        if latest is None or not set(shape.keys()) < set(latest.keys()):
+            latest = shape
+    return latest
 
 
 def _objects(text: str) -> Iterator[str]:
-    """Balanced pieces in braces."""
+    """Yield the balanced pieces in braces."""
     depth, start = 0, 0
     for at, sign in enumerate(text):
         if sign == "{":

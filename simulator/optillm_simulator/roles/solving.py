@@ -1,4 +1,4 @@
-"""Which words call for somebody who works on an answer."""
+"""The words that call for somebody who works on an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words call for somebody who works with a solver or with code."""
+"""The words that call for somebody who works with a solver or with code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPECIALISING: tuple[Role, ...] = (
         any_of(r"\berrors?\b", r"\bline \d+", r"\bproblems?\b", r"\bwrong\b", r"\bsyntax\b"),
         sure=any_of(*_SOLVERS),
         candidates=0,
-        fits=lambda scene: formaliser.has_formalisation(scene) and not verbaliser.has_facts(scene),
+        fits=lambda context: formaliser.has_formalisation(context) and not verbaliser.has_facts(context),
     ),
     Role(
         verbaliser.verbalise,
@@ -60,7 +60,7 @@ SPECIALISING: tuple[Role, ...] = (
         sure=any_of(*_SOLVERS),
         candidates=0,
         alone=True,
-        fits=lambda scene: not verbaliser.has_facts(scene),
+        fits=lambda context: not verbaliser.has_facts(context),
     ),
     Role(
         coder.describe,
@@ -121,6 +121,6 @@ SPECIALISING: tuple[Role, ...] = (
         sure=any_of(
             r"\bwas asked\b", r"\bwere asked\b", r"\b(?:original|underlying) (?:question|request|task)\b"
         ),
-        fits=lambda scene: scene.task is None,
+        fits=lambda context: context.task is None,
     ),
 )

@@ -1,4 +1,4 @@
-"""The answer that somebody's text states, and whether it is the right one."""
+"""Find the answer that a text states."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CLOSED = re.compile(
 
 
 def concluded(text: str) -> bool:
-    """Whether a text says what its answer is."""
+    """Return whether a text states its answer."""
     return bool(_CLOSED.search(text))
 
 
 def stated_answer(text: str, task: Task) -> str | None:
-    """The answer a text ends on, in the form in which right answers are kept; `None` when it states none.
+    """Return the answer at the end of a text in canonical form; `None` if it states none.
 
-    Of a program it is the canonical code when its shape is known, else the program itself.
+    For a program it is the canonical code if its shape is known, else the program itself.
     """
     if isinstance(task, Function):
         code = code_in(text)
@@ -38,25 +38,23 @@ def stated_answer(text: str, task: Task) -> str | None:
     for line in reversed(lines):
         named = list(_ANSWER.finditer(line))
         if named:
-            found = _read(line[named[-1].end() :], task, last=False)
-            if found is not None:
-                return found
+            answer = _read(line[named[-1].end() :], task, last=False)
+            if answer is not None:
+                return answer
     return _read(lines[-1], task, last=True) if lines else None
 
 
-def another_answer(task: Task, luck: random.Random) -> str:
-    """An answer of the right kind that is not the right one."""
+def another_answer(task: Task, rng: random.Random) -> str:
+    """Return an answer of the right kind that is not the correct one."""
     if isinstance(task, Function):
-        return canonical(
-            task, luck.choice([n for n in range(len(task.made.faults) + 1) if n != task.variant])
-        )
+        return canonical(task, rng.choice([n for n in range(len(task.made.faults) + 1) if n != task.variant]))
     right = truth(task)
     if isinstance(task, Sum):
-        return shown(Fraction(right) + luck.choice((1, 2, 10)))
+        return shown(Fraction(right) + rng.choice((1, 2, 10)))
     if task.wanted == "place":
-        return luck.choice([place for place in ORDINALS[: len(task.names)] if place != right])
+        return rng.choice([ordinal for ordinal in ORDINALS[: len(task.names)] if ordinal != right])
     if task.wanted == "who":
-        return luck.choice([name for name in task.names if name != right])
+        return rng.choice([name for name in task.names if name != right])
     first, second, *others = right.split(", ")
     return ", ".join((second, first, *others))
 
@@ -73,14 +71,11 @@ def _read(words: str, task: Sum | Puzzle, *, last: bool) -> str | None:
 
 def _read_order(words: str, puzzle: Puzzle) -> str | None:
     if puzzle.wanted == "place":
-        told = re.findall(r"\w+", words.lower())
-        places = {word: ORDINALS[place] for place, word in enumerate(ORDINALS)}
-        places |= {"1st": "first", "2nd": "second", "3rd": "third"} | {
-            "last": ORDINALS[len(puzzle.names) - 1]
-        }
-        places |= {f"{place}th": ORDINALS[place - 1] for place in range(4, 9)}
-        places |= {str(place): ordinal for place, ordinal in enumerate(ORDINALS, start=1)}
-        return next((places[word] for word in told if word in places), None)
+        ordinals = {word: word for word in ORDINALS}
+        ordinals |= {"1st": "first", "2nd": "second", "3rd": "third", "last": ORDINALS[len(puzzle.names) - 1]}
+        ordinals |= {f"{number}th": ORDINALS[number - 1] for number in range(4, 9)}
+        ordinals |= {str(number): ordinal for number, ordinal in enumerate(ORDINALS, start=1)}
+        return next((ordinals[word] for word in re.findall(r"\w+", words.lower()) if word in ordinals), None)
     named = [word for word in re.findall(r"\w+", words) if word in puzzle.names]
     if puzzle.wanted == "who":
         return named[0] if named else None

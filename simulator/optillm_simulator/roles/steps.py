@@ -1,11 +1,11 @@
-"""The roles of a search through reasoning steps: one step, one sub-question, the question in other words."""
+"""The roles of a search through reasoning steps: one step, one sub-question, a rephrased question."""
 
 from __future__ import annotations
 
 import re
 
 from optillm_simulator.roles.author import task_as_noted
-from optillm_simulator.roles.scene import Scene
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.writing import declined, delivered
 from optillm_simulator.skills.functions import Function
 from optillm_simulator.skills.language import sentences
@@ -22,92 +22,96 @@ _NUMBERED = re.compile(r"\bsub-?\s?(?:question|problem)\s{1,2}#?(\d{1,2})", re.I
 _ASKED = re.compile(r"\?\s*\Z|^(?:list|order|rank|arrange|put|write|find|calculate|compute)\b", re.IGNORECASE)
 
 
-def next_step(scene: Scene) -> str:
-    """The step after those taken so far, and the answer when it was the last."""
-    task = task_as_noted(scene)
+def next_step(context: PromptContext) -> str:
+    """Return the step after those taken so far, with the answer if it was the last."""
+    task = task_as_noted(context)
     if task is None:
-        return declined(scene)
-    told = _step(task, scene, _place_to_take(task, scene.begun))
-    return delivered(scene, told, [(_REPLY, told)])
+        return declined(context)
+    step = _step(task, context, _next_number(task, context.work_so_far))
+    return delivered(context, step, [(_REPLY, step)])
 
 
-def sub_question(scene: Scene) -> str:
-    """The next smaller question and its answer; the last one is the question itself."""
-    task = task_as_noted(scene)
+def sub_question(context: PromptContext) -> str:
+    """Return the next smaller question and its answer; the last one is the question itself."""
+    task = task_as_noted(context)
     if task is None:
-        return declined(scene)
-    place = _place_to_take(task, scene.begun)
-    told = _step(task, scene, place)
-    line, _, ending = told.partition("\n\n")
-    question = _asking(task, line, place)
+        return declined(context)
+    number = _next_number(task, context.work_so_far)
+    step = _step(task, context, number)
+    line, _, ending = step.partition("\n\n")
+    question = _question(task, line, number)
     if ending:
-        question = f"Now the question itself: {sentences(scene.asked)[-1]} {question}"
-    prose = f"Sub-question {place}: {question}\nAnswer: {told}"
-    return delivered(scene, prose, [(_QUESTION, question), (_REPLY, told)])
+        question = f"Now the question itself: {sentences(context.task_text)[-1]} {question}"
+    prose = f"Sub-question {number}: {question}\nAnswer: {step}"
+    return delivered(context, prose, [(_QUESTION, question), (_REPLY, step)])
 
 
-def answer_sub(scene: Scene) -> str:
-    """A given sub-question answered once more, whatever was said about it before."""
-    task = task_as_noted(scene)
+def answer_sub(context: PromptContext) -> str:
+    """Answer a quoted sub-question again, whatever was said about it before."""
+    task = task_as_noted(context)
     if task is None:
-        return declined(scene)
-    told = _step(task, scene, _place_asked(task, scene))
-    return delivered(scene, told, [(_REPLY, told), (_QUESTION, scene.quoted("sub"))])
+        return declined(context)
+    step = _step(task, context, _requested_number(task, context))
+    return delivered(context, step, [(_REPLY, step), (_QUESTION, context.quoted("sub"))])
 
 
-def rephrase(scene: Scene) -> str:
-    """The question as a list of conditions, one of which is lost now and then."""
-    if scene.task is None:
-        return declined(scene)
-    told = sentences(scene.asked)
-    asked = next((one for one in reversed(told) if _ASKED.search(one)), told[-1])
-    facts = [one for one in told if one != asked]
-    if len(facts) > 1 and scene.luck.random() < scene.character.drops:
-        facts.pop(scene.luck.randrange(len(facts)))
-    prose = "\n".join(["Conditions:", *(f"- {fact}" for fact in facts), f"Question: {asked}"])
-    return delivered(scene, prose, [(_CONDITIONS, facts), (_RESTATED, prose)])
+def rephrase(context: PromptContext) -> str:
+    """Return the question as a list of conditions; now and then one gets lost."""
+    if context.task is None:
+        return declined(context)
+    parts_of_text = sentences(context.task_text)
+    question = next((part for part in reversed(parts_of_text) if _ASKED.search(part)), parts_of_text[-1])
+    facts = [part for part in parts_of_text if part != question]
+    if len(facts) > 1 and context.rng.random() < context.model.drops:
+        facts.pop(context.rng.randrange(len(facts)))
+    prose = "\n".join(["Conditions:", *(f"- {fact}" for fact in facts), f"Question: {question}"])
+    return delivered(context, prose, [(_CONDITIONS, facts), (_RESTATED, prose)])
 
 
 def _size(task: Task) -> int:
-    """The number of lines of a working."""
+    """Return the number of lines of a working."""
     return len(parts(task)) + 1 if isinstance(task, Puzzle) else max(1, len(parts(task)))
 
 
-def _place_to_take(task: Task, begun: str) -> int:
-    return min(max(outcomes(task, begun), default=0) + 1, _size(task) + 1)
+def _next_number(task: Task, work_so_far: str) -> int:
+    return min(max(outcomes(task, work_so_far), default=0) + 1, _size(task) + 1)
 
 
-def _step(task: Task, scene: Scene, place: int) -> str:
-    """Step `place`, taken on the steps before it as they were noted; the answer with the last."""
-    noted = {at: told for at, told in outcomes(task, scene.begun).items() if at < place}
-    working: Working = work(task, scene.character, scene.luck, noted)
-    if place > len(working.lines):
+def _step(task: Task, context: PromptContext, number: int) -> str:
+    """Return step `number`, which builds on the noted steps before it; the last comes with the answer."""
+    outcomes_so_far = outcomes(task, context.work_so_far)
+    noted = {earlier: outcome for earlier, outcome in outcomes_so_far.items() if earlier < number}
+    working: Working = work(task, context.model, context.rng, noted)
+    if number > len(working.lines):
         return working.closing
-    line = working.lines[place - 1]
-    return f"{line}\n\n{working.closing}" if place == len(working.lines) else line
+    line = working.lines[number - 1]
+    return f"{line}\n\n{working.closing}" if number == len(working.lines) else line
 
 
-def _asking(task: Task, line: str, place: int) -> str:
-    """The question that a step answers."""
+def _question(task: Task, line: str, number: int) -> str:
+    """Return the question that a step answers."""
     if isinstance(task, Function):
         return "How is the function written?"
-    told = line.partition(": ")[2]
+    content = line.partition(": ")[2]
     if isinstance(task, Sum):
-        about, _, calculation = told.rpartition(": ")
-        asked = f"what is {calculation.partition(' = ')[0]}?"
-        return f"{about}: {asked}" if about else asked.capitalize()
-    if place > len(task.clues):
+        about, _, calculation = content.rpartition(": ")
+        question = f"what is {calculation.partition(' = ')[0]}?"
+        return f"{about}: {question}" if about else question.capitalize()
+    if number > len(task.clues):
         return "What order does all that give?"
-    return f'What does "{task.clues[place - 1].about}" say about the order?'
+    return f'What does "{task.clues[number - 1].about}" say about the order?'
 
 
-def _place_asked(task: Task, scene: Scene) -> int:
-    """The step that a given sub-question is about: by its words, by its number, else the last one taken."""
-    asked = scene.quoted("sub") or scene.instruction
-    for place, about in enumerate(parts(task), start=1):
-        if about and about in asked:
-            return place
-    numbered = _NUMBERED.findall(asked)
+def _requested_number(task: Task, context: PromptContext) -> int:
+    """Return the step that a quoted sub-question is about.
+
+    It is found by its words, then by its number; else it is the last step taken.
+    """
+    sub_question = context.quoted("sub") or context.instruction
+    for number, about in enumerate(parts(task), start=1):
+        if about and about in sub_question:
+            return number
+    numbered = _NUMBERED.findall(sub_question)
     if numbered:
         return min(max(1, int(numbered[-1])), _size(task))
-    return max(1, _place_to_take(task, scene.begun) - 1)
+    return max(1, _next_number(task, context.work_so_far) - 1)

@@ -21,7 +21,10 @@ Inside = Callable[[str], Parts]
 
 
 def tagged(text: str, inside: Inside) -> Parts:
-    """The tagged blocks of a text. Tags within a block are its own affair; `inside` reads wrappers around several."""
+    """Return the tagged blocks of a text.
+
+    Tags within a block are not looked at; `inside` reads wrappers around several blocks.
+    """
     closings: dict[str, list[int]] = {}
     for match in _CLOSING.finditer(text):
         closings.setdefault(match[1], []).append(match.start())
@@ -33,19 +36,19 @@ def tagged(text: str, inside: Inside) -> Parts:
         at = bisect_left(ends, match.end())
         if match.start() < cursor or at == len(ends):
             continue
-        found = _blocks(match[1], match[2], text[match.end() : ends[at]], inside)
-        if found:
-            blocks += found
+        quoted = _blocks(match[1], match[2], text[match.end() : ends[at]], inside)
+        if quoted:
+            blocks += quoted
             rest.append(text[cursor : match.start()])
             cursor = text.index(">", ends[at]) + 1
     return Parts(tuple(blocks), "\n".join([*rest, text[cursor:]]))
 
 
 def _blocks(tag: str, attributes: str, inner: str, inside: Inside) -> list[Block]:
-    """What a tagged text quotes; nothing for tags that only give the instruction a shape."""
+    """Return what a tagged text quotes; nothing for tags that only give the instruction a shape."""
     base, label = tag_parts(tag)
-    given = _ATTRIBUTE.search(attributes)
-    label = given[1] if given else label
+    attribute = _ATTRIBUTE.search(attributes)
+    label = attribute[1] if attribute else label
     content = unescape(inner).strip()
     if not content.strip(". …"):
         return []
@@ -54,7 +57,7 @@ def _blocks(tag: str, attributes: str, inner: str, inside: Inside) -> list[Block
     if _LABEL.match(tag[:1]) and len(base) == 1:  # <A-19ce>, but not <b>
         return [Block("candidate", tag[:1], content)]
     kind = KINDS.get(base)
-    if kind in ("candidate", "other", None) and (given or kind):  # <candidate-7f3a label="notes">
+    if kind in ("candidate", "other", None) and (attribute or kind):  # <candidate-7f3a label="notes">
         named = KINDS.get(re.split(r"[-_.:]", label.lower())[0])
         kind, label = (named, "") if named and named != "candidate" else (kind, label)
     if kind == "task":
@@ -65,7 +68,7 @@ def _blocks(tag: str, attributes: str, inner: str, inside: Inside) -> list[Block
 
 
 def tag_parts(tag: str) -> tuple[str, str]:
-    """ "candidate-1-7f3a" is a candidate labelled 1, "A-19ce" one labelled A, "answerB" one labelled B."""
+    """Split a tag into name and label: "candidate-1-7f3a" is candidate 1, "A-19ce" A, "answerB" answer B."""
     base, *others = re.split(r"[-_.:]", tag)
     label = next((other for other in others if _LABEL.match(other)), "")
     glued = _GLUED.match(base)

@@ -1,15 +1,15 @@
-"""The role that says in words what a solver found.
+"""The role that puts a solver's result into words.
 
-Certified values are passed on as they are, unless the formalisation is quoted with them, says something else
-than the task and this is noticed, as often as the character finds a wrong step.
+Certified values are passed on as they are. If the formalisation is quoted with them and says something else than
+the task, this is noticed with the error model's probability `finds`.
 """
 
 from __future__ import annotations
 
 import re
 
-from optillm_simulator.characters import FAULTLESS
-from optillm_simulator.roles.scene import Scene
+from optillm_simulator.error_models import FAULTLESS
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.stated import stated_answer
 from optillm_simulator.roles.writing import declined, led_to, written
 from optillm_simulator.skills.formal import faithful
@@ -33,53 +33,58 @@ _RESULT = re.compile(
 _COMMAND = re.compile(r"^\s*\((?:assert|declare|define|set-)[^\n]*$", re.MULTILINE)
 
 
-def has_facts(scene: Scene) -> bool:
-    """Whether there is something that a solver found."""
-    asked = f"{scene.instruction}\n{scene.standing}"
-    return bool(scene.quoted("facts") or (_CERTIFIED.search(asked) and facts(scene)))
+def has_facts(context: PromptContext) -> bool:
+    """Return whether the prompt holds a solver's result."""
+    request = f"{context.instruction}\n{context.system}"
+    return bool(context.quoted("facts") or (_CERTIFIED.search(request) and facts(context)))
 
 
-def facts(scene: Scene) -> str:
-    """What a solver found, as it is quoted or else told; empty when nothing is."""
-    quoted = [block for block in scene.blocks if block.kind == "candidate"]
+def facts(context: PromptContext) -> str:
+    """Return a solver's result, quoted or else stated in the instruction; empty if there is none."""
+    quoted = [block for block in context.blocks if block.kind == "candidate"]
     named = [block.text for block in quoted if _LABEL.match(block.label)]
     valued = [block.text for block in quoted if _VALUE.search(block.text) and "(assert" not in block.text]
-    told = _RESULT.search(scene.instruction)
-    inline = (
-        scene.instruction[told.start() :] if told and _VALUE.search(scene.instruction, told.start()) else ""
-    )
-    return scene.quoted("facts") or next(iter([*named, *valued]), inline)
+    return context.quoted("facts") or next(iter([*named, *valued]), _inline_facts(context.instruction))
 
 
-def verbalise(scene: Scene) -> str:
-    """The answer to the user's question with the values that were certified, worked out in words."""
-    task = scene.task
+def _inline_facts(instruction: str) -> str:
+    heading = _RESULT.search(instruction)
+    if heading is None or not _VALUE.search(instruction, heading.start()):
+        return ""
+    return instruction[heading.start() :]
+
+
+def verbalise(context: PromptContext) -> str:
+    """Answer the user's question with the certified values, worked out in words."""
+    task = context.task
     if task is None:
-        return declined(scene)
-    told = facts(scene)
-    doubtful = "(assert" in told and not faithful(task, told)
-    if doubtful and scene.luck.random() < scene.character.finds:
-        return written(scene, work(task, scene.character, scene.luck))
-    certified = _certified(task, told)
-    right = work(task, FAULTLESS, scene.luck)
+        return declined(context)
+    result = facts(context)
+    doubtful = "(assert" in result and not faithful(task, result)
+    if doubtful and context.rng.random() < context.model.finds:
+        return written(context, work(task, context.model, context.rng))
+    certified = _certified(task, result)
+    right = work(task, FAULTLESS, context.rng)
     if certified in (None, truth(task)):
-        return written(scene, right)
-    return written(scene, led_to(right, str(certified), task))
+        return written(context, right)
+    return written(context, led_to(right, str(certified), task))
 
 
-def _certified(task: Task, told: str) -> str | None:
-    """The answer that certified values give."""
-    last = [match.end() for match in _RESULT.finditer(told) if told[match.end() :].strip()]
-    result = _COMMAND.sub("", told[last[-1] :] if last else told).strip()
+def _certified(task: Task, result_text: str) -> str | None:
+    """Return the answer that certified values give."""
+    result_starts = [
+        match.end() for match in _RESULT.finditer(result_text) if result_text[match.end() :].strip()
+    ]
+    result = _COMMAND.sub("", result_text[result_starts[-1] :] if result_starts else result_text).strip()
     values = {name: value.strip("( ").replace(" ", "") for name, value in _VALUE.findall(result)}
     if isinstance(task, Sum):
         named = plain_number(values.get("answer", ""))
         return named or stated_answer(result, task)
     if isinstance(task, Function):
         return None
-    places = {name: int(values[name]) for name in task.names if values.get(name, "").isdecimal()}
-    if len(places) == len(task.names):
-        return answer_in(task, tuple(sorted(places, key=places.__getitem__)))
-    if task.wanted == "place" and 1 <= places.get(task.subject, 0) <= len(ORDINALS):
-        return ORDINALS[places[task.subject] - 1]
+    positions = {name: int(values[name]) for name in task.names if values.get(name, "").isdecimal()}
+    if len(positions) == len(task.names):
+        return answer_in(task, tuple(sorted(positions, key=positions.__getitem__)))
+    if task.wanted == "place" and 1 <= positions.get(task.subject, 0) <= len(ORDINALS):
+        return ORDINALS[positions[task.subject] - 1]
     return stated_answer(result, task)

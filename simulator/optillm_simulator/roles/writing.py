@@ -1,4 +1,4 @@
-"""How a reply is written: a working in the format wanted, or an honest word about what is beyond a demo model."""
+"""Write a reply: a working in the wanted format, or an honest word about what is beyond a demo model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
+from optillm_simulator.roles.context import PromptContext
 from optillm_simulator.roles.filling import fill
 from optillm_simulator.roles.findings import Findings
-from optillm_simulator.roles.scene import Scene
 from optillm_simulator.roles.shapes import Shape
 from optillm_simulator.skills.functions import Function
 from optillm_simulator.skills.reasoner import Task, Working
@@ -33,51 +33,52 @@ _CLAIMS = re.compile(r"\bclaims?\b", re.IGNORECASE)
 _STEP = re.compile(r"^Step (?=\d)", re.MULTILINE)
 
 
-def written(scene: Scene, working: Working) -> str:
-    """A working in the format wanted: prose, the bare answer, or JSON."""
-    if scene.shape is not None and (scene.strict or scene.shape.fields):
-        shape = scene.shape
+def written(context: PromptContext, working: Working) -> str:
+    """Return a working in the wanted format: prose, the bare answer, or JSON."""
+    if context.shape is not None and (context.strict or context.shape.fields):
+        shape = context.shape
         if not shape.fields:
             shape = Shape("object", {"reasoning": Shape("string"), "answer": Shape()})
-        found = Findings(answer=working.answer, steps=working.lines, reason=" ".join(working.lines))
-        return orjson.dumps(fill(shape, found)).decode()
-    if scene.marker:
-        heading = _HEADED.search(scene.instruction) or _HEADED.search(scene.standing)
+        findings = Findings(answer=working.answer, steps=working.lines, reason=" ".join(working.lines))
+        return orjson.dumps(fill(shape, findings)).decode()
+    if context.marker:
+        heading = _HEADED.search(context.instruction) or _HEADED.search(context.system)
         thoughts = f"{heading[1]}\n{working.reasoning}" if heading else working.reasoning
-        return behind_marker(scene, thoughts, working.closing)
-    if _TERSE.search(scene.said) or _TERSE.search(scene.standing):
+        return behind_marker(context, thoughts, working.closing)
+    if _TERSE.search(context.message) or _TERSE.search(context.system):
         return working.closing if working.code else working.answer
-    return _STEP.sub("Claim ", working.text) if _CLAIMS.search(scene.instruction) else working.text
+    return _STEP.sub("Claim ", working.text) if _CLAIMS.search(context.instruction) else working.text
 
 
-def behind_marker(scene: Scene, thoughts: str, answer: str) -> str:
-    """First the thoughts, then the answer, with the marker that was asked for between them."""
-    return f"{thoughts}\n\n{scene.marker}\n{answer}" if scene.marker else f"{thoughts}\n\n{answer}"
+def behind_marker(context: PromptContext, thoughts: str, answer: str) -> str:
+    """Return the thoughts, then the answer, with the requested marker between them."""
+    return f"{thoughts}\n\n{context.marker}\n{answer}" if context.marker else f"{thoughts}\n\n{answer}"
 
 
-def delivered(scene: Scene, prose: str, given: Sequence[tuple[re.Pattern[str], Any]]) -> str:
-    """What a role has to say: JSON when a shape for it was shown, filled by the names of its keys, else prose."""
-    if scene.shape is None or not (scene.strict or scene.shape.fields):
+def delivered(context: PromptContext, prose: str, overrides: Sequence[tuple[re.Pattern[str], Any]]) -> str:
+    """Return what a role has to say: JSON filled by key names if a shape was shown, else prose."""
+    if context.shape is None or not (context.strict or context.shape.fields):
         return prose
-    shape = scene.shape if scene.shape.fields else Shape("object", {"answer": Shape("string")})
-    return orjson.dumps(fill(shape, Findings(reason=prose, answer=prose, given=given))).decode()
+    shape = context.shape if context.shape.fields else Shape("object", {"answer": Shape("string")})
+    return orjson.dumps(fill(shape, Findings(reason=prose, answer=prose, overrides=overrides))).decode()
 
 
-def declined(scene: Scene, told: str = INTRODUCTION) -> str:
-    """What is said instead of an answer, in JSON when nothing else is wanted."""
-    if not scene.strict or scene.shape is None:
-        return told
-    shape = scene.shape if scene.shape.fields else Shape("object", {"answer": Shape("string")})
-    return orjson.dumps(fill(shape, Findings(reason=told, answer=told))).decode()
+def declined(context: PromptContext, text: str = INTRODUCTION) -> str:
+    """Return what is said instead of an answer, as JSON if nothing else is wanted."""
+    if not context.strict or context.shape is None:
+        return text
+    shape = context.shape if context.shape.fields else Shape("object", {"answer": Shape("string")})
+    return orjson.dumps(fill(shape, Findings(reason=text, answer=text))).decode()
 
 
 def led_to(right: Working, believed: str, task: Task) -> Working:
-    """A working that ends on a wrong answer somebody was talked into."""
+    """Return a working that ends on a wrong answer, to which the model was led."""
     if isinstance(task, Function):
         return replace(right, answer=believed, slips=1, code=believed)
     *before, last = right.lines
-    told = last.rpartition("=")[0] if isinstance(task, Sum) else ""
-    line = (
-        f"{told}= {believed}." if told else f"{last.partition(':')[0]}: Together that settles it: {believed}."
-    )
+    calculation = last.rpartition("=")[0] if isinstance(task, Sum) else ""
+    if calculation:
+        line = f"{calculation}= {believed}."
+    else:
+        line = f"{last.partition(':')[0]}: Together that settles it: {believed}."
     return Working((*before, line), believed, 1)

@@ -1,4 +1,4 @@
-"""Which term a quantity stands for, once the ledger is known."""
+"""Find the term that a quantity stands for, once the ledger is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optillm_simulator.skills.sums import Term
 
 
 def term_of(ledger: Ledger, quantity: Quantity, thing: Thing, about: str) -> Term | None:
-    """The term a quantity of `thing` stands for; `None` when it rests on something not known yet."""
+    """Return the term for a quantity of `thing`; `None` if it rests on something not yet known."""
     if quantity.kind == "count":
         inner = quantity.each
         return ledger.sheet.do("*", quantity.number, inner.number, about) if inner else quantity.number
@@ -29,13 +29,13 @@ def term_of(ledger: Ledger, quantity: Quantity, thing: Thing, about: str) -> Ter
 
 
 def _whole(ledger: Ledger, thing: Thing) -> Term | None:
-    """What there is of a thing, in the hand the story is about or else in the last one mentioned."""
+    """Return all there is of a thing: what the story's owner has, else the last pile mentioned."""
     piles = ledger.find(ledger.owner, thing) or ledger.find(None, thing)[-1:]
     return ledger.merge(piles, "Together").amount if piles else None
 
 
 def _compared(ledger: Ledger, quantity: Quantity, thing: Thing) -> Term | None:
-    """What the one has with whom a quantity is compared, what something costs, or what was done the last time."""
+    """Return what a quantity is compared with: what somebody has, a price, or the last deed's amount."""
     than = quantity.than
     for name in filter(None, (than, than[-1:], than[:1])):
         piles = ledger.find(name, thing)
@@ -52,7 +52,7 @@ def _compared(ledger: Ledger, quantity: Quantity, thing: Thing) -> Term | None:
 
 
 def repeated(ledger: Ledger, clause: Clause, deed: Deed, rest: Sequence[Word]) -> Term | None:
-    """An amount per day or hour, times the days; `None` while only the rate is known."""
+    """Return an amount per day or hour times the days; `None` while only the rate is known."""
     unit = _unit(rest)
     if unit is None:
         if deed.thing[-1:] and deed.thing[-1] in ledger.rates and isinstance(deed.amount, Fraction):
@@ -65,29 +65,29 @@ def repeated(ledger: Ledger, clause: Clause, deed: Deed, rest: Sequence[Word]) -
     return ledger.sheet.do("*", deed.amount, duration, clause.about)
 
 
-def lasting(told: Sequence[Word], unit: str) -> Fraction | None:
-    """How many of a unit of time are told of: "for 5 days"."""
-    for at, word in enumerate(told):
+def lasting(words: Sequence[Word], unit: str) -> Fraction | None:
+    """Return how many of a unit of time the words state: 5 for "for 5 days" and `day`."""
+    for index, word in enumerate(words):
         value = number(word.text)
-        if value is not None and singular(text_at(told, at + 1)) == unit:
+        if value is not None and singular(text_at(words, index + 1)) == unit:
             return value
     return None
 
 
 def _unit(rest: Sequence[Word]) -> str | None:
-    """The unit of time an amount recurs in: "a day", "per hour", "every week"."""
-    for at, word in enumerate(rest):
-        unit = singular(text_at(rest, at + 1))
+    """Return the unit of time in which an amount recurs: "a day", "per hour", "every week"."""
+    for index, word in enumerate(rest):
+        unit = singular(text_at(rest, index + 1))
         if word.text in ("a", "an", "per", "each", "every") and unit in TIMES:
             return unit
     return None
 
 
 def _to_each(ledger: Ledger, deed: Deed, rest: Sequence[Word]) -> Term:
-    """ "gives 5 to each of her 4 friends": five for every one."""
-    told = [word.text for word in rest]
-    if "each" in told and ("to" in told or "for" in told):
-        many = find_quantity(rest, told.index("each"))
+    """Multiply an amount that each of several gets: "gives 5 to each of her 4 friends"."""
+    texts = [word.text for word in rest]
+    if "each" in texts and ("to" in texts or "for" in texts):
+        many = find_quantity(rest, texts.index("each"))
         if many and not is_money(many.thing):
             return ledger.sheet.do("*", many.number, deed.amount, deed.about)
     return deed.amount

@@ -1,11 +1,11 @@
-"""A sentence of a story cut into clauses, each with its subject, its verb and the rest."""
+"""Cut a sentence of a story into clauses, each with its subject, its verb and the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optillm_simulator.skills.language import Word, number, spoken
+from optillm_simulator.skills.language import Word, as_written, number
 from optillm_simulator.skills.lexicon import (
     ADVERBS,
     AUXILIARIES,
@@ -29,7 +29,7 @@ _PASSIVE_GIFTS = vocabulary("given paid handed")
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One statement: `words` with the verb at `at`; the subject stands before it."""
+    """One statement: `words` with the verb at index `at`; the subject stands before it."""
 
     words: Sequence[Word]
     at: int
@@ -37,17 +37,17 @@ class Clause:
 
     @property
     def subject(self) -> Sequence[Word]:
-        """The words before the verb."""
+        """Return the words before the verb."""
         return self.words[: self.at]
 
     @property
     def about(self) -> str:
-        """The clause as it was said."""
-        return spoken(self.words)
+        """Return the clause as it was put."""
+        return as_written(self.words)
 
 
 def question_at(words: Sequence[Word]) -> int | None:
-    """Where the question begins in a sentence that asks for an amount."""
+    """Return where the question begins in a sentence that asks for an amount."""
     for at in range(len(words)):
         text, after = words[at].text, text_at(words, at + 1)
         if text == "how" and after in _QUESTION_WORDS:
@@ -60,36 +60,36 @@ def question_at(words: Sequence[Word]) -> int | None:
 
 
 def _asks_for_amount(words: Sequence[Word]) -> bool:
-    told = {word.text for word in words}
+    texts = {word.text for word in words}
     return bool(
-        told & {"total", "cost", "price", "number", "change", "difference", "profit", "amount", "bill"}
+        texts & {"total", "cost", "price", "number", "change", "difference", "profit", "amount", "bill"}
     )
 
 
 def clauses(words: Sequence[Word], last: Clause | None) -> list[Clause]:
-    """The clauses of a sentence. One without a verb of its own takes over the verb before it ("and 3 pens")."""
-    found: list[Clause] = []
+    """Return the clauses of a sentence. One without a verb takes over the verb before it ("and 3 pens")."""
+    complete: list[Clause] = []
     waiting: list[Word] = []
     for fragment in _fragments(words):
         at = verb_at(fragment)
-        previous = found[-1] if found else last
+        previous = complete[-1] if complete else last
         if at is not None:
             clause = _complete(waiting + fragment, len(waiting) + at, previous)
-            found.append(clause)
+            complete.append(clause)
             waiting = []
-        elif previous and found and find_quantity(fragment) and not waiting:
-            found.append(_elliptical(fragment, previous))
+        elif previous and complete and find_quantity(fragment) and not waiting:
+            complete.append(_elliptical(fragment, previous))
         else:
             waiting += fragment
-    if waiting and found and not find_quantity(waiting):
-        found[-1] = Clause([*found[-1].words, *waiting], found[-1].at, found[-1].verb)
-    return found
+    if waiting and complete and not find_quantity(waiting):
+        complete[-1] = Clause([*complete[-1].words, *waiting], complete[-1].at, complete[-1].verb)
+    return complete
 
 
 def _fragments(words: Sequence[Word]) -> list[list[Word]]:
     pieces: list[list[Word]] = [[]]
-    for place, word in enumerate(words):
-        inside = word.text == "-" or (word.text == "," and _each_follows(words, place))
+    for index, word in enumerate(words):
+        inside = word.text == "-" or (word.text == "," and _each_follows(words, index))
         if word.text in _JOINTS and not inside:
             pieces.append([])
         elif word.text not in ".?!:\"'()" and not (word.text in _OPENERS and not pieces[-1]):
@@ -97,9 +97,9 @@ def _fragments(words: Sequence[Word]) -> list[list[Word]]:
     return [piece for piece in pieces if piece]
 
 
-def _each_follows(words: Sequence[Word], place: int) -> bool:
-    """ "5 bags, each with 12 marbles" is one fragment."""
-    return text_at(words, place + 1) == "each" and text_at(words, place + 2) in (
+def _each_follows(words: Sequence[Word], index: int) -> bool:
+    """Return whether "each with" follows: "5 bags, each with 12 marbles" is one fragment."""
+    return text_at(words, index + 1) == "each" and text_at(words, index + 2) in (
         "with",
         "containing",
         "holding",
@@ -107,7 +107,7 @@ def _each_follows(words: Sequence[Word], place: int) -> bool:
 
 
 def verb_at(words: Sequence[Word]) -> int | None:
-    """Where the verb stands that says what happens; auxiliaries before it are passed over."""
+    """Return where the verb stands that says what happens, passing over auxiliaries."""
     first: int | None = None
     for at, word in enumerate(words):
         if word.text not in VERBS or _is_noun(words, at):
@@ -151,7 +151,10 @@ def _elliptical(words: Sequence[Word], previous: Clause) -> Clause:
 
 
 def holder(words: Sequence[Word]) -> tuple[str, ...]:
-    """Who a subject names, without articles and without what stands before it ("Later that day, his aunt")."""
+    """Return whom a subject names, without articles and without what stands before the name.
+
+    "Later that day, his aunt" names the aunt.
+    """
     name: list[str] = []
     for word in reversed(words):
         text = word.text

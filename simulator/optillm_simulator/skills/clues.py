@@ -1,11 +1,11 @@
-"""An ordering puzzle read sentence by sentence: "Ann is taller than Bob but shorter than Cid. Who is last?" """
+"""Read an ordering puzzle: "Ann is taller than Bob but shorter than Cid. Who is last?" """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from optillm_simulator.skills.language import Word, sentences, spoken, words
+from optillm_simulator.skills.language import Word, as_written, sentences, words
 from optillm_simulator.skills.puzzle import ORDINALS, Clue, Puzzle, Relation, solvable
 from optillm_simulator.vocabulary import vocabulary
 
@@ -24,8 +24,8 @@ _BOTTOM = vocabulary(
     "shortest youngest slowest lightest poorest smallest lowest weakest latest worst last rightmost bottom"
     " back"
 )
-_PLACES = {word: place for place, word in enumerate(ORDINALS, start=1)}
-_PLACES |= {"1st": 1, "2nd": 2, "3rd": 3} | {f"{place}th": place for place in range(4, 9)}
+_PLACES = {word: position for position, word in enumerate(ORDINALS, start=1)}
+_PLACES |= {"1st": 1, "2nd": 2, "3rd": 3} | {f"{position}th": position for position in range(4, 9)}
 _CLOSE = vocabulary("just immediately directly right straight")
 _BESIDE = vocabulary("next beside adjacent")
 _JOINTS = vocabulary("and but , ; while or nor")
@@ -49,7 +49,7 @@ _MIDDLE = 0
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A place named in a text: from 1 at the top, negative from the bottom, 0 for the middle."""
+    """A position in an order: from 1 at the top, negative from the bottom, 0 for the middle."""
 
     at: int
 
@@ -60,23 +60,23 @@ class _Place:
 
 
 def read_puzzle(text: str) -> Puzzle | None:
-    """The puzzle in a text; `None` when there is none, or its clues do not settle what is asked."""
+    """Return the puzzle in a text; `None` if there is none or its clues leave the answer open."""
     names: dict[str, None] = {}
     clues: list[Clue] = []
     question: Sequence[Word] = ()
     for sentence in sentences(text):
-        told = words(sentence)
-        if _asks(told):
-            question = told
+        sentence_words = words(sentence)
+        if _asks(sentence_words):
+            question = sentence_words
             continue
-        names |= dict.fromkeys(word.shown for word in told if _is_name(word))
-        clues += _Scan(told).clues()
+        names |= dict.fromkeys(word.shown for word in sentence_words if _is_name(word))
+        clues += _Scan(sentence_words).clues()
     involved = {name for clue in clues for name in (clue.first, clue.second) if name}
-    known = tuple(name for name in names if name in involved or _listed(name, text))
-    if not question or not clues or not 2 <= len(known) <= _MOST_NAMES:
+    involved_names = tuple(name for name in names if name in involved or _listed(name, text))
+    if not question or not clues or not 2 <= len(involved_names) <= _MOST_NAMES:
         return None
-    settled = tuple(_settle(clue, len(known)) for clue in clues)
-    puzzle = _question(question, Puzzle(known, settled, "order"))
+    settled = tuple(_settle(clue, len(involved_names)) for clue in clues)
+    puzzle = _question(question, Puzzle(involved_names, settled, "order"))
     return puzzle if puzzle and solvable(puzzle) else None
 
 
@@ -84,48 +84,52 @@ def _is_name(word: Word) -> bool:
     return word.shown[:1].isupper() and word.text.isalpha() and word.text not in _NOT_NAMES
 
 
-def _asks(told: Sequence[Word]) -> bool:
-    texts = [word.text for word in told]
+def _asks(sentence_words: Sequence[Word]) -> bool:
+    texts = [word.text for word in sentence_words]
     return bool(texts) and (texts[-1] == "?" or texts[0] in _ASKING) and bool(_ASKING & set(texts))
 
 
 def _listed(name: str, text: str) -> bool:
-    """Whether a name without a clue of its own stands in an enumeration ("Ann, Bob and Cid ran a race")."""
+    """Return whether a name without a clue stands in an enumeration ("Ann, Bob and Cid ran a race")."""
     return f"{name}," in text or f"and {name}" in text or f", {name}" in text
 
 
 def _settle(clue: Clue, size: int) -> Clue:
-    return replace(clue, place=_Place(clue.place).among(size)) if clue.relation in ("at", "not at") else clue
+    return (
+        replace(clue, position=_Place(clue.position).among(size))
+        if clue.relation in ("at", "not at")
+        else clue
+    )
 
 
 class _Scan:
-    """Walks through one sentence and notes a clue whenever one is complete."""
+    """Walks through one sentence and notes each clue as soon as it is complete."""
 
-    def __init__(self, told: Sequence[Word]) -> None:
-        self.told = told
-        self.texts = [word.text for word in told]
-        self.about = spoken(told)
+    def __init__(self, words: Sequence[Word]) -> None:
+        self.words = words
+        self.texts = [word.text for word in words]
+        self.about = as_written(words)
         self.subjects: list[str] = []
         self.relation: str | None = None
         self.close = False
         self.negated = False
-        self.found: list[Clue] = []
+        self.found_clues: list[Clue] = []
 
     def clues(self) -> list[Clue]:
         at = 0
-        while at < len(self.told):
+        while at < len(self.words):
             at += self.take(at)
-        return self.found
+        return self.found_clues
 
     def text(self, at: int) -> str:
         return self.texts[at] if 0 <= at < len(self.texts) else ""
 
     def take(self, at: int) -> int:
-        """Read the word at `at`, and how many words that took."""
-        word = self.told[at]
-        place = place_at(self.texts, at)
-        if word.text == "from":  # "… from tallest to shortest" names no place
-            return len(self.told)
+        """Read the word at `at`; return how many words that took."""
+        word = self.words[at]
+        match = place_at(self.texts, at)
+        if word.text == "from":  # "… from tallest to shortest" names no position
+            return len(self.words)
         if _is_name(word):
             self.name(word.shown, at)
         elif word.text in ("not", "never", "neither") or word.text.endswith("n't"):
@@ -136,10 +140,10 @@ class _Scan:
             self.relation = "beside"
             if self.text(at + 2) == "each" and len(self.subjects) > 1:
                 self.note("next to", *self.subjects[-2:])
-        elif place and self.subjects:
+        elif match and self.subjects:
             relation: Relation = "not at" if self.negated else "at"
-            self.found.append(Clue(relation, self.subjects[-1], place=place[0].at, about=self.about))
-            return place[1]
+            self.found_clues.append(Clue(relation, self.subjects[-1], position=match[0].at, about=self.about))
+            return match[1]
         elif word.text in _AHEAD | _BEHIND:
             self.relation = "ahead" if word.text in _AHEAD else "behind"
         elif word.text in ("but", ";", "while"):
@@ -164,11 +168,11 @@ class _Scan:
 
     def note(self, relation: Relation, first: str, second: str) -> None:
         if first != second:
-            self.found.append(Clue(relation, first, second, about=self.about))
+            self.found_clues.append(Clue(relation, first, second, about=self.about))
 
 
 def place_at(texts: Sequence[str], at: int) -> tuple[_Place, int] | None:
-    """The place named at word `at`, and over how many words: "third", "second to last", "second tallest"."""
+    """Return the position named at word `at`, and its length in words: "third", "second to last"."""
     text, after = texts[at], texts[at + 1] if at + 1 < len(texts) else ""
     if text in ("middle", "centre", "center"):
         return _Place(_MIDDLE), 1
@@ -185,24 +189,24 @@ def place_at(texts: Sequence[str], at: int) -> tuple[_Place, int] | None:
 
 
 def _places(texts: Sequence[str]) -> Iterator[_Place]:
-    at = 0
-    while at < len(texts):
-        found = place_at(texts, at)
-        if found:
-            yield found[0]
-        at += found[1] if found else 1
+    index = 0
+    while index < len(texts):
+        match = place_at(texts, index)
+        if match:
+            yield match[0]
+        index += match[1] if match else 1
 
 
-def _question(told: Sequence[Word], puzzle: Puzzle) -> Puzzle | None:
-    """What the question wants of the puzzle."""
-    texts = [word.text for word in told]
+def _question(question: Sequence[Word], puzzle: Puzzle) -> Puzzle | None:
+    """Return the puzzle with what the question asks of it, or `None` if that is unclear."""
+    texts = [word.text for word in question]
     size = len(puzzle.names)
-    places = [place.among(size) for place in _places(texts)]
+    places = [position.among(size) for position in _places(texts)]
     if len(places) > 1 or {"order", "list", "rank", "arrange", "sort", "ranking", "sequence"} & set(texts):
         return replace(puzzle, wanted="order", backwards=len(places) > 1 and places[0] > places[-1])
-    subject = next((word.shown for word in told if word.shown in puzzle.names), "")
+    subject = next((word.shown for word in question if word.shown in puzzle.names), "")
     if subject and {"place", "position", "where", "rank"} & set(texts):
         return replace(puzzle, wanted="place", subject=subject)
     if len(places) == 1 and 1 <= places[0] <= size:
-        return replace(puzzle, wanted="who", place=places[0])
+        return replace(puzzle, wanted="who", position=places[0])
     return None

@@ -20,7 +20,7 @@ _BETWEEN = frozenset({"among", "amongst", "between", "into", "in", "with"})
 
 
 def change(ledger: Ledger, clause: Clause, quantity: Quantity) -> bool:
-    """Read a clause in which an amount is held, gained or lost; whether it was understood."""
+    """Read a clause in which an amount is held, gained or lost; return whether it was understood."""
     thing = (quantity.each or quantity).thing or ledger.thing
     amount = term_of(ledger, quantity, thing, clause.about)
     if amount is None:
@@ -29,7 +29,7 @@ def change(ledger: Ledger, clause: Clause, quantity: Quantity) -> bool:
     deed = Deed(clause.verb.lemma, ledger.owner, thing, amount, clause.about)
     amount = repeated(ledger, clause, deed, rest)
     if amount is None:
-        return True  # a rate, of use once its duration is told
+        return True  # a rate, of use once its duration is known
     if not is_money(thing):
         ledger.thing = thing
     deed = replace(deed, amount=amount)
@@ -40,7 +40,7 @@ def change(ledger: Ledger, clause: Clause, quantity: Quantity) -> bool:
 
 
 def _move(ledger: Ledger, clause: Clause, quantity: Quantity, deed: Deed) -> None:
-    """Carry a deed out on the piles."""
+    """Apply a deed to the piles."""
     owner, thing, amount, about = deed.owner, deed.thing, deed.amount, deed.about
     if clause.verb.act == "hold":
         _hold(ledger, clause, quantity, deed)
@@ -69,19 +69,19 @@ def _hold(ledger: Ledger, clause: Clause, quantity: Quantity, deed: Deed) -> Non
 
 
 def _other_side(ledger: Ledger, clause: Clause, quantity: Quantity) -> Owner | None:
-    """Who else takes part: "gives Bob 5", "gives 5 to Bob", "receives 5 from Ann"."""
+    """Return who else takes part: "gives Bob 5", "gives 5 to Bob", "receives 5 from Ann"."""
     between = clause.words[clause.at + 1 : quantity.start]
     if between and clause.verb.lemma in _GIVING | {"pay"}:
         name = holder(between)
-        if name and name[0] in PRONOUNS:  # "her brother gave her 6": her, of whom the story is
+        if name and name[0] in PRONOUNS:  # "her brother gave her 6": the person whom the story is about
             ledger.owner = ledger.owner_before
             return ledger.owner
         return name or None
     for at in range(quantity.end, len(clause.words) - 1):
         if clause.words[at].text in ("to", "from"):
             name = holder(clause.words[at + 1 : at + 3])
-            known = any(pile.owner == name for pile in ledger.piles)
-            return name if name and (known or clause.words[at + 1].shown.istitle()) else None
+            has_pile = any(pile.owner == name for pile in ledger.piles)
+            return name if name and (has_pile or clause.words[at + 1].shown.istitle()) else None
     return None
 
 
@@ -93,9 +93,9 @@ def last(ledger: Ledger, quantity: Quantity | None) -> bool:
 
 
 def contents(ledger: Ledger, clause: Clause, quantity: Quantity) -> bool:
-    """ "Each box holds 12 pencils": what one of many holds. Whether the clause says so."""
-    told = clause.subject[0].text if clause.subject else ""
-    if clause.verb.act != "hold" or quantity.kind != "count" or told not in ("each", "every"):
+    """Read how much each of many holds ("Each box holds 12 pencils"); return whether it says so."""
+    first = clause.subject[0].text if clause.subject else ""
+    if clause.verb.act != "hold" or quantity.kind != "count" or first not in ("each", "every"):
         return False
     thing = quantity.thing or ledger.thing
     many = find_quantity(clause.subject)
@@ -114,7 +114,7 @@ def contents(ledger: Ledger, clause: Clause, quantity: Quantity) -> bool:
 
 
 def scale(ledger: Ledger, clause: Clause) -> bool:
-    """ "She doubles her collection": whether there is something to double."""
+    """Multiply or divide a pile ("She doubles her collection"); return whether there is one."""
     piles = ledger.find(ledger.owner, ()) or ledger.piles
     if not piles:
         return False
@@ -125,24 +125,24 @@ def scale(ledger: Ledger, clause: Clause) -> bool:
 
 
 def divide(ledger: Ledger, clause: Clause) -> bool:
-    """Sharing among so many, or packing into boxes of so many; whether it was understood."""
-    told = clause.words[clause.at + 1 :]
-    texts = [word.text for word in told]
+    """Share an amount out or pack it into boxes; return whether the clause was understood."""
+    rest = clause.words[clause.at + 1 :]
+    texts = [word.text for word in rest]
     cut = next((at for at, text in enumerate(texts) if text in _BETWEEN), len(texts))
-    given, by = find_quantity(told[:cut]), find_quantity(told, cut)
+    shared, by = find_quantity(rest[:cut]), find_quantity(rest, cut)
     if by is None:
-        if given is None or "each" not in texts:
-            return given is None
-        box = singular(text_at(told, texts.index("each") + 1))  # "puts 6 in each box"
-        return _division(ledger, clause, None, given.number, box)
+        if shared is None or "each" not in texts:
+            return shared is None
+        box = singular(text_at(rest, texts.index("each") + 1))  # "puts 6 in each box"
+        return _division(ledger, clause, None, shared.number, box)
     if by.each:  # "into 5 boxes of 6" leaves nothing to be worked out
         return False
     of_so_many = "of" in texts[cut : by.start]  # "into boxes of 6"
-    return _division(ledger, clause, given, by.number, singular(texts[by.start - 2]) if of_so_many else "")
+    return _division(ledger, clause, shared, by.number, singular(texts[by.start - 2]) if of_so_many else "")
 
 
-def _division(ledger: Ledger, clause: Clause, given: Quantity | None, by: Fraction, box: str) -> bool:
-    whole = _divided(ledger, clause, given)
+def _division(ledger: Ledger, clause: Clause, shared: Quantity | None, by: Fraction, box: str) -> bool:
+    whole = _divided(ledger, clause, shared)
     if whole is None:
         return False
     share = ledger.sheet.do("/", whole, by, clause.about)
@@ -153,9 +153,9 @@ def _division(ledger: Ledger, clause: Clause, given: Quantity | None, by: Fracti
     return True
 
 
-def _divided(ledger: Ledger, clause: Clause, given: Quantity | None) -> Term | None:
-    """What is shared out: the amount named, else what there is."""
-    if given and given.kind == "count":
-        return term_of(ledger, given, given.thing, clause.about)
+def _divided(ledger: Ledger, clause: Clause, shared: Quantity | None) -> Term | None:
+    """Return what is shared out: the amount named, else what there is."""
+    if shared and shared.kind == "count":
+        return term_of(ledger, shared, shared.thing, clause.about)
     piles = ledger.find(ledger.owner, ledger.thing) or ledger.find(None, ledger.thing)
     return ledger.merge(piles, "Together").amount if piles else None

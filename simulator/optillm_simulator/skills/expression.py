@@ -1,4 +1,4 @@
-"""Plain expressions: "What is 17 * 23 + 4?", "15 plus 3 times 4", "25% of 80"."""
+"""Read plain expressions: "What is 17 * 23 + 4?", "15 plus 3 times 4", "25% of 80"."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _POLITE = vocabulary(
 )
 _NAMED: dict[str, str] = {"sum": "+", "product": "*", "difference": "-", "quotient": "/"}
 _NAMED |= {"add": "+", "multiply": "*", "divide": "/"}
-_LONGEST = 60
+_MAX_PIECES = 60
 
 
 def read_expression(sentence: str) -> Sum | None:
-    """The sum a sentence asks for, when all it holds is one expression and words of asking."""
+    """Return the sum in a sentence that holds only one expression and polite words around it."""
     pieces = _pieces([word.text for word in words(sentence)])
-    if pieces is None or len(pieces) > _LONGEST or not any(piece in _PRECEDENCE for piece in pieces):
+    if pieces is None or len(pieces) > _MAX_PIECES or not any(piece in _PRECEDENCE for piece in pieces):
         return None
     sheet = Sheet()
     parser = _Parser(pieces, sheet)
@@ -40,16 +40,16 @@ def read_expression(sentence: str) -> Sum | None:
     return sheet.finish(wanted)
 
 
-def _pieces(told: Sequence[str]) -> list[str] | None:
-    """Numbers and signs only; `None` when some word belongs to neither the expression nor the asking."""
+def _pieces(words: Sequence[str]) -> list[str] | None:
+    """Return numbers and signs; `None` if a word belongs to neither the expression nor the question."""
     pieces: list[str] = []
-    named = next((_NAMED[word] for word in told if word in _NAMED), None)
-    for at, word in enumerate(told):
-        before = told[at - 1] if at else ""
+    named = next((_NAMED[word] for word in words if word in _NAMED), None)
+    for index, word in enumerate(words):
+        before = words[index - 1] if index else ""
         if number(word) is not None:
             pieces.append(word)
         elif word == "percent":  # "15% of 80": so many hundredths times what follows
-            pieces += ["/", "100"] + (["*"] if told[at + 1 : at + 2] == ["of"] else [])
+            pieces += ["/", "100"] + (["*"] if words[index + 1 : index + 2] == ["of"] else [])
         elif word in _SIGNS:
             pieces.append(_SIGNS[word])
         elif word in ("and", "by") and named and pieces:  # "the product of 6 and 7", "divide 12 by 4"
@@ -62,7 +62,7 @@ def _pieces(told: Sequence[str]) -> list[str] | None:
 
 
 class _Parser:
-    """Precedence climbing over the pieces; every operation becomes a step on the sheet."""
+    """Precedence climbing over the pieces; each operation becomes a step on the sheet."""
 
     def __init__(self, pieces: Sequence[str], sheet: Sheet) -> None:
         self.pieces = pieces

@@ -1,6 +1,6 @@
-"""Small Python functions: read what is asked for, write it in one of several shapes, know its own shapes again.
+"""Small Python functions: read a request for one, write it in several shapes, recognise these shapes.
 
-Nothing is ever run: a program is known by its syntax tree with local names made alike, or not at all.
+Nothing is ever run: a program is recognised by its syntax tree with local names normalised, or not at all.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _LOCALS: Mapping[str, tuple[str, ...]] = {
 _LOCAL = re.compile(r"\b(?:" + "|".join(_LOCALS) + r")\b")
 _FENCE = re.compile(r"```[\w+-]*\n(.*?)```", re.DOTALL)
 VAGUE = "The exact limits are up to the implementation."
-_LONGEST = 4000
+_MAX_CODE = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that is wanted: its kind and the number in it, its name and arguments, which behaviour is meant.
+    """A function that is wanted: its kind and the number in it, its name and arguments, and which behaviour.
 
-    `variant` 0 is what the kind says, 1 and above add the note of a fault, so that the fault is what is wanted.
+    `variant` 0 is what the kind says; 1 and above add the note of a fault, so that the fault is what is wanted.
     """
 
     kind: str
@@ -51,18 +51,18 @@ class Function:
 
     @property
     def made(self) -> Kind:
-        """Its kind."""
+        """Return its kind."""
         return KINDS[self.kind]
 
 
 def read_function(text: str) -> Function | None:
-    """The function a question or a specification asks for; `None` when it asks for none that is known."""
+    """Return the function that a question or specification asks for; `None` if it is no known kind."""
     if not _ABOUT_CODE.search(text):
         return None
     for kind in KINDS.values():
-        told = kind.reads.search(text)
-        if told:
-            k = int(told[1]) if told[1] else 0
+        match = kind.reads.search(text)
+        if match:
+            k = int(match[1]) if match[1] else 0
             signed = next(
                 (m for m in _SIGNATURE.finditer(text) if m[2].count(",") + 1 == len(kind.args)), None
             )
@@ -73,45 +73,45 @@ def read_function(text: str) -> Function | None:
     return None
 
 
-def described(task: Function, variant: int, luck: random.Random) -> str:
-    """A specification of a variant, in words alone."""
+def described(task: Function, variant: int, rng: random.Random) -> str:
+    """Return a specification of a variant, in words alone."""
     made = task.made
-    told = luck.choice(made.asks).format(k=task.k)
+    wording = rng.choice(made.asks).format(k=task.k)
     note = f" {made.faults[variant - 1].note.format(k=task.k)}" if variant else ""
-    return f"The function `{task.name}({', '.join(task.args)})` {told}.{note}"
+    return f"The function `{task.name}({', '.join(task.args)})` {wording}.{note}"
 
 
 def behaviour(task: Function, variant: int) -> str:
-    """What sets a variant apart, in a few words."""
+    """Return in a few words what sets a variant apart."""
     return (
         task.made.faults[variant - 1].note.format(k=task.k).rstrip(".") if variant else "what was asked for"
     )
 
 
-def source(task: Function, variant: int, luck: random.Random) -> str:
-    """The code of a variant; shape, local names and decoration vary."""
+def source(task: Function, variant: int, rng: random.Random) -> str:
+    """Return the code of a variant; shape, local names and decoration vary."""
     shapes = _shapes(task, variant)
-    body = luck.choice(shapes)
+    body = rng.choice(shapes)
     chosen: dict[str, str] = {}
     for local, names in _LOCALS.items():
         free = [name for name in names if name not in task.args and name not in chosen.values()]
-        chosen[local] = luck.choice(free)
+        chosen[local] = rng.choice(free)
     body = _LOCAL.sub(lambda match: chosen[match[0]], body)
-    docstring = f'"""{task.name.replace("_", " ").capitalize()}."""\n' if luck.random() < 0.4 else ""
+    docstring = f'"""{task.name.replace("_", " ").capitalize()}."""\n' if rng.random() < 0.4 else ""
     return _defined(task, docstring + body)
 
 
 def canonical(task: Function, variant: int) -> str:
-    """The code that stands for a variant, whichever way it is written."""
+    """Return the one code that stands for a variant, whichever way it is written."""
     return _defined(task, _LOCAL.sub(lambda match: _LOCALS[match[0]][0], _shapes(task, variant)[0]))
 
 
 def _shapes(task: Function, variant: int) -> list[str]:
-    """The bodies in which a variant differs from the clean function, with local names still open."""
+    """Return the bodies in which a variant differs from the clean function, local names still open."""
     made = task.made
     fault = made.faults[variant - 1].slots if variant else {}
     bodies = [body for body in made.bodies if not fault or any(f"{{{slot}}}" in body for slot in fault)]
-    slots = {name: told.replace("{k}", str(task.k)) for name, told in {**made.slots, **fault}.items()}
+    slots = {name: code.replace("{k}", str(task.k)) for name, code in {**made.slots, **fault}.items()}
     own = dict(zip(made.args, task.args, strict=True))
     filled = [body.format(k=task.k, **slots) for body in bodies]
     return [_renamed(body, own) for body in filled]
@@ -129,7 +129,7 @@ def _defined(task: Function, body: str) -> str:
 
 
 def code_in(text: str) -> str | None:
-    """The program in a text: its last fenced block that defines something, else all from the first `def`."""
+    """Return a text's program: its last fenced block that defines something, else all from the first `def`."""
     blocks = [block for block in _FENCE.findall(text) if "def " in block]
     if blocks:
         return str(blocks[-1]).strip()
@@ -138,17 +138,17 @@ def code_in(text: str) -> str | None:
 
 
 def variant_of(task: Function, code: str) -> int | None:
-    """Which variant of a function a program is; `None` when it is none of the shapes that are known."""
+    """Return which variant of a function a program is; `None` if its shape is unknown."""
     shape = _shape(code)
-    return None if shape is None else _catalogue(replace(task, variant=0, vague=False)).get(shape)
+    return None if shape is None else _known_shapes(replace(task, variant=0, vague=False)).get(shape)
 
 
 def recognised(code: str) -> tuple[Function, int] | None:
-    """The function and the variant that a program is, without knowing what was asked for."""
+    """Return the function and variant that a program is, without knowing the request."""
     signed = re.search(r"def (\w+)\(([^)]*)\)", code)
-    if not signed or len(code) > _LONGEST:
+    if not signed or len(code) > _MAX_CODE:
         return None
-    args = tuple(one.partition(":")[0].strip() for one in signed[2].split(","))
+    args = tuple(argument.partition(":")[0].strip() for argument in signed[2].split(","))
     numbers = list(dict.fromkeys(map(int, re.findall(r"\b\d{1,4}\b", code))))[:4]
     likely = [KINDS[signed[1]]] if signed[1] in KINDS else list(KINDS.values())
     for kind in likely:
@@ -163,21 +163,24 @@ def recognised(code: str) -> tuple[Function, int] | None:
 
 
 @lru_cache(maxsize=2048)
-def _catalogue(task: Function) -> dict[str, int]:
-    """Every shape of every variant, the clean ones first."""
-    known: dict[str, int] = {}
+def _known_shapes(task: Function) -> dict[str, int]:
+    """Return every shape of every variant, the clean ones first."""
+    variants: dict[str, int] = {}
     for variant in range(len(task.made.faults) + 1):
         for body in _shapes(task, variant):
             shape = _shape(_defined(task, body))
             if shape is not None:
-                known.setdefault(shape, variant)
-    return known
+                variants.setdefault(shape, variant)
+    return variants
 
 
 @lru_cache(maxsize=2048)
 def _shape(code: str) -> str | None:
-    """The syntax tree of the last function in a program, names made alike, without docstring and annotations."""
-    if len(code) > _LONGEST:
+    """Return the syntax tree of a program's last function, normalised; `None` if there is none.
+
+    Names are made alike; docstring and annotations are left out.
+    """
+    if len(code) > _MAX_CODE:
         return None
     try:
         tree = ast.parse(code)
@@ -194,7 +197,7 @@ def _dumped(function: ast.FunctionDef) -> str | None:
     if len(body) > 1 and ast.get_docstring(function, clean=False) is not None:
         body = body[1:]
     names = {argument.arg: f"a{at}" for at, argument in enumerate(function.args.args)}
-    bound = [node for one in body for node in ast.walk(one) if isinstance(node, ast.Name)]
+    bound = [node for statement in body for node in ast.walk(statement) if isinstance(node, ast.Name)]
     stored = {node.id for node in bound if isinstance(node.ctx, ast.Store)}
     for node in bound:
         if node.id in stored:
@@ -202,39 +205,39 @@ def _dumped(function: ast.FunctionDef) -> str | None:
     for node in bound:
         node.id = names.get(node.id, node.id)
     try:
-        return f"{len(function.args.args)}: {[ast.dump(one) for one in body]}"
+        return f"{len(function.args.args)}: {[ast.dump(statement) for statement in body]}"
     except RecursionError:
         return None
 
 
 def well_formed(task: Function, code: str) -> bool:
-    """Whether a program of unknown shape at least defines what is wanted and returns something."""
+    """Return whether a program of unknown shape defines what is wanted and returns something."""
     shape = _shape(code)
     return shape is not None and shape.startswith(f"{len(task.args)}: ") and "Return(" in shape
 
 
 def expected(task: Function) -> list[tuple[str, str]]:
-    """Calls and the values they should give, both as source text."""
+    """Return calls and the values they should give, both as source text."""
     made = task.made
     calls = []
     for arguments in made.inputs(task.k):
-        told = ", ".join(map(repr, arguments))
-        calls.append((f"{task.name}({told})", repr(made.reference(*arguments, task.k))))
+        listed = ", ".join(map(repr, arguments))
+        calls.append((f"{task.name}({listed})", repr(made.reference(*arguments, task.k))))
     return calls
 
 
 def asserts(task: Function) -> list[str]:
-    """Assertions that the clean function satisfies and every variant breaks."""
+    """Return assertions that the clean function satisfies and every variant breaks."""
     return [f"assert {call} == {value}" for call, value in expected(task)]
 
 
-def invent_function(luck: random.Random) -> tuple[str, str, list[str]]:
-    """A question for a function, a reference implementation and tests."""
-    kind = luck.choice(list(KINDS.values()))
-    task = Function(kind.name, luck.randint(3, 9) if "{k}" in kind.asks[0] else 0, kind.name, kind.args)
+def invent_function(rng: random.Random) -> tuple[str, str, list[str]]:
+    """Return a question for a function, a reference implementation and tests."""
+    kind = rng.choice(list(KINDS.values()))
+    task = Function(kind.name, rng.randint(3, 9) if "{k}" in kind.asks[0] else 0, kind.name, kind.args)
     signature = f"`{task.name}({', '.join(task.args)})`"
-    told = luck.choice(kind.asks).format(k=task.k)
-    opening = luck.choice(
+    wording = rng.choice(kind.asks).format(k=task.k)
+    opening = rng.choice(
         ("Write a Python function", "Please write a Python function", "Implement a Python function")
     )
-    return f"{opening} {signature} that {told}.", canonical(task, 0), asserts(task)
+    return f"{opening} {signature} that {wording}.", canonical(task, 0), asserts(task)

@@ -1,4 +1,4 @@
-"""Ordering puzzles invented with their answers: an order is drawn first, clues are chosen until they settle it."""
+"""Invent ordering puzzles: an order is drawn first, then clues are chosen until they settle it."""
 
 from __future__ import annotations
 
@@ -16,37 +16,36 @@ _AXES = (
 Axis = tuple[str, str, str, str]
 
 
-def invent_puzzle(luck: random.Random, length: int | None = None) -> tuple[str, str]:
-    """A puzzle about three to six people, or about `length`, eight at most, and its answer."""
-    order = tuple(luck.sample(PEOPLE, length or luck.randint(3, 6)))
-    names = tuple(luck.sample(order, len(order)))
-    axis = None if luck.random() < 0.6 else luck.choice(_AXES)
-    puzzle, question = _question(names, axis, luck)
-    told = [_opening(names, axis, luck)]
-    told += [
-        _race_clue(clue, luck) if axis is None else _axis_clue(clue, axis, luck)
-        for clue in _clues(order, luck)
+def invent_puzzle(rng: random.Random, length: int | None = None) -> tuple[str, str]:
+    """Return a puzzle and its answer, about `length` people (8 at most) or else three to six."""
+    order = tuple(rng.sample(PEOPLE, length or rng.randint(3, 6)))
+    names = tuple(rng.sample(order, len(order)))
+    axis = None if rng.random() < 0.6 else rng.choice(_AXES)
+    puzzle, question = _question(names, axis, rng)
+    text = [_opening(names, axis, rng)]
+    text += [
+        _race_clue(clue, rng) if axis is None else _axis_clue(clue, axis, rng) for clue in _clues(order, rng)
     ]
-    return " ".join((*told, question)), answer_in(puzzle, order)
+    return " ".join((*text, question)), answer_in(puzzle, order)
 
 
-def _clues(order: Order, luck: random.Random) -> list[Clue]:
-    """True clues that settle the order together, none of them to spare."""
+def _clues(order: Order, rng: random.Random) -> list[Clue]:
+    """Return true clues that together settle the order, none of them redundant."""
     size = len(order)
     pool = [Clue("just before", *pair) for pair in pairwise(order)]
     pool += [Clue("before", order[a], order[b]) for a in range(size) for b in range(a + 1, size)]
-    pool += [Clue("not at", name, place=luck.choice((1, size))) for name in order[1:-1]]
-    pool.append(Clue("at", luck.choice(order), place=0))
-    luck.shuffle(pool)
+    pool += [Clue("not at", name, position=rng.choice((1, size))) for name in order[1:-1]]
+    pool.append(Clue("at", rng.choice(order), position=0))
+    rng.shuffle(pool)
     clues: list[Clue] = []
     for clue in pool:
         if clue.relation == "at":
-            clue = Clue("at", clue.first, place=order.index(clue.first) + 1)
+            clue = Clue("at", clue.first, position=order.index(clue.first) + 1)
         clues.append(clue)
         if _settles(order, clues):
             break
     for clue in tuple(clues):
-        fewer = [one for one in clues if one is not clue]
+        fewer = [other for other in clues if other is not clue]
         if _settles(order, fewer):
             clues = fewer
     return clues
@@ -56,16 +55,16 @@ def _settles(order: Order, clues: list[Clue]) -> bool:
     return solvable(Puzzle(order, tuple(clues), "order"))
 
 
-def _opening(names: Order, axis: Axis | None, luck: random.Random) -> str:
+def _opening(names: Order, axis: Axis | None, rng: random.Random) -> str:
     who = listing(names)
     if axis is not None:
-        return luck.choice((f"{who} compare themselves.", f"Here are some friends: {who}."))
-    return luck.choice((f"{who} ran a race.", f"{who} took part in a race without ties."))
+        return rng.choice((f"{who} compare themselves.", f"Here are some friends: {who}."))
+    return rng.choice((f"{who} ran a race.", f"{who} took part in a race without ties."))
 
 
-def _race_clue(clue: Clue, luck: random.Random) -> str:
+def _race_clue(clue: Clue, rng: random.Random) -> str:
     first, second = clue.first, clue.second
-    place = ORDINALS[clue.place - 1]
+    ordinal = ORDINALS[clue.position - 1]
     match clue.relation:
         case "before":
             ways = (
@@ -80,56 +79,63 @@ def _race_clue(clue: Clue, luck: random.Random) -> str:
                 f"{first} was directly ahead of {second}.",
             )
         case "at":
-            ways = (f"{first} finished {place}.", f"{first} came in {place} place.", f"{first} was {place}.")
+            ways = (
+                f"{first} finished {ordinal}.",
+                f"{first} came in {ordinal} place.",
+                f"{first} was {ordinal}.",
+            )
         case _:
-            end = "first" if clue.place == 1 else "last"
+            end = "first" if clue.position == 1 else "last"
             ways = (
                 f"{first} was not {end}.",
                 f"{first} did not finish {end}.",
                 f"{first} did not come {end}.",
             )
-    return luck.choice(ways)
+    return rng.choice(ways)
 
 
-def _axis_clue(clue: Clue, axis: Axis, luck: random.Random) -> str:
+def _axis_clue(clue: Clue, axis: Axis, rng: random.Random) -> str:
     more, less, most, least = axis
     first, second = clue.first, clue.second
     match clue.relation:
         case "before":
-            return luck.choice((f"{first} is {more} {second}.", f"{second} is {less} {first}."))
+            return rng.choice((f"{first} is {more} {second}.", f"{second} is {less} {first}."))
         case "just before":
-            return luck.choice((f"{first} comes right before {second} from {most} to {least}.",))
+            return rng.choice((f"{first} comes right before {second} from {most} to {least}.",))
         case "at":
             return (
                 f"{first} is the {most}."
-                if clue.place == 1
-                else f"{first} is the {ORDINALS[clue.place - 1]} {most}."
+                if clue.position == 1
+                else f"{first} is the {ORDINALS[clue.position - 1]} {most}."
             )
         case _:
-            return f"{first} is not the {most if clue.place == 1 else least}."
+            return f"{first} is not the {most if clue.position == 1 else least}."
 
 
-def _question(names: Order, axis: Axis | None, luck: random.Random) -> tuple[Puzzle, str]:
-    """What is asked, as the reader should understand it and in words."""
-    kind = luck.random()
+def _question(names: Order, axis: Axis | None, rng: random.Random) -> tuple[Puzzle, str]:
+    """Return what is asked, as a puzzle for the reader and in words."""
+    kind = rng.random()
     size = len(names)
     if kind < 0.45:
-        puzzle = Puzzle(names, (), "order", backwards=axis is not None and luck.random() < 0.3)
+        puzzle = Puzzle(names, (), "order", backwards=axis is not None and rng.random() < 0.3)
         if axis is None:
             ways = (
                 "In what order did they finish, from first to last?",
                 "What was the order, from first to last?",
             )
-            return puzzle, luck.choice(ways)
+            return puzzle, rng.choice(ways)
         ends = (axis[3], axis[2]) if puzzle.backwards else (axis[2], axis[3])
         return puzzle, f"List them from {ends[0]} to {ends[1]}."
     if kind < 0.85 or axis is not None:
-        place = luck.randint(1, size)
-        puzzle = Puzzle(names, (), "who", place=place)
+        position = rng.randint(1, size)
+        puzzle = Puzzle(names, (), "who", position=position)
         if axis is not None:
-            ends_told = {1: axis[2], size: axis[3]}
-            return puzzle, f"Who is the {ends_told.get(place) or f'{ORDINALS[place - 1]} {axis[2]}'}?"
-        told = "last" if place == size else ORDINALS[place - 1]
-        return puzzle, luck.choice((f"Who finished {told}?", f"Who came {told}?", f"Who was {told}?"))
-    subject = luck.choice(names)
+            superlatives = {1: axis[2], size: axis[3]}
+            return (
+                puzzle,
+                f"Who is the {superlatives.get(position) or f'{ORDINALS[position - 1]} {axis[2]}'}?",
+            )
+        ordinal = "last" if position == size else ORDINALS[position - 1]
+        return puzzle, rng.choice((f"Who finished {ordinal}?", f"Who came {ordinal}?", f"Who was {ordinal}?"))
+    subject = rng.choice(names)
     return Puzzle(names, (), "place", subject=subject), f"In which place did {subject} finish?"

@@ -1,7 +1,7 @@
-"""What a kind of small function is: how it is asked for, written, tested, and which faults it may get.
+"""A kind of small function: how it is requested, written and tested, and which faults it may get.
 
-In a body `ACC`, `ITEM`, `OUT`, `BEST`, `LOW`, `HIGH` and `INDEX` stand for local names; what is in braces is
-filled with `k`, the number in the question, and with `slots`, some of which a fault changes.
+In a body, `ACC`, `ITEM`, `OUT`, `BEST`, `LOW`, `HIGH` and `INDEX` stand for local names. What is in braces is filled
+with `k`, the number in the question, and with `slots`, some of which a fault changes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of function: how it is asked for and read, how it is written, and what it gives.
+    """A kind of function: how it is requested and recognised, how it is written, and what it returns.
 
-    `inputs` are arguments for tests, some of which show up each fault; `reference` is given the arguments and k.
+    `inputs` are arguments for tests, some of which reveal each fault; `reference` is called with the arguments and k.
     """
 
     name: str
@@ -41,5 +41,5 @@ class Kind:
 
 
 def reads(pattern: str) -> re.Pattern[str]:
-    """A pattern for how a kind is asked for; its first group, when there is one, is k."""
+    """Return a pattern for requests of a kind; its first group, if there is one, is k."""
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""English on the level the demo model needs: sentences, words, and numbers written as digits or words."""
+"""Enough English for the demo model: sentences, words, and numbers as digits or words."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _SMALL_NUMBERS = in_order(
 )
 _TENS = in_order("twenty thirty forty fifty sixty seventy eighty ninety")
 _UNITS = {word: value for value, word in enumerate(_SMALL_NUMBERS)}
-_UNITS |= {word: 20 + 10 * place for place, word in enumerate(_TENS)}
+_UNITS |= {word: 20 + 10 * index for index, word in enumerate(_TENS)}
 _MULTIPLES = {"dozen": 12, "hundred": 100, "thousand": 1000}
 _CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds"}
 MONEY = frozenset({"dollar", "euro", "pound", "money", "buck"})
 
 
 class Word(NamedTuple):
-    """One word: `text` in lower case with numbers as digits, `shown` as it stood."""
+    """One word: `text` in lower case with numbers as digits, `shown` as written."""
 
     text: str
     shown: str
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text; a line break or a colon ends one as well."""
+    """Return the sentences of a text; a line break or a colon ends one as well."""
     return [part for piece in _SENTENCE_END.split(text) if (part := piece.strip())]
 
 
 def words(sentence: str) -> list[Word]:
-    """The words of a sentence: `$5` and `five dollars` both read as `5 dollars`."""
+    """Return the words of a sentence: `$5` and `five dollars` both become `5 dollars`."""
     raw = [Word(piece.lower().replace("’", "'"), piece) for piece in _WORD.findall(sentence)]
     read: list[Word] = []
     at = 0
@@ -54,7 +54,7 @@ def words(sentence: str) -> list[Word]:
 
 
 def _merged(raw: Sequence[Word], at: int) -> tuple[Word, int]:
-    """The word at `at`, a spelled number ("twenty-five", "two dozen") drawn together, and its length."""
+    """Return the word at `at` with spelled numbers merged ("twenty-five"), and its length."""
     word = raw[at]
     if word.text[0].isdigit():
         word = Word(word.text.replace(",", ""), word.shown)
@@ -80,12 +80,12 @@ def _at(raw: Sequence[Word], at: int) -> str:
 
 
 def number(text: str) -> Fraction | None:
-    """The number a word stands for, if it is one."""
+    """Return the number a word stands for, if it is one."""
     return Fraction(text) if _NUMBER.match(text) else None
 
 
 def singular(noun: str) -> str:
-    """A noun without its plural ending, well enough to tell that two words mean the same thing."""
+    """Return a noun without its plural ending, well enough to compare two words."""
     irregular = _IRREGULAR.get(noun)
     if irregular:
         return irregular
@@ -115,9 +115,9 @@ _IRREGULAR = {
 }
 
 
-def spoken(spoken_words: Sequence[Word]) -> str:
-    """Words put together again as a clause, with a capital at the front."""
-    text = " ".join(word.shown for word in spoken_words)
+def as_written(clause: Sequence[Word]) -> str:
+    """Join words into a clause again, with a capital at the front."""
+    text = " ".join(word.shown for word in clause)
     for mark in (",", ".", "?", "!", "%"):
         text = text.replace(f" {mark}", mark)
     for mark in _CURRENCIES.values():

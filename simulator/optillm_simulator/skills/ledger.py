@@ -1,4 +1,4 @@
-"""What a story has told so far: who holds how much of what, what was done, what things cost."""
+"""The state of a story: who holds how much of what, what was done, what things cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Owner = tuple[str, ...]
 
 @dataclass(slots=True)
 class Pile:
-    """So much of a thing in one hand; `part` when another pile holds it as well ("12 of them are boys")."""
+    """An amount of a thing that one owner holds.
+
+    `part`: another pile contains it as well ("12 of them are boys").
+    """
 
     owner: Owner
     thing: Thing
@@ -36,7 +39,7 @@ class Deed:
 
 @dataclass(slots=True)
 class Payment:
-    """Money owed or due for an amount of things; `each` or `total` is the price, where it was told with it."""
+    """Money owed or due for an amount of things; `each` or `total` is the price if it was stated."""
 
     owner: Owner
     thing: Thing
@@ -50,9 +53,9 @@ class Payment:
 class Ledger:
     """The state of a story.
 
-    `sheet` collects the steps that the amounts rest on; `contents` is what one box holds; `rates` are amounts
-    per unit of time and `lasting` the time, as far as told; `shared` and `packed` are the last division, `packed`
-    with the box; `owner` and `thing` are what the story speaks of, for "he" and "them".
+    `sheet` collects the steps behind the amounts; `contents` is what one box holds; `rates` are amounts per unit of
+    time and `lasting` the time, as far as stated; `shared` and `packed` are the last division, `packed` with the box;
+    `owner` and `thing` are what "he" and "them" refer to.
     """
 
     sheet: Sheet = field(default_factory=Sheet)
@@ -71,21 +74,21 @@ class Ledger:
     thing: Thing = ()
 
     def find(self, owner: Owner | None, thing: Thing) -> list[Pile]:
-        """The piles of an owner (of anybody when `None`) that a name for a thing covers."""
-        mine = [pile for pile in self.piles if owner is None or pile.owner == owner]
-        mine = [pile for pile in mine if not pile.part or set(thing) & set(pile.thing)]
-        exact = [pile for pile in mine if set(thing) <= set(pile.thing)]
+        """Return an owner's piles (anybody's for `None`) that a name for a thing covers."""
+        owned = [pile for pile in self.piles if owner is None or pile.owner == owner]
+        owned = [pile for pile in owned if not pile.part or set(thing) & set(pile.thing)]
+        exact = [pile for pile in owned if set(thing) <= set(pile.thing)]
         if exact or not thing:
             return exact
-        return [pile for pile in mine if pile.thing[-1:] == thing[-1:]]
+        return [pile for pile in owned if pile.thing[-1:] == thing[-1:]]
 
     def set(self, owner: Owner, thing: Thing, amount: Term, *, part: bool = False) -> None:
-        """Say how much there is, in place of what was said before."""
+        """Replace how much there is of a thing."""
         self.piles = [pile for pile in self.piles if (pile.owner, pile.thing) != (owner, thing)]
         self.piles.append(Pile(owner, thing, amount, part))
 
     def merge(self, piles: Sequence[Pile], about: str) -> Pile:
-        """One pile out of several, laid together step by step."""
+        """Return one pile out of several, added up step by step."""
         first, *others = piles
         for other in others:
             first.amount = self.sheet.do("+", first.amount, other.amount, about)
@@ -95,7 +98,7 @@ class Ledger:
         return first
 
     def gain(self, owner: Owner, thing: Thing, amount: Term, about: str, *, added: bool) -> None:
-        """Put an amount on the owner's pile; `added` lets it go on somebody else's when there is no other."""
+        """Add to the owner's pile; with `added`, to somebody else's if the owner has none."""
         piles = self.find(owner, thing) or (self.find(None, thing)[-1:] if added else [])
         exact = [pile for pile in piles if pile.thing == thing] or piles
         if not exact:
@@ -114,7 +117,7 @@ class Ledger:
             )
 
     def total(self, terms: Sequence[Term], about: str) -> Term | None:
-        """All terms added up; `None` when there are none."""
+        """Return the sum of the terms; `None` if there are none."""
         if not terms:
             return None
         sum_, *others = terms
@@ -123,7 +126,7 @@ class Ledger:
         return sum_
 
     def price(self, payment: Payment) -> Term | None:
-        """What a payment comes to, or `None` while no price is known."""
+        """Return what a payment comes to, or `None` while no price is known."""
         if payment.total is not None:
             return payment.total
         each = payment.each or next(
@@ -134,15 +137,15 @@ class Ledger:
         return each if payment.amount == 1 else self.sheet.do("*", payment.amount, each, payment.about)
 
     def priced(self, payments: Sequence[Payment]) -> list[Term]:
-        """What the payments come to, those without a price left out."""
+        """Return what the payments come to, leaving out those without a price."""
         return [cost for payment in payments if (cost := self.price(payment)) is not None]
 
 
 def _worked(amount: Term) -> bool:
-    """Whether a step has told already where the amount comes from."""
+    """Return whether an earlier step says where the amount comes from."""
     return isinstance(amount, Result)
 
 
 def is_money(thing: Thing) -> bool:
-    """Whether a thing is money."""
+    """Return whether a thing is money."""
     return bool(thing) and thing[-1] in MONEY

@@ -1,4 +1,4 @@
-"""The words a story is told with: which verbs give, take, share or cost, and the small words around them."""
+"""The words of stories: verbs that give, take, share or cost, and the small words around them."""
 
 from __future__ import annotations
 

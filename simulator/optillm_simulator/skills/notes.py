@@ -1,4 +1,4 @@
-"""What somebody's worked steps say: the outcome of each, read back from prose."""
+"""Read the outcome of each step back from somebody's worked solution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _READING = re.compile(r", so ([^\n]+?)\.?\s*\Z")
 
 
 def steps_noted(text: str) -> list[tuple[int, str]]:
-    """The numbered steps of a text and what each says, up to the end of its line or the next step."""
+    """Return the numbered steps of a text: number and content, up to the line's end or the next step."""
     marks = list(_MARK.finditer(text))
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
     return [
@@ -24,17 +24,17 @@ def steps_noted(text: str) -> list[tuple[int, str]]:
 
 
 def outcomes(task: Task, text: str) -> Mapping[int, str]:
-    """What the numbered steps of a text come to: the number, or the reading of the clue.
+    """Return what each numbered step comes to: the number, or the reading of the clue.
 
-    A step that is taken once more counts as it was taken last.
+    If a step is repeated, the last one counts.
     """
     noted: dict[int, str] = {}
     last = len(parts(task))
-    for place, told in steps_noted(text):
+    for number, content in steps_noted(text):
         if isinstance(task, Sum):
-            numbers = _OUTCOME.findall(told)
-            if numbers and place <= last:
-                noted[place] = numbers[-1].replace(",", "")
-        elif (reading := _READING.search(told)) and place <= last:
-            noted[place] = reading[1]
+            numbers = _OUTCOME.findall(content)
+            if numbers and number <= last:
+                noted[number] = numbers[-1].replace(",", "")
+        elif (reading := _READING.search(content)) and number <= last:
+            noted[number] = reading[1]
     return noted

@@ -27,7 +27,7 @@ NUMBERS: tuple[Kind, ...] = (
             Fault({"start": "1"}, "The sum starts at 1."),
         ),
         lambda k: (([k - 1, k, k + 1, k + 5],), ([],), ([-3, k],)),
-        lambda numbers, k: sum(one for one in numbers if one > k),
+        lambda numbers, k: sum(number for number in numbers if number > k),
     ),
     Kind(
         "count_multiples",
@@ -47,7 +47,7 @@ NUMBERS: tuple[Kind, ...] = (
             Fault({"start": "1"}, "The count starts at 1."),
         ),
         lambda k: (([k, 2 * k, 2 * k + 1, 1, 0],), ([],), ([k + 1],)),
-        lambda numbers, k: sum(one % k == 0 for one in numbers),
+        lambda numbers, k: sum(number % k == 0 for number in numbers),
     ),
     Kind(
         "keep_up_to",
@@ -67,7 +67,7 @@ NUMBERS: tuple[Kind, ...] = (
             Fault({"tail": "[::-1]"}, "The result is in reverse order."),
         ),
         lambda k: (([k, 1, k + 1, k - 1],), ([],), ([k + 2, k],)),
-        lambda numbers, k: [one for one in numbers if one <= k],
+        lambda numbers, k: [number for number in numbers if number <= k],
     ),
     Kind(
         "spread",

@@ -1,4 +1,4 @@
-"""An ordering puzzle: names, clues about their places, and a question about the order."""
+"""Ordering puzzles: names, clues about their positions, and a question about the order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """`first` stands before, just before or next to `second`; or `first` stands (not) at `place`, from 1.
+    """`first` stands before, just before or next to `second`; or `first` is (not) at `position`, from 1.
 
     `about` is the clue in the puzzle's own words.
     """
@@ -25,14 +25,14 @@ class Clue:
     relation: Relation
     first: str
     second: str = ""
-    place: int = 0
+    position: int = 0
     about: str = ""
 
     def readings(self, size: int) -> list[Clue]:
-        """The clue itself and the ways in which it may be misread, the likeliest first."""
+        """Return the clue itself and the ways to misread it, the likeliest first."""
         if self.relation in ("at", "not at"):
-            near = (self.place, self.place - 1, self.place + 1)
-            return [replace(self, place=place) for place in near if 1 <= place <= size]
+            near = (self.position, self.position - 1, self.position + 1)
+            return [replace(self, position=position) for position in near if 1 <= position <= size]
         swapped = replace(self, first=self.second, second=self.first)
         if self.relation == "just before":
             return [self, swapped, replace(self, relation="before"), replace(self, relation="next to")]
@@ -40,12 +40,12 @@ class Clue:
             return [self, replace(self, relation="just before"), replace(swapped, relation="just before")]
         return [self, swapped]
 
-    def holds(self, places: dict[str, int]) -> bool:
-        """Whether the clue can still hold, given the places known so far (from 1)."""
-        first = places.get(self.first)
+    def holds(self, positions: dict[str, int]) -> bool:
+        """Return whether the clue can still hold, given the positions known so far (from 1)."""
+        first = positions.get(self.first)
         if self.relation in ("at", "not at"):
-            return first is None or (first == self.place) == (self.relation == "at")
-        second = places.get(self.second)
+            return first is None or (first == self.position) == (self.relation == "at")
+        second = positions.get(self.second)
         if first is None or second is None:
             return True
         if self.relation == "before":
@@ -58,51 +58,51 @@ class Clue:
 class Puzzle:
     """The names in order of mention, the clues, and what is asked.
 
-    `wanted` is the whole order, who stands at `place` (from 1), or the place of `subject`. `backwards` asks
-    for the order from last to first.
+    `wanted` is the whole order, who stands at `position` (from 1), or the position of `subject`. `backwards` asks for
+    the order from last to first.
     """
 
     names: tuple[str, ...]
     clues: tuple[Clue, ...]
     wanted: Wanted
-    place: int = 0
+    position: int = 0
     subject: str = ""
     backwards: bool = False
 
 
 @lru_cache(maxsize=4096)
 def orders(names: tuple[str, ...], clues: tuple[Clue, ...], most: int = 30) -> tuple[Order, ...]:
-    """The orders in which all clues hold, at most `most` of them."""
-    found: list[Order] = []
+    """Return the orders in which all clues hold, `most` at most."""
+    matching: list[Order] = []
     for order in _search(names, clues, {}):
-        found.append(order)
-        if len(found) == most:
+        matching.append(order)
+        if len(matching) == most:
             break
-    return tuple(found)
+    return tuple(matching)
 
 
-def _search(names: Sequence[str], clues: Sequence[Clue], places: dict[str, int]) -> Iterator[Order]:
-    if len(places) == len(names):
-        yield tuple(sorted(places, key=places.__getitem__))
+def _search(names: Sequence[str], clues: Sequence[Clue], positions: dict[str, int]) -> Iterator[Order]:
+    if len(positions) == len(names):
+        yield tuple(sorted(positions, key=positions.__getitem__))
         return
     for name in names:
-        if name in places:
+        if name in positions:
             continue
-        places[name] = len(places) + 1
-        if all(clue.holds(places) for clue in clues if name in (clue.first, clue.second)):
-            yield from _search(names, clues, places)
-        del places[name]
+        positions[name] = len(positions) + 1
+        if all(clue.holds(positions) for clue in clues if name in (clue.first, clue.second)):
+            yield from _search(names, clues, positions)
+        del positions[name]
 
 
 def solvable(puzzle: Puzzle) -> bool:
-    """Whether the clues settle what is asked."""
+    """Return whether the clues settle what is asked."""
     return len({answer_in(puzzle, order) for order in orders(puzzle.names, puzzle.clues)}) == 1
 
 
 def conclude(puzzle: Puzzle, understood: Sequence[Clue]) -> tuple[Order, str]:
-    """An order that fits what was understood, and the answer read off it.
+    """Return an order that fits what was understood, and the answer it gives.
 
-    A clue that contradicts those before it is passed over, as a hasty reader would.
+    A clue that contradicts those before it is skipped, as a hasty reader would.
     """
     kept: tuple[Clue, ...] = ()
     for clue in understood:
@@ -113,26 +113,26 @@ def conclude(puzzle: Puzzle, understood: Sequence[Clue]) -> tuple[Order, str]:
 
 
 def answer_in(puzzle: Puzzle, order: Order) -> str:
-    """What the question asks for, when the order is this."""
+    """Return the answer to the question for a given order."""
     if puzzle.wanted == "who":
-        return order[puzzle.place - 1]
+        return order[puzzle.position - 1]
     if puzzle.wanted == "place":
         return ORDINALS[order.index(puzzle.subject)]
     return ", ".join(reversed(order) if puzzle.backwards else order)
 
 
-def misread(clue: Clue, size: int, luck: random.Random) -> Clue:
-    """The clue as a hasty reader takes it: most often the likeliest wrong reading."""
+def misread(clue: Clue, size: int, rng: random.Random) -> Clue:
+    """Return the clue as a hasty reader takes it: most often the likeliest wrong reading."""
     wrong = clue.readings(size)[1:]
-    return luck.choices(wrong, [4**-place for place in range(len(wrong))])[0]
+    return rng.choices(wrong, [4**-index for index in range(len(wrong))])[0]
 
 
 def tell(clue: Clue) -> str:
-    """What a clue says about the order, in fixed words."""
+    """Return in fixed words what a clue says about the order."""
     match clue.relation:
         case "at" | "not at":
             verb = "is" if clue.relation == "at" else "is not"
-            return f"{clue.first} {verb} {ORDINALS[clue.place - 1]}"
+            return f"{clue.first} {verb} {ORDINALS[clue.position - 1]}"
         case "before":
             return f"{clue.first} comes before {clue.second}"
         case "just before":

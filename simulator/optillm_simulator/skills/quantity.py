@@ -1,4 +1,4 @@
-"""How much of what: "5 bags of 12 marbles", "half of them", "3 times as many as Bob", "7 more than Ann"."""
+"""Read amounts: "5 bags of 12 marbles", "half of them", "3 times as many as Bob", "7 more than Ann"."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Thing = tuple[str, ...]
 class Quantity:
     """An amount as a clause states it, from word `start` up to word `end`.
 
-    `kind`: a plain count; a part of what there is (`number` is a fraction below or equal to one); so many times,
-    or so many more or fewer than, what `than` has. `each` is what every one of the counted things holds.
+    `kind`: a plain count; a part of what there is (`number` is a fraction up to one); so many times, or so many
+    more or fewer than, what `than` has. `each` is what every one of the counted things holds.
     """
 
     number: Fraction
@@ -36,23 +36,23 @@ class Quantity:
 
 
 def find_quantity(words: Sequence[Word], start: int = 0) -> Quantity | None:
-    """The first amount from word `start` on."""
-    if start < len(words) and (one := _article(words, start)):
-        return one
-    for at in range(start, len(words)):
-        found = _part(words, at) or _multiple(words, at) or _count(words, at)
-        if found:
-            return found
+    """Return the first amount from word `start` on."""
+    if start < len(words) and (single := _article(words, start)):
+        return single
+    for index in range(start, len(words)):
+        quantity = _part(words, index) or _multiple(words, index) or _count(words, index)
+        if quantity:
+            return quantity
     return None
 
 
 def text_at(words: Sequence[Word], at: int) -> str:
-    """The word at `at`; empty beyond the end."""
+    """Return the word at `at`; empty outside the sentence."""
     return words[at].text if 0 <= at < len(words) else ""
 
 
 def thing_at(words: Sequence[Word], at: int) -> tuple[Thing, int]:
-    """The counted thing that is named at `at`, singular, and where its name ends."""
+    """Return the counted thing that is named at `at`, in the singular, and where its name ends."""
     end = at
     while text_at(words, end).isalpha() and not _ends_thing(words, at, end):
         end += 1
@@ -61,7 +61,7 @@ def thing_at(words: Sequence[Word], at: int) -> tuple[Thing, int]:
 
 def _ends_thing(words: Sequence[Word], at: int, end: int) -> bool:
     text = words[end].text
-    # The first word after a number names the thing even when it could be a verb: "3 packs", "4 drinks".
+    # The first word after a number names the thing, even if it could be a verb: "3 packs", "4 drinks".
     return text in ENDS or text in PRONOUNS or (text in VERBS and (end > at or text not in _PLURALS))
 
 
@@ -69,7 +69,7 @@ _PLURALS = vocabulary("plants drinks packs shares runs walks drops places groups
 
 
 def _part(words: Sequence[Word], at: int) -> Quantity | None:
-    """ "half of them", "a third of the apples", "3/4 of", "25 percent of"; also "half as many as"."""
+    """Read "half of them", "a third of the apples", "3/4 of", "25 percent of"; also "half as many as"."""
     fraction, end = _fraction(words, at)
     if fraction is None:
         return None
@@ -98,7 +98,7 @@ def _fraction(words: Sequence[Word], at: int) -> tuple[Fraction | None, int]:
 
 
 def _multiple(words: Sequence[Word], at: int) -> Quantity | None:
-    """ "twice as many as", "3 times as many apples as"."""
+    """Read "twice as many as", "3 times as many apples as"."""
     factor = _FACTORS.get(words[at].text)
     if factor and text_at(words, at + 1) == "as":
         return _compared(words, at, at + 1, Fraction(factor))
@@ -109,7 +109,7 @@ def _multiple(words: Sequence[Word], at: int) -> Quantity | None:
 
 
 def _compared(words: Sequence[Word], start: int, at: int, factor: Fraction) -> Quantity | None:
-    """The rest of "… as many apples as Bob", from the first "as" on."""
+    """Read the rest of "… as many apples as Bob", from the first "as" on."""
     if text_at(words, at) in ("as", "more") and text_at(words, at + 1) in ("many", "much"):
         at += 1
     thing, end = thing_at(words, at + 1)
@@ -120,7 +120,7 @@ def _compared(words: Sequence[Word], start: int, at: int, factor: Fraction) -> Q
 
 
 def _holder(words: Sequence[Word], at: int) -> tuple[tuple[str, ...], int]:
-    """Whom or what is compared with, without its articles, up to the end of the phrase."""
+    """Return whom or what something is compared with, without articles, and where the phrase ends."""
     end = at
     while text_at(words, end).isalpha() and text_at(words, end) not in ("does", "did", "do", "has", "and"):
         end += 1
@@ -147,25 +147,25 @@ def _count(words: Sequence[Word], at: int) -> Quantity | None:
     if text_at(words, end) == "than" and (added or lack):
         than, end = _holder(words, end + 1)
         return Quantity(value, at, end, thing, "fewer" if lack else "more", than)
-    found = Quantity(value, at, end, thing, added=added)
-    return _with_contents(words, found)
+    quantity = Quantity(value, at, end, thing, added=added)
+    return _with_contents(words, quantity)
 
 
-def _with_contents(words: Sequence[Word], found: Quantity) -> Quantity:
-    """ "5 bags of 12 marbles", "5 bags with 12 marbles each", "5 bags, each with 12": bags that hold some."""
-    at = found.end
+def _with_contents(words: Sequence[Word], quantity: Quantity) -> Quantity:
+    """Add what each holds: "5 bags of 12 marbles", "5 bags with 12 marbles each"."""
+    at = quantity.end
     while text_at(words, at) in (",", "each", "all", "that", "which"):
         at += 1
     if text_at(words, at) not in (*_CONTENTS, "has", "have", "holds", "hold", "contains", "contain"):
-        return found
-    if number(text_at(words, at + 1)) is None or not found.thing:
-        return found
+        return quantity
+    if number(text_at(words, at + 1)) is None or not quantity.thing:
+        return quantity
     inner = _count(words, at + 1)
-    return replace(found, each=inner, end=inner.end) if inner else found
+    return replace(quantity, each=inner, end=inner.end) if inner else quantity
 
 
 def _article(words: Sequence[Word], at: int) -> Quantity | None:
-    """ "a notebook": one of it; but "a friend 5 apples" is not about one friend."""
+    """Read "a notebook" as one of it; but "a friend 5 apples" is not about one friend."""
     if words[at].text not in ("a", "an", "another") or singular(text_at(words, at + 1)) in PARTS:
         return None
     thing, end = thing_at(words, at + 1)

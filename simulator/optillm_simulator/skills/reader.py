@@ -1,4 +1,4 @@
-"""From text to a task the demo model can work out."""
+"""Read a text as a task that the demo model can work out."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from optillm_simulator.skills.reasoner import Task
 from optillm_simulator.skills.rereading import once
 from optillm_simulator.skills.story import read_story
 
-_LONGEST = 4000
+_MAX_TEXT = 4000
 
 
 @lru_cache(maxsize=1024)
 def read(text: str) -> Task | None:
-    """The task in a text, or `None` when it is beyond the demo model's skills."""
-    if len(text) > _LONGEST:
+    """Return the task in a text, or `None` if it is beyond the demo model's skills."""
+    if len(text) > _MAX_TEXT:
         return None
     text = once(text)
-    wanted = read_function(text)
-    if wanted:
-        return wanted
+    function = read_function(text)
+    if function:
+        return function
     for sentence in sentences(text):
-        found = read_expression(sentence)
-        if found:
-            return found
+        calculation = read_expression(sentence)
+        if calculation:
+            return calculation
     return read_puzzle(text) or read_story(text)

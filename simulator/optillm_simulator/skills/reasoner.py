@@ -1,4 +1,4 @@
-"""Working a task out step by step, in prose, with slips that happen by chance."""
+"""Work out a task step by step, in prose, with slips that happen by chance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from optillm_simulator.characters import FAULTLESS, Character
+from optillm_simulator.error_models import FAULTLESS, ErrorModel
 from optillm_simulator.skills.functions import Function, canonical, described, source
 from optillm_simulator.skills.puzzle import Clue, Puzzle, conclude, misread, tell
 from optillm_simulator.skills.slips import Lapses, slipped
@@ -16,13 +16,13 @@ from optillm_simulator.skills.sums import Op, Result, Step, Sum, Term, apply, sh
 
 Task = Sum | Puzzle | Function
 MISUNDERSTOOD = 0.5
-"""The chance that a function is written otherwise than meant when its description is vague."""
+"""The chance that a function is written otherwise than meant if its description is vague."""
 _SIGN: Mapping[Op, str] = {"+": "+", "-": "-", "*": "×", "/": "÷"}
 
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """A task worked out: its lines, the answer, how many of the steps went wrong, and the program if it is one."""
+    """A task worked out: its lines, the answer, how many steps went wrong, and the program if it is one."""
 
     lines: tuple[str, ...]
     answer: str
@@ -31,143 +31,143 @@ class Working:
 
     @property
     def closing(self) -> str:
-        """What states the answer: a line, or the program in a fence."""
+        """Return what states the answer: a line, or the program in a fence."""
         return f"```python\n{self.code}\n```" if self.code else f"The answer is {self.answer}."
 
     @property
     def reasoning(self) -> str:
-        """The working without the answer, and a look back at it."""
+        """Return the working without the answer, and a look back at it."""
         return "\n".join((*self.lines, "", "Checking: I went through it again and it holds."))
 
     @property
     def text(self) -> str:
-        """The whole working as an answer to its reader."""
+        """Return the whole working as an answer to its reader."""
         return "\n".join((*self.lines, "", self.closing))
 
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """One step of a sum at the moment it is taken: its number from 1, its two sides and the exact outcome."""
+    """One step of a sum as it is taken: its number from 1, its two sides and the exact outcome."""
 
-    place: int
+    number: int
     step: Step
     left: Fraction
     right: Fraction
     exact: Fraction
 
-    def slip(self, luck: random.Random) -> Fraction:
-        """A plausible wrong outcome."""
-        return slipped(self.step.op, self.left, self.right, self.exact, luck)
+    def slip(self, rng: random.Random) -> Fraction:
+        """Return a plausible wrong outcome."""
+        return slipped(self.step.op, self.left, self.right, self.exact, rng)
 
 
 def work(
     task: Task,
-    character: Character,
-    luck: random.Random,
+    model: ErrorModel,
+    rng: random.Random,
     noted: Mapping[int, str] | None = None,
     doubts: Collection[int] = (),
 ) -> Working:
-    """Work a task out as `character` would.
+    """Work a task out as `model` would.
 
     `noted` holds results of steps taken over from someone's notes; at steps in `doubts` it takes more care.
     """
     if isinstance(task, Function):
-        return program(task, _variant(task, character, luck, doubts), luck)
-    taken = noted or {}
+        return program(task, _variant(task, model, rng, doubts), rng)
+    results = noted or {}
     if isinstance(task, Sum):
-        errs = Lapses(task, len(task.steps), character, luck, doubts).at(character.slip)
+        errs = Lapses(task, len(task.steps), model, rng, doubts).at(model.slip)
 
-        def outcome(at: Reckoning) -> Fraction:
-            if at.place in taken:
-                return Fraction(taken[at.place])
-            lapse = errs(at.place)
-            return at.slip(lapse) if lapse else at.exact
+        def outcome(step: Reckoning) -> Fraction:
+            if step.number in results:
+                return Fraction(results[step.number])
+            lapse = errs(step.number)
+            return step.slip(lapse) if lapse else step.exact
 
         return reckon(task, outcome)
-    errs = Lapses(task, len(task.clues), character, luck, doubts).at(character.misreading)
+    errs = Lapses(task, len(task.clues), model, rng, doubts).at(model.misreading)
 
-    def reading(place: int, clue: Clue) -> Clue:
-        if place in taken:
-            return read_as(clue, len(task.names), taken[place]) or clue
-        lapse = errs(place)
+    def reading(number: int, clue: Clue) -> Clue:
+        if number in results:
+            return read_as(clue, len(task.names), results[number]) or clue
+        lapse = errs(number)
         return misread(clue, len(task.names), lapse) if lapse else clue
 
     return deduce(task, reading)
 
 
 def parts(task: Task) -> tuple[str, ...]:
-    """What a working goes through step by step: operations or clues, in the question's own words."""
+    """Return what a working goes through: operations or clues, in the question's own words."""
     if isinstance(task, Function):
         return ()
     return tuple(part.about for part in (task.steps if isinstance(task, Sum) else task.clues))
 
 
-def _variant(task: Function, character: Character, luck: random.Random, doubts: Collection[int]) -> int:
-    """The variant of a function that is written: the one that is meant, or another by a slip."""
-    lapse = Lapses(task, 1, character, luck, doubts).at(character.bug)(1)
-    if lapse is None and task.vague and luck.random() < MISUNDERSTOOD:
-        lapse = luck
-    others = [one for one in range(len(task.made.faults) + 1) if one != task.variant]
+def _variant(task: Function, model: ErrorModel, rng: random.Random, doubts: Collection[int]) -> int:
+    """Return the variant of a function that is written: the one that is meant, or another by a slip."""
+    lapse = Lapses(task, 1, model, rng, doubts).at(model.bug)(1)
+    if lapse is None and task.vague and rng.random() < MISUNDERSTOOD:
+        lapse = rng
+    others = [variant for variant in range(len(task.made.faults) + 1) if variant != task.variant]
     return task.variant if lapse is None else lapse.choice(others)
 
 
-def program(task: Function, variant: int, luck: random.Random) -> Working:
-    """A function written out, with a sentence about what it does."""
-    said = described(replace(task, variant=0), 0, luck).rpartition("` ")[2]
-    line = luck.choice(("This function {}", "The function below {}", "Here is a function that {}")).format(
-        said
+def program(task: Function, variant: int, rng: random.Random) -> Working:
+    """Return a function written out, with a sentence about what it does."""
+    description = described(replace(task, variant=0), 0, rng).rpartition("` ")[2]
+    line = rng.choice(("This function {}", "The function below {}", "Here is a function that {}")).format(
+        description
     )
-    code = source(task, variant, luck)
+    code = source(task, variant, rng)
     return Working((line,), canonical(task, variant), int(variant != task.variant), code)
 
 
 @lru_cache(maxsize=4096)
 def truth(task: Task) -> str:
-    """The right answer."""
+    """Return the correct answer."""
     return work(task, FAULTLESS, random.Random(0)).answer  # noqa: S311 - nothing is left to chance here
 
 
 @lru_cache(maxsize=4096)
-def habit(task: Task, character: Character) -> str:
-    """The answer that a task which is hard for a model lures it into; the right one when it is not hard."""
-    lured = replace(character, slip=0.0, misreading=0.0, bug=0.0, stumbles=1.0)
+def habit(task: Task, model: ErrorModel) -> str:
+    """Return the answer that a hard task lures a model into; for other tasks, the correct answer."""
+    lured = replace(model, slip=0.0, misreading=0.0, bug=0.0, stumbles=1.0)
     return work(task, lured, random.Random(0)).answer  # noqa: S311 - nothing is left to chance here
 
 
 def reckon(task: Sum, outcome: Callable[[Reckoning], Fraction]) -> Working:
-    """Go through a sum step by step; `outcome` says what comes out of each."""
+    """Go through a sum step by step; `outcome` decides the result of each."""
     if task.answer is not None:
         answer = shown(task.answer)
         return Working((f"Step 1: The question itself gives the number: {answer}.",), answer)
     values: list[Fraction] = []
     lines: list[str] = []
     slips = 0
-    for place, step in enumerate(task.steps, start=1):
+    for number, step in enumerate(task.steps, start=1):
         left, right = _value(step.left, values), _value(step.right, values)
         exact = _exact(step.op, left, right)
-        value = outcome(Reckoning(place, step, left, right, exact))
+        value = outcome(Reckoning(number, step, left, right, exact))
         slips += value != exact
         values.append(value)
-        lines.append(f"Step {place}: {_line(step, left, right, value)}")
+        lines.append(f"Step {number}: {_line(step, left, right, value)}")
     return Working(tuple(lines), shown(values[-1]), slips)
 
 
 def deduce(task: Puzzle, reading: Callable[[int, Clue], Clue]) -> Working:
-    """Go through a puzzle clue by clue; `reading` says how each is understood."""
+    """Go through a puzzle clue by clue; `reading` decides how each is understood."""
     understood: list[Clue] = []
     lines: list[str] = []
-    for place, clue in enumerate(task.clues, start=1):
-        understood.append(reading(place, clue))
-        lines.append(f"Step {place}: {clue.about}, so {tell(understood[-1])}.")
+    for number, clue in enumerate(task.clues, start=1):
+        understood.append(reading(number, clue))
+        lines.append(f"Step {number}: {clue.about}, so {tell(understood[-1])}.")
     order, answer = conclude(task, understood)
     lines.append(f"Step {len(lines) + 1}: Together that gives the order {', '.join(order)}.")
-    slips = sum(one != clue for one, clue in zip(understood, task.clues, strict=True))
+    slips = sum(taken != clue for taken, clue in zip(understood, task.clues, strict=True))
     return Working(tuple(lines), answer, slips)
 
 
-def read_as(clue: Clue, size: int, told: str) -> Clue | None:
-    """The reading of a clue that somebody's words tell; `None` when they tell none of them."""
-    return next((one for one in clue.readings(size) if tell(one) == told), None)
+def read_as(clue: Clue, size: int, words: str) -> Clue | None:
+    """Return the reading of a clue that somebody's words express; `None` if they express none."""
+    return next((reading for reading in clue.readings(size) if tell(reading) == words), None)
 
 
 def _value(term: Term, values: list[Fraction]) -> Fraction:

@@ -1,4 +1,4 @@
-"""A question that stands twice in a text is one question."""
+"""Recognise a question that stands twice in a text as one question."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _LONGEST_CUE = 90
 
 
 def once(text: str) -> str:
-    """The text up to where it begins to repeat itself, when all that was asked so far comes again, else all of it."""
+    """Return the text without a repetition of its question, or all of it if nothing is repeated.
+
+    Everything before the repetition must come again.
+    """
     for number, match in enumerate(_START.finditer(text)):
         if number == _MOST_STARTS:
             break
@@ -21,20 +24,20 @@ def once(text: str) -> str:
         again = start
         for _ in range(_MOST_STARTS):
             again = text.find(head, again + _HEAD)
-            asked = _asked(text[start:again]) if again > 0 else ""
-            if asked and _said(text[again:]).startswith(_said(asked)):
-                return text[:start] + asked
+            question = _question(text[start:again]) if again > 0 else ""
+            if question and _squeezed(text[again:]).startswith(_squeezed(question)):
+                return text[:start] + question
             if again < 0:
                 break
     return text
 
 
-def _said(text: str) -> str:
+def _squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def _asked(first: str) -> str:
-    """A question without the cue at its end to read it again; empty when it is none."""
+def _question(first: str) -> str:
+    """Return a question without a closing request to read it again; empty if there is no question."""
     cue = _CUE.search(first, max(0, len(first) - _LONGEST_CUE))
     end = first.rfind("?", 0, cue.start() if cue else len(first)) + 1
     if cue and not end:

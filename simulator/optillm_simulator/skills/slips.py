@@ -1,4 +1,4 @@
-"""Where a reasoner goes wrong: plausible wrong outcomes, and the one slip that comes back on a hard task."""
+"""How a reasoner goes wrong: plausible wrong outcomes, and the slip that recurs on a hard task."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from functools import lru_cache
 
-from optillm_simulator.characters import Character
+from optillm_simulator.error_models import ErrorModel
 from optillm_simulator.skills.sums import Op, apply
 
 _CONFUSED: Mapping[Op, Op] = {"+": "-", "-": "+", "*": "+", "/": "-"}
 DOUBTED = 0.5
-"""What is left of the chance of a slip where a reviewer has raised doubts about the step."""
+"""The factor on the chance of a slip where a reviewer has doubted the step."""
 
 
-def slipped(op: Op, left: Fraction, right: Fraction, exact: Fraction, luck: random.Random) -> Fraction:
-    """A plausible wrong outcome; the first kinds come often, so that two slips at one place may agree."""
+def slipped(op: Op, left: Fraction, right: Fraction, exact: Fraction, rng: random.Random) -> Fraction:
+    """Return a plausible wrong outcome; the first kinds are common, so that two slips may agree."""
     confused = apply(_CONFUSED[op], left, right)
     carry = Fraction(10) if op == "-" else Fraction(-10)
     kinds = [
@@ -28,7 +28,7 @@ def slipped(op: Op, left: Fraction, right: Fraction, exact: Fraction, luck: rand
     ]
     floor = min(exact, Fraction(0))  # people notice a negative number of apples
     plausible = [(weight, value) for weight, value in kinds if value != exact and value >= floor]
-    return luck.choices([value for _, value in plausible], [weight for weight, _ in plausible])[0]
+    return rng.choices([value for _, value in plausible], [weight for weight, _ in plausible])[0]
 
 
 def _transposed(exact: Fraction) -> Fraction:
@@ -36,40 +36,50 @@ def _transposed(exact: Fraction) -> Fraction:
     return Fraction(digits[:-2] + digits[-1] + digits[-2]) if digits.isdigit() and exact >= 10 else exact
 
 
-@lru_cache(maxsize=4096)
-def stumbling_block(task: object, steps: int, character: Character) -> tuple[int, str] | None:
-    """The step, from 1, at which a hard task trips a model up, and a seed for the slip that it then makes.
+def task_key(task: object) -> str:
+    """Return a text that identifies a task. It seeds what is hard for whom, so it must never change."""
+    return repr(task).replace(
+        "position=", "place="
+    )  # the field's name when the published tables were measured
 
-    `None` for a task that is not hard for it. The same task is hard in every call.
+
+@lru_cache(maxsize=4096)
+def stumbling_block(task: object, steps: int, model: ErrorModel) -> tuple[int, str] | None:
+    """Return the step (from 1) at which a hard task trips a model up, and a seed for that slip.
+
+    Returns `None` for a task that is not hard for it. The same task is hard in every call.
     """
-    luck = random.Random(f"{character.kind}: {task!r}")  # noqa: S311 - reproducible, not secret
-    if luck.random() >= character.hard or not steps:
+    rng = random.Random(f"{model.kind}: {task_key(task)}")  # noqa: S311 - reproducible, not secret
+    if rng.random() >= model.hard or not steps:
         return None
-    return luck.randint(1, steps), str(luck.random())
+    return rng.randint(1, steps), str(rng.random())
 
 
 class Lapses:
-    """The lapses of one sample: at each step by chance, and at a hard task's stumbling block time and again."""
+    """The lapses of one sample: by chance at each step, and again and again where a hard task trips."""
 
     def __init__(
-        self, task: object, steps: int, character: Character, luck: random.Random, doubts: Collection[int]
+        self, task: object, steps: int, model: ErrorModel, rng: random.Random, doubts: Collection[int]
     ) -> None:
-        self._luck = luck
+        self._rng = rng
         self._doubts = doubts
-        self._block = stumbling_block(task, steps, character)
-        if self._block and luck.random() >= character.stumbles * self._care(self._block[0]):
+        self._block = stumbling_block(task, steps, model)
+        if self._block and rng.random() >= model.stumbles * self._care(self._block[0]):
             self._block = None
 
     def at(self, rate: float) -> Callable[[int], random.Random | None]:
-        """Tells of a step whether it goes wrong: by the chance that is to shape the slip, else `None`."""
+        """Return a function that tells whether a step goes wrong.
 
-        def lapse(place: int) -> random.Random | None:
-            slips = self._luck.random() < rate * self._care(place)
-            if self._block and self._block[0] == place:
+        For a step that does it returns the random numbers that shape the slip, else `None`.
+        """
+
+        def lapse(number: int) -> random.Random | None:
+            slips = self._rng.random() < rate * self._care(number)
+            if self._block and self._block[0] == number:
                 return random.Random(self._block[1])  # noqa: S311 - reproducible, not secret
-            return self._luck if slips else None
+            return self._rng if slips else None
 
         return lapse
 
-    def _care(self, place: int) -> float:
-        return DOUBTED if place in self._doubts else 1.0
+    def _care(self, number: int) -> float:
+        return DOUBTED if number in self._doubts else 1.0

@@ -1,4 +1,4 @@
-"""A sum: the steps from the numbers in a question to its answer, exact and not yet worked out."""
+"""A sum: the exact steps from the numbers in a question to its answer, not yet worked out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Term = Fraction | Result
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation; `about` tells in the question's own words what it stands for."""
+    """One operation; `about` says in the question's own words what it stands for."""
 
     op: Op
     left: Term
@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """The steps in working order; the last one gives the answer. `answer` is set when nothing is to be done."""
+    """The steps in order; the last one gives the answer. `answer` is set if there is nothing to do."""
 
     steps: tuple[Step, ...]
     answer: Fraction | None = None
@@ -45,18 +45,18 @@ class Sheet:
     steps: list[Step] = field(default_factory=list)
 
     def do(self, op: Op, left: Term, right: Term, about: str = "") -> Term:
-        """Write a step down; the term for its outcome."""
+        """Write a step down and return the term for its outcome."""
         self.steps.append(Step(op, left, right, about))
         return Result(len(self.steps) - 1)
 
     def finish(self, wanted: Term) -> Sum:
-        """Only the steps that `wanted` rests on, renumbered in working order."""
+        """Return only the steps that `wanted` rests on, renumbered in order."""
         if isinstance(wanted, Fraction):
             return Sum((), wanted)
         needed: set[int] = set()
         _collect(self.steps, wanted, needed)
-        place = {old: new for new, old in enumerate(sorted(needed))}
-        return Sum(tuple(_renumbered(self.steps[old], place) for old in place))
+        new_index = {old: new for new, old in enumerate(sorted(needed))}
+        return Sum(tuple(_renumbered(self.steps[old], new_index) for old in new_index))
 
 
 def _collect(steps: Sequence[Step], wanted: Term, needed: set[int]) -> None:
@@ -68,15 +68,15 @@ def _collect(steps: Sequence[Step], wanted: Term, needed: set[int]) -> None:
             open_terms += [steps[term.step].left, steps[term.step].right]
 
 
-def _renumbered(step: Step, place: dict[int, int]) -> Step:
+def _renumbered(step: Step, new_index: dict[int, int]) -> Step:
     def moved(term: Term) -> Term:
-        return Result(place[term.step]) if isinstance(term, Result) else term
+        return Result(new_index[term.step]) if isinstance(term, Result) else term
 
     return Step(step.op, moved(step.left), moved(step.right), step.about)
 
 
 def apply(op: Op, left: Fraction, right: Fraction) -> Fraction | None:
-    """The exact outcome; `None` for a division by zero."""
+    """Return the exact outcome; `None` for a division by zero."""
     match op:
         case "+":
             return left + right
@@ -89,7 +89,7 @@ def apply(op: Op, left: Fraction, right: Fraction) -> Fraction | None:
 
 
 def shown(value: Fraction) -> str:
-    """A number as people write it: an integer, a short decimal, else a fraction."""
+    """Return a number as people write it: an integer, a short decimal, else a fraction."""
     if value.denominator == 1:
         return str(value.numerator)
     for places in range(1, 5):
@@ -99,7 +99,7 @@ def shown(value: Fraction) -> str:
 
 
 def plain_number(text: str) -> str:
-    """A number as `shown` writes it, however it was written; empty when it is none."""
+    """Return a number as `shown` writes it; empty if the text is no number."""
     try:
         return shown(Fraction(text.replace(",", "")))
     except (ValueError, ZeroDivisionError):

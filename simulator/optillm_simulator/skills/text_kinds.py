@@ -63,7 +63,7 @@ OTHERS: tuple[Kind, ...] = (
             Fault({"off": " + 1"}, "Each appears once more than that."),
         ),
         lambda _: (([1, 2],), ([],), (["x"],)),
-        lambda items, k: [one for one in items for _ in range(k)],
+        lambda items, k: [entry for entry in items for _ in range(k)],
     ),
     Kind(
         "every_nth",
@@ -103,7 +103,7 @@ OTHERS: tuple[Kind, ...] = (
             Fault({"vowels": "aeio"}, "The letter u does not count."),
         ),
         lambda _: (("Queue",), ("AEIOU",), ("rhythm",), ("",)),
-        lambda text, _: sum(one in "aeiou" for one in text.lower()),
+        lambda text, _: sum(entry in "aeiou" for entry in text.lower()),
     ),
     Kind(
         "reverse_words",
@@ -146,7 +146,7 @@ OTHERS: tuple[Kind, ...] = (
             Fault({"at": "-1"}, "It takes the last letter of each word."),
         ),
         lambda _: (("ada lovelace",), ("Grace Brewster hopper",), ("",)),
-        lambda text, _: "".join(one[0].upper() for one in text.split()),
+        lambda text, _: "".join(entry[0].upper() for entry in text.split()),
     ),
     Kind(
         "is_palindrome",

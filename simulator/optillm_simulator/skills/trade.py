@@ -18,7 +18,7 @@ _PER_PIECE = frozenset({"each", "apiece", "every", "per"})
 
 
 def cost(ledger: Ledger, clause: Clause, quantity: Quantity | None) -> bool:
-    """ "Pens cost $3 each", "A notebook costs twice as much as a pen", "5 pens cost $15"."""
+    """Note a price: "Pens cost $3 each", "A notebook costs twice as much as a pen", "5 pens cost $15"."""
     if quantity is None:
         return True
     many = find_quantity(clause.subject)
@@ -34,15 +34,15 @@ def cost(ledger: Ledger, clause: Clause, quantity: Quantity | None) -> bool:
 
 
 def quoted(ledger: Ledger, clause: Clause, quantity: Quantity) -> bool:
-    """ "A shop sells pens at $2 each", "She buys shoes for $45": a price for things without a number.
+    """Note a price for things without a number; return whether the clause states one.
 
-    Whether the clause says so.
+    "A shop sells pens at $2 each", "She buys shoes for $45".
     """
     between = clause.words[clause.at + 1 : quantity.start]
     lemma = clause.verb.lemma
     if lemma not in _BUYING | {"sell", "pay"} or not is_money(quantity.thing) or not between:
         return False
-    if lemma == "pay" and between[0].text == "with":  # "She pays with $50": that much is at hand
+    if lemma == "pay" and between[0].text == "with":  # "She pays with $50": she has that much
         ledger.set(ledger.owner, quantity.thing, quantity.number)
         return True
     thing, _ = thing_at(between, 0)
@@ -57,7 +57,7 @@ def quoted(ledger: Ledger, clause: Clause, quantity: Quantity) -> bool:
 
 
 def pay(ledger: Ledger, deed: Deed, rest: Sequence[Word]) -> None:
-    """Note what is owed for a purchase or due for a sale; `rest` is what its clause says after the amount."""
+    """Note what a purchase costs or a sale brings; `rest` is the clause after the amount."""
     if deed.lemma not in _BUYING | {"sell"} or is_money(deed.thing):
         return
     payment = Payment(deed.owner, deed.thing, deed.amount, deed.about)
@@ -70,7 +70,7 @@ def pay(ledger: Ledger, deed: Deed, rest: Sequence[Word]) -> None:
 
 def _price(rest: Sequence[Word]) -> Quantity | None:
     for at, word in enumerate(rest):
-        found = find_quantity(rest, at) if word.text in _PRICED_BY else None
-        if found:
-            return found
+        price = find_quantity(rest, at) if word.text in _PRICED_BY else None
+        if price:
+            return price
     return None

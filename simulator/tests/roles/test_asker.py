@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from optillm_simulator.characters import SMALL
+from optillm_simulator.error_models import SMALL
 from optillm_simulator.problems import Family, generate
 from optillm_simulator.roles.stated import stated_answer
 from optillm_simulator.skills.reader import read
@@ -96,8 +96,8 @@ def test_puts_the_answer_behind_the_marker_that_was_asked_for(wording: str) -> N
 def test_a_self_check_neither_helps_nor_hurts() -> None:
     task = read(QUESTION)
     assert task is not None
-    plain = sum(stated_answer(say(QUESTION, character=SMALL, seed=n), task) == "53" for n in range(200))
+    plain = sum(stated_answer(say(QUESTION, model=SMALL, seed=n), task) == "53" for n in range(200))
     checked = sum(
-        stated_answer(say(QUESTION, REFLECTING[0], character=SMALL, seed=n), task) == "53" for n in range(200)
+        stated_answer(say(QUESTION, REFLECTING[0], model=SMALL, seed=n), task) == "53" for n in range(200)
     )
     assert plain == checked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from optillm_simulator.characters import SMALL
+from optillm_simulator.error_models import SMALL
 from optillm_simulator.roles.stated import stated_answer
 from optillm_simulator.skills.reader import read
 
@@ -29,15 +29,13 @@ def test_merging_beats_answering_alone() -> None:
         return stated_answer(reply, task) == "53"
 
     prompt = quoting(SYNTHESISE, RIGHT, WRONG, RIGHT)
-    alone = sum(right(say(QUESTION, character=SMALL, seed=seed)) for seed in range(300))
-    merged = sum(right(say(prompt, character=SMALL, seed=seed)) for seed in range(300))
+    alone = sum(right(say(QUESTION, model=SMALL, seed=seed)) for seed in range(300))
+    merged = sum(right(say(prompt, model=SMALL, seed=seed)) for seed in range(300))
     assert merged > alone
 
 
 def test_a_merge_may_be_talked_into_a_wrong_answer_and_works_it_out_all_the_same() -> None:
-    replies = [
-        say(quoting(SYNTHESISE, WRONG, WRONG, WRONG), character=SMALL, seed=seed) for seed in range(100)
-    ]
+    replies = [say(quoting(SYNTHESISE, WRONG, WRONG, WRONG), model=SMALL, seed=seed) for seed in range(100)]
     talked_into = [reply for reply in replies if reply.endswith("The answer is 43.")]
     assert talked_into
     assert all("= 43." in reply for reply in talked_into)

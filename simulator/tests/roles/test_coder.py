@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from optillm_simulator.characters import FAULTLESS, SMALL
+from optillm_simulator.error_models import FAULTLESS, SMALL
 from optillm_simulator.problems import generate
 from optillm_simulator.roles.coder import LITERAL
 from optillm_simulator.roles.stated import stated_answer
@@ -89,7 +89,7 @@ def test_tests_come_as_json_when_wanted() -> None:
 
 def test_a_fault_is_described_as_it_stands_as_often_as_documented() -> None:
     told = [
-        say(f"<code-1>\n{BAD}\n</code-1>\n\n{DESCRIBE[0]}", character=SMALL, seed=seed) for seed in range(500)
+        say(f"<code-1>\n{BAD}\n</code-1>\n\n{DESCRIBE[0]}", model=SMALL, seed=seed) for seed in range(500)
     ]
     literal = sum("equal to 4 count" in one for one in told)
     vague = sum(VAGUE in one for one in told)
@@ -154,8 +154,8 @@ def test_the_round_trip_catches_many_faults() -> None:
 
     def returns(variant: int, seed: int) -> bool:
         code = source(TASK, variant, random.Random(seed))
-        told = say(f"<code-1>\n{code}\n</code-1>\n\n{DESCRIBE[0]}", character=SMALL, seed=seed)
-        again = say(f"<spec-1>\n{told}\n</spec-1>\n\nImplement it.", character=SMALL, seed=seed + 5000)
+        told = say(f"<code-1>\n{code}\n</code-1>\n\n{DESCRIBE[0]}", model=SMALL, seed=seed)
+        again = say(f"<spec-1>\n{told}\n</spec-1>\n\nImplement it.", model=SMALL, seed=seed + 5000)
         return stated_answer(again, TASK) == canonical(TASK, variant)
 
     sound = sum(returns(0, seed) for seed in range(200))

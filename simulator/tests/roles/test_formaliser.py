@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import z3
-from optillm_simulator.characters import SMALL
+from optillm_simulator.error_models import SMALL
 from optillm_simulator.problems import Family, generate
 from optillm_simulator.roles.stated import stated_answer
 from optillm_simulator.skills.reader import read
@@ -91,7 +91,7 @@ def test_assertions_go_wrong_about_as_often_as_documented() -> None:
     wrong = facts = 0
     for seed, problem in enumerate(generate("ordering", 300, 32)):
         clean = formalisation(problem.question)["smt2"].splitlines()
-        slipped = formalisation(problem.question, character=SMALL, seed=seed)["smt2"].splitlines()
+        slipped = formalisation(problem.question, model=SMALL, seed=seed)["smt2"].splitlines()
         wrong += len(set(clean) - set(slipped))
         facts += sum("assert" in line for line in clean)
     assert 0.01 < wrong / facts < 2 * SMALL.misformalises
@@ -121,7 +121,7 @@ def test_a_repair_succeeds_as_often_as_faults_are_found() -> None:
     whole = formalisation(QUESTION)["smt2"]
     broken = whole.replace("(- step1 7)", "(+ step1 7)")
     prompt = f"<formalisation-1>\n{broken}\n</formalisation-1>\n\n{COMPLAINTS[1]}"
-    mended = sum(whole in say(QUESTION, prompt, character=SMALL, seed=seed) for seed in range(400))
+    mended = sum(whole in say(QUESTION, prompt, model=SMALL, seed=seed) for seed in range(400))
     assert abs(mended / 400 - SMALL.finds) < 0.1
 
 
@@ -163,7 +163,7 @@ def test_a_formalisation_that_says_something_else_is_noticed_as_often_as_documen
     broken = formalisation(QUESTION)["smt2"].replace("(- step1 7)", "(+ step1 7)")
     quoted = f'<candidate-1 label="result">\n{broken}\n\nThe result:\n67\n</candidate-1>'
     prompt = f"{quoted}\n\n{VERBALISING[0]}"
-    believed = sum(say(QUESTION, prompt, character=SMALL, seed=seed).endswith("67.") for seed in range(400))
+    believed = sum(say(QUESTION, prompt, model=SMALL, seed=seed).endswith("67.") for seed in range(400))
     assert abs(believed / 400 - (1 - SMALL.finds)) < 0.1
 
 

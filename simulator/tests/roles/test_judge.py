@@ -9,32 +9,32 @@ import re
 from typing import Any
 
 import pytest
-from optillm_simulator.characters import LARGE, SMALL, Character
+from optillm_simulator.error_models import LARGE, SMALL, ErrorModel
+from optillm_simulator.roles.context import read_context
 from optillm_simulator.roles.impressions import impressions
-from optillm_simulator.roles.scene import set_scene
 
 from simulator.tests.talk import QUESTION, RIGHT, WRONG, quoting, say
 
 VERSE = "Write a poem about the sea."
 
 
-def seen_right(character: Character, *candidates: str, calls: int = 600) -> list[int]:
+def seen_right(model: ErrorModel, *candidates: str, calls: int = 600) -> list[int]:
     """How often each candidate is seen as right."""
     prompt = [("user", quoting("Rank them.", *candidates))]
     counts = [0] * len(candidates)
     for seed in range(calls):
-        seen = impressions(set_scene(prompt, character, random.Random(seed), None))
+        seen = impressions(read_context(prompt, model, random.Random(seed), None))
         counts = [count + one.right for count, one in zip(counts, seen, strict=True)]
     return counts
 
 
-@pytest.mark.parametrize("character", [SMALL, LARGE], ids=lambda one: one.name)
-def test_sees_rightly_as_often_as_documented(character: Character) -> None:
-    spread = 4 * math.sqrt(600 * character.reliability * (1 - character.reliability))
-    (right,) = seen_right(character, RIGHT)
-    (wrong,) = seen_right(character, WRONG)
-    assert abs(right - 600 * character.reliability) <= spread
-    assert abs(wrong - 600 * (1 - character.reliability)) <= spread
+@pytest.mark.parametrize("model", [SMALL, LARGE], ids=lambda one: one.name)
+def test_sees_rightly_as_often_as_documented(model: ErrorModel) -> None:
+    spread = 4 * math.sqrt(600 * model.reliability * (1 - model.reliability))
+    (right,) = seen_right(model, RIGHT)
+    (wrong,) = seen_right(model, WRONG)
+    assert abs(right - 600 * model.reliability) <= spread
+    assert abs(wrong - 600 * (1 - model.reliability)) <= spread
 
 
 def test_leans_slightly_towards_what_is_shown_first() -> None:
@@ -47,7 +47,7 @@ def test_several_rotated_ballots_beat_one() -> None:
         texts = {"A": WRONG, "B": RIGHT, "C": WRONG.replace("43", "50")}
         blocks = "\n".join(f"<{label}-1f>{texts[label]}</{label}-1f>" for label in order)
         prompt = f"Question: {QUESTION}\n\n{blocks}\n\nRank them."
-        return say(prompt, character=SMALL, seed=seed).rpartition(": ")[2]
+        return say(prompt, model=SMALL, seed=seed).rpartition(": ")[2]
 
     def points(label: str, seed: int) -> int:
         ballots = [best(order, 3 * seed + turn) for turn, order in enumerate(("ABC", "BCA", "CAB"))]

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import orjson
 import pytest
-from optillm_simulator.characters import DULL, KIN, OTHER, SMALL, Character
+from optillm_simulator.error_models import DULL, KIN, OTHER, SMALL, ErrorModel
 from optillm_simulator.problems import Family, generate
-from optillm_simulator.roles.cast import recognise
+from optillm_simulator.roles.context import PromptContext, read_context
+from optillm_simulator.roles.dispatch import recognise
 from optillm_simulator.roles.impressions import impressions
-from optillm_simulator.roles.scene import Scene, set_scene
 from optillm_simulator.server import complete
 from optillm_simulator.skills.reader import read
 from optillm_simulator.skills.reasoner import habit, truth, work
@@ -24,7 +24,7 @@ from simulator.tests.talk import quoting
 
 FAMILIES: Sequence[Family] = ("arithmetic", "ordering", "functions")
 CALLS = 60
-LUCK = random.Random(0)
+RNG = random.Random(0)
 
 RANKING = {"ranking": {"type": "array", "items": {"type": "string", "enum": ["A", "B"]}}}
 BETTER = {"better": {"type": "string", "enum": ["A", "B", "tie"]}}
@@ -46,25 +46,25 @@ def errors(family: Family) -> Sequence[tuple[str, str, str]]:
     return cases
 
 
-def again(scene: Scene, question: str) -> Iterator[Scene]:
-    """The same request time and again, each time with luck of its own."""
-    return (replace(scene, luck=random.Random(f"{question} {call}")) for call in range(CALLS))
+def again(context: PromptContext, question: str) -> Iterator[PromptContext]:
+    """The same request time and again, each time with rng of its own."""
+    return (replace(context, rng=random.Random(f"{question} {call}")) for call in range(CALLS))
 
 
-def share_seen_right(character: Character, question: str, reply: str) -> float:
+def share_seen_right(model: ErrorModel, question: str, reply: str) -> float:
     """In what share of calls a judge sees a reply as right."""
-    scene = set_scene([("user", quoting("Rate it.", reply, question=question))], character, LUCK, None)
-    return sum(impressions(one)[0].right for one in again(scene, question)) / CALLS
+    context = read_context([("user", quoting("Rate it.", reply, question=question))], model, RNG, None)
+    return sum(impressions(one)[0].right for one in again(context, question)) / CALLS
 
 
-def preferred(character: Character, question: str, pair: Sequence[str], schema: dict[str, Any]) -> list[str]:
+def preferred(model: ErrorModel, question: str, pair: Sequence[str], schema: dict[str, Any]) -> list[str]:
     """Which of two replies, A or B, a judge prefers in each of several calls, by its verdict in JSON."""
     form = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": schema}}}
     prompt = [("user", quoting("Which candidate is better?", *pair, question=question))]
     verdicts = []
-    scene = set_scene(prompt, character, LUCK, form)
-    play = recognise(scene)
-    for one in again(scene, question):
+    context = read_context(prompt, model, RNG, form)
+    play = recognise(context)
+    for one in again(context, question):
         verdict = orjson.loads(play(one))
         scores = verdict.get("scores")
         best = max(scores, key=scores.__getitem__) if scores else verdict.get("better")

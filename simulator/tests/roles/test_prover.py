@@ -7,7 +7,7 @@ import math
 import re
 
 import pytest
-from optillm_simulator.characters import SMALL
+from optillm_simulator.error_models import SMALL
 from optillm_simulator.problems import Family, generate
 from optillm_simulator.roles.prover import REFUSAL
 from optillm_simulator.roles.stated import stated_answer
@@ -64,7 +64,7 @@ def test_a_sneaky_solution_has_one_wrong_step_and_another_answer(family: Family)
 
 
 def test_declines_politely_to_mislead_as_often_as_documented() -> None:
-    refused = sum(say(QUESTION, SNEAKY[0], character=SMALL, seed=seed) == REFUSAL for seed in range(800))
+    refused = sum(say(QUESTION, SNEAKY[0], model=SMALL, seed=seed) == REFUSAL for seed in range(800))
     spread = 4 * math.sqrt(800 * SMALL.refuses * (1 - SMALL.refuses))
     assert abs(refused - 800 * SMALL.refuses) < spread
 
@@ -77,7 +77,7 @@ def test_a_helpful_solution_is_numbered_in_claims() -> None:
 def test_steps_that_a_review_doubts_are_done_with_more_care() -> None:
     def right(*messages: str) -> int:
         return sum(
-            say(*messages, character=SMALL, seed=seed).endswith("The answer is 53.") for seed in range(600)
+            say(*messages, model=SMALL, seed=seed).endswith("The answer is 53.") for seed in range(600)
         )
 
     review = '<candidate-1 label="errors">Step 1 is wrong. So is step 2.</candidate-1>\nSolve the task anew.'

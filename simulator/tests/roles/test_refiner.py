@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from optillm_simulator.characters import LARGE, SMALL, Character
+from optillm_simulator.error_models import LARGE, SMALL, ErrorModel
 from optillm_simulator.problems import generate
 from optillm_simulator.roles.markers import marker_in
 from optillm_simulator.roles.stated import stated_answer
@@ -94,22 +94,22 @@ def test_leaves_an_answer_alone_that_is_beyond_its_skills() -> None:
     assert say("Write a poem about the sea.", quoting(ASK, poem, question="Write a poem.")).endswith(poem)
 
 
-def refined(character: Character) -> tuple[int, int, int]:
+def refined(model: ErrorModel) -> tuple[int, int, int]:
     """How many answers were right before and after refining, and how many right ones were broken."""
     before = after = broken = 0
     for seed, problem in enumerate(generate("arithmetic", 300, 5)):
         task = read(problem.question)
         assert task is not None
-        first = work(task, character, random.Random(seed))
+        first = work(task, model, random.Random(seed))
         reply = say(problem.question, quoting(ASK, first.text, question=problem.question),
-                    character=character, seed=seed + 10_000)  # fmt: skip
+                    model=model, seed=seed + 10_000)  # fmt: skip
         was, now = (text == problem.answer for text in (first.answer, stated_answer(reply, task)))
         before, after, broken = before + was, after + now, broken + (was and not now)
     return before, after, broken
 
 
-@pytest.mark.parametrize("character", [SMALL, LARGE], ids=lambda one: one.name)
-def test_refining_helps_on_average_and_sometimes_breaks_a_right_answer(character: Character) -> None:
-    before, after, broken = refined(character)
+@pytest.mark.parametrize("model", [SMALL, LARGE], ids=lambda one: one.name)
+def test_refining_helps_on_average_and_sometimes_breaks_a_right_answer(model: ErrorModel) -> None:
+    before, after, broken = refined(model)
     assert after > before
     assert 0 < broken < 0.35 * before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from optillm_simulator.characters import SMALL
+from optillm_simulator.error_models import SMALL
 from optillm_simulator.problems import Family, generate
 from optillm_simulator.roles.stated import stated_answer
 from optillm_simulator.skills.reader import read
@@ -148,7 +148,7 @@ def test_a_fact_is_lost_now_and_then_when_a_question_is_put_in_other_words() -> 
     for seed, problem in enumerate(generate("arithmetic", 600, 8)):
         wording = "Rephrase the question as a list of conditions."
         full = say(problem.question, wording)
-        lost += say(problem.question, wording, character=SMALL, seed=seed) != full
+        lost += say(problem.question, wording, model=SMALL, seed=seed) != full
     assert 0.5 * SMALL.drops < lost / 600 < 2 * SMALL.drops
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from optillm_simulator.characters import FAULTLESS, LARGE, SMALL
+from optillm_simulator.error_models import FAULTLESS, LARGE, SMALL
 from optillm_simulator.problems import generate
 from optillm_simulator.skills.functions import (
     KINDS,
@@ -44,10 +44,10 @@ def passes(code: str, tests: list[str]) -> bool:
 @EVERY
 def test_the_clean_function_passes_its_tests_and_every_fault_fails_one(task: Function) -> None:
     for seed in range(30):
-        luck = random.Random(seed)
-        assert passes(source(task, 0, luck), asserts(task))
+        rng = random.Random(seed)
+        assert passes(source(task, 0, rng), asserts(task))
         for variant in (1, 2):
-            assert not passes(source(task, variant, luck), asserts(task))
+            assert not passes(source(task, variant, rng), asserts(task))
 
 
 @EVERY

@@ -6,7 +6,7 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optillm_simulator.characters import SMALL
+from optillm_simulator.error_models import SMALL
 from optillm_simulator.roles.prompts import take_apart
 from optillm_simulator.skills.lexicon import DETERMINERS, PREPOSITIONS, PRONOUNS, VERBS
 from optillm_simulator.skills.reader import read

@@ -1,4 +1,4 @@
-"""One request as a role sees it: what is asked, what is quoted, which task it is all about."""
+"""What a role sees of a request: the instruction, the quotations and the task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from optillm_simulator.characters import Character
+from optillm_simulator.error_models import ErrorModel
 from optillm_simulator.roles.blocks import Block, Kind, Parts
 from optillm_simulator.roles.markers import marker_in
 from optillm_simulator.roles.prompts import last_user_turn, take_apart
@@ -32,22 +32,21 @@ _ONLY_JSON = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PromptContext:
     """What a role works with.
 
-    `said` is the last user message, `instruction` that without what it quotes, `standing` the system messages.
-    `task` is what it is all about, `asked` its text, `own` when the user asks it now and not in an earlier
-    exchange; `bare` when the last message is that task and nothing else. `blocks` is everything quoted;
-    `marker` a line that is to stand between what a reply thinks and what it answers. `strict` wants nothing
-    but JSON.
+    `message` is the last user message, `instruction` the same without its quotations, `system` the system messages.
+    `task` is what it is all about and `task_text` its text; `is_current`: the user asks it now and not in an earlier
+    exchange; `bare`: the last message is that task and nothing else. `blocks` are all quotations; `marker` is a line
+    that has to stand between a reply's thoughts and its answer. `strict` wants nothing but JSON.
     """
 
-    said: str
+    message: str
     instruction: str
-    standing: str
+    system: str
     task: Task | None
-    asked: str
-    own: bool
+    task_text: str
+    is_current: bool
     bare: bool
     candidates: tuple[Block, ...]
     partial: str
@@ -55,78 +54,80 @@ class Scene:
     marker: str
     shape: Shape | None
     strict: bool
-    character: Character
-    luck: random.Random
+    model: ErrorModel
+    rng: random.Random
 
     def quoted(self, *kinds: Kind) -> str:
-        """What is quoted of some kinds, one after the other; empty when nothing is."""
+        """Return the quotations of some kinds one after the other; empty if there are none."""
         return "\n\n".join(block.text for block in self.blocks if block.kind in kinds)
 
     @property
-    def begun(self) -> str:
-        """Work to go on with: the partial work, else a single quotation that comes to no answer."""
+    def work_so_far(self) -> str:
+        """Return work to continue: the partial work, else a single quotation without a final answer."""
         if self.partial or len(self.candidates) != 1:
             return self.partial
         (only,) = self.candidates
         return "" if concluded(only.text) else only.text
 
 
-def set_scene(
+def read_context(
     turns: Sequence[Turn],
-    character: Character,
-    luck: random.Random,
+    model: ErrorModel,
+    rng: random.Random,
     response_format: Mapping[str, Any] | None,
-) -> Scene:
-    """Read a conversation for the role it gives."""
-    standing = "\n".join(text for role, text in turns if role in ("system", "developer"))
-    said = [text for role, text in turns if role == "user"]
-    last = said[-1] if said else standing
+) -> PromptContext:
+    """Read a conversation: what it quotes, asks and wants in reply."""
+    system = "\n".join(text for role, text in turns if role in ("system", "developer"))
+    user_messages = [text for role, text in turns if role == "user"]
+    last = user_messages[-1] if user_messages else system
     parts = take_apart(last)
     candidates, quoted = _candidates(parts, turns)
     partial = (
-        turns[-1][1] if turns[-1][0] == "assistant" else "\n".join(one.text for one in parts.of("partial"))
+        turns[-1][1]
+        if turns[-1][0] == "assistant"
+        else "\n".join(block.text for block in parts.of("partial"))
     )
-    asked_now = _first_readable(_asked_now(parts, turns))
-    task, asked = asked_now or _first_readable(_asked_before(turns)) or (None, "")
-    shape, strict = _format(parts.rest, standing, response_format)
-    return Scene(
-        said=last,
+    current = _first_readable(_current_texts(parts, turns))
+    task, task_text = current or _first_readable(_earlier_texts(turns)) or (None, "")
+    shape, strict = _format(parts.rest, system, response_format)
+    return PromptContext(
+        message=last,
         instruction=parts.rest,
-        standing=standing,
+        system=system,
         task=task,
-        asked=asked,
-        own=asked_now is not None,
+        task_text=task_text,
+        is_current=current is not None,
         bare=not quoted and read(last) is not None,
         candidates=candidates,
         partial=partial,
         blocks=parts.blocks,
-        marker=marker_in(parts.rest) or marker_in(standing),
+        marker=marker_in(parts.rest) or marker_in(system),
         shape=shape,
         strict=strict,
-        character=character,
-        luck=luck,
+        model=model,
+        rng=rng,
     )
 
 
 def _candidates(parts: Parts, turns: Sequence[Turn]) -> tuple[tuple[Block, ...], bool]:
-    """The candidates of the last message, else those of an earlier one, else the last answer in the conversation.
+    """Return the candidates of the last message, else of an earlier one, else the last answer.
 
-    The second value says whether the last message itself quotes them, by more than a list.
+    The second value is whether the last message itself quotes them, by more than a list.
     """
-    found = parts.of("candidate")
+    candidates = parts.of("candidate")
     others = any(block.kind not in ("candidate", "task", "other") for block in parts.blocks)
-    quoted = others or (bool(found) and not parts.listed)
+    quoted = others or (bool(candidates) and not parts.listed)
     for role, text in reversed(turns[:-1]):
-        if not found and role == "user":
-            found = take_apart(text).of("candidate")
-    if not found:
-        found = [Block("candidate", "", text) for role, text in turns[:-1] if role == "assistant" and text][
-            -1:
-        ]
-    several = len(found) > 1
+        if not candidates and role == "user":
+            candidates = take_apart(text).of("candidate")
+    if not candidates:
+        candidates = [
+            Block("candidate", "", text) for role, text in turns[:-1] if role == "assistant" and text
+        ][-1:]
+    several = len(candidates) > 1
     named = [
-        Block("candidate", block.label or (str(place) if several else ""), block.text)
-        for place, block in enumerate(found, start=1)
+        Block("candidate", block.label or (str(number) if several else ""), block.text)
+        for number, block in enumerate(candidates, start=1)
     ]
     return tuple(named), quoted
 
@@ -135,8 +136,8 @@ def _first_readable(texts: Iterator[str]) -> tuple[Task, str] | None:
     return next(((task, text) for text in texts if text.strip() and (task := read(text))), None)
 
 
-def _asked_now(parts: Parts, turns: Sequence[Turn]) -> Iterator[str]:
-    """Where the task may stand that the user is at now, the likeliest place first."""
+def _current_texts(parts: Parts, turns: Sequence[Turn]) -> Iterator[str]:
+    """Yield the texts that may hold the current task, the likeliest first."""
     quoted = [block.text for block in reversed(parts.of("task"))]
     yield from map(last_user_turn, quoted)
     yield from quoted
@@ -144,18 +145,18 @@ def _asked_now(parts: Parts, turns: Sequence[Turn]) -> Iterator[str]:
     yield parts.rest
     yield from re.split(r"\n[ \t]*\n", parts.rest)
     unanswered = list(takewhile(lambda turn: turn[0] != "assistant", reversed(_until_user(turns))))
-    said = [text for role, text in unanswered if role == "user"]
-    yield from said if parts.listed else said[1:]  # a list may turn out to be the task's own
+    messages = [text for role, text in unanswered if role == "user"]
+    yield from messages if parts.listed else messages[1:]  # a list may turn out to be part of the task
 
 
 def _until_user(turns: Sequence[Turn]) -> Sequence[Turn]:
-    """The conversation up to its last user message."""
-    last = max((at for at, (role, _) in enumerate(turns) if role == "user"), default=-1)
+    """Return the conversation up to its last user message."""
+    last = max((index for index, (role, _) in enumerate(turns) if role == "user"), default=-1)
     return turns[: last + 1]
 
 
-def _asked_before(turns: Sequence[Turn]) -> Iterator[str]:
-    """Where the task may stand when the last message is about something said before."""
+def _earlier_texts(turns: Sequence[Turn]) -> Iterator[str]:
+    """Yield the texts that may hold the task if the last message refers back to it."""
     for role, text in reversed(turns[:-1]):
         if role == "user":
             yield from (last_user_turn(block.text) for block in take_apart(text).of("task"))
@@ -164,10 +165,10 @@ def _asked_before(turns: Sequence[Turn]) -> Iterator[str]:
 
 
 def _format(
-    instruction: str, standing: str, response_format: Mapping[str, Any] | None
+    instruction: str, system: str, response_format: Mapping[str, Any] | None
 ) -> tuple[Shape | None, bool]:
     kind = (response_format or {}).get("type")
-    shown = shape_in(instruction) or shape_in(standing)
+    shown = shape_in(instruction) or shape_in(system)
     if kind == "json_schema":
         described = (response_format or {}).get("json_schema")
         return shape_of_schema(described.get("schema") if isinstance(described, dict) else None), True
