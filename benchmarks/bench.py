@@ -1,9 +1,10 @@
-"""What the proxy costs: plain requests, techniques, many at once, streams, start; beside the bare upstream.
+"""What the proxy costs, beside the bare upstream.
 
     python -m benchmarks.bench [--seconds 1] [--repeat 5] [section …]
 
-`make bench` runs it. A real server stands in front of `benchmarks/upstream.py`; `benchmarks/clients.py` is the load.
-The proxy and the bare upstream take turns, so that what else runs on the machine falls on both. Prints Markdown.
+`make bench` runs it. It measures plain requests, techniques, streams, many requests at once, and the start. A real
+server stands in front of `benchmarks/upstream.py`; `benchmarks/clients.py` is the load. The proxy and the bare
+upstream take turns, so that other load on the machine affects both. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -39,21 +40,21 @@ FAN_OUT: Final = "self_consistency(samples=64,mode=fixed,tie=shortest)"
 
 @dataclass(frozen=True)
 class Server:
-    """A server under test: its first process, its address, and the model that is a plain call of the upstream's."""
+    """A server under test: its first process, its address, and the model that is a plain upstream call."""
 
     name: str
     process: int
     base_url: str
     plain: str = "ms0"
 
-    def asked(self, model: str | None = None, **fields: Any) -> Request:
-        """A chat request to it."""
+    def request(self, model: str | None = None, **fields: Any) -> Request:
+        """Return a chat request to this server."""
         return Request.to(self.base_url, model or self.plain, **fields)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: `seconds` of load at a time, how many times, and the `latency` of slow calls."""
+    """How long to measure: `seconds` of load at a time, `repeat` times; slow calls take `latency` seconds."""
 
     seconds: float = 1.0
     repeat: int = 5
@@ -61,17 +62,20 @@ class Effort:
 
     @property
     def slow(self) -> str:
-        """The model whose calls take the latency."""
+        """Return the model whose calls take the latency."""
         return f"ms{1e3 * self.latency:.0f}"
 
     @property
     def pace(self) -> str:
-        """The latency, for the head of a table."""
+        """Return the latency as a table's header states it."""
         return f"{1e3 * self.latency:.0f} ms per call"
 
 
 async def plain(servers: Mapping[Server, Request], effort: Effort, levels: Sequence[int] = CLIENTS) -> None:
-    """Plain requests: what a server adds to one, how many it relays, and what that takes; the first is the bare one."""
+    """Measure plain requests: added time, throughput, CPU and memory of each server.
+
+    The first server is the bare upstream, with which the others are compared.
+    """
     idle = {server: memory(server.process) for server in servers}
     times: dict[tuple[Server, int], list[float]] = defaultdict(list)
     used: dict[tuple[Server, int], float] = defaultdict(float)
@@ -81,10 +85,10 @@ async def plain(servers: Mapping[Server, Request], effort: Effort, levels: Seque
     for clients in levels:
         for _ in range(effort.repeat):
             for server, request in servers.items():
-                before, mine = cpu(server.process), time.process_time()
+                before, own_before = cpu(server.process), time.process_time()
                 times[server, clients] += await closed_loop(request, clients, effort.seconds)
                 used[server, clients] += cpu(server.process) - before
-                own += time.process_time() - mine
+                own += time.process_time() - own_before
     bare = next(iter(servers))
     base = median(times[bare, 1])
 
@@ -115,14 +119,14 @@ async def plain(servers: Mapping[Server, Request], effort: Effort, levels: Seque
 
 
 async def techniques(bare: Server, proxy: Server, effort: Effort) -> None:
-    """Wall time of each technique over its rounds × the time of one upstream call."""
+    """Measure each technique's wall time over its rounds × the time of one upstream call."""
     walls: dict[str, list[float]] = defaultdict(list)
     rounds: dict[str, int] = {}
     for turn in range(effort.repeat + 1):
         for name in (BARE, *registry(), ONE_ROUND):
             server, model = (bare, effort.slow) if name == BARE else (proxy, f"{name}-{effort.slow}")
-            reply = await ask(server.asked(model))
-            if turn:  # the first one opens connections and starts what is started when first needed
+            reply = await ask(server.request(model))
+            if turn:  # the first turn opens connections and starts what starts lazily
                 walls[name].append(reply.seconds)
                 rounds[name] = reply.json().get("optillm", {}).get("rounds", 1)
     head = [f"technique, {effort.pace}", "rounds", "wall, s", "wall / (rounds × latency)"]
@@ -141,17 +145,17 @@ async def techniques(bare: Server, proxy: Server, effort: Effort) -> None:
 
 
 async def many(bare: Server, proxy: Server, effort: Effort, counts: Sequence[int] = MANY) -> None:
-    """Many requests at once, beside as many bare calls in as many rounds."""
+    """Measure many requests at once, beside as many bare calls in as many rounds."""
     rows = []
     jobs = [(name, count) for name in ("bon", "mcts") for count in counts] + [(FAN_OUT, 1)]
     for name, count in jobs:
-        request = proxy.asked(f"{name}-{effort.slow}")
-        await ask(request)  # finds out about `n`
+        request = proxy.request(f"{name}-{effort.slow}")
+        await ask(request)  # the proxy learns whether the upstream honours `n`
         report = (await ask(request)).json()["optillm"]
         rounds, calls = report["rounds"], sum(report["calls"].values())
         alone, walls, failed, used = list[float](), list[float](), 0, 0.0
         for turn in range(effort.repeat + 1):
-            seconds, _ = await at_once(bare.asked(effort.slow), count * ceil(calls / rounds), rounds)
+            seconds, _ = await at_once(bare.request(effort.slow), count * ceil(calls / rounds), rounds)
             before = cpu(proxy.process)
             wall, errors = await at_once(request, count)
             failed += errors
@@ -173,7 +177,7 @@ async def many(bare: Server, proxy: Server, effort: Effort, counts: Sequence[int
 
 
 async def streams(bare: Server, proxy: Server, effort: Effort) -> None:
-    """When the first byte and the first text of a stream arrive."""
+    """Measure when the first byte and the first text of a stream arrive."""
     first: dict[str, list[float]] = defaultdict(list)
     text: dict[str, list[float]] = defaultdict(list)
     whole: dict[str, list[float]] = defaultdict(list)
@@ -181,7 +185,7 @@ async def streams(bare: Server, proxy: Server, effort: Effort) -> None:
         for name in (BARE, "plain", "bon", "moa"):
             server = bare if name == BARE else proxy
             model = effort.slow if name in (BARE, "plain") else f"{name}-{effort.slow}"
-            reply = await ask(server.asked(model, stream=True))
+            reply = await ask(server.request(model, stream=True))
             if turn:
                 first[name].append(reply.first)
                 text[name].append(reply.content or reply.seconds)
@@ -194,27 +198,27 @@ async def streams(bare: Server, proxy: Server, effort: Effort) -> None:
 
 
 async def start(base_url: str, effort: Effort) -> None:
-    """Seconds until a server started by hand gives its first answer, and of an import."""
+    """Measure the seconds until a server started by hand gives its first answer, and of an import."""
     taken: dict[str, list[float]] = defaultdict(list)
 
     def run(name: str, code: str) -> None:
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own words
-        taken[name].append(time.perf_counter() - begun)
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own code
+        taken[name].append(time.perf_counter() - started)
 
     for _ in range(effort.repeat):
         run("python alone", "pass")
         run("import optillm", "import optillm")
         run("import optillm.cli", "import optillm.cli")
-        begun = time.perf_counter()
+        started = time.perf_counter()
         with serving("--base-url", base_url) as proxy:
             await ask(Request.to(proxy.base_url, "ms0"))
-            taken["first answer after python optillm.py"].append(time.perf_counter() - begun)
+            taken["first answer after python optillm.py"].append(time.perf_counter() - started)
     table(["start", "seconds"], ((name, f"{median(seconds):.2f}") for name, seconds in taken.items()))
 
 
 async def held(base_url: str, count: int = 400) -> None:
-    """What one more request at work takes in memory: so many waited for at once, in a fresh server for each kind."""
+    """Measure the memory that one more waiting request takes, in a fresh server for each kind."""
     rows = []
     for name in ("", "bon-", "mcts-", "self_consistency-"):
         for stream in (False, True):
@@ -224,7 +228,7 @@ async def held(base_url: str, count: int = 400) -> None:
                 await at_once(Request.to(proxied.base_url, f"{name}ms0", stream=stream), 8)
                 before = memory(process)
                 waiting = asyncio.create_task(at_once(request, count))
-                await asyncio.sleep(3)  # all have come in, and none has been answered
+                await asyncio.sleep(3)  # all have arrived, and none has been answered
                 each = (memory(process) - before) * 1024 / count
                 _, errors = await waiting
             kind = f"{name.strip('-') or 'plain'}{' as a stream' if stream else ''}"
@@ -233,7 +237,7 @@ async def held(base_url: str, count: int = 400) -> None:
 
 
 async def workers(base_url: str, effort: Effort) -> None:
-    """What more worker processes give, and take."""
+    """Measure what more worker processes gain and cost."""
     rows = []
     for count in sorted({1, 2, len(os.sched_getaffinity(0))}):
         with serving("--base-url", base_url, "--workers", str(count)) as proxied:
@@ -270,7 +274,7 @@ async def measure(sections: Sequence[str], effort: Effort) -> None:
         bare = Server(BARE, process, url)
         proxy = Server("optillm", proxied.process.pid, proxied.base_url)
         run: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "plain": lambda: plain({server: server.asked() for server in (bare, proxy)}, effort),
+            "plain": lambda: plain({server: server.request() for server in (bare, proxy)}, effort),
             "techniques": lambda: techniques(bare, proxy, effort),
             "many": lambda: many(bare, proxy, effort),
             "streams": lambda: streams(bare, proxy, effort),
@@ -283,13 +287,13 @@ async def measure(sections: Sequence[str], effort: Effort) -> None:
 
 
 def open_files() -> None:
-    """Allow this process and its children as many open files as the system lets them have."""
+    """Raise the limit of open files for this process and its children as far as allowed."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def efforts(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options for its effort."""
+    """Add the options for the effort to a command."""
     parser.add_argument("--seconds", type=float, default=Effort.seconds, help="seconds of load at a time")
     parser.add_argument("--repeat", type=int, default=Effort.repeat, help="turns of each measurement")
 
@@ -301,12 +305,12 @@ def main() -> None:
     )
     efforts(parser)
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}")
-    given = parser.parse_args()
-    unknown = set(given.sections) - set(SECTIONS)
+    options = parser.parse_args()
+    unknown = set(options.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"there is no section {', '.join(sorted(unknown))}")
     open_files()
-    uvloop.run(measure(given.sections, Effort(given.seconds, given.repeat)))
+    uvloop.run(measure(options.sections, Effort(options.seconds, options.repeat)))
 
 
 if __name__ == "__main__":

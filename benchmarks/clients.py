@@ -1,7 +1,7 @@
-"""The load: clients on kept connections that send bytes made beforehand, and note when what came back.
+"""The load generator: clients on persistent connections that send prepared bytes and time the replies.
 
-A library would cost the two cores more than the server that is measured; this costs about as much as the upstream,
-and the row of the bare upstream says what that comes to.
+A library would cost the two cores more than the measured server does. This costs about as much as the upstream, and
+the row of the bare upstream shows how much that is.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 QUESTION: Final = "Mia has 19 boxes with 12 pens each. She gives away 17 pens. How many pens does she have?"
-PATIENCE: Final = 120.0
-"""Seconds after which a server that does not answer is given up."""
+ANSWER_TIMEOUT: Final = 120.0
+"""Seconds to wait for a server's answer."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
@@ -27,7 +27,7 @@ _CONTENT = re.compile(rb'"content": ?"[^"]')
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A POST to a server, ready to be sent."""
+    """A request to a server, ready to be sent."""
 
     host: str
     port: int
@@ -35,13 +35,13 @@ class Request:
 
     @classmethod
     def to(cls, base_url: str, model: str, path: str = "/chat/completions", **fields: Any) -> Request:
-        """A chat request; `fields` are others of its body."""
+        """Return a chat request; `fields` are further fields of its body."""
         body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], **fields}
         return cls.of(f"{base_url}{path}", body)
 
     @classmethod
     def of(cls, address: str, body: Mapping[str, Any] | None = None) -> Request:
-        """Any JSON request; without a body a GET."""
+        """Return any JSON request; without a body, a GET."""
         url = urlsplit(address)
         content = b"" if body is None else json.dumps(body).encode()
         head = (
@@ -66,12 +66,12 @@ class Reply:
     content: float | None
 
     def json(self) -> Any:
-        """The body, parsed."""
+        """Return the parsed body."""
         return json.loads(self.body)
 
 
 class Client(asyncio.Protocol):
-    """One connection; requests go one after the other. `spent` says that the server wants no more of them."""
+    """One connection; requests go one after the other. `spent`: the server will take no more of them."""
 
     def __init__(self) -> None:
         self.spent = False
@@ -80,17 +80,17 @@ class Client(asyncio.Protocol):
 
     @classmethod
     async def connected(cls, request: Request) -> Client:
-        """A client of the server that this request is for."""
+        """Return a client connected to the server of a request."""
         loop = asyncio.get_running_loop()
         _, client = await loop.create_connection(cls, request.host, request.port)
         return client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way out."""
+        """Keep the transport."""
         self._transport = transport
 
     async def ask(self, request: Request) -> Reply:
-        """The reply to a request, whole."""
+        """Send a request and return its whole reply."""
         self.send(request)
         assert self._answered is not None
         return await self._answered
@@ -103,7 +103,7 @@ class Client(asyncio.Protocol):
         self._chunked = False
         self._first: float | None = None
         self._content: float | None = None
-        self._begun = time.perf_counter()
+        self._started = time.perf_counter()
         self._transport.write(request.content)
 
     def leave(self) -> None:
@@ -113,8 +113,8 @@ class Client(asyncio.Protocol):
         self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come and see whether it is all."""
-        now = time.perf_counter() - self._begun
+        """Take what has arrived and complete the reply if it is whole."""
+        now = time.perf_counter() - self._started
         received = self._received
         received += data
         if not self._head and not self._read_head():
@@ -131,12 +131,12 @@ class Client(asyncio.Protocol):
             self._complete(now)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End a reply that says in no other way where it ends, else tell whoever waits."""
+        """Complete a reply that ends with the connection; otherwise raise in whoever waits for it."""
         self.spent = True
         if self._answered is None or self._answered.done():
             return
         if self._head and self._missing is None and not self._chunked and exc is None:
-            self._complete(time.perf_counter() - self._begun)
+            self._complete(time.perf_counter() - self._started)
         else:
             self._answered.set_exception(exc or ConnectionResetError("the server hung up"))
 
@@ -160,19 +160,19 @@ class Client(asyncio.Protocol):
 
 
 async def ask(request: Request) -> Reply:
-    """The reply to one request on a connection of its own."""
+    """Return the reply to one request on a connection of its own."""
     client = await Client.connected(request)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(ANSWER_TIMEOUT):
             return await client.ask(request)
     finally:
         client.leave()
 
 
 async def closed_loop(request: Request, clients: int, seconds: float) -> list[float]:
-    """The seconds of each request while so many clients ask one after the other, for so long.
+    """Let each client ask one request after the other for `seconds`; return the seconds of each request.
 
-    Raises `RuntimeError` when a reply is an error: errors are fast.
+    Raises `RuntimeError` if a reply is an error: errors are fast.
     """
     connected = await asyncio.gather(*(Client.connected(request) for _ in range(clients)))
     end = time.perf_counter() + seconds
@@ -189,7 +189,7 @@ async def closed_loop(request: Request, clients: int, seconds: float) -> list[fl
             times.append(reply.seconds)
 
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(ANSWER_TIMEOUT):
             await asyncio.gather(*map(keep_asking, connected))
     finally:
         for client in connected:
@@ -198,12 +198,12 @@ async def closed_loop(request: Request, clients: int, seconds: float) -> list[fl
 
 
 async def at_once(request: Request, count: int, rounds: int = 1) -> tuple[float, int]:
-    """Seconds until so many requests sent together are answered, round after round, and how many failed."""
+    """Send `count` requests together, round after round; return the seconds and the number of failures."""
     connected = await asyncio.gather(*(Client.connected(request) for _ in range(count)))
     failed = 0
-    begun = time.perf_counter()
+    started = time.perf_counter()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(ANSWER_TIMEOUT):
             for _ in range(rounds):
                 asking = (client.ask(request) for client in connected)
                 replies = await asyncio.gather(*asking, return_exceptions=True)
@@ -211,11 +211,11 @@ async def at_once(request: Request, count: int, rounds: int = 1) -> tuple[float,
     finally:
         for client in connected:
             client.leave()
-    return time.perf_counter() - begun, failed
+    return time.perf_counter() - started, failed
 
 
 async def left(request: Request, count: int, under_way: Callable[[], Awaitable[object]]) -> None:
-    """Send so many requests, and leave all of them once `under_way()` has come back."""
+    """Send `count` requests, and abandon all of them once `under_way()` returns."""
     connected = await asyncio.gather(*(Client.connected(request) for _ in range(count)))
     for client in connected:
         client.send(request)

@@ -1,7 +1,7 @@
-"""Techniques on the demo model without servers: engine and model in one process, the model called as a function.
+"""Techniques on the demo model without servers: engine and model run in one process.
 
-A request takes milliseconds then, and several processes share the problems. Rows that are compared see the same
-problems with the same seeds.
+The model is called as a function, so a request takes milliseconds, and several processes share the problems. Rows
+that are compared see the same problems with the same seeds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from optillm.engine.run import runner
 from optillm.engine.run.context import RequestContext
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import UpstreamError
-from optillm.sandbox import Limits as SandboxLimits
+from optillm.sandbox import SandboxLimits
 from optillm.sandbox import solve as solve_program
 from optillm.technique import Candidate
 from optillm.techniques import registry
@@ -108,11 +108,11 @@ class DemoUpstream:
     def stream(
         self, body: Mapping[str, Any], authorization: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """Not needed here."""
+        """Raise, since it is not needed here."""
         raise NotImplementedError
 
-    async def relay(self, method: str, path: str, content: bytes, **how: Any) -> Relay:
-        """Not needed here."""
+    async def relay(self, method: str, path: str, content: bytes, **options: Any) -> Relay:
+        """Raise, since it is not needed here."""
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -125,15 +125,15 @@ _samples: ContextVar[list[Candidate]] = ContextVar("samples of the running techn
 class Observed(RequestContext):
     """A context that records what a technique samples, but not what it asks or writes."""
 
-    async def sample(self, n: int, **how: Any) -> list[Candidate]:
+    async def sample(self, n: int, **options: Any) -> list[Candidate]:
         """Sample, and record the candidates."""
-        candidates = await super().sample(n, **how)
+        candidates = await super().sample(n, **options)
         _samples.get().extend(candidates)
         return candidates
 
-    async def arrivals(self, n: int, **how: Any) -> AsyncGenerator[Candidate, None]:
+    async def arrivals(self, n: int, **options: Any) -> AsyncGenerator[Candidate, None]:
         """Sample, and record each candidate as it arrives."""
-        async with aclosing(super().arrivals(n, **how)) as arriving:
+        async with aclosing(super().arrivals(n, **options)) as arriving:
             async for candidate in arriving:
                 _samples.get().append(candidate)
                 yield candidate
@@ -199,15 +199,15 @@ async def _plurality(samples: Sequence[Candidate], problem: Problem) -> float:
 
 
 def leaders(answers: Sequence[FinalAnswer | None]) -> list[int]:
-    """Return an index for each of the most frequent answers: one, or several that tie; none if there are no answers."""
+    """Return an index for each of the most frequent answers: several if they tie, none without answers."""
     groups = [group for group in clusters(answers) if answers[group[0]] is not None]
     return [group[0] for group in groups if len(group) == len(groups[0])]
 
 
 async def is_right(text: str, problem: Problem) -> bool:
-    """Return whether a reply states the true answer; a program must pass the problem's tests, in the sandbox.
+    """Return whether a reply states the true answer; a program must pass the problem's tests.
 
-    Programs as the demo model writes them are known to pass or to fail by their shape, and are not run.
+    Programs as the demo model writes them are known to pass or to fail by their shape; others are run in the sandbox.
     """
     if not problem.tests:
         stated = extract(text, problem.question)

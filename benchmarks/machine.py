@@ -1,4 +1,4 @@
-"""What a process tree has taken of the machine, what machine that is, and tables of it."""
+"""Measure what a process tree takes of the machine, describe the machine, and print tables."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ _SHARE = re.compile(r"^Pss: *(\d+) kB", re.MULTILINE)
 
 
 def tree(process: int) -> list[int]:
-    """The ids of a process and of all its descendants."""
-    found = [process]
-    for one in found:
-        for task in Path(f"/proc/{one}/task").glob("*"):
-            with suppress(OSError):  # it has ended meanwhile
-                found += map(int, (task / "children").read_text().split())
-    return found
+    """Return the ids of a process and of all its descendants."""
+    members = [process]
+    for member in members:  # grows while it is read
+        for task in Path(f"/proc/{member}/task").glob("*"):
+            with suppress(OSError):  # the process has ended meanwhile
+                members += map(int, (task / "children").read_text().split())
+    return members
 
 
 def cpu(process: int) -> float:
-    """Seconds of processor time that a process tree has used, children it has waited for included."""
+    """Return the CPU seconds of a process tree, including children that it has waited for."""
     total = 0
-    for one in tree(process):
+    for member in tree(process):
         with suppress(OSError):
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
             total += sum(map(int, fields[11:15]))
     return total / TICKS
 
 
 def memory(process: int) -> float:
-    """Megabytes of a process tree; pages that several processes share count once (PSS)."""
+    """Return the megabytes of a process tree; pages shared by several processes count once (PSS)."""
     total = 0
-    for one in tree(process):
+    for member in tree(process):
         with suppress(OSError):
-            found = _SHARE.search(Path(f"/proc/{one}/smaps_rollup").read_text())
-            total += int(found[1]) if found else 0
+            match = _SHARE.search(Path(f"/proc/{member}/smaps_rollup").read_text())
+            total += int(match[1]) if match else 0
     return total / 1024
 
 
 def described() -> str:
-    """One line on the machine, for above a table: a figure says little without it."""
+    """Return one line on the machine, for above a table: a figure says little without it."""
     cores = len(os.sched_getaffinity(0))
     with suppress(OSError):
         model = _MODEL.search(Path("/proc/cpuinfo").read_text())
@@ -66,6 +66,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def ranked(values: Iterable[float], share: float) -> float:
-    """The value that this share of them does not exceed: 0.5 is the median, 0.99 the 99th percentile."""
+    """Return the value below which this share lies: 0.5 is the median, 0.99 the 99th percentile."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

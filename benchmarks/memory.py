@@ -2,9 +2,9 @@
 
     python -m benchmarks.memory [--mb 8] [--at-once 64] [--rounds 3] [--approach re2]
 
-`--at-once` clients ask one question each, and every upstream call is answered with a text of `--mb` megabytes; after a
-pause the same again. Printed are the anonymous memory of the worker before, at its highest and after each round, and
-how the requests ended.
+`--at-once` clients ask one question each, and every upstream call is answered with a text of `--mb` megabytes;
+after a pause the same again. Prints the anonymous memory of the worker before, at its highest and after each round,
+and how the requests ended.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from aiohttp import web
 
 from tests.e2e.proxy import Proxy, serving
 
-PAUSE = 2.0  # seconds after a round until memory is read
-SAMPLE = 0.02  # seconds between two looks at the memory
+SETTLING_TIME = 2.0  # seconds after a round until memory is read
+SAMPLING_INTERVAL = 0.02  # seconds between two readings of the memory
 
 
 def resident(proxy: Proxy) -> float:
-    """Megabytes of the worker's own memory."""
+    """Return the megabytes of the worker's own memory."""
     status = Path(f"/proc/{proxy.workers[0]}/status").read_text()
     return int(re.findall(r"RssAnon:\s*(\d+)", status)[0]) / 1024
 
 
 async def upstream(megabytes: float) -> tuple[web.AppRunner, str]:
-    """Serve chat completions of so many megabytes; give what stops it, and its URL."""
+    """Serve chat completions of `megabytes` each; return the runner that stops it, and its URL."""
     text = b"The answer is 4. " * round(megabytes * 2**20 / 17)
     content = b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
     content += b'{"role":"assistant","content":"' + text + b'"},"finish_reason":"stop"}],"usage":'
@@ -51,7 +51,7 @@ async def upstream(megabytes: float) -> tuple[web.AppRunner, str]:
 
 
 async def ask(url: str, model: str, clients: int) -> Counter[str]:
-    """Send so many requests at once; how they ended."""
+    """Send one request per client, all at once; return how they ended."""
     ends: Counter[str] = Counter()
 
     async def one(session: aiohttp.ClientSession, number: int) -> None:
@@ -74,11 +74,11 @@ async def ask(url: str, model: str, clients: int) -> Counter[str]:
 
 
 async def highest(proxy: Proxy, asking: asyncio.Task[Counter[str]]) -> float:
-    """The most memory seen until a task ends."""
+    """Return the most memory observed until a task ends."""
     most = 0.0
     while not asking.done():
         most = max(most, await asyncio.to_thread(resident, proxy))
-        await asyncio.wait([asking], timeout=SAMPLE)
+        await asyncio.wait([asking], timeout=SAMPLING_INTERVAL)
     return most
 
 
@@ -91,13 +91,13 @@ async def measure(megabytes: float, clients: int, rounds: int, model: str) -> No
         for _ in range(rounds):
             asking = asyncio.create_task(ask(proxy.base_url, model, clients))
             most = await highest(proxy, asking)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(SETTLING_TIME)
             print(f"highest {most:.0f} MB, after {resident(proxy):.0f} MB, {dict(await asking)}", flush=True)
     await runner.cleanup()
 
 
 def main() -> None:
-    """Read the flags, and measure."""
+    """Read the arguments and measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -105,8 +105,8 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--approach", default="re2")
-    given = parser.parse_args()
-    asyncio.run(measure(given.mb, given.at_once, given.rounds, f"{given.approach}-m"))
+    options = parser.parse_args()
+    asyncio.run(measure(options.mb, options.at_once, options.rounds, f"{options.approach}-m"))
 
 
 if __name__ == "__main__":

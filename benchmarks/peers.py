@@ -2,8 +2,8 @@
 
     python -m benchmarks.peers [--seconds 1] [--repeat 5] [peer …]
 
-`make bench-peers` runs it. All stand in front of the same upstream and take turns. A peer is configured with what it
-needs to answer and nothing more; one that cannot be installed or started is named with the reason. Prints Markdown.
+`make bench-peers` runs it. All stand in front of the same upstream and take turns. A peer gets the configuration it
+needs to answer and nothing more. One that cannot be installed or started is named with the reason. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -37,34 +37,35 @@ from tests.e2e.proxy import ROOT, clean_environment, serving
 ENVIRONMENTS: Final = ROOT / ".venv-peers"
 AT_ONCE: Final = 64
 LEAVING: Final = 16
-STARTING: Final = 120.0
-"""Seconds a peer may take to its first answer."""
+START_TIMEOUT: Final = 120.0
+"""Seconds that a peer may take until its first answer."""
 SLOW: Final = Effort().slow
 PACES: Final = ("ms0", SLOW)
 
 
 class Absent(Exception):
-    """A peer that cannot be measured, and why."""
+    """A peer that cannot be measured; the message says why."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """How a peer is started: the command, below its environment's `bin`, and what the command reads."""
+    """How to start a peer: the command below its environment's `bin`, and the files it reads."""
 
     command: Sequence[str]
     files: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
-    """Its base URL; where it chooses one itself, the log's first line that is one."""
+    """Its base URL; if it chooses one itself, the first line of its log that is a URL."""
     configure: tuple[str, Mapping[str, Any]] | None = None
-    """What is posted to it, and where, before it serves."""
+    """The path and body of a request that configures it before it serves."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer: what to install, how to start it at a port in front of an upstream, and what to ask it for.
+    """A peer: what to install, how to start it on a port in front of an upstream, and what to request.
 
-    `best` is best of three at 200 ms per call, or what comes nearest; `synthesis` three answers made into one.
+    `best` is best of three at 200 ms per call, or what comes nearest to it, and `label` says which; `synthesis`
+    merges three answers into one.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Peer:
     plain: Mapping[str, Any] = field(default_factory=lambda: {"model": "ms0"})
     best: Mapping[str, Any] | None = None
     synthesis: Mapping[str, Any] | None = None
-    told: str = "best of 3"
+    label: str = "best of 3"
 
 
 LITELLM: Final = """\
@@ -83,7 +84,7 @@ general_settings: {dangerously_permit_weak_or_unset_master_key: true}
 
 
 def litellm(port: int, url: str) -> Start:
-    """LiteLLM's proxy with two models."""
+    """Start LiteLLM's proxy with two models."""
     models = "".join(
         f"  - model_name: {name}\n    litellm_params: {{model: openai/{name}, api_base: {url}, api_key: none}}\n"
         for name in PACES
@@ -97,12 +98,12 @@ def litellm(port: int, url: str) -> Start:
 
 
 def its_hub(port: int, url: str) -> Start:
-    """its_hub's server, which knows self-consistency and is told of its upstream by a request."""
-    told = {"endpoint": url, "api_key": "none", "model": "ms0", "alg": "self-consistency"}
+    """Start its_hub's server; it does self-consistency and learns its upstream from a request."""
+    upstream_settings = {"endpoint": url, "api_key": "none", "model": "ms0", "alg": "self-consistency"}
     return Start(
         ["its-iaas", "--port", str(port), "--log-level", "WARNING"],
         address=f"http://127.0.0.1:{port}/v1",
-        configure=("/configure", {**told, "regex_patterns": [r"answer is (\d+)"], "budget": 1}),
+        configure=("/configure", {**upstream_settings, "regex_patterns": [r"answer is (\d+)"], "budget": 1}),
     )
 
 
@@ -118,7 +119,7 @@ threading.Event().wait()
 
 
 def tensorzero(_: int, url: str) -> Start:
-    """The gateway that the package carries and starts for patched OpenAI clients; it finds a port itself."""
+    """Start the gateway that the package bundles for patched OpenAI clients; it finds a port itself."""
     models = "".join(
         f'[models.{name}]\nrouting = ["up"]\n[models.{name}.providers.up]\ntype = "openai"\n'
         f'model_name = "{name}"\napi_base = "{url}/"\napi_key_location = "none"\n'
@@ -141,7 +142,7 @@ def tensorzero(_: int, url: str) -> Start:
 
 
 def optillm_before(port: int, url: str) -> Start:
-    """The other project of this name."""
+    """Start the other project of this name."""
     return Start(
         ["optillm", "--host", "127.0.0.1", "--port", str(port), "--base-url", url, "--log", "warning"],
         environment={"OPENAI_API_KEY": "none"},
@@ -163,7 +164,7 @@ PEERS: Final = (
         "its_hub[iaas]==1.2.0",
         its_hub,
         best={"model": SLOW, "budget": 4},
-        told="vote of 4",
+        label="vote of 4",
     ),
     Peer("LiteLLM 1.106.2", "litellm[proxy]==1.106.2", litellm),
     Peer(
@@ -176,38 +177,44 @@ PEERS: Final = (
 )
 
 Technique = Callable[..., Request]
-"""Makes the request for a technique; fields of the body are its arguments."""
+"""Makes the request for a technique; the arguments are fields of the body."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A server under test and what to ask it for."""
+    """A server under test and what to request of it."""
 
     server: Server
     plain: Request
     best: Technique | None
     synthesis: Technique | None
-    told: str
+    label: str
 
 
 def environment_of(peer: Peer) -> Path:
-    """The `bin` of a peer's environment, made when there is none; raises `Absent`."""
+    """Return the `bin` of a peer's environment, which is created if missing.
+
+    Raises `Absent` if the peer does not install.
+    """
     home = ENVIRONMENTS / re.split(r"\W*[=\[]", peer.requirement)[0]
     done = home / ".done"
     if not done.exists() or done.read_text() != peer.requirement:
         print(f"installing {peer.requirement}", file=sys.stderr, flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)  # noqa: S603 - our own words
         pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        tried = subprocess.run([*pip, peer.requirement], capture_output=True, text=True, check=False)  # noqa: S603
-        if tried.returncode:
-            raise Absent(f"does not install: {_last(tried.stderr)}")
+        pip_run = subprocess.run([*pip, peer.requirement], capture_output=True, text=True, check=False)  # noqa: S603
+        if pip_run.returncode:
+            raise Absent(f"does not install: {_last(pip_run.stderr)}")
         done.write_text(peer.requirement)
     return home / "bin"
 
 
 @contextmanager
 def started(peer: Peer, url: str) -> Iterator[Contender]:
-    """A peer at work in front of an upstream; raises `Absent`."""
+    """Run a peer in front of an upstream.
+
+    Raises `Absent` if it does not install or start.
+    """
     binaries = environment_of(peer)
     start = peer.start(free_port(), url)
     command = [str(binaries / start.command[0]), *start.command[1:]]
@@ -230,8 +237,11 @@ def started(peer: Peer, url: str) -> Iterator[Contender]:
 
 
 def _ready(peer: Peer, start: Start, process: subprocess.Popen[bytes], log: Path) -> Contender:
-    """The peer, once it has answered a plain request; raises `Absent`."""
-    limit, why = time.monotonic() + STARTING, "it does not listen"
+    """Return the peer once it has answered a plain request.
+
+    Raises `Absent` if it does not.
+    """
+    limit, reason = time.monotonic() + START_TIMEOUT, "it does not listen"
     while process.poll() is None and time.monotonic() < limit:
         time.sleep(0.2)
         base = start.address or next(iter(re.findall(r"^http://\S+$", log.read_text(), re.MULTILINE)), None)
@@ -245,8 +255,8 @@ def _ready(peer: Peer, start: Start, process: subprocess.Popen[bytes], log: Path
             reply = asyncio.run(ask(contender.plain))
             if reply.status == 200:
                 return contender
-            why = f"it answers {reply.status}: {reply.body[:200]!r}"
-    raise Absent(f"does not start: {why if process.poll() is None else _last(log.read_text())}")
+            reason = f"it answers {reply.status}: {reply.body[:200]!r}"
+    raise Absent(f"does not start: {reason if process.poll() is None else _last(log.read_text())}")
 
 
 def _contender(peer: Peer, server: Server) -> Contender:
@@ -254,13 +264,13 @@ def _contender(peer: Peer, server: Server) -> Contender:
         return None if body is None else lambda **fields: Request.to(server.base_url, **body, **fields)
 
     plain_request = Request.to(server.base_url, **peer.plain)
-    return Contender(server, plain_request, technique(peer.best), technique(peer.synthesis), peer.told)
+    return Contender(server, plain_request, technique(peer.best), technique(peer.synthesis), peer.label)
 
 
 async def compared(
     contenders: Sequence[Contender], absent: Mapping[str, str], url: str, effort: Effort
 ) -> None:
-    """Techniques of the contenders: many at once, streams, and what goes on when clients leave."""
+    """Compare the contenders' techniques: many at once, streams, and calls after clients have left."""
     able = [contender for contender in contenders if contender.best]
     walls: dict[str, list[float]] = defaultdict(list)
     failed: dict[str, int] = defaultdict(int)
@@ -290,7 +300,7 @@ async def compared(
         assert contender.best is not None
         late[contender.server.name] = await _after_leaving(contender.best(), url, effort.latency)
 
-    def told(name: str, kind: str) -> str:
+    def stream_times(name: str, kind: str) -> str:
         if (name, kind) not in texts:
             return "-"
         stages = (texts[name, kind + " first"], texts[name, kind], texts[name, kind + " end"])
@@ -298,10 +308,10 @@ async def compared(
 
     rows: list[Sequence[object]] = [
         (
-            *(contender.server.name, contender.told),
+            *(contender.server.name, contender.label),
             *(f"{median(walls[name]):.2f}", failed[name]),
             *(f"{1e3 * used[name] / effort.repeat / AT_ONCE:.1f}", f"{heavy[name]:.0f}"),
-            *(told(name, "best"), told(name, "synthesis")),
+            *(stream_times(name, "best"), stream_times(name, "synthesis")),
             late[name],
         )
         for contender in able
@@ -316,7 +326,7 @@ async def compared(
 
 
 async def _after_leaving(request: Request, url: str, latency: float) -> int:
-    """How many calls of the upstream begin after all clients have left, in the middle of the first round."""
+    """Return how many upstream calls begin after all clients have left, amid the first round."""
     before = begun = await _calls(url)
 
     async def under_way() -> None:
@@ -334,7 +344,7 @@ async def _after_leaving(request: Request, url: str, latency: float) -> int:
 
 
 async def _calls(url: str) -> int:
-    """How many calls the upstream has seen begin."""
+    """Return how many calls the upstream has begun."""
     return int((await ask(Request.of(f"{url}/calls"))).json()["begun"])
 
 
@@ -348,9 +358,9 @@ def measure(peers: Sequence[Peer], effort: Effort) -> None:
         ours = Server("optillm (this)", proxy.process.pid, proxy.base_url)
         contenders = [
             Contender(
-                *(ours, ours.asked()),
-                lambda **fields: ours.asked(f"bon-{SLOW}", **fields),
-                lambda **fields: ours.asked(f"moa(proposers=3)-{SLOW}", **fields),
+                *(ours, ours.request()),
+                lambda **fields: ours.request(f"bon-{SLOW}", **fields),
+                lambda **fields: ours.request(f"moa(proposers=3)-{SLOW}", **fields),
                 "best of 3",
             )
         ]
@@ -360,20 +370,20 @@ def measure(peers: Sequence[Peer], effort: Effort) -> None:
             except Absent as reason:
                 absent[peer.name] = str(reason)
         bare = Server(BARE, process, url)
-        asked = {bare: bare.asked()} | {one.server: one.plain for one in contenders}
-        uvloop.run(plain(asked, effort, (1, 32)))
+        requests = {bare: bare.request()} | {contender.server: contender.plain for contender in contenders}
+        uvloop.run(plain(requests, effort, (1, 32)))
         uvloop.run(compared(contenders, absent, url, effort))
 
 
 def free_port() -> int:
-    """A port nobody listens at."""
+    """Return a port on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _last(text: str) -> str:
-    """The last line that says something."""
+    """Return the last line that is not blank."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it says nothing")
 
 
@@ -384,10 +394,12 @@ def main() -> None:
     )
     efforts(parser)
     parser.add_argument("peers", nargs="*", metavar="peer", help="names begin with these; all by default")
-    given = parser.parse_args()
-    chosen = [peer for peer in PEERS if not given.peers or peer.name.lower().startswith(tuple(given.peers))]
+    options = parser.parse_args()
+    chosen = [
+        peer for peer in PEERS if not options.peers or peer.name.lower().startswith(tuple(options.peers))
+    ]
     open_files()
-    measure(chosen, Effort(given.seconds, given.repeat))
+    measure(chosen, Effort(options.seconds, options.repeat))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
     python -m benchmarks.real [--questions 40] [--clients 8] [--threads 2] [technique …]
 
-Starts llama.cpp's server, with eight slots, on the small model that `make real` downloads, and the proxy with default
-settings in front of it. The server's rates are measured before and after each technique: how fast eight streams at once
-generate, and how fast prompts are read. The ideal time is what all tokens that the server has computed, wasted ones
-included, need at the mean of both measurements. Tokens that the server generated and the proxy does not report as usage
-are wasted; those of votes that are decided early are among them. Finally, a client leaves in the middle of a request.
+Starts llama.cpp's server, with eight slots, on the small model that `make real` downloads, and the proxy with
+default settings in front of it. The server's rates are measured before and after each technique: how fast eight
+streams at once generate, and how fast prompts are read. The ideal time is what all tokens that the server has
+computed, wasted ones included, need at the mean of both measurements. Tokens that the server generated and the
+proxy does not report as usage are wasted; those of votes that are decided early are among them. Finally, a client
+leaves in the middle of a request.
 
-The server uses all threads it is given, and they wait for each other without sleeping. If anything else runs on the
+The server uses all its threads, and they wait for each other without sleeping. If anything else runs on the
 machine, give it fewer threads than there are cores, and read no figure without the load beside it.
 """
 
@@ -91,7 +92,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Answer:
-    """The outcome of one question: the status (0 without an answer), completion tokens reported, and why it ended."""
+    """The outcome of one question: its status (0 without an answer), reported tokens and stop reason."""
 
     status: int
     tokens: int = 0
@@ -100,8 +101,8 @@ class Answer:
 
 def questions(amount: int, seed: int = SEED) -> list[str]:
     """Return questions on which the model is neither hopeless nor perfect, the same for a seed."""
-    chance = random.Random(seed)
-    return [_question(kind, chance) for _, kind in zip(range(amount), _kinds(), strict=False)]
+    rng = random.Random(seed)
+    return [_question(kind, rng) for _, kind in zip(range(amount), _kinds(), strict=False)]
 
 
 def _kinds() -> Iterator[str]:
@@ -109,18 +110,18 @@ def _kinds() -> Iterator[str]:
         yield from ("sum", "product", "gcd", "letters")
 
 
-def _question(kind: str, chance: random.Random) -> str:
+def _question(kind: str, rng: random.Random) -> str:
     if kind == "sum":
-        return f"What is {chance.randint(10, 99)} + {chance.randint(10, 99)}?"
+        return f"What is {rng.randint(10, 99)} + {rng.randint(10, 99)}?"
     if kind == "product":
-        return f"What is {chance.randint(2, 9)} * {chance.randint(2, 9)}?"
+        return f"What is {rng.randint(2, 9)} * {rng.randint(2, 9)}?"
     if kind == "gcd":
-        divisor = chance.randint(2, 5)
-        one, other = divisor * chance.randint(1, 4), divisor * chance.randint(1, 4)
+        divisor = rng.randint(2, 5)
+        one, other = divisor * rng.randint(1, 4), divisor * rng.randint(1, 4)
         assert gcd(one, other) >= divisor
         return f"What is the greatest common divisor of {one} and {other}?"
-    word = chance.choice(WORDS)
-    return f"How many times does the letter {chance.choice(word)} occur in the word {word}?"
+    word = rng.choice(WORDS)
+    return f"How many times does the letter {rng.choice(word)} occur in the word {word}?"
 
 
 class Bench:
@@ -145,25 +146,25 @@ class Bench:
     async def _together(self, text: str, tokens: int) -> tuple[Counts, float]:
         """Send eight streams with prompts that no slot has in its cache; return their tokens and seconds."""
         prompts = [f"{next(self._numbers)} {text}" for _ in range(STREAMS)]
-        before, begun = counts(self._server), time.perf_counter()
+        before, started = counts(self._server), time.perf_counter()
         await asyncio.gather(*(self._stream(prompt, tokens) for prompt in prompts))
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         return counts(self._server) - before, seconds
 
     async def _stream(self, prompt: str, tokens: int) -> None:
-        sent = self._body(NAME, prompt, max_tokens=tokens) | {"stream": True, "ignore_eos": True}
-        async with self._session.post(f"{self._server.base_url}/chat/completions", json=sent) as response:
+        body = self._body(NAME, prompt, max_tokens=tokens) | {"stream": True, "ignore_eos": True}
+        async with self._session.post(f"{self._server.base_url}/chat/completions", json=body) as response:
             assert response.status == 200, await response.text()
             await response.read()
 
     async def row(
-        self, technique: str, asked: Sequence[str], clients: int, threads: int, before: Rates
+        self, technique: str, batch: Sequence[str], clients: int, threads: int, before: Rates
     ) -> Rates:
         """Measure one technique and print its row; return the server's rates after it."""
         load, started, used = os.getloadavg()[0], counts(self._server), cpu(self._server.pid)
-        begun = time.perf_counter()
-        answers = await self._answers(technique, asked, clients)
-        seconds = time.perf_counter() - begun
+        start_time = time.perf_counter()
+        answers = await self._answers(technique, batch, clients)
+        seconds = time.perf_counter() - start_time
         processors = (cpu(self._server.pid) - used) / seconds
         await self._until_idle()
         tokens = counts(self._server) - started
@@ -190,20 +191,20 @@ class Bench:
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
         return after
 
-    async def _answers(self, technique: str, asked: Sequence[str], clients: int) -> list[Answer]:
-        waiting, answers = iter(asked), list[Answer]()
+    async def _answers(self, technique: str, batch: Sequence[str], clients: int) -> list[Answer]:
+        questions, answers = iter(batch), list[Answer]()
 
         async def client() -> None:
-            for question in waiting:
+            for question in questions:
                 answers.append(await self._answer(technique, question))
 
         await asyncio.gather(*(client() for _ in range(clients)))
         return answers
 
     async def _answer(self, technique: str, question: str) -> Answer:
-        sent = self._body(f"{technique}-{NAME}", question)
+        body = self._body(f"{technique}-{NAME}", question)
         try:
-            async with self._session.post(f"{self._proxy.base_url}/chat/completions", json=sent) as response:
+            async with self._session.post(f"{self._proxy.base_url}/chat/completions", json=body) as response:
                 reply = await response.json()
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return Answer(0)
@@ -214,12 +215,12 @@ class Bench:
 
     async def _left_over(self, technique: str) -> int:
         """Leave in the middle of a request; return how many slots are busy a second later."""
-        sent = self._body(f"{technique}-{NAME}", "Tell me a long story.", max_tokens=LONG) | {
+        body = self._body(f"{technique}-{NAME}", "Tell me a long story.", max_tokens=LONG) | {
             "ignore_eos": True
         }
 
         async def ask() -> None:
-            async with self._session.post(f"{self._proxy.base_url}/chat/completions", json=sent) as response:
+            async with self._session.post(f"{self._proxy.base_url}/chat/completions", json=body) as response:
                 await response.read()
 
         asking = asyncio.create_task(ask())
@@ -241,20 +242,20 @@ class Bench:
 
 
 async def measure(
-    server: LlamaServer, proxy: Proxy, techniques: Sequence[str], given: argparse.Namespace
+    server: LlamaServer, proxy: Proxy, techniques: Sequence[str], options: argparse.Namespace
 ) -> None:
     """Print what was measured: the rates, and a row for each technique."""
-    timeout = aiohttp.ClientTimeout(total=given.patience)
+    timeout = aiohttp.ClientTimeout(total=options.patience)
     connector = aiohttp.TCPConnector(limit=0, force_close=True)  # the server closes idle ones unasked
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        bench = Bench(server, proxy, session, given.max_tokens)
+        bench = Bench(server, proxy, session, options.max_tokens)
         await bench.rates()  # the first reading of the model from disk
         rates = await bench.rates()
         _print_rates(rates)
         table(HEAD, [])
         for technique in techniques:
-            asked = questions(given.questions)
-            rates = await bench.row(technique, asked, given.clients, given.threads, rates)
+            batch = questions(options.questions)
+            rates = await bench.row(technique, batch, options.clients, options.threads, rates)
         print()
         _print_rates(rates)
 
@@ -278,15 +279,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--max-tokens", type=int, default=256, help="what clients ask for")
     parser.add_argument("--patience", type=float, default=900, help="seconds a client waits for an answer")
     parser.add_argument("techniques", nargs="*", default=TECHNIQUES)
-    given = parser.parse_args(argv)
-    os.environ["LLAMA_ARG_THREADS"] = str(given.threads)
-    print(f"{described()}; {given.questions} questions, {given.clients} at a time, "
-          f"answers of at most {given.max_tokens} tokens, {given.threads} threads of the server")  # fmt: skip
+    options = parser.parse_args(argv)
+    os.environ["LLAMA_ARG_THREADS"] = str(options.threads)
+    print(f"{described()}; {options.questions} questions, {options.clients} at a time, "
+          f"answers of at most {options.max_tokens} tokens, {options.threads} threads of the server")  # fmt: skip
     with (
         running() as server,
         serving("--base-url", server.base_url, "--model", NAME, environment=AUTO) as proxy,
     ):
-        asyncio.run(measure(server, proxy, given.techniques, given))
+        asyncio.run(measure(server, proxy, options.techniques, options))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 
 The kinds come in random order, `--clients` at a time, each on a connection of its own: plain requests, techniques,
 streams, clients that leave, upstream errors, requests nobody can serve. A tenth of them goes ahead, to open pools
-and fill caches. Memory is that of all the server's processes, counted when the server is idle. The exit status is
-1 when memory has grown by more than `--growth` megabytes since, or file descriptors or threads are left over.
+and fill caches. Memory is that of all the server's processes, read when the server is idle. The exit status is 1 if
+memory has grown by more than `--growth` megabytes since, or file descriptors or threads are left over.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import aiohttp
 from benchmarks import upstream
 from tests.e2e.proxy import Proxy, serving
 
-SPARE = 16  # file descriptors and threads that may come and go
-QUIET = 2.0  # seconds without requests before the server is looked at
+FLUCTUATION = 16  # file descriptors and threads that may come and go
+SETTLING_TIME = 2.0  # seconds without requests before the server is measured
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of request: its body's fields, and what it must come to."""
+    """One kind of request: the fields of its body, and the status it must get."""
 
     name: str
     share: int
@@ -58,20 +58,20 @@ KINDS = (
 
 
 class Client:
-    """Sends requests that differ in what they ask, and counts how they end."""
+    """Sends requests with varying questions, and counts how they end."""
 
     def __init__(self, base_url: str, session: aiohttp.ClientSession) -> None:
         self._base_url = base_url
         self._session = session
-        self._chance = random.Random(1)
+        self._rng = random.Random(1)
         self.ends: Counter[str] = Counter()
 
     async def send(self, number: int) -> None:
-        """One request of a random kind."""
-        (kind,) = self._chance.choices(KINDS, [kind.share for kind in KINDS])
-        question = f"What is {number} + {number}? " + "Explain. " * self._chance.randrange(200)
+        """Send one request of a random kind."""
+        (kind,) = self._rng.choices(KINDS, [kind.share for kind in KINDS])
+        question = f"What is {number} + {number}? " + "Explain. " * self._rng.randrange(200)
         body = {"messages": [{"role": "user", "content": question}], **kind.fields}
-        patience = self._chance.uniform(0.001, 0.1) if kind.leaves else 120
+        patience = self._rng.uniform(0.001, 0.1) if kind.leaves else 120
         try:
             async with asyncio.timeout(patience), self._post(kind.path, body) as reply:
                 await reply.read()
@@ -86,7 +86,7 @@ class Client:
 
 
 async def load(base_url: str, count: int, clients: int) -> Counter[str]:
-    """Send so many requests, so many at a time; how many ended of each kind."""
+    """Send `count` requests, `clients` at a time; return how many of each kind ended."""
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(connector=connector) as session:
         client = Client(base_url, session)
@@ -101,7 +101,7 @@ async def load(base_url: str, count: int, clients: int) -> Counter[str]:
 
 
 def held(proxy: Proxy) -> tuple[float, int, int]:
-    """Megabytes, file descriptors and threads of the server's processes."""
+    """Return megabytes, file descriptors and threads of the server's processes."""
     megabytes, descriptors, threads = 0.0, 0, 0
     for process in family(proxy.process.pid):
         status = Path(f"/proc/{process}/status").read_text()
@@ -112,41 +112,43 @@ def held(proxy: Proxy) -> tuple[float, int, int]:
 
 
 def family(process: int) -> list[int]:
-    """A process and all that come from it."""
+    """Return a process and all its descendants."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [process, *(member for child in children for member in family(int(child)))]
 
 
 async def settled(proxy: Proxy) -> tuple[float, int, int]:
-    """The same once the server has had a rest."""
-    await asyncio.sleep(QUIET)
+    """Return the same once the server has been idle for a while."""
+    await asyncio.sleep(SETTLING_TIME)
     return held(proxy)
 
 
 def main() -> None:
-    """Send, look, print, judge."""
+    """Send, measure, print, and exit with 1 if something leaks."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--growth", type=float, default=12, help="megabytes")
-    given = parser.parse_args()
-    step = given.requests // 5
+    options = parser.parse_args()
+    step = options.requests // 5
     with upstream.running() as (url, _), serving("--base-url", url) as proxy:
-        ends = asyncio.run(load(proxy.base_url, given.requests // 10, given.clients))
-        looks = [asyncio.run(settled(proxy))]
+        ends = asyncio.run(load(proxy.base_url, options.requests // 10, options.clients))
+        readings = [asyncio.run(settled(proxy))]
         for _ in range(5):
-            ends += asyncio.run(load(proxy.base_url, step, given.clients))
-            looks.append(asyncio.run(settled(proxy)))
+            ends += asyncio.run(load(proxy.base_url, step, options.clients))
+            readings.append(asyncio.run(settled(proxy)))
     print("| requests | memory | file descriptors | threads |\n|---|---|---|---|")
-    for number, (megabytes, descriptors, threads) in enumerate(looks):
-        print(f"| {given.requests // 10 + number * step} | {megabytes:.1f} MB | {descriptors} | {threads} |")
+    for number, (megabytes, descriptors, threads) in enumerate(readings):
+        print(
+            f"| {options.requests // 10 + number * step} | {megabytes:.1f} MB | {descriptors} | {threads} |"
+        )
     print(", ".join(f"{name}: {count}" for name, count in ends.most_common()))
-    first, last = looks[0], looks[-1]
-    if last[0] - first[0] > given.growth:
+    first, last = readings[0], readings[-1]
+    if last[0] - first[0] > options.growth:
         sys.exit(f"memory grew by {last[0] - first[0]:.1f} MB")
-    if last[1] - first[1] > SPARE or last[2] - first[2] > SPARE:
+    if last[1] - first[1] > FLUCTUATION or last[2] - first[2] > FLUCTUATION:
         sys.exit("file descriptors or threads are left over")
 
 

@@ -1,11 +1,11 @@
-"""A fast upstream whose every reply takes the time its model is named for: what it adds itself is microseconds.
+"""A fast upstream: the model's name states how long a reply takes, and it adds only microseconds itself.
 
     python -m benchmarks.upstream [--port 0]
 
 The model `ms200` answers 200 ms after the arrival of a request; as a stream, with its first word after a quarter of
-that and its last at the end. No two replies agree, so that no technique settles early; who asks for JSON gets
-whatever verdict a judge may be asked for. The model `refused` is refused with a 400. `GET /v1/calls` tells how many
-calls have begun.
+that and its last at the end. No two replies agree, so that no technique settles early; a request for JSON gets
+whatever verdict a judge may be asked for. The model `refused` is refused with a 400. `GET /v1/calls` returns how
+many calls have begun.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ numbers = itertools.count(1)
 
 @contextmanager
 def running() -> Iterator[tuple[str, int]]:
-    """The base URL and the process id of an upstream in a process of its own."""
+    """Run an upstream in a process of its own; yield its base URL and process id."""
     command = [sys.executable, "-m", "benchmarks.upstream"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
         assert process.stdout is not None
@@ -52,34 +52,34 @@ def running() -> Iterator[tuple[str, int]]:
             process.kill()
 
 
-def reply(asked: dict[str, Any]) -> str:
-    """What is said: bare JSON, a judge's reasons with JSON, or another answer each time."""
+def reply(body: dict[str, Any]) -> str:
+    """Return a text: bare JSON, a judge's reasons with JSON, or another answer each time."""
     number = next(numbers)
-    if "response_format" in asked:
+    if "response_format" in body:
         text = VERDICT
-    elif "JSON" in str(asked["messages"][-1]["content"]):
+    elif "JSON" in str(body["messages"][-1]["content"]):
         text = REASONS + VERDICT
     else:
         text = ANSWER
     return text.format(number=number, score=number % 11)
 
 
-def whole(asked: dict[str, Any]) -> bytes:
-    """A completion with as many choices as asked for."""
+def whole(body: dict[str, Any]) -> bytes:
+    """Return a completion with as many choices as requested."""
     choices = [
-        {"index": i, "message": {"role": "assistant", "content": reply(asked)}, "finish_reason": "stop"}
-        for i in range(asked.get("n") or 1)
+        {"index": i, "message": {"role": "assistant", "content": reply(body)}, "finish_reason": "stop"}
+        for i in range(body.get("n") or 1)
     ]
     usage = {"prompt_tokens": 20, "completion_tokens": 20, "total_tokens": 40}
-    head = {"id": "c", "object": "chat.completion", "created": 1, "model": asked["model"]}
+    head = {"id": "c", "object": "chat.completion", "created": 1, "model": body["model"]}
     return orjson.dumps({**head, "choices": choices, "usage": usage})
 
 
-def chunks(asked: dict[str, Any]) -> list[bytes]:
-    """The same as a stream, an event for each word."""
-    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
+def chunks(body: dict[str, Any]) -> list[bytes]:
+    """Return the same as a stream, with one event per word."""
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": word + " "} for word in reply(asked).split()]
+    deltas += [{"content": word + " "} for word in reply(body).split()]
     events = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
     events.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     first, *others = [b"data: %b\n\n" % orjson.dumps(event) for event in events]
@@ -87,7 +87,7 @@ def chunks(asked: dict[str, Any]) -> list[bytes]:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection; requests come one after the other."""
+    """One persistent connection; requests come one after the other."""
 
     begun = 0
 
@@ -97,11 +97,11 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Keep the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer when the request is whole."""
+        """Answer once the request is whole."""
         self._received += data
         head, end, body = self._received.partition(b"\r\n\r\n")
         length = LENGTH.search(head)
@@ -115,21 +115,21 @@ class Connection(asyncio.Protocol):
         else:
             self._send(JSON, [b'{"object":"list","data":[{"id":"ms0","object":"model"}]}'])
 
-    def _complete(self, asked: dict[str, Any]) -> None:
+    def _complete(self, body: dict[str, Any]) -> None:
         Connection.begun += 1
-        if asked["model"] == REFUSED:
+        if body["model"] == REFUSED:
             self._send(
                 JSON,
                 [b'{"error":{"message":"no","type":"invalid_request_error"}}'],
                 status=b"400 Bad Request",
             )
             return
-        named = MILLISECONDS.search(asked["model"])
-        seconds = int(named[1]) / 1000 if named else 0.0
-        if asked.get("stream"):
-            self._later(seconds / 4, lambda: self._send(b"text/event-stream", chunks(asked), 0.75 * seconds))
+        match = MILLISECONDS.search(body["model"])
+        seconds = int(match[1]) / 1000 if match else 0.0
+        if body.get("stream"):
+            self._later(seconds / 4, lambda: self._send(b"text/event-stream", chunks(body), 0.75 * seconds))
         else:
-            self._later(seconds, lambda: self._send(JSON, [whole(asked)]))
+            self._later(seconds, lambda: self._send(JSON, [whole(body)]))
 
     def _send(self, kind: bytes, parts: list[bytes], seconds: float = 0.0, status: bytes = b"200 OK") -> None:
         """Send the parts of a reply, spread over some seconds."""
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
             self._later(seconds * i / (len(parts) - 1), lambda part=part: self._write(part))
 
     def _write(self, content: bytes) -> None:
-        if not self._transport.is_closing():  # else whoever asked has left
+        if not self._transport.is_closing():  # else the client has left
             self._transport.write(content)
 
     def _later(self, seconds: float, callback: Any) -> None:

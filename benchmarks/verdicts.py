@@ -2,9 +2,9 @@
 
     python -m benchmarks.verdicts [--questions 30] [--answers 4] [--verdicts auto|reasoned|direct]
 
-Starts llama.cpp's server on the small model that `make real` downloads. For each question some answers are sampled; the
-different ones are ranked in rotated orders, and the two most frequent are compared in both orders. A first place is
-right if the answer is; chance is what a judge that picks at random would get.
+Starts llama.cpp's server on the small model that `make real` downloads. For each question some answers are sampled;
+the different ones are ranked in rotated orders, and the two most frequent are compared in both orders. A first
+place is right if the answer is; chance is what a judge that picks at random would get.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ HEAD: Final = ("verdict", "requested", "read", "reasoned", "direct", "answered",
 
 
 class Options(BaseOptions):
-    """None."""
+    """No options."""
 
     def worst_case(self, choices: int) -> Cost:
-        """Return no real bound: nobody runs this technique."""
+        """Return a nominal cost: nobody budgets for this technique."""
         return Cost(choices, 1)
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """One verdict: its kind, how it was given (`None` if it could not be read), whether its first place is right."""
+    """One verdict: its kind, how it was given (`None`: unreadable), whether its first place is correct."""
 
     kind: str
     way: str | None
@@ -73,7 +73,7 @@ class Trial:
     async def judge(
         self, ctx: Any, kind: type[Any], prompt: str, shown: Sequence[Candidate], *, temperature: float
     ) -> None:
-        """Have one judge rank or compare what it is shown."""
+        """Have one judge rank or compare the candidates."""
         before = ctx.ledger.verdicts.copy()
         text = prompt.format(conversation=ctx.transcript, candidates=quoted(ctx, shown))
         verdict = await ctx.ask(text, verdict=kind, candidates=shown, temperature=temperature)
@@ -101,10 +101,10 @@ def is_right(question: str, candidate: Candidate) -> bool:
 
 async def ask_all(engine: Engine, batch: Sequence[str], tokens: int) -> None:
     """Ask all questions, a few at a time."""
-    waiting = iter(batch)
+    questions = iter(batch)
 
     async def client() -> None:
-        for question in waiting:
+        for question in questions:
             messages = [{"role": "user", "content": question}]
             body = {"model": f"bon-{NAME}", "messages": messages, "max_tokens": tokens, "seed": 13}
             await engine.complete(ChatRequest(body, request_id=question))
@@ -116,7 +116,10 @@ async def ask_all(engine: Engine, batch: Sequence[str], tokens: int) -> None:
 
 
 def row(kind: str, opinions: Sequence[Opinion]) -> Sequence[Any]:
-    """Return the row of a kind of verdict; if all answers are right, or none, a first place counts for nothing."""
+    """Return the row of a kind of verdict.
+
+    If all answers are correct, or none, a first place counts for nothing.
+    """
     ways = Counter(opinion.way for opinion in opinions)
     read = [opinion for opinion in opinions if opinion.way is not None]
     decisive = [opinion for opinion in read if 0 < opinion.chance < 1]
@@ -140,15 +143,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--max-tokens", type=int, default=256, help="of an answer")
     parser.add_argument("--threads", type=int, default=1, help="of the model's server")
     parser.add_argument("--verdicts", default="auto", help="how they are requested")
-    given = parser.parse_args(argv)
-    os.environ["LLAMA_ARG_THREADS"] = str(given.threads)
-    trial = Trial(given.answers)
+    options = parser.parse_args(argv)
+    os.environ["LLAMA_ARG_THREADS"] = str(options.threads)
+    trial = Trial(options.answers)
     technique = replace(registry()["bon"], Options=Options, run=trial.run)
     with running() as server:
-        flags = {"base_url": server.base_url, "verdicts": given.verdicts}
+        flags = {"base_url": server.base_url, "verdicts": options.verdicts}
         settings = load(settings_model({"bon": Options}), flags)
         engine = Engine.from_settings(settings, {"bon": technique})
-        asyncio.run(ask_all(engine, questions(given.questions), given.max_tokens))
+        asyncio.run(ask_all(engine, questions(options.questions), options.max_tokens))
     kinds = ("Ranking", "Preference")
     rows = [row(kind, [opinion for opinion in trial.opinions if opinion.kind == kind]) for kind in kinds]
     table(HEAD, rows)

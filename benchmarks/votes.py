@@ -1,8 +1,8 @@
 """The plain vote at equal tokens: what the same tokens would have bought with nothing but samples.
 
-For each problem a pool of samples is drawn once. A vote of k is the plurality of k samples from it, averaged over many
-draws; a tie counts the share of its answers that is right. A vote of 4.3 samples is one of 4 in seven cases of ten, and
-one of 5 in three. A sample costs what it costs `self_consistency`: its own prompt and its reply.
+For each problem a pool of samples is drawn once. A vote of k is the plurality of k samples from it, averaged over
+many draws; a tie counts the share of its answers that is right. A vote of 4.3 samples is one of 4 in seven cases of
+ten, and one of 5 in three. A sample costs what it costs `self_consistency`: its own prompt and its reply.
 """
 
 from __future__ import annotations
@@ -34,17 +34,20 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pool:
-    """The samples of one problem: which answer each gives (-1 for none), which answers are right, the mean tokens."""
+    """The samples of one problem.
+
+    `votes` is which answer each gives (-1 for none), `right` which answers are correct, `tokens` the mean cost.
+    """
 
     votes: npt.NDArray[np.int64]
     right: Floats
     tokens: float
 
-    def accuracy(self, size: int, luck: np.random.Generator) -> float:
+    def accuracy(self, size: int, rng: np.random.Generator) -> float:
         """Return how often the plurality of `size` samples is right."""
         if not self.right.size:
             return 0.0
-        orders = luck.permuted(np.tile(self.votes, (DRAWS, 1)), axis=1)[:, :size]
+        orders = rng.permuted(np.tile(self.votes, (DRAWS, 1)), axis=1)[:, :size]
         counts = (orders[:, :, None] == np.arange(self.right.size)).sum(axis=1)
         leading = (counts == counts.max(axis=1, keepdims=True)) & (counts > 0)
         return float(np.mean((leading * self.right).sum(axis=1) / np.maximum(leading.sum(axis=1), 1)))
@@ -62,10 +65,8 @@ class Difference:
     def of(cls, ours: Sequence[float] | Floats, theirs: Sequence[float] | Floats) -> Difference:
         """Return how much more often ours are right than theirs, problem by problem."""
         differences = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
-        luck = np.random.default_rng(0)
-        shares = luck.multinomial(
-            len(differences), np.full(len(differences), 1 / len(differences)), RESAMPLED
-        )
+        rng = np.random.default_rng(0)
+        shares = rng.multinomial(len(differences), np.full(len(differences), 1 / len(differences)), RESAMPLED)
         low, high = np.percentile(shares @ differences / len(differences), [2.5, 97.5])
         return cls(float(differences.mean()), float(low), float(high))
 
@@ -75,7 +76,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Vote:
-    """The votes on all problems: how many samples take part on average, and how often each problem comes out right."""
+    """The votes on all problems: the mean number of samples, and how often each problem comes out right."""
 
     size: float
     right: Floats
@@ -89,7 +90,7 @@ class Pools:
 
     @cached_property
     def tokens(self) -> float:
-        """The mean cost of one sample."""
+        """Return the mean cost of one sample in tokens."""
         return float(np.mean([pool.tokens for pool in self.pools]))
 
     def vote(self, tokens: float) -> Vote:
@@ -102,8 +103,8 @@ class Pools:
         return Vote(size, right)
 
     def _accuracies(self, size: int) -> Floats:
-        luck = np.random.default_rng(size)
-        return np.array([pool.accuracy(size, luck) for pool in self.pools])
+        rng = np.random.default_rng(size)
+        return np.array([pool.accuracy(size, rng) for pool in self.pools])
 
 
 def draw(paper: Paper, model: str, start: int, stop: int) -> list[Pool]:

@@ -46,7 +46,7 @@ def test_the_upstream_counts_its_calls_and_honours_n(servers: tuple[Server, Serv
 
     async def grown() -> tuple[int, int]:
         before = await begun()
-        reply = await ask(bare.asked(n=3))
+        reply = await ask(bare.request(n=3))
         return await begun() - before, len(
             {choice["message"]["content"] for choice in reply.json()["choices"]}
         )
@@ -55,14 +55,14 @@ def test_the_upstream_counts_its_calls_and_honours_n(servers: tuple[Server, Serv
 
 
 def test_a_stream_of_the_upstream_begins_before_it_ends(servers: tuple[Server, Server]) -> None:
-    reply = uvloop.run(ask(servers[0].asked("ms40", stream=True)))
+    reply = uvloop.run(ask(servers[0].request("ms40", stream=True)))
     assert reply.content is not None
     assert reply.first <= reply.content < reply.seconds
     assert reply.body.endswith(b"data: [DONE]\n\n")
 
 
 def test_plain_requests(servers: tuple[Server, Server], capsys: pytest.CaptureFixture[str]) -> None:
-    uvloop.run(bench.plain({server: server.asked() for server in servers}, TINY))
+    uvloop.run(bench.plain({server: server.request() for server in servers}, TINY))
     rows = table(capsys)
     assert rows[BARE][0] == "0.00"
     assert float(rows["optillm"][0]) > 0
