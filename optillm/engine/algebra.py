@@ -50,7 +50,7 @@ class Form(NamedTuple):
 
 async def executed(program: str) -> str | None:
     """What a Python program prints in the sandbox; `None` when it fails there, is refused or finds no place."""
-    solved = await sandbox.solve("sympy", program, sandbox.Limits(wall=EXECUTION))
+    solved = await sandbox.solve("sympy", program, sandbox.SandboxLimits(wall=EXECUTION))
     return solved.output if solved.ok else None
 
 

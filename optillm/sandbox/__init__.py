@@ -1,10 +1,13 @@
-"""Programs that models wrote, run behind walls.
+r"""Run programs that models wrote, behind walls.
 
-    >>> await solve("z3py", "x = Int('x')\\ns = Solver()\\ns.add(x * 2 == 6)\\ns.check()\\nprint(s.model()[x])")
-    Solved(ok=True, output='3\\n', error=None, milliseconds=31)
+    >>> await solve("z3py", "x = Int('x')\\\
+s = Solver()\\\
+s.add(x * 2 == 6)\\\ s.check()\\\ print(s.model()[x])")
+    Solved(ok=True, output='3\\\
+', error=None, milliseconds=31)
 
-This process neither imports z3 and sympy nor parses a program: that happens in a fork of a prepared process,
-the zygote, which holds no secrets and has given up its access to files, network and other processes.
+This process neither imports z3 and sympy nor parses a program: that happens in a fork of a prepared process, the
+zygote, which holds no secrets and has given up its access to files, network and other processes.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ from optillm.sandbox.results import (
     FailureKind,
     Language,
     Level,
-    Limits,
     OptionVerdict,
+    SandboxLimits,
     Solved,
     SourceAssertion,
     Status,
@@ -40,8 +43,8 @@ __all__ = [
     "FailureKind",
     "Language",
     "Level",
-    "Limits",
     "OptionVerdict",
+    "SandboxLimits",
     "Solved",
     "Solver",
     "SourceAssertion",
@@ -61,26 +64,26 @@ KINDS: Final = ("model", "entail", "choice", "optimize", "count")
 _default = Solver()
 
 
-async def solve(language: Language, program: str, limits: Limits | None = None) -> Solved:
-    """Run a program and give back what it printed, or why it failed.
+async def solve(language: Language, program: str, limits: SandboxLimits | None = None) -> Solved:
+    """Run a program and return what it printed, or why it failed.
 
-    "z3py" and "sympy" are one dialect of Python, with the names of both libraries at hand; where both have a
-    name, the language decides. Never raises but for cancellation, which ends the program at once.
+    "z3py" and "sympy" are one dialect of Python, with the names of both libraries at hand; if both have a name, the
+    language decides. Raises nothing except on cancellation, which ends the program at once.
     """
     if language not in LANGUAGES:
         unknown = Failure("refused", "Language", f"there is no language {str(language)[:40]!r}")
         return Solved(False, "", unknown, 0)
-    return await _default.run(language, program, limits or Limits())
+    return await _default.run(language, program, limits or SandboxLimits())
 
 
-async def check(formalisation: Mapping[str, Any], limits: Limits | None = None) -> Checked:
+async def check(formalisation: Mapping[str, Any], limits: SandboxLimits | None = None) -> Checked:
     """Answer a structured question about an SMT-LIB formalisation.
 
-    `formalisation` has a `kind` (model, entail, choice, optimize, count), `smt2` with declarations,
-    definitions and assertions, `query` (for entail a Boolean term, for choice one per option, for optimize
-    "(maximize t)" or "(minimize t)" unless `smt2` says so itself) and `answer_vars` (names or terms).
+    `formalisation` has a `kind` (model, entail, choice, optimize, count), `smt2` with declarations, definitions and
+    assertions, `query` (for entail a Boolean term, for choice one per option, for optimize "(maximize t)" or
+    "(minimize t)" unless `smt2` has it) and `answer_vars` (names or terms).
     """
-    limits = limits or Limits()
+    limits = limits or SandboxLimits()
     try:
         program = json.dumps(_question(formalisation, limits))
     except (KeyError, TypeError, ValueError) as error:
@@ -92,6 +95,7 @@ def configure(*, language_only: bool = False, at_once: int | None = None) -> Non
     """Replace the sandbox of this process, before its first program.
 
     `language_only` admits Python programs on machines without a kernel wall: for a developer, on loopback.
+    `at_once` is how many programs run at a time.
     """
     global _default
     _default.close()
@@ -99,29 +103,29 @@ def configure(*, language_only: bool = False, at_once: int | None = None) -> Non
 
 
 def level() -> Level | None:
-    """How strong the jail of this machine is, once known."""
+    """Return how strong the jail of this machine is, once known."""
     return _default.level
 
 
 async def warm() -> Level | None:
-    """Start the sandbox ahead of the first program, which takes a second or two; its level."""
+    """Start the sandbox before the first program, which takes a second or two; return its level."""
     return await _default.warm()
 
 
-def prepare(count: int, limits: Limits) -> None:
-    """Say that so many programs with these limits will come soon; each then takes some 20 ms less."""
+def prepare(count: int, limits: SandboxLimits) -> None:
+    """Announce `count` programs with these limits; each then takes about 20 ms less."""
     _default.prepare(count, limits)
 
 
 def close() -> None:
-    """End all solver processes; blocks for some milliseconds at most. A later program starts them anew."""
+    """End all solver processes; blocks for a few milliseconds. A later program starts them again."""
     _default.close()
 
 
 atexit.register(close)
 
 
-def _question(formalisation: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+def _question(formalisation: Mapping[str, Any], limits: SandboxLimits) -> dict[str, Any]:
     kind = formalisation["kind"]
     if kind not in KINDS:
         raise ValueError(f"kind is one of {', '.join(KINDS)}")
@@ -138,7 +142,7 @@ def _question(formalisation: Mapping[str, Any], limits: Limits) -> dict[str, Any
 
 
 def _texts(value: Any) -> Sequence[str]:
-    """A term or several as a list of texts; blank ones count as absent."""
+    """Return a term or several as a list of texts; blank ones count as absent."""
     if value is None:
         return []
     if isinstance(value, Mapping):

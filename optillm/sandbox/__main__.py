@@ -1,4 +1,4 @@
-"""`python -m optillm.sandbox`: one program from standard input, run exactly as the server would run it.
+"""`python -m optillm.sandbox`: run one program from standard input, exactly as the server would.
 
 Reads {"language": ..., "program": ...}, prints {"ok": ..., "output": ..., "error": {...} or null}, exits with 0.
 """
@@ -13,13 +13,13 @@ from typing import Any, Final, cast
 
 from optillm.sandbox import Failure, Language, Solved, close, solve
 
-_LONGEST: Final = 4 * 1024 * 1024
+_MAX_INPUT: Final = 4 * 1024 * 1024
 
 
 def main() -> None:
     """Run the program on standard input and print its result as one JSON object."""
     try:
-        solved = asyncio.run(_solve(sys.stdin.buffer.read(_LONGEST + 1)))
+        solved = asyncio.run(_solve(sys.stdin.buffer.read(_MAX_INPUT + 1)))
     finally:
         close()
     error = None if solved.error is None else asdict(solved.error)
@@ -29,7 +29,7 @@ def main() -> None:
 
 async def _solve(text: bytes) -> Solved:
     try:
-        request: Any = json.loads(text) if len(text) <= _LONGEST else None
+        request: Any = json.loads(text) if len(text) <= _MAX_INPUT else None
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):

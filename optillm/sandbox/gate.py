@@ -10,9 +10,9 @@ from typing import Final
 
 from optillm.sandbox.results import Failure
 
-_QUEUE: Final = 64  # five seconds of it, at the tens of milliseconds a program usually takes
+_QUEUE: Final = 64  # about five seconds' worth, as a program usually takes tens of milliseconds
 LONGEST_WAIT: Final = 5.0
-"""Seconds anybody waits for a place or for the zygote."""
+"""Seconds that a program waits for a slot or for the zygote."""
 
 
 class Rejected(Exception):
@@ -23,7 +23,7 @@ class Rejected(Exception):
 
 
 class Gate:
-    """So many at once, so many more that wait so long."""
+    """Admits `at_once` programs at a time; a bounded number of others wait for a bounded time."""
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
@@ -31,7 +31,10 @@ class Gate:
 
     @contextlib.asynccontextmanager
     async def entered(self) -> AsyncIterator[None]:
-        """Hold one of the places. Raises `Rejected` when the queue is full or moves too slowly."""
+        """Hold one of the slots.
+
+        Raises `Rejected` if the queue is full or moves too slowly.
+        """
         await self._enter()
         try:
             yield

@@ -1,8 +1,9 @@
-"""Programs in, results out: how many run at once, who waits, and what happens when the zygote dies.
+r"""Programs in, results out: how many run at once, who waits, and what happens if the zygote dies.
 
 >>> solver = Solver()
->>> (await solver.run("smtlib2", "(check-sat)", Limits())).output
-'sat\\n'
+>>> (await solver.run("smtlib2", "(check-sat)", SandboxLimits())).output
+'sat\\\
+'
 """
 
 from __future__ import annotations
@@ -22,19 +23,21 @@ from optillm.sandbox import replies
 from optillm.sandbox.gate import LONGEST_WAIT, Gate, Rejected
 from optillm.sandbox.inside.frames import ENDED, HEADER, LONGEST_REPLY, encode
 from optillm.sandbox.process import BOOT, CannotStart, Process, exactly, start
-from optillm.sandbox.results import Failure, Level, Limits, Solved
+from optillm.sandbox.results import Failure, Level, SandboxLimits, Solved
 
 _log = logging.getLogger(__name__)
 
-_GIVE_UP: Final = 1.5
-_NOTICE: Final = 2.0
+_REPLY_GRACE: Final = 1.5
+"""Seconds after its limit within which a job must have replied."""
+_ENDING_TIMEOUT: Final = 2.0
+"""Seconds in which the zygote must report how a job ended."""
 _BACK_OFF: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _STARTS_A_MINUTE: Final = 5
-_REST: Final = 60.0
+_REST_SECONDS: Final = 60.0
 LONGEST_PROGRAM: Final = {"smtlib2": 100_000, "check": 200_000}
 _LONGEST_PYTHON: Final = 64 * 1024
-_KEPT: Final = 30.0
-"""Seconds a job waits for the program that was announced."""
+_SPARE_LIFETIME: Final = 30.0
+"""Seconds that a prepared job waits for its program."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,20 +45,20 @@ class _Ends:
     """Our ends of a job's two sockets; closing `status` ends the job."""
 
     process: Process
-    limits: Limits
+    limits: SandboxLimits
     work: socket.socket
     status: socket.socket
 
     @property
     def open(self) -> bool:
-        """Whether the job still listens."""
+        """Return whether the job still listens."""
         try:
             self.work.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:
             return False
-        return False  # it has hung up
+        return False  # the job has hung up
 
     def close(self) -> None:
         self.work.close()
@@ -80,17 +83,17 @@ class Solver:
 
     @property
     def level(self) -> Level | None:
-        """How strong the jail is; `None` until the first program has been asked for."""
+        """Return how strong the jail is; `None` before the first program."""
         return None if self._process is None else self._process.ready.level
 
     @property
     def pid(self) -> int | None:
-        """The zygote's process id, while there is one."""
+        """Return the zygote's process id while there is one."""
         return None if self._process is None else self._process.pid
 
-    async def run(self, language: str, program: str, limits: Limits) -> Solved:
-        """Run a program to its end or its limits. Never raises but for cancellation."""
-        began = time.monotonic()
+    async def run(self, language: str, program: str, limits: SandboxLimits) -> Solved:
+        """Run a program to its end or its limits. Raises nothing except on cancellation."""
+        started = time.monotonic()
         flaw = _flaw(language, program)
         if flaw is not None:
             return Solved(False, "", flaw, 0)
@@ -98,42 +101,42 @@ class Solver:
             async with self._gate.entered():
                 process = await self._running()
                 self._admit(process, language)
-                solved = await self._job(process, language, program, limits, began)
-        except Rejected as rejected:
-            return Solved(False, "", rejected.failure, _since(began))
+                solved = await self._job(process, language, program, limits, started)
+        except Rejected as rejection:
+            return Solved(False, "", rejection.failure, _since(started))
         if solved.error is None or solved.error.kind != "unavailable":
             self._lost = 0
         return solved
 
     async def warm(self) -> Level | None:
-        """Start the zygote ahead of the first program; its level, or `None` when it does not come up."""
+        """Start the zygote before the first program; return its level, or `None` if it does not come up."""
         with contextlib.suppress(Rejected):
             await self._running()
         return self.level
 
-    def prepare(self, count: int, limits: Limits) -> None:
-        """Have jobs ready for programs that will come soon: to fork one and put its walls up takes a while.
+    def prepare(self, count: int, limits: SandboxLimits) -> None:
+        """Have jobs ready for programs that will come soon, since forking a job and its walls takes time.
 
-        Only for as many as run at once, and only while the zygote is up.
+        Only as many as run at once, and only while the zygote is up.
         """
         process = self._process
         if process is None or self._owner != os.getpid() or not process.alive:
             return
         loop = asyncio.get_running_loop()
         for spare in [ends for ends in self._spares if ends.limits != limits]:
-            self._drop(spare)  # they were for somebody else, whose turn comes when it comes
+            self._drop(spare)  # it was prepared for programs with other limits
         for _ in range(min(count, self._at_once - len(self._spares))):
-            with contextlib.suppress(OSError):  # the next program finds out
-                spare = _ordered(process, limits, _KEPT)
+            with contextlib.suppress(OSError):  # the next program will report it
+                spare = _ordered(process, limits, _SPARE_LIFETIME)
                 self._spares.append(spare)
-                loop.call_later(_KEPT, self._drop, spare)
+                loop.call_later(_SPARE_LIFETIME, self._drop, spare)
 
     def _drop(self, spare: _Ends) -> None:
         if spare in self._spares:
             self._spares.remove(spare)
             spare.close()
 
-    def _prepared(self, process: Process, limits: Limits) -> _Ends | None:
+    def _prepared(self, process: Process, limits: SandboxLimits) -> _Ends | None:
         for spare in [ends for ends in self._spares if ends.limits == limits]:
             self._spares.remove(spare)
             if spare.process is process and spare.open:
@@ -157,7 +160,7 @@ class Solver:
             raise Rejected(Failure("unavailable", "NoSandbox", message, None, "write SMT-LIB instead"))
 
     async def _running(self) -> Process:
-        """The zygote, started when there is none. All who need it wait for one start, which outlives each."""
+        """Return the zygote, started if there is none. Everybody waits for one start, which outlives them."""
         if self._owner != os.getpid():  # forked: the parent's zygote is not ours to use
             self.close()
             self._owner = os.getpid()
@@ -174,7 +177,7 @@ class Solver:
     async def _started(self) -> Process:
         if self._process is not None:
             self._lose(self._process)
-        await self._patience()
+        await self._wait_out_back_off()
         return await self._start()
 
     async def _start(self) -> Process:
@@ -186,9 +189,9 @@ class Solver:
             _log.warning("solver: %s", error)
             raise Rejected(Failure("unavailable", "CannotStart", str(error))) from None
         ready = self._process.ready
-        how = logging.WARNING if ready.level == "none" else logging.INFO
+        level = logging.WARNING if ready.level == "none" else logging.INFO
         _log.log(
-            how,
+            level,
             "solver: sandbox level %s, landlock %d, up in %.1f s",
             ready.level,
             ready.landlock,
@@ -196,21 +199,21 @@ class Solver:
         )
         return self._process
 
-    async def _patience(self) -> None:
-        """Wait out the back-off, when that is short enough for somebody who waits."""
+    async def _wait_out_back_off(self) -> None:
+        """Wait until the back-off is over, if that is soon enough for a waiting program."""
         now = time.monotonic()
         if len(self._starts) == _STARTS_A_MINUTE and now - self._starts[0] < 60:
-            self._not_before = max(self._not_before, self._starts[-1] + _REST)
+            self._not_before = max(self._not_before, self._starts[-1] + _REST_SECONDS)
         wait = self._not_before - now
         if wait > LONGEST_WAIT:
             raise Rejected(
-                Failure("unavailable", "BackOff", "the solver keeps failing; it rests for a while")
+                Failure("unavailable", "BackOff", "the solver keeps failing; it pauses for a while")
             )
         if wait > 0:
             await asyncio.sleep(wait)
 
     def _lose(self, process: Process) -> None:
-        """Put a zygote away that is dead or does not answer."""
+        """Discard a zygote that is dead or does not answer."""
         if self._process is process:
             self._process = None
             self._delay()
@@ -221,34 +224,34 @@ class Solver:
         self._lost += 1
 
     async def _job(
-        self, process: Process, language: str, program: str, limits: Limits, began: float
+        self, process: Process, language: str, program: str, limits: SandboxLimits, started: float
     ) -> Solved:
         try:
             ends = self._prepared(process, limits) or _ordered(process, limits)
         except OSError:
             self._lose(process)
-            return Solved(False, "", _LOST, _since(began))
-        # Closing our end of `status` is what cancels the job, so every way out of here does.
+            return Solved(False, "", _LOST, _since(started))
+        # Closing our end of `status` cancels the job, so every way out of here does that.
         with ends.work as work, ends.status as status:
             work.setblocking(False)
             status.setblocking(False)
             ordered = time.monotonic()
-            patience = limits.wall + _GIVE_UP
+            timeout = limits.wall + _REPLY_GRACE
             reply: bytes | None = None
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(timeout):
                     reply = await _converse(work, language, program)
             late = time.monotonic() - ordered >= limits.wall
-            # A job that has replied is ended by our leaving, while the next one may begin.
+            # A job that has replied ends when we leave, while the next one may already start.
             ending = None if reply else await self._ending(process, status)
-            return replies.solved(reply, replies.Ending(ending, late), _since(began))
+            return replies.solved(reply, replies.Ending(ending, late), _since(started))
 
     async def _ending(self, process: Process, status: socket.socket) -> int | None:
-        """The wait status of a job that has replied or hung up, or is told to end now."""
+        """Return the wait status of a job that has replied, hung up, or is to end now."""
         with contextlib.suppress(OSError):
             status.shutdown(socket.SHUT_WR)
         try:
-            async with asyncio.timeout(_NOTICE):
+            async with asyncio.timeout(_ENDING_TIMEOUT):
                 code, _ = ENDED.unpack(await exactly(status, ENDED.size))
         except TimeoutError:
             self._lose(process)
@@ -258,8 +261,11 @@ class Solver:
         return int(code)
 
 
-def _ordered(process: Process, limits: Limits, longer: float = 0.0) -> _Ends:
-    """A new job, which may take so many seconds longer than its limits say. Raises `OSError`."""
+def _ordered(process: Process, limits: SandboxLimits, longer: float = 0.0) -> _Ends:
+    """Return a new job, which may take `longer` seconds more than its limits.
+
+    Raises `OSError`.
+    """
     work, their_work = socket.socketpair()
     status, their_status = socket.socketpair()
     with their_work, their_status:
@@ -276,7 +282,7 @@ _LOST: Final = Failure("unavailable", "SolverLost", "the solver process ended; i
 
 
 async def _converse(work: socket.socket, language: str, program: str) -> bytes | None:
-    """Hand the program over and read the reply; `None` when none comes or it is not a frame."""
+    """Send the program and return the reply; `None` if none comes or it is not a frame."""
     loop = asyncio.get_running_loop()
     try:
         await loop.sock_sendall(work, encode({"v": 1, "language": language, "program": program}))
@@ -287,7 +293,7 @@ async def _converse(work: socket.socket, language: str, program: str) -> bytes |
 
 
 def _flaw(language: str, program: str) -> Failure | None:
-    """What can be said of a program without looking into it."""
+    """Return what is wrong with a program that can be seen without parsing it."""
     longest = LONGEST_PROGRAM.get(language, _LONGEST_PYTHON)
     try:
         size = len(program.encode("utf-8"))
@@ -302,5 +308,5 @@ def _flaw(language: str, program: str) -> Failure | None:
     return None
 
 
-def _since(began: float) -> int:
-    return int((time.monotonic() - began) * 1000)
+def _since(started: float) -> int:
+    return int((time.monotonic() - started) * 1000)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from optillm.sandbox.inside.frames import HEADER, ORDER
-from optillm.sandbox.results import Level, Limits
+from optillm.sandbox.results import Level, SandboxLimits
 
 BOOT: Final = Path(__file__).with_name("inside") / "boot.py"
 _START_LIMIT: Final = 30.0
@@ -29,7 +29,7 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class Ready:
-    """What a zygote says of itself once it is up: how strong its jail is and how long it took, in seconds."""
+    """What a zygote reports once it is up: how strong its jail is, and its start time in seconds."""
 
     level: Level
     landlock: int
@@ -46,18 +46,18 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The zygote's process id."""
+        """Return the zygote's process id."""
         return self._child.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the zygote is still there."""
+        """Return whether the zygote is still there."""
         return self._child.poll() is None
 
-    def order(self, limits: Limits, descriptors: tuple[int, int], longer: float = 0.0) -> None:
+    def order(self, limits: SandboxLimits, descriptors: tuple[int, int], longer: float = 0.0) -> None:
         """Start a job on a pair of descriptors, with `longer` seconds more to wait for its program.
 
-        Raises `OSError` when the zygote is gone.
+        Raises `OSError` if the zygote is gone.
         """
         wall = int((limits.wall + longer) * 1000)
         record = ORDER.pack(wall, int(limits.wall) + 2, limits.memory)
@@ -84,7 +84,10 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 
 
 async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
-    """Start a zygote and wait until it is ready. Raises `CannotStart`."""
+    """Start a zygote and wait until it is ready.
+
+    Raises `CannotStart`.
+    """
     if not hasattr(socket, "send_fds") or not hasattr(os, "fork"):
         raise CannotStart("this system cannot hand sockets to a child process")
     ours, theirs = socket.socketpair()
@@ -112,7 +115,7 @@ async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
 
 
 def _spawn(arguments: list[str], theirs: socket.socket) -> subprocess.Popen[bytes]:
-    # By exec: a fork of this process would carry the keys in its memory over to where programs run.
+    # By exec: a fork of this process would carry the keys in its memory to where programs run.
     return subprocess.Popen(  # noqa: S603  the arguments are ours
         arguments,
         stdin=theirs.fileno(),
@@ -137,7 +140,10 @@ async def _ready(ours: socket.socket) -> Ready:
 
 
 async def exactly(source: socket.socket, count: int) -> bytes:
-    """So many bytes from a non-blocking socket. Raises `EOFError` when it ends before."""
+    """Return exactly `count` bytes from a non-blocking socket.
+
+    Raises `EOFError` if it ends before.
+    """
     loop = asyncio.get_running_loop()
     parts = bytearray()
     while len(parts) < count:

@@ -1,4 +1,4 @@
-"""Replies of jobs, none of which is trusted: they are cut, cleaned and taken apart by type."""
+"""Replies of jobs. None is trusted: they are truncated, cleaned and validated by type."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Ending:
 
 
 def solved(reply: bytes | None, ending: Ending, milliseconds: int) -> Solved:
-    """The result a reply tells of, or what the end of the process says when there is none."""
+    """Return the result in a reply or, without one, what the end of the process means."""
     if reply is None:
         return Solved(False, "", _without_reply(ending), milliseconds)
     message = _object(reply)
@@ -64,7 +64,7 @@ def solved(reply: bytes | None, ending: Ending, milliseconds: int) -> Solved:
 
 
 def checked(answer: Solved) -> Checked:
-    """The facts in the output of a check."""
+    """Return the facts in the output of a check."""
     if not answer.ok:
         return Checked(False, answer.error, answer.milliseconds)
     facts = _object(answer.output.encode("utf-8", "replace"))
@@ -80,19 +80,19 @@ def checked(answer: Solved) -> Checked:
         unique=_flag(facts.get("unique")),
         other=_values(facts.get("other")),
         core=tuple(
-            SourceAssertion(_count(one.get("line")) or 0, _text(one.get("text"), _LONGEST_MESSAGE))
-            for one in _objects(facts.get("core"))
+            SourceAssertion(_count(entry.get("line")) or 0, _text(entry.get("text"), _LONGEST_MESSAGE))
+            for entry in _objects(facts.get("core"))
         ),
         verdict=_verdict(facts.get("verdict")),
         options=tuple(
-            OptionVerdict(_flag(one.get("could")), _flag(one.get("must")))
-            for one in _objects(facts.get("options"))
+            OptionVerdict(_flag(entry.get("could")), _flag(entry.get("must")))
+            for entry in _objects(facts.get("options"))
         ),
-        optimum=tuple(_value(one) for one in _objects(facts.get("optimum"))),
+        optimum=tuple(_value(entry) for entry in _objects(facts.get("optimum"))),
         attained=_flag(facts.get("attained")),
         count=_count(facts.get("count")),
         complete=_flag(facts.get("complete")),
-        models=tuple(_values(one) for one in _objects(facts.get("models"))),
+        models=tuple(_values(entry) for entry in _objects(facts.get("models"))),
     )
 
 
@@ -150,11 +150,13 @@ def _object(text: bytes) -> dict[str, Any] | None:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)][:_MOST_ITEMS] if isinstance(value, list) else []
+    return (
+        [entry for entry in value if isinstance(entry, dict)][:_MOST_ITEMS] if isinstance(value, list) else []
+    )
 
 
 def _text(value: Any, longest: int) -> str:
-    """A string, cut, with everything that is not text or a line break replaced."""
+    """Return a string, truncated, with everything that is not text or a line break replaced."""
     if not isinstance(value, str):
         return ""
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in value[:longest])

@@ -1,4 +1,4 @@
-"""What the sandbox takes and gives: limits, results, failures."""
+"""The arguments and results of the sandbox: limits, results, failures."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Verdict = Literal["true", "false", "undetermined"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SandboxLimits:
     """What one program may use.
 
-    `wall` is in seconds (1 to 60), `check` the share of it one check of a formalisation may take; `memory` is
-    the address space in megabytes (256 to 8192), 70 % of which z3 may fill.
+    `wall` is in seconds (1 to 60), `check` is how much of it one check of a formalisation may take; `memory` is the
+    address space in megabytes (256 to 8192), of which z3 may fill 70 %.
     """
 
     wall: float = 10.0
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a program gave no result; `line` counts from 1 in the program as it was handed in."""
+    """Why a program gave no result; `line` counts from 1 in the program as submitted."""
 
     kind: FailureKind
     type: str
@@ -53,13 +53,13 @@ class Failure:
 
     @property
     def repairable(self) -> bool:
-        """Whether another version of the program could fare better."""
+        """Return whether another version of the program could fare better."""
         return self.kind in REPAIRABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """How a program ended; `output` is what it printed until then, also when it failed."""
+    """How a program ended; `output` is what it printed until then, even if it failed."""
 
     ok: bool
     output: str
@@ -89,7 +89,7 @@ class SourceAssertion:
 
 @dataclass(frozen=True, slots=True)
 class OptionVerdict:
-    """What the premises say of one option: whether it could hold and whether it must; `None` is undecided."""
+    """What the premises imply for one option: whether it could hold and whether it must; `None`: undecided."""
 
     could: bool | None
     must: bool | None
@@ -99,10 +99,10 @@ class OptionVerdict:
 class Checked:
     """The facts about a formalisation.
 
-    `status` "unsat" means that the premises contradict each other; `core` then names those that do. `values`
-    are those of `answer_vars` in the order given; `other` is a second solution when `unique` is false.
-    `options` are in the order of the query; `survivors` are the positions that could hold. `optimum` has one
-    value per objective, `attained` is false when it is only a bound. `count` is exact when `complete`.
+    `status` "unsat" means that the premises contradict each other; `core` then lists those that do. `values` are
+    those of `answer_vars` in the requested order; `other` is a second solution if `unique` is false. `options` are
+    in the order of the query; `survivors` are the indexes of those that could hold. `optimum` has one value per
+    objective; `attained` is false if it is only a bound. `count` is exact if `complete`.
     """
 
     ok: bool
@@ -123,10 +123,10 @@ class Checked:
 
     @property
     def survivors(self) -> tuple[int, ...]:
-        """The options that the premises leave possible."""
+        """Return the indexes of the options that the premises leave possible."""
         return tuple(index for index, option in enumerate(self.options) if option.could)
 
     @property
     def forced(self) -> tuple[int, ...]:
-        """The options that the premises make certain."""
+        """Return the indexes of the options that the premises make certain."""
         return tuple(index for index, option in enumerate(self.options) if option.must)

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from optillm.sandbox import Checked, Limits, Value, check, prepare, solve
+from optillm.sandbox import Checked, SandboxLimits, Value, check, prepare, solve
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
 from optillm.toolkit.answers.extraction import fences
@@ -249,12 +249,12 @@ async def solve_all(
     return results, [outcome for outcome in outcomes if isinstance(outcome, Complaint)]
 
 
-def limits_of(options: Options) -> Limits:
+def limits_of(options: Options) -> SandboxLimits:
     """What one program may take."""
-    return Limits(wall=options.solver_seconds, check=options.solver_seconds / 2)
+    return SandboxLimits(wall=options.solver_seconds, check=options.solver_seconds / 2)
 
 
-async def ran(ctx: Context, formalisation: Formalisation, limits: Limits) -> Result | Complaint | None:
+async def ran(ctx: Context, formalisation: Formalisation, limits: SandboxLimits) -> Result | Complaint | None:
     """What a program printed."""
     solved = await solve("z3py", formalisation.program, limits)
     if solved.error is not None:

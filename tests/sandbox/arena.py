@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from optillm.sandbox.pool import Solver
-from optillm.sandbox.results import Limits, Solved
+from optillm.sandbox.results import SandboxLimits, Solved
 
 BOOTS = Path(__file__).parent / "boots"
-QUICK = Limits(wall=1.0, memory=1024)
+QUICK = SandboxLimits(wall=1.0, memory=1024)
 _AT_ONCE = 3
 
 
@@ -106,7 +106,7 @@ def assault(
     attacks: Sequence[str],
     *,
     dialect: bool,
-    limits: Limits = QUICK,
+    limits: SandboxLimits = QUICK,
     armed: bool = True,
 ) -> list[str]:
     """Run attacks against a sandbox and tell which got through."""
@@ -125,7 +125,7 @@ async def _assault(
     attacks: Sequence[str],
     field_: Arena,
     dialect: bool,
-    limits: Limits,
+    limits: SandboxLimits,
     armed: bool,
 ) -> list[str]:
     places = asyncio.Semaphore(_AT_ONCE)

@@ -258,7 +258,7 @@ def main(only: str, unpatched: bool) -> None:
         importlib.import_module(f"inside.dialect.{n}") for n in ("tables", "policy", "grammar")
     )
     adopt = importlib.import_module("inside.dialect.own").own
-    z3setup.configure_z3(jail.Bounds(wall_ms=1000, cpu=100, memory_mb=1024))
+    z3setup.configure_z3(jail.JobLimits(wall_ms=1000, cpu=100, memory_mb=1024))
     every = [(name, target) for name, target in targets(tables, policy) if only in name]
     report, sys.stderr = sys.stdout, io.StringIO()
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from optillm.sandbox.pool import Solver
-from optillm.sandbox.results import Limits
+from optillm.sandbox.results import SandboxLimits
 from tests.solver.arena import BOOTS, arena, assault
 from tests.solver.attacks_callbacks import CALLBACKS
 from tests.solver.attacks_libraries import SMTLIB, SYMPY, Z3
@@ -81,6 +81,6 @@ def no_walls() -> object:
 
 def test_output_of_an_attack_cannot_smuggle_control_characters(solver: Solver) -> None:
     with arena():
-        solved = asyncio.run(solver.run("z3py", r"print('\x1b[2J\x07\r\u202e\ud800ok')", Limits()))
+        solved = asyncio.run(solver.run("z3py", r"print('\x1b[2J\x07\r\u202e\ud800ok')", SandboxLimits()))
     assert solved.output.endswith("ok\n")
     assert all(c.isprintable() or c in "\n\t" for c in solved.output)

@@ -19,7 +19,7 @@ import pytest
 from optillm.sandbox.inside.dialect import received
 from optillm.sandbox.inside.outcome import Refused
 from optillm.sandbox.pool import Solver
-from optillm.sandbox.results import Limits
+from optillm.sandbox.results import SandboxLimits
 from tests.solver.arena import BOOTS, assault
 from tests.solver.attacks_callbacks import CALLBACKS
 
@@ -65,7 +65,7 @@ def doubled(tokens, local_names, global_names):
     return [(kind, text.replace("x", "z")) for kind, text in tokens]
 print(parse_expr("x + abs(-3) + pow(2, 3) + sin(0)", transformations=(doubled, *standard_transformations)))
 """
-    assert asyncio.run(solver.run("sympy", program, Limits())).output == "z + 11\n"
+    assert asyncio.run(solver.run("sympy", program, SandboxLimits())).output == "z + 11\n"
 
 
 def _frame() -> types.FrameType:
@@ -135,6 +135,6 @@ class Listed(IntEnum):
 @pytest.mark.parametrize("method", ["var_sort", "var_name", "pattern"])
 def test_an_index_that_lies_does_not_bring_the_process_down(solver: Solver, method: str, index: str) -> None:
     program = f"from enum import IntEnum\n{_LYING}\nprint(ForAll([Int('x')], Int('x') > 0).{method}({index}))"
-    error = asyncio.run(solver.run("z3py", program, Limits())).error
+    error = asyncio.run(solver.run("z3py", program, SandboxLimits())).error
     assert error is not None
     assert error.kind in {"error", "refused"}

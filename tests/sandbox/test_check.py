@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from optillm import sandbox
-from optillm.sandbox import Checked, Limits
+from optillm.sandbox import Checked, SandboxLimits
 
 _INTS = "(declare-const x Int)\n(declare-const y Int)\n"
 _SUM = _INTS + "(assert (= (+ x y) 10))\n"
@@ -22,7 +22,7 @@ def _closed_afterwards() -> Iterator[None]:
     sandbox.close()
 
 
-def _check(kind: str, smt2: str, limits: Limits | None = None, **rest: Any) -> Checked:
+def _check(kind: str, smt2: str, limits: SandboxLimits | None = None, **rest: Any) -> Checked:
     return asyncio.run(sandbox.check({"kind": kind, "smt2": smt2, **rest}, limits))
 
 
@@ -105,7 +105,7 @@ def test_solutions_are_counted_to_the_last() -> None:
 
 
 def test_counting_stops_at_a_thousand() -> None:
-    slow_machine = Limits(wall=60, check=55)
+    slow_machine = SandboxLimits(wall=60, check=55)
     checked = _check("count", _INTS + "(assert (< 0 x))", slow_machine, answer_vars=["x"])
     assert (checked.count, checked.complete) == (1000, False)
 
@@ -149,7 +149,7 @@ def test_what_is_too_hard_is_unknown_in_time() -> None:
         "(declare-const x Int)(declare-const y Int)(declare-const z Int)(assert (> x 0))(assert (> y 0))"
         "(assert (= (+ (* x x x) (* y y y)) (* z z z)))"
     )
-    checked = _check("model", smt2, Limits(wall=2.0, check=1.0), answer_vars=["x"])
+    checked = _check("model", smt2, SandboxLimits(wall=2.0, check=1.0), answer_vars=["x"])
     assert (checked.ok, checked.status) == (True, "unknown")
     assert checked.milliseconds < 2500
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from optillm.sandbox.pool import Solver
-from optillm.sandbox.results import Limits
+from optillm.sandbox.results import SandboxLimits
 from tests.solver.legitimate_sympy import PROGRAMS as SYMPY
 from tests.solver.legitimate_z3 import PROGRAMS as Z3
 
@@ -21,7 +21,7 @@ def test_there_are_enough_programs() -> None:
 @pytest.mark.parametrize("place", range(len(_PROGRAMS)))
 def test_an_honest_program_prints_its_answer(solver: Solver, place: int) -> None:
     language, expected, program = _PROGRAMS[place]
-    solved = asyncio.run(solver.run(language, program, Limits(wall=20)))
+    solved = asyncio.run(solver.run(language, program, SandboxLimits(wall=20)))
     assert solved.error is None
     assert solved.ok
     assert solved.output.strip() == expected.strip()
@@ -30,6 +30,6 @@ def test_an_honest_program_prints_its_answer(solver: Solver, place: int) -> None
 @pytest.mark.parametrize("place", range(0, len(_PROGRAMS), 4))
 def test_an_honest_program_needs_no_jail_to_be_right(dialect_alone: Solver, place: int) -> None:
     language, expected, program = _PROGRAMS[place]
-    solved = asyncio.run(dialect_alone.run(language, program, Limits(wall=20)))
+    solved = asyncio.run(dialect_alone.run(language, program, SandboxLimits(wall=20)))
     assert solved.error is None
     assert solved.output.strip() == expected.strip()

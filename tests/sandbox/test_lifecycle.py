@@ -17,7 +17,7 @@ import pytest
 
 from optillm.sandbox import pool, replies
 from optillm.sandbox.pool import Solver
-from optillm.sandbox.results import Limits, Solved
+from optillm.sandbox.results import SandboxLimits, Solved
 from tests.solver.arena import BOOTS, QUICK, children, gone
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ def shared(solver: Solver) -> Iterator[Solver]:
 
 
 def _run(solver: Solver, program: str = "print(1)", language: str = "z3py") -> Solved:
-    return asyncio.run(solver.run(language, program, Limits()))
+    return asyncio.run(solver.run(language, program, SandboxLimits()))
 
 
 def _alive(pid: int | None) -> bool:
@@ -64,7 +64,7 @@ def test_this_machine_has_a_jail(solver: Solver) -> None:
 def test_eighty_programs_leave_no_descriptors_threads_or_zombies(solver: Solver) -> None:
     async def many() -> None:
         for _ in range(8):
-            await asyncio.gather(*(solver.run("smtlib2", "(check-sat)", Limits()) for _ in range(10)))
+            await asyncio.gather(*(solver.run("smtlib2", "(check-sat)", SandboxLimits()) for _ in range(10)))
 
     def count() -> tuple[int, int, int, int]:
         assert solver.pid is not None
@@ -87,7 +87,7 @@ def test_eighty_programs_leave_no_descriptors_threads_or_zombies(solver: Solver)
 def test_a_killed_zygote_takes_its_jobs_along_and_is_replaced(fresh: Solver) -> None:
     async def run() -> tuple[Solved, list[int]]:
         await fresh.warm()
-        task = asyncio.create_task(fresh.run("z3py", "while True: pass", Limits(wall=20)))
+        task = asyncio.create_task(fresh.run("z3py", "while True: pass", SandboxLimits(wall=20)))
         assert fresh.pid is not None
         await asyncio.to_thread(gone, lambda: not children(fresh.pid or 0))
         jobs = children(fresh.pid)
@@ -105,7 +105,7 @@ def test_a_stopped_zygote_is_given_up_and_replaced(fresh: Solver) -> None:
     async def run() -> Solved:
         await fresh.warm()
         os.kill(fresh.pid or 0, signal.SIGSTOP)
-        return await fresh.run("z3py", "print(1)", Limits(wall=0.5))
+        return await fresh.run("z3py", "print(1)", SandboxLimits(wall=0.5))
 
     assert asyncio.run(run()).error is not None
     assert _run(fresh).ok
@@ -131,12 +131,13 @@ _SERVER = """
 import asyncio, sys
 from optillm.sandbox import pool, replies
 from optillm.sandbox.pool import Solver
-from optillm.sandbox.results import Limits
+from optillm.sandbox.results import SandboxLimits
 
 async def main():
     solver = Solver()
     await solver.warm()
-    task = asyncio.create_task(solver.run("z3py", "while True: pass", Limits(wall=50))) if sys.argv[1] == "1" else None
+    endless = solver.run("z3py", "while True: pass", SandboxLimits(wall=50))
+    task = asyncio.create_task(endless) if sys.argv[1] == "1" else endless.close()
     await asyncio.sleep(0.1)
     print(solver.pid, flush=True)
     await asyncio.sleep(50)
@@ -304,7 +305,7 @@ def test_a_program_that_was_announced_finds_its_job_ready(shared: Solver) -> Non
 def test_a_job_made_ready_for_other_limits_is_not_taken(shared: Solver) -> None:
     async def run() -> Solved:
         await shared.warm()
-        shared.prepare(1, Limits(wall=60))
+        shared.prepare(1, SandboxLimits(wall=60))
         return await shared.run("z3py", "while True: pass", QUICK)
 
     solved = asyncio.run(run())
@@ -338,7 +339,7 @@ def test_a_ready_job_that_has_died_is_replaced(shared: Solver) -> None:
 
 
 def test_jobs_that_nobody_came_for_end(shared: Solver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_KEPT", 0.2)
+    monkeypatch.setattr(pool, "_SPARE_LIFETIME", 0.2)
 
     async def run() -> bool:
         await shared.warm()
@@ -384,9 +385,9 @@ def test_z3_at_work_before_the_walls_are_up_starts_no_thread() -> None:
 
 
 def test_jobs_made_ready_for_other_limits_make_room(shared: Solver) -> None:
-    async def run() -> list[Limits]:
+    async def run() -> list[SandboxLimits]:
         await shared.warm()
-        shared.prepare(9, Limits(wall=60))
+        shared.prepare(9, SandboxLimits(wall=60))
         shared.prepare(9, QUICK)
         return [spare.limits for spare in shared._spares]
 

@@ -8,14 +8,14 @@ import time
 import pytest
 
 from optillm.sandbox.pool import Solver
-from optillm.sandbox.results import Limits, Solved
+from optillm.sandbox.results import SandboxLimits, Solved
 from tests.solver.arena import children, gone
 
 _FOREVER = "while True: pass"
 
 
 def _run(solver: Solver, program: str, language: str = "z3py", **limits: float) -> Solved:
-    return asyncio.run(solver.run(language, program, Limits(**limits)))  # type: ignore[arg-type]
+    return asyncio.run(solver.run(language, program, SandboxLimits(**limits)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_no_more_programs_run_at_once_than_allowed() -> None:
     async def run(solver: Solver) -> int:
         await solver.warm()
         assert solver.pid is not None
-        tasks = [asyncio.create_task(solver.run("z3py", _FOREVER, Limits(wall=0.6))) for _ in range(4)]
+        tasks = [asyncio.create_task(solver.run("z3py", _FOREVER, SandboxLimits(wall=0.6))) for _ in range(4)]
         await asyncio.sleep(0.3)
         running = len(children(solver.pid))
         await asyncio.gather(*tasks)
@@ -129,7 +129,7 @@ def test_no_more_programs_run_at_once_than_allowed() -> None:
 
 def test_a_full_queue_says_busy_and_drains(solver: Solver) -> None:
     async def run() -> list[Solved]:
-        return await asyncio.gather(*(solver.run("z3py", "print(1)", Limits()) for _ in range(120)))
+        return await asyncio.gather(*(solver.run("z3py", "print(1)", SandboxLimits()) for _ in range(120)))
 
     failures = [solved.error for solved in asyncio.run(run()) if solved.error]
     assert {failure.kind for failure in failures} == {"busy"}
@@ -140,7 +140,7 @@ def test_a_full_queue_says_busy_and_drains(solver: Solver) -> None:
 
 def test_who_waits_too_long_is_told_so() -> None:
     async def run() -> list[Solved]:
-        return await asyncio.gather(*(solver.run("z3py", _FOREVER, Limits(wall=6)) for _ in range(2)))
+        return await asyncio.gather(*(solver.run("z3py", _FOREVER, SandboxLimits(wall=6)) for _ in range(2)))
 
     solver = Solver(at_once=1)
     try:
@@ -158,7 +158,7 @@ def test_cancelling_kills_the_job_at_once_and_leaves_nothing_behind(solver: Solv
     async def run() -> None:
         await solver.warm()
         assert solver.pid is not None
-        task = asyncio.create_task(solver.run("z3py", _FOREVER, Limits(wall=30)))
+        task = asyncio.create_task(solver.run("z3py", _FOREVER, SandboxLimits(wall=30)))
         assert await asyncio.to_thread(gone, lambda: not children(solver.pid or 0))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -171,9 +171,11 @@ def test_cancelling_kills_the_job_at_once_and_leaves_nothing_behind(solver: Solv
 
 def test_cancelling_somebody_who_waits_gives_the_place_to_the_next(solver: Solver) -> None:
     async def run() -> None:
-        holders = [asyncio.create_task(solver.run("z3py", _FOREVER, Limits(wall=0.6))) for _ in range(2)]
+        holders = [
+            asyncio.create_task(solver.run("z3py", _FOREVER, SandboxLimits(wall=0.6))) for _ in range(2)
+        ]
         await asyncio.sleep(0.05)
-        waiting = [asyncio.create_task(solver.run("z3py", "print(1)", Limits())) for _ in range(3)]
+        waiting = [asyncio.create_task(solver.run("z3py", "print(1)", SandboxLimits())) for _ in range(3)]
         await asyncio.sleep(0.05)
         waiting[0].cancel()
         results = await asyncio.gather(*holders, *waiting, return_exceptions=True)
@@ -187,7 +189,9 @@ def test_it_runs_on_uvloop(solver: Solver) -> None:
     import uvloop
 
     async def run() -> Solved:
-        results = await asyncio.gather(*(solver.run("z3py", "print(6 * 7)", Limits()) for _ in range(6)))
+        results = await asyncio.gather(
+            *(solver.run("z3py", "print(6 * 7)", SandboxLimits()) for _ in range(6))
+        )
         return results[-1]
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -48,10 +48,10 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the sandbox was asked to run. It is the real one, on a thread: the world's clock is virtual."""
     real, asked = sandbox.solve, []
 
-    async def solve(language: sandbox.Language, program: str, limits: sandbox.Limits) -> Solved:
+    async def solve(language: sandbox.Language, program: str, limits: sandbox.SandboxLimits) -> Solved:
         asked.append(program)
         with ThreadPoolExecutor(1) as thread:
-            brief = sandbox.Limits(wall=1)
+            brief = sandbox.SandboxLimits(wall=1)
             return thread.submit(asyncio.run, real(language, program, brief)).result()
 
     monkeypatch.setattr(sandbox, "solve", solve)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from optillm.sandbox import Checked, Failure, Limits, OptionVerdict, Solved, SourceAssertion, Value
+from optillm.sandbox import Checked, Failure, OptionVerdict, SandboxLimits, Solved, SourceAssertion, Value
 from optillm.techniques import z3
 from tests.fakes import Sent, World, failing
 
@@ -36,10 +36,10 @@ def solver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def install(
         check: Callable[[Mapping[str, Any]], Checked], solve: Callable[[str], Solved] | None = None
     ) -> None:
-        async def checked(formalisation: Mapping[str, Any], limits: Limits | None = None) -> Checked:
+        async def checked(formalisation: Mapping[str, Any], limits: SandboxLimits | None = None) -> Checked:
             return check(formalisation)
 
-        async def solved(language: str, program: str, limits: Limits | None = None) -> Solved:
+        async def solved(language: str, program: str, limits: SandboxLimits | None = None) -> Solved:
             assert solve is not None
             return solve(program)
 

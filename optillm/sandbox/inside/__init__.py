@@ -1,5 +1,5 @@
-"""What runs in the solver processes: the zygote, the jail, the two languages.
+"""The code of the solver processes: the zygote, the jail, the two languages.
 
-Nothing here is ever executed in the server. The package is imported under the top-level name `inside` by
-`boot.py`, so that a solver process holds none of the proxy's own code; hence the relative imports.
+Nothing here is ever executed in the server. `boot.py` imports the package under the top-level name `inside`, so
+that a solver process holds none of the proxy's own code; hence the relative imports.
 """

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-importlib.import_module("inside.kernel").end_with(0)  # before all that takes time
+importlib.import_module("inside.kernel").end_with(0)  # before anything that takes time
 zygote = importlib.import_module("inside.zygote")
 job = importlib.import_module("inside.job")
 install = importlib.import_module("inside.jail").install
 del sys.path[0]
 
-zygote.main(zygote.Plan(install, job.execute, language_only="--language-only" in sys.argv))
+zygote.main(zygote.ZygotePlan(install, job.execute, language_only="--language-only" in sys.argv))

@@ -1,7 +1,7 @@
 """The frames between the server and the solver processes.
 
-A frame is its length in four bytes, big-endian, and that many bytes of ASCII JSON. An order for a job is one
-fixed record that travels with two descriptors; its end is told in one fixed record too.
+A frame is its length in four bytes, big-endian, and that many bytes of ASCII JSON. The order for a job is a fixed
+record that travels with two descriptors; its end is reported in a fixed record, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HEADER: Final = struct.Struct(">I")
 ORDER: Final = struct.Struct(">III")
 """Wall limit in milliseconds, processor limit in seconds, address space in megabytes."""
 ENDED: Final = struct.Struct(">iI")
-"""Wait status of a job, as `os.wait` gives it, and its largest resident set in kilobytes."""
+"""Wait status of a job, as `os.wait` returns it, and its largest resident set in kilobytes."""
 
 LONGEST_REPLY: Final = 128 * 1024
 LONGEST_REQUEST: Final = 512 * 1024
@@ -23,19 +23,22 @@ LONGEST_REQUEST: Final = 512 * 1024
 EXIT_NO_JAIL: Final = 70
 """Exit code of a job whose walls could not be put up: it has read nothing."""
 EXIT_NO_MEMORY: Final = 71
-"""Exit code of a job that had not even the memory left to say so."""
+"""Exit code of a job without enough memory left to report that."""
 Z3_OUT_OF_MEMORY: Final = 101
-"""Exit code z3 itself chooses when an allocation fails where it cannot raise."""
+"""Exit code of z3 itself if an allocation fails where it cannot raise."""
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """The frame of `message`; lone surrogates and the like come out as escapes."""
+    """Return the frame of `message`; lone surrogates and the like come out as escapes."""
     body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode("ascii")
     return HEADER.pack(len(body)) + body
 
 
 def receive(descriptor: int, longest: int) -> dict[str, Any]:
-    """The next frame from a blocking descriptor. Raises `EOFError` or `ValueError`."""
+    """Return the next frame from a blocking descriptor.
+
+    Raises `EOFError` or `ValueError`.
+    """
     (length,) = HEADER.unpack(_exactly(descriptor, HEADER.size))
     if length > longest:
         raise ValueError(f"a frame of {length} bytes")

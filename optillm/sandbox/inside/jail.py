@@ -1,7 +1,7 @@
 """The walls around one job, and the proof that they stand.
 
-`install` is called in a fresh fork, before the job has read a byte of the program: limits first, then the
-system call filter, which takes away the calls that set limits.
+`install` is called in a fresh fork, before the job has read a byte of the program: limits first, then the system call
+filter, which removes the calls that set limits.
 """
 
 from __future__ import annotations
@@ -18,52 +18,52 @@ from typing import Final
 from . import kernel, seccomp
 
 MEGABYTE: Final = 1024 * 1024
-_MOST_THREADS: Final = 4096
+_MAX_THREADS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one job may use: wall time in milliseconds, processor time in seconds, address space in megabytes."""
+class JobLimits:
+    """What one job may use: wall time in milliseconds, CPU time in seconds, address space in megabytes."""
 
     wall_ms: int
     cpu: int
     memory_mb: int
 
 
-def install(bounds: Bounds, *, filtered: bool) -> None:
+def install(limits: JobLimits, *, filtered: bool) -> None:
     """Limit this process and, where the kernel can, filter its system calls."""
-    limit(bounds)
+    limit(limits)
     if filtered:
         seccomp.install()
 
 
-def limit(bounds: Bounds) -> None:
-    """Resource limits, for what each system knows of them.
+def limit(limits: JobLimits) -> None:
+    """Set resource limits, as far as the system knows them.
 
-    The filter forbids processes. Threads, which z3 needs one of, are bounded per user, generously: a flood of
-    them would cost the machine memory that no other limit counts.
+    The filter forbids processes. Threads, of which z3 needs one, are limited per user, generously: a flood of them
+    would cost memory that no other limit counts.
     """
-    memory = bounds.memory_mb * MEGABYTE
+    memory = limits.memory_mb * MEGABYTE
     for name, soft, hard in (
         ("RLIMIT_CORE", 0, 0),
         ("RLIMIT_FSIZE", 0, 0),
         ("RLIMIT_MEMLOCK", 0, 0),
         ("RLIMIT_MSGQUEUE", 0, 0),
         ("RLIMIT_NOFILE", 16, 16),
-        ("RLIMIT_NPROC", _MOST_THREADS, _MOST_THREADS),
+        ("RLIMIT_NPROC", _MAX_THREADS, _MAX_THREADS),
         ("RLIMIT_STACK", 16 * MEGABYTE, 16 * MEGABYTE),
-        ("RLIMIT_CPU", bounds.cpu, bounds.cpu + 1),
+        ("RLIMIT_CPU", limits.cpu, limits.cpu + 1),
         ("RLIMIT_AS", memory, memory),
     ):
         number = getattr(resource, name, None)
         if number is None:
             continue
-        with contextlib.suppress(ValueError, OSError):  # an outer limit is lower: as good
+        with contextlib.suppress(ValueError, OSError):  # an outer limit is lower, which is just as good
             resource.setrlimit(number, (soft, hard))
 
 
 def holds(install_walls: Callable[[], None]) -> bool:
-    """Whether the walls stop a child of ours from all it must not do, by trying it."""
+    """Return whether the walls stop a child of ours from all it must not do, by trying it."""
     parent = os.getpid()
     child = os.fork()
     if child == 0:
@@ -80,13 +80,13 @@ def _try_everything(install_walls: Callable[[], None]) -> int:
         tries: list[Callable[[], object]] = [
             lambda: os.open("/dev/null", os.O_RDONLY),
             lambda: os.open("/tmp/optillm-solver-self-test", os.O_WRONLY | os.O_CREAT, 0o600),  # noqa: S108
-            lambda: os.stat("/"),  # noqa: PTH116  the calls themselves are what is tried
+            lambda: os.stat("/"),  # noqa: PTH116  the calls themselves are under test
             lambda: os.listdir("/"),  # noqa: PTH208
             lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
             lambda: socket.socketpair(),
             lambda: os.pipe(),
             _fork,
-            # Of a file that is not there: one that is would end this process with its own exit code.
+            # A file that does not exist: a real one would end this process with its own exit code.
             lambda: os.execv("/nonexistent/program", ["program"]),  # noqa: S606
             lambda: os.kill(parent, 0),
             lambda: os.kill(os.getpid(), 0),
@@ -108,6 +108,6 @@ def _refused(attempt: Callable[[], object]) -> bool:
         attempt()
     except OSError as refusal:
         return refusal.errno in {errno.EPERM, errno.EACCES}
-    except ValueError as refusal:  # what `resource` makes of EPERM
+    except ValueError as refusal:  # how `resource` reports EPERM
         return "not allowed" in str(refusal)
     return False

@@ -28,7 +28,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def syscall(number: int, *arguments: int | ctypes.c_void_p | None) -> int:
-    """Call the kernel; raises `OSError` when it refuses."""
+    """Call the kernel.
+
+    Raises `OSError` if it refuses.
+    """
     words = [ctypes.c_long(a) if isinstance(a, int) else (a or ctypes.c_void_p(None)) for a in arguments]
     result = _libc.syscall(ctypes.c_long(number), *words)
     if result < 0:
@@ -37,7 +40,10 @@ def syscall(number: int, *arguments: int | ctypes.c_void_p | None) -> int:
 
 
 def prctl(option: int, value: int = 0, pointer: ctypes.c_void_p | None = None) -> None:
-    """Set an attribute of this process; raises `OSError` when the kernel refuses."""
+    """Set an attribute of this process.
+
+    Raises `OSError` if the kernel refuses.
+    """
     nothing = ctypes.c_ulong(0)
     second = pointer if pointer is not None else nothing
     if _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), second, nothing, nothing) < 0:
@@ -53,10 +59,10 @@ def die_with_parent(parent: int) -> None:
 
 
 def end_with(connection: int) -> None:
-    """End at once, whatever is being done, when the other end of a socket closes, or has closed already.
+    """End at once, whatever is running, when the other end of a socket closes or has closed already.
 
-    Until `stay` is called: any other sign of life on the socket ends this process, too. Not by the parent's death,
-    which the kernel tells for the thread that started us and not for its process.
+    Until `stay` is called, any other sign of life on the socket ends this process, too. The parent's death signal
+    would not do: the kernel sends it for the thread that started us, not for its process.
     """
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
@@ -67,31 +73,31 @@ def end_with(connection: int) -> None:
 
 
 def stay(connection: int) -> None:
-    """Take `end_with` back: from here on the socket itself is watched."""
+    """Undo `end_with`: from here on the socket itself is watched."""
     fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) & ~os.O_ASYNC)
 
 
 def never_gain_privileges() -> None:
-    """No set-uid gain from here on, no core dump and no tracing by others of the same user."""
+    """Forbid set-uid gains, core dumps and tracing by others of the same user."""
     if LINUX:
         prctl(_PR_SET_NO_NEW_PRIVS, 1)
         prctl(_PR_SET_DUMPABLE, 0)
 
 
 def install_filter(program: ctypes.Structure) -> None:
-    """Put this process, for good, under a seccomp filter."""
+    """Put this process under a seccomp filter, irrevocably."""
     prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.cast(ctypes.pointer(program), ctypes.c_void_p))
 
 
 def leave_network() -> None:
-    """Enter an empty network and IPC namespace, where one is allowed to."""
+    """Enter an empty network and IPC namespace, if that is allowed."""
     if LINUX:
         _libc.unshare(ctypes.c_int(_CLONE_NEWNET))
         _libc.unshare(ctypes.c_int(_CLONE_NEWIPC))
 
 
 def become_nobody() -> None:
-    """Drop root, when we are root and may: a container can take away the right to."""
+    """Drop root if we are root and may: a container can take that right away."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not LINUX:
         return
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Landlock: no right to any file, port, abstract socket or signal, for this process and all it starts."""
+"""Landlock: give up all rights to files, ports, abstract sockets and signals."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _RESTRICT_SELF: Final = 446
 _ASK_VERSION: Final = 1
 
 _FILES: Final = {1: 13, 2: 14, 3: 15, 5: 16}
-"""How many of the rights over files each version of the interface knows."""
+"""How many rights over files each version of the interface knows."""
 
 
 def restrict() -> int:
-    """Give up every right the kernel's version can take away; that version, 0 where there is none.
+    """Give up every right that the kernel can take away; return the interface's version, 0 without one.
 
-    The second lock behind seccomp, so its absence is no error.
+    This is the second lock behind seccomp, so its absence is no error.
     """
     if not LINUX or MACHINE not in {"x86_64", "aarch64"}:
         return 0

@@ -1,4 +1,4 @@
-"""How a program inside a job can end other than by reaching its last line."""
+"""The ways in which a program inside a job can end early."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Failed(Exception):
-    """The program is at fault; `kind` is one of those the server knows."""
+    """The program is at fault; `kind` is one of those that the server knows."""
 
     def __init__(self, kind: str, name: str, message: str, line: int | None = None, hint: str = "") -> None:
         super().__init__(message)
@@ -17,7 +17,7 @@ class Failed(Exception):
         self.hint = hint
 
     def as_message(self) -> dict[str, Any]:
-        """The failure as the reply carries it."""
+        """Return the failure as the reply carries it."""
         return {
             "kind": self.kind,
             "type": self.type_name,
@@ -28,11 +28,11 @@ class Failed(Exception):
 
 
 class Refused(Failed):
-    """The program asks for something that is not offered here."""
+    """The program requests something that is not offered here."""
 
     def __init__(self, message: str, line: int | None = None, hint: str = "") -> None:
         super().__init__("refused", "Refused", message, line, hint)
 
 
 class RefusedImport(Refused, ImportError):
-    """A module that is not offered; programs may catch it as they would a missing one."""
+    """A module that is not offered; programs may catch it like a missing one."""

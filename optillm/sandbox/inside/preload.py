@@ -1,4 +1,4 @@
-"""Everything a job may need, imported before the files are closed off, and used once."""
+"""Import everything a job may need before files become inaccessible, and use it once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ABSENT: Final = (
     "numpy", "scipy", "matplotlib", "gmpy2", "flint", "numexpr", "tensorflow", "torch", "jax", "cupy", "IPython",
     "pyglet", "antlr4", "lfortran", "clang", "sage", "pycosat", "pysat", "symengine", "llvmlite", "matchpy",
 )  # fmt: skip
-"""Modules sympy would try to import while it works: the answer is no, and at once."""
+"""Modules that sympy would try to import while it works: the answer is no, and at once."""
 
 
 def preload() -> None:
@@ -32,7 +32,7 @@ def preload() -> None:
 
     for module in pkgutil.walk_packages(sympy.__path__, "sympy.", onerror=lambda _: None):
         if not any(f".{part}" in module.name for part in _SKIPPED):
-            with contextlib.suppress(Exception):  # optional parts want modules that are not there
+            with contextlib.suppress(Exception):  # optional parts need modules that are not there
                 importlib.import_module(module.name)
     for name in ("_strptime", "encodings.idna", "mpmath", "statistics", "unicodedata", "sympy.abc"):
         importlib.import_module(name)
@@ -43,7 +43,7 @@ def preload() -> None:
 
 
 def _warm_up() -> None:
-    """First uses fill caches and start lazy imports. No time limit for z3: that would start a thread."""
+    """Fill caches and trigger lazy imports. Without a time limit for z3, which would start a thread."""
     import sympy
     import z3
 

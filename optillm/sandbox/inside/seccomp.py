@@ -1,7 +1,7 @@
-"""The system calls a job may make, as a seccomp program.
+"""The system calls that a job may make, as a seccomp program.
 
-Whatever is not listed fails with EPERM rather than killing the job: Python and z3 then raise ordinary errors,
-which the model can repair. A foreign calling convention kills.
+Whatever is not listed fails with EPERM rather than killing the job: Python and z3 then raise ordinary errors, which
+the model can repair. A foreign calling convention kills.
 """
 
 from __future__ import annotations
@@ -97,16 +97,19 @@ class _Program(ctypes.Structure):
 
 
 def supported() -> bool:
-    """Whether there is a table for this machine."""
+    """Return whether there is a table for this machine."""
     return LINUX and MACHINE in _MACHINES and sys.byteorder == "little" and sys.maxsize > 2**32
 
 
 def install() -> None:
-    """Filter the system calls of this process from here on. Raises `OSError` where that cannot be done."""
+    """Filter the system calls of this process from here on.
+
+    Raises `OSError` if that cannot be done.
+    """
     if not supported():
         raise OSError(errno.ENOSYS, "no system call table for this machine")
     instructions = _instructions(_MACHINES[MACHINE], os.getpid())
-    array = (_Filter * len(instructions))(*(_Filter(*one) for one in instructions))
+    array = (_Filter * len(instructions))(*(_Filter(*instruction) for instruction in instructions))
     install_filter(_Program(len(instructions), array))
 
 
@@ -125,21 +128,21 @@ def _instructions(machine: _Machine, pid: int) -> list[_Instruction]:
 
 
 def _rules(pid: int) -> dict[str, list[_Instruction]]:
-    """The calls that are allowed with some arguments only."""
+    """Return the calls that are allowed with some arguments only."""
     no_exec = [_low(2), (_ANY_BIT, 0, 1, _PROT_EXEC), _returning(_ERRNO | errno.EPERM), _returning(_ALLOW)]
     return {
         "mmap": no_exec,
         "mprotect": no_exec,
-        # z3 starts a thread to watch the clock; a process it may never start.
+        # z3 starts a thread to watch the clock; it may never start a process.
         "clone": [
             _low(0),
             (_ANY_BIT, 1, 0, _CLONE_THREAD),
             _returning(_ERRNO | errno.EPERM),
             _returning(_ALLOW),
         ],
-        # Its flags lie in memory, where a filter cannot look: the C library falls back to clone.
+        # Its flags are in memory, where a filter cannot look; the C library falls back to clone.
         "clone3": [_returning(_ERRNO | errno.ENOSYS)],
-        # abort() is a signal to oneself.
+        # abort() sends a signal to its own process.
         "tgkill": [_low(0), (_EQUAL, 1, 0, pid), _returning(_ERRNO | errno.EPERM), _returning(_ALLOW)],
         # Limits may be read, not set.
         "prlimit64": [

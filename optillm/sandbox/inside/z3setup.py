@@ -1,4 +1,4 @@
-"""The limits z3 itself keeps, set anew in every job."""
+"""The limits that z3 itself keeps, set again in every job."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import Any, Final
 import z3
 from z3.z3 import Z3_global_param_set
 
-from .jail import Bounds
+from .jail import JobLimits
 
 _SHARE_OF_MEMORY: Final = 0.7
 _HEADROOM_MS: Final = 500
-_kept: list[Any] = []
+_former_contexts: list[Any] = []
 
 
-def solver_timeout(bounds: Bounds) -> int:
-    """Milliseconds one check may take: less than the job may, so that `unknown` can still be reported."""
-    return max(bounds.wall_ms - _HEADROOM_MS, bounds.wall_ms // 2)
+def solver_timeout(limits: JobLimits) -> int:
+    """Return how many milliseconds one check may take: less than the job, so that it can reply `unknown`."""
+    return max(limits.wall_ms - _HEADROOM_MS, limits.wall_ms // 2)
 
 
-def configure_z3(bounds: Bounds) -> None:
-    """Bound z3's memory and time in this process.
+def configure_z3(limits: JobLimits) -> None:
+    """Limit z3's memory and time in this process.
 
     The context of the warm-up was made before the default time limit was known, so a new one replaces it.
     """
     touch()
-    Z3_global_param_set("memory_max_size", str(int(bounds.memory_mb * _SHARE_OF_MEMORY)))
-    Z3_global_param_set("timeout", str(solver_timeout(bounds)))
-    _kept.append(z3.z3._main_ctx)
+    Z3_global_param_set("memory_max_size", str(int(limits.memory_mb * _SHARE_OF_MEMORY)))
+    Z3_global_param_set("timeout", str(solver_timeout(limits)))
+    _former_contexts.append(z3.z3._main_ctx)
     z3.z3._main_ctx = None
     z3.main_ctx()
 
 
 def touch() -> None:
-    """Let z3 do a little: a job is often made ready ahead of its program, and its first steps copy memory.
+    """Let z3 do a little work: a job is often prepared before its program, and its first steps copy memory.
 
-    Not once there is a time limit: z3 keeps one with a thread, which would not be behind the walls.
+    Only before there is a time limit: z3 keeps one with a thread, which would not be behind the walls.
     """
     solver = z3.Solver()
     solver.from_string("(declare-const x Int)(assert (> x 3))")

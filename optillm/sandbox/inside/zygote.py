@@ -1,9 +1,9 @@
-"""The process all jobs are forked from: everything imported, nothing secret, no way back to the files.
+"""The process that all jobs are forked from: everything imported, nothing secret, no file access.
 
-It is started by exec, never by a fork of the server, whose memory holds keys. It talks to nobody but the
-server, over the socket it gets as descriptor 0, and ends when that socket does. Each order brings two
-descriptors: the socket the job reads its program from and writes its reply to, and one on which the zygote
-tells how the job ended. The server closing the latter, or dying, cancels the job.
+It is started by exec, never by a fork of the server, whose memory holds keys. It talks to nobody but the server, over
+the socket that it gets as descriptor 0, and ends when that socket does. Each order brings two descriptors: the socket
+from which the job reads its program and to which it writes its reply, and one on which the zygote reports how the job
+ended. If the server closes the latter, or dies, the job is cancelled.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from typing import Final, NoReturn
 from . import jail, kernel, landlock, seccomp
 from .frames import ENDED as ENDED_RECORD
 from .frames import EXIT_NO_JAIL, EXIT_NO_MEMORY, ORDER, encode
-from .jail import Bounds
+from .jail import JobLimits
 from .preload import preload
 
 GRACE: Final = 0.5
-"""Seconds a job gets beyond its wall limit, to say itself that time is up."""
+"""Seconds beyond its wall limit in which a job can itself report the timeout."""
 JOB_SOCKET: Final = 3
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a zygote is made of; tests take one of the two walls away."""
+class ZygotePlan:
+    """What a zygote is made of; tests remove one of the two walls."""
 
     install: Callable[..., None]
     execute: Callable[..., None]
@@ -54,23 +54,23 @@ class _Job:
             self.killed = True
 
 
-def main(plan: Plan) -> NoReturn:
-    """Serve jobs until the server goes."""
+def main(plan: ZygotePlan) -> NoReturn:
+    """Serve jobs until the server is gone."""
     control = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
-    began = time.monotonic()
+    started = time.monotonic()
     preload()
     level, version = _settle(plan)
-    ready = {"ready": True, "level": level, "landlock": version, "seconds": time.monotonic() - began}
+    ready = {"ready": True, "level": level, "landlock": version, "seconds": time.monotonic() - started}
     kernel.stay(control.fileno())
     control.sendall(encode(ready))
     _Zygote(plan, control, null, level).serve()
     os._exit(0)
 
 
-def _settle(plan: Plan) -> tuple[str, int]:
-    """Give up what can be given up, and find out how strong the jail is: full, seccomp or none."""
+def _settle(plan: ZygotePlan) -> tuple[str, int]:
+    """Give up all rights, and find out how strong the jail is: full, seccomp or none."""
     kernel.leave_network()
     kernel.become_nobody()
     kernel.never_gain_privileges()
@@ -79,13 +79,13 @@ def _settle(plan: Plan) -> tuple[str, int]:
     version = plan.files()
     gc.collect()
     gc.freeze()
-    bounds = Bounds(wall_ms=5000, cpu=5, memory_mb=1024)
-    held = seccomp.supported() and plan.proven(lambda: plan.install(bounds, filtered=True))
-    return ("none" if not held else "full" if version else "seccomp"), version
+    limits = JobLimits(wall_ms=5000, cpu=5, memory_mb=1024)
+    walls_hold = seccomp.supported() and plan.proven(lambda: plan.install(limits, filtered=True))
+    return ("none" if not walls_hold else "full" if version else "seccomp"), version
 
 
 class _Zygote:
-    def __init__(self, plan: Plan, control: socket.socket, null: int, level: str) -> None:
+    def __init__(self, plan: ZygotePlan, control: socket.socket, null: int, level: str) -> None:
         self._plan = plan
         self._control = control
         self._null = null
@@ -104,7 +104,7 @@ class _Zygote:
 
     def serve(self) -> None:
         while True:
-            for key, _ in self._selector.select(self._patience()):
+            for key, _ in self._selector.select(self._next_deadline()):
                 if key.fileobj is self._control:
                     if not self._accept():
                         return self._leave()
@@ -118,33 +118,33 @@ class _Zygote:
                 if now >= job.deadline:
                     job.kill()
 
-    def _patience(self) -> float | None:
-        waiting = [job.deadline for job in self._jobs.values() if not job.killed]
-        return max(0.0, min(waiting) - time.monotonic()) if waiting else None
+    def _next_deadline(self) -> float | None:
+        deadlines = [job.deadline for job in self._jobs.values() if not job.killed]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _accept(self) -> bool:
-        """Start the job of one order; `False` at the end of the control socket."""
+        """Start the job of one order; return whether the control socket is still open."""
         record, descriptors, _, _ = socket.recv_fds(self._control, ORDER.size, 2)
         if len(record) != ORDER.size or len(descriptors) != 2:
             return False
-        bounds = Bounds(*ORDER.unpack(record))
+        limits = JobLimits(*ORDER.unpack(record))
         work, status = descriptors
         try:
             pid = os.fork()
-        except OSError:  # out of processes: the server sees the sockets close without an ending
+        except OSError:  # too many processes: the server sees the sockets close without a report
             os.close(work)
             os.close(status)
             return True
         if pid == 0:
-            self._become_job(work, bounds)
+            self._become_job(work, limits)
         os.close(work)
-        job = _Job(pid, socket.socket(fileno=status), time.monotonic() + bounds.wall_ms / 1000 + GRACE)
+        job = _Job(pid, socket.socket(fileno=status), time.monotonic() + limits.wall_ms / 1000 + GRACE)
         self._jobs[pid] = job
         self._selector.register(job.status, selectors.EVENT_READ, job)
         return True
 
     def _cancel(self, job: _Job) -> None:
-        """The server has closed its end: nobody waits for this job any more."""
+        """Cancel a job after the server closed its end: nobody waits for it any more."""
         job.kill()
         self._selector.unregister(job.status)
 
@@ -168,7 +168,7 @@ class _Zygote:
         for job in self._jobs.values():
             job.kill()
 
-    def _become_job(self, work: int, bounds: Bounds) -> NoReturn:
+    def _become_job(self, work: int, limits: JobLimits) -> NoReturn:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -179,7 +179,7 @@ class _Zygote:
             install = self._plan.install
             filtered = self._level != "none"
             python = filtered or self._plan.language_only
-            self._plan.execute(JOB_SOCKET, bounds, lambda: install(bounds, filtered=filtered), python=python)
+            self._plan.execute(JOB_SOCKET, limits, lambda: install(limits, filtered=filtered), python=python)
         except MemoryError:
             os._exit(EXIT_NO_MEMORY)
         except BaseException:  # noqa: BLE001  nothing may fall through into the zygote's own loop
@@ -187,7 +187,7 @@ class _Zygote:
         os._exit(0)
 
     def _keep_only(self, work: int) -> None:
-        """Descriptors 0 to 2 lead nowhere, 3 is the job's socket, nothing else is open."""
+        """Leave descriptors 0 to 2 leading nowhere, 3 as the job's socket, and nothing else open."""
         if work != JOB_SOCKET:
             if self._null == JOB_SOCKET:
                 self._null = os.dup(self._null)

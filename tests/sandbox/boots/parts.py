@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "optillm" / "solver"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "optillm" / "sandbox"))
 importlib.import_module("inside.kernel").end_with(0)
 zygote = importlib.import_module("inside.zygote")
 job = importlib.import_module("inside.job")
@@ -59,4 +59,4 @@ def main(**parts: Any) -> None:
     """Start a zygote of such parts."""
     language_only = "--language-only" in sys.argv
     parts = {"install": jail.install, "execute": job.execute, "language_only": language_only} | parts
-    zygote.main(zygote.Plan(**parts))
+    zygote.main(zygote.zygote.ZygotePlan(**parts))

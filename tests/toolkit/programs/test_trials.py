@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from optillm.sandbox import Limits, solve
+from optillm.sandbox import SandboxLimits, solve
 from optillm.toolkit.programs.code import runnable
 from optillm.toolkit.programs.trials import MOST_CALLS, calls, outcomes, script
 
@@ -30,7 +30,7 @@ TRIED = ["doubled([1, 2, 3])", "doubled([], k=2)", "doubled([5, 3, -1], 3)"]
 
 
 def tried(program: str, *texts: str) -> str | None:
-    solved = asyncio.run(solve("sympy", script(program, texts or TRIED), Limits(wall=3)))
+    solved = asyncio.run(solve("sympy", script(program, texts or TRIED), SandboxLimits(wall=3)))
     return outcomes(solved.output if solved.ok else None)
 
 

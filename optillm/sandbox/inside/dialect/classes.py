@@ -1,4 +1,4 @@
-"""Classes that programs define: what they may inherit from, and the decorators and bases they like to use."""
+"""Classes that programs define: what they may inherit from, and their usual decorators and bases."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ _BASES: Final = frozenset({object, list, dict, set, enum.Enum, enum.IntEnum, Pla
 
 
 def base(parent: Any) -> type:
-    """A class to inherit from. Raises `Refused` for any that is neither the program's own nor plain."""
+    """Return a class to inherit from.
+
+    Raises `Refused` unless it is the program's own or a plain one.
+    """
     if isinstance(parent, guards.TypeName):
         parent = guards.to_inherit_from(parent)
     if isinstance(parent, AnyType) or getattr(parent, "__module__", None) == "collections.abc":
@@ -64,7 +67,7 @@ def made(new: type) -> type:
 
 
 def named_tuple(typename: Any, field_names: Any, *, defaults: Any = None, rename: Any = False) -> type:
-    """`collections.namedtuple`, without a say in where the class pretends to come from."""
+    """`collections.namedtuple`, except that the class cannot claim to come from another module."""
     texts = (
         field_names.replace(",", " ").split() if isinstance(field_names, str) else list(map(str, field_names))
     )
@@ -123,12 +126,12 @@ def _methods(decorated: type, names: tuple[str, ...]) -> dict[str, Callable[...,
 
     def initialise(self: Any, *arguments: Any, **named: Any) -> None:
         received.check(*arguments, named)
-        given = dict(zip(names, arguments, strict=False))
-        if len(arguments) > len(names) or given.keys() & named.keys() or named.keys() - set(names):
+        values = dict(zip(names, arguments, strict=False))
+        if len(arguments) > len(names) or values.keys() & named.keys() or named.keys() - set(names):
             raise TypeError(f"{decorated.__name__}() takes the arguments {', '.join(names)}")
-        given |= named
+        values |= named
         for name in names:
-            setattr(self, name, given[name] if name in given else _default(decorated, name, defaults))
+            setattr(self, name, values[name] if name in values else _default(decorated, name, defaults))
         finish = getattr(self, "__post_init__", None)
         if finish is not None:
             finish()
@@ -178,7 +181,7 @@ class AnyType:
         return self
 
     def __call__(self, *arguments: Any, **_: Any) -> Any:
-        """As a decorator (`overload`) or a declaration (`TypeVar`): nothing happens."""
+        """Act as a decorator (`overload`) or a declaration (`TypeVar`) that does nothing."""
         return arguments[-1] if arguments and callable(arguments[-1]) else self
 
     def __or__(self, _: Any) -> AnyType:

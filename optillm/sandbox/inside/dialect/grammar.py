@@ -1,4 +1,4 @@
-"""Which Python a program may be written in: every node of its tree is on a list, before anything else happens."""
+"""The allowed subset of Python: every node of a program's tree must be on a list, before all else."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 from ..outcome import Refused
 from ..words import words
 
-MOST_NODES: Final = 20_000
-DEEPEST: Final = 80
+MAX_NODES: Final = 20_000
+MAX_DEPTH: Final = 80
 
 _ALLOWED: Final = frozenset(
     getattr(ast, name)
@@ -26,7 +26,7 @@ _ALLOWED: Final = frozenset(
     )
 )
 
-_WHAT: Final = {
+_KEYWORDS: Final = {
     "With": "with",
     "AsyncWith": "async",
     "AsyncFor": "async",
@@ -46,34 +46,39 @@ METHODS: Final = frozenset(
         """
     )
 )
-"""The special methods a class may define."""
+"""The special methods that a class may define."""
 
 RESERVED: Final = frozenset(
     {"as_ast", "ast", "ctx", "ctx_ref", "as_func_decl", "from_param", "ref", "_as_parameter_"}
 )
-"""Names under which z3 looks for raw pointers in whatever object it is handed."""
+"""Names under which z3 looks for raw pointers in whatever object it gets."""
 
 
 def check(tree: ast.AST) -> None:
-    """Raises `Refused`, with the line, for what is not in the dialect."""
+    """Check every node of a tree.
+
+    Raises `Refused`, with the line, for what is not in the dialect.
+    """
     count = 0
     stack: list[tuple[ast.AST, int, bool]] = [(tree, 0, False)]
     while stack:
         node, depth, in_class = stack.pop()
         count += 1
         line = getattr(node, "lineno", None)
-        if count > MOST_NODES or depth > DEEPEST:
+        if count > MAX_NODES or depth > MAX_DEPTH:
             raise Refused("the program is too large or nested too deeply", line)
         if type(node) not in _ALLOWED:
-            what = _WHAT.get(type(node).__name__, type(node).__name__)
-            raise Refused(f"{what!r} is not part of this dialect", line, hint=f"write it without {what!r}")
+            keyword = _KEYWORDS.get(type(node).__name__, type(node).__name__)
+            raise Refused(
+                f"{keyword!r} is not part of this dialect", line, hint=f"write it without {keyword!r}"
+            )
         _check_names(node, line, in_class)
         inside = isinstance(node, ast.ClassDef)
         stack.extend((child, depth + 1, inside) for child in ast.iter_child_nodes(node))
 
 
 def check_attribute(name: str, line: int | None = None) -> None:
-    """Refuse a name that can never be read or written as an attribute by a program."""
+    """Refuse a name that programs can never read or write as an attribute."""
     if name.startswith("__") and name not in METHODS and name not in {"__name__", "__doc__"}:
         raise Refused(
             f"the attribute {name} is not offered", line, hint="leave out names with double underscores"
@@ -81,7 +86,7 @@ def check_attribute(name: str, line: int | None = None) -> None:
 
 
 def check_own(name: str, line: int | None = None) -> None:
-    """Refuse a name for something of the program's own that a library would take for something else."""
+    """Refuse a name of the program's own that a library would misinterpret."""
     if name in RESERVED:
         raise Refused(f"{name} is not offered as a name of an attribute", line, hint="choose another name")
 

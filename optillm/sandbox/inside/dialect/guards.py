@@ -1,4 +1,4 @@
-"""The guards that the rewriting puts around arithmetic, and the plain built-ins that need one."""
+"""The guards that the rewriting puts around arithmetic, and the built-ins that need one."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from . import policy
 from .own import is_own
 from .text import format_value
 
-MOST_BITS: Final = 4_000_000
-MOST_ITEMS: Final = 2_000_000
+MAX_BITS: Final = 4_000_000
+MAX_ITEMS: Final = 2_000_000
 _LARGEST_FACTORIAL: Final = 20_000
 _DEEPEST_RECURSION: Final = 6_000
 _SEQUENCES: Final = frozenset({str, bytes, list, tuple})
 
 
 def multiply(left: Any, right: Any) -> Any:
-    """`left * right`, unless that is a giant."""
+    """Return `left * right`, unless that is gigantic."""
     kind, other = type(left), type(right)
     if kind is int and other is int:
-        if left.bit_length() + right.bit_length() > MOST_BITS:
-            raise Refused(f"an integer of more than {MOST_BITS} bits")
-    elif (kind in _SEQUENCES and other is int and len(left) * right > MOST_ITEMS) or (
-        other in _SEQUENCES and kind is int and len(right) * left > MOST_ITEMS
+        if left.bit_length() + right.bit_length() > MAX_BITS:
+            raise Refused(f"an integer of more than {MAX_BITS} bits")
+    elif (kind in _SEQUENCES and other is int and len(left) * right > MAX_ITEMS) or (
+        other in _SEQUENCES and kind is int and len(right) * left > MAX_ITEMS
     ):
-        raise Refused(f"a sequence of more than {MOST_ITEMS} items")
+        raise Refused(f"a sequence of more than {MAX_ITEMS} items")
     return left * right
 
 
 def power(left: Any, right: Any, modulus: Any = None) -> Any:
-    """`pow`, unless the result is a giant."""
+    """Return `pow(left, right, modulus)`, unless that is gigantic."""
     if modulus is not None:
         return pow(left, right, modulus)
-    giant = type(left) is int and type(right) is int and right > 0 and left.bit_length() * right > MOST_BITS
+    giant = type(left) is int and type(right) is int and right > 0 and left.bit_length() * right > MAX_BITS
     if giant and left not in {0, 1, -1}:
-        raise Refused(f"an integer of more than {MOST_BITS} bits")
+        raise Refused(f"an integer of more than {MAX_BITS} bits")
     return left**right
 
 
 def shift(left: Any, right: Any) -> Any:
-    """`left << right`, unless the result is a giant."""
-    if type(left) is int and type(right) is int and left.bit_length() + right > MOST_BITS:
-        raise Refused(f"an integer of more than {MOST_BITS} bits")
+    """Return `left << right`, unless that is gigantic."""
+    if type(left) is int and type(right) is int and left.bit_length() + right > MAX_BITS:
+        raise Refused(f"an integer of more than {MAX_BITS} bits")
     return left << right
 
 
@@ -59,7 +59,7 @@ def factorial(number: Any) -> int:
 
 
 class TypeName:
-    """What `type(x)` gives for a library's object: comparable and printable, and nothing to construct with."""
+    """What `type(x)` returns for a library's object: it can be compared and printed, but not called."""
 
     def __init__(self, kind: type) -> None:
         self._kind = kind
@@ -82,7 +82,7 @@ class TypeName:
 
 
 def to_inherit_from(name: TypeName) -> type:
-    """The class behind a name; whether one may inherit from it is decided elsewhere."""
+    """Return the class behind a name; `classes.base` decides whether one may inherit from it."""
     return name._kind
 
 
@@ -94,7 +94,10 @@ class Marker(TypeName):
         self._most = most_arguments
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """An instance of the class. Raises `Refused` for arguments that could be pointers or files."""
+        """Return an instance of the class.
+
+        Raises `Refused` for arguments that could be pointers or files.
+        """
         if self._most is None or named.keys() - {"ctx"} or named.get("ctx") is not None:
             raise Refused(f"{self.__name__} cannot be called like that")
         if len(arguments) > self._most or not all(type(a) in {str, bool} for a in arguments):
@@ -102,19 +105,19 @@ class Marker(TypeName):
         return self._kind(*arguments)
 
 
-_KNOWN: Final = frozenset(
+_PLAIN_TYPES: Final = frozenset(
     {int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, range, slice, type(None)}
 )
 
 
 def type_of(value: Any, *rest: Any) -> Any:
-    """`type(value)`: the class itself where a program may have it."""
+    """Return `type(value)`, or a `TypeName` for a class that a program may not have."""
     if rest:
         raise Refused("classes are made with a class statement")
     kind = type(value)
     if isinstance(value, type):
         raise Refused("the type of a class is not offered")
-    if kind in _KNOWN or is_own(kind) or issubclass(kind, BaseException):
+    if kind in _PLAIN_TYPES or is_own(kind) or issubclass(kind, BaseException):
         return kind
     return TypeName(kind)
 
@@ -126,26 +129,26 @@ def show(*values: Any, sep: Any = " ", end: Any = "\n", **_: Any) -> None:
 
 
 def leave(*_: Any) -> NoReturn:
-    """`exit()`: the program has said what it has to say."""
+    """`exit()`: end the program early."""
     raise SystemExit
 
 
-def refusing(what: str, hint: str = "") -> Callable[..., NoReturn]:
-    """A function that stands where a program may not go."""
+def refusing(subject: str, hint: str = "") -> Callable[..., NoReturn]:
+    """Return a function that refuses, as a substitute for one that is not offered."""
 
     def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise Refused(f"{what} is not offered", hint=hint)
+        raise Refused(f"{subject} is not offered", hint=hint)
 
     return refuse
 
 
 def fetch_loaded(name: str, *_: Any) -> Any:
-    """What C code of the standard library gets when it imports something; programs cannot name it."""
+    """Import for C code of the standard library; programs cannot name this function."""
     return sys.modules[name] if name in _FOR_C_CODE else refusing(f"the module {name}")()
 
 
 def recursion_limit(limit: Any) -> None:
-    """`sys.setrecursionlimit`, as far as the stack goes."""
+    """`sys.setrecursionlimit`, as far as the stack allows."""
     sys.setrecursionlimit(max(200, min(int(limit), _DEEPEST_RECURSION)))
 
 
@@ -172,7 +175,7 @@ REFUSED: Final = words(
 
 
 def builtin_names() -> dict[str, Any]:
-    """The built-in names of programs, guards included."""
+    """Return the built-in names of programs, guards included."""
     names = {name: getattr(builtins, name) for name in _NATIVE if hasattr(builtins, name)}
     names |= {n: v for n, v in vars(builtins).items() if isinstance(v, type) and issubclass(v, BaseException)}
     names |= {name: refusing(f"{name}()") for name in REFUSED}

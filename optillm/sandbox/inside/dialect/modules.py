@@ -1,4 +1,4 @@
-"""The modules a program may import: tables of names, none of them the real thing."""
+"""The modules that a program may import: tables of names, never the real modules."""
 
 from __future__ import annotations
 
@@ -45,40 +45,43 @@ class Module:
         return f"<module '{self._name}'>"
 
     def lookup(self, name: str) -> Any:
-        """One of its names. Raises `Refused`."""
+        """Return one of its names.
+
+        Raises `Refused` if it is not offered.
+        """
         try:
             return self._names[name]
         except KeyError:
             raise Refused(f"{self._name}.{name} is not offered") from None
 
     def names(self) -> dict[str, Any]:
-        """What `import *` brings."""
+        """Return what `import *` brings."""
         return dict(self._names)
 
     def knows(self, name: str) -> bool:
-        """Whether it has such a name."""
+        """Return whether it has such a name."""
         return name in self._names
 
     def add(self, name: str, value: Any) -> None:
-        """Give it one more name: a sub-module."""
+        """Add a name: a sub-module."""
         self._names[name] = value
 
 
 def picked(source: Any, names: Iterable[str]) -> dict[str, Any]:
-    """Some names of a real module, those that this version of it has."""
+    """Return some names of a real module, as far as this version of it has them."""
     return {name: getattr(source, name) for name in names if hasattr(source, name)}
 
 
 def standard() -> dict[str, Module]:
-    """The parts of the standard library that compute."""
-    tables = {source.__name__: picked(source, names) for source, names in _TAKEN}
+    """Return the parts of the standard library that only compute."""
+    tables = {source.__name__: picked(source, names) for source, names in _PICKED}
     for name, more in _made_here().items():
         tables[name] = tables.get(name, {}) | more
     return {name: Module(name, names) for name, names in tables.items()}
 
 
 def _made_here() -> dict[str, dict[str, Any]]:
-    """What stands in for functions that reach too far, and modules that are nothing but stand-ins."""
+    """Return substitutes for functions that reach too far, and modules made of substitutes only."""
     plain_builtins = guards.builtin_names()
     del plain_builtins["__build_class__"]
     anything = dict.fromkeys(_TYPING, classes.AnyType())
@@ -153,7 +156,7 @@ class _Stream:
         return sys.stdout.write(str(text))
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing: nothing is buffered."""
 
 
 def _sys() -> dict[str, Any]:
@@ -213,7 +216,7 @@ _TYPING: Final = words(
     overload Set ParamSpec SupportsInt SupportsFloat Container ItemsView KeysView ValuesView MutableSet
     """
 )
-_TAKEN: Final[tuple[tuple[ModuleType, Iterable[str]], ...]] = (
+_PICKED: Final[tuple[tuple[ModuleType, Iterable[str]], ...]] = (
     (math, [name for name in dir(math) if not name.startswith("_")]),
     (cmath, [name for name in dir(cmath) if not name.startswith("_")]),
     (itertools, [name for name in dir(itertools) if not name.startswith("_")]),

@@ -1,7 +1,7 @@
 """What a program may read and write of an object, decided by the object's type.
 
-Reading an attribute is where Python leaks: from any object to its class, from there to everything. So each
-family of types has a list, and a type that belongs to no family has nothing.
+Attribute access is where Python leaks: from any object to its class, from there to everything. So each family of
+types has a list, and a type that belongs to no family has nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..outcome import Refused
-from . import names_plain
+from . import name_lists
 from .grammar import check_attribute, check_own
 from .own import is_own
 from .readers import Reader, full_name, reader_for
@@ -18,7 +18,10 @@ _readers: dict[type, Reader] = {}
 
 
 def read(owner: Any, name: str) -> Any:
-    """`owner.name`, where the policy allows it. Raises `Refused`, or `AttributeError` for what is not there."""
+    """Return `owner.name` if the policy allows it.
+
+    Raises `Refused` if not, and `AttributeError` for what is not there.
+    """
     reader = _readers.get(type(owner))
     if reader is None:
         check_attribute(name)
@@ -49,17 +52,17 @@ def has(owner: Any, name: str) -> bool:
 
 
 def forget(kind: type) -> None:
-    """Decide anew about a type: it has just become the program's own."""
+    """Decide anew about a type that has just become the program's own."""
     _readers.pop(kind, None)
 
 
 def register_module(kind: type, reader: Reader) -> None:
-    """Say how attributes of a type of ours are read."""
+    """Set how attributes of one of our own types are read."""
     _readers[kind] = reader
 
 
 class Slot:
-    """An object whose attributes are about to be written; `slot["name"] = value` goes through the policy."""
+    """An object whose attributes are about to be written; `slot["name"] = value` obeys the policy."""
 
     __slots__ = ("_owner",)
 
@@ -91,6 +94,6 @@ def _check_write(owner: Any, name: str) -> None:
     check_own(name)
     if is_own(type(owner)) or is_own(owner):
         return
-    if name in names_plain.WRITABLE.get(full_name(type(owner)), ()):
+    if name in name_lists.WRITABLE.get(full_name(type(owner)), ()):
         return
     raise Refused(f"attributes of {type(owner).__name__} objects cannot be set")

@@ -1,7 +1,7 @@
-"""What the functions of a program may be handed, whoever calls them.
+"""What the functions of a program may receive, whoever calls them.
 
 Libraries call back: a key, a transformation, a printer, a special method. Attributes are guarded where a program
-reads them, but a mapping or a function is used without reading one. So each function of a program looks at its
+reads them, but a mapping or a function can be used without reading any. So each function of a program checks its
 arguments first.
 """
 
@@ -29,22 +29,22 @@ _EXAMINED: Final = (
 _NAMESPACE: Final = ("__builtins__", "__build_class__", "__loader__")
 """Keys that only the names of a module, of the built-ins or of generated code have."""
 _LIBRARIES: Final = frozenset({"sympy", "mpmath"})
-"""Where classes come from that a program may meet without having named them."""
+"""Libraries whose classes a program may receive without having named them."""
 _OURS: Final = __name__.partition(".dialect.")[0]
 _WIDEST: Final = 16
-"""How many items of a container are looked at: more than a library ever hands over side by side."""
+"""How many items of a container are checked: more than a library ever passes together."""
 
 _is_plain: Final[Callable[[type], bool]] = functools.cache(lambda kind: not issubclass(kind, _EXAMINED))
 _offered: dict[int, Any] = {}
 
 
 def offer(values: Iterable[Any]) -> None:
-    """Add to what programs can name, and so may be handed."""
+    """Add to what programs can name, and so may receive."""
     _offered.update((id(value), value) for value in values)
 
 
 def check(*values: Any) -> None:
-    """Raise `Refused` for what leads out of the dialect: namespaces, modules, frames, functions not offered."""
+    """Raise `Refused` for what leads out of the dialect: namespaces, modules, frames, foreign functions."""
     for value in values:
         kind = type(value)
         if _is_plain(kind):
@@ -57,19 +57,19 @@ def check(*values: Any) -> None:
 
 
 def checked(value: Any) -> Any:
-    """`value`, after `check`."""
+    """Return `value` after `check`."""
     check(value)
     return value
 
 
 def _check(value: Any) -> None:
     if type(value) not in _SEQUENCES and not _is_harmless(value):
-        what = "mapping of names" if isinstance(value, Mapping) else type(value).__name__
-        raise Refused(f"a function of the program would receive a {what} that is not offered")
+        kind = "mapping of names" if isinstance(value, Mapping) else type(value).__name__
+        raise Refused(f"a function of the program would receive a {kind} that is not offered")
 
 
 def _is_harmless(value: Any) -> bool:
-    if isinstance(value, dict):  # of the program's subclasses none is asked
+    if isinstance(value, dict):  # without calling methods of the program's subclasses
         return not any(dict.__contains__(value, key) for key in _NAMESPACE)
     if isinstance(value, NEVER):
         return False
@@ -78,9 +78,9 @@ def _is_harmless(value: Any) -> bool:
     if isinstance(value, type):
         return _is_harmless_class(value)
     if isinstance(value, types.FunctionType):
-        made_here = "@received" in cast("Any", value).__builtins__  # which not every mypy knows
+        made_here = "@received" in cast("Any", value).__builtins__  # unknown to some versions of mypy
         return made_here or "." in value.__qualname__ or _is_offered(value)
-    if isinstance(value, types.BuiltinFunctionType):  # bound methods of lists and the like are such, too
+    if isinstance(value, types.BuiltinFunctionType):  # bound methods of lists and the like, too
         return not isinstance(value.__self__, types.ModuleType) or _is_offered(value)
     return True
 
@@ -96,7 +96,7 @@ def _is_offered(value: Any) -> bool:
 
 
 def _items(value: Any) -> Iterable[Any]:
-    """What a container holds, without running the program's code."""
+    """Return the items of a container without running the program's code."""
     if isinstance(value, dict):
         return dict.values(value)
     if isinstance(value, list):

@@ -1,7 +1,6 @@
-"""From a checked tree to one in which everything that could reach too far passes through a guard.
+"""Rewrite a checked tree so that everything that could reach too far passes through a guard.
 
-Guards are called by names that no program can write, such as `@attr`: they are no identifiers, and Python does
-not mind.
+Guards have names that no program can write, such as `@attr`: they are no identifiers, which Python does not mind.
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ Tree = TypeVar("Tree", ast.Module, ast.Expression)
 
 
 def rewritten(tree: Tree) -> Tree:
-    """The same program with guards. `tree` must have passed `grammar.check`; it is changed in place."""
+    """Return the same program with guards.
+
+    `tree` must have passed `grammar.check`; it is changed in place.
+    """
     guarded: Tree = _Rewriter().visit(tree)
     return ast.fix_missing_locations(guarded)
 
@@ -39,10 +41,10 @@ def _constant(value: Any, at: ast.AST) -> ast.expr:
 
 
 def _parameters(of: ast.arguments) -> list[ast.expr]:
-    """What a function was called with, as arguments of another call."""
+    """Return the parameters of a function as arguments of another call."""
     arguments: list[ast.expr] = [
-        ast.copy_location(ast.Name(one.arg, ast.Load()), one)
-        for one in (*of.posonlyargs, *of.args, *of.kwonlyargs)
+        ast.copy_location(ast.Name(parameter.arg, ast.Load()), parameter)
+        for parameter in (*of.posonlyargs, *of.args, *of.kwonlyargs)
     ]
     if of.vararg:
         arguments.append(ast.Starred(ast.Name(of.vararg.arg, ast.Load()), ast.Load()))
@@ -88,7 +90,7 @@ class _Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         if node.format_spec is None:
             return node
-        # Width and precision of a format decide how much memory it takes.
+        # Width and precision of a format decide how much memory it needs.
         conversion = _constant(node.conversion, node)
         text = _guard("@format", node.value, conversion, node.format_spec, at=node)
         return ast.copy_location(ast.FormattedValue(text, -1, None), node)
@@ -107,7 +109,7 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
         self.generic_visit(node)
         names = _parameters(node.args)
-        if names:  # the check is None, so the value is that of the body
+        if names:  # the check returns None, so the value is that of the body
             check = _guard("@received", *names, at=node)
             node.body = ast.copy_location(ast.BoolOp(ast.Or(), [check, node.body]), node)
         return node
@@ -174,7 +176,7 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def _harmless(operator: ast.operator, left: ast.expr, right: ast.expr) -> bool:
-    """Whether a literal operand alone shows that the result stays small enough."""
+    """Return whether a literal operand alone shows that the result stays small enough."""
     if isinstance(operator, ast.Mult):
         return _small(left, _HARMLESS_FACTOR) or _small(right, _HARMLESS_FACTOR)
     return isinstance(operator, ast.Pow) and _small(right, _HARMLESS_EXPONENT)

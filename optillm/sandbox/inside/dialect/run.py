@@ -1,4 +1,4 @@
-"""A program from its text to its last line."""
+"""Run a Python program: compile, execute, report how it ended."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ from typing import Any, Final
 
 import z3
 
-from ..jail import Bounds
+from ..jail import JobLimits
 from ..outcome import Failed, Refused
 from . import tables
 from .grammar import check
+from .own import namespace
 from .rewrite import rewritten
 
 PROGRAM: Final = "<program>"
-_MOST_DIGITS: Final = 100_000
-_namespace: dict[str, Any] = {}
+_MAX_DIGITS: Final = 100_000
 
 
-def run_python(language: str, program: str, bounds: Bounds) -> str:
-    """Run a program; what it prints goes to standard output. Raises `Failed`."""
-    del bounds  # the jail keeps the time, z3 its own
-    sys.set_int_max_str_digits(_MOST_DIGITS)
+def run_python(language: str, program: str, limits: JobLimits) -> str:
+    """Run a program; what it prints goes to standard output.
+
+    Raises `Failed`.
+    """
+    del limits  # the jail keeps the time, z3 its own
+    sys.set_int_max_str_digits(_MAX_DIGITS)
     code = compiled(program)
     builtins = tables.builtin_table()
     builtins |= {"@module": tables.module, "@member": _member, "@star": _star}
-    _namespace.update(tables.preloaded(language))
-    _namespace["__builtins__"] = builtins
+    namespace.update(tables.preloaded(language))
+    namespace["__builtins__"] = builtins
     try:
-        exec(code, _namespace)  # noqa: S102  checked, rewritten, with our built-ins, in a jail
+        exec(code, namespace)  # noqa: S102  checked, rewritten, with our built-ins, in a jail
     except SystemExit:
         pass
     except MemoryError:
@@ -44,7 +47,10 @@ def run_python(language: str, program: str, bounds: Bounds) -> str:
 
 
 def compiled(program: str) -> CodeType:
-    """Code for a program. Raises `Failed` when it is not Python or not in the dialect."""
+    """Return the code of a program.
+
+    Raises `Failed` if it is not Python or not in the dialect.
+    """
     try:
         tree = ast.parse(program, PROGRAM)
         check(tree)
@@ -56,17 +62,10 @@ def compiled(program: str) -> CodeType:
 
 
 def evaluated(tree: ast.Expression, names: dict[str, Any]) -> Any:
-    """The value of an expression that came as text through sympy."""
+    """Return the value of an expression that came as text through sympy."""
     check(tree)
     code = compile(rewritten(tree), "<expression>", "eval", dont_inherit=True)
     return eval(code, {"__builtins__": tables.builtin_table()}, names)  # noqa: S307  as above
-
-
-def define(name: str, value: Any) -> None:
-    """Give the program a name it did not assign itself."""
-    if not name.isidentifier() or name.startswith("_"):
-        raise Refused(f"{name!r} cannot be the name of a variable")
-    _namespace[name] = value
 
 
 def _member(module: str, name: str) -> Any:
@@ -80,7 +79,7 @@ def _member(module: str, name: str) -> Any:
 
 
 def _star(module: str) -> None:
-    _namespace.update({n: v for n, v in tables.module(module).names().items() if not n.startswith("_")})
+    namespace.update({n: v for n, v in tables.module(module).names().items() if not n.startswith("_")})
 
 
 def _failed(error: BaseException) -> Failed:
@@ -102,7 +101,7 @@ def _message(error: BaseException) -> str:
 
 
 def _line(trace: TracebackType | None) -> int | None:
-    """The innermost line of the program itself."""
+    """Return the innermost line of the program itself."""
     line = None
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == PROGRAM:
@@ -112,7 +111,7 @@ def _line(trace: TracebackType | None) -> int | None:
 
 
 def executed(text: str, names: dict[str, Any]) -> dict[str, Any]:
-    """The names that a generated program of definitions and imports makes, over those it is given."""
+    """Return the names that a generated program of definitions and imports adds to those it gets."""
     tree = ast.parse(text)
     check(tree)
     code = compile(rewritten(tree), "<generated>", "exec", dont_inherit=True)

@@ -1,7 +1,7 @@
-"""The few places where z3 and sympy turn text into deeds, patched once, whatever route leads there.
+"""The few functions through which z3 and sympy act on text, patched once, whatever route leads there.
 
-sympy evaluates strings in two places. z3 reads options in two, opens files in a handful, and takes whatever
-object it is handed for a context.
+sympy evaluates strings in two functions. z3 reads options in two, opens files in a handful, and takes any object it
+gets for a context.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from z3 import z3core, z3types
 from ..outcome import Refused
 from ..smtlib.allowed import DECLARING, OPTIMIZING, admit
 from ..smtlib.reader import read, show
-from . import names_z3, sinks_sympy
+from . import name_lists, sinks_sympy
 from .guards import refusing
 from .own import is_own
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-]{1,60}")
-_LARGEST: Final = 2**31 - 1
+_MAX_SETTING: Final = 2**31 - 1
 _MEMORY_ONLY: Final = DECLARING | {"assert", "set-logic", "set-option", "set-info"}
 _FILES: Final = re.compile(
     r"Z3_(?:open_log|append_log|close_log|.*_from_file|.*_file|.*trace.*|.*_log|get_tactic_.*file)"
@@ -30,7 +30,7 @@ _FILES: Final = re.compile(
 
 
 def patch() -> None:
-    """Put the guards in."""
+    """Install the guards."""
     _patch_z3()
     sinks_sympy.patch()
 
@@ -56,11 +56,11 @@ def _replace(owner: Any, name: str, value: Any) -> None:
 
 
 def _guard_pointers() -> None:
-    """Let nothing but z3's own handles cross into its library where it expects a handle.
+    """Let only z3's own handles cross into its library where it expects a handle.
 
-    z3's wrappers hand over whatever they are given: an integer, or an object that says it has a handle. An
-    index that is negative, or says of itself that it is small enough, passes their checks. Types of arguments
-    are looked up when a signature is set, so each is set again.
+    z3's wrappers pass on whatever they get: an integer, or an object that claims to have a handle. A negative
+    index, or one whose class claims that it is small enough, passes their checks. The types of arguments are looked
+    up when a signature is set, so each signature is set again.
     """
     for kind in vars(z3types).values():
         if isinstance(kind, type) and issubclass(kind, ctypes.c_void_p) and "from_param" in vars(kind):
@@ -79,7 +79,7 @@ class _Unsigned:
 
     @staticmethod
     def from_param(value: Any) -> Any:
-        """The value as a parameter, unless it would wrap around or is of a class of the program's own."""
+        """Return the value as a parameter, unless it would wrap around or is of the program's own class."""
         if is_own(type(value)) or (isinstance(value, int) and value < 0):
             raise Refused("z3 takes a plain number here, from 0 on")
         return ctypes.c_uint.from_param(value)
@@ -93,21 +93,23 @@ def _handle(value: Any) -> Any:
 
 def _check_option(name: Any, value: Any) -> None:
     plain = str(name).strip().lower().lstrip(":").replace("-", "_")
-    if plain not in names_z3.OPTIONS or type(name) is not str:
+    if plain not in name_lists.Z3_OPTIONS or type(name) is not str:
         raise Refused(f"the option {str(name)[:60]!r} cannot be set", hint="leave the option out")
     if type(value) not in {bool, int, float, str} or (type(value) is str and not _PLAIN.fullmatch(value)):
         raise Refused(f"the option {plain} takes a plain value")
-    if type(value) is int and not 0 <= value <= _LARGEST:
-        raise Refused(f"the option {plain} takes a number up to {_LARGEST}")
+    if type(value) is int and not 0 <= value <= _MAX_SETTING:
+        raise Refused(f"the option {plain} takes a number up to {_MAX_SETTING}")
 
 
 def _of_no_use(name: Any) -> bool:
-    """Options that models like to set and that make no difference to an answer: they are passed over."""
-    return type(name) is str and name.strip().lower().lstrip(":").replace("-", "_") in names_z3.PASSED_OVER
+    """Return whether models like to set an option that makes no difference to answers; it is ignored."""
+    return (
+        type(name) is str and name.strip().lower().lstrip(":").replace("-", "_") in name_lists.Z3_PASSED_OVER
+    )
 
 
 def _clamped(name: str, value: Any) -> Any:
-    """Time limits may be lowered only: 0 and the largest number mean none, and a thread more or two do no good."""
+    """Return a setting that only lowers limits: 0 and the maximum mean no time limit, threads stay at 1."""
     last = name.strip().lower().rpartition(".")[2]
     if last == "timeout":
         longest = int(core.get_param("timeout"))
@@ -128,7 +130,7 @@ def _guarded_set(original: Any) -> Any:
 
 def _guarded_printing(original: Any) -> Any:
     def set_printing(name: Any, value: Any) -> Any:
-        if type(name) is not str or name not in names_z3.PRINTING or type(value) not in {bool, int}:
+        if type(name) is not str or name not in name_lists.Z3_PRINTING or type(value) not in {bool, int}:
             return False
         return original(name, value)
 
@@ -146,7 +148,7 @@ def _guarded_global(original: Any) -> Any:
 
 
 def _context(context: Any = None) -> Any:
-    """The one context there is. Any other object would be asked for a pointer."""
+    """Return the only context. Any other object would be asked for a pointer."""
     if context is not None and type(context) is not core.Context:
         raise Refused("a context of your own")
     return core.main_ctx() if context is None else context
@@ -154,7 +156,7 @@ def _context(context: Any = None) -> Any:
 
 def _guarded_datatypes(original: Any) -> Any:
     def create(*types: Any) -> Any:
-        """Constructors and accessors become attributes of the sort: they must not hide those it has."""
+        """Refuse constructors and accessors that hide the sort's attributes, since they become attributes."""
         flat = types[0] if len(types) == 1 and isinstance(types[0], list | tuple) else types
         for declared in flat:
             for constructor in getattr(declared, "constructors", ()):
@@ -172,8 +174,8 @@ def _guarded_datatypes(original: Any) -> Any:
 def _guarded_text(original: Any, position: int, commands: frozenset[str]) -> Any:
     def parse(*arguments: Any) -> Any:
         longest = int(core.get_param("timeout"))
-        forms = [admit(node, commands, longest) for node in read(str(arguments[position]))]
-        text = "\n".join(show(form) for form in forms if form is not None)
+        expressions = [admit(node, commands, longest) for node in read(str(arguments[position]))]
+        text = "\n".join(show(expression) for expression in expressions if expression is not None)
         return original(*arguments[:position], text, *arguments[position + 1 :])
 
     return parse

@@ -1,4 +1,4 @@
-"""Where sympy turns text into code, patched so that it reads the dialect and sees what programs may name."""
+"""The functions in which sympy turns text into code, patched to read the dialect and its names only."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..outcome import Refused
 from . import tables
 from .guards import REFUSED
 from .modules import Module
+from .run import evaluated, executed
 
 _NEW_FUNCTION: Final = UndefinedFunction.__new__
 
@@ -26,7 +27,7 @@ def _replace(owner: Any, name: str, value: Any) -> None:
 
 
 def patch() -> None:
-    """Put sympy's guards in."""
+    """Install sympy's guards."""
     _replace(sys.modules["sympy.external.importtools"], "__import__", _no_import)
     _replace(UndefinedFunction, "__new__", _undefined_function)
     sympy_parser.eval_expr = _evaluate
@@ -41,16 +42,15 @@ def patch() -> None:
 
 
 def _undefined_function(kind: Any, name: Any, **assumptions: Any) -> Any:
-    """sympy makes whatever else it is given attributes of the new function's class."""
-    for given in assumptions:
-        if given not in _assume_defined and given != "nargs":
-            raise Refused(f"the assumption {given}")
+    """Refuse other arguments, since sympy makes them attributes of the new function's class."""
+    for assumption in assumptions:
+        if assumption not in _assume_defined and assumption != "nargs":
+            raise Refused(f"the assumption {assumption}")
     return _NEW_FUNCTION(kind, name, **assumptions)
 
 
 def _evaluate(code: Any, local_names: Any, _: Any) -> Any:
-    """Stands for sympy's `eval_expr`: the same dialect, expressions only, and the names on the list."""
-    from .run import evaluated
+    """Replace sympy's `eval_expr`: expressions of the dialect only, with the names on the list."""
 
     tree = code if isinstance(code, ast.Expression) else ast.parse(str(code).strip(), mode="eval")
     own = _ordinary(dict(local_names))
@@ -58,7 +58,7 @@ def _evaluate(code: Any, local_names: Any, _: Any) -> Any:
 
 
 def _names_of_text(_: Any, names: dict[str, Any]) -> None:
-    """Fill what sympy hands to every transformation of a text, those of a program too: offered names only."""
+    """Fill the names that sympy passes to every transformation of a text with offered names only."""
     offered = {n: v for n, v in tables.builtin_table().items() if n not in REFUSED}
     functions = {
         name: offered[name]
@@ -69,7 +69,7 @@ def _names_of_text(_: Any, names: dict[str, Any]) -> None:
 
 
 def _namespace(source: Any) -> dict[str, Any]:
-    """What generated functions may name: of modules the names on the lists, and what the program brings itself."""
+    """Return the names for generated functions: listed names of modules, and the program's own."""
     if isinstance(source, dict):
         return _ordinary(source)
     name = source if isinstance(source, str) else source._name if isinstance(source, Module) else ""
@@ -90,22 +90,21 @@ def _namespace(source: Any) -> dict[str, Any]:
 
 
 def _no_import(name: Any, *_: Any, **__: Any) -> Any:
-    """sympy looks for optional companions by whatever name it is given: there are none."""
+    """Refuse to import the optional packages for which sympy looks by any name."""
     raise ImportError(f"no module named {name!r}")
 
 
 def _ordinary(names: dict[Any, Any]) -> dict[str, Any]:
-    """The entries whose key is a name that a program could write."""
+    """Return the entries whose key is a name that a program could write."""
     return {n: v for n, v in names.items() if type(n) is str and n.isidentifier() and not n.startswith("__")}
 
 
 def _execute(text: Any, names: dict[str, Any], results: dict[str, Any] | None = None) -> None:
-    """Stands for `exec` where sympy generates functions and fetches what they need."""
-    from .run import executed
+    """Replace `exec` where sympy generates functions and fetches what they need."""
 
     if results is names or results is None:
         raise Refused("generated code of another shape")
-    given = {name: value for name, value in names.items() if name != "builtins"}
-    given["builtins"] = tables.module("builtins")
-    produced = executed(str(text), given)
+    available = {name: value for name, value in names.items() if name != "builtins"}
+    available["builtins"] = tables.module("builtins")
+    produced = executed(str(text), available)
     results.update(produced)

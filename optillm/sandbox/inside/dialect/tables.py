@@ -12,8 +12,9 @@ import z3
 
 from ..outcome import Refused, RefusedImport
 from ..words import words
-from . import classes, guards, names_sympy, names_z3, policy, received
+from . import classes, guards, name_lists, policy, received
 from .modules import Module, picked, standard
+from .own import define
 from .text import formatted
 
 _MODULES: Final[dict[str, Module]] = {}
@@ -67,12 +68,15 @@ def build() -> None:
 
 
 def builtin_table() -> dict[str, Any]:
-    """The built-in names of one program, to which it gets its own."""
+    """Return a copy of the built-in names for one program, which adds its own."""
     return dict(_BUILTINS)
 
 
 def module(name: str) -> Module:
-    """A module to import. Raises `Refused`."""
+    """Return a module to import.
+
+    Raises `Refused`.
+    """
     try:
         return _MODULES[name]
     except KeyError:
@@ -83,7 +87,7 @@ def module(name: str) -> Module:
 
 
 def preloaded(language: str) -> dict[str, Any]:
-    """What a program finds without importing anything."""
+    """Return the names that a program has without importing anything."""
     z3_names, sympy_names = _MODULES["z3"].names(), _MODULES["sympy"].names()
     names = sympy_names | z3_names if language == "z3py" else z3_names | sympy_names
     both = {name: names[name] for name in names if not isinstance(names[name], Module)}
@@ -95,7 +99,7 @@ def preloaded(language: str) -> dict[str, Any]:
 
 
 def sympy_names() -> dict[str, Any]:
-    """What strings given to sympy may name."""
+    """Return the names that strings passed to sympy may use."""
     return _MODULES["sympy"].names()
 
 
@@ -106,15 +110,15 @@ def _of_marker(marker: Any, name: str) -> Any:
 
 
 def _z3() -> dict[str, Any]:
-    names = picked(z3, names_z3.FUNCTIONS | names_z3.VALUES)
+    names = picked(z3, name_lists.Z3_FUNCTIONS | name_lists.Z3_VALUES)
     names["reset_params"] = lambda: None
     names |= {
         name: value for name, value in vars(z3).items() if name.startswith("Z3_") and type(value) is int
     }
-    for name in names_z3.TESTED_FOR:
+    for name in name_lists.Z3_TESTED_FOR:
         if hasattr(z3, name):
             names[name] = guards.Marker(getattr(z3, name))
-    for name, most in names_z3.MADE_WITH.items():
+    for name, most in name_lists.Z3_MADE_WITH.items():
         if hasattr(z3, name):
             made = getattr(z3, name)
             names[name] = guards.Marker(made, most) if isinstance(made, type) else _limited(made, name, most)
@@ -131,16 +135,16 @@ def _limited(function: Any, name: str, most: int) -> Any:
 
 
 def _sympy() -> None:
-    top = picked(sympy, names_sympy.TOP)
+    top = picked(sympy, name_lists.SYMPY_TOP)
     top["init_printing"] = lambda *_, **__: None
     top["var"] = _var
     _MODULES["sympy"] = Module("sympy", top)
-    for name in names_sympy.SAME:
+    for name in name_lists.SYMPY_SAME:
         if name in sys.modules:
-            _MODULES[name] = Module(name, picked(sys.modules[name], names_sympy.TOP))
-    for name, chosen in names_sympy.MODULES.items():
+            _MODULES[name] = Module(name, picked(sys.modules[name], name_lists.SYMPY_TOP))
+    for name, chosen in name_lists.SYMPY_MODULES.items():
         source = importlib.import_module(name)
-        _MODULES[name] = Module(name, picked(source, chosen.split()))
+        _MODULES[name] = Module(name, picked(source, chosen))
     for name in sorted(_MODULES):
         parent, _, last = name.rpartition(".")
         if name.startswith("sympy."):
@@ -150,10 +154,9 @@ def _sympy() -> None:
 
 
 def _var(names: Any, **assumptions: Any) -> Any:
-    """`sympy.var`: the symbols, which it also puts among the program's names."""
-    from . import run
+    """`sympy.var`: return the symbols and also define them as global names of the program."""
 
     symbols = sympy.symbols(names, **assumptions)
     for symbol in [symbols] if isinstance(symbols, sympy.Symbol) else list(symbols):
-        run.define(str(symbol), symbol)
+        define(str(symbol), symbol)
     return symbols

@@ -1,4 +1,4 @@
-"""Formatting of text: no attribute walks in field names, no widths that fill the memory."""
+"""Text formatting without attribute access in field names and without widths that fill the memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _NUMBER: Final = re.compile(r"\d{1,12}")
 
 
 def check_specification(specification: str) -> None:
-    """Refuse widths and precisions beyond all use."""
+    """Refuse absurd widths and precisions."""
     if any(int(number) > WIDEST for number in _NUMBER.findall(specification)):
         raise Refused(f"a width above {WIDEST}")
 
 
 def formatted(value: Any, conversion: int, specification: str) -> str:
-    """One field of an f-string; `conversion` is as in `ast.FormattedValue`."""
+    """Format one field of an f-string; `conversion` is as in `ast.FormattedValue`."""
     check_specification(specification)
     if conversion == ord("r"):
         value = repr(value)
@@ -37,7 +37,7 @@ def format_value(value: Any, specification: str = "") -> str:
 
 
 def formatter_of(text: str, name: str) -> Callable[..., str]:
-    """`text.format` or `text.format_map`, bound."""
+    """Return `text.format` or `text.format_map`, bound."""
     if name == "format_map":
         return lambda mapping: _FORMATTER.vformat(text, (), mapping)
     return lambda *arguments, **named: _FORMATTER.vformat(text, arguments, named)

@@ -1,1 +1,1 @@
-"""SMT-LIB 2 as models write it: read strictly, allow-listed, printed again; z3 never sees foreign text."""
+"""SMT-LIB 2 as models write it: read strictly, checked against lists, and printed again for z3."""

@@ -1,11 +1,11 @@
-"""Which commands, options and indices a script may hold."""
+"""The commands, options and indices that a script may contain."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from ..outcome import Failed, Refused
-from .reader import Atom, Form, Node, inner_forms
+from .reader import Atom, Node, SExpr, inner_lists
 
 DECLARING: Final = frozenset(
     {
@@ -56,9 +56,12 @@ _DEEPEST_SCOPE: Final = 999
 _LARGEST_SETTING: Final = 2**31 - 1
 
 
-def admit(node: Node, commands: frozenset[str], longest_check: int) -> Form | None:
-    """The command as z3 may have it; `None` for one that is better left out. Raises for all others."""
-    if not isinstance(node, Form) or not node.head:
+def admit(node: Node, commands: frozenset[str], longest_check: int) -> SExpr | None:
+    """Return the command as z3 may have it; `None` for one that is better left out.
+
+    Raises `Failed` or `Refused` for all others.
+    """
+    if not isinstance(node, SExpr) or not node.head:
         raise Failed("syntax", "SmtSyntaxError", "expected a command in parentheses", node.line)
     if node.head not in COMMANDS:
         raise Refused(f"the command {node.head} is not offered", node.line, hint=_offer(commands))
@@ -77,12 +80,12 @@ def admit(node: Node, commands: frozenset[str], longest_check: int) -> Form | No
 
 
 def check_terms(node: Node) -> None:
-    """Refuse attributes nobody needs, and indices that make z3 build what no memory holds."""
+    """Refuse useless attributes, and indices that make z3 build what no memory holds."""
     if isinstance(node, Atom):
         return
     options = node.head in {"set-option", "set-info", "get-info"}
-    for form in inner_forms(node):
-        for part in form.parts:
+    for expr in inner_lists(node):
+        for part in expr.parts:
             if (
                 isinstance(part, Atom)
                 and part.kind == "keyword"
@@ -90,22 +93,22 @@ def check_terms(node: Node) -> None:
                 and part.text not in _ATTRIBUTES
             ):
                 raise Refused(f"the attribute {part.text} is not offered", part.line)
-        if form.head == "_" and len(form.parts) > 2:
-            _indices(form)
+        if expr.head == "_" and len(expr.parts) > 2:
+            _indices(expr)
 
 
-def _indices(form: Form) -> None:
-    name = form.parts[1]
-    for index in form.parts[2:]:
+def _indices(expr: SExpr) -> None:
+    name = expr.parts[1]
+    for index in expr.parts[2:]:
         if not isinstance(index, Atom) or index.kind != "numeral":
             continue
         widths = isinstance(name, Atom) and (name.text in _WIDTHS or name.text.startswith("bv"))
         largest = WIDEST if widths else _LARGEST_INDEX
         if len(index.text) > 8 or int(index.text) > largest:
-            raise Refused(f"an index above {largest}", form.line, hint="use narrower bit-vectors")
+            raise Refused(f"an index above {largest}", expr.line, hint="use narrower bit-vectors")
 
 
-def _option(node: Form, longest_check: int) -> Form | None:
+def _option(node: SExpr, longest_check: int) -> SExpr | None:
     atoms = [part for part in node.parts[1:] if isinstance(part, Atom)]
     if len(atoms) != 2 or len(node.parts) != 3 or atoms[0].kind != "keyword":
         raise Failed("syntax", "SmtSyntaxError", "set-option takes a name and a value", node.line)
@@ -118,19 +121,19 @@ def _option(node: Form, longest_check: int) -> Form | None:
         largest = longest_check if name.text == ":timeout" else _LARGEST_SETTING
         number = min(int(value.text) or largest, largest) if name.text == ":timeout" else int(value.text)
         setting = Atom("numeral", str(min(number, largest)), value.line)
-        return Form(node.line, [node.parts[0], name, setting])
+        return SExpr(node.line, [node.parts[0], name, setting])
     if value.text in _WORDS.get(name.text, ()):
         return node
     raise Refused(f"the option {name.text} cannot be set to that", node.line, hint="leave the option out")
 
 
-def _scopes(node: Form) -> None:
+def _scopes(node: SExpr) -> None:
     for part in node.parts[1:]:
         if not isinstance(part, Atom) or part.kind != "numeral" or len(part.text) > 3:
             raise Refused(f"{node.head} takes one number up to {_DEEPEST_SCOPE}", node.line)
 
 
-def _info(node: Form) -> None:
+def _info(node: SExpr) -> None:
     named = [part.text for part in node.parts[1:] if isinstance(part, Atom)]
     if len(named) != 1 or named[0] not in _INFOS:
         raise Refused("that information is not offered", node.line)

@@ -1,7 +1,7 @@
-"""Structured questions about a formalisation: the technique's counterpart inside the jail.
+"""Structured questions about a formalisation: the z3 technique's counterpart inside the jail.
 
-The model's text only ever passes through the reader and the allow-list; what is asked of z3 is decided here.
-The answer is one JSON object, which goes out as the job's output.
+The model's text only ever passes through the reader and the allow-list; what z3 is asked is decided here. The
+answer is one JSON object, which is the job's output.
 """
 
 from __future__ import annotations
@@ -13,26 +13,29 @@ from typing import Any, Final
 
 import z3
 
-from ..jail import Bounds
+from ..jail import JobLimits
 from ..outcome import Failed
 from ..z3setup import solver_timeout
 from .formalisation import Formalisation, formalise
 from .values import describe
 
-MOST_MODELS: Final = 1000
-MOST_TERMS: Final = 64
+MAX_MODELS: Final = 1000
+MAX_TERMS: Final = 64
 _LONGEST_CORE: Final = 20
 _TACTICS: Final = (None, "qfnra-nlsat", "qfnia")
-"""The default first; each gets a part of the time that is left."""
+"""Tried in this order; each gets a share of the remaining time."""
 _WORTHWHILE_MS: Final = 50
 
 
-def run_check(program: str, bounds: Bounds) -> str:
-    """Answer one question, given and answered as JSON. Raises `Failed` for a formalisation at fault."""
+def run_check(program: str, limits: JobLimits) -> str:
+    """Answer one question; both are JSON.
+
+    Raises `Failed` for a faulty formalisation.
+    """
     task = json.loads(program)
     kind = str(task["kind"])
     formalisation = formalise(str(task["smt2"]), optimizing=kind == "optimize")
-    check = _Check(formalisation, task, time.monotonic() + solver_timeout(bounds) / 1000)
+    check = _Check(formalisation, task, time.monotonic() + solver_timeout(limits) / 1000)
     return json.dumps(check.answer(kind))
 
 
@@ -42,13 +45,13 @@ class _Check:
         self._deadline = deadline
         self._each = int(task["check_ms"])
         self._premises = [assertion.term for assertion in formalisation.assertions]
-        self._names = [str(name) for name in task["answer_vars"]][:MOST_TERMS]
+        self._names = [str(name) for name in task["answer_vars"]][:MAX_TERMS]
         self._unknowns = [formalisation.term(name, f"answer variable {name}") for name in self._names]
         self._first: tuple[str, Any] = ("unknown", None)
-        self._queries = [str(query) for query in task["query"]][:MOST_TERMS]
+        self._queries = [str(query) for query in task["query"]][:MAX_TERMS]
 
     def answer(self, kind: str) -> dict[str, Any]:
-        """The facts of the kind asked for, or why there are none: premises that contradict each other."""
+        """Return the requested facts, or why there are none: premises that contradict each other."""
         questions: dict[str, Callable[[], dict[str, Any]]] = {
             "model": self._model,
             "entail": self._entail,
@@ -70,7 +73,7 @@ class _Check:
         return max(1, min(self._each, int((self._deadline - time.monotonic()) * 1000)))
 
     def _solve(self, *extra: Any) -> tuple[str, Any]:
-        """Status and model of premises and `extra`; other tactics are tried where the default gives up."""
+        """Return status and model of the premises and `extra`, trying other tactics if the default gives up."""
         until = time.monotonic() + self._milliseconds() / 1000
         for index, name in enumerate(_TACTICS):
             left = int((until - time.monotonic()) * 1000)
@@ -90,13 +93,13 @@ class _Check:
         return "unknown", None
 
     def _is_model(self, model: Any, extra: tuple[Any, ...]) -> bool:
-        """Whether no assertion evaluates to false. Quantified ones may not evaluate at all."""
+        """Return whether no assertion evaluates to false. Quantified ones may not evaluate at all."""
         return not any(
             z3.is_false(model.eval(term, model_completion=True)) for term in (*self._premises, *extra)
         )
 
     def _core(self) -> list[dict[str, Any]]:
-        """The assertions that cannot all hold, as they were written; empty when z3 finds no core in time."""
+        """Return the assertions that contradict each other, as written; empty if z3 finds none in time."""
         solver = z3.Solver()
         solver.set("timeout", self._milliseconds())
         solver.set("core.minimize", True)
@@ -122,7 +125,7 @@ class _Check:
         return z3.Or([unknown != value for unknown, value in zip(self._unknowns, values, strict=True)])
 
     def _uniqueness(self, values: list[Any], *extra: Any) -> dict[str, Any]:
-        """Whether the answer variables could have other values, and one example if so."""
+        """Return whether the answer variables could have other values, and an example if so."""
         if not self._unknowns:
             return {"unique": None}
         status, model = self._solve(self._differently(values), *extra)
@@ -137,9 +140,9 @@ class _Check:
         values = self._values(model)
         return {"status": "sat", "values": self._named(values)} | self._uniqueness(values)
 
-    def _judge(self, text: str, what: str) -> tuple[bool | None, bool | None]:
-        """Whether a proposition can be true, and whether it can be false, given the premises."""
-        proposition = self._formalisation.proposition(text, what)
+    def _judge(self, text: str, label: str) -> tuple[bool | None, bool | None]:
+        """Return whether a proposition can be true, and whether it can be false, given the premises."""
+        proposition = self._formalisation.proposition(text, label)
         truth = {"sat": True, "unsat": False}
         return (
             truth.get(self._solve(proposition)[0]),
@@ -171,7 +174,7 @@ class _Check:
         return {"status": "unknown" if unknown else "sat", "options": options}
 
     def _optimize(self) -> dict[str, Any]:
-        objectives = [*self._formalisation.objectives, *self._asked_objectives()]
+        objectives = [*self._formalisation.objectives, *self._requested_objectives()]
         if not objectives and not self._formalisation.soft:
             raise Failed("error", "ValueError", "optimize needs (maximize term) or (minimize term)")
         optimizer = z3.Optimize()
@@ -201,7 +204,7 @@ class _Check:
         unique = all(attained) and not self._formalisation.soft
         return answer | (self._uniqueness(values, *best) if unique else {"unique": None})
 
-    def _asked_objectives(self) -> list[tuple[str, Any]]:
+    def _requested_objectives(self) -> list[tuple[str, Any]]:
         objectives = []
         for query in self._queries:
             text = query.strip().removeprefix("(").strip()
@@ -222,7 +225,7 @@ class _Check:
         while True:
             solver.set("timeout", self._milliseconds())
             status = str(solver.check()) if time.monotonic() < self._deadline else "unknown"
-            if status != "sat" or count >= MOST_MODELS:
+            if status != "sat" or count >= MAX_MODELS:
                 break
             values = self._values(solver.model())
             if not self._is_model(solver.model(), ()):
@@ -242,7 +245,7 @@ class _Check:
 
 
 def _same(model: Any, term: Any, optimum: Any) -> bool:
-    """Whether the model reaches the optimum: bounds may be infinite or only approached."""
+    """Return whether the model reaches the optimum: bounds may be infinite or only approached."""
     if not z3.is_expr(optimum):
         return False
     return bool(z3.is_true(z3.simplify(model.eval(term, model_completion=True) == optimum)))

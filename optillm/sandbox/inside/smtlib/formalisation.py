@@ -1,7 +1,6 @@
-"""A formalisation: declarations and assertions of the model's, read one command at a time.
+"""A formalisation: the model's declarations and assertions, read one command at a time.
 
-Each assertion keeps its source text and line, so that an unsatisfiable core can be told in the model's own
-words.
+Each assertion keeps its source text and line, so that an unsatisfiable core can be shown in the model's own words.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ import z3
 
 from ..outcome import Failed, Refused
 from .allowed import ASKING, DECLARING, OPTIMIZING, admit, check_terms
-from .reader import Atom, Form, Node, read, show
+from .reader import Atom, Node, SExpr, read, show
 from .run import failed
 
-_KEPT: Final = DECLARING | {"assert", "maximize", "minimize", "assert-soft"}
+_ADMITTED: Final = DECLARING | {"assert", "maximize", "minimize", "assert-soft"}
 _IGNORED: Final = ASKING | {"set-logic", "set-option", "set-info", "echo", "exit"}
 """Models write these out of habit; the questions are ours to ask."""
 
@@ -32,15 +31,18 @@ class Assertion:
 
 @dataclass(slots=True)
 class Formalisation:
-    """The declarations live in the parser; assertions and objectives are terms."""
+    """A parsed formalisation: declarations live in the parser; assertions and objectives are terms."""
 
     parser: Any = field(default_factory=z3.ParserContext)
     assertions: list[Assertion] = field(default_factory=list)
     objectives: list[tuple[str, Any]] = field(default_factory=list)
     soft: list[tuple[Any, str]] = field(default_factory=list)
 
-    def term(self, text: str, what: str) -> Any:
-        """The term a piece of text stands for, over the declared names. Raises `Failed`."""
+    def term(self, text: str, label: str) -> Any:
+        """Return the term that a text stands for, over the declared names.
+
+        Raises `Failed`.
+        """
         try:
             nodes = read(text)
             if len(nodes) != 1:
@@ -48,43 +50,43 @@ class Formalisation:
             check_terms(nodes[0])
             return self._term(nodes[0])
         except Failed as failure:
-            failure.message = f"{what}: {failure.message}"
+            failure.message = f"{label}: {failure.message}"
             failure.line = None
             raise
 
-    def proposition(self, text: str, what: str) -> Any:
-        """The same, for a term that has to be Boolean."""
-        term = self.term(text, what)
+    def proposition(self, text: str, label: str) -> Any:
+        """Return the same for a term that has to be Boolean."""
+        term = self.term(text, label)
         if not z3.is_bool(term):
-            raise Failed("error", "SmtError", f"{what}: a Boolean term was expected, this is {term.sort()}")
+            raise Failed("error", "SmtError", f"{label}: a Boolean term was expected, this is {term.sort()}")
         return term
 
-    def add(self, form: Form) -> None:
-        """Take in one command."""
-        if form.head in OPTIMIZING:
-            self._add_objective(form)
+    def add(self, expr: SExpr) -> None:
+        """Add one command."""
+        if expr.head in OPTIMIZING:
+            self._add_objective(expr)
             return
         try:
-            terms = self.parser.from_string(show(form))
+            terms = self.parser.from_string(show(expr))
         except z3.Z3Exception as error:
-            raise failed(error, form.line) from None
-        self.assertions += [Assertion(term, form.line, show(form)) for term in terms]
+            raise failed(error, expr.line) from None
+        self.assertions += [Assertion(term, expr.line, show(expr)) for term in terms]
 
-    def _add_objective(self, form: Form) -> None:
-        if len(form.parts) < 2:
-            raise Failed("syntax", "SmtSyntaxError", f"{form.head} takes a term", form.line)
+    def _add_objective(self, expr: SExpr) -> None:
+        if len(expr.parts) < 2:
+            raise Failed("syntax", "SmtSyntaxError", f"{expr.head} takes a term", expr.line)
         try:
-            term = self._term(form.parts[1])
+            term = self._term(expr.parts[1])
         except Failed as failure:
-            failure.line = form.line
+            failure.line = expr.line
             raise
-        if form.head == "assert-soft":
-            self.soft.append((term, _weight(form)))
+        if expr.head == "assert-soft":
+            self.soft.append((term, _weight(expr)))
         else:
-            self.objectives.append((form.head, term))
+            self.objectives.append((expr.head, term))
 
     def _term(self, node: Node) -> Any:
-        # The parser gives back assertions only, so the term is wrapped into one and taken out again.
+        # The parser returns assertions only, so the term is wrapped into one and taken out again.
         text = show(node)
         try:
             (wrapped,) = self.parser.from_string(f"(assert (= {text} {text}))")
@@ -94,25 +96,28 @@ class Formalisation:
 
 
 def formalise(smt2: str, *, optimizing: bool) -> Formalisation:
-    """Read and parse the declarations, definitions and assertions of a text. Raises `Failed`."""
+    """Read and parse the declarations, definitions and assertions of a text.
+
+    Raises `Failed`.
+    """
     formalisation = Formalisation()
-    commands = _KEPT if optimizing else _KEPT - OPTIMIZING
+    commands = _ADMITTED if optimizing else _ADMITTED - OPTIMIZING
     for node in read(smt2):
-        if isinstance(node, Form) and node.head in _IGNORED:
+        if isinstance(node, SExpr) and node.head in _IGNORED:
             continue
-        form = admit(node, frozenset(commands), 1)
-        if form is not None:
-            formalisation.add(form)
+        expr = admit(node, frozenset(commands), 1)
+        if expr is not None:
+            formalisation.add(expr)
     if not formalisation.assertions and not formalisation.objectives:
         raise Refused("there is no assertion", hint="declare the unknowns and assert what is known of them")
     return formalisation
 
 
-def _weight(form: Form) -> str:
-    texts = [part.text if isinstance(part, Atom) else "" for part in form.parts]
+def _weight(expr: SExpr) -> str:
+    texts = [part.text if isinstance(part, Atom) else "" for part in expr.parts]
     if ":weight" in texts[:-1]:
-        weight = form.parts[texts.index(":weight") + 1]
+        weight = expr.parts[texts.index(":weight") + 1]
         if isinstance(weight, Atom) and weight.kind in {"numeral", "decimal"}:
             return weight.text
-        raise Failed("syntax", "SmtSyntaxError", "a weight is a number", form.line)
+        raise Failed("syntax", "SmtSyntaxError", "a weight is a number", expr.line)
     return "1"

@@ -1,7 +1,7 @@
-"""Text to S-expressions and back.
+"""Read text as S-expressions and print them again.
 
-z3's own tokenizer and any filter in front of it may differ over escapes, quotes and control characters. So the
-text is read by stricter rules than either, into a tree, and z3 gets what `show` prints from that tree.
+z3's own tokenizer and any filter in front of it may differ over escapes, quotes and control characters. So the text
+is read by stricter rules than either, into a tree, and z3 gets what `show` prints from that tree.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final
 
 from ..outcome import Failed, Refused
 
-LONGEST: Final = 100_000
-MOST_TOKENS: Final = 60_000
-DEEPEST: Final = 400
-LONGEST_NUMERAL: Final = 10_000
+MAX_LENGTH: Final = 100_000
+MAX_TOKENS: Final = 60_000
+MAX_DEPTH: Final = 400
+MAX_NUMERAL: Final = 10_000
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>[ \t\n]+)
@@ -37,7 +37,7 @@ _ESCAPE: Final = re.compile(r"u\{[0-9a-fA-F]{1,5}\}|u[0-9a-fA-F]{4}")
 
 @dataclass(slots=True)
 class Atom:
-    """A token that is not a bracket; `text` is already as z3 will see it."""
+    """A token that is not a bracket; `text` is already in the form that z3 will see."""
 
     kind: str
     text: str
@@ -45,55 +45,58 @@ class Atom:
 
 
 @dataclass(slots=True)
-class Form:
-    """A bracketed list and the line it starts on."""
+class SExpr:
+    """A bracketed list and the line on which it starts."""
 
     line: int
-    parts: list[Atom | Form] = field(default_factory=list)
+    parts: list[Atom | SExpr] = field(default_factory=list)
 
     @property
     def head(self) -> str:
-        """The symbol a command or application starts with; empty when it starts otherwise."""
+        """Return the symbol a command or application starts with; empty if it starts otherwise."""
         first = self.parts[0] if self.parts else None
         return first.text if isinstance(first, Atom) and first.kind == "symbol" else ""
 
 
-Node = Atom | Form
+Node = Atom | SExpr
 
 
 def read(text: str) -> list[Node]:
-    """The expressions of a text, in order. Raises `Failed` (syntax) or `Refused` with the line."""
-    if len(text) > LONGEST:
-        raise Refused(f"more than {LONGEST} characters of SMT-LIB")
+    """Return the expressions of a text, in order.
+
+    Raises `Failed` (syntax) or `Refused` with the line.
+    """
+    if len(text) > MAX_LENGTH:
+        raise Refused(f"more than {MAX_LENGTH} characters of SMT-LIB")
     top: list[Node] = []
-    open_forms: list[Form] = []
+    open_lists: list[SExpr] = []
     for count, atom in enumerate(_atoms(text.replace("\r\n", "\n"))):
-        if count >= MOST_TOKENS:
-            raise Refused(f"more than {MOST_TOKENS} tokens", atom.line)
+        if count >= MAX_TOKENS:
+            raise Refused(f"more than {MAX_TOKENS} tokens", atom.line)
         if atom.kind == "open":
-            if len(open_forms) >= DEEPEST:
-                raise Refused(f"nested deeper than {DEEPEST}", atom.line)
-            form = Form(atom.line)
-            (open_forms[-1].parts if open_forms else top).append(form)
-            open_forms.append(form)
+            if len(open_lists) >= MAX_DEPTH:
+                raise Refused(f"nested deeper than {MAX_DEPTH}", atom.line)
+            expr = SExpr(atom.line)
+            (open_lists[-1].parts if open_lists else top).append(expr)
+            open_lists.append(expr)
         elif atom.kind == "close":
-            if not open_forms:
+            if not open_lists:
                 raise _unreadable("a closing parenthesis too many", atom.line)
-            open_forms.pop()
+            open_lists.pop()
         else:
-            (open_forms[-1].parts if open_forms else top).append(atom)
-    if open_forms:
-        raise _unreadable("an opening parenthesis is never closed", open_forms[-1].line)
+            (open_lists[-1].parts if open_lists else top).append(atom)
+    if open_lists:
+        raise _unreadable("an opening parenthesis is never closed", open_lists[-1].line)
     return top
 
 
 def show(node: Node) -> str:
-    """The one way a tree is printed: single spaces, no comments."""
+    """Return the one printed form of a tree: single spaces, no comments."""
     pieces: list[str] = []
     stack: list[Node | str] = [node]
     while stack:
         item = stack.pop()
-        if isinstance(item, Form):
+        if isinstance(item, SExpr):
             stack.append(")")
             for index, part in enumerate(reversed(item.parts)):
                 if index:
@@ -105,27 +108,27 @@ def show(node: Node) -> str:
     return "".join(pieces)
 
 
-def inner_forms(node: Node) -> Iterator[Form]:
-    """Every list within `node`, itself included."""
+def inner_lists(node: Node) -> Iterator[SExpr]:
+    """Yield every list within `node`, itself included."""
     stack = [node]
     while stack:
         item = stack.pop()
-        if isinstance(item, Form):
+        if isinstance(item, SExpr):
             yield item
             stack.extend(item.parts)
 
 
 def _atoms(text: str) -> Iterator[Atom]:
-    at, line = 0, 1
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None or match.end() == at:
-            raise _unreadable(f"unexpected {text[at : at + 12]!r}", line)
+    position, line = 0, 1
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None or match.end() == position:
+            raise _unreadable(f"unexpected {text[position : position + 12]!r}", line)
         kind, word = match.lastgroup or "", match.group()
         if kind not in {"space", "comment"}:
             yield Atom(kind, _clean(kind, word, line), line)
         line += word.count("\n")
-        at = match.end()
+        position = match.end()
 
 
 def _clean(kind: str, word: str, line: int) -> str:
@@ -135,8 +138,8 @@ def _clean(kind: str, word: str, line: int) -> str:
         raise Refused("a quoted symbol with a character outside printable ASCII", line)
     if kind == "quoted":
         return word.replace("\n", " ").replace("\t", " ")
-    if kind in {"numeral", "decimal"} and len(word) > LONGEST_NUMERAL:
-        raise Refused(f"a number of more than {LONGEST_NUMERAL} digits", line)
+    if kind in {"numeral", "decimal"} and len(word) > MAX_NUMERAL:
+        raise Refused(f"a number of more than {MAX_NUMERAL} digits", line)
     return word
 
 

@@ -7,17 +7,17 @@ from typing import Any, Final
 import z3
 
 _DIGITS: Final = 15
-_LONGEST: Final = 2000
+_MAX_LENGTH: Final = 2000
 
 
 def describe(value: Any) -> dict[str, Any]:
-    """A value as the reply carries it: `kind`, exact `text`, and a `decimal` where the text is no number.
+    """Return a value as the reply carries it: `kind`, exact `text`, and a `decimal` for algebraic numbers.
 
     Integers are written plainly, fractions as p/q in lowest terms, algebraic numbers as z3's root objects with
     their decimal expansion, bit-vectors as unsigned integers.
     """
     kind, text, decimal = _describe(value)
-    return {"kind": kind, "text": text[:_LONGEST], "decimal": decimal}
+    return {"kind": kind, "text": text[:_MAX_LENGTH], "decimal": decimal}
 
 
 def _describe(value: Any) -> tuple[str, str, str | None]:
@@ -38,5 +38,5 @@ def _describe(value: Any) -> tuple[str, str, str | None]:
 
 
 def is_settled(value: Any) -> bool:
-    """Whether a model gave a value rather than a term that still has to be computed."""
+    """Return whether a model gave a value rather than a term that still has to be computed."""
     return z3.is_expr(value) and not z3.is_quantifier(value)
