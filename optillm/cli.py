@@ -19,7 +19,7 @@ from optillm.commands.settings import show_settings
 from optillm.commands.techniques import show_techniques
 from optillm.config.argv import conceal
 from optillm.config.settings import Settings, load, settings_model
-from optillm.config.sources import Setting, SettingsError, catalogue, nearest, shapes
+from optillm.config.sources import Setting, SettingsError, nearest, setting_specs, shapes
 from optillm.config.values import allowed
 from optillm.errors import InvalidRequest
 
@@ -52,7 +52,7 @@ OWN_FLAGS: Final = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the `optillm` command; after an operator's mistake, exit with one line and code 2."""
     if argv is None:
-        for setting in catalogue(Settings).values():
+        for setting in setting_specs(Settings).values():
             if setting.secret and setting.flag:
                 conceal(sys.argv[1:], setting.flags, setting.variables[0])
     from optillm.techniques import discovered
@@ -183,7 +183,7 @@ def parser(model: type[Settings], techniques: Mapping[str, Technique]) -> argpar
         action="store_true",
         help="with doctor: find where instructions should go (see --instructions), in 36 calls of at most 256 tokens",
     )
-    settings = catalogue(model)
+    settings = setting_specs(model)
     schemas = shapes(model)
     for group in dict.fromkeys(setting.group for setting in settings.values()):
         members = [setting for setting in settings.values() if setting.group == group]
@@ -239,8 +239,10 @@ def _without_flag(members: Sequence[Setting]) -> str | None:
 
 
 def _flags(model: type[Settings]) -> list[str]:
-    flags = [flag for setting in catalogue(model).values() for flag in setting.flags]
-    switches = [flag for s in catalogue(model).values() if isinstance(s.default, bool) for flag in s.flags]
+    flags = [flag for setting in setting_specs(model).values() for flag in setting.flags]
+    switches = [
+        flag for s in setting_specs(model).values() if isinstance(s.default, bool) for flag in s.flags
+    ]
     return ["--help", "--version", *flags, *(f"--no-{flag[2:]}" for flag in switches)]
 
 

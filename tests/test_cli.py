@@ -14,7 +14,7 @@ from pydantic import Field
 from optillm import cli
 from optillm.commands import tables
 from optillm.config.settings import settings_model
-from optillm.config.sources import catalogue
+from optillm.config.sources import setting_specs
 from optillm.technique import BaseOptions, Cost
 from optillm.techniques import registry
 from tests.commands.fakes import TECHNIQUES, Launch, command, launch, refusal, started
@@ -219,7 +219,7 @@ def test_every_shipped_technique_has_a_group_of_flags() -> None:
 
 def test_flags_of_the_original_still_work() -> None:
     model = settings_model({slug: technique.Options for slug, technique in registry().items()})
-    known = {flag for setting in catalogue(model).values() for flag in setting.flags}
+    known = {flag for setting in setting_specs(model).values() for flag in setting.flags}
     assert known >= {
         "--approach",
         "--model",

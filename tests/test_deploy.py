@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from optillm.chat import Usage
 from optillm.config.settings import Settings
-from optillm.config.sources import catalogue
+from optillm.config.sources import setting_specs
 from optillm.observe.metrics import Metrics
 from tests.e2e.proxy import ROOT
 from tests.fakes import World
@@ -49,7 +49,9 @@ def test_the_dashboard_has_a_query_in_every_panel() -> None:
 def test_the_replicas_are_given_settings_that_exist() -> None:
     named = set(re.findall(r"(OPTILLM_\w+):", (DEPLOY / "compose.yaml").read_text()))
     assert named
-    assert named <= {variable for setting in catalogue(Settings).values() for variable in setting.variables}
+    assert named <= {
+        variable for setting in setting_specs(Settings).values() for variable in setting.variables
+    }
 
 
 def test_the_proxy_that_is_trusted_and_the_replicas_that_nginx_asks_are_those_of_the_network() -> None:

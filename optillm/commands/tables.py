@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from optillm.config.settings import Settings
-from optillm.config.sources import Setting, SettingsError, catalogue, shapes
+from optillm.config.sources import Setting, SettingsError, setting_specs, shapes
 from optillm.config.values import allowed, number
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def settings_columns(settings: Settings) -> str:
     """Every setting with the value it has and the values it may have."""
     values, schemas = settings.public(), shapes(type(settings))
     rows = [["SETTING", "VALUE", "MEANING"]]
-    for setting in catalogue(type(settings)).values():
+    for setting in setting_specs(type(settings)).values():
         value = "" if values[setting.name] is None else str(values[setting.name])
         rows.append([setting.name, value, f"{setting.field.description} ({allowed(schemas[setting.name])})"])
     return columns(rows)
@@ -79,7 +79,7 @@ def settings_markdown(model: type[Settings], techniques: Mapping[str, Technique]
     """One table of settings for each group, the options of each technique among them."""
     groups: dict[str, list[Row]] = {}
     schemas = shapes(model)
-    for setting in catalogue(model).values():
+    for setting in setting_specs(model).values():
         names = "<br>".join(map(_code, setting.flags or setting.keys[:1]))
         variables = "<br>".join(map(_code, setting.variables))
         value = allowed(schemas[setting.name])
@@ -96,7 +96,7 @@ def settings_markdown(model: type[Settings], techniques: Mapping[str, Technique]
 
 def techniques_columns(techniques: Iterable[Technique], model: type[Settings]) -> str:
     """What each technique does, what it costs, and its options with their defaults."""
-    settings = catalogue(model)
+    settings = setting_specs(model)
     rows: list[Row] = [("SLUG", "", "TECHNIQUE")]
     for technique in techniques:
         names = model.option_fields[technique.slug].values()
@@ -119,7 +119,7 @@ def technique_page(technique: Technique, model: type[Settings]) -> str:
         ("paper", technique.paper),
         ("", technique.url),
     ]
-    settings, schemas = catalogue(model), shapes(model)
+    settings, schemas = setting_specs(model), shapes(model)
     fields = model.option_fields[technique.slug]
     options: list[Row] = [("OPTION", "DEFAULT", "VALUE", "FLAG", "MEANING")]
     for option, name in fields.items():

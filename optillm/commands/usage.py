@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optillm.commands.tables import columns
-from optillm.config.keys import MICRO, Keys, Limits
+from optillm.config.keys import MICRO, Keys, UsageLimits
 from optillm.config.sources import SettingsError
 from optillm.config.values import masked, number
 from optillm.server.access.budgets import KEY, SERVER, StoreDown, counter
@@ -88,7 +88,9 @@ def _rows(keys: Keys, store: Store, now: float) -> list[Row]:
     return rows
 
 
-def _row(store: Store, account: str, name: str, limits: Limits, now: float, *, disabled: bool = False) -> Row:
+def _row(
+    store: Store, account: str, name: str, limits: UsageLimits, now: float, *, disabled: bool = False
+) -> Row:
     def amount(kind: str, unit: int, limit: float | None) -> Amount:
         held = store.value(counter(account, f"{kind}/held", now))
         used = store.value(counter(account, kind, now)) - held

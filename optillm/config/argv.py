@@ -1,4 +1,4 @@
-"""A key given as a flag leaves the command line, which every user of the machine can read in `ps` and `/proc`."""
+"""Keep keys given as flags out of the command line, which every local user can read in `ps` and `/proc`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Collection, Sequence
 
 
 def conceal(argv: Sequence[str], flags: Collection[str], variable: str) -> None:
-    """Start this program anew without `flags`, their values in the environment; returns when none is given.
+    """Restart this program without `flags`, with their values in the environment.
 
-    A flag counts more than its variable, so the value does not change. Mistakes are left for the parser to tell.
+    Returns only if none of the flags is there. A flag takes precedence over its variable, so the value does not
+    change. Mistakes are left for the parser to report.
     """
     kept, values = without(argv, flags)
-    if sys.platform != "win32" and ",".join(values).strip():  # where a new start is another process
+    if sys.platform != "win32" and ",".join(values).strip():  # where `exec` starts another process
         interpreter = sys.orig_argv[1 : len(sys.orig_argv) - len(argv)]
         os.environ[variable] = ",".join(values)
         os.execv(sys.executable, [sys.executable, *interpreter, *kept])  # noqa: S606 - ourselves
 
 
 def without(argv: Sequence[str], flags: Collection[str]) -> tuple[list[str], list[str]]:
-    """The arguments without `flags`, spelt with dashes or underscores, and the values these had."""
+    """Return the arguments without `flags`, spelt with dashes or underscores, and the values of these."""
     kept, values = list[str](), list[str]()
     words = iter(argv)
     for word in words:

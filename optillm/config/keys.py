@@ -1,7 +1,7 @@
 """The keys file: who may use the server, for what, and how much of it.
 
 The file is TOML: a table `[keys.<name>]` for each key, which holds the key's hash and never the key, and a table
-`[server]` with limits that all keys share. What a key's table does not say is not limited.
+`[server]` with limits that all keys share. What a key's table does not mention is not limited.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from optillm.chat import Budget, Grant
 from optillm.config.sources import nearest
 
 MICRO: Final = 1_000_000
-"""Cost is counted in millionths of a dollar."""
-MOST: Final = 10**15
-"""The most that is counted at a time, or is a limit: what any store can add up."""
+"""Costs are counted in millionths of a dollar."""
+MAX_COUNT: Final = 10**15
+"""The highest limit, and the most that is counted at a time: any store can add that up."""
 PREFIX: Final = "sha256:"
-OWN: Final = "key-"
-"""What the names of keys begin with that the settings hold in plain text: `key-1`, `key-2`, …"""
+OWN_NAME_PREFIX: Final = "key-"
+"""The prefix of the names of keys that the settings hold in plain text: `key-1`, `key-2`, …"""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
-_OWN = re.compile(OWN + r"\d+")
+_OWN_NAME = re.compile(OWN_NAME_PREFIX + r"\d+")
 _HASH = re.compile(PREFIX + "[0-9a-f]{64}")
 
 
@@ -46,25 +46,25 @@ def _slug(value: str) -> str:
     return value
 
 
-class Limits(BaseModel):
-    """What may be used in a time, a day being one of UTC; `None` is no limit. Cost is in US dollars."""
+class UsageLimits(BaseModel):
+    """What may be used per minute or day (UTC); `None` is no limit. Cost is in US dollars."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     requests_per_minute: int | None = Field(default=None, ge=1, le=10_000)
-    tokens_per_day: int | None = Field(default=None, ge=1, le=MOST)
-    cost_per_day: float | None = Field(default=None, ge=1 / MICRO, le=MOST / MICRO)
+    tokens_per_day: int | None = Field(default=None, ge=1, le=MAX_COUNT)
+    cost_per_day: float | None = Field(default=None, ge=1 / MICRO, le=MAX_COUNT / MICRO)
 
     @property
     def any(self) -> bool:
-        """Whether anything is limited, so that somebody has to count."""
+        """Return whether anything is limited, so that somebody has to count."""
         return any((self.requests_per_minute, self.tokens_per_day, self.cost_per_day))
 
 
-UNLIMITED: Final = Limits()
+UNLIMITED: Final = UsageLimits()
 
 
-class Key(Limits):
+class Key(UsageLimits):
     """The table of one key; `max_*` and `timeout` (seconds) bound each of its requests."""
 
     key: Annotated[str, BeforeValidator(_hash)] = Field(repr=False)
@@ -72,7 +72,7 @@ class Key(Limits):
     plain: bool = True
     max_calls: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
-    max_cost: float | None = Field(default=None, gt=0, le=MOST / MICRO)
+    max_cost: float | None = Field(default=None, gt=0, le=MAX_COUNT / MICRO)
     timeout: float | None = Field(default=None, gt=0)
     disabled: bool = False
 
@@ -80,45 +80,45 @@ class Key(Limits):
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    server: Limits = UNLIMITED
+    server: UsageLimits = UNLIMITED
     keys: dict[str, Key] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who a key stands for; `digest` is the SHA-256 of the key."""
+    """The client that a key stands for; `digest` is the SHA-256 of the key."""
 
     name: str
     digest: bytes = field(repr=False)
     grant: Grant
-    limits: Limits = UNLIMITED
+    limits: UsageLimits = UNLIMITED
     disabled: bool = False
 
 
 @dataclass(frozen=True)
 class Keys:
-    """All keys, and the limits that they share. Without any key, every client is served."""
+    """All keys, and the limits that they share. If there are no keys, every client is served."""
 
     clients: Sequence[Client] = ()
-    server: Limits = UNLIMITED
+    server: UsageLimits = UNLIMITED
 
     @cached_property
     def counted(self) -> bool:
-        """Whether anything has to be counted."""
+        """Return whether anything has to be counted."""
         return self.server.any or any(client.limits.any for client in self.clients)
 
 
 def own_keys(keys: Sequence[str]) -> Keys:
-    """Keys in plain text, as the settings hold them; without limits of their own."""
-    named = ((f"{OWN}{number}", key) for number, key in enumerate(keys, 1))
+    """Return the keys that the settings hold in plain text; these have no limits of their own."""
+    named = ((f"{OWN_NAME_PREFIX}{number}", key) for number, key in enumerate(keys, 1))
     digests = ((name, digest(key.encode())) for name, key in named)
     return Keys([Client(name, sha256, Grant(name, key_digest=sha256.hex())) for name, sha256 in digests])
 
 
 def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Keys:
-    """The keys of a file, and those in `own` beside them; `techniques` are the slugs that there are.
+    """Return the keys of a file together with those in `own`; `techniques` are the slugs that exist.
 
-    Raises `ValueError`, one line, when the file is not such a file.
+    Raises `ValueError`, one line, if the file is not a keys file.
     """
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -136,17 +136,20 @@ def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Key
 
 
 def readable_by_others(path: str) -> bool:
-    """Whether other users than the owner of a file may read or write it."""
+    """Return whether users other than a file's owner may read or write it."""
     return bool(Path(path).stat().st_mode & 0o077)
 
 
 def digest(key: bytes) -> bytes:
-    """What is kept of a key. Keys made here are long and random: nothing slower would guard them better."""
+    """Return the SHA-256 of a key; as keys made here are long and random, no slower hash is needed."""
     return hashlib.sha256(key).digest()
 
 
 def new_key(name: str) -> tuple[str, str]:
-    """A fresh key, and the table for the file that lets it in. Raises `ValueError` for a name that will not do."""
+    """Return a fresh key and its table for the keys file.
+
+    Raises `ValueError` for an unsuitable name.
+    """
     _check_name(name)
     key = f"sk-optillm-{secrets.token_urlsafe(32)}"
     quoted = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
@@ -161,17 +164,17 @@ def _client(name: str, key: Key) -> Client:
         plain=key.plain,
         key_digest=key.key.removeprefix(PREFIX),
     )
-    limits = Limits(**{name: getattr(key, name) for name in Limits.model_fields})
+    limits = UsageLimits(**{name: getattr(key, name) for name in UsageLimits.model_fields})
     return Client(name, bytes.fromhex(grant.key_digest), grant, limits, key.disabled)
 
 
 def _disagreements(file: _File, keys: Keys, techniques: Collection[str]) -> Iterator[str]:
-    """What is wrong with the tables together, in one line each."""
+    """Yield what is wrong with the tables as a whole, one line each."""
     if not keys.clients:
         yield "there is no key in it; `optillm key NAME` makes one"
-    seen: dict[bytes, str] = {}
+    names: dict[bytes, str] = {}
     for client in keys.clients:
-        other = seen.setdefault(client.digest, client.name)
+        other = names.setdefault(client.digest, client.name)
         if other != client.name:
             yield f"{other} and {client.name} are the same key"
     for name, key in file.keys.items():
@@ -189,23 +192,23 @@ def _disagreements(file: _File, keys: Keys, techniques: Collection[str]) -> Iter
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"{name[:80]!r} is no name for a key: use up to 64 letters, digits and . _ @ + - of ASCII"
+            f"{name[:80]!r} is not a valid key name: use up to 64 ASCII letters, digits and . _ @ + -"
         )
-    if _OWN.fullmatch(name):
-        raise ValueError(f"{name} is what a key of OPTILLM_API_KEY is called; use another name")
+    if _OWN_NAME.fullmatch(name):
+        raise ValueError(f"{name} is the name of a key in OPTILLM_API_KEY; use another name")
 
 
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     *path, name = [str(part) for part in first["loc"]]
-    where = ".".join([*path, name])
+    location = ".".join([*path, name])
     if first["type"] == "extra_forbidden":
-        return f"unknown field `{where}`{nearest(name, _fields(path))}"
-    reason: Mapping[str, Any] = first.get("ctx", {})
-    return f"{where}: {reason.get('error') or first['msg']}"
+        return f"unknown field `{location}`{nearest(name, _fields(path))}"
+    context: Mapping[str, Any] = first.get("ctx", {})
+    return f"{location}: {context.get('error') or first['msg']}"
 
 
 def _fields(path: Sequence[str]) -> Collection[str]:
     if not path:
         return _File.model_fields
-    return Limits.model_fields if path == ["server"] else Key.model_fields
+    return UsageLimits.model_fields if path == ["server"] else Key.model_fields

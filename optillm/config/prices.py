@@ -1,8 +1,8 @@
-"""What tokens cost: a small table of models, which the operator can replace. Unknown stays unknown.
+"""What tokens cost: a small table of models, which the operator can replace. Unknown prices stay unknown.
 
-The table is TOML: a table for each model's name, or a pattern with `*`, with `input`, `output` and, where it differs
-from `input`, `cached`, in US dollars per million tokens. An exact name counts before a pattern, a longer pattern
-before a shorter one.
+The table is TOML: a table for each model's name, or a pattern with `*`, with `input`, `output` and, if it differs
+from `input`, `cached`, in US dollars per million tokens. An exact name takes precedence over a pattern, and a
+longer pattern over a shorter one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Price(BaseModel):
     cached: float | None = Field(default=None, ge=0)
 
     def of(self, usage: Usage) -> float:
-        """What a call cost, in US dollars."""
+        """Return what a call cost, in US dollars."""
         cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
         for_cached = self.input if self.cached is None else self.cached
         prompt = (usage.prompt_tokens - cached) * self.input + cached * for_cached
@@ -39,7 +39,7 @@ class Price(BaseModel):
 
 
 def dearest(prices: Sequence[Price]) -> Price:
-    """The most that any of some prices, at least one, asks for each kind of token."""
+    """Return the highest of some prices for each kind of token; needs at least one price."""
     if len(prices) == 1:
         return prices[0]
     cached = max(price.input if price.cached is None else price.cached for price in prices)
@@ -59,7 +59,7 @@ class Prices:
         self._cached = lru_cache(1024)(self._find)
 
     def of(self, model: str, alias: str | None = None) -> Price | None:
-        """The price of a model, by either of its names; `None` when it is not known."""
+        """Return the price of a model by either of its names; `None` if it is not known."""
         price = self._cached(model)
         return self._cached(alias) if price is None and alias is not None else price
 
@@ -71,17 +71,17 @@ class Prices:
 
 
 def load_prices(path: str | None = None) -> Prices:
-    """The prices in a TOML file, by default those that come with optillm.
+    """Return the prices in a TOML file, by default those that come with optillm.
 
-    Raises `ValueError`, one line, when the file is not such a table.
+    Raises `ValueError`, one line, if the file is not such a table.
     """
-    source = files("optillm").joinpath("prices.toml") if path is None else Path(path)
+    source = files(__package__).joinpath("prices.toml") if path is None else Path(path)
     try:
         table = tomllib.loads(source.read_text(encoding="utf-8"))
         return Prices(TypeAdapter(dict[str, Price]).validate_python(table))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{path}: {where}: {first['msg']}") from None
+        location = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{path}: {location}: {first['msg']}") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None

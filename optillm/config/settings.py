@@ -1,7 +1,7 @@
 """Settings of the proxy: defaults < TOML file < environment < flags, checked once at start and then frozen.
 
-Each setting is declared here once, or as an option in a technique's module; help, documentation and all
-three sources follow from the declaration.
+Each setting is declared once, here or as an option in a technique's module. Help, documentation and all three sources
+follow from the declaration.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from optillm.config.sources import (
     Environment,
     SettingsError,
     TomlFile,
-    catalogue,
     declare,
     explain,
     nearest,
+    setting_specs,
     state_directory,
 )
-from optillm.config.upstreams import DEFAULT, Instructions, Streams, Upstream, Upstreams
+from optillm.config.upstreams import DEFAULT, Instructions, Streams, Upstreams, UpstreamTable
 from optillm.config.values import (
     Demo,
     File,
@@ -46,7 +46,7 @@ from optillm.config.values import (
     Origins,
     ProgressStyle,
     SandboxLevel,
-    Store,
+    StoreLocation,
     Url,
     VerdictStyle,
     is_loopback,
@@ -56,8 +56,8 @@ from optillm.config.values import (
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
-FILES: Final = {"prices": "price_table", "keys": "client_keys", "ssl_cert_path": "trusted"}
-"""Settings that name a file, and the property of `Settings` that holds what was read from it."""
+FILE_SETTINGS: Final = {"prices": "price_table", "keys": "client_keys", "ssl_cert_path": "trusted"}
+"""Settings that name a file, and the property of `Settings` that holds the file's content."""
 S = TypeVar("S", bound="Settings")
 
 
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     """The option classes of the techniques by slug."""
 
     option_fields: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-    """Which field holds which option of which technique: slug, option, field."""
+    """Which field holds which option of which technique: slug -> option -> field."""
 
     config: str | None = _server(
         None, "the TOML file; by default optillm.toml, if the working directory has it"
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     keys: File | None = _server(
         None, "a TOML file of client keys, each with its limits; `optillm key NAME` makes a key for it"
     )
-    store: Store | None = _server(
+    store: StoreLocation | None = _server(
         None,
         "where the use of keys is counted: a file, by default counters.sqlite3 among the user's state, "
         "or redis://host:port/number for several machines",
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
     prices: File | None = _technique(
         None, "a TOML file of model prices in US dollars per million tokens, instead of the built-in ones"
     )
-    cache: Store | None = _technique(
+    cache: StoreLocation | None = _technique(
         None, "where to keep upstream replies for equal calls: a file, or a Redis URL; nowhere if unset"
     )
     cache_seconds: float = _technique(86_400.0, "how long a reply is kept", gt=0, le=31_536_000)
@@ -227,7 +227,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The sources, the strongest first."""
+        """Return the sources, the strongest first."""
         return init_settings, Environment(settings_cls), TomlFile(settings_cls)
 
     @model_validator(mode="after")
@@ -254,25 +254,31 @@ class Settings(BaseSettings):
 
     @property
     def wants_key(self) -> bool:
-        """Whether a client has to send a key."""
+        """Return whether a client has to send a key."""
         return bool(self.optillm_api_key or self.keys)
 
     @cached_property
     def client_keys(self) -> ClientKeys:
-        """The keys that open the server, from a file that is read once; `ValueError`, one line, if it is broken."""
+        """Return the keys that open the server; a keys file is read once.
+
+        Raises `ValueError`, one line, if the file is broken.
+        """
         own = [key.get_secret_value() for key in self.optillm_api_key]
         return load_keys(self.keys, own, self.option_models) if self.keys else own_keys(own)
 
     @cached_property
     def price_table(self) -> Prices:
-        """What models cost, from a file that is read once; `ValueError`, one line, if it is broken."""
+        """Return the models' prices; the file is read once.
+
+        Raises `ValueError`, one line, if the file is broken.
+        """
         return load_prices(self.prices)
 
     @cached_property
     def trusted(self) -> ssl.SSLContext | bool:
-        """What upstreams' certificates are checked against, read once; `False` when they are not checked.
+        """Return what upstreams' certificates are checked against, read once; `False` if they are not.
 
-        Raises `ValueError`, one line, when there is no certificate to be had from `ssl_cert_path`.
+        Raises `ValueError`, one line, if `ssl_cert_path` holds no certificate.
         """
         if not self.ssl_verify:
             return False
@@ -285,13 +291,16 @@ class Settings(BaseSettings):
 
     @property
     def counters(self) -> str:
-        """Where the use of keys is counted: a path or a URL. Raises `ValueError` when there is no place for it."""
+        """Return the path or URL of the store that counts the keys' usage.
+
+        Raises `ValueError` if there is no place for it.
+        """
         return self.store or str(state_directory() / "counters.sqlite3")
 
     @property
     def upstream_configured(self) -> bool:
-        """Whether anything says which upstream to use."""
-        named = (
+        """Return whether any setting says which upstream to use."""
+        values = (
             self.base_url,
             self.openai_api_key,
             self.cerebras_api_key,
@@ -300,26 +309,28 @@ class Settings(BaseSettings):
             self.upstream,
             self.local,
         )
-        return any(named)
+        return any(values)
 
-    def upstreams(self) -> tuple[Upstream, ...]:
-        """The upstreams to call, first ones first: those of the tables, or else the one the other settings make.
+    def upstreams(self) -> tuple[UpstreamTable, ...]:
+        """Return the upstreams to call, first ones first: those of the tables, or one made of other settings.
 
-        That is an explicit base URL first, then Cerebras, OpenAI, Azure by their keys. A vendor's key goes to
-        that vendor only: with a base URL the one in use is the OpenAI key, unless the URL is Cerebras's own.
+        That one is an explicit base URL, else Cerebras, OpenAI or Azure by their keys. A vendor's key goes to that
+        vendor only: with a base URL the OpenAI key is used, unless the URL is that of Cerebras.
         """
         if self.upstream:
             return tuple(sorted(self.upstream, key=lambda upstream: upstream.order))
-        one = partial(Upstream, name=DEFAULT)
+        default_upstream = partial(UpstreamTable, name=DEFAULT)
         openai, cerebras = self.openai_api_key, self.cerebras_api_key
         if self.base_url and not (cerebras and self.base_url == CEREBRAS_URL):
-            return (one(base_url=self.base_url, key=openai),)
+            return (default_upstream(base_url=self.base_url, key=openai),)
         if cerebras:
-            return (one(kind="cerebras", base_url=CEREBRAS_URL, key=cerebras),)
+            return (default_upstream(kind="cerebras", base_url=CEREBRAS_URL, key=cerebras),)
         if self.azure_api_base and self._azure:
             key, version = self.azure_openai_api_key, self.azure_api_version
-            return (one(kind="azure", base_url=self.azure_api_base, key=key, api_version=version),)
-        return (one(base_url=OPENAI_URL, key=openai),)
+            return (
+                default_upstream(kind="azure", base_url=self.azure_api_base, key=key, api_version=version),
+            )
+        return (default_upstream(base_url=OPENAI_URL, key=openai),)
 
     @property
     def _azure(self) -> bool:
@@ -327,22 +338,24 @@ class Settings(BaseSettings):
         return not others and bool(self.azure_openai_api_key or self.azure_api_base)
 
     def technique_options(self, slug: str) -> dict[str, Any]:
-        """The values of a technique's options by option name; empty for a technique not known here."""
+        """Return the values of a technique's options by option name; empty for an unknown technique."""
         return {option: getattr(self, name) for option, name in self.option_fields.get(slug, {}).items()}
 
     def secrets(self) -> tuple[str, ...]:
-        """Every text that must not appear in a log."""
+        """Return every text that must not appear in a log."""
         keys = self.openai_api_key, self.azure_openai_api_key, self.cerebras_api_key, *self.optillm_api_key
-        places = self.base_url, self.azure_api_base, self.cache, self.store
-        urls = [urlsplit(url) for url in places if url]
-        users = [url.password or url.username for url in urls]
-        of_tables = [secret for upstream in self.upstream for secret in upstream.secrets()]
-        return tuple(filter(None, (*map(_plain, keys), *self.upstream_headers.values(), *users, *of_tables)))
+        locations = self.base_url, self.azure_api_base, self.cache, self.store
+        urls = [urlsplit(url) for url in locations if url]
+        passwords = [url.password or url.username for url in urls]
+        in_tables = [secret for upstream in self.upstream for secret in upstream.secrets()]
+        return tuple(
+            filter(None, (*map(_plain, keys), *self.upstream_headers.values(), *passwords, *in_tables))
+        )
 
     def public(self) -> dict[str, Any]:
-        """Every setting and its value, fit for a log: secrets as `[set]`, what is not set as `None`."""
+        """Return all settings and values, fit for a log: secrets as `[set]`, unset ones as `None`."""
         shown = {name: getattr(self, name) for name in type(self).model_fields}
-        for setting in catalogue(type(self)).values():
+        for setting in setting_specs(type(self)).values():
             value = shown[setting.name]
             if setting.secret:
                 shown[setting.name] = "[set]" if value else None
@@ -361,7 +374,7 @@ class Settings(BaseSettings):
 
 
 def load(model: type[S], flags: Mapping[str, Any]) -> S:
-    """The settings from all four sources; `flags` holds the raw values of the command line by setting.
+    """Return the settings from all four sources; `flags` holds the raw values of the command line.
 
     Raises `SettingsError`, one line about everything that is wrong.
     """
@@ -369,7 +382,7 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         settings = model(**flags)
     except ValidationError as error:
         raise SettingsError(explain(error, model, flags)) from None
-    for name, attribute in FILES.items():
+    for name, attribute in FILE_SETTINGS.items():
         try:
             getattr(settings, attribute)
         except ValueError as error:
@@ -391,27 +404,27 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
 
 
 def settings_model(techniques: Mapping[str, type[BaseModel]]) -> type[Settings]:
-    """`Settings` with one field for each option of each technique, given the option classes by slug.
+    """Return `Settings` with one more field per technique option, given the option classes by slug.
 
-    The field is called `<slug>_<option>`, or what `json_schema_extra={"flag": …}` of the option says; then
-    the longer name is accepted as well. Raises `TypeError` when two settings would share a name.
+    The field is called `<slug>_<option>`, or what `json_schema_extra={"flag": …}` of the option says; then the
+    longer name is accepted as well. Raises `TypeError` if two settings would share a name.
     """
     fields: dict[str, Any] = {}
-    places: dict[str, dict[str, str]] = {}
-    taken = {key for setting in catalogue(Settings).values() for key in setting.keys}
+    field_names: dict[str, dict[str, str]] = {}
+    names_in_use = {key for setting in setting_specs(Settings).values() for key in setting.keys}
     for slug, options in techniques.items():
-        places[slug] = {}
+        field_names[slug] = {}
         for option, declared in options.model_fields.items():
             keys = _option_keys(slug, option, declared)
-            if not taken.isdisjoint(keys):
+            if not names_in_use.isdisjoint(keys):
                 raise TypeError(f"option {option!r} of technique {slug!r} takes a name in use: {keys}")
-            taken.update(keys)
-            places[slug][option] = keys[0]
+            names_in_use.update(keys)
+            field_names[slug][option] = keys[0]
             fields[keys[0]] = _option_field(slug, keys[1:], declared)
     model: type[Settings] = create_model(
         "TechniqueSettings", __base__=Settings, __module__=__name__, **fields
     )
-    model.option_fields, model.option_models = places, dict(techniques)
+    model.option_fields, model.option_models = field_names, dict(techniques)
     return model
 
 

@@ -1,8 +1,8 @@
-"""Where settings come from, under which names, and how a mistake in one is put into one line.
+"""The sources of settings, the names of settings in each, and one-line messages about mistakes.
 
-A setting called `best_of_n` is the flag `--best-of-n`, the variable `OPTILLM_BEST_OF_N` and the key
-`best_of_n` of the TOML file. `pydantic-settings` ranks the sources; this module reads the environment and the
-file for it, and refuses every name it does not know.
+A setting called `best_of_n` is the flag `--best-of-n`, the variable `OPTILLM_BEST_OF_N` and the key `best_of_n` of
+the TOML file. `pydantic-settings` ranks the sources; this module reads the environment and the file for it, and
+refuses unknown names.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from optillm.config.values import allowed, masked
 
 PREFIX: Final = "OPTILLM_"
 DEFAULT_FILE: Final = Path("optillm.toml")
-_OURS: Final = ("env", "secret", "flag", "aliases")
+_SPEC_FIELDS: Final = ("env", "secret", "flag", "aliases")
 
-# What Kubernetes injects for a Service called optillm, or optillm-<anything>: an address, never a setting.
+# Kubernetes injects these for a Service called optillm, or optillm-<anything>: addresses, never settings.
 _SERVICE = re.compile(
     PREFIX + r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -34,12 +34,12 @@ _SERVICE_LINK = re.compile(PREFIX + r"(\w+_)?PORT=(tcp|udp|sctp)://.*")
 
 
 class SettingsError(Exception):
-    """A mistake in the configuration, as one line for the operator who made it."""
+    """A mistake in the configuration, as one line for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its names, its heading in help and documentation, and whether its value is a secret.
+    """One setting: its names, its heading in help and documentation, and whether its value is secret.
 
     `aliases` are names accepted beside `name`; `vendor` is a variable of other tools that is read as well.
     """
@@ -54,7 +54,7 @@ class Setting:
 
     @classmethod
     def of(cls, name: str, field: FieldInfo) -> Setting:
-        """The setting a declared field makes; what it cannot say by itself is in `json_schema_extra`."""
+        """Return the setting that a declared field makes; `json_schema_extra` holds what a field cannot."""
         extra = dict[str, Any]()
         if isinstance(field.json_schema_extra, dict):
             extra.update(field.json_schema_extra)
@@ -71,42 +71,42 @@ class Setting:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The names in the TOML file, the preferred one first."""
+        """Return the names in the TOML file, the preferred one first."""
         return (self.name, *self.aliases)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The names on the command line; none for a secret, which `ps` would show to everybody."""
+        """Return the names on the command line; none for a secret, which `ps` would show to everybody."""
         return tuple("--" + key.replace("_", "-") for key in self.keys) if self.flag else ()
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names in the environment, those that count more first."""
+        """Return the names in the environment, those with precedence first."""
         own = tuple(PREFIX + key.upper().removeprefix(PREFIX) for key in self.keys)
         return (*own, self.vendor) if self.vendor else own
 
     @property
     def default(self) -> Any:
-        """The value when nobody sets one."""
+        """Return the default value."""
         return self.field.get_default(call_default_factory=True)
 
 
 def declare(group: str, default: Any, description: str, **extra: Any) -> Any:
-    """A field of a settings model; `env`, `secret`, `flag` and `aliases` are for its `Setting`."""
-    ours: dict[str, Any] = {name: extra.pop(name) for name in _OURS if name in extra}
-    return Field(default, description=description, json_schema_extra={"group": group} | ours, **extra)
+    """Declare a field of a settings model; `env`, `secret`, `flag` and `aliases` are for its `Setting`."""
+    spec: dict[str, Any] = {name: extra.pop(name) for name in _SPEC_FIELDS if name in extra}
+    return Field(default, description=description, json_schema_extra={"group": group} | spec, **extra)
 
 
-def catalogue(model: type[BaseSettings]) -> dict[str, Setting]:
-    """Every setting of a model by its name, in the order of declaration."""
+def setting_specs(model: type[BaseSettings]) -> dict[str, Setting]:
+    """Return every setting of a model by name, in the order of declaration."""
     return {name: Setting.of(name, field) for name, field in model.model_fields.items()}
 
 
 class _Named(PydanticBaseSettingsSource):
-    """A source that hands out values by the name of the setting."""
+    """A source that returns values by the name of the setting."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        """One value of this source; the base class asks for this beside `__call__`."""
+        """Return one value of this source; the base class requires this beside `__call__`."""
         return self().get(field_name), field_name, False
 
 
@@ -114,19 +114,22 @@ class Environment(_Named):
     """The process environment. An empty variable counts as unset."""
 
     def __call__(self) -> dict[str, Any]:
-        """Raw values by setting; raises `SettingsError` for an `OPTILLM_` variable that is no setting."""
-        given = {name: value for name, value in _environment() if value.strip()}
-        settings = catalogue(self.settings_cls)
+        """Return raw values by setting.
+
+        Raises `SettingsError` for an `OPTILLM_` variable that is no setting.
+        """
+        present = {name: value for name, value in _environment() if value.strip()}
+        settings = setting_specs(self.settings_cls)
         by_variable = {variable: setting for setting in settings.values() for variable in setting.variables}
-        for name in given:
+        for name in present:
             if name.startswith(PREFIX) and name not in by_variable:
                 raise SettingsError(f"unknown variable {name}{nearest(name, by_variable)}")
         values = {}
         for setting in settings.values():
-            named = [name for name in setting.variables if name in given]
-            _refuse_twins([name for name in named if name.startswith(PREFIX)], "the environment")
-            if named:
-                values[setting.name] = given[named[0]]
+            names = [name for name in setting.variables if name in present]
+            _refuse_twins([name for name in names if name.startswith(PREFIX)], "the environment")
+            if names:
+                values[setting.name] = present[names[0]]
         return values
 
 
@@ -134,27 +137,33 @@ class TomlFile(_Named):
     """The file that a stronger source names as `config`, or `optillm.toml` in the working directory."""
 
     def __call__(self) -> dict[str, Any]:
-        """Raw values by setting; raises `SettingsError` for a missing or broken file and an unknown key."""
-        named = self.current_state.get("config")
-        if named is None and not DEFAULT_FILE.is_file():
+        """Return raw values by setting.
+
+        Raises `SettingsError` for a missing or broken file and for an unknown key.
+        """
+        configured = self.current_state.get("config")
+        if configured is None and not DEFAULT_FILE.is_file():
             return {}
-        path = Path(named or DEFAULT_FILE).expanduser()
-        settings = catalogue(self.settings_cls)
+        path = Path(configured or DEFAULT_FILE).expanduser()
+        settings = setting_specs(self.settings_cls)
         by_key = {key: s.name for s in settings.values() for key in s.keys if s.name != "config"}
         values: dict[str, Any] = {"config": str(path)}
-        spelt: dict[str, str] = {}
+        spellings: dict[str, str] = {}
         for key, value in _read(path).items():
             name = by_key.get(key.replace("-", "_"))
             if name is None:
                 raise SettingsError(f"unknown setting `{key}` in {path}{nearest(key, by_key)}")
-            if name in spelt:
-                _refuse_twins([spelt[name], key], str(path))
-            values[name], spelt[name] = value, key
+            if name in spellings:
+                _refuse_twins([spellings[name], key], str(path))
+            values[name], spellings[name] = value, key
         return values
 
 
 def variable(name: str) -> str | None:
-    """A variable that the file names, without the line break a mounted file gave it; empty counts as unset."""
+    """Return the value of a variable that the file names; empty counts as unset.
+
+    A trailing line break, as from a mounted file, is removed.
+    """
     return os.environ.get(name, "").strip() or None
 
 
@@ -179,7 +188,10 @@ def _refuse_twins(names: Sequence[str], location: str) -> None:
 
 
 def state_directory() -> Path:
-    """Where what is to survive a restart belongs, as the XDG base directories say; `ValueError` without a home."""
+    """Return the directory for what has to survive a restart, by the XDG base directory specification.
+
+    Raises `ValueError` if the user has no home.
+    """
     try:
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "optillm"
     except RuntimeError:
@@ -187,28 +199,28 @@ def state_directory() -> Path:
 
 
 def nearest(name: str, candidates: Iterable[str], otherwise: str = "") -> str:
-    """`; did you mean …?` with the known name most like this one; `; otherwise` when none is like it."""
-    like = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
-    advice = f"did you mean `{like[0]}`?" if like else otherwise
+    """Return `; did you mean …?` with the most similar candidate, or `; otherwise` if none is similar."""
+    similar = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    advice = f"did you mean `{similar[0]}`?" if similar else otherwise
     return f"; {advice}" if advice else ""
 
 
 def shapes(model: type[BaseSettings]) -> dict[str, dict[str, Any]]:
-    """The JSON schema of every setting's value by name."""
+    """Return the JSON schema of every setting's value by name."""
     properties: dict[str, dict[str, Any]] = model.model_json_schema()["properties"]
     return properties
 
 
 def explain(error: ValidationError, model: type[BaseSettings], flags: Iterable[str]) -> str:
-    """All that is wrong with the values, in one line: what was set where, to what, and what would do.
+    """Return all that is wrong with the values in one line: what was set where, and what is allowed.
 
     `flags` are the settings that came from the command line. A secret's value is never shown.
     """
-    settings, schemas = catalogue(model), shapes(model)
+    settings, schemas = setting_specs(model), shapes(model)
     lines: dict[str, str] = {}
     for problem in error.errors(include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
-        reason = problem.get("ctx", {}).get("error")  # what a validator of ours said
+        reason = problem.get("ctx", {}).get("error")  # the message of a validator of ours
         if name not in settings:
             lines[name] = str(reason or f"unknown setting `{name}`{nearest(name, settings)}")
             continue
@@ -220,7 +232,7 @@ def explain(error: ValidationError, model: type[BaseSettings], flags: Iterable[s
 
 
 def faults(error: ValidationError, model: type[BaseModel]) -> str:
-    """All that is wrong with one table of a setting, `model`; no value is shown, as some are secrets."""
+    """Return all that is wrong with one table of a setting, `model`, without values: some are secret."""
     fields = model.model_json_schema()["properties"]
     lines: dict[str, str] = {}
     for problem in error.errors(include_url=False):
@@ -246,5 +258,5 @@ def _shown(value: Any) -> str:
 def _origin(setting: Setting, flags: Iterable[str]) -> str:
     if setting.name in flags and setting.flags:
         return setting.flags[0]
-    given = {name for name, value in _environment() if value.strip()}
-    return next((name for name in setting.variables if name in given), f"`{setting.name}`")
+    present = {name for name, value in _environment() if value.strip()}
+    return next((name for name in setting.variables if name in present), f"`{setting.name}`")

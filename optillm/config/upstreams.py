@@ -22,11 +22,11 @@ from optillm.config.sources import faults, variable
 from optillm.config.values import Headers, Key, Url, masked, tables, word_or_table
 
 DEFAULT: Final = "default"
-"""What the one upstream is called that the settings beside these tables make."""
+"""The name of the single upstream that the other settings make."""
 
 
 Streams = Literal["auto", "always", "never"]
-"""When whole replies are requested as streams; `auto`: at upstreams on this machine or a private network."""
+"""When whole replies are requested as streams; `auto`: from servers on this machine or a private network."""
 
 Where = Literal["after", "before", "system"]
 """Where a technique's instruction goes: after the client's last message, before it, or in the system turn."""
@@ -35,14 +35,14 @@ Instructions = Annotated[Where | dict[str, Where], BeforeValidator(word_or_table
 """Where instructions go: for all models, or by model-name pattern, of which the first match counts."""
 
 
-class Upstream(BaseModel):
-    """Where calls go, with which key, and which models they may ask for.
+class UpstreamTable(BaseModel):
+    """Where calls go, with which key, and which models they may request.
 
-    `key` is `None` when the client's own is passed through; `key_env` names the variable it came from. `models`
-    are patterns of the names that clients use, `rename` gives this upstream's name for some of them. A lower
-    `order` is called first, equal ones share by `weight`. `timeout` is the seconds of silence that end a call.
-    `streams` says when calls are made as streams, `instructions` where those of techniques go; `None`, or no pattern
-    that matches a model, leaves that to the setting for all upstreams.
+    `key` is `None` if the client's own is passed through; `key_env` names the variable it came from. `models` are
+    patterns of the names that clients use, `rename` maps some of these to this upstream's names. A lower `order` is
+    called first, equal ones share by `weight`. `timeout` is the seconds of silence that end a call. `streams` says
+    when calls are made as streams, `instructions` where those of techniques go; `None`, or no matching pattern,
+    leaves that to the setting for all upstreams.
     """
 
     model_config = ConfigDict(
@@ -73,7 +73,8 @@ class Upstream(BaseModel):
             raise ValueError("it has both `key` and `key_env`: keep one of them")
         key = variable(table["key_env"])
         if key is None:
-            raise ValueError("`key_env` names a variable that is not set")  # which may be the key, misplaced
+            # The name is not shown: it may be the key, misplaced.
+            raise ValueError("`key_env` names a variable that is not set")
         return {**table, "key": key}
 
     @model_validator(mode="after")
@@ -84,11 +85,11 @@ class Upstream(BaseModel):
 
     @property
     def secret(self) -> str | None:
-        """The key in plain text."""
+        """Return the key in plain text."""
         return self.key.get_secret_value() if self.key else None
 
     def secrets(self) -> tuple[str, ...]:
-        """Every text of it that must not appear in a log."""
+        """Return every text in it that must not appear in a log."""
         url = urlsplit(self.base_url)
         return tuple(filter(None, (self.secret, url.password or url.username, *self.headers.values())))
 
@@ -109,10 +110,10 @@ def _in_one_line(table: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     except ValidationError as error:
         name = table.get("name") if isinstance(table, Mapping) else None
         about = f"{name}: " if isinstance(name, str) and len(name) <= 64 else ""
-        raise ValueError(about + faults(error, Upstream)) from None
+        raise ValueError(about + faults(error, UpstreamTable)) from None
 
 
-def _distinct(upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
+def _distinct(upstreams: tuple[UpstreamTable, ...]) -> tuple[UpstreamTable, ...]:
     names = [upstream.name for upstream in upstreams]
     for name in names:
         if names.count(name) > 1:
@@ -121,7 +122,7 @@ def _distinct(upstreams: tuple[Upstream, ...]) -> tuple[Upstream, ...]:
 
 
 Upstreams = Annotated[
-    tuple[Annotated[Upstream, WrapValidator(_in_one_line)], ...],
+    tuple[Annotated[UpstreamTable, WrapValidator(_in_one_line)], ...],
     BeforeValidator(tables),
     AfterValidator(_distinct),
 ]

@@ -1,4 +1,4 @@
-"""What the value of a setting may look like: how it is read from text, and how that is put into words."""
+"""The values of settings: how they are read from text, and how the allowed ones are put into words."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def _split(value: Any) -> Any:
 def _split_keys(value: Any) -> Any:
     keys = _split(value)
     if isinstance(value, str) and not keys:
-        raise ValueError("there is no key in it")  # commas only: the proxy would stand open unnoticed
+        raise ValueError(
+            "there is no key in it"
+        )  # commas only: the proxy would be open without anybody noticing
     return keys
 
 
@@ -77,7 +79,7 @@ def word_or_table(value: Any) -> Any:
 
 
 def tables(value: Any) -> Any:
-    """A list of tables, also when it is written as JSON."""
+    """Return a list of tables, even if it is written as JSON."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
@@ -134,7 +136,7 @@ def _network(value: str) -> str:
 def _origin(value: str) -> str:
     origin = value.strip().lower().rstrip("/")
     port = {"http": ":80", "https": ":443"}.get(origin.partition(":")[0])
-    if port:  # browsers leave out the usual one
+    if port:  # browsers leave out the default port
         origin = origin.removesuffix(port)
     if origin != "*" and not _ORIGIN.fullmatch(origin):
         raise ValueError("an origin looks like https://chat.example.org; * is all of them")
@@ -154,7 +156,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_none_or_list)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_none_or_list)]
 Url = Annotated[str, AfterValidator(_url)]
-Store = Annotated[str, AfterValidator(_store)]
+StoreLocation = Annotated[str, AfterValidator(_store)]
 File = Annotated[str, AfterValidator(_file)]
 GgufFile = Annotated[str, AfterValidator(_gguf)]
 Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]
@@ -168,7 +170,7 @@ Demo = Annotated[Literal["off", "auto", "on"], BeforeValidator(_switch)]
 
 
 def listed(annotation: Any) -> tuple[WrapValidator, ...]:
-    """What lets a type that may be a list be written as text with commas; nothing for other types."""
+    """Return a validator that reads comma-separated text for a type that may be a list; else nothing."""
     kinds = set(_kinds(annotation))
     if not kinds & _LISTS:
         return ()
@@ -198,7 +200,7 @@ def _kinds(annotation: Any) -> Iterator[Any]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on `host`."""
+    """Return whether only this machine can reach a server that listens on `host`."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -206,12 +208,12 @@ def is_loopback(host: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text with the user, password and query of every URL in it hidden."""
+    """Return the text with the user, password and query of every URL in it hidden."""
     return _QUERY.sub(r"\1?[set]", _USER.sub("//[set]@", text))
 
 
 def allowed(schema: Mapping[str, Any]) -> str:
-    """What a value may be, from its JSON schema: `an integer from 1 to 64`."""
+    """Return in words what a value may be, from its JSON schema: `an integer from 1 to 64`."""
     if "anyOf" in schema:
         kinds = (allowed(branch) for branch in schema["anyOf"] if branch.get("type") != "null")
         return " or ".join(dict.fromkeys(kinds))
@@ -236,10 +238,10 @@ def _range(schema: Mapping[str, Any]) -> str:
         "maximum": "up to",
         "exclusiveMaximum": "below",
     }
-    said = [f"{words} {number(schema[bound])}" for bound, words in bounds.items() if bound in schema]
-    return " " + " and ".join(said) if said else ""
+    phrases = [f"{words} {number(schema[bound])}" for bound, words in bounds.items() if bound in schema]
+    return " " + " and ".join(phrases) if phrases else ""
 
 
 def number(value: float) -> str:
-    """A number as one writes it: no exponent, no `.0`."""
+    """Return a number as people write it: no exponent, no `.0`."""
     return str(int(value)) if value == int(value) else str(value)

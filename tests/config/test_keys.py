@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from optillm.chat import Budget, Grant
-from optillm.config.keys import Keys, Limits, load_keys, new_key, own_keys, readable_by_others
+from optillm.config.keys import Keys, UsageLimits, load_keys, new_key, own_keys, readable_by_others
 from optillm.config.settings import load, settings_model
 from optillm.config.sources import SettingsError
 from tests.test_config import Bon, Moa, bare_machine
@@ -39,7 +39,7 @@ def test_a_key_with_nothing_but_its_hash_may_do_everything() -> None:
     (client,) = keys_in(f'[keys.alice]\nkey = "{HASH}"').clients
     assert (client.name, client.digest) == ("alice", sha256(b"secret").digest())
     assert client.grant == Grant(client="alice")
-    assert client.limits == Limits()
+    assert client.limits == UsageLimits()
     assert not client.disabled
 
 
@@ -74,8 +74,8 @@ def test_a_table_says_what_a_key_may_do_and_how_much() -> None:
     assert client.grant == Grant(
         "alice@example.org", Budget(8, 9000, 120, 0.25), frozenset({"bon"}), plain=False
     )
-    assert client.limits == Limits(requests_per_minute=60, tokens_per_day=2_000_000, cost_per_day=5.5)
-    assert keys.server == Limits(cost_per_day=50)
+    assert client.limits == UsageLimits(requests_per_minute=60, tokens_per_day=2_000_000, cost_per_day=5.5)
+    assert keys.server == UsageLimits(cost_per_day=50)
     assert client.disabled
     assert keys.counted
 

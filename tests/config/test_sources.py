@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from optillm.config.settings import Settings, load
-from optillm.config.sources import catalogue, nearest
+from optillm.config.sources import nearest, setting_specs
 from tests.test_config import Model, bare_machine, refusal, toml
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
@@ -95,7 +95,7 @@ def test_a_long_wrong_value_is_cut() -> None:
 
 
 def test_every_setting_has_a_variable_and_no_upstream_key_has_a_flag() -> None:
-    settings = catalogue(Model)
+    settings = setting_specs(Model)
     assert all(setting.variables[0].startswith("OPTILLM_") for setting in settings.values())
     assert settings["optillm_api_key"].variables == ("OPTILLM_API_KEY",)
     assert settings["best_of_n"].flags == ("--best-of-n", "--bon-n")
@@ -110,4 +110,4 @@ def test_every_setting_has_a_variable_and_no_upstream_key_has_a_flag() -> None:
 
 
 def test_every_setting_has_a_group_and_a_description() -> None:
-    assert all(setting.group and setting.field.description for setting in catalogue(Settings).values())
+    assert all(setting.group and setting.field.description for setting in setting_specs(Settings).values())

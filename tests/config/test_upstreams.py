@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from optillm.config.settings import load
-from optillm.config.upstreams import Upstream
+from optillm.config.upstreams import UpstreamTable
 from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.routes import Routes
 from tests.test_config import Model, bare_machine, refusal, toml
@@ -83,7 +83,7 @@ def test_the_example_of_the_documentation_is_one(monkeypatch: pytest.MonkeyPatch
 def test_every_key_of_a_table_is_documented() -> None:
     _, _, rest = DOCUMENT.read_text(encoding="utf-8").partition("| Key | Value | Default | Meaning |\n")
     first_cells = " ".join(row.split("|")[1] for row in rest.partition("\n\n")[0].splitlines())
-    assert re.findall(r"`(\w+)`", first_cells) == list(Upstream.model_fields)
+    assert re.findall(r"`(\w+)`", first_cells) == list(UpstreamTable.model_fields)
 
 
 @pytest.mark.usefixtures("both")

@@ -33,11 +33,11 @@ from optillm.engine.upstream.replies import Assembly, read_replies
 from optillm.engine.upstream.routes import calls_as_streams
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
-from optillm.toolkit.schema.checking import Form
+from optillm.toolkit.schema.checking import ResponseFormat
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
-    from optillm.config.upstreams import Upstream as Target
+    from optillm.config.upstreams import UpstreamTable as Target
 
 PATIENCE: Final = 60.0
 """Seconds a probe may take at most; a local server may have to load its model first."""
@@ -394,7 +394,7 @@ def _logged(outcome: Outcome) -> str:
 
 
 def _formed(outcome: Outcome, response_format: Mapping[str, Any]) -> str:
-    form = Form.of(response_format)
+    form = ResponseFormat.of(response_format)
     return _seen(outcome, form is not None and form.violation(outcome.replies[0].text) is None)
 
 

@@ -30,7 +30,7 @@ from optillm.logs import redaction
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
-    from optillm.config.upstreams import Upstream as Target
+    from optillm.config.upstreams import UpstreamTable as Target
 
 WHOLE: Final = 2**20
 """Bytes up to which a relayed reply is passed on in one piece, its length known; a longer one as it comes."""

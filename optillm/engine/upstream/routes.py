@@ -36,7 +36,7 @@ from optillm.errors import UpstreamError
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
-    from optillm.config.upstreams import Upstream as Target
+    from optillm.config.upstreams import UpstreamTable as Target
 
 OURS: Final = frozenset({401, 402, 403})
 """Statuses that refuse a key; if it is our own, the client need not know while another upstream can answer."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from optillm.chat import NONE, Budget, Grant
-from optillm.config.keys import MICRO, MOST, Client, Keys, Limits
+from optillm.config.keys import MAX_COUNT, MICRO, Client, Keys, UsageLimits
 from optillm.errors import NotCounted, RateLimited
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Accounts:
         return headers
 
     def _spend(
-        self, counters: Counters, admission: Admission, name: str, limits: Limits, most: Budget
+        self, counters: Counters, admission: Admission, name: str, limits: UsageLimits, most: Budget
     ) -> None:
         """Bound a request by what is left of the day; hold the most it may take, where that is bounded."""
         for kind, limit in _budgets(limits):
@@ -213,8 +213,8 @@ class Accounts:
     def _entries(self, record: Record) -> Iterator[tuple[str, int]]:
         # An upstream may report what it likes.
         used = {
-            "tokens": min(max(0, record.usage.total_tokens if record.usage else 0), MOST),
-            "cost": math.ceil(min(max(0.0, (record.cost or 0.0) * MICRO), MOST)),
+            "tokens": min(max(0, record.usage.total_tokens if record.usage else 0), MAX_COUNT),
+            "cost": math.ceil(min(max(0.0, (record.cost or 0.0) * MICRO), MAX_COUNT)),
         }
         used |= {"requests": 1, "calls": sum(record.calls.values()) if record.technique != NONE else 1}
         limited = [kind for kind, _ in _budgets(self.keys.server)]
@@ -304,7 +304,7 @@ class Books:
             log.error("Not counted, because the store does not work: %s", budgets)
 
 
-def _budgets(limits: Limits) -> Iterator[tuple[str, int]]:
+def _budgets(limits: UsageLimits) -> Iterator[tuple[str, int]]:
     """The budgets of a day that there are: their kind, and how many tokens or millionths of a dollar they are."""
     if limits.tokens_per_day is not None:
         yield "tokens", limits.tokens_per_day
