@@ -1,1 +1,1 @@
-"""Pure parts that techniques share: no I/O, no model calls."""
+"""The pure parts of techniques: no I/O, no model calls."""

@@ -1,7 +1,7 @@
-"""The thoughts that models write into their replies, told apart from the answer.
+"""Separate the thoughts that models write into their replies from the answer.
 
-A reply may begin with blocks of thoughts, and its answer may stand in a frame of its own. Tags further on belong to
-the answer, which may well be about them. Which tags there are is the table below, and nothing else.
+A reply may begin with blocks of thoughts, and its answer may stand in a frame of its own. Later tags belong to the
+answer, which may well be about them. The table below has all known tags.
 
     >>> split_thoughts("<think>2 + 2 is 4</think>The answer is 4.")
     ('2 + 2 is 4', 'The answer is 4.')
@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final, Literal
 
 LONGEST_LEAD: Final = 4096
-"""Characters, blanks mostly, within which thoughts begin if they do."""
+"""Characters, mostly blanks, that may precede the first tag."""
 
 _HARMONY: Final = ("<|end|>", "<|return|>", "<|call|>", "<|start|>assistant<|channel|>final<|message|>")
 
@@ -58,7 +58,9 @@ _OPENING: Final = re.compile(
     rf"\s*({_any((*(opening for opening, _ in THOUGHTS), *FRAMES)).pattern})", re.IGNORECASE
 )
 _OPENINGS: Final = (*_CLOSINGS, *(frame.lower() for frame in FRAMES))
-_LONGEST: Final = 1 + max(len(tag) for opening, closings in THOUGHTS for tag in (opening, *closings, *FRAMES))
+_MAX_TAG_LENGTH: Final = 1 + max(
+    len(tag) for opening, closings in THOUGHTS for tag in (opening, *closings, *FRAMES)
+)
 _BLANKS: Final = re.compile(r"\s*")
 _ENDS: Final = tuple(end.lower() for end in FRAME_ENDS)
 
@@ -80,9 +82,9 @@ _BEGINS: Final = frozenset('\n*_#{[$\\"`')
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
-    """The thoughts and the answer of a whole reply; thoughts that never close leave no answer.
+    """Return the thoughts and the answer of a whole reply; thoughts that never close leave no answer.
 
-    A closing tag alone ends thoughts too, as some servers put the opening one into the prompt.
+    A closing tag alone ends thoughts as well, as some servers put the opening one into the prompt.
     """
     start = _after_lone_closing(text)
     if start is None and text.lstrip()[:1] not in _FIRST:
@@ -98,12 +100,12 @@ def split_thoughts(text: str) -> tuple[str, str]:
 
 
 def strip_reasoning(text: str) -> str:
-    """The answer of a whole reply, see `split_thoughts`."""
+    """Return the answer of a whole reply, see `split_thoughts`."""
     return split_thoughts(text)[1]
 
 
 def _after_lone_closing(text: str) -> re.Match[str] | None:
-    """The first tag that ends thoughts whose beginning is not there, unless the text is about such tags."""
+    """Return the first tag that ends thoughts without a beginning, unless the text is about such tags."""
     if not any(sign[0] in text and sign in text for sign in _SIGNS) or _OPENING.match(text):
         return None
     for tag in islice(_LONE.finditer(text), _MOST_MENTIONS):
@@ -117,7 +119,7 @@ def _after_lone_closing(text: str) -> re.Match[str] | None:
 
 
 def _mentioned(before: str, after: str) -> bool:
-    """Whether a tag between these is quoted, or a word of its sentence, as in "Use </think> to close it"."""
+    """Return whether a tag is quoted, or a word of its sentence, as in "Use </think> to close it"."""
     if before[-1:] and after[:1] and before[-1] in _OPENS and after[0] in _CLOSES:
         return True
     word = before.rstrip(" \t")
@@ -130,9 +132,9 @@ def _mentioned(before: str, after: str) -> bool:
 
 
 class ThoughtReader:
-    """Takes a reply in pieces and gives its answer as it comes; `thoughts` collects the rest.
+    """Reads a reply in pieces and returns its answer as it comes; `thoughts` collects the rest.
 
-    `within` says that thoughts have been there already, so that blanks before the answer are no part of it.
+    `within`: there have been thoughts already, so blanks before the answer are not part of it.
     """
 
     def __init__(self, *, within: bool = False) -> None:
@@ -140,12 +142,12 @@ class ThoughtReader:
         self._within = within
         self._in_frame = False
         self._held = ""
-        self._at = 0  # of what is held, how much has been read
+        self._at = 0  # how much of `_held` has been read
         self._closing = _LONE
         self._state: Literal["leading", "thinking", "framed", "answering"] = "leading"
 
     def feed(self, text: str) -> str:
-        """Take in a piece; what of it belongs to the answer."""
+        """Take a piece and return what belongs to the answer."""
         if self._state == "answering":
             return text
         self._held += text
@@ -158,7 +160,7 @@ class ThoughtReader:
         return self._framed() if self._state == "framed" else self._released()
 
     def end(self) -> str:
-        """What was held back and turned out to be the answer."""
+        """Return what was held back and turned out to be the answer."""
         if self._state == "thinking":
             self.thoughts.append(self._released())
         if self._in_frame and self._held.rstrip().lower() in _ENDS:
@@ -166,7 +168,7 @@ class ThoughtReader:
         return self._released()
 
     def _lead(self) -> bool:
-        """Whether it is clear what begins: thoughts, a frame or the answer."""
+        """Return whether it is clear what begins: thoughts, a frame or the answer."""
         opening = _OPENING.match(self._held, self._at)
         if opening is not None:
             self._begin(opening)
@@ -174,7 +176,9 @@ class ThoughtReader:
         start = _BLANKS.match(self._held, self._at).end()  # type: ignore[union-attr]  # it always matches
         if self._within:
             self._at = start
-        if start - self._at < LONGEST_LEAD and _may_become(self._held[start : start + _LONGEST], _OPENINGS):
+        if start - self._at < LONGEST_LEAD and _may_become(
+            self._held[start : start + _MAX_TAG_LENGTH], _OPENINGS
+        ):
             return False
         self._state = "framed" if self._in_frame else "answering"
         return True
@@ -190,10 +194,12 @@ class ThoughtReader:
         self._closing, self._state = closing, "thinking"
 
     def _think(self) -> bool:
-        """Whether the thoughts have ended."""
+        """Return whether the thoughts have ended."""
         closing = self._closing.search(self._held, self._at)
         if closing is None:
-            kept = max(self._at, len(self._held) - _LONGEST)  # enough to see a tag that comes in two pieces
+            kept = max(
+                self._at, len(self._held) - _MAX_TAG_LENGTH
+            )  # enough to see a tag that comes in two pieces
             self.thoughts.append(self._held[self._at : kept])
             self._at = kept
             return False
@@ -203,7 +209,7 @@ class ThoughtReader:
         return True
 
     def _framed(self) -> str:
-        """The answer but for what may be the end of its frame."""
+        """Return the answer except for what may be the end of its frame."""
         cut = self._held.rfind("<")
         if cut < 0 or not _may_become(self._held[cut:].rstrip(), _ENDS):
             cut = len(self._held)

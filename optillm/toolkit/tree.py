@@ -1,7 +1,7 @@
-"""A search tree for parallel Monte Carlo tree search: select, expand, backpropagate, apart from any model.
+"""A search tree for parallel Monte Carlo tree search: select, expand, backpropagate, without any model.
 
 Several expansions are selected before the first one returns. Those in flight count as visits in the exploration
-term only, so that a wave spreads without being taught false rewards (WU-UCT, Liu et al.,
+term only, so that a wave spreads without learning false rewards (WU-UCT, Liu et al.,
 https://arxiv.org/abs/1810.11755).
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 T = TypeVar("T")
 
 PRIOR: Final = 0.5
-"""What a reward in [0, 1] is taken to be before there is one."""
+"""The assumed reward in [0, 1] of what has none yet."""
 
 
 @dataclass(eq=False, slots=True)
@@ -32,36 +32,36 @@ class Node(Generic[T]):
 
     @property
     def depth(self) -> int:
-        """Steps from the root."""
+        """Return the number of steps from the root."""
         return sum(1 for _ in self.path()) - 1
 
     @property
     def mean(self) -> float:
-        """The mean reward of its subtree."""
+        """Return the mean reward of its subtree."""
         return self.total / self.visits if self.visits else PRIOR
 
     @property
     def promise(self) -> float:
-        """Half its mean, half its best child's: one good refinement makes a node worth more of them."""
+        """Return half its mean plus half its best child's: a good refinement suggests more of them."""
         best = max((child.mean for child in self.children if child.visits), default=self.mean)
         return (self.mean + best) / 2
 
     def path(self) -> Iterator[Node[T]]:
-        """This node and its ancestors, the root last."""
+        """Yield this node and its ancestors, the root last."""
         node: Node[T] | None = self
         while node is not None:
             yield node
             node = node.parent
 
     def subtree(self) -> Iterator[Node[T]]:
-        """This node and all below it, parents first."""
+        """Yield this node and all below it, parents first."""
         yield self
         for child in self.children:
             yield from child.subtree()
 
 
 def uct(value: float, visits: int, parent_visits: int, exploration: float) -> float:
-    """The upper confidence bound of an arm (Kocsis and Szepesvári, 2006); infinite for one never tried."""
+    """Return the upper confidence bound of an arm (Kocsis and Szepesvári, 2006); infinite if never tried."""
     if visits == 0:
         return inf
     return value + exploration * sqrt(log(max(parent_visits, 1)) / visits)
@@ -70,8 +70,8 @@ def uct(value: float, visits: int, parent_visits: int, exploration: float) -> fl
 class Tree(Generic[T]):
     """The tree and its statistics; rewards are in [0, 1].
 
-    With `widening` the choice between going deeper and adding another child is an arm of its own, valued at
-    the mean of the children so far; without it a node that can be expanded is expanded first.
+    With `widening` the choice between going deeper and adding another child is an arm of its own, valued at the
+    mean of the children so far; without it a node that can be expanded is expanded first.
     """
 
     def __init__(self, root: T, exploration: float, *, widening: bool = False) -> None:
@@ -80,7 +80,7 @@ class Tree(Generic[T]):
         self.widening = widening
 
     def select(self, expandable: Callable[[Node[T]], bool]) -> Node[T] | None:
-        """The node to expand next, its path marked as in flight; `None` when nothing can be expanded."""
+        """Return the node to expand next, with its path marked as in flight; `None` if there is none."""
         node = self.root
         if not any(map(expandable, node.subtree())):
             return None
@@ -102,20 +102,20 @@ class Tree(Generic[T]):
         return node
 
     def add(self, parent: Node[T], item: T) -> Node[T]:
-        """The child that an expansion of `parent` has led to, its reward still in flight."""
+        """Add and return the child that an expansion of `parent` led to; its reward is still in flight."""
         child = Node(item, parent, in_flight=1)
         parent.children.append(child)
         parent.expanding -= 1
         return child
 
     def give_up(self, parent: Node[T]) -> None:
-        """Take back a selection of `parent` whose expansion came to nothing."""
+        """Undo a selection of `parent` whose expansion came to nothing."""
         parent.expanding -= 1
         for ancestor in parent.path():
             ancestor.in_flight -= 1
 
     def backpropagate(self, node: Node[T], reward: float | None) -> None:
-        """Book the reward of a new node on its whole path; `None` is an abstention and counts as no visit."""
+        """Add the reward of a new node along its path; `None` is an abstention and counts as no visit."""
         for ancestor in node.path():
             ancestor.in_flight -= 1
             if reward is not None:
@@ -123,7 +123,7 @@ class Tree(Generic[T]):
                 ancestor.total += reward
 
     def revalue(self, rewards: Iterable[tuple[Node[T], float]]) -> None:
-        """Book all rewards anew, for when the worth of one result depends on the others."""
+        """Recompute all rewards, for when the worth of one result depends on the others."""
         for node in self.root.subtree():
             node.visits, node.total = 0, 0.0
         for leaf, reward in rewards:
@@ -132,11 +132,11 @@ class Tree(Generic[T]):
                 ancestor.total += reward
 
     def nodes(self) -> list[Node[T]]:
-        """All nodes but the root, parents first."""
+        """Return all nodes but the root, parents first."""
         return list(self.root.subtree())[1:]
 
     def render(self, describe: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
-        """The tree as node-link data, which `networkx.node_link_graph` reads."""
+        """Return the tree as node-link data, which `networkx.node_link_graph` reads."""
         nodes = list(self.root.subtree())
         number = {id(node): index for index, node in enumerate(nodes)}
         return {

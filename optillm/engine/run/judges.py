@@ -51,7 +51,7 @@ class Ballot(Generic[V]):
 
     @property
     def has_form(self) -> bool:
-        """Whether `verdict_forms` can request such a verdict, so that the prompt need not."""
+        """Whether `forms` can request such a verdict, so that the prompt need not."""
         return self.verdict in SHAPES
 
     def read(self, text: str) -> V | None:

@@ -16,7 +16,7 @@ from optillm.chat import Reply
 from optillm.engine.run.excerpts import excerpt
 from optillm.toolkit.schema.bare_json import bare_json, object_in_prose
 from optillm.toolkit.schema.bounds import TooComplex
-from optillm.toolkit.schema.checking import Form
+from optillm.toolkit.schema.checking import ResponseFormat
 
 _ENDS: Final = (None, "stop", "tool_calls", "function_call")
 """Reasons for the end of a reply that calls tools and is whole."""
@@ -40,7 +40,7 @@ def demanded_form(body: Mapping[str, Any]) -> AnswerForm | None:
     Raises `InvalidRequest` for a `response_format` that would take too long to check anything against.
     """
     demanded: Any = body.get("response_format")
-    form = Form.of(demanded)
+    form = ResponseFormat.of(demanded)
     calls = CallForm.of(body)
     if calls is not None or form is None:
         return calls
@@ -55,7 +55,7 @@ class JsonForm:
     `described` says that there is a schema, which distinguishes the answer from other JSON in a text.
     """
 
-    form: Form
+    form: ResponseFormat
     described: bool = False
 
     def bare(self, reply: Reply) -> Reply:
@@ -122,7 +122,7 @@ class CallForm:
         violation = None if form is None else form.violation(str(call.get("arguments") or "{}"))
         return None if violation is None else f"the arguments of {name}: {violation}"
 
-    def _compiled(self, name: str) -> Form | None:
+    def _compiled(self, name: str) -> ResponseFormat | None:
         """Return the form of a tool's arguments, `None` for free text.
 
         Where a check against its schema would take too long, that is any JSON.
@@ -131,9 +131,9 @@ class CallForm:
         if isinstance(tool, Mapping) and tool.get("type") == "custom":
             return None
         try:
-            return Form.of_schema(_inner(tool).get("parameters") or {"type": "object"})
+            return ResponseFormat.of_schema(_inner(tool).get("parameters") or {"type": "object"})
         except TooComplex:
-            return Form()
+            return ResponseFormat()
 
 
 def _inner(tool: Any) -> Mapping[str, Any]:

@@ -1,12 +1,12 @@
-"""The final answer of a reply: read, put into canonical form, compared, clustered.
+"""The final answer of a reply: extracted, brought into canonical form, compared, clustered.
 
     >>> answer = extract("Adding up, the answer is **1,234** apples.", "How many apples?")
     >>> answer.kind, answer.value, answer.unit
     ('number', '1234', 'apple')
 
-A value is read only when every word and sign of its statement is accounted for; anything else stays a text, which
-costs one judge call. 50% equals 0.5 and one half, not 50, unless the question asks for a percentage. Units and
-subjects are compared only where both answers state one. Order matters in lists, not in sets.
+A value is read only if every word and sign of its statement is accounted for; anything else stays a text, which costs
+one judge call. 50% equals 0.5 and one half, not 50, unless the question asks for a percentage. Units and subjects are
+compared only where both answers state one. Order matters in lists, not in sets.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 class FinalAnswer:
     """What a reply answers.
 
-    `text` is the answer as stated; `value` its canonical form, comparable within a `kind`. Where stated, `unit` is the
+    `text` is the answer as stated; `value` its canonical form, comparable within a `kind`. If stated, `unit` is the
     unit or currency in the singular, and `subject` the variable or the name that has the value.
     """
 
@@ -55,13 +55,13 @@ class FinalAnswer:
 
     @property
     def in_words(self) -> bool:
-        """Whether the answer was compared word by word, so that another wording may well say the same."""
+        """Return whether the answer was compared word by word; another wording may then mean the same."""
         return self.kind == "text"
 
     def matches(self, other: FinalAnswer) -> bool:
-        """Return whether both say the same; a unit or a subject counts only where both state one.
+        """Return whether both mean the same; a unit or a subject counts only where both state one.
 
-        Not transitive for that reason: "5" matches "5 km" and "5 miles". `clusters` decides for a whole vote.
+        For that reason it is not transitive: "5" matches "5 km" and "5 miles". `clusters` decides for a whole vote.
         """
         if self.kind != other.kind or (self.subject and other.subject and self.subject != other.subject):
             return False
@@ -74,9 +74,9 @@ class FinalAnswer:
 
 
 def extract(text: str, question: str = "", *, cut: bool = False) -> FinalAnswer | None:
-    """Return the final answer of a reply; `None` when it is free-form.
+    """Return the final answer of a reply; `None` if it is free-form.
 
-    Without its leading reasoning block, in this order: the program where one is asked for; the last statement in a
+    Without its leading reasoning block, in this order: the program if one is requested; the last statement in a
     box, after a phrase ("the answer is …") or behind a marker; the program that most of the reply consists of; the
     letter of a listed option; a short last line. In a reply that was `cut` off, only the statements count.
     """
@@ -94,7 +94,7 @@ _RATIONAL = re.compile(r"-?\d+(?:/\d+)?")
 
 
 def resolved(answer: FinalAnswer, canonical: str | None) -> FinalAnswer:
-    """`answer` with the canonical string of its expression (see `expressions`); itself when there is none.
+    """Return `answer` with the canonical string of its expression (see `expressions`), if there is one.
 
     An expression with a rational value becomes a number, so that it matches those stated as numbers.
     """
@@ -105,7 +105,7 @@ def resolved(answer: FinalAnswer, canonical: str | None) -> FinalAnswer:
 
 
 def of_tool_calls(calls: Sequence[Mapping[str, Any]]) -> FinalAnswer:
-    """The action a turn takes: which tools it calls with which arguments, in whatever order."""
+    """Return the action of a turn: which tools it calls with which arguments, in any order."""
     lines = sorted(_call(call) for call in calls)
     text = "; ".join(f"{name}({arguments})" for name, arguments in lines)
     return FinalAnswer(text, "tools", "\n".join(f"{name} {arguments}" for name, arguments in lines))
@@ -124,10 +124,10 @@ def _call(call: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def clusters(answers: Sequence[FinalAnswer | None]) -> list[list[int]]:
-    """Return the indexes of equal answers together, the biggest cluster first, of equals the earliest.
+    """Return the indexes of equal answers together, the largest cluster first, then the earliest.
 
-    Two answers are one when they match each other and the same others: beside "5 km" and "5 miles" a bare "5" could
-    be either, and so is neither. `None` is alone: free-form replies agree with nobody.
+    Two answers belong together if they match each other and the same others: beside "5 km" and "5 miles" a bare "5"
+    could be either, and so is neither. `None` stays alone: free-form replies agree with nobody.
     """
     by_statement: dict[tuple[str, ...], list[int]] = {}
     for index, answer in enumerate(answers):

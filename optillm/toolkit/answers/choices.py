@@ -1,4 +1,4 @@
-"""Which of the options that a question lists an answer names: by letter, by number, or by what the option says."""
+"""Find the option of a question that an answer names: by its letter, its number or its text."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _several(labels: list[str]) -> Form:
 def _label(text: str, question: Question) -> str | None:
     """Return the label of the one option that `text` is."""
     listed = question.options
-    said = [label for label, option in listed.items() if _same(text, option)]
+    labels_with_text = [label for label, option in listed.items() if _same(text, option)]
     match = _LABELLED.fullmatch(text)
     label = match["label"].upper() if match else ""
     if match and label in listed:
@@ -77,11 +77,11 @@ def _label(text: str, question: Question) -> str | None:
             others = [option for other, option in listed.items() if other != label]
             if _confirms(rest, listed[label], others, marked=bool(match["mark"])):
                 return label
-        elif said in ([], [label]) or len(text) > len(label):
+        elif labels_with_text in ([], [label]) or len(text) > len(label):
             return label
         else:
             return None  # "2" where option 3 says "2"
-    return said[0] if len(said) == 1 else None
+    return labels_with_text[0] if len(labels_with_text) == 1 else None
 
 
 def _says_another(label: str, question: Question) -> bool:

@@ -38,7 +38,7 @@ from optillm.toolkit.answers.vocabulary import (
 )
 
 _MOST_SENTENCES: Final = 60
-_LONGEST: Final = 600
+_MAX_SENTENCE: Final = 600
 """The most characters of a sentence that are read."""
 _MOST_WORDS: Final = 5
 _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])")
@@ -88,7 +88,7 @@ def _backwards(prose: str) -> Iterator[_Part]:
     lines = prose.splitlines()[-_MOST_SENTENCES:]
     every = [sentence for line in lines for sentence in sentences(plain(line))]
     for sentence in reversed(every[-_MOST_SENTENCES:]):
-        head, _, tail = sentence[:_LONGEST].rpartition(": ")
+        head, _, tail = sentence[:_MAX_SENTENCE].rpartition(": ")
         yield _Part(tail, whole=not head)
         if head:
             yield _Part(head, whole=False)
@@ -104,7 +104,10 @@ _ADVERB = re.compile(r"\b(?:actually|really|indeed|definitely)\s")
 
 
 def _claim(part: _Part, question: Question, *, last: bool) -> Reading | None:
-    """Return the value that a sentence gives; the last one need repeat only half of a question for a quantity."""
+    """Return the value that a sentence gives.
+
+    The last sentence need repeat only half of a question for a quantity.
+    """
     text = phrased(part.text, question)
     content, repeats = _content(question), _repeats(text, question)
     strict = not question.asks_for_quantity or not (last and part.whole)
@@ -201,7 +204,7 @@ _GLOSSED = re.compile(
 
 
 def _named(text: str, question: Question) -> Reading | None:
-    """Return the subject of which a sentence says all that the question does: "Paris is the capital of France."."""
+    """Return the subject of a sentence that says all of the question: "Paris is the capital of France."."""
     sentence = _PREDICATE.fullmatch(text) or _GLOSSED.match(text)
     if sentence is None or not _content(question) <= _stems(sentence["rest"]):
         return None
@@ -210,7 +213,7 @@ def _named(text: str, question: Question) -> Reading | None:
 
 
 def _adds(reading: Reading, question: Question) -> bool:
-    """Return whether a reading says anything that the question does not; a number of the question may be the answer."""
+    """Return whether a reading says something new; a number of the question may be the answer."""
     is_number = reading.form.kind not in ("text", "collection", "expression")
     return is_number or not _stems(reading.text) <= _stems(question.text)
 

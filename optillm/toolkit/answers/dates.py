@@ -22,7 +22,7 @@ _LEAP_YEAR = 2000
 def iso_date(text: str) -> str | None:
     """Return the date `text` consists of: 2024-03-05, 2024-03 without a day, --03-05 without a year.
 
-    `None` when there is none, and for 3/5/2024, which is March to some and May to others.
+    Returns `None` if there is none, and for 3/5/2024, which is March to some and May to others.
     """
     text = _WEEKDAY.sub("", _ON.sub("", text, count=1), count=1)
     if slashed := _SLASHED.fullmatch(text):
@@ -67,7 +67,7 @@ def _half_of(part: str, hour: int) -> str:
 
 
 def year_of_era(text: str) -> str | None:
-    """Return the year `text` consists of when it names an era: "-753" for 753 BC."""
+    """Return the year `text` consists of if it names an era: "-753" for 753 BC."""
     match = _ERA.fullmatch(text)
     if match is None:
         return None
@@ -76,7 +76,7 @@ def year_of_era(text: str) -> str | None:
 
 
 def time_of_day(text: str) -> str | None:
-    """Return the time `text` consists of, "T15:30"; `None` where it leaves open which half of the day is meant."""
+    """Return the time `text` consists of, "T15:30"; `None` if it may be in either half of the day."""
     if named := _NAMED_TIMES.get(text.casefold()):
         return named
     match = _CLOCK.fullmatch(text)

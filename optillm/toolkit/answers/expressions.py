@@ -1,6 +1,6 @@
 """Canonical strings for mathematical expressions, by computer algebra.
 
-Slow and, on hostile input, endless: the engine calls this in a child process that it can kill. sympy is
+This is slow and, on hostile input, endless: the engine calls it in a child process that it can kill. sympy is
 imported inside the function, so that a proxy that never compares expressions never pays for it.
 """
 
@@ -45,10 +45,11 @@ _VECTORS = re.compile(r"\\(?:vec|overrightarrow)(?![A-Za-z])")
 
 
 def canonical_expression(source: str) -> str | None:
-    """A string that is the same for equal expressions: LaTeX or plain algebra, `None` when it is neither.
+    """Return a string that is the same for equal expressions in LaTeX or plain algebra.
 
-    A rational constant is its exact fraction, any other constant its value to 15 digits, an expression with
-    symbols its expanded normal form. No time limit: run it where it can be killed.
+    A rational constant becomes its exact fraction, any other constant its value to 15 digits, an expression with
+    symbols its expanded normal form. Returns `None` for anything else. There is no time limit: call it where it can
+    be killed.
     """
     latex = _as_latex(source)
     if not latex or _VECTORS.search(latex):
@@ -68,10 +69,10 @@ def canonical_expression(source: str) -> str | None:
 
 @cache
 def _sealed_sympy() -> Any:
-    """sympy whose two ways to Python's compiler are closed, but for numbers and words, as long as this process lives.
+    """Return sympy with both of its ways to Python's compiler closed, except for numbers and words.
 
-    The names of symbols come from models, and where sympy turns an expression into a program, as it does to sum a
-    series, they are part of its text.
+    The names of symbols come from models, and where sympy turns an expression into a program, for example to sum a
+    series, they are part of its text. The doors stay closed for the life of this process.
     """
     import sympy
 
@@ -85,12 +86,12 @@ def _sealed_sympy() -> Any:
 
 def _only_plain(code: object, *scopes: Any) -> Any:
     if isinstance(code, str) and _PLAIN.fullmatch(code):
-        return eval(code, *scopes)  # noqa: S307 - how sympy reads what it wrote itself
+        return eval(code, *scopes)  # noqa: S307 - sympy reads its own output so
     raise ValueError("no expression becomes a program here")
 
 
 def _as_latex(source: str) -> str:
-    """`source` as LaTeX the parser reads; empty when it is too long or made of words."""
+    """Return `source` as LaTeX that the parser reads; empty if it is too long or made of words."""
     if not source.strip() or len(source) > _MAX_SOURCE:
         return ""
     text = delatex(plain(source).strip().strip("$"))
@@ -105,7 +106,7 @@ def _as_latex(source: str) -> str:
 
 
 def _braced_roots(text: str) -> str:
-    r"""`\sqrt (x + 1)` as `\sqrt{x + 1}`."""
+    r"""Return the text with `\sqrt (x + 1)` as `\sqrt{x + 1}`."""
     match = re.search(r"\\sqrt\s*\(", text)
     while match:
         closing = closing_brace(text, match.end() - 1)
@@ -118,7 +119,7 @@ def _braced_roots(text: str) -> str:
 
 def _normal_form(parsed: Any, sympy: Any) -> str | None:
     if parsed in (sympy.true, sympy.false):
-        return None  # or all true statements would be the same answer
+        return None  # else all true statements would be the same answer
     if isinstance(parsed, sympy.MatrixBase):
         return str([[_normal_form(cell, sympy) for cell in row] for row in parsed.tolist()])
     if isinstance(parsed, sympy.Rel):
@@ -129,7 +130,7 @@ def _normal_form(parsed: Any, sympy: Any) -> str | None:
 
 
 def _relation(parsed: Any, sympy: Any) -> str:
-    """Everything on the left, of an equation with the sign that sorts first."""
+    """Return a relation with everything on the left; for an equation, with the sign that sorts first."""
     if isinstance(parsed, (sympy.Gt, sympy.Ge)):
         parsed = parsed.reversed
     difference = parsed.lhs - parsed.rhs

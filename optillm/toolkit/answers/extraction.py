@@ -1,4 +1,4 @@
-"""The parts of a reply: its reasoning, its fenced blocks, its sentences and lines; each cost linear in the text."""
+"""The parts of a reply: its fenced blocks, its sentences and lines. All cost is linear in the text."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ FENCED = "```"  # the line that stands for a fenced block in its prose
 
 
 def ends(text: str, head: int, tail: int) -> str:
-    """A text, or, when it is longer than both together, its head and its tail."""
+    """Return a text, or only its head and its tail if it is longer than both together."""
     return text if len(text) <= head + tail else f"{text[:head]}\n\n{text[-tail:]}"
 
 
 class Fence(NamedTuple):
-    """A fenced block: its language in lower case, empty when not named, and its content."""
+    """A fenced block: its language in lower case, empty if not named, and its content."""
 
     language: str
     content: str
 
 
 def fences(text: str) -> tuple[str, list[Fence]]:
-    """The prose of `text` without its fenced blocks, and those blocks; an unclosed one runs to the end.
+    """Return the prose of `text` without its fenced blocks, and those blocks.
 
-    Of a text longer than any program only the end is read.
+    An unclosed block runs to the end. Of a text longer than any program only the end is read.
     """
     if "```" not in text and "~~~" not in text:
         return text, []
@@ -58,7 +58,7 @@ _ABBREVIATION = re.compile(
 
 
 def sentences(line: str) -> list[str]:
-    """The sentences of one line; initials, titles and decimal points end none."""
+    """Return the sentences of one line; initials, titles and decimal points do not end one."""
     complete: list[str] = []
     start = 0
     for end in _BREAK.finditer(line):
@@ -71,7 +71,7 @@ def sentences(line: str) -> list[str]:
 
 
 def last_line(text: str) -> tuple[str, str]:
-    """The last line that is not blank, and the one before it."""
+    """Return the last line that is not blank, and the one before it."""
     end = len(text.rstrip())
     start = text.rfind("\n", 0, end) + 1
     before = text[:start].rstrip()

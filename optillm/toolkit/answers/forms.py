@@ -1,8 +1,8 @@
 """Canonical forms: one answer, one value, however it was written.
 
-`form` tries the kinds from the most to the least specific. A kind is read only when it accounts for every word and
-sign of the statement; what nothing more specific claims is a text, compared word by word. A text that could have been
-read costs one judge call; a word passed over would let different answers share a vote.
+`form` tries the kinds from the most to the least specific. A kind is read only if it accounts for every word and
+sign of the statement; what nothing more specific claims is a text, compared word by word. A text that could have
+been read costs one judge call; an overlooked word would let different answers share a vote.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_STATED: Final = 500
 
 
 class Form(NamedTuple):
-    """The kind of an answer and its canonical value; where stated, its unit and what it is the value of.
+    """The kind of an answer and its canonical value; if stated, its unit and what it is the value of.
 
     `subject` is a variable ("x" of "x = 3") or a name ("Tom" of "Tom has 3").
     """
@@ -476,7 +476,7 @@ EXPLANATION = re.compile(
 
 
 def _head(text: str) -> str | None:
-    """Return what comes before the first full stop or explaining clause; `None` when nothing may be cut.
+    """Return what precedes the first full stop or explaining clause; `None` if nothing may be cut.
 
     A sentence that limits or takes back the first one is part of the answer.
     """
@@ -496,9 +496,9 @@ LONGEST_JSON: Final = 32_000
 
 
 def json_form(stated: str) -> Form | None:
-    """Return the form of a JSON object, or of an array that holds one; bare arrays are lists like any other.
+    """Return the form of a JSON object, or of an array of objects; other arrays are plain lists.
 
-    What is long is compared as it was written.
+    Long JSON is compared as it was written.
     """
     stated = stated.strip()
     if stated[:1] not in ("{", "[") or stated[-1:] not in ("}", "]"):

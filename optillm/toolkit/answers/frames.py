@@ -1,9 +1,9 @@
-"""The frame of an answer: the part of a sentence that only repeats the question. What is left is the answer.
+"""The frame of an answer: the part of a sentence that only repeats the question. The rest is the answer.
 
 "The boat ends up 4 miles east of the harbor." answers "Where does the boat end up?" with its last six words; "The
 graph is not connected." answers "Is the graph connected?" with no. Only words of the question, and words that add
-nothing, belong to the frame. The subject is kept beside what is left: the same words about another subject that the
-question names are another answer.
+nothing, belong to the frame. The subject is kept beside the rest: the same words about another subject of the
+question are another answer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COPULAS: Final = words_of(
 _AUXILIARIES: Final = words_of("will would must should can could do does did cannot")
 _GENERIC: Final = words_of("equation system inequality expression problem statement claim")
 """Nouns for what a question states in symbols."""
-_LONGEST: Final = 200
+_MAX_SENTENCE: Final = 200
 
 
 class Frame(NamedTuple):
@@ -44,8 +44,8 @@ class Frame(NamedTuple):
 
 
 def framed(text: str, question: Question) -> Frame | None:
-    """Return what a sentence adds to the subject and verb of its question; `None` if it does not repeat both."""
-    if len(text) > _LONGEST or not question or question.words.coordinated:
+    """Return what a sentence adds to its question's subject and verb; `None` if it lacks either."""
+    if len(text) > _MAX_SENTENCE or not question or question.words.coordinated:
         return None  # if the question is about several things, each word may say which of them is meant
     cleft = _CLEFT.fullmatch(text)
     if cleft and _repeats(cleft["clause"], question):
@@ -69,15 +69,18 @@ def framed(text: str, question: Question) -> Frame | None:
     return Frame(rest, " ".join(subject) or None)
 
 
-def _framed_foreign(text: str, words: Sequence[re.Match[str]], known: QuestionWords) -> Frame | None:
-    """Return what follows the leading words that add nothing or are the question's; the latter are the subject."""
+def _framed_foreign(text: str, words: Sequence[re.Match[str]], question_words: QuestionWords) -> Frame | None:
+    """Return what follows the leading words that add nothing or are the question's.
+
+    Words of the question among these are the subject.
+    """
     subject: list[str] = []
     end = 0
     for match in words:
         word = match[0].casefold()
-        if not known.account_for(word, _NONE):
+        if not question_words.account_for(word, _NONE):
             break
-        if word not in known.empty:
+        if word not in question_words.empty:
             subject.append(word)
         end = match.end()
     rest = text[end:].strip()
@@ -96,7 +99,7 @@ _TIME_AT: Final = re.compile(
 
 
 def without_kind(text: str, question: Question) -> str:
-    """Return a name without the noun that the question asks for: "vitamin B12" where that is "which vitamin?"."""
+    """Return a name without the question's noun: "B12" for "vitamin B12" and "which vitamin?"."""
     text = _TIME_AT.sub("", text, count=1)
     match = _KIND_OF.search(question.last)
     if match is None or match["kind"].casefold() in _NO_KIND:
@@ -134,7 +137,7 @@ _BY = re.compile(r"by\s(?=[A-ZÀ-Þ])")
 
 
 def _after_subject(words: Sequence[re.Match[str]], question: Question, subject: list[str]) -> int | None:
-    """Return the index of the verb that follows a subject from the question; add the subject's words to `subject`."""
+    """Return the index of the verb after a subject from the question; add its words to `subject`."""
     for index, match in enumerate(words):
         word = match[0].casefold()
         if index and word == "cannot":
@@ -174,7 +177,7 @@ def _goes_on(word: str, words: QuestionWords) -> bool:
 
 
 def _only_gaps(text: str, words: Sequence[re.Match[str]]) -> bool:
-    """Return whether only spaces and emphasis are between the words; a comma is allowed near the start: "So, it"."""
+    """Return whether only spaces, emphasis and an early comma ("So, it") separate the words."""
     at = 0
     for index, match in enumerate(words):
         gap = text[at : match.start()]
@@ -214,22 +217,22 @@ _OPPOSITES: Final = {
 def restated(text: str, question: Question) -> bool | None:
     """Return the answer of a sentence that repeats or denies what a yes-or-no question asks.
 
-    `None` unless the sentence has all words of the question in their order, or a pronoun for the first of them.
+    Returns `None` unless the sentence has all words of the question in order, or a pronoun for the first of them.
     """
-    if not question.asks_yes_or_no or len(text) > _LONGEST or not _PLAIN.fullmatch(text):
+    if not question.asks_yes_or_no or len(text) > _MAX_SENTENCE or not _PLAIN.fullmatch(text):
         return None
     question_words = _content(question.last)
     text = _CONTRACTED.sub(lambda match: f"{match[1] or match[2]} is", text.replace("’", "'"))
     text = _NO_SUCH.sub(r"there is no \1", text)
-    said = _content(_SO.sub("", text.replace("no longer", "not"), count=1))
-    if not said or " or " in question.last or any(word in _DENIALS for word in question_words):
+    words = _content(_SO.sub("", text.replace("no longer", "not"), count=1))
+    if not words or " or " in question.last or any(word in _DENIALS for word in question_words):
         return None
-    denials = sum(word in _DENIALS or word in denying() for word in said)
-    said = [word for word in said if word not in _DENIALS]
-    pronoun = bool(said) and said[0] in _PRONOUNS
-    said = said[1:] if pronoun else said
+    denials = sum(word in _DENIALS or word in denying() for word in words)
+    words = [word for word in words if word not in _DENIALS]
+    pronoun = bool(words) and words[0] in _PRONOUNS
+    words = words[1:] if pronoun else words
     bare = not pronoun and text.split()[0].casefold() not in _DETERMINERS and not _VERB.search(text)
-    negated = _aligned(said, question_words, whole=not (pronoun or bare))
+    negated = _aligned(words, question_words, whole=not (pronoun or bare))
     return None if negated is None or denials > 1 else (denials == 1) is negated
 
 
@@ -246,18 +249,18 @@ def _content(text: str) -> list[str]:
     return [word for word in words if word not in _ASIDE or word in _PRONOUNS - {"that"}]
 
 
-def _aligned(said: Sequence[str], question_words: Sequence[str], *, whole: bool) -> bool | None:
-    """Return whether `said` is the opposite of the end of `question_words`, or the same; `None` when it is neither."""
-    if not said:
+def _aligned(words: Sequence[str], question_words: Sequence[str], *, whole: bool) -> bool | None:
+    """Return whether `words` are the opposite of the end of `question_words`; `None` if unrelated."""
+    if not words:
         return None
-    if len(said) > len(question_words) or (whole and len(said) < len(question_words)):
+    if len(words) > len(question_words) or (whole and len(words) < len(question_words)):
         return None
-    negations = list(_negations(said, question_words[len(question_words) - len(said) :]))
+    negations = list(_negations(words, question_words[len(question_words) - len(words) :]))
     return None if None in negations or sum(map(bool, negations)) > 1 else any(negations)
 
 
-def _negations(said: Sequence[str], question_words: Sequence[str]) -> Iterator[bool | None]:
-    for one, other in zip(said, question_words, strict=True):
+def _negations(words: Sequence[str], question_words: Sequence[str]) -> Iterator[bool | None]:
+    for one, other in zip(words, question_words, strict=True):
         if stem(one) == stem(other):
             yield False
         elif _OPPOSITES.get(one) == other:

@@ -1,7 +1,8 @@
-"""Inequalities in one variable, read as the intervals that they describe.
+"""Read inequalities in one variable as the intervals that they describe.
 
 "x > 3" is (3, ∞), "2 ≤ x < 5" is [2, 5), and "x < -1 or x > 4" is the union of two. An open interval between two
-numbers looks like a point: it is written "]2; 5[" here, and "(2, 5)" is one only if the question asks for intervals.
+numbers looks like a point: it is written "]2; 5[" here, and "(2, 5)" is one only if the question asks for
+intervals.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ _INFINITE: Final = {
     "-\\infty": -1,
     "-infinity": -1,
 }
-_LONGEST: Final = 120
-_MOST: Final = 4
+_MAX_LENGTH: Final = 120
+_MAX_INTERVALS: Final = 4
 
 
 class Interval(NamedTuple):
@@ -57,18 +58,19 @@ class Interval(NamedTuple):
 
 
 def intervals_of(text: str, question: Question) -> tuple[str, str | None] | None:
-    """Return the canonical form of the intervals that `text` describes, and their variable if it names one.
+    """Return the canonical form of the intervals in `text`, and their variable if it names one.
 
-    `None` for anything else, and for a pair such as (2, 5) or [2, 5] if the question does not ask for an interval.
+    Returns `None` for anything else, and for a pair such as (2, 5) or [2, 5] if the question does not ask for an
+    interval.
     """
-    if len(text) > _LONGEST or not re.search(
+    if len(text) > _MAX_LENGTH or not re.search(
         r"[<>≤≥∪∞]|\\infty|\\cup|[\[\]]|\bthan\b|\bat (?:least|most)\b|^\(", text
     ):
         return None
     bare = text.replace("$", "")
     subject, bare = _member(bare)
     pieces = _BETWEEN_WORDS.split(bare)
-    if not 0 < len(pieces) <= _MOST:
+    if not 0 < len(pieces) <= _MAX_INTERVALS:
         return None
     read = [_inequality(piece.strip()) or _written(piece.strip()) for piece in pieces]
     parsed = [entry for entry in read if entry]

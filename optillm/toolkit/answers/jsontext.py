@@ -1,4 +1,4 @@
-"""JSON that is equal exactly when its values are."""
+"""A canonical form of JSON: equal exactly if the values are equal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 
 
 def is_json(text: str) -> bool:
-    """Whether a text of any length is JSON."""
+    """Return whether a text of any length is JSON."""
     try:
         orjson.loads(text)
     except ValueError:
@@ -20,7 +20,10 @@ def is_json(text: str) -> bool:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text, numbers as `Decimal`; raises `ValueError` for all that cannot be read."""
+    """Parse a JSON text, numbers as `Decimal`.
+
+    Raises `ValueError` for anything that cannot be read.
+    """
     try:
         return json.loads(text, parse_float=Decimal, parse_int=Decimal)
     except (RecursionError, ArithmeticError) as error:
@@ -28,7 +31,10 @@ def parse_json(text: str) -> Any:
 
 
 def canonical_json(value: object) -> str:
-    """`value` as JSON with sorted keys and without blanks, in which 1, 1.0 and 1e0 are alike."""
+    """Return `value` as JSON with sorted keys and no blanks, in which 1, 1.0 and 1e0 are alike.
+
+    Raises `ValueError` if it nests too deep.
+    """
     try:
         return _canonical(value)
     except RecursionError as error:
@@ -52,6 +58,6 @@ def _number(value: float | Decimal) -> str:
         return str(number)
     if not number:
         return "0"
-    # Precision for every digit there is: normalising must drop zeros, never round.
+    # Enough precision for all digits: normalising must drop zeros, never round.
     exact = number.normalize(Context(prec=len(number.as_tuple().digits), Emin=MIN_EMIN, Emax=MAX_EMAX))
     return format(exact, "f") if -20 <= exact.adjusted() <= 20 else str(exact)

@@ -1,4 +1,4 @@
-"""How replies in other languages state a final answer: the patterns and words that `languages.toml` holds."""
+"""How replies in other languages state a final answer: the patterns and words of `languages.toml`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 _DATA: Final = "languages.toml"
 _ALPHABET: Final = re.compile(r"[\w']")
-_MOST: Final = 4
-"""Words before or behind a value that are taken off one after the other."""
+_MAX_PARTICLES: Final = 4
+"""Words on each side of a value that are removed one after the other."""
 
 
 @cache
@@ -189,17 +189,17 @@ def language_of(text: str) -> Language:
     english = len(words & _ENGLISH)
     if english > 1:
         return ENGLISH
-    asked = [
+    scores = [
         (len(words & asks), len(words & language.empty), language) for language, asks in _by_name().values()
     ]
-    hits, _, language = max(asked, key=lambda entry: entry[:2])
+    hits, _, language = max(scores, key=lambda entry: entry[:2])
     return language if hits > english or (hits and hits == english and not words & _ASKING) else ENGLISH
 
 
 def without_particles(statement: str) -> str:
     """Return a statement without the words of its language that add nothing around its value."""
     text = statement.strip()
-    for pattern, attempts in ((_after(), _MOST), (_before(), _MOST)):
+    for pattern, attempts in ((_after(), _MAX_PARTICLES), (_before(), _MAX_PARTICLES)):
         for _ in range(attempts):
             match = pattern.search(text) if pattern is _after() else pattern.match(text)
             if match is None or match.end() - match.start() == len(text):

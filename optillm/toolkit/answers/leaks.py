@@ -1,4 +1,4 @@
-"""Whether a text gives an answer away, so that reaching the answer from it proves nothing.
+"""Detect texts that give an answer away, so that reaching the answer from them proves nothing.
 
 >>> answer = canonical("24")
 >>> gives_away("Three spiders have 24 legs. How many legs is that?", answer, "How many legs do 3 spiders have?")
@@ -23,7 +23,7 @@ _NO_VALUES: Final = frozenset({"choice", "truth", "json", "code", "tools"})
 
 
 def gives_away(text: str, answer: FinalAnswer, question: str = "") -> bool:
-    """Return whether a text states an answer as its own, or contains it as a value that the question does not contain.
+    """Return whether a text states an answer, or contains it as a value that the question lacks.
 
     A value of the question may well be the answer ("Who is first: Tom, Ann or Bob?"), so it gives nothing away.
     """

@@ -1,4 +1,4 @@
-"""Answers that consist of several: bracketed lists, matrices, rankings and enumerations in words."""
+"""Answers that consist of several items: bracketed lists, matrices, rankings, enumerations in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MATRIX = re.compile(r"\\begin\{([pbB]?matrix)\}(.*)\\end\{\1\}", re.DOTALL)
 
 
 def matrix_rows(text: str) -> list[list[str]]:
-    """The rows of a LaTeX matrix; empty for anything else."""
+    """Return the rows of a LaTeX matrix; empty for anything else."""
     match = _MATRIX.fullmatch(text)
     if not match:
         return []
@@ -22,7 +22,7 @@ def matrix_rows(text: str) -> list[list[str]]:
 
 
 def bracketed(text: str) -> tuple[str, list[str], str] | None:
-    """Opening bracket, items and closing bracket of a text that one pair of brackets encloses."""
+    """Return opening bracket, items and closing bracket of a text that one pair of brackets encloses."""
     text = text.replace("\\{", "{").replace("\\}", "}")
     if text[:1] not in ("(", "[", "{") or text[-1:] not in (")", "]", "}"):
         return None
@@ -33,7 +33,7 @@ def bracketed(text: str) -> tuple[str, list[str], str] | None:
 
 
 def split_top(text: str, separators: str) -> list[str]:
-    """The pieces of `text` between separators outside brackets; empty when its brackets do not balance."""
+    """Return the pieces between separators outside brackets; empty if the brackets do not balance."""
     pieces: list[str] = []
     depth = start = 0
     for at, char in enumerate(text):
@@ -72,7 +72,7 @@ _ASSIGNMENT = re.compile(r"\s?([A-Za-z](?:_\{?\w\}?)?)\s?=([^=]+)")
 
 
 class Items(NamedTuple):
-    """The items of a list, the brackets that say what kind of list it is, and the variables they are values of."""
+    """The items of a list, the brackets that show its kind, and the variables they are values of."""
 
     opening: str
     items: list[str]
@@ -83,12 +83,12 @@ class Items(NamedTuple):
 def bare_items(
     text: str, *, in_order: bool = False, as_set: bool = False, direction: int = 0
 ) -> Items | None:
-    """Return the items of a list without brackets; prose with commas is none.
+    """Return the items of a list without brackets; prose with commas is no list.
 
     Commas, arrows, ">" and "then" make a sequence; "or" makes alternatives, and so does "and" between two unless
-    the question asks for them `in_order`; `as_set` says that it asks for a set. "x = 1, y = 2" is the tuple of the
-    values in the order of their names. If `direction` is known (1 rising, -1 falling), "3 < 7" and "7 > 3" are the same
-    list. If it is 0, a list with "<" differs from one with commas.
+    the question asks for them `in_order`; `as_set`: the question asks for a set. "x = 1, y = 2" is the tuple of the
+    values in the order of their names. If `direction` is known (1 rising, -1 falling), "3 < 7" and "7 > 3" are the
+    same list. If it is 0, a list with "<" differs from one with commas.
     """
     return (
         _chain(text, direction)

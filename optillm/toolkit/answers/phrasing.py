@@ -1,4 +1,4 @@
-"""Sentences rephrased like their question: names in full, no quotation marks, no markup, no openings ("Therefore")."""
+"""Rephrase sentences like their question: full names, no quotation marks, markup or openings ("Therefore")."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ _OF = r"(?:\b(?:the\s)?(?:\w+\s)?(?:sum|product|result|total|addition|multiplica
 
 @lru_cache(maxsize=64)
 def subject_of(question: Question) -> re.Pattern[str] | None:
-    """Return a pattern for the subject whose value a question asks for; it also matches sums and products in words."""
+    """Return a pattern for the subject whose value a question asks for, also as sums and products in words."""
     if not question.asks_for_quantity:
         return None
     match = _EXPRESSION.search(question.last)
     if match is None:
-        what = _WHAT.fullmatch(question.last)
-        words = r"\s".join(map(re.escape, what["subject"].split())) if what else ""
+        definition = _WHAT.fullmatch(question.last)
+        words = r"\s".join(map(re.escape, definition["subject"].split())) if definition else ""
         return re.compile(rf"(?:\bthe\s)?(?<!\w){words}(?![\w.]*\w)", re.IGNORECASE) if words else None
     one, other = (f"(?:{_written(match[side])})" for side in ("one", "other"))
     pair = rf"{one}{_OPERATION}{other}"

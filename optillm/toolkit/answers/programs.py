@@ -1,4 +1,4 @@
-"""The program that a reply gives as its answer."""
+"""Find the program that a reply gives as its answer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SHELLS: Final = ("sh", "bash", "shell", "console", "zsh", "terminal", "powershe
 def read_program(
     blocks: Sequence[Fence], prose: str, question: Question, *, requested: bool
 ) -> tuple[str, Form] | None:
-    """The answer in the longest fenced block, the last of equals; a short one may hold any kind of answer.
+    """Return the answer in the longest fenced block; a short block may hold any kind of answer.
 
-    With `requested`, only when the question asks for a program; without, when the blocks outweigh the prose
-    around them or a short one ends the reply.
+    Of blocks of the same length the last one counts. With `requested`, it counts only if the question asks for a
+    program; without, only if the blocks outweigh the prose around them, or a short one ends the reply.
     """
     filled = [block for block in blocks if block.content.strip()]
     if not filled or (requested and not question.asks_for_code):

@@ -1,4 +1,4 @@
-"""Numbers as people write them, read exactly, with their units; nothing beside them is passed over."""
+"""Numbers as people write them, read exactly, with their units; no other word beside them is ignored."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from optillm.toolkit.answers.vocabulary import (
     stem,
 )
 
-_MAX_EXPONENT = 1000  # beyond it the digits of one "number" would fill the memory
+_MAX_EXPONENT = 1000  # a larger one would fill the memory with the digits of one number
 
 
 class Quantity(NamedTuple):
-    """A number and, when one is stated, its unit in the singular."""
+    """A number and, if one is stated, its unit in the singular."""
 
     value: Fraction
     unit: str | None
@@ -66,11 +66,11 @@ _CENTS_AFTER_COMMA = re.compile(r"(\d{1,3}(?:\.\d{3})*|\d+),(\d{2})")
 
 
 def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
-    """Return the number that `text` consists of, with its unit; `None` when `text` says anything else besides.
+    """Return the number that `text` consists of, with its unit; `None` if `text` says anything else.
 
-    `text` is plain and without LaTeX looks (see `typography`); `words` are those of the question. "50%" is one
-    half: a percentage equals its fraction and differs from the bare number. "2 3/4" is a mixed number, "2 hours
-    30 minutes" a sum, in its first unit.
+    `text` is plain and without LaTeX layout (see `typography`); `words` are those of the question. "50%" is one
+    half: a percentage equals its fraction and differs from the bare number. "2 3/4" is a mixed number, "2 hours 30
+    minutes" a sum, in its first unit.
     """
     rest = _ABOUT.sub("", text.strip(), count=1)
     sign, rest = _sign(rest)
@@ -229,7 +229,7 @@ def _sign(text: str) -> tuple[int, str]:
 
 
 def _number(text: str) -> tuple[Fraction, int] | None:
-    """The number in digits at the start of `text` and where it ends."""
+    """Return the number in digits at the start of `text`, and where it ends."""
     try:
         if match := _MIXED.match(text):
             whole, over, under = (int(part) for part in match.groups() if part is not None)
@@ -266,25 +266,25 @@ _AND_PART = re.compile(r"\s+and\s+(?:an?|one)\s+(half|third|quarter|fourth|fifth
 
 
 def _spoken(text: str) -> tuple[Fraction, int] | None:
-    """The number in English words at the start of `text` and where it ends."""
+    """Return the number in English words at the start of `text`, and where it ends."""
     if mixed := _MIXED_WORDS.match(text):
         whole = _spoken(mixed["whole"])
         over_under = Fraction(NUMERALS[mixed["over"].casefold()], PARTS[mixed["under"].casefold()])
         return (whole[0] + over_under, mixed.end()) if whole else None
     total = group = end = 0
-    seen = False
+    has_numeral = False
     while word := _WORD.match(text, end):
         name = word[1].casefold()
         if name in NUMERALS and _extends(group, NUMERALS[name]):
             group += NUMERALS[name]
-        elif name == "hundred" and seen:
+        elif name == "hundred" and has_numeral:
             group *= 100
-        elif name in SCALES and seen and name != "dozen":
+        elif name in SCALES and has_numeral and name != "dozen":
             total, group = total + group * SCALES[name], 0
-        elif not (name == "and" and seen and _next_is_numeral(text, word.end())):
+        elif not (name == "and" and has_numeral and _next_is_numeral(text, word.end())):
             break
-        seen, end = True, word.end()
-    if not seen:
+        has_numeral, end = True, word.end()
+    if not has_numeral:
         share = _SHARE.match(text)
         return (Fraction(1, PARTS[(share[1] or share[2]).casefold()]), share.end()) if share else None
     if half := _AND_PART.match(text, end):
@@ -296,7 +296,7 @@ def _spoken(text: str) -> tuple[Fraction, int] | None:
 
 
 def _extends(group: int, numeral: int) -> bool:
-    """Return whether a numeral goes on with a number ("twenty one") rather than with the next one ("one two")."""
+    """Return whether a numeral continues a number ("twenty one") rather than starts one ("one two")."""
     return group % 100 == 0 or (group % 10 == 0 and group % 100 >= 20 and numeral < 10)
 
 
@@ -314,7 +314,7 @@ _TAIL_WORD = re.compile(r"[^\W\d_][\w'-]*")
 
 
 def accounted_tail(rest: str, words: QuestionWords, unit: Unit | None = None) -> bool:
-    """Return whether the words behind a value add nothing: "in total", "left", or words of the question.
+    """Return whether the words behind a value add nothing: "in total", "left", words of the question.
 
     Behind a length or an angle "left" is a direction.
     """

@@ -111,7 +111,7 @@ _LONGEST_TAIL = 8_000
 
 
 class Question:
-    """One question and what it asks for, each looked up at most once.
+    """One question and what it asks for, each property computed at most once.
 
     Of a question that quotes whole documents only both ends are read: that is where people ask.
     """
@@ -124,16 +124,16 @@ class Question:
 
     @cached_property
     def options(self) -> Mapping[str, str]:
-        """The options a multiple-choice question lists, label to text; empty for any other question.
+        """Return the options of a multiple-choice question, label to text; empty for any other question.
 
-        Labels run A, B, C… without a gap and carry a bracket, a full stop or a colon, so that an article or
-        an initial is none. The last such run counts: few-shot examples come before the question.
+        Labels run A, B, C… without a gap and carry a bracket, a full stop or a colon, so that an article or an
+        initial does not count. The last such run counts: few-shot examples come before the question.
         """
         return _options(self.text)
 
     @cached_property
     def words(self) -> QuestionWords:
-        """What the words of the question account for in its answers."""
+        """Return what the words of the question account for in its answers."""
         text = _HOW_TO_ANSWER.sub("", plain(self.text))
         every, last = (
             [word.casefold() for word in _WORD.findall(part)] for part in (text, _last_question(text))
@@ -147,32 +147,32 @@ class Question:
 
     @cached_property
     def last(self) -> str:
-        """Its last sentence as plain text: what it asks, without what it states before."""
+        """Return its last sentence as plain text: what it asks, without what it states before."""
         return _last_question(plain(self.text)).strip()
 
     @cached_property
     def tokens(self) -> frozenset[str]:
-        """The words of its last sentence in lower case, otherwise as written."""
+        """Return the words of its last sentence in lower case, otherwise as written."""
         return frozenset(word.casefold() for word in _WORD.findall(self.last))
 
     @cached_property
     def language(self) -> Language:
-        """The language of its last sentence; English if answers in that language are not read."""
+        """Return the language of its last sentence; English if answers in that language are not read."""
         return language_of(_last_question(self.text))
 
     @cached_property
     def asks_for_code(self) -> bool:
-        """Whether the reply is to contain a program."""
+        """Return whether the reply is to contain a program."""
         return bool(_MAKING.search(self.text) and _MADE.search(self.text))
 
     @cached_property
     def asks_for_program(self) -> bool:
-        """Whether it asks for a program in so many words; `asks_for_code` errs on the side of code."""
+        """Return whether it explicitly asks for a program; `asks_for_code` errs on the side of code."""
         return bool(_PROGRAM.search(self.text))
 
     @cached_property
     def asks_for_quantity(self) -> bool:
-        """Whether the answer is a number or a mathematical expression."""
+        """Return whether the answer is a number or a mathematical expression."""
         if self.language is not ENGLISH:
             folded = self.text.casefold()
             return any(phrase in folded for phrase in self.language.quantities)
@@ -180,59 +180,59 @@ class Question:
 
     @cached_property
     def asks_for_percentage(self) -> bool:
-        """Whether a bare number is a percentage because the question asks for one."""
+        """Return whether a bare number is a percentage because the question asks for one."""
         return bool(_PERCENT.search(self.text))
 
     @cached_property
     def pays_in_pounds(self) -> bool:
-        """Whether pounds in it are money, not weight."""
+        """Return whether pounds are money, not weight."""
         if _MONEY_IN_POUNDS.search(self.text):
             return True
         return bool(_PAYING.search(self.text)) and not _WEIGHING.search(self.text)
 
     @cached_property
     def asks_for_order(self) -> bool:
-        """Whether the answer is a list whose order matters."""
+        """Return whether the answer is a list whose order matters."""
         return bool(_ORDER.search(self.text))
 
     @cached_property
     def direction(self) -> int:
-        """The order of the list that it asks for: 1 from small to large, -1 from large to small, 0 if not stated."""
+        """Return the order of the list it asks for: 1 rising, -1 falling, 0 if not stated."""
         return bool(_RISING.search(self.text)) - bool(_FALLING.search(self.text))
 
     @cached_property
     def asks_for_two(self) -> bool:
-        """Whether it asks for two things by name ("the length and the width"), so that "7 and 5" is in order."""
+        """Return whether it asks for two things by name ("the length and the width"), in that order."""
         return bool(_TWO.search(_last_question(self.text)))
 
     @cached_property
     def asks_for_set(self) -> bool:
-        """Whether the answer is a list whose order says nothing."""
+        """Return whether the answer is a list whose order means nothing."""
         return bool(_SET.search(self.text)) and not self.asks_for_order and not _PAIRED.search(self.text)
 
     @cached_property
     def asks_for_interval(self) -> bool:
-        """Whether a pair of numbers in brackets in an answer means an interval."""
+        """Return whether a pair of numbers in brackets in an answer means an interval."""
         return _INTERVAL.search(self.text) is not None
 
     @cached_property
     def asks_for_probability(self) -> bool:
-        """Whether "1 in 6" is the fraction."""
+        """Return whether "1 in 6" is a fraction."""
         return bool(_PROBABILITY.search(self.text))
 
     @cached_property
     def asks_for_version(self) -> bool:
-        """Whether a number with a point is the name of a version, so that 3.10 is not 3.1."""
+        """Return whether a number with a point is a version, so that 3.10 is not 3.1."""
         return bool(_VERSION.search(self.text))
 
     @cached_property
     def asks_yes_or_no(self) -> bool:
-        """Whether the question is polar; a polite request ("Can you…?") is not."""
+        """Return whether the question is polar; a polite request ("Can you…?") is not."""
         return bool(_POLAR.search(self.text))
 
     @cached_property
     def asks_for_fact(self) -> bool:
-        """Whether the question is one for a name, a place, a time or a thing."""
+        """Return whether the question asks for a name, a place, a time or a thing."""
         return bool(_FACT.search(self.text))
 
 
@@ -285,7 +285,7 @@ def _read(text: str) -> Question:
 
 
 def question_of(text: str) -> Question:
-    """Return a question, the same object for the same text: each reply of a request is read with it."""
+    """Return a question, the same object for the same text: every reply to a request is read with it."""
     return _read(ends(text, _LONGEST_HEAD, _LONGEST_TAIL))
 
 

@@ -1,4 +1,4 @@
-"""Reading the final answer of a whole reply: the places where answers stand, in the order they are trusted."""
+"""Read the final answer of a whole reply: the positions where answers stand, in order of trust."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _instead(text: str, question: Question) -> Reading | None:
 def _unless_corrected(
     reading: Reading, prose: str, statement: Statement, question: Question
 ) -> Reading | None:
-    """Return an answer, or what a correction after it puts in its place; `None` when that cannot be read."""
+    """Return an answer, or what a later correction replaces it with; `None` if that cannot be read."""
     start = correction(prose, statement.end - (0 if statement.boxed else len(statement.text)))
     if start is None:
         return None if _limited(prose[statement.end : statement.end + _LONGEST_LINE]) else reading
@@ -215,7 +215,7 @@ def _chosen(prose: str, question: Question) -> Reading | None:
 
 
 def _trailing(prose: str, pattern: re.Pattern[str]) -> list[str]:
-    """Return the last lines of a reply that are all of one pattern; empty when there are fewer than two."""
+    """Return the last lines of a reply that all match a pattern; empty if there are fewer than two."""
     block: list[str] = []
     for line in reversed(prose.rstrip().splitlines()[-_MOST_LINES:]):
         if not pattern.fullmatch(plain(line.strip())):

@@ -1,7 +1,7 @@
 """What one sentence answers: its value, its conclusion, or a few words.
 
-A sentence is read only when all its words are accounted for. A missed answer costs one call that groups the
-replies; a wrong one lets different replies agree.
+A sentence is read only if all its words are accounted for. A missed answer costs one call that groups the replies;
+a wrong one lets different replies agree.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ def solid(read: Form) -> bool:
 
 
 def solid_value(stated: str, question: Question) -> Reading | None:
-    """Return the answer `stated` gives when it is more than words."""
+    """Return the answer that `stated` gives if it is more than words."""
     read = choice(stated, question) or form(stated, question)
     return Reading(peel(stated), read) if solid(read) else None
 
 
 def unexcited(sentence: str) -> str:
-    """Drop the exclamation mark of "it is 42 apples!" and "it is **42**!"; that of "42!" may be a factorial."""
+    """Drop the exclamation mark of "it is 42 apples!" and "it is **42**!", but not a factorial's: "42!"."""
     bare = sentence.rstrip("*_ ")
     return bare[:-1] if re.search(r"[^\W\d_]{2}!$|\*!$", bare) else sentence
 
 
 def in_words(sentence: str, question: Question, most_words: int, *, marked: bool = False) -> Reading | None:
-    """Return an answer in words: short, no question, and unless `marked` as an answer no courtesy and no remark."""
+    """Return an answer in words: short, and no question; unless `marked`, no courtesy and no remark."""
     if code := inline_code(sentence):
         return Reading(code.value, code)
     cut = EXPLANATION.search(sentence)
@@ -169,7 +169,7 @@ _GLUED = re.compile(r"(?<=[^\W\d_a-zA-Z])(?=-?\d)")  # "一共25元"
 
 
 def names_in(lead: str, question: Question) -> str | None:
-    """Return the names in the words before a value; `None` when one of those words is not accounted for."""
+    """Return the names in the words before a value; `None` if one of these is not accounted for."""
     if re.search(r"[=<>≠≤≥~/*+]|[?!;]\s", lead):
         return None
     if re.sub(r"[\w\s.,:'()*\"、-]", "", lead):
@@ -272,7 +272,7 @@ def concluded(sentence: str, question: Question) -> Reading | None:
 
 
 def worded(sentence: str, question: Question, *, values_too: bool = False) -> Reading | None:
-    """Return what a sentence adds to the words of its question, or says of its subject, even if that is only words.
+    """Return what a sentence adds to its question's words, or says of its subject, even if only words.
 
     With `values_too`, a value in the sentence counts whatever the question asks for.
     """

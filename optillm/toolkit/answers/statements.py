@@ -1,7 +1,7 @@
-"""Where a reply states its final answer: in a box, after a phrase such as "the answer is", behind a marker.
+"""Where a reply states its final answer: in a box, after a phrase ("the answer is"), behind a marker.
 
-Always the last statement counts. Regular expressions over a whole reply have bounded repetitions only, so that the
-cost stays linear in a hostile text.
+The last statement counts. Regular expressions over a whole reply have bounded repetitions only, so that the cost
+stays linear in a hostile text.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from optillm.toolkit.answers.extraction import FENCED
 from optillm.toolkit.answers.languages import announcements
 from optillm.toolkit.answers.vocabulary import BOUNDS, EXTREMES, NEVER_ACCOUNTED, words_of
 
-LONGEST: Final = 300
+MAX_LENGTH: Final = 300
 """Characters of one statement."""
-_MOST: Final = 64
+_MAX_STATEMENTS: Final = 64
 
 
 class Statement(NamedTuple):
     """Words that state an answer, and where they begin and end in the reply.
 
-    `firm` ones can hardly be meant otherwise, by phrase or by where they stand; `marked` ones follow a colon, a
-    heading or "final"; `foreign` ones are not in English; of `qualified` ones, such as "Bob's answer", nobody knows
-    whether they are meant.
+    `firm` ones can hardly mean anything else, by phrase or by position; `marked` ones follow a colon, a heading or
+    "final"; `foreign` ones are not in English; `qualified` ones, such as "Bob's answer", may or may not be meant.
     """
 
     text: str
@@ -74,7 +73,7 @@ _NOT_FINAL = words_of("""
 def statements(text: str) -> list[Statement]:
     """Return the statements of a final answer in `text`, the last first."""
     every = [*_joined(list(_boxes(text)), text), *_marked(text), *_phrased(text)]
-    return sorted(every, key=lambda statement: -statement.start)[:_MOST]
+    return sorted(every, key=lambda statement: -statement.start)[:_MAX_STATEMENTS]
 
 
 _BETWEEN_BOXES = re.compile(
@@ -122,13 +121,13 @@ def _phrased(text: str) -> Iterator[Statement]:
     matches += [(match, True) for match in announcements(text)]
     matches.sort(key=lambda pair: -pair[0].start())
     limit = len(text)
-    for match, is_foreign in matches[:_MOST]:
+    for match, is_foreign in matches[:_MAX_STATEMENTS]:
         start = match.start()
         qualifier = "" if is_foreign else _qualifier(text, match)
         if qualifier is None:
             continue
         begin = match.end()
-        words, end = _after(text, begin, min(limit, begin + LONGEST))
+        words, end = _after(text, begin, min(limit, begin + MAX_LENGTH))
         before = text[text.rfind("\n", 0, start) + 1 : start]
         if before.count('"') % 2 and '"' in words:
             words = words.partition('"')[0]  # the statement is a quotation
@@ -138,17 +137,17 @@ def _phrased(text: str) -> Iterator[Statement]:
             yield Statement(words, start, end, firm=True, foreign=True, marked=True)
         elif groups["heading"] is None or alone:
             firm = any(groups[sign] is not None for sign in ("mark", "final", "heading"))
-            firm_or_last = firm or start >= len(text) - LONGEST
+            firm_or_last = firm or start >= len(text) - MAX_LENGTH
             yield Statement(words, start, end, firm_or_last, marked=firm, qualified=bool(qualifier))
         limit = start
 
 
 def _qualifier(text: str, match: re.Match[str]) -> str | None:
-    """Return the word that makes a phrase state some other answer, "" without one; `None` for no answer at all.
+    """Return the word that makes a phrase state some other answer, "" if there is none.
 
-    That is a supposed answer, a wrong one, or the answer to a part of the question.
+    Returns `None` for no answer at all: a supposed one, a wrong one, or one to a part of the question.
     """
-    line = text[max(0, match.start() - LONGEST) : match.start()].rpartition("\n")[2]
+    line = text[max(0, match.start() - MAX_LENGTH) : match.start()].rpartition("\n")[2]
     before = re.split(r"[.!?]\s", line)[-1].casefold()
     if any(pattern.search(before) for pattern in (_SUPPOSED, _CONDITION, _PART_LABEL)) or _PART.search(
         match[0]
@@ -164,7 +163,7 @@ _ITEM = re.compile(r"\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)")
 
 
 def _after(text: str, begin: int, limit: int) -> tuple[str, int]:
-    """Return the rest of the line, or, when there is none, the next line; of a list, all its items; and its end."""
+    """Return the rest of the line or, if it is empty, the next line; of a list, all items; and its end."""
     lines = text[begin:limit].split("\n")
     if lines[0].strip(" \t*_:`"):
         return lines[0].strip(), begin + len(lines[0])
@@ -238,7 +237,7 @@ _REACH = 2_000
 
 
 def correction(text: str, after: int) -> int | None:
-    """Return where a correction begins behind a statement that ends at `after`; `None` without one."""
+    """Return where a correction begins behind a statement that ends at `after`, if there is one."""
     start = max(0, after - 1)
     match = _CORRECTION.search(text, start, after + _REACH)
     return match.end() if match else None

@@ -1,4 +1,4 @@
-"""The key under which an answer in words is compared: its spelling, without what only concerns looks."""
+"""The key by which an answer in words is compared: its spelling, without mere layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer looks like on the page, taken away: odd digits and signs, LaTeX spacing, emphasis, quotes.
+"""Remove the typography of an answer: unusual digits and signs, LaTeX spacing, emphasis, quotes.
 
 Every function here costs time linear in its text.
 """
@@ -18,10 +18,10 @@ _SIGNS = str.maketrans({"−": "-", "⁄": "/", "’": "'", "‘": "'", "“": '
 
 
 def plain(text: str) -> str:
-    """`text` with the digits, signs, spaces and quotes of any script as their ASCII equals.
+    """Return `text` with the digits, signs, spaces and quotes of any script as ASCII.
 
-    A superscript becomes `^` and its digits before compatibility folding can glue it to its base, and a
-    vulgar fraction keeps its distance from the integer in front of it.
+    A superscript becomes `^` and its digits before compatibility folding can glue it to its base, and a vulgar
+    fraction keeps its distance from the integer in front of it.
     """
     if text.isascii():
         return text
@@ -44,7 +44,7 @@ _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 
 
 def delatex(text: str) -> str:
-    """`text` without the LaTeX that only concerns looks: spacing, sizes, upright text, escaped signs."""
+    """Return `text` without the LaTeX that only concerns layout: spacing, sizes, upright text, escapes."""
     if not any(mark in text for mark in ("\\", "~", "{,}")):
         return text
     text = _DIGIT_SPACING.sub("", text)
@@ -77,9 +77,9 @@ _LONGEST_PEELED = 1_000  # each layer costs a pass over the text
 
 
 def peel(text: str) -> str:
-    """`text` without closing punctuation and whatever wraps the whole of it: emphasis, quotes, math, boxes.
+    """Return `text` without closing punctuation and what wraps all of it: emphasis, quotes, math, boxes.
 
-    No answer is as long as to need it beyond a thousand characters.
+    Texts longer than a thousand characters are left alone: no answer is that long.
     """
     if len(text) > _LONGEST_PEELED:
         return text.strip()
@@ -95,7 +95,7 @@ def _peel_once(text: str) -> str:
         text = text.rstrip(".,;:") if not text.endswith(("\\,", "\\;", "\\:")) else text[:-2]
     text = text.lstrip(":")
     if not text or (text[0].isalnum() and text[-1].isalnum()):
-        return text  # as most are: nothing wraps it
+        return text  # the usual case: nothing wraps it
     for opening, closing in _PAIRS:
         if text.startswith(opening) and text.endswith(closing):
             inner = text[len(opening) : -len(closing)]
@@ -111,7 +111,7 @@ def _peel_once(text: str) -> str:
 
 
 def closing_brace(text: str, opening: int) -> int:
-    """Where the brace, bracket or parenthesis at `opening` closes, of its own kind; -1 when it does not."""
+    """Return where the brace, bracket or parenthesis at `opening` closes; -1 if it does not."""
     left = text[opening]
     right = {"{": "}", "(": ")", "[": "]"}[left]
     depth = 0

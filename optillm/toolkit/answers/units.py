@@ -176,31 +176,33 @@ ARCS: Final = {
     "minute": Unit("arcminute", "angle", Fraction(1, 60)),
     "second": Unit("arcsecond", "angle", Fraction(1, 3600)),
 }
-"""What "minutes" and "seconds" behind degrees are."""
+"""The meaning of "minutes" and "seconds" behind degrees."""
 
 _POWER_WORDS: Final = {"square": 2, "sq": 2, "sq.": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
 _SPLIT: Final = re.compile(r"\s*(?:/|\bper\b|\ba\b(?=\s)|\ban\b(?=\s)|\bfor each\b)\s*")
 _FACTOR: Final = re.compile(
     r"(?P<word>[^\W\d_]+\.?|°[CF]?|[′″$€£¥₹₽₩¢%])(?:\s?\^?\s?\{?(?P<power>-?[1-4])\}?)?"
 )
-LONGEST: Final = 60
+MAX_LENGTH: Final = 60
 
 
 def currency(symbol: str) -> Unit:
-    """Return the currency of a symbol that stands before an amount; raises `KeyError` for any other text."""
+    """Return the currency of a symbol that stands before an amount.
+
+    Raises `KeyError` for any other text.
+    """
     base = _UNITS[symbol]
     return Unit(base.name, base.dimension, base.factor)
 
 
 @lru_cache(maxsize=512)
 def unit_of(text: str, question: QuestionWords = NO_WORDS) -> Unit | None:
-    """Return the unit that `text` names; `None` when it says anything else or more.
+    """Return the unit that `text` names; `None` if it says anything else or more.
 
-    A single plural noun is taken for what is counted. Other nouns are taken only from the words of
-    the question.
+    A single plural noun is taken for what is counted; other nouns only if they are words of the question.
     """
     text = text.strip().rstrip(".") if text.strip() not in _UNITS else text.strip()
-    if not text or len(text) > LONGEST:
+    if not text or len(text) > MAX_LENGTH:
         return None
     parts = _SPLIT.split(
         text if text.isascii() else text.replace("平方", "square ").replace("立方", "cubic ")
@@ -341,7 +343,7 @@ def _singular(word: str) -> str:
 
 
 def conversion(one: str, other: str) -> Fraction | None:
-    """Return how many of the unit `other` make one of `one`; `None` when they measure different things."""
+    """Return how many of the unit `other` make one of `one`; `None` if they measure different things."""
     first, second = unit_of(one), unit_of(other)
     if first is None or second is None or first.dimension != second.dimension:
         return None

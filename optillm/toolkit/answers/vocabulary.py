@@ -1,8 +1,8 @@
 """English words that decide how an answer is read.
 
-A statement is read as a value only when each of its words is accounted for: as part of the value, as one of the
-words here that add nothing, or as a word of the question. Lists of words that add nothing are therefore kept short:
-a missing word costs one judge call, a wrong one merges different answers.
+A statement is read as a value only if each of its words is accounted for: as part of the value, as one of the words
+here that add nothing, or as a word of the question. Lists of words that add nothing are therefore kept short: a
+missing word costs one judge call, a wrong one merges different answers.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ BOUNDS: Final = words_of("""
     least most than under over below above beneath beyond before after until till up upto down minimum maximum
     min max more less fewer greater smaller larger higher lower
 """)
-"""Words that make a bound of the value right behind them."""
+"""Words that turn the value right behind them into a bound."""
 
 BOUND_PHRASES: Final[Mapping[str, str]] = {
     phrase.strip(): sign
@@ -176,7 +176,7 @@ BOUND_PHRASES: Final[Mapping[str, str]] = {
     )
     for phrase in phrases.split(",")
 }
-"""Words that make a bound of the number after them."""
+"""Words that turn the number after them into a bound."""
 
 TRAILING_BOUNDS: Final[Mapping[str, str]] = {
     phrase.strip(): sign
@@ -194,10 +194,10 @@ TRAILING_BOUNDS: Final[Mapping[str, str]] = {
     )
     for phrase in phrases.split(",")
 }
-"""What makes a bound of the number before it."""
+"""Words that turn the number before them into a bound."""
 
 EXTREMES: Final = words_of("least most minimum maximum min max up until till")
-"""Words that make a bound of the value before them: "3 at least"."""
+"""Words that turn the value before them into a bound: "3 at least"."""
 
 _OPPOSITES: Final = """
 more greater larger higher bigger above over up increase increased increases rise rose rises rising
@@ -235,12 +235,12 @@ LIMITING: Final = words_of("""
     but however unless except only provided assuming although though if when while until otherwise not no wait
     actually correction or and also still yet plus minus except,
 """)
-"""What the sentence after an answer starts with when it changes the answer."""
+"""First words of a sentence that changes the answer before it."""
 
 CORRECTING: Final = words_of("""
     wait actually correction oops sorry scratch no hold hmm hang mistake alternatively
 """)
-"""What a writer who takes an answer back starts with."""
+"""First words of a writer who takes an answer back."""
 
 FUNCTIONS: Final = words_of("""
     sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp sqrt max min gcd lcm mod det pi
@@ -256,7 +256,7 @@ CLAUSE_STARTS: Final = words_of("""
     but because since which so as where who whose while although though not if when with or is are was were it
     they he she we you this that these those there given for to therefore thus hence making i
 """)
-"""What the part after a comma starts with when the comma separates clauses, not items."""
+"""First words after a comma that separates clauses, not items."""
 
 NO_ANSWER: Final = words_of("""
     correct incorrect right wrong helpful clear unclear not in as given below above that because obtained found
@@ -306,12 +306,12 @@ def stem(word: str) -> str:
 class QuestionWords(NamedTuple):
     """What the words of a question account for in its answers.
 
-    `stems` are those of its last sentence, which an answer may repeat without saying anything new; `nouns` those of all
-    of it, which may name what is counted. `disputed` are words that say the opposite of something in the question, or
-    one of its alternatives, and so are never passed over. `counted` are the stems of what the question asks for the
-    number of; empty where it does not say. `coordinated` are the stems of what it joins by "and": answers may be about
-    either. `empty` and `limits` are words of a language other than English (see `languages`); `unspaced` is the text of
-    the question if its language does not separate words by spaces.
+    `stems` are those of its last sentence, which an answer may repeat without saying anything new; `nouns` those of
+    all of it, which may name what is counted. `disputed` are words that say the opposite of something in the
+    question, or one of its alternatives, and so are never ignored. `counted` are the stems of what the question
+    asks the number of, empty if it does not say. `coordinated` are the stems of what it joins by "and": answers may
+    be about either. `empty` and `limits` are words of a language other than English (see `languages`); `unspaced`
+    is the text of the question if its language does not separate words by spaces.
     """
 
     stems: frozenset[str] = frozenset()
@@ -363,7 +363,7 @@ class QuestionWords(NamedTuple):
         return stem(word) in self.nouns
 
     def account_for(self, word: str, harmless: AbstractSet[str]) -> bool:
-        """Return whether a word adds nothing, being harmless in itself or taken from the last sentence."""
+        """Return whether a word adds nothing: it is harmless, or a word of the last sentence."""
         word = word.casefold().removesuffix("'s")
         if self.limits:
             return self._accounts_for_foreign(word)
@@ -383,17 +383,17 @@ class QuestionWords(NamedTuple):
         )
 
     def _spells(self, run: str) -> bool:
-        """Return whether a run of characters consists of empty words and pieces of the question, in the same order."""
-        at = reached = 0
-        while at < len(run):
-            for end in range(len(run), at, -1):
-                piece = run[at:end]
-                where = self.unspaced.find(piece, reached) if end - at > 1 or len(run) == 1 else -1
-                if where >= 0 and not any(limit in piece for limit in self.limits):
-                    reached, at = where + len(piece), end
+        """Return whether a run of characters consists of empty words and of pieces of the question in order."""
+        start = reached = 0
+        while start < len(run):
+            for end in range(len(run), start, -1):
+                piece = run[start:end]
+                position = self.unspaced.find(piece, reached) if end - start > 1 or len(run) == 1 else -1
+                if position >= 0 and not any(limit in piece for limit in self.limits):
+                    reached, start = position + len(piece), end
                     break
                 if piece in self.empty:
-                    at = end
+                    start = end
                     break
             else:
                 return False

@@ -1,1 +1,1 @@
-"""What judges say, and what follows from it."""
+"""The verdicts of judges, and what follows from them."""

@@ -1,4 +1,4 @@
-"""Ballots: the labels under which candidates are shown to judges, and the marks their verdicts amount to.
+"""Ballots: the labels under which candidates are shown to judges, and the marks their verdicts yield.
 
 Candidates are numbered from 0; `shown` lists those of one ballot in the order of their labels A, B, …
 """
@@ -25,33 +25,34 @@ Marks = Mapping[int, float]
 def orders(count: int, ballots: int) -> list[list[int]]:
     """Return the order in which each ballot shows the candidates.
 
-    With a multiple of `count` ballots these are rotations: every candidate stands in every place equally often, which
-    cancels any preference of a judge for a place. Otherwise each order is followed by its reverse: all mean places are
-    the same, which cancels a preference that grows evenly from place to place. An odd last ballot is not balanced.
+    With a multiple of `count` ballots these are rotations: every candidate stands in every position equally often,
+    which cancels any preference of a judge for a position. Otherwise each order is followed by its reverse: all
+    mean positions are the same, which cancels a preference that grows evenly from position to position. An odd last
+    ballot is not balanced.
     """
     if ballots % count == 0:
-        return [[(start + place) % count for place in range(count)] for start in range(ballots)]
+        return [[(start + position) % count for position in range(count)] for start in range(ballots)]
     pairs = -(-ballots // 2)
     starts = [pair * count // pairs for pair in range(pairs)]
-    forward = [[(start + place) % count for place in range(count)] for start in starts]
+    forward = [[(start + position) % count for position in range(count)] for start in starts]
     return [ballot for order in forward for ballot in (order, order[::-1])][:ballots]
 
 
 def order_of(verdict: Ranking | None, shown: Sequence[int]) -> list[int]:
-    """The candidates as a verdict ranks them, best first.
+    """Return the candidates as a verdict ranks them, best first.
 
-    Labels that were not on the ballot and repetitions are passed over; an abstention ranks nobody.
+    Labels that were not on the ballot, and repetitions, are skipped; an abstention ranks nobody.
     """
     if verdict is None:
         return []
-    places = (LABELS.find(label.strip().upper()) for label in verdict.ranking if len(label.strip()) == 1)
-    return list(dict.fromkeys(shown[index] for index in places if 0 <= index < len(shown)))
+    indexes = (LABELS.find(label.strip().upper()) for label in verdict.ranking if len(label.strip()) == 1)
+    return list(dict.fromkeys(shown[index] for index in indexes if 0 <= index < len(shown)))
 
 
 def borda(shown: Sequence[int], ranking: Sequence[int]) -> dict[int, float]:
-    """The marks of one ballot: the best of m shown gets 1, each next one 1 / (m - 1) less.
+    """Return the marks of one ballot: the best of m shown gets 1, each next one 1 / (m - 1) less.
 
-    Candidates shown and not ranked share the mean of the marks left over. An empty ranking marks nobody.
+    Candidates shown but not ranked share the mean of the remaining marks. An empty ranking marks nobody.
     """
     if not ranking or len(shown) < 2:
         return {}
@@ -82,10 +83,10 @@ def decided(
     head_start: npt.NDArray[np.float64],
     expected: int = 0,
 ) -> bool:
-    """Return whether the leader stays ahead of everybody, whatever the judges still out may say.
+    """Return whether the leader stays ahead of everybody, whatever the outstanding judges say.
 
-    Each of them could at worst give the leader 0 and one rival 1, or abstain. `head_start` is added to the
-    means (see `mean_marks`), shape (count,).
+    Each of them could at worst give the leader 0 and one rival 1, or abstain. `head_start` is added to the means (see
+    `mean_marks`), shape (count,).
     """
     merits = mean_marks(opinions, count, expected) + head_start
     leader = int(np.argmax(merits))

@@ -1,7 +1,7 @@
-"""How judges are asked for a verdict: the closing words of a prompt, a JSON schema, and the tokens a reply may have.
+"""How judges are asked for a verdict: the closing words of a prompt, a JSON schema, and a token limit.
 
-A verdict is either given at once or after reasons. Nothing in the words can be read as a verdict: small models repeat
-what they were shown, and an example of a verdict would be a vote.
+A verdict is given either at once or after reasons. Nothing in the words can be read as a verdict: small models
+repeat what they were shown, and an example of a verdict would be a vote.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ SHAPES: Final[Mapping[type[BaseModel], str]] = {
 """What a verdict of each kind looks like, with words in place of its values."""
 
 SHORTEST: Final = 48
-"""The least token limit of a direct verdict; many labels need `FRAME`, and `EACH` per label."""
+"""The minimum token limit of a direct verdict; many labels need `FRAME`, and `EACH` per label."""
 FRAME, EACH = 16, 8
 REASONS, REASONS_EACH = 512, 128
 """The token limit of a reasoned verdict, and more per label: twice the usual length, as small models fill any limit."""
 
 
 def closing(verdict: type[BaseModel], mode: Mode) -> str:
-    """Return the words that end a prompt and say how the verdict, one of `SHAPES`, is to be given."""
+    """Return the words that end a prompt and say how to give the verdict, one of `SHAPES`."""
     shape = SHAPES[Rating if mode == "direct" and verdict is Examination else verdict]  # errors are reasons
     return (REASONED if mode == "reasoned" else DIRECT).format(shape=shape)
 
@@ -49,10 +49,11 @@ def token_limit(labels: str, mode: Mode) -> int:
 
 
 def response_format(verdict: type[BaseModel], labels: str, mode: Mode) -> dict[str, Any] | None:
-    """Return the `response_format` that makes a reply such a verdict; `None` if that takes labels and there are none.
+    """Return the `response_format` that makes a reply such a verdict.
 
-    The schema has only what both OpenAI's strict mode and the grammars of local servers support, so lists have no
-    bounds. Its first field holds the reasons: some servers write fields in alphabetical order, too.
+    Returns `None` for a verdict that takes labels if there are none. The schema has only what both OpenAI's strict
+    mode and the grammars of local servers support, so lists have no bounds. Its first field holds the reasons: its
+    name keeps it first on servers that write fields in alphabetical order.
     """
     fields = _fields(verdict, labels)
     if fields is None:

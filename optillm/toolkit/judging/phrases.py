@@ -1,8 +1,8 @@
 """How judges put a verdict into words: labels, scores on stated scales, rankings, preferences, yes and no.
 
-The functions of one word (`label`, `score`, …) read the value of a JSON field and raise `ValueError` for what
-they do not understand; the `said_…` functions find the verdict in running text that is `plain` and give
-`None` when there is none. The last statement counts. Repetitions are bounded: judges quote hostile text.
+The functions of one word (`label`, `score`, …) read the value of a JSON field and raise `ValueError` for what they
+do not understand; the `stated_…` functions find the verdict in running text that is `plain` and return `None` if
+there is none. The last statement counts. Repetitions are bounded: judges quote hostile text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WRAPPING = " \t\n\"'`*_[](){}<>.,;:"
 
 
 def label(value: Any) -> str:
-    """The label in "Candidate B", "[b]" or "**B**", in capitals."""
+    """Return the label in "Candidate B", "[b]" or "**B**", in capitals."""
     match = _LABEL.fullmatch(_WRAPPED_NOUN.sub("", str(value).strip(_WRAPPING)))
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not match:
         raise ValueError("not a label")
@@ -27,10 +27,10 @@ _WRAPPED_NOUN = re.compile(rf"^{_LABEL_NOUN}\s{{0,2}}(?=[\[(\"'*#])[\[(\"'*#]{{1
 
 
 def listed(value: Any) -> Any:
-    """A list as it is; the labels of "B > A > C" or "B, A, C" as a list."""
+    """Return a list as it is, and the labels of "B > A > C" or "B, A, C" as a list."""
     if not isinstance(value, str):
         return value
-    labels = said_ranking(value)
+    labels = stated_ranking(value)
     if labels is None:
         raise ValueError("not a ranking")
     return labels
@@ -50,7 +50,7 @@ _LABELLED = re.compile(
 
 
 def score(value: Any) -> float:
-    """A score from 0 to 10: a number as it is, "8/10", "4 out of 5" and "85%" converted."""
+    """Return a score from 0 to 10: a number as it is; "8/10", "4 out of 5" and "85%" converted."""
     if isinstance(value, bool) or value is None:
         raise ValueError("not a score")
     if isinstance(value, (int, float)):
@@ -62,21 +62,24 @@ def score(value: Any) -> float:
 
 
 def _rescaled(number: str, top: str | None, percent: str | None) -> float:
-    """Out of ten. Raises when a stated scale does not hold the number."""
+    """Return a number as a score out of ten.
+
+    Raises `ValueError` if it exceeds its own scale.
+    """
     value, highest = float(number), 100.0 if percent else float(top or 10)
     if (top or percent) and not 0 <= value <= highest:
         raise ValueError("beyond its own scale")
     return value * 10 / highest if highest else -1.0
 
 
-def said_score(text: str) -> float | None:
-    """The score after "Score:" or "Rating is", else one with its scale, else the number that is all there is."""
+def stated_score(text: str) -> float | None:
+    """Return the score after "Score:" or "Rating is", else one with its scale, else a lone number."""
     labelled = list(_LABELLED.finditer(text))
     scaled = list(_SCALED.finditer(text))
     try:
         if labelled:
             # "A score of 10 would take more" may follow "Score: 8" and is not the verdict.
-            last = ([said for said in labelled if said["firm"]] or labelled)[-1]
+            last = ([match for match in labelled if match["firm"]] or labelled)[-1]
             # "7-8" is two scores, and neither is the judge's.
             top = last["out_of"] or last["top"]
             return None if last["range"] else _rescaled(last["score"], top, last["percent"])
@@ -87,7 +90,7 @@ def said_score(text: str) -> float | None:
         return None
 
 
-# No two alternatives below can match the same text, so that nothing is ever tried twice.
+# No two alternatives below match the same text, so that nothing is ever tried twice.
 _NAME = rf"(?<![\w'])(?:{_LABEL_NOUN}\s{{1,2}}#?\w{{1,2}}|[A-Za-z])(?![\w'])"
 _NEXT = r"(?:\s{0,2}[,;]\s{0,3}|\s{1,3})(?:(?:and|then)\s{1,3})?"
 _BETTER_THAN = r"\s{0,3}(?:>{1,2}|≻|→|->|=>)\s{0,3}"
@@ -109,14 +112,14 @@ _LETTER = re.compile(rf"{_LABEL_NOUN}|\b(?:then|and)\b|\b([A-Za-z]|\d{{1,2}})\b"
 _MARKUP = str.maketrans("", "", '*_`"[]{}()')
 
 
-def said_ranking(text: str) -> list[str] | None:
+def stated_ranking(text: str) -> list[str] | None:
     """Return the labels of the last "B > A > C", "Ranking: B, A, C" or "1. B 2. A 3. C", or of the best."""
     text = re.sub(r"(?<=\d)\)", ".", text).translate(_MARKUP)
-    for labels in (_said_chain(text), _said_list(text), _said_numbers(text)):
+    for labels in (_stated_chain(text), _stated_list(text), _stated_numbers(text)):
         if labels:
             return labels
     whole = _WHOLE.fullmatch(text.strip()) if len(text) < 200 else None
-    return _letters(whole[1]) if whole else _said_best(text)
+    return _letters(whole[1]) if whole else _stated_best(text)
 
 
 _BEST = re.compile(
@@ -128,7 +131,7 @@ _BEST = re.compile(
 )
 
 
-def _said_best(text: str) -> list[str] | None:
+def _stated_best(text: str) -> list[str] | None:
     """Return the label in the last "B is the best" or "The best answer is B"."""
     matches = list(_BEST.finditer(text))
     return [matches[-1]["subject"] or matches[-1]["object"]] if matches else None
@@ -138,25 +141,25 @@ def _letters(text: str) -> list[str]:
     return [match[1].upper() for match in _LETTER.finditer(text) if match[1]]
 
 
-def _said_chain(text: str) -> list[str] | None:
+def _stated_chain(text: str) -> list[str] | None:
     for chain in reversed(list(_CHAIN.finditer(text))):
         before, after = text[: chain.start()][-3:].rstrip(), text[chain.end() :][:3].lstrip()
         if before[-1:] in ("=", "~", ">") or after[:1] == ">":
-            continue  # a tie further up has no place in a ranking
+            continue  # a ranking cannot express a tie before its end
         if chain[0].islower() and chain[0].strip() != text.strip():
             continue  # "x > y" is algebra
         labels = _letters(chain[0])
-        # Candidates that tie in the end are left out and share what is left.
+        # Candidates that tie at the end are left out and share the remaining marks.
         return labels[:-1] if after[:1] in ("=", "~") else labels
     return None
 
 
-def _said_list(text: str) -> list[str] | None:
+def _stated_list(text: str) -> list[str] | None:
     headed = list(_HEADED.finditer(text))
     return _letters(headed[-1][1]) if headed else None
 
 
-def _said_numbers(text: str) -> list[str] | None:
+def _stated_numbers(text: str) -> list[str] | None:
     run: list[str] = []
     for item in _NUMBERED.finditer(text):
         if not item["noun"] and item["end"] is None:
@@ -187,15 +190,15 @@ _BETTER = re.compile(
 
 
 def side(value: Any) -> str:
-    """`A`, `B` or `tie`."""
+    """Return `A`, `B` or `tie`."""
     text = str(value).strip(_WRAPPING)
     if re.fullmatch(_TIE, text, re.IGNORECASE):
         return "tie"
     return label(value)
 
 
-def said_side(text: str) -> str | None:
-    """The side in "A is better", "Winner: **B**", "[[A]]" or "it is a tie"; of several the last."""
+def stated_side(text: str) -> str | None:
+    """Return the side in "A is better", "Winner: **B**", "[[A]]" or "it is a tie", the last of several."""
     bare = text.strip(_WRAPPING)
     if re.fullmatch(rf"(?:{_LABEL_NOUN}\s{{1,2}})?(?:[AB]|{_TIE})", bare, re.IGNORECASE):
         return side(bare)
@@ -212,25 +215,25 @@ def said_side(text: str) -> str | None:
 
 _EMPHASIS = str.maketrans("", "", '*_`"')
 _TRUTHS = {"yes": True, "true": True, "y": True, "no": False, "false": False, "n": False}
-_SAID_TRUTH = re.compile(
+_STATED_TRUTH = re.compile(
     r"\w[*_\"'`]{0,3}\s?(?::|=|\bis\b)[*_\"'`]{0,3}\s{0,3}[*_\[(\"'`]{0,4}(yes|no|true|false)\b(?!\s\w)",
     re.IGNORECASE,
 )
 
 
 def truth(value: Any) -> bool:
-    """Yes or true, no or false, in any case and emphasis."""
+    """Return the truth of "yes", "true", "no" or "false", in any case and emphasis."""
     if isinstance(value, bool):
         return value
-    said = _TRUTHS.get(str(value).strip(_WRAPPING).casefold())
-    if said is None:
+    value_of_word = _TRUTHS.get(str(value).strip(_WRAPPING).casefold())
+    if value_of_word is None:
         raise ValueError("neither yes nor no")
-    return said
+    return value_of_word
 
 
-def said_truth(text: str) -> bool | None:
-    """The truth in "APPLIES: **True**" or "the answer is no", else the word that is the first or the last line."""
-    matches = list(_SAID_TRUTH.finditer(text))
+def stated_truth(text: str) -> bool | None:
+    """Return the truth in "APPLIES: **True**" or "the answer is no", else in the first or last line."""
+    matches = list(_STATED_TRUTH.finditer(text))
     if matches:
         return truth(matches[-1][1])
     lines = [line for line in text.splitlines() if line.strip()]
@@ -253,7 +256,7 @@ _MOST_REMARKS = 20
 
 
 def remarks(value: Any) -> list[str]:
-    """What a judge has to remark, each as one line and not without end; nothing where it says so in a word."""
+    """Return a judge's remarks, each as one line of bounded length; none if it says "none"."""
     parts = list(value) if isinstance(value, (list, tuple)) else [value]
     lines = [
         " ".join(_remark(part)[: 4 * _LONGEST_REMARK].split())[:_LONGEST_REMARK]
@@ -277,5 +280,5 @@ _DECLINED = re.compile(
 
 
 def declines(text: str) -> bool:
-    """Whether a reply opens by declining what it was asked for; `text` is `plain`."""
+    """Return whether a reply opens by declining the request; `text` is `plain`."""
     return _DECLINED.match(text) is not None

@@ -1,8 +1,8 @@
-"""What judges say, read tolerantly, and abstention: a verdict that cannot be read is `None`, never a default.
+"""Read verdicts of judges tolerantly. An unreadable one is `None`, an abstention, never a default.
 
-`read` tries, in this order: the whole reply as JSON, the last JSON object in it, that object repaired, and
-for the verdicts of this module the ways in which models state them in words (see `verdict_phrases`). How
-judges are asked for them is in `verdict_forms`.
+`read` tries, in this order: the whole reply as JSON, the last JSON object in it, that object repaired, and for the
+verdicts of this module the ways in which models put them into words (see `phrases`). `forms` has how judges are
+asked for them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ V = TypeVar("V", bound=BaseModel)
 
 
 def _on_ballot(label: str, info: ValidationInfo) -> str:
-    """Return a label if it is on the ballot, else raise; the validation context holds the ballot's labels, if known."""
+    """Return a label if it is on the ballot, else raise.
+
+    The validation context holds the ballot's labels, if known.
+    """
     labels = info.context
     if labels and label not in set(labels):
         raise ValueError("no such label on the ballot")
@@ -51,7 +54,7 @@ def _ranked(ranking: list[str], info: ValidationInfo) -> list[str]:
 
 
 class Verdict(BaseModel):
-    """What the verdicts here share: they are frozen, and reasons beside the verdict are ignored."""
+    """The base of verdicts: frozen, and ignoring reasons beside the verdict."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -96,7 +99,7 @@ class Preference(Verdict):
 
 
 class Groups(Verdict):
-    """Candidates that agree, by label, and the one that speaks best for the largest group."""
+    """Candidates that agree, by label, and the one that represents the largest group best."""
 
     groups: list[list[Label]] = Field(min_length=1)
     pick: Label
@@ -117,13 +120,13 @@ class Decision(Verdict):
     )
 
 
-_SAID: Final = (
-    (Ranking, "ranking", phrases.said_ranking),
-    (Rating, "score", phrases.said_score),
-    (Preference, "better", phrases.said_side),
-    (Decision, "yes", phrases.said_truth),
+_STATED: Final = (
+    (Ranking, "ranking", phrases.stated_ranking),
+    (Rating, "score", phrases.stated_score),
+    (Preference, "better", phrases.stated_side),
+    (Decision, "yes", phrases.stated_truth),
 )
-_LONGEST = 16_000  # verdicts stand at the end, and judges quote
+_MAX_READ = 16_000  # verdicts stand at the end, and judges quote
 _MOST_PIECES = 32
 _AFTER_VERDICT: Final = "` \n"
 _REPEATED: Final = 240
@@ -143,33 +146,31 @@ def read(text: str, verdict: type[V], labels: str = "") -> V | None:
     given, a verdict that prefers or groups any other label does not count.
     """
     text = strip_reasoning(text).strip()
-    if is_unfinished_object(
-        text
-    ):  # whatever stands inside it, in its reasons above all, is no verdict of its own
+    if is_unfinished_object(text):  # whatever stands inside it, such as its reasons, is no verdict of its own
         if issubclass(verdict, Ranking):
             data: object = _unfinished_ranking(text)
-        else:  # what is mended may take a quotation for a field
+        else:  # a repair may take a quotation for a field
             data = _repaired(text) if '\\"' not in text else None
         return _valid(data, verdict, labels) if data else None
-    text = text[-_LONGEST:]
+    text = text[-_MAX_READ:]
     for data in _objects(text):
         if (valid := _valid(data, verdict, labels)) is not None:
             return valid
     if issubclass(verdict, Ranking) and (ranking := _unfinished_ranking(text)):
         return _valid(ranking, verdict, labels)
-    said = plain(text)
-    for kind, field, phrase in _SAID:
+    prose = plain(text)
+    for kind, field, phrase in _STATED:
         if issubclass(verdict, kind):
-            value = phrase(said)
+            value = phrase(prose)
             return None if value is None else _valid({field: value}, verdict, labels)
     return None
 
 
 def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
-    """Return whether a reply that is still being written is a verdict and nothing else, so that the rest adds nothing.
+    """Return whether an unfinished reply already is a verdict and nothing else.
 
-    Within other text, an object may be a quotation. A ranking is complete once it has all labels of the ballot: small
-    models repeat them endlessly.
+    The rest of it then adds nothing. Within other text, an object may be a quotation. A ranking is complete once it
+    has all labels of the ballot: small models repeat them endlessly.
     """
     text = text.rstrip(_AFTER_VERDICT)
     if labels and issubclass(verdict, Ranking) and set(labels) <= set(_unfinished_ranking(text)):
@@ -177,14 +178,14 @@ def is_complete(text: str, verdict: type[BaseModel], labels: str = "") -> bool:
     if not text.endswith("}"):  # nearly always
         return False
     stated = strip_reasoning(text).strip(_AFTER_VERDICT).removeprefix("json").lstrip()
-    return stated.startswith("{") and _valid(_loaded(stated[:_LONGEST]), verdict, labels) is not None
+    return stated.startswith("{") and _valid(_loaded(stated[:_MAX_READ]), verdict, labels) is not None
 
 
 _LIST_BEGUN = re.compile(r'"ranking"\s{0,9}:\s{0,9}\[([^\[\]{}]{0,600})\]?\s{0,9}\Z')
 
 
 def _unfinished_ranking(text: str) -> list[str]:
-    """Return the labels in a JSON ranking that is still open, or was cut off, in its list or right behind it."""
+    """Return the labels in a JSON ranking that is cut off in its list or right behind it."""
     begun = _LIST_BEGUN.search(text[-_LONGEST_LIST:])
     return [] if begun is None else re.findall(r'"(\w{1,2})"', begun[1])
 
@@ -193,12 +194,12 @@ def is_unfinished_object(text: str) -> bool:
     """Return whether a text is one JSON object that was cut off."""
     if not _KEY.match(text):
         return False
-    _, opened = _scan(text[:_LONGEST], 0)
+    _, opened = _scan(text[:_MAX_READ], 0)
     return opened == 0
 
 
 def is_endless(text: str, least: int = _REPEATED) -> bool:
-    """Return whether a reply that is still being written only repeats itself, as small models do up to their limit.
+    """Return whether an unfinished reply only repeats itself, as small models do up to their limit.
 
     At least `least` characters at its end are repetitions then.
     """
@@ -219,20 +220,20 @@ def _valid(data: object, verdict: type[V], labels: str) -> V | None:
 
 
 def _objects(text: str) -> Iterator[object]:
-    """JSON values to try as the verdict, the most trustworthy first; of the broken ones only the last."""
+    """Yield JSON values to try as the verdict, the most trustworthy first; of the broken ones only the last."""
     whole = _loaded(text)
     if isinstance(whole, (dict, list)):
         yield whole
     pieces, rest = json_pieces(text)
     mended = False
     for piece in reversed(pieces[-_MOST_PIECES:]):
-        found = _loaded(piece)
-        if found is None and not mended:
-            mended, found = True, _repaired(piece)
-        if isinstance(found, dict):
-            yield found
-    if rest and not mended and isinstance(found := _repaired(rest), dict):
-        yield found
+        value = _loaded(piece)
+        if value is None and not mended:
+            mended, value = True, _repaired(piece)
+        if isinstance(value, dict):
+            yield value
+    if rest and not mended and isinstance(value := _repaired(rest), dict):
+        yield value
 
 
 def _loaded(text: str) -> object:
@@ -257,10 +258,10 @@ _MOST_RESTARTS = 8
 
 
 def json_pieces(text: str) -> tuple[list[str], str]:
-    """The outermost balanced `{…}` of `text` in order, and the object cut off at its end, if there is one.
+    """Return the outermost balanced `{…}` of `text` in order, and the object cut off at its end, if any.
 
-    Braces inside strings do not count. A brace that never closes is passed over, a bounded number of times,
-    so that the cost stays linear.
+    Braces inside strings do not count. A brace that never closes is skipped, a bounded number of times, so that the
+    cost stays linear.
     """
     pieces: list[str] = []
     rest, at = "", 0
@@ -277,7 +278,7 @@ def json_pieces(text: str) -> tuple[list[str], str]:
 
 
 def _scan(text: str, at: int) -> tuple[list[str], int | None]:
-    """The balanced pieces from `at` on, and where the one opens that does not close."""
+    """Return the balanced pieces from `at` on, and where the one opens that does not close."""
     pieces: list[str] = []
     depth, start, quoted = 0, 0, False
     for token in _TOKEN.finditer(text, at):

@@ -1,4 +1,4 @@
-"""When a vote is safe to close."""
+"""Decide when a vote can be closed safely."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def in_doubt(answers: Sequence[FinalAnswer | None]) -> bool:
 
 
 def beta_stop(lead: int, runner_up: int) -> float:
-    """How probable it is that the leading answer is the more frequent of the top two.
+    """Return how probable it is that the leading answer is the more frequent of the top two.
 
-    The mass above ½ of Beta(lead + 1, runner_up + 1), in closed form; Adaptive-Consistency stops at 0.95
-    (https://arxiv.org/abs/2305.11860). Raises `ValueError` when the runner-up leads.
+    This is the mass above ½ of Beta(lead + 1, runner_up + 1), in closed form; Adaptive-Consistency stops at 0.95
+    (https://arxiv.org/abs/2305.11860). Raises `ValueError` if the runner-up leads.
     """
     if not 0 <= runner_up <= lead:
         raise ValueError("the lead has at least as many votes as the runner-up, and nobody fewer than none")

@@ -1,1 +1,1 @@
-"""Programs in replies: found, compared and tried."""
+"""Programs in replies: find, compare and try them."""

@@ -1,6 +1,6 @@
-"""Programs in replies: which blocks they are, when two are the same, what they must look like from outside.
+"""Programs in replies: which blocks they are, when two are the same, and their interface.
 
-Python is compared by syntax trees. Sameness is never guessed: programs that differ in a way that could matter
+Python is compared by syntax trees. Equality is never guessed: programs that differ in a way that could matter
 differ here, though they may well behave alike.
 """
 
@@ -21,14 +21,14 @@ _SLASHED = (
     *("c", "h", "cc", "cpp", "c++", "cxx", "hpp", "cs", "csharp", "c#", "java", "kotlin", "kt", "scala"),
     *("js", "javascript", "jsx", "ts", "typescript", "tsx", "go", "golang", "rust", "rs", "swift", "dart"),
 )
-_LONGEST = 20_000
+_MAX_COMPARED = 20_000
 _MOST_BLOCKS = 64
 
 
 def program_key(source: str, language: str = "") -> str:
     """Return a key that is equal for programs which differ only in comments and layout.
 
-    In a language that is not known, only trailing blanks and empty lines are ignored.
+    In an unknown language, only trailing blanks and empty lines are ignored.
     """
     tree = parsed(source) if language in _PYTHON else None
     if tree is not None and (key := plain_tree(tree)) is not None:
@@ -39,23 +39,23 @@ def program_key(source: str, language: str = "") -> str:
 
 
 def programs(text: str) -> list[Fence]:
-    """The programs of a reply: its fenced blocks without commands and output, unless it has nothing else.
+    """Return the programs of a reply: its fenced blocks without commands and output, unless that is all.
 
-    The language is the first word of what the fence is labelled with.
+    The language is the first word of the fence's info string.
     """
     _, blocks = fences(strip_reasoning(text))
-    named = [Fence(_language(block), dedent(block.content)) for block in blocks if block.content.strip()]
-    return [block for block in named if block.language not in _ASIDE] or named
+    labelled = [Fence(_language(block), dedent(block.content)) for block in blocks if block.content.strip()]
+    return [block for block in labelled if block.language not in _ASIDE] or labelled
 
 
 def program_text(text: str) -> str:
-    """The programs of a reply in their fences and nothing else; the reply itself when it has none."""
+    """Return the programs of a reply in their fences and nothing else, or the reply if it has none."""
     blocks = (f"```{block.language}\n{block.content}\n```" for block in programs(text))
     return "\n\n".join(blocks) or strip_reasoning(text)
 
 
 def without_programs(text: str) -> str:
-    """A text without its fenced blocks."""
+    """Return a text without its fenced blocks."""
     prose, _ = fences(text)
     return prose.replace(FENCED, "").strip()
 
@@ -65,13 +65,14 @@ def _language(block: Fence) -> str:
 
 
 def behaviour_key(text: str) -> tuple[str, ...]:
-    """Equal for replies whose programs do the same beyond doubt: a key per program, in no particular order.
+    """Return a key that is equal only for replies whose programs certainly do the same.
 
-    Layout and comments do not count, in Python neither do docstrings, annotations and the names of locals. The
-    key of a reply without fenced blocks is its text. So it is of programs longer than anybody would compare.
+    It has a key per program, in no particular order. Layout and comments do not count; in Python neither do
+    docstrings, annotations and the names of locals. The key of a reply without fenced blocks is its text, and so is
+    that of programs longer than anybody would compare.
     """
     blocks = programs(text) or [Fence("text", text)]
-    if len(blocks) > _MOST_BLOCKS or sum(len(block.content) for block in blocks) > _LONGEST:
+    if len(blocks) > _MOST_BLOCKS or sum(len(block.content) for block in blocks) > _MAX_COMPARED:
         return tuple(sorted(program_key(block.content, "text") for block in blocks))
     return tuple(sorted(map(_behaviour, blocks)))
 
@@ -85,7 +86,7 @@ def _behaviour(block: Fence) -> str:
     return program_key(block.content, "text")
 
 
-# A comment starts after a blank, so that no address and no regular expression is taken for one. What is never
+# A comment starts after a blank, so that URLs and regular expressions are not taken for comments. What is never
 # closed runs to the end of its line or of the text, so that nothing is tried twice.
 _TOKEN = re.compile(
     r"(?<!\S)(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))"
@@ -96,7 +97,7 @@ _TOKEN = re.compile(
 
 
 def _tokens(source: str) -> str:
-    """The tokens of a program in a language with slashed comments, line by line: some end statements so."""
+    """Return the tokens of a program with slashed comments, by line: in some languages lines matter."""
     lines: list[list[str]] = [[]]
     for match in _TOKEN.finditer(source):
         if match[0] == "\n":
@@ -107,9 +108,9 @@ def _tokens(source: str) -> str:
 
 
 def runnable(text: str) -> tuple[str, tuple[str, ...]] | None:
-    """The one Python program of a reply that defines functions, and the keys of its programs in other languages.
+    """Return the one Python program of a reply that defines functions, and the keys of its other programs.
 
-    `None` when there is none, or several, as in an answer of several files. Python that defines nothing shows
+    Returns `None` if there is none, or several, as in an answer of several files. Python that defines nothing shows
     how to use the program and does not count.
     """
     blocks = programs(text)
@@ -122,7 +123,7 @@ def runnable(text: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def broken(text: str) -> bool:
-    """Whether a reply has a program that calls itself Python and is not."""
+    """Return whether a reply has a program that is labelled Python and does not parse."""
     return any(block.language in _PYTHON - {""} and parsed(block.content) is None for block in programs(text))
 
 
@@ -139,7 +140,7 @@ _MOST_NAMES: Final = 40
 
 
 def interface(text: str) -> dict[str, list[str]]:
-    """What somebody who writes the same programs again must know: languages, file names, names to define."""
+    """Return what somebody needs to write the same programs again: languages, file names, names to define."""
     blocks = programs(text)
     names: list[str] = []
     for block in blocks:
@@ -147,7 +148,7 @@ def interface(text: str) -> dict[str, list[str]]:
         names += signatures(tree) if tree is not None else _DEFINITION.findall(block.content)
     listed = {
         "languages": [block.language for block in blocks if block.language],
-        "files": _FILE_NAME.findall(text[:_LONGEST]),
+        "files": _FILE_NAME.findall(text[:_MAX_COMPARED]),
         "names": names,
     }
     return {kind: list(dict.fromkeys(values))[:_MOST_NAMES] for kind, values in listed.items()}
@@ -159,7 +160,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def leaked(source: str, text: str) -> float:
-    """The share of the runs of eight tokens in `source` that `text` repeats; 0 for anything shorter."""
+    """Return the share of the eight-token runs in `source` that `text` repeats; 0 for shorter sources."""
     own, repeated = _grams(source), _grams(text)
     return len(own & repeated) / len(own) if own else 0.0
 

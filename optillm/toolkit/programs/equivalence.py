@@ -1,4 +1,4 @@
-"""Which of several texts are the same: locally, beyond doubt, or in the eyes of judges who agree."""
+"""Group equal texts: locally, beyond doubt, or by the agreement of judges."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from optillm.toolkit.answers import clusters, extract
 from optillm.toolkit.programs.code import behaviour_key
 
 Groups = list[list[int]]
-"""Places of texts, those of the same together."""
+"""Indexes of texts, those of equal texts together."""
 
 
 def alike(texts: Sequence[str], question: str, compared: Literal["programs", "answers", "words"]) -> Groups:
-    """Texts with the same programs, the same final answers (else words), or the same words; most first."""
+    """Group texts with the same programs, final answers (else words), or words; the largest group first."""
     keys: list[Hashable] = [" ".join(text.split()) for text in texts]
     if compared == "programs":
         keys = [behaviour_key(text) for text in texts]
@@ -26,10 +26,10 @@ def alike(texts: Sequence[str], question: str, compared: Literal["programs", "an
 
 
 def merged(groups: Groups, opinions: Iterable[Mapping[int, int]]) -> Groups:
-    """`groups` with those made one that every opinion puts together; most first.
+    """Return `groups`, merging those that every opinion puts together; the largest group first.
 
-    An opinion maps a group's number to a class. A group that some opinion does not know stays alone, and so do
-    all without any opinion.
+    An opinion maps a group's number to a class. A group that some opinion does not mention stays alone, and so do
+    all groups if there are no opinions.
     """
     held = list(opinions)
     keys: list[Hashable] = [

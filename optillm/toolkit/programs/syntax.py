@@ -1,4 +1,4 @@
-"""Python syntax trees: read from source, named from outside, and stripped of what does not change behaviour."""
+"""Python syntax trees: parse, list signatures, and strip what does not change behaviour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIELD: Final = 2
 
 
 def parsed(source: str) -> ast.Module | None:
-    """The tree of a Python program; `None` when it is none, or longer than anybody would compare."""
+    """Return the tree of a Python program; `None` if it is none, or longer than anybody would compare."""
     if len(source) > _LONGEST_PROGRAM:
         return None
     try:
@@ -33,26 +33,26 @@ def parsed(source: str) -> ast.Module | None:
 
 
 def defines(tree: ast.Module) -> bool:
-    """Whether it defines or imports anything, which text that happens to parse as Python does not."""
+    """Return whether a program defines or imports anything; text that happens to parse does not."""
     return any(isinstance(node, (*_FUNCTION, *_IMPORTS, ast.ClassDef)) for node in ast.walk(tree))
 
 
 def has_functions(source: str) -> bool:
-    """Whether a Python program defines a function that others can call."""
+    """Return whether a Python program defines a function that others can call."""
     tree = parsed(source)
     return tree is not None and any(isinstance(node, ast.FunctionDef) for node in tree.body)
 
 
 def signatures(tree: ast.Module) -> list[str]:
-    """The functions, classes and methods a module defines, with the names of their parameters."""
-    signed: list[str] = []
+    """Return the functions, classes and methods of a module, with the names of their parameters."""
+    listed: list[str] = []
     for node in tree.body:
         if isinstance(node, _FUNCTION):
-            signed.append(f"{node.name}({_parameters(node.args)})")
+            listed.append(f"{node.name}({_parameters(node.args)})")
         elif isinstance(node, ast.ClassDef):
             methods = [part for part in node.body if isinstance(part, _FUNCTION)]
-            signed += [node.name, *(f"{node.name}.{part.name}({_parameters(part.args)})" for part in methods)]
-    return signed
+            listed += [node.name, *(f"{node.name}.{part.name}({_parameters(part.args)})" for part in methods)]
+    return listed
 
 
 def _parameters(args: ast.arguments) -> str:
@@ -60,10 +60,10 @@ def _parameters(args: ast.arguments) -> str:
 
 
 def plain_tree(tree: ast.Module) -> str | None:
-    """The tree as a string that is the same for programs which differ in looks only; `None` if it is too deep.
+    """Return a string that is equal for programs which differ only in looks; `None` if the tree is too deep.
 
-    Docstrings, annotations, the order of imports and the names of locals are looks; parameters count as locals
-    unless something is called with their names. A program that is a mere constant is that. The tree is used up.
+    Docstrings, annotations, the order of imports and the names of locals are looks; parameters count as locals unless
+    something is called with their names. A program that is a mere constant stays as it is. The tree is changed.
     """
     try:
         if all(map(_idle, tree.body)):
@@ -83,7 +83,7 @@ def _names_used(tree: ast.AST) -> set[str]:
 
 
 class _Plain(ast.NodeTransformer):
-    """Takes out docstrings and annotations and puts imports in alphabetical order."""
+    """Removes docstrings and annotations and sorts imports."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, _FUNCTION) and not node.decorator_list:  # a decorator may read annotations
@@ -110,12 +110,12 @@ class _Plain(ast.NodeTransformer):
 
 
 def _idle(node: ast.AST) -> bool:
-    """Whether a statement does nothing: a docstring, a `pass`, an ellipsis."""
+    """Return whether a statement does nothing: a docstring, a `pass`, an ellipsis."""
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _sorted_imports(body: Sequence[Any]) -> list[Any]:
-    """Each run of imports one name at a time and sorted, unless two of them may bind the same name."""
+    """Sort each run of imports, one name at a time, unless two of them may bind the same name."""
     statements: list[Any] = []
     for imports, run in groupby(body, lambda node: isinstance(node, _IMPORTS)):
         if not imports:
@@ -137,7 +137,7 @@ def _split(node: Any) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def _drop_idle_imports(tree: ast.Module) -> None:
-    """Take out what was imported for annotations alone."""
+    """Remove what was imported for annotations only."""
     used = _names_used(tree)
 
     def idle(node: ast.AST) -> bool:
@@ -149,7 +149,7 @@ def _drop_idle_imports(tree: ast.Module) -> None:
 
 
 def _rename_locals(tree: ast.Module) -> None:
-    """Number the names bound inside functions, each outermost function by itself, in order of appearance."""
+    """Number the names bound inside functions in order of appearance, per outermost function."""
     kept = _kept(tree)
     if _names_used(tree) & _SEES_NAMES:
         return
@@ -162,7 +162,7 @@ def _rename_locals(tree: ast.Module) -> None:
 
 
 def _kept(tree: ast.Module) -> set[str]:
-    """The names by which anything but one function goes: of the module, classes, builtins, keywords of calls."""
+    """Return names that stay: those of the module, of classes and builtins, and keywords of calls."""
     kept = {*dir(builtins), *_bound(tree.body)}
     for node in ast.walk(tree):
         match node:
@@ -180,7 +180,7 @@ def _kept(tree: ast.Module) -> set[str]:
 
 
 def _outermost(node: ast.AST) -> Iterator[ast.AST]:
-    """The functions, lambdas and comprehensions that are in no other."""
+    """Yield the functions, lambdas and comprehensions that are in no other."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _SCOPES):
             yield child
@@ -189,19 +189,19 @@ def _outermost(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _bound(body: Sequence[ast.AST]) -> set[str]:
-    """The names that statements bind where they stand, not in functions and classes within."""
+    """Return the names that statements bind in their own scope, not in functions and classes within."""
     names: set[str] = set()
-    waiting = list(body)
-    while waiting:
-        node = waiting.pop()
+    pending = list(body)
+    while pending:
+        node = pending.pop()
         names.update(_binds(node))
         if not isinstance(node, (*_SCOPES, ast.ClassDef)):
-            waiting += ast.iter_child_nodes(node)
+            pending += ast.iter_child_nodes(node)
     return names
 
 
 def _binds(node: ast.AST) -> Iterator[str]:
-    """The names that one node binds."""
+    """Yield the names that one node binds."""
     match node:
         case (
             ast.Name(id=name, ctx=ast.Store() | ast.Del())
@@ -220,7 +220,7 @@ def _binds(node: ast.AST) -> Iterator[str]:
 
 
 def _rename(node: ast.AST, names: Mapping[str, str]) -> None:
-    """Give the names in one node their new spelling; a local import still imports what it did."""
+    """Rename the names in one node; a local import still imports the same module."""
     match node:
         case ast.Name():
             node.id = names.get(node.id, node.id)

@@ -1,8 +1,9 @@
-"""Programs tried out: which calls to try, the script that tries them, and what its output says.
+r"""Try programs out: which calls to try, the script that tries them, and what its output means.
 
 What this makes is run in a sandbox and nowhere else; nothing here runs anything.
 
-    >>> script("def double(n):\\n    return 2 * n", ["double(21)"]).startswith(HARNESS)
+    >>> script("def double(n):\\\
+    return 2 * n", ["double(21)"]).startswith(HARNESS)
     True
 """
 
@@ -58,16 +59,16 @@ def try_out(call, arguments, named):
     told += " after " + repr("".join(said_in_trial))
     return told if len(told) <= 600 else told[:600] + " and so on, " + str(len(told))
 """
-"""Results as text that is the same for equal ones: floats to nine digits, sets and dictionaries in order.
+"""Renders results as text that is equal for equal results: floats to nine digits, sets and dictionaries sorted.
 
 An outcome is what a call returns or raises, what it makes of its arguments, and what it prints.
 """
 
 
 def calls(text: str) -> list[str]:
-    """The calls of a named function with literal arguments that somebody proposes line by line, none twice.
+    """Return the distinct calls with literal arguments that somebody proposes, one per line.
 
-    Of an assertion the call that it checks counts, and not what it expects: that may be wrong.
+    Of an assertion only the call that it checks counts, not what it expects: that may be wrong.
     """
     proposed = (
         _call(_ITEM.sub("", line).strip("`")) for line in text.splitlines() if len(line) <= _LONGEST_CALL
@@ -90,7 +91,7 @@ def _call(line: str) -> str | None:
 
 
 def _plain(call: ast.Call) -> bool:
-    """Whether it calls something by its name with literals."""
+    """Return whether a call names its function and has only literal arguments."""
     named = [keyword.value for keyword in call.keywords if keyword.arg]
     try:
         for argument in (*call.args, *named):
@@ -101,11 +102,11 @@ def _plain(call: ast.Call) -> bool:
 
 
 def script(program: str, tried: Sequence[str]) -> str:
-    """The program, and after it the calls; it prints one line of outcomes last, and nothing else."""
+    """Return the program followed by the calls; it prints one line of outcomes last, and nothing else."""
     lines = []
     for text in tried:
         call = ast.parse(text, mode="eval").body
-        assert isinstance(call, ast.Call)  # noqa: S101 - as `calls` left it
+        assert isinstance(call, ast.Call)  # noqa: S101 - `calls` returns nothing else
         arguments = ", ".join(map(ast.unparse, call.args))
         named = ", ".join(f"{keyword.arg!r}: {ast.unparse(keyword.value)}" for keyword in call.keywords)
         lines.append(f"    try_out(lambda: {ast.unparse(call.func)}, [{arguments}], {{{named}}}),")
@@ -114,9 +115,9 @@ def script(program: str, tried: Sequence[str]) -> str:
 
 
 def outcomes(output: str | None) -> str | None:
-    """What the calls came to, equal for programs that behave alike in all of them.
+    """Return what the calls came to, equal for programs that behave alike in all of them.
 
-    `None` when the program did not get that far, or none of the calls returned anything.
+    Returns `None` if the program did not get that far, or none of the calls returned anything.
     """
     last = (output or "").rstrip("\n").rpartition("\n")[2]
     printed = last.removeprefix(_MARK)

@@ -21,9 +21,9 @@ _OPENING = re.compile(r"\{(?=\s*[\"}])|\[")
 _CODE = re.compile(r"[{}\[\]<>=\\]|`{2}|\w\(")
 """Characters that show a text to be code, or more than prose around one object."""
 _MOST_TRIES: Final = 32
-"""The most places that are tried as the start of JSON: each try may read the whole text."""
-_LONGEST: Final = 1_000_000
-"""The most characters of a text that are searched for JSON without a fence."""
+"""How many positions are tried as the start of JSON: each try may read the whole text."""
+_MAX_SEARCHED: Final = 1_000_000
+"""How many characters of a text are searched for JSON without a fence."""
 
 
 def bare_json(text: str, valid: Callable[[str], bool] = is_json, *, anywhere: bool = False) -> str:
@@ -34,7 +34,7 @@ def bare_json(text: str, valid: Callable[[str], bool] = is_json, *, anywhere: bo
     """
     if is_json(text):
         return text
-    blocks = [block for block in _fenced(text) if is_json(block)] or list(_on_own_lines(text[:_LONGEST]))
+    blocks = [block for block in _fenced(text) if is_json(block)] or list(_on_own_lines(text[:_MAX_SEARCHED]))
     values = [*blocks, *_top_level(text)] if anywhere else blocks
     candidates = _different(value for value in values if valid(value)) or _different(blocks)
     return candidates[0] if len(candidates) == 1 else text
@@ -89,7 +89,7 @@ def _top_level(text: str) -> list[str]:
     That one would be a part of JSON that is broken or was cut off, and not the answer.
     """
     values, outside, position = list[str](), "", 0
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_SEARCHED:
         return []
     for start, end in _spans(text, _OPENING):
         outside += text[position:start]

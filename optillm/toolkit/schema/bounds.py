@@ -1,4 +1,4 @@
-"""How much work checking a value against a JSON schema can be at most, known before any of it is done.
+"""An upper bound on the work of checking a value against a JSON schema, known before the check.
 
 A schema of a few lines can stand for billions: references multiply, and a schema that refers to itself multiplies
 with every level of the value. A validator would do that work in one call that nothing can interrupt.
@@ -14,10 +14,10 @@ from urllib.parse import unquote
 from optillm.errors import InvalidRequest
 
 MAX_HEIGHT: Final = 500
-"""How deeply schemas may be applied within each other; the validator's stack is not endless."""
+"""How deeply schemas may be applied within each other; the validator's stack is finite."""
 _MOST_STEPS: Final = 20_000
 MOST_WORK: Final = 2_000_000
-"""In applications of a schema to a value, some 10 ns each."""
+"""In applications of a schema to a value, about 10 ns each."""
 _IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
 _BY_NAME: Final = ("dependentSchemas", "dependencies")
 _OF_CHILDREN: Final = (
@@ -30,23 +30,23 @@ _APPLIED: Final = frozenset(
     ("properties", "patternProperties", "$ref", *_IN_PLACE, *_BY_NAME, *_OF_CHILDREN, *_ELSEWHERE)
 )
 _DIVISION: Final = 500
-"""What `multipleOf` weighs: the validator divides exactly, with as many digits as that takes."""
+"""The weight of `multipleOf`: the validator divides exactly, with as many digits as that takes."""
 _DIVISORS: Final = (1e-9, 1e15)
 _UNEVALUATED: Final = 3
-"""What `unevaluated…` multiplies: the validator goes through everything in place again to see what is left."""
+"""The factor for `unevaluated…`: the validator repeats everything in place to see what is left."""
 
 
 class TooComplex(InvalidRequest):
     """No limit on the work can be given, or none that anybody would wait for."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"response_format: the schema {why}", param="response_format")
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"response_format: the schema {problem}", param="response_format")
 
 
 class Work(NamedTuple):
     """The most that any one value inside an instance can cost, with all the values around it.
 
-    `schemas` and `patterns` count applications, `height` those within each other.
+    `schemas` and `patterns` count applications, `height` is their deepest nesting.
     """
 
     schemas: int = 1
@@ -54,12 +54,12 @@ class Work(NamedTuple):
     height: int = 1
 
     def beside(self, other: Work) -> Work:
-        """Both, one after the other."""
+        """Return the work of both, one after the other."""
         (a, b, c), (x, y, z) = self, other
         return Work(a + x, b + y, c if c > z else z)
 
     def either(self, other: Work) -> Work:
-        """One of both, whichever is more."""
+        """Return the work of one of both, whichever is more."""
         (a, b, c), (x, y, z) = self, other
         return Work(a if a > x else x, b if b > y else y, c if c > z else z)
 
@@ -71,7 +71,7 @@ class _Recursive(Exception):
     """The schema refers to itself, so that its work depends on the depth of the instance."""
 
 
-class Bounds:
+class WorkBounds:
     """The work of checking instances of one schema, by their depth.
 
     Raises `ValueError` for references that cannot be followed inside the schema alone.
@@ -87,15 +87,18 @@ class Bounds:
 
     @property
     def recursive(self) -> bool:
-        """Whether the work depends on the depth of the instance."""
+        """Return whether the work depends on the depth of the instance."""
         return self._whole is None
 
     def work(self, depth: int) -> Work:
-        """The most work on an instance that nests `depth` levels; raises `TooComplex`."""
+        """Return the most work on an instance that nests `depth` levels.
+
+        Raises `TooComplex` if that is too much.
+        """
         return self._whole or self._work(self._schema, depth)
 
     def _work(self, schema: Any, depth: int | None) -> Work:
-        """For a depth of `None`, the work on an instance of any depth."""
+        """Return the work on an instance of this depth, or of any depth for `None`."""
         if not isinstance(schema, Mapping):
             return Work()
         if whole := self._works.get((id(schema), None)):
@@ -146,7 +149,7 @@ class Bounds:
         return _DIVISION
 
     def _in_place(self, schema: Mapping[str, Any]) -> Iterator[Any]:
-        """The schemas that apply to the same value."""
+        """Yield the schemas that apply to the same value."""
         for name in _IN_PLACE:
             yield from _listed(schema.get(name))
         for name in _BY_NAME:
@@ -157,7 +160,7 @@ class Bounds:
             yield self._target(schema["$ref"])
 
     def _children(self, schema: Mapping[str, Any], depth: int | None) -> Work:
-        """The work on one child of the value, which goes by one name at most."""
+        """Return the work on one child of the value, which has one name at most."""
         work = NOTHING
         for part in _names(schema, "properties").values():
             work = work.either(self._work(part, depth))
@@ -195,26 +198,26 @@ def _names(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _check_base(schema: Mapping[str, Any]) -> None:
-    """References below an identifier of its own start from there, not from the root."""
+    """Raise for an identifier inside the schema: references below it would start from there."""
     if isinstance(schema.get("$id"), str) or isinstance(schema.get("id"), str):
         raise ValueError("a schema within a schema must not have an identifier")
 
 
 def patterns_in(schema: Any) -> int:
-    """How many regular expressions a schema holds, used or not."""
-    waiting, count = [schema], 0
-    while waiting:
-        node = waiting.pop()
+    """Return how many regular expressions a schema holds, used or not."""
+    pending, count = [schema], 0
+    while pending:
+        node = pending.pop()
         if isinstance(node, Mapping):
             count += ("pattern" in node) + len(_names(node, "patternProperties"))
-            waiting += node.values()
+            pending += node.values()
         elif isinstance(node, list):
-            waiting += node
+            pending += node
     return count
 
 
 def depth_of(value: Any, limit: int) -> int:
-    """How many levels a JSON value nests, 0 for a plain one; at most `limit` are looked at."""
+    """Return how many levels a JSON value nests, 0 for a plain one; at most `limit` are counted."""
     level = [value]
     for depth in range(limit):
         level = [

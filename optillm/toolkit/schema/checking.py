@@ -1,7 +1,7 @@
-"""What a client's `response_format` demands of an answer, checked without trusting the schema.
+"""Check what a client's `response_format` demands of an answer, without trusting the schema.
 
-Patterns in a schema run on a bounded engine, references to other places are never followed, and no more work is
-begun than can end soon: one check holds up everybody.
+Patterns in a schema run on a bounded engine, references to other documents are never followed, and no work is begun
+that cannot end soon: one check holds up everybody.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, Final, NoReturn
 import jsonschema_rs
 import orjson
 
-from optillm.toolkit.schema.bounds import MAX_HEIGHT, MOST_WORK, Bounds, TooComplex, depth_of, patterns_in
+from optillm.toolkit.schema.bounds import MAX_HEIGHT, MOST_WORK, TooComplex, WorkBounds, depth_of, patterns_in
 
 MAX_DEPTH: Final = 64
-"""How many levels an answer may nest where the schema refers to itself; the validator's stack is not endless."""
+"""How many levels an answer may nest if the schema refers to itself; the validator's stack is finite."""
 _PATTERN_WORK: Final = 40
 """Per character that a pattern is applied to, for patterns of at most `_PATTERN_BYTES` compiled."""
 _PATTERN_BYTES: Final = 300_000
@@ -27,22 +27,22 @@ _LARGEST_SCHEMA: Final = 256_000
 _SHALLOW: Final = 4
 """The depth of answers that a schema which refers to itself must at least be able to check."""
 _MOST_EXPLAINED: Final = 4_000
-"""A violation is explained when that is less work: every alternative that failed becomes an exception."""
+"""The work up to which a violation is explained: every alternative that failed becomes an exception."""
 
 _LONG_NUMBER = re.compile(r"[0-9]{31}|[0-9.][eE][+-]?[0-9]{3}")
-"""Exact division by a schema's `multipleOf` takes the longer, the more digits a number has."""
+"""Exact division by a schema's `multipleOf` takes longer, the more digits a number has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """JSON, an object, or an instance of a schema; `validator` is `None` where there is no usable schema."""
+class ResponseFormat:
+    """JSON, an object, or an instance of a schema; `validator` is `None` if there is no usable schema."""
 
     validator: jsonschema_rs.Validator | None = None
-    bounds: Bounds | None = None
+    bounds: WorkBounds | None = None
 
     @classmethod
-    def of(cls, response_format: Any) -> Form | None:
-        """The form that a request demands, `None` for free text.
+    def of(cls, response_format: Any) -> ResponseFormat | None:
+        """Return the format that a request demands, `None` for free text.
 
         Raises `InvalidRequest` for a schema that would take too long to check anything against.
         """
@@ -56,8 +56,8 @@ class Form:
         return cls.of_schema({"type": "object"} if response_format["type"] == "json_object" else schema)
 
     @classmethod
-    def of_schema(cls, schema: Any) -> Form:
-        """Return the form of instances of a schema; any JSON has it if `schema` is not a schema.
+    def of_schema(cls, schema: Any) -> ResponseFormat:
+        """Return the format of a schema's instances; any JSON if `schema` is not a schema.
 
         Raises `TooComplex` for a schema that would take too long to check anything against.
         """
@@ -66,7 +66,7 @@ class Form:
         if len(orjson.dumps(schema)) > _LARGEST_SCHEMA or patterns_in(schema) > _MOST_PATTERNS:
             raise TooComplex("is too large")
         try:
-            bounds = Bounds(schema)
+            bounds = WorkBounds(schema)
             _work(bounds, _SHALLOW)
             return cls(
                 jsonschema_rs.validator_for(
@@ -81,7 +81,7 @@ class Form:
             return cls()  # the upstream has its own opinion of a broken schema
 
     def violation(self, text: str) -> str | None:
-        """What is wrong with a text, in a line; `None` when it has the form."""
+        """Return what is wrong with a text, in a line; `None` if it has the format."""
         try:
             value = json.loads(text, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
@@ -99,7 +99,7 @@ class Form:
             return "not checked: a number is too long"
         try:
             valid = self.validator.is_valid(value)
-        except ValueError:  # half of a character that takes two
+        except ValueError:  # a lone surrogate
             return "not text that can be written down"
         if valid:
             return None
@@ -112,8 +112,11 @@ class Form:
         return None
 
 
-def _work(bounds: Bounds, depth: int, values: int = 1, characters: int = 1) -> int:
-    """The most work on an answer of so many levels, values and characters; raises `TooComplex`."""
+def _work(bounds: WorkBounds, depth: int, values: int = 1, characters: int = 1) -> int:
+    """Return the most work on an answer of this depth, with so many values and characters.
+
+    Raises `TooComplex` if that is too much.
+    """
     most = bounds.work(depth)
     work = most.schemas * values + _PATTERN_WORK * most.patterns * characters
     if depth > MAX_DEPTH or most.height > MAX_HEIGHT or work > MOST_WORK:

@@ -5,25 +5,25 @@ from typing import Any
 import pytest
 
 from optillm.errors import InvalidRequest
-from optillm.toolkit.schema.bounds import Bounds
-from optillm.toolkit.schema.checking import Form
+from optillm.toolkit.schema.bounds import WorkBounds
+from optillm.toolkit.schema.checking import ResponseFormat
 
 POINT = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
 
 
-def schema(of: Any) -> Form:
-    form = Form.of({"type": "json_schema", "json_schema": {"name": "point", "schema": of}})
+def schema(of: Any) -> ResponseFormat:
+    form = ResponseFormat.of({"type": "json_schema", "json_schema": {"name": "point", "schema": of}})
     assert form is not None
     return form
 
 
 @pytest.mark.parametrize("free", [None, {"type": "text"}, "json_object", {}, {"type": 3}])
 def test_free_text_has_no_form(free: Any) -> None:
-    assert Form.of(free) is None
+    assert ResponseFormat.of(free) is None
 
 
 def test_an_object_is_an_object() -> None:
-    form = Form.of({"type": "json_object"})
+    form = ResponseFormat.of({"type": "json_object"})
     assert form is not None
     assert form.violation('{"a": 1}') is None
     assert form.violation("[1]")
@@ -138,10 +138,10 @@ def test_work_is_bounded_by_what_a_name_or_an_alternative_can_reach() -> None:
     broad: dict[str, Any] = {
         "properties": {f"k{i}": {"properties": {f"l{j}": {} for j in range(50)}} for i in range(50)}
     }
-    assert Bounds(broad).work(2).schemas == 3
-    assert Bounds(levels(3, 10)).work(0).schemas > 10**3
-    assert Bounds(REPEATED).work(9).schemas > 3**9
-    assert Bounds(TREE).work(20).schemas < 500
+    assert WorkBounds(broad).work(2).schemas == 3
+    assert WorkBounds(levels(3, 10)).work(0).schemas > 10**3
+    assert WorkBounds(REPEATED).work(9).schemas > 3**9
+    assert WorkBounds(TREE).work(20).schemas < 500
 
 
 @pytest.mark.parametrize("elsewhere", ["#node", "other.json#/a", "http://127.0.0.1:1/x", "#/$defs/absent", 3])
