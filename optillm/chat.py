@@ -1,7 +1,7 @@
-"""The nouns of the wire: a chat request, the replies an upstream gives, the completion a client gets.
+"""The nouns of the wire: a chat request, the replies of an upstream, the completion for a client.
 
-Messages stay the plain JSON objects the client sent, unknown fields included: nothing here flattens,
-renames or drops what it does not understand.
+Messages stay the plain JSON objects that the client sent, unknown fields included: nothing here flattens, renames or
+drops what it does not understand.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ CHAT: Final = "/chat/completions"
 NONE: Final = "none"
 """The name of the technique that passes a request on unchanged."""
 THOUGHTS: Final = ("reasoning_content", "reasoning", "thinking")
-"""The fields of a message in which servers put what a model thinks before it answers."""
+"""The fields of a message in which servers put a model's reasoning."""
 
 
 def content_text(message: Message) -> str:
-    """The text of a message's content, its text parts joined; empty when there is none."""
+    """Return the text of a message's content, its text parts joined; empty if there is none."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -40,7 +40,7 @@ def content_text(message: Message) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Bounds on one request; `None` is no bound. Seconds are wall-clock seconds, cost is US dollars."""
+    """Bounds on one request; `None` is no bound. Seconds are wall-clock time, cost is in US dollars."""
 
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -48,7 +48,7 @@ class Budget:
     max_cost: float | None = None
 
     def within(self, ceiling: Budget) -> Budget:
-        """This budget, cut to a ceiling."""
+        """Return this budget cut to a ceiling."""
         return Budget(
             least(self.max_calls, ceiling.max_calls),
             least(self.max_tokens, ceiling.max_tokens),
@@ -58,7 +58,7 @@ class Budget:
 
 
 def least(a: N | None, b: N | None) -> N | None:
-    """The lesser bound, `None` being none."""
+    """Return the lower of two bounds; `None` is no bound."""
     return b if a is None else a if b is None else min(a, b)
 
 
@@ -66,9 +66,9 @@ def least(a: N | None, b: N | None) -> N | None:
 class Grant:
     """What the sender of a request may do here.
 
-    `client` is the name of its key, `None` where none is asked for; `ceiling` bounds each of its requests;
-    `techniques` are those it may use, `None` is all; `plain` whether it may do without one. `key_digest` tells its key
-    from others without holding it: what is kept for one key, such as replies, is not for another.
+    `client` is the name of its key, `None` if no key is needed; `ceiling` bounds each of its requests; `techniques`
+    are those it may use, `None` is all; `plain`: it may do without one. `key_digest` tells its key from others
+    without holding it: what is kept for one key, such as cached replies, is not for another.
     """
 
     client: str | None = None
@@ -86,13 +86,12 @@ def _never() -> bool:
 class Sender:
     """Who sends a request, and what they say about it beside its body.
 
-    `client` tells credentials apart without holding them; `content` is the body as it came; `key` is an
-    `Idempotency-Key`;
-    `attempt` counts the retries of a client library that announces them, `None` when it does not; `patience`
-    is the seconds it waits for a whole reply. `background` marks what a frontend asks for on its own behalf;
-    `fresh` says that nothing kept from earlier requests will do.
-    `called_off` says whether the request has been cancelled on purpose. `continues` holds the headers
-    `traceparent` and `tracestate`, as far as they came: a trace of the sender's that ours is a part of.
+    `client` tells credentials apart without holding them; `content` is the body as received; `key` is an
+    `Idempotency-Key`; `attempt` counts the retries of a client library that announces them, `None` if it does not;
+    `patience` is how many seconds it waits for a whole reply. `background` marks what a frontend requests on its
+    own behalf; `fresh`: no cached reply will do. `called_off` returns whether the request has been cancelled on
+    purpose. `trace_context` holds the headers `traceparent` and `tracestate`, if present: a trace of the sender's
+    that ours is a part of.
     """
 
     client: str = ""
@@ -103,16 +102,16 @@ class Sender:
     background: bool = False
     fresh: bool = False
     called_off: Callable[[], bool] = _never
-    continues: Mapping[str, str] = field(default_factory=dict)
+    trace_context: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def again(self) -> bool:
-        """Whether the same request may have come before."""
+    def is_retry(self) -> bool:
+        """Return whether the same request may have come before."""
         return self.key is not None or bool(self.attempt)
 
     @property
     def may_return(self) -> bool:
-        """Whether a sender that leaves may send the same request again."""
+        """Return whether a sender that leaves may send the same request again."""
         return (self.key is not None or self.attempt is not None) and not self.called_off()
 
 
@@ -120,10 +119,10 @@ class Sender:
 class ChatRequest:
     """One chat completion request, validated.
 
-    `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`,
-    `progress`, `merge` and `trace` are those fields; `grant` is what the sender may do. `authorization` is the
-    header to send upstream when the client's key is passed through. `raw` is the client's body byte for byte,
-    when `body` is all of it: what a verbatim relay sends. `approach_field` is where `approach` stood.
+    `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`, `progress`,
+    `merge` and `trace` are those fields; `grant` is what the sender may do. `authorization` is the header to send
+    upstream if the client's key is passed through. `raw` is the client's body byte for byte, if `body` is all of
+    it: what a verbatim relay sends. `approach_field` is the field or place that held `approach`.
     """
 
     body: Mapping[str, Any]
@@ -142,50 +141,50 @@ class ChatRequest:
 
     @property
     def model(self) -> str:
-        """The model name as the client wrote it, slug included."""
+        """Return the model name as the client wrote it, slug included."""
         return str(self.body["model"])
 
     @property
     def messages(self) -> Sequence[Message]:
-        """The conversation, oldest first."""
+        """Return the conversation, oldest message first."""
         messages: Sequence[Message] = self.body["messages"]
         return messages
 
     @property
     def stream(self) -> bool:
-        """Whether the client wants server-sent events."""
+        """Return whether the client wants server-sent events."""
         return bool(self.body.get("stream"))
 
     @property
     def include_usage(self) -> bool:
-        """Whether a stream ends with a usage chunk."""
+        """Return whether a stream ends with a usage chunk."""
         return bool((self.body.get("stream_options") or {}).get("include_usage"))
 
     @property
     def offers_tools(self) -> bool:
-        """Whether the reply may be an action: tools are offered, and their use is not ruled out.
+        """Return whether the reply may be an action: tools are offered and not ruled out.
 
-        `functions` and `function_call` are what tools were before they were tools.
+        `functions` and `function_call` are the deprecated forms of tools.
         """
         body = self.body
         tools = body.get("tools") and body.get("tool_choice") != "none"
         return bool(tools or (body.get("functions") and body.get("function_call") != "none"))
 
     @property
-    def speaks(self) -> bool:
-        """Whether the reply is to be more than text, and nothing here could compare it with another."""
+    def wants_more_than_text(self) -> bool:
+        """Return whether the reply is to hold speech or the like, which nothing here can compare."""
         modalities = self.body.get("modalities")
         return isinstance(modalities, list) and any(kind != "text" for kind in modalities)
 
     @property
     def choices(self) -> int:
-        """How many choices the client wants (`n`)."""
+        """Return how many choices the client wants (`n`)."""
         return int(self.body.get("n") or 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call, or the sum over many; details are `None` where no call reported them."""
+    """Tokens of one call, or the sum over many; a detail is `None` if no call reported it."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -195,12 +194,12 @@ class Usage:
 
     @classmethod
     def read(cls, wire: Mapping[str, Any] | None) -> Usage | None:
-        """The usage object of a reply, or `None` when the upstream sent none worth the name."""
+        """Return the usage object of a reply, or `None` if the upstream sent none that can be used."""
         if not isinstance(wire, Mapping) or not isinstance(wire.get("prompt_tokens"), int):
             return None
         completion = wire.get("completion_tokens")
         return cls(
-            prompt_tokens=max(0, wire["prompt_tokens"]),  # less than none would be paid back
+            prompt_tokens=max(0, wire["prompt_tokens"]),  # a negative number would be refunded
             completion_tokens=max(0, completion) if isinstance(completion, int) else 0,
             reasoning_tokens=_detail(wire, "completion_tokens_details", "reasoning_tokens"),
             cached_tokens=_detail(wire, "prompt_tokens_details", "cached_tokens"),
@@ -208,7 +207,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
-        """Prompt and completion tokens together."""
+        """Return prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: Usage) -> Usage:
@@ -221,7 +220,7 @@ class Usage:
         )
 
     def wire(self) -> dict[str, Any]:
-        """The OpenAI usage object; `estimated` appears only when some call's tokens had to be guessed."""
+        """Return the OpenAI usage object; `estimated` is there only if some call's tokens were guessed."""
         usage: dict[str, Any] = {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
@@ -247,7 +246,7 @@ def _add_known(a: int | None, b: int | None) -> int | None:
 
 
 class ReplyKind(Enum):
-    """What a reply is good for."""
+    """Whether a reply is of use."""
 
     OK = "ok"
     TRUNCATED = "truncated"
@@ -259,8 +258,8 @@ class ReplyKind(Enum):
 class Reply:
     """One choice of one upstream completion.
 
-    `message` is what the upstream sent, its calls and its thoughts in one shape; `finish_reason` is in OpenAI's words
-    where these have one for it.
+    `message` is what the upstream sent, with its tool calls and reasoning in one uniform shape; `finish_reason` is
+    one of OpenAI's words if these have one for it.
     """
 
     message: Message
@@ -271,34 +270,34 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The content as text; empty when there is none."""
+        """Return the content as text; empty if there is none."""
         return content_text(self.message)
 
     @property
     def tool_calls(self) -> Sequence[Mapping[str, Any]]:
-        """The tools this reply wants called; empty for an answer."""
+        """Return the tools that this reply wants called; empty for an answer."""
         calls = self.message.get("tool_calls")
         return calls if isinstance(calls, list) else ()
 
     @property
     def actions(self) -> Sequence[Mapping[str, Any]]:
-        """What this reply wants done: its tool calls or, as it once was, its function call."""
+        """Return what this reply wants done: its tool calls, or its deprecated function call."""
         call = self.message.get("function_call")
         return self.tool_calls or ([{"function": call}] if isinstance(call, Mapping) else ())
 
     @property
     def thought(self) -> bool:
-        """Whether the model is known to have thought before it answered, or instead."""
+        """Return whether the model is known to have reasoned before its answer, or instead of one."""
         return any(self.message.get(name) for name in THOUGHTS)
 
     @property
     def cut(self) -> bool:
-        """Whether the reply was cut off at its length limit, even if before its first word."""
+        """Return whether the reply was cut off at its length limit, even before its first word."""
         return self.finish_reason == "length" and self.kind in (ReplyKind.TRUNCATED, ReplyKind.EMPTY)
 
     @property
     def kind(self) -> ReplyKind:
-        """Whether the reply is complete, cut, a refusal or nothing at all."""
+        """Return whether the reply is complete, cut off, a refusal or empty."""
         if self.finish_reason == "content_filter" or self.message.get("refusal"):
             return ReplyKind.REFUSAL
         if not self.text.strip() and not self.actions:
@@ -312,9 +311,9 @@ class Reply:
 class Report:
     """What a technique did for one request: the reply's `optillm` block and the `x-optillm-*` headers.
 
-    `cost` is in US dollars, `None` unless the prices of all calls are known. `asked` are the options before they
-    were made smaller to fit the budget, `None` when they were not; `cached` counts the replies, by role, that were
-    kept from earlier requests and cost no call; `verdicts` counts those read, by how judges gave them.
+    `cost` is in US dollars, `None` unless the prices of all calls are known. `requested_options` are the options
+    before they were reduced to fit the budget, `None` if they were not; `cached` counts by role the replies that
+    came from the cache and cost no call; `verdicts` counts those that could be read, by how judges gave them.
     """
 
     technique: str
@@ -326,13 +325,13 @@ class Report:
     losses: Mapping[str, int] = field(default_factory=dict)
     turn: Literal["action", "answer"] = "answer"
     cost: float | None = None
-    asked: Mapping[str, Any] | None = None
+    requested_options: Mapping[str, Any] | None = None
     cached: Mapping[str, int] | None = None
     verdicts: Mapping[str, int] = field(default_factory=dict)
     trace: Mapping[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
-        """The JSON form of this report."""
+        """Return the JSON form of this report."""
         block: dict[str, Any] = {
             "technique": self.technique,
             "options": dict(self.options),
@@ -343,8 +342,8 @@ class Report:
             "losses": dict(self.losses),
             "turn": self.turn,
         }
-        if self.asked is not None:
-            block["asked"] = dict(self.asked)
+        if self.requested_options is not None:
+            block["asked"] = dict(self.requested_options)
         if self.cached:
             block["cached"] = dict(self.cached)
         if self.verdicts:
@@ -358,7 +357,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer of a technique in the wire's shape: one reply per choice, best first."""
+    """The answer of a technique in the wire's shape: one reply per choice, the best first."""
 
     replies: Sequence[Reply]
     usage: Usage | None
@@ -369,13 +368,13 @@ class Completion:
 
     @property
     def system_fingerprint(self) -> str | None:
-        """The fingerprint of the chosen reply's upstream."""
+        """Return the fingerprint of the chosen reply's upstream."""
         return self.replies[0].system_fingerprint if self.replies else None
 
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """A request for an endpoint that is only passed on; `path` begins with a slash and is below the base URL."""
+    """A request for an endpoint that is only passed on; `path` is below the base URL and begins with `/`."""
 
     method: str
     path: str
@@ -388,11 +387,10 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """An upstream's own reply on its way to the client, untouched.
+    """An upstream's own reply on its way to the client, unchanged.
 
-    `headers` are those the client may see. A whole reply has its bytes in `body`; a stream has `body` `None`
-    and its bytes in `chunks`, as they arrive. `model` is what the upstream that it came from calls the model, where
-    it may have a name of its own.
+    `headers` are those the client may see. A whole reply has its bytes in `body`; for a stream `body` is `None`,
+    and the bytes arrive in `chunks`. `model` is the upstream's own name for the model, if it may have one.
     """
 
     status: int
@@ -404,7 +402,7 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Tokens of the answer, for choice `index`, in the order they are to be shown."""
+    """A piece of the answer for choice `index`; pieces come in the order in which they are shown."""
 
     content: str
     index: int = 0
@@ -422,11 +420,11 @@ Event = Delta | Note | Completion
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A technique at work: events that end with the one `Completion`, or raise an `OptillmError`.
+    """A running technique: events that end with the one `Completion`, or raise an `OptillmError`.
 
-    The completion's replies are whole: what no `Delta` has carried yet is still to be shown. `id`, `created`,
-    `model` and the number of choices are those of the completion, known before it; so is `technique`, unless only
-    the first reply can tell whether one is to run.
+    The completion's replies are whole: what no `Delta` has carried is still to be shown. `id`, `created`, `model`
+    and the number of choices are those of the completion, known in advance; so is `technique`, unless only the
+    first reply decides whether one runs.
     """
 
     events: AsyncGenerator[Event, None]

@@ -1,7 +1,7 @@
-"""The errors of optillm: one small tree, each class knowing its HTTP status and OpenAI type and code.
+"""The errors of optillm: one small tree, each class with its HTTP status and OpenAI type and code.
 
-Errors are raised where they happen and rendered once, by the server's error handler. A message is written
-for the client that reads it: no internals, no keys, no prompts.
+Errors are raised where they happen and rendered once, by the server's error handler. A message is written for the
+client that reads it: no internals, no keys, no prompts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class OptillmError(Exception):
     type = "server_error"
     code: str | None = None
     recorded = False
-    """Whether the request that ends with it has its line in the log already, with all that it took."""
+    """Whether the request that ends with this error is already in the access log, with all that it used."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class OptillmError(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
-        """The wire's error object, all four keys always there."""
+        """Return the wire's error object, which always has all four keys."""
         error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return {"error": error}
 
@@ -62,7 +62,7 @@ class PermissionDenied(InvalidRequest):
 
 
 class NotFound(InvalidRequest):
-    """No such route or model here."""
+    """There is no such route or model."""
 
     status = 404
 
@@ -80,19 +80,19 @@ class UnsupportedMediaType(InvalidRequest):
 
 
 class RateLimited(OptillmError):
-    """Too much at once; carries `Retry-After`."""
+    """Too many requests at once; carries `Retry-After`."""
 
     status = 429
     type = "rate_limit_error"
 
 
 class UpstreamError(OptillmError):
-    """The upstream failed a call.
+    """A call failed at the upstream.
 
-    `message` is in its words, else in ours. `status` is the upstream's own when it answered, else 502; `upstream_body`
-    is its error body as JSON, in whatever shape, when it sent one. `retryable` says whether the same call may succeed
-    later. `restarting` says that the call has reached no model: the server answered before and is down now, or it is
-    still loading its model.
+    `message` is the upstream's, else ours. `status` is the upstream's own if it answered, else 502; `upstream_body`
+    is its error body as JSON, in whatever shape, if it sent one. `retryable`: the same call may succeed later.
+    `restarting`: the call has reached no model, since the server answered before and is down now, or is still
+    loading its model.
     """
 
     status = 502
@@ -118,13 +118,13 @@ class UpstreamError(OptillmError):
         self.retry_after = retry_after
 
     def body(self) -> dict[str, Any]:
-        """The upstream's own error object with the missing keys filled in, or ours when it sent none."""
+        """Return the upstream's own error object with missing keys filled in, or ours if it sent none."""
         own = super().body()["error"]
-        sent = self.upstream_body or {}
-        if isinstance(sent.get("error"), Mapping):
-            return {"error": own | {"type": None} | dict(sent["error"])}
-        named = {name: sent[name] for name in ("type", "param", "code") if sent.get(name) is not None}
-        return {"error": own | named}
+        body = self.upstream_body or {}
+        if isinstance(body.get("error"), Mapping):
+            return {"error": own | {"type": None} | dict(body["error"])}
+        fields = {name: body[name] for name in ("type", "param", "code") if body.get(name) is not None}
+        return {"error": own | fields}
 
 
 class DeadlineExceeded(OptillmError):
@@ -135,7 +135,7 @@ class DeadlineExceeded(OptillmError):
 
 
 class BudgetExhausted(OptillmError):
-    """The request's budget ends before anything usable has arrived."""
+    """The request's budget ran out before anything usable arrived."""
 
     status = 429
     type = "rate_limit_error"
@@ -143,7 +143,7 @@ class BudgetExhausted(OptillmError):
 
 
 class Cancelled(OptillmError):
-    """The request was called off by somebody who knows its id."""
+    """Somebody who knows the request's id cancelled it."""
 
     status = 499  # what web servers log for a client that left
     code = "request_cancelled"
@@ -153,7 +153,7 @@ class Cancelled(OptillmError):
 
 
 class NotCounted(OptillmError):
-    """What the key has used, or made, cannot be told now, so that it may not use more."""
+    """The key's usage cannot be read or written right now, so it may not use more."""
 
     status = 503
 
@@ -165,6 +165,6 @@ class Overloaded(OptillmError):
 
 
 class ShuttingDown(OptillmError):
-    """The server drains; another replica, or this one in a moment, will answer."""
+    """The server is draining; another replica, or this one in a moment, will answer."""
 
     status = 503

@@ -1,7 +1,7 @@
 """Logging: one line per record on stderr, plain or JSON, and no line that shows a key.
 
-Redaction happens where records are made, so that it holds for every logger and every handler, whoever
-added them and whenever; what Python would print past all loggers becomes a record, too.
+Redaction happens where records are made, so that it holds for every logger and every handler, no matter who adds them
+or when. What Python would print without a logger becomes a record, too.
 """
 
 from __future__ import annotations
@@ -22,24 +22,23 @@ from typing import Any, Final, TextIO
 from urllib.parse import quote, unquote
 
 FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
-TOGETHER: Final = 0.05
-"""Seconds that a line may wait for others."""
+MAX_DELAY: Final = 0.05
+"""Seconds that a line may wait to be written together with others."""
 LIBRARIES: Final = ("aiohttp", "asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai")
 
 _HANDLER: Final = "optillm"
-_SHORT: Final = 8  # a shorter key may well be part of a common word
-_SCHEMES: Final = ("basic", "bearer", "token")  # in front of what is secret in a header's value
+_MIN_UNBOUNDED: Final = 8  # characters; a shorter key may well be part of a common word
+_SCHEMES: Final = ("basic", "bearer", "token")  # what precedes the secret in a header's value
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)[ \t]+[^\s'\",;]+")
 
 log = logging.getLogger(__name__)
 
 
 def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> None:
-    """Log to stderr from `level` on, with every one of `secrets` replaced by `[redacted]`.
+    """Log to stderr from `level` on, with each of `secrets` replaced by `[redacted]`.
 
-    With the style `json` each line is an object: time, level, logger, message, and the fields of the record.
-    May be called again; the last call counts. Client libraries log from WARNING on: what they say below that quotes
-    requests, or speaks of requests that are never sent.
+    With the style `json` each line is an object: time, level, logger, message, and the fields of the record. May be
+    called again; the last call counts. Client libraries log from WARNING on: at lower levels they quote requests.
     """
     handler = Lines()
     handler.name = _HANDLER
@@ -60,9 +59,9 @@ def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> N
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Writes to stderr what an event loop logs a moment later, many lines at once; warnings and all else at once.
+    """Writes to stderr; on an event loop, many lines together a moment later, but warnings at once.
 
-    To write a line takes longer than to make it, and a loop that serves many requests logs many.
+    Writing a line takes longer than making it, and a loop that serves many requests logs many.
     """
 
     def __init__(self) -> None:
@@ -70,19 +69,19 @@ class Lines(logging.StreamHandler[TextIO]):
         self._waiting: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take in a record."""
+        """Take a record and write it now or soon."""
         try:
             self._waiting.append(self.format(record) + self.terminator)
             loop = asyncio._get_running_loop()
             if loop is None or record.levelno >= logging.WARNING:
                 self.flush()
             elif len(self._waiting) == 1:
-                loop.call_later(TOGETHER, self.flush)
-        except Exception:  # noqa: BLE001 - as the library has it
+                loop.call_later(MAX_DELAY, self.flush)
+        except Exception:  # noqa: BLE001 - as in the library's own handlers
             self.handleError(record)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the waiting lines."""
         with self.lock or nullcontext():
             lines, self._waiting = "".join(self._waiting), []
             if lines:
@@ -98,7 +97,7 @@ class Json(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the record as one line of JSON."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -123,23 +122,23 @@ class Json(logging.Formatter):
 
 
 def redaction(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that replaces each of `secrets` in a text by `[redacted]`, however it is spelt there.
+    """Return a function that replaces each of `secrets` in a text, however spelt, by `[redacted]`.
 
-    A short one is replaced only where it stands alone: nobody can read a log without the letter x.
+    A short secret is replaced only where it stands alone: nobody can read a log without the letter x.
     """
-    spelt = {spelling for secret in secrets for spelling in _spellings(secret)}
-    longest_first = sorted(filter(None, spelt), key=len, reverse=True)
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+    longest_first = sorted(filter(None, spellings), key=len, reverse=True)
     if not longest_first:
         return str
     patterns = (
-        re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
+        re.escape(secret) if len(secret) >= _MIN_UNBOUNDED else rf"(?<!\w){re.escape(secret)}(?!\w)"
         for secret in longest_first
     )
     return partial(re.compile("|".join(patterns)).sub, "[redacted]")
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret as it is, without its scheme, and as URLs, JSON and `repr` write it."""
+    """Yield a secret as it is, without its scheme, and as URLs, JSON and `repr` write it."""
     scheme, _, rest = secret.partition(" ")
     for text in (secret, rest.strip()) if scheme.lower() in _SCHEMES else (secret,):
         yield from (text, quote(text, safe=""), unquote(text), json.dumps(text)[1:-1], repr(text)[1:-1])
@@ -174,13 +173,9 @@ def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.
     record = logging.LogRecord(*args, **kwargs)
     try:
         message = record.getMessage()
-    except (
-        TypeError,
-        ValueError,
-        KeyError,
-    ):  # the arguments do not fit: logging would print them as they are
+    except (TypeError, ValueError, KeyError):  # the arguments do not fit the message
         message = f"{record.msg} {record.args}"
-    # Text from outside must not be able to begin a line of its own.
+    # Text from outside must not be able to start a line of its own.
     record.msg, record.args = _one_line(redact(message)), ()
     if record.exc_info:
         record.exc_text = _indented(redact(logging.Formatter().formatException(record.exc_info)))
@@ -193,7 +188,7 @@ def _record(redact: Callable[[str], str], *args: Any, **kwargs: Any) -> logging.
 def _one_line(text: str) -> str:
     """Return the text on one line, without credentials that a client may have sent.
 
-    Those are in no list of secrets.
+    A client's credentials are in no list of secrets.
     """
     return printable(_CREDENTIALS.sub(r"\1 [redacted]", text))
 

@@ -1,8 +1,8 @@
 """The trace of one request: named steps, upstream calls, and which call waited for which.
 
-A call depends on the calls whose results its task had seen when it was issued. Each task carries that set
-in a context variable, so the graph follows the flow of data, not the accident of timing: a call that queued
-behind its siblings is still one round. Names follow OpenTelemetry's conventions for generative AI.
+A call depends on the calls whose results its task had seen when it was issued. Each task carries that set in a
+context variable, so the graph follows the flow of data, not the accident of timing: a call that queued behind its
+siblings is still one round. Names follow OpenTelemetry's conventions for generative AI.
 
 When a step or a call ends, one line is logged at the level debug.
 """
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
     CallGraph = networkx.DiGraph[int]
 
-_seen: ContextVar[Set[int]] = ContextVar("calls whose results this task has seen", default=frozenset())
+_awaited: ContextVar[Set[int]] = ContextVar("calls whose results this task has awaited", default=frozenset())
 _step: ContextVar[str | None] = ContextVar("the innermost named step", default=None)
 
 
-SHORT: Final = {"gen_ai.provider.name": "upstream"}
-"""Attributes with a name of their own in the log; others are logged by the last part of their name."""
+LOG_NAMES: Final = {"gen_ai.provider.name": "upstream"}
+"""Attributes with a shorter name in the log; others are logged by the last part of their name."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Span:
-    """A named step; times are seconds of the trace's clock."""
+    """A named step; times are in seconds of the trace's clock."""
 
     name: str
     start: float
@@ -44,13 +44,13 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long the step took; 0 while it runs."""
+        """Return how long the step took; 0 while it runs."""
         return 0.0 if self.end is None else self.end - self.start
 
 
 @dataclass(slots=True)
 class Call(Span):
-    """One upstream call, its retries included; `after` are the calls it had to wait for."""
+    """One upstream call, including its retries; `after` holds the ids of the calls it waited for."""
 
     id: int = 0
     after: Set[int] = frozenset()
@@ -58,14 +58,14 @@ class Call(Span):
 
 
 class Trace:
-    """Spans and calls of the request with this id; `clock` gives seconds from any fixed point."""
+    """Spans and calls of the request with this id; `clock` returns seconds from any fixed point."""
 
     def __init__(self, clock: Callable[[], float], request_id: str = "") -> None:
         self.clock = clock
         self.request_id = request_id
         self.spans: list[Span] = []
         self.calls: list[Call] = []
-        _seen.set(frozenset())  # the task that begins a trace has seen nothing of it
+        _awaited.set(frozenset())  # a new trace depends on nothing that its task did before
 
     @contextmanager
     def span(self, name: str, **attributes: Any) -> Iterator[Span]:
@@ -82,9 +82,9 @@ class Trace:
 
     @contextmanager
     def call(self, role: str, **attributes: Any) -> Iterator[Call]:
-        """Record an upstream call for as long as the block runs; what follows in this task depends on it."""
+        """Record an upstream call for as long as the block runs; whatever follows in this task depends on it."""
         call = Call(
-            role, self.clock(), _step.get(), attributes=attributes, id=len(self.calls), after=_seen.get()
+            role, self.clock(), _step.get(), attributes=attributes, id=len(self.calls), after=_awaited.get()
         )
         self.calls.append(call)
         reason = ""
@@ -101,7 +101,7 @@ class Trace:
             if call.status == "running":  # neither returned nor failed: the task was cancelled
                 call.status = "cancelled"
             else:
-                _seen.set(frozenset([call.id]))
+                _awaited.set(frozenset([call.id]))
             outcome = f"{call.status}{reason} in {call.seconds:.2f} s"
             self.note("call %d, %s: %s%s", call.id, role, outcome, _shown_attributes(call.attributes))
 
@@ -110,12 +110,12 @@ class Trace:
         log.debug("Request %s: " + message, self.request_id, *values)
 
     @staticmethod
-    def see(branch: Variables) -> None:
-        """Note that the running task has taken over what the finished task of `branch` had seen."""
-        _seen.set(_seen.get() | branch.get(_seen, frozenset()))
+    def join(branch: Variables) -> None:
+        """Make the running task depend on everything that the finished task of `branch` depended on."""
+        _awaited.set(_awaited.get() | branch.get(_awaited, frozenset()))
 
     def graph(self) -> CallGraph:
-        """The calls that ended of their own accord, an edge from each to those that waited for it."""
+        """Return the calls that ended of their own accord, with an edge to each call that waited for one."""
         import networkx  # 0.1 s to import: only a process that traces pays for it
 
         graph: CallGraph = networkx.DiGraph()
@@ -126,14 +126,14 @@ class Trace:
         return graph
 
     def rounds(self) -> int:
-        """The length in calls of the longest chain of calls that waited for each other."""
+        """Return the length, in calls, of the longest chain of calls that waited for each other."""
         import networkx
 
         graph = self.graph()
         return networkx.dag_longest_path_length(graph, default_weight=1) + 1 if graph else 0
 
     def critical_path(self) -> list[int]:
-        """The chain of calls that took the longest, by their ids, first call first."""
+        """Return the ids of the chain of calls that took the longest, first call first."""
         import networkx
 
         graph = self.graph()
@@ -145,7 +145,7 @@ class Trace:
         return [node for node in networkx.dag_longest_path(graph, weight="seconds") if node != source]
 
     def wire(self) -> dict[str, Any]:
-        """The JSON form; no content of any message is in it."""
+        """Return the JSON form, which holds no content of any message."""
         origin = min((span.start for span in (*self.spans, *self.calls)), default=0.0)
 
         def item(span: Span) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class Trace:
 def _shown_attributes(attributes: Mapping[str, Any]) -> str:
     """Return the attributes that are texts or numbers; structured ones may hold message content."""
     return "".join(
-        f", {SHORT.get(name) or name.rpartition('.')[2]} {value}"
+        f", {LOG_NAMES.get(name) or name.rpartition('.')[2]} {value}"
         for name, value in attributes.items()
         if isinstance(value, str | int | float)
     )

@@ -313,7 +313,7 @@ def test_lines_of_a_loop_are_written_together_and_warnings_at_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure("info")
-    monkeypatch.setattr("optillm.logs.TOGETHER", 0.0)
+    monkeypatch.setattr("optillm.logs.MAX_DELAY", 0.0)
     log = logging.getLogger("test")
     written = []
 

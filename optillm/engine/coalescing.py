@@ -81,7 +81,7 @@ class Joins(Generic[T]):
         `work` is given an event that is set as long as somebody waits: without it, nothing new is to begin.
         """
         identity = _identity(sender)
-        shared = self._running.get(identity) if sender.again else None
+        shared = self._running.get(identity) if sender.is_retry else None
         if shared is None or not shared.worth_joining:
             shared = self._running[identity] = _Shared(work)
             self._running.move_to_end(identity)

@@ -210,7 +210,7 @@ class Engine:
         plan = self.planner.plan(request)
         if plan.work is None:
             return plan
-        if request.speaks:  # speech, for example, which no technique can compare
+        if request.wants_more_than_text:  # speech, for example, which no technique can compare
             check_grant(request.grant, None, "modalities")
             return Plan(plan.model, bypassed="modalities")
         if request.sender.background and self.limits.background_bypass and request.grant.plain:

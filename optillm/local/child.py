@@ -1,7 +1,7 @@
 """`python -m optillm.local.child PARENT COMMAND …`: run a command that ends with the process PARENT.
 
-This process becomes the command by `exec`. The kernel's signal for the parent's death stays set across that, so the
-command needs no support for it. Only Linux has this: elsewhere a parent that is killed leaves its child behind.
+This process becomes the command by `exec`, across which the kernel's parent-death signal stays set, so the command
+needs no support for it. Only Linux has this: elsewhere a parent that is killed leaves its child behind.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 def main(argv: list[str]) -> None:
-    """Replace this process by the command; exit with one line when it cannot be started."""
+    """Replace this process by the command, or exit with one line if it cannot be started."""
     parent, *command = argv
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

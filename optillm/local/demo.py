@@ -1,4 +1,4 @@
-"""What `--demo` starts: the simulator, a distribution of its own, in a child process."""
+"""Start the simulator, a separate distribution, in a child process: what `--demo` does."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from optillm.config.sources import SettingsError
 
 SIMULATOR: Final = "optillm_simulator"
 """The program's module. It is never imported: it stands in for a foreign server."""
-PATIENCE: Final = 30.0
-"""Seconds until it must listen."""
+START_TIMEOUT: Final = 30.0
+"""Seconds until the demo model must listen."""
 
 
 class DemoProcess:
-    """A demo model in a child process; a context manager. The child ends with its parent, however that ends."""
+    """A demo model in a child process; a context manager. The child ends with its parent in any case."""
 
     def __init__(self, child: subprocess.Popen[bytes], base_url: str) -> None:
         self.base_url = base_url
@@ -28,7 +28,7 @@ class DemoProcess:
         self._child = child
 
     def close(self) -> None:
-        """Let the child go and wait until it is gone; doing so twice is harmless."""
+        """End the child and wait until it is gone; calling this twice is harmless."""
         _close_pipes(self._child)
         try:
             self._child.wait(timeout=5)
@@ -48,38 +48,38 @@ class DemoProcess:
 def launch(latency: float = 0.0, token_latency: float = 0.0, port: int = 0) -> DemoProcess:
     """Start the demo model in a child process and wait until it listens.
 
-    Latencies are in seconds, port 0 takes a free one. Raises `SettingsError`, one line, when the simulator is not
+    Latencies are in seconds; port 0 takes a free one. Raises `SettingsError`, one line, if the simulator is not
     installed or does not start.
     """
     if find_spec(SIMULATOR) is None:
         raise SettingsError("demo: the demo model is not installed: pip install ./simulator in a checkout")
     command = [sys.executable, "-m", SIMULATOR, "--with-parent", f"--port={port}"]
     command += [f"--latency={latency}", f"--token-latency={token_latency}"]
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
         )
         line = _first_line(child)
         if line:
             return DemoProcess(child, json.loads(line)["base_url"])
         _close_pipes(child)
         child.wait()
-        raise SettingsError(f"demo: the demo model did not start: {_said(complaints)}")
+        raise SettingsError(f"demo: the demo model did not start: {_error_output(errors)}")
 
 
 def _first_line(child: subprocess.Popen[bytes]) -> bytes:
-    """What the child says first; nothing when it ends, or is ended for taking too long."""
-    impatience = threading.Timer(PATIENCE, child.kill)
-    impatience.start()
+    """Return the child's first line; nothing if it ends, or is ended because it takes too long."""
+    timer = threading.Timer(START_TIMEOUT, child.kill)
+    timer.start()
     try:
         return child.stdout.readline() if child.stdout else b""
     finally:
-        impatience.cancel()
+        timer.cancel()
 
 
-def _said(complaints: IO[bytes]) -> str:
-    complaints.seek(0)
-    return complaints.read().decode(errors="replace").strip() or "it said nothing"
+def _error_output(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    return errors.read().decode(errors="replace").strip() or "it said nothing"
 
 
 def _close_pipes(child: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,7 @@
-"""What `--local` starts: llama.cpp's server in a child process, serving a model from a GGUF file.
+"""Start llama.cpp's server in a child process to serve a GGUF file: what `--local` does.
 
-The server is the `llama-server` on PATH, else the one that `make real` installs in a checkout. Like the demo model, it
-takes the place of an upstream, and this module knows nothing of how optillm calls it.
+The server is the `llama-server` on PATH, else the one that `make real` installs in a checkout. Like the demo model it
+replaces an upstream, and this module knows nothing of how optillm calls it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ HOST: Final = "127.0.0.1"
 ROOT: Final = Path(__file__).parents[2]
 INSTALLED: Final = Path(".real", "bin", "python")
 """The Python that `make real` installs in the checkout; it has the server as a package."""
-LOADING: Final = 600.0
+LOAD_TIMEOUT: Final = 600.0
 """Seconds that a model may take to load: large ones on slow disks take minutes."""
-PAUSE: Final = 0.05
+HEALTH_INTERVAL: Final = 0.05
 """Seconds between two health checks of a server that is loading its model."""
-ENDING: Final = 5.0
-"""Seconds that a server has to end by itself."""
-LINES: Final = 5
-"""How many of the last lines that a server printed are shown when it has ended."""
+STOP_TIMEOUT: Final = 5.0
+"""Seconds that a server has to end by itself, and to answer a health check."""
+LAST_LINES: Final = 5
+"""How many of a server's last lines are shown when it has ended."""
 
 log = logging.getLogger(__name__)
 
@@ -87,19 +87,22 @@ class LlamaServer:
             start_new_session=True,  # Ctrl-C is for the proxy, which first lets its requests finish
         )
         self.pid = self._child.pid
-        self._last = deque[str](maxlen=LINES)
+        self._last = deque[str](maxlen=LAST_LINES)
         self._reader = threading.Thread(target=self._follow, daemon=True)
         self._reader.start()
 
     def wait_until_healthy(self) -> None:
-        """Wait until the model is loaded; raises `SettingsError`, one line, when that fails."""
-        end = time.monotonic() + LOADING
+        """Wait until the model is loaded.
+
+        Raises `SettingsError`, one line, if that fails.
+        """
+        end = time.monotonic() + LOAD_TIMEOUT
         while not self._healthy():
             if time.monotonic() > end:
-                raise SettingsError(f"local: {NAME} has not loaded the model within {LOADING:g} seconds")
+                raise SettingsError(f"local: {NAME} has not loaded the model within {LOAD_TIMEOUT:g} seconds")
             with suppress(subprocess.TimeoutExpired):
-                status = self._child.wait(PAUSE)
-                self._reader.join(ENDING)
+                status = self._child.wait(HEALTH_INTERVAL)
+                self._reader.join(STOP_TIMEOUT)
                 raise SettingsError(f"local: {NAME} did not start ({_ending(status)}): {self._last_words()}")
         self._serving = True
 
@@ -112,10 +115,10 @@ class LlamaServer:
         """Ask the server to end, and wait until it is gone; calling this twice is harmless."""
         self._end(signal.SIGTERM)
         try:
-            self._child.wait(ENDING)
+            self._child.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self.kill()
-        self._reader.join(ENDING)
+        self._reader.join(STOP_TIMEOUT)
 
     def __enter__(self) -> LlamaServer:
         return self
@@ -131,7 +134,7 @@ class LlamaServer:
             os.killpg(self.pid, number)  # with what a wrapper around the server may have started
 
     def _healthy(self) -> bool:
-        connection = HTTPConnection(HOST, self._port, timeout=ENDING)
+        connection = HTTPConnection(HOST, self._port, timeout=STOP_TIMEOUT)
         try:
             connection.request("GET", "/health")
             return connection.getresponse().status == 200  # 503 while the model is loading
@@ -160,7 +163,7 @@ class LlamaServer:
 def launch(model: Model, port: int = 0) -> LlamaServer:
     """Serve a model in a child process and wait until it is loaded.
 
-    Port 0 stands for any free port. Raises `SettingsError`, one line, when there is no server or it does not start.
+    Port 0 stands for any free port. Raises `SettingsError`, one line, if there is no server or it does not start.
     """
     port = port or _free_port()
     server = LlamaServer([*_program(), *model.flags(port)], port)
@@ -173,7 +176,10 @@ def launch(model: Model, port: int = 0) -> LlamaServer:
 
 
 def _program() -> list[str]:
-    """Return the command that starts the server, without flags; raises `SettingsError` if no server is installed."""
+    """Return the command that starts the server, without flags.
+
+    Raises `SettingsError` if no server is installed.
+    """
     on_path = shutil.which(NAME)
     if on_path is not None:
         return [str(Path(on_path).absolute())]
@@ -192,5 +198,5 @@ def _free_port() -> int:
 
 
 def _ending(status: int) -> str:
-    """Return how a process has ended: its exit status, or the signal that ended it (SIGILL if AVX2 is missing)."""
+    """Return how a process ended: its exit status, or its signal (SIGILL if AVX2 is missing)."""
     return f"status {status}" if status >= 0 else signal.Signals(-status).name

@@ -1,6 +1,6 @@
 """llama.cpp's server from the package `xllamacpp`, with those flags of `llama-server` that `--local` uses.
 
-It is run by the Python of `make real`, which has that package but not optillm.
+The Python of `make real` runs it, which has that package but not optillm.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve until a signal ends the process."""
     import xllamacpp
 
-    given = _read_arguments(argv)
+    options = _read_arguments(argv)
     params = xllamacpp.CommonParams()
-    params.model.path = given.model
-    params.model_alias = {given.alias}
-    params.hostnames = [given.host]
-    params.port = given.port
-    params.n_parallel = given.parallel
-    params.n_ctx = given.ctx_size
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = given.threads
-    params.use_jinja = given.jinja
-    params.endpoint_metrics = given.metrics
-    params.endpoint_slots = given.slots
+    params.model.path = options.model
+    params.model_alias = {options.alias}
+    params.hostnames = [options.host]
+    params.port = options.port
+    params.n_parallel = options.parallel
+    params.n_ctx = options.ctx_size
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
+    params.use_jinja = options.jinja
+    params.endpoint_metrics = options.metrics
+    params.endpoint_slots = options.slots
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:  # the reason is in the server's own log
@@ -51,7 +51,7 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _processors() -> int:
-    """Return how many processors this process may use; the server itself would count all cores of the machine."""
+    """Return how many processors this process may use; the server itself would count all cores."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,1 +1,1 @@
-"""What is told of served requests: log lines, metrics, traces. Each observer takes a `Record` and nothing more."""
+"""Observers of served requests: log lines, metrics, traces. Each takes a `Record` and nothing more."""

@@ -1,4 +1,4 @@
-"""One line of the log for each request that has ended; with `--log-format json` its fields beside it."""
+"""The access log: one line for each request that has ended, with fields for `--log-format json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from optillm.chat import CHAT, NONE
 from optillm.observe.record import Record
 
 LONGEST_REASON: Final = 200
-"""Characters of why a request failed."""
+"""Characters of the reason for which a request failed."""
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +26,12 @@ def sentence(record: Record) -> str:
 
 
 def _outcome(record: Record) -> str:
-    took = f"in {record.seconds:.2f} s"
+    duration = f"in {record.seconds:.2f} s"
     tokens = "" if record.usage is None else f", {record.usage.total_tokens} tokens"
     if record.technique == NONE:
         subject = "Using approach none," if record.endpoint == CHAT else record.endpoint
-        return f"{subject} with {record.model or 'no model'}: status {record.status} {took}{tokens}"
+        return f"{subject} with {record.model or 'no model'}: status {record.status} {duration}{tokens}"
     end = record.stop or f"status {record.status}"
     calls = sum(record.calls.values())
-    spent = f"{calls} calls in {record.rounds} rounds{tokens}"
-    return f"{record.technique}-{record.model}: {end} {took}, {spent}"
+    work = f"{calls} calls in {record.rounds} rounds{tokens}"
+    return f"{record.technique}-{record.model}: {end} {duration}, {work}"

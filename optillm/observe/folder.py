@@ -1,7 +1,8 @@
-"""The folder in which several workers count as one; apart from the metrics, whose library looks for it when imported.
+"""The folder through which several workers add up their metrics.
 
-The library finds the folder in a variable of the environment. That is ours for as long as we serve: one that the
-operator has set belongs to another program, whose numbers would mix with these.
+It is separate from the metrics because their library looks for the folder when it is imported, in a variable of the
+environment. That variable is ours for as long as we serve: one that the operator has set belongs to another program,
+whose numbers would mix with these.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from contextlib import contextmanager
 from typing import Final
 
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - on no disk that may stall; the name is a fresh one
+SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - no disk that may stall; the folder's name is fresh
 
 _FORMER: Final = VARIABLE.lower()  # the library still reads it
 
 
 @contextmanager
 def counting_folder(workers: int) -> Iterator[None]:
-    """Give the workers forked in this block a fresh folder to count in; one worker alone needs none."""
+    """Give the workers forked in this block a fresh folder to count in; a single worker needs none."""
     before = {name: os.environ.pop(name) for name in (VARIABLE, _FORMER) if name in os.environ}
     owner = os.getpid()
     folder = None
@@ -31,7 +32,7 @@ def counting_folder(workers: int) -> Iterator[None]:
     try:
         yield
     finally:
-        if os.getpid() == owner:  # a worker leaves the block, too, when it ends
+        if os.getpid() == owner:  # a worker leaves this block as well when it ends
             os.environ.pop(VARIABLE, None)
             os.environ.update(before)
             if folder is not None:
@@ -39,12 +40,12 @@ def counting_folder(workers: int) -> Iterator[None]:
 
 
 def folder_in_use() -> str | None:
-    """Where this process counts together with others, if it does."""
+    """Return the folder in which this process counts together with others, if it does."""
     return os.environ.get(VARIABLE)
 
 
 def forget(pid: int) -> None:
-    """Drop what a worker that has died had in flight; what it counted stays."""
+    """Drop what a dead worker had in flight, but keep what it counted."""
     folder = folder_in_use()
     if folder is not None:
         from prometheus_client.multiprocess import mark_process_dead

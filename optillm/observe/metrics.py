@@ -1,8 +1,8 @@
 """Metrics for Prometheus: requests, calls, tokens, cost, losses and latencies by technique and model.
 
-With several workers each counts into files of a folder they share, and whoever is asked adds them up, those of
-workers that have died included. A client can send any model and any expression, so both become label values only
-when a request with them has succeeded, and only so many of them.
+Several workers each count into files of a folder they share, and whoever is scraped adds them up, those of dead
+workers included. A client can send any model and any expression, so both become label values only after a request
+with them has succeeded, and only up to a number.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from optillm.observe.folder import folder_in_use
 from optillm.observe.record import Record
 
 OTHER: Final = "other"
-MOST_PAIRS: Final = 200
+MAX_PAIRS: Final = 200
 """Pairs of technique and model that get series of their own, per worker."""
-MOST_MODELS: Final = 100
-LONGEST: Final = 256
+MAX_MODELS: Final = 100
+MAX_LABEL_LENGTH: Final = 256
 """Characters of a label value that a client has chosen."""
 
 SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
@@ -36,15 +36,15 @@ _OK: Final = 200
 T = TypeVar("T", bound=Hashable)
 
 
-class Bounded(Generic[T]):
-    """Label values that come from clients: `admitted` ones, and the first `most` that have proved to be real."""
+class LabelValues(Generic[T]):
+    """Label values that clients choose: `admitted` ones, and the first `most` that have proved to be real."""
 
     def __init__(self, admitted: Iterable[T], most: int) -> None:
         self._admitted = set(admitted)
         self._left = most
 
     def admits(self, value: T, *, proven: bool) -> bool:
-        """Whether the value may be a label; once it may, it always may."""
+        """Return whether the value may be a label; once it may, it always may."""
         if value in self._admitted:
             return True
         if not (proven and self._left):
@@ -55,19 +55,19 @@ class Bounded(Generic[T]):
 
 
 class Metrics:
-    """The metrics of this process; an observer of requests. `techniques` and `model` are the operator's own."""
+    """The metrics of this process, an observer; `techniques` and `model` are the operator's own."""
 
     def __init__(self, techniques: Iterable[str] = (), model: str = "") -> None:
         self._techniques = {NONE, *techniques}
-        self._pairs = Bounded([(technique, model) for technique in self._techniques], MOST_PAIRS)
-        self._models = Bounded([model], MOST_MODELS)
+        self._pairs = LabelValues([(technique, model) for technique in self._techniques], MAX_PAIRS)
+        self._models = LabelValues([model], MAX_MODELS)
         self._registry = CollectorRegistry()
         folder = folder_in_use()
         if (folder is not None) is not ValueClass._multiprocess:
-            raise RuntimeError("prometheus_client was imported before it was known where to count")
+            raise RuntimeError("prometheus_client was imported before the folder for its counts was set")
         if folder is not None:
             MultiProcessCollector(self._registry, folder)  # type: ignore[no-untyped-call]
-        # A second series for each, which several processes do not give anyway.
+        # These would double the number of series, and several processes cannot have them anyway.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         own = None if folder else self._registry
         counter, histogram = partial(Counter, registry=own), partial(Histogram, registry=own)
@@ -87,12 +87,14 @@ class Metrics:
         self._calls = counter("optillm_calls_total", "Upstream calls of techniques", (*_BY, "role"))
         self._call_seconds = histogram(
             "optillm_upstream_call_seconds",
-            "An upstream call of a technique, with its wait for a place and its retries",
+            "An upstream call of a technique, including its wait for a slot and its retries",
             ("model", "role"),
             buckets=SECONDS,
         )
         self._tokens = counter(
-            "optillm_tokens_total", "Tokens; reasoning and cached ones are in the others, too", (*_BY, "type")
+            "optillm_tokens_total",
+            "Tokens; reasoning and cached tokens are part of the others",
+            (*_BY, "type"),
         )
         self._cost = counter("optillm_cost_dollars_total", "Cost where prices are known", _BY)
         self._losses = counter("optillm_losses_total", "Calls and replies of no use", (*_BY, "kind"))
@@ -125,21 +127,21 @@ class Metrics:
         self._count_client(record)
 
     def _series(self, endpoint: str, technique: str, model: str, status: int) -> tuple[Counter, Histogram]:
-        """What counts requests that end like this: found once, as their labels are many and their kinds few."""
+        """Return the series for requests that end like this; cached, since looking up labels is slow."""
         requests = self._requests.labels(endpoint, technique, model, str(status))
         return requests, self._seconds.labels(technique, model)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All metrics in the format that a scraper's `Accept` asks for, and its media type."""
+        """Return all metrics in the format that a scraper's `Accept` demands, and its media type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
     def _count_calls(self, record: Record) -> None:
         for call in record.trace.calls if record.trace is not None else ():
-            if call.status not in ("ok", "failed"):  # one broken off says nothing of how long they take
+            if call.status not in ("ok", "failed"):  # a cancelled call says nothing about latency
                 continue
             model = str(call.attributes.get("gen_ai.request.model", ""))
-            proven = call.status == "ok" and len(model) <= LONGEST
+            proven = call.status == "ok" and len(model) <= MAX_LABEL_LENGTH
             admitted = self._models.admits(model, proven=proven)
             self._call_seconds.labels(model if admitted else OTHER, call.name).observe(call.seconds)
 
@@ -154,14 +156,16 @@ class Metrics:
 
     def _by(self, record: Record) -> tuple[str, str]:
         technique, model = record.technique, record.model
-        proven = record.status == _OK and len(technique) <= LONGEST and len(model) <= LONGEST
+        proven = (
+            record.status == _OK and len(technique) <= MAX_LABEL_LENGTH and len(model) <= MAX_LABEL_LENGTH
+        )
         if self._pairs.admits((technique, model), proven=proven):
             return technique, model
         return technique if technique in self._techniques else OTHER, OTHER
 
 
 def endpoint_of(path: str) -> str:
-    """The endpoint of a path below `/v1`, without what clients choose of it: ids and the like."""
+    """Return the endpoint of a path below `/v1`, without the parts that clients choose, such as ids."""
     return path if path == CHAT else "/" + path.lstrip("/").partition("/")[0]
 
 

@@ -1,8 +1,8 @@
-"""Traces for OpenTelemetry: one span per request and one per upstream call, made when the request has ended.
+"""Traces for OpenTelemetry: one span per request and one per upstream call.
 
-What there is to tell is in the record already, so serving pays for nothing but a place in a queue; a thread of its
-own makes the spans, and the SDK's sends them. Where to, how often and under which name say the `OTEL_*` variables.
-No content of any message is in a span. Needs the extra `otel`.
+Spans are made when the request has ended. The record already holds everything, so serving only pays for a place in
+a queue; a thread makes the spans, and the SDK's own thread sends them. The `OTEL_*` variables say where to, how
+often and under which name. No span holds the content of a message. Needs the extra `otel`.
 """
 
 from __future__ import annotations
@@ -29,56 +29,57 @@ from optillm.trace import Call
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
 
-WAITING: Final = 1024
-"""Records that wait to become spans; more are dropped."""
-PATIENCE: Final = 10.0  # seconds that the end of the process waits for what is still to be sent
+QUEUE_SIZE: Final = 1024
+"""Records that may wait to become spans; further ones are dropped."""
+FLUSH_TIMEOUT: Final = 10.0
+"""Seconds that the end of the process waits for spans to be sent."""
 
 OPERATIONS: Final = {
     "/chat/completions": "chat",
     "/completions": "text_completion",
     "/embeddings": "embeddings",
 }
-"""The conventions' names of what endpoints do; others go by their own."""
+"""The conventions' names of endpoints' operations; other endpoints go by their own names."""
 PROVIDERS: Final = {"azure": "azure.ai.openai"}
 
 
 class Spans:
-    """Tells a tracer provider of ended requests; an observer. `common` are attributes that every call has."""
+    """Reports ended requests to a tracer provider; an observer. Every call has the attributes `common`."""
 
     def __init__(self, provider: TracerProvider, common: dict[str, Any]) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer("optillm")
         self._common = common
-        self._records: queue.Queue[tuple[Record, float] | None] = queue.Queue(WAITING)
+        self._records: queue.Queue[tuple[Record, float] | None] = queue.Queue(QUEUE_SIZE)
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
 
     def __call__(self, record: Record) -> None:
-        """Take note of a request that has just ended."""
+        """Queue a request that has just ended."""
         trace = record.trace
-        began = 0.0 if trace is None else trace.clock() - record.seconds
-        if trace is not None:  # the clock has gone on since the end was noted
-            began = min([began, *(call.start for call in trace.calls)])
+        start = 0.0 if trace is None else trace.clock() - record.seconds
+        if trace is not None:  # the clock has moved on since the end was noted
+            start = min([start, *(call.start for call in trace.calls)])
         with suppress(queue.Full):
-            self._records.put_nowait((record, began))
+            self._records.put_nowait((record, start))
 
     def close(self) -> None:
-        """Send what there is, and stop."""
+        """Send what is queued, and stop."""
         with suppress(queue.Full):
-            self._records.put(None, timeout=PATIENCE)
-            self._thread.join(PATIENCE)
+            self._records.put(None, timeout=FLUSH_TIMEOUT)
+            self._thread.join(FLUSH_TIMEOUT)
         self._provider.shutdown()
 
     def _run(self) -> None:
-        for record, began in iter(self._records.get, None):
-            self._tell(record, began)
+        for record, start in iter(self._records.get, None):
+            self._emit(record, start)
 
-    def _tell(self, record: Record, began: float) -> None:
-        """Make the spans of a request that began at this time of its trace's clock."""
+    def _emit(self, record: Record, start: float) -> None:
+        """Make the spans of a request that started at `start` of its trace's clock."""
 
         def at(seconds: float) -> int:
-            # Apart from the date: a float that holds both is a fraction of a microsecond off.
-            return round(record.started * 1e9) + round((seconds - began) * 1e9)
+            # Added to the date as integers: a float that holds both is a fraction of a microsecond off.
+            return round(record.started * 1e9) + round((seconds - start) * 1e9)
 
         operation = OPERATIONS.get(record.endpoint, record.endpoint.strip("/"))
         request = self._tracer.start_span(
@@ -86,11 +87,11 @@ class Spans:
             TraceContextTextMapPropagator().extract(record.headers, Context()),
             SpanKind.SERVER,
             attributes=dict(_request_attributes(record, operation)),
-            start_time=at(began),
+            start_time=at(start),
         )
         if record.status >= 500:
             request.set_status(Status(StatusCode.ERROR))
-        end = began + record.seconds
+        end = start + record.seconds
         if record.trace is not None:
             inside, spans = set_span_in_context(request, Context()), list[Span]()
             for call in record.trace.calls:
@@ -125,9 +126,9 @@ class Spans:
 
 
 def connect(settings: Settings, version: str) -> Spans:
-    """An observer that sends spans where the `OTEL_*` variables say; it is closed when the process ends."""
+    """Return an observer that sends spans as the `OTEL_*` variables say; it closes when the process ends."""
     resource = Resource.create({SERVICE_VERSION: version})
-    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # what the SDK makes up
+    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # the SDK's placeholder
         resource = resource.merge(Resource({SERVICE_NAME: "optillm"}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -137,7 +138,7 @@ def connect(settings: Settings, version: str) -> Spans:
 
 
 def _upstream_attributes(settings: Settings) -> dict[str, str]:
-    """What is the same for all calls; with several upstreams a call's own attributes name the one it went to."""
+    """Return what is the same for all calls; with several upstreams, each call has its own attributes."""
     upstream, *others = settings.upstreams()
     if others:
         return {}

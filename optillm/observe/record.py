@@ -1,4 +1,7 @@
-"""What is noted of a served request, for accounts, metrics, logs and traces: no content, no key, no prompt."""
+"""The record of a served request, for accounting, metrics, logs and traces.
+
+It holds no content, no key and no prompt.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,21 @@ from optillm.errors import OptillmError, UpstreamError
 from optillm.observe.usage import Meter, usage_in
 from optillm.trace import Trace
 
-LEFT: Final = 499
-"""The status that stands for a client that left, or called its request off."""
+CLIENT_CLOSED: Final = 499
+"""The status for a client that left or cancelled its request."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One request that went upstream, made once when it has ended, however it ended.
+    """One request that went upstream, recorded once when it has ended, however it ended.
 
-    `endpoint` is the path below `/v1`; `client` the name of the client's key, `None` without one; `technique` the
-    expression that ran, `none` for a request passed on; `status` the HTTP status that stands for its end, 499
-    when the client left; `stop` why a technique stopped, `None` otherwise. `usage` is the sum over all calls and
-    `None` where nothing is known of it; `cost` is in US dollars, `None` unless the prices of all calls are known.
-    `started` is Unix time, `seconds` the time until the end.
+    `endpoint` is the path below `/v1`; `client` is the name of the client's key, `None` without one; `technique` is
+    the expression that ran, `none` for a request passed on; `status` is the HTTP status of its end, 499 if the
+    client left; `stop` is why a technique stopped, else `None`. `usage` is the sum over all calls, `None` if
+    nothing is known of it; `cost` is in US dollars, `None` unless the prices of all calls are known. `started` is
+    Unix time, `seconds` the time until the end.
     """
 
     request_id: str
@@ -50,12 +53,12 @@ class Record:
     cost: float | None = None
     trace: Trace | None = None
     reason: str | None = None
-    """Why it failed, where that is ours to say; what upstreams say may quote a prompt."""
+    """Why it failed, if that message is ours; upstreams' messages may quote a prompt."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Those of the request that a trace continues: `traceparent` and `tracestate`."""
+    """The request headers that continue a trace: `traceparent` and `tracestate`."""
 
     def line(self) -> dict[str, Any]:
-        """The record as plain values, without the trace."""
+        """Return the record as plain values, without the trace."""
         return {
             "request_id": self.request_id,
             "endpoint": self.endpoint,
@@ -75,11 +78,11 @@ class Record:
 
 
 Observer = Callable[[Record], None]
-"""Is told of each request on the event loop, and must not wait for anything there."""
+"""Called with each record on the event loop, where it must not block."""
 
 
 class Entry:
-    """A request at work; whoever is to know is told of it once, when it has ended."""
+    """A running request; its observers get one record when it has ended."""
 
     def __init__(
         self,
@@ -102,33 +105,33 @@ class Entry:
         }
         self._observers = observers
         self._clock = asyncio.get_running_loop().time
-        self._began = self._clock()
+        self._started = self._clock()
         self.closed = False
 
     @classmethod
     def of_chat(
         cls, request: ChatRequest, technique: str, model: str, observers: Sequence[Observer]
     ) -> Entry:
-        """The entry of a chat request that begins now."""
+        """Open the entry of a chat request that starts now."""
         identity = (request.request_id, CHAT, request.grant.client, technique, model)
-        return cls(observers, *identity, stream=request.stream, headers=request.sender.continues)
+        return cls(observers, *identity, stream=request.stream, headers=request.sender.trace_context)
 
     def close(self, status: int, **more: Any) -> None:
-        """Note the end; `more` are fields of the record. Only the first call counts."""
+        """Record the end; `more` are fields of the record. Only the first call counts."""
         if self.closed:
             return
         self.closed = True
-        seconds = self._clock() - self._began
+        seconds = self._clock() - self._started
         record = Record(**{**self._fields, "status": status, "seconds": seconds, **more})
         for observer in self._observers:
             try:
                 observer(record)
-            except Exception:  # the books are no reason to lose an answer
+            except Exception:  # bookkeeping is no reason to lose an answer
                 log.exception("An observer of finished requests failed")
 
     @contextmanager
     def failing(self, more: Callable[[], Mapping[str, Any]] = dict) -> Iterator[None]:
-        """Note an error that leaves the block, or its cancellation, and `more` of the record's fields."""
+        """Record an error that leaves the block, or its cancellation, with `more` fields of the record."""
         try:
             yield
         except OptillmError as error:
@@ -137,32 +140,34 @@ class Entry:
             error.recorded = True
             raise
         except asyncio.CancelledError:
-            self.close(LEFT, **more())
+            self.close(CLIENT_CLOSED, **more())
             raise
         except Exception:
             self.close(500, **more())
             raise
 
     def of(self, relay: Relay, prices: Prices, prompt_tokens: int) -> Relay:
-        """A reply that is passed on, noted when all of it has passed."""
+        """Return a reply that is passed on, which is recorded once all of it has passed."""
 
-        def spent(usage: Usage | None) -> Mapping[str, Any]:
+        def usage_and_cost(usage: Usage | None) -> Mapping[str, Any]:
             price = prices.of(relay.model or self._fields["model"], self._fields["model"])
             return {"usage": usage, "cost": price.of(usage) if price and usage else None}
 
         if relay.chunks is None:
-            self.close(relay.status, **spent(usage_in(relay.body or b"")))
+            self.close(relay.status, **usage_and_cost(usage_in(relay.body or b"")))
             return relay
-        return replace(relay, chunks=self._counted(relay.chunks, relay.status, Meter(prompt_tokens), spent))
+        return replace(
+            relay, chunks=self._counted(relay.chunks, relay.status, Meter(prompt_tokens), usage_and_cost)
+        )
 
     async def _counted(
         self,
         chunks: AsyncIterator[bytes],
         status: int,
         meter: Meter,
-        spent: Callable[[Usage | None], Mapping[str, Any]],
+        usage_and_cost: Callable[[Usage | None], Mapping[str, Any]],
     ) -> AsyncGenerator[bytes, None]:
-        end = LEFT
+        end = CLIENT_CLOSED
         try:
             async for part in chunks:
                 meter.take(part)
@@ -172,7 +177,7 @@ class Entry:
             end = error.status
             raise
         finally:
-            self.close(end, **spent(meter.usage))
+            self.close(end, **usage_and_cost(meter.usage))
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()

@@ -31,7 +31,7 @@ def test_an_action_goes_back_as_it_is_after_one_call(slug: str) -> None:
     assert completion.replies[0].message["tool_calls"] == CALLS
     assert completion.replies[0].finish_reason == "tool_calls"
     assert (completion.report.technique, completion.report.turn) == ("none", "action")
-    assert (completion.report.options, completion.report.asked) == ({}, None)
+    assert (completion.report.options, completion.report.requested_options) == ({}, None)
     assert [(record.technique, record.stop) for record in world.records] == [("none", None)]
     (sent,) = world.sent
     assert sent.body["tools"] == TOOLS

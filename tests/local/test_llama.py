@@ -80,7 +80,7 @@ def test_waits_until_the_model_is_loaded(on_path: Path, gguf: Path) -> None:
 def test_a_model_that_does_not_load_in_time_is_given_up(
     on_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(llama, "LOADING", 0.0)
+    monkeypatch.setattr(llama, "LOAD_TIMEOUT", 0.0)
     put(on_path, "import time\ntime.sleep(60)")
     assert refusal(Model(gguf, "tiny")) == "local: llama-server has not loaded the model within 0 seconds"
 
@@ -167,7 +167,7 @@ def test_an_end_that_is_wanted_is_not_logged_and_every_line_is_at_debug(
 def test_a_server_that_does_not_end_is_killed(
     on_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(llama, "ENDING", 0.1)
+    monkeypatch.setattr(llama, "STOP_TIMEOUT", 0.1)
     put(on_path, "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + serving_script())
     with launch(Model(gguf, "tiny")) as server:
         pass

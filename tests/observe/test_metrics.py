@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from optillm.chat import Usage
 from optillm.errors import UpstreamError
 from optillm.observe import folder
-from optillm.observe.metrics import LONGEST, MOST_MODELS, MOST_PAIRS, OTHER, Metrics, endpoint_of
+from optillm.observe.metrics import MAX_LABEL_LENGTH, MAX_MODELS, MAX_PAIRS, OTHER, Metrics, endpoint_of
 from tests.fakes import World, failing
 from tests.observe.fakes import plain, record
 
@@ -80,29 +80,29 @@ def test_models_and_expressions_that_only_failed_share_a_label() -> None:
 
 def test_an_upstream_that_takes_any_name_does_not_make_the_metrics_grow() -> None:
     metrics = Metrics(["bon"], "m")
-    for number in range(MOST_PAIRS + 50):
+    for number in range(MAX_PAIRS + 50):
         metrics(plain(model=f"invented-{number}"))
     metrics(record())
     requests = samples(metrics, "optillm_requests_total")
-    assert len(requests) == MOST_PAIRS + 2
+    assert len(requests) == MAX_PAIRS + 2
     assert requests["/chat/completions", OTHER, "200", "none"] == 50
     assert requests["/chat/completions", "m", "200", "bon"] == 1  # the operator's own are always there
 
 
 def test_a_label_is_not_as_long_as_a_client_likes() -> None:
     metrics = Metrics(["bon"], "m")
-    metrics(plain(model="x" * (LONGEST + 1)))
+    metrics(plain(model="x" * (MAX_LABEL_LENGTH + 1)))
     assert samples(metrics, "optillm_requests_total") == {("/chat/completions", OTHER, "200", "none"): 1}
 
 
 def test_models_of_calls_are_bounded_too() -> None:
     metrics = Metrics(["bon"], "m")
-    for number in range(MOST_MODELS + 5):
+    for number in range(MAX_MODELS + 5):
         world = World(lambda sent: "The answer is 4.")
         world.complete(f"bon-invented-{number}")
         metrics(world.records[0])
     models = {model for model, _ in samples(metrics, "optillm_upstream_call_seconds_count")}
-    assert len(models) == MOST_MODELS + 1
+    assert len(models) == MAX_MODELS + 1
     assert OTHER in models
 
 

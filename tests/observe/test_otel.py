@@ -110,7 +110,7 @@ def test_a_call_links_to_those_it_had_to_wait_for() -> None:
 def test_a_trace_of_the_client_is_continued() -> None:
     world = World(lambda sent: "The answer is 4.")
     with noting(world) as spans:
-        world.complete("bon-m", sender=Sender(continues={"traceparent": PARENT}))
+        world.complete("bon-m", sender=Sender(trace_context={"traceparent": PARENT}))
     parent = spans[-1].parent
     assert parent is not None
     assert f"{parent.trace_id:032x}-{parent.span_id:016x}" in PARENT

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Usage
-from optillm.observe.usage import TAIL, Meter, usage_in
+from optillm.observe.usage import TAIL_SIZE, Meter, usage_in
 
 
 def event(**fields: Any) -> bytes:
@@ -33,7 +33,7 @@ def test_reads_the_usage_at_the_end_of_a_stream_however_it_is_cut(size: int) -> 
 
 
 def test_a_long_part_leaves_only_its_tail() -> None:
-    assert metered(CHUNK * (TAIL // len(CHUNK) + 5) + LAST + DONE) == Usage(7, 3)
+    assert metered(CHUNK * (TAIL_SIZE // len(CHUNK) + 5) + LAST + DONE) == Usage(7, 3)
 
 
 def test_a_stream_that_does_not_say_counts_its_events_and_is_marked() -> None:
@@ -88,4 +88,4 @@ def test_reads_the_usage_of_a_reply_too_long_for_one_piece(size: int) -> None:
 
 @pytest.mark.parametrize("end", ['"usage"', '"usage": null}', '"usage": "no"}', '"usage": {"a": ', '"usag'])
 def test_a_long_reply_that_does_not_say_is_not_known(end: str) -> None:
-    assert metered(b'{"data": [' + b"0, " * TAIL + b"0], " + end.encode()) is None
+    assert metered(b'{"data": [' + b"0, " * TAIL_SIZE + b"0], " + end.encode()) is None

@@ -77,7 +77,7 @@ async def race(
             done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             idle = not done
             for task in [task for task in branches if task in done]:
-                Trace.see(branches[task])
+                Trace.join(branches[task])
                 error = task.exception()
                 if error is None:
                     if task.result():  # what gives nothing at once must not hurry the others
@@ -121,9 +121,9 @@ async def beside(
         if error is not None and not isinstance(error, Lost):
             raise error
         if came:
-            Trace.see(branch)
+            Trace.join(branch)
         helped.append(task.result() if came and error is None else None)
-    Trace.see(variables[0])
+    Trace.join(variables[0])
     return result, helped
 
 
@@ -150,7 +150,7 @@ async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         await cancelled(tasks)
         raise
     for branch in variables:
-        Trace.see(branch)
+        Trace.join(branch)
     return results
 
 

@@ -327,7 +327,7 @@ class RequestContext(Context):
         call = self._calls.complete("generate", payload)
         replies = await asyncio.get_running_loop().create_task(call, context=variables)
         if replies:  # a refused bundle is no round of its own
-            Trace.see(variables)
+            Trace.join(variables)
         candidates = [await self._candidate(reply) for reply in replies]
         missing = singly[len(replies) :]
         if missing:

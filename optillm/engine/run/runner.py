@@ -198,7 +198,7 @@ class Runs:
             losses=dict(ledger.losses),
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
-            asked=options_of(job.asked) if ran is not None and job.asked != ran else None,
+            requested_options=options_of(job.asked) if ran is not None and job.asked != ran else None,
             cached=calls.hits if isinstance(calls, CachedCalls) else None,
             verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,

@@ -42,5 +42,5 @@ class Draws(Generic[T]):
             if not draw.waiting and not draw.task.done():
                 draw.task.cancel()
                 await asyncio.wait([draw.task])
-        Trace.see(draw.variables)
+        Trace.join(draw.variables)
         return draw.task.result()

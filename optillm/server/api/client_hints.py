@@ -53,7 +53,7 @@ def sender(
         background=headers.get(BACKGROUND) == "1" or in_background(body),
         called_off=called_off,
         fresh=any(word in headers.get("Cache-Control", "") for word in ("no-cache", "no-store")),
-        continues={name: headers[name] for name in TRACES if headers.get(name)},
+        trace_context={name: headers[name] for name in TRACES if headers.get(name)},
     )
 
 

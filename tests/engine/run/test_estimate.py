@@ -189,9 +189,9 @@ def test_a_technique_is_made_as_small_as_the_budget_demands(slug: str, calls: in
     assert sum(report.calls.values()) <= calls
     if asked["worst_case"]["calls"] <= calls:
         assert "asked" not in plan
-        assert report.asked is None
+        assert report.requested_options is None
     elif plan["options"] != asked["options"]:
-        assert plan["asked"] == asked["options"] == report.asked
+        assert plan["asked"] == asked["options"] == report.requested_options
     assert plan["fits"] == (plan["worst_case"]["calls"] <= calls)
     if plan["fits"]:
         assert report.stop_reason != "budget"

@@ -178,4 +178,4 @@ def test_a_deadline_that_is_none_is_refused(sent: str) -> None:
 
 
 def test_a_trace_of_the_senders_is_kept() -> None:
-    assert told(traceparent="00-1-2-01", tracestate="").continues == {"traceparent": "00-1-2-01"}
+    assert told(traceparent="00-1-2-01", tracestate="").trace_context == {"traceparent": "00-1-2-01"}
