@@ -13,7 +13,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'Pass arguments in ARGS: make run ARGS="--port 8001"'
 
-.PHONY: help run test real test-real check audit lock bench bench-peers clients clients-heavy format clean
+.PHONY: help run test real test-real check shape audit lock bench bench-peers clients clients-heavy format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	@OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
@@ -34,7 +34,11 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PYTHON) .ci/words.py
 	$(PYTHON) .ci/audit.py
+
+shape: $(VENV)/.core ## how large functions and modules are, what imports what, how much is tested
+	@$(PYTHON) .ci/shape.py $(ARGS)
 
 audit: $(VENV)/.core ## known vulnerabilities in what the image installs; skipped where nobody can tell
 	$(PYTHON) .ci/audit.py

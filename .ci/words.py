@@ -12,7 +12,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-VAGUE = frozenset(["told", "found", "place", "asked", "known", "spoken", "given", "said", "heard", "seen"])
+VAGUE = frozenset(
+    [
+        "told",
+        "found",
+        "place",
+        "asked",
+        "known",
+        "spoken",
+        "given",
+        "said",
+        "heard",
+        "seen",
+        "what",
+        "why",
+        "mine",
+    ]
+)
 """Names that no variable, argument or attribute has."""
 ROOMS = ("optillm", "simulator/optillm_simulator", "benchmarks")
 
