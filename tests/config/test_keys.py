@@ -122,7 +122,7 @@ def test_keys_of_the_settings_stand_beside_those_of_the_file_without_limits() ->
         ),
         (
             f'[keys.key-1]\nkey = "{HASH}"',
-            "key-1 is what a key of OPTILLM_API_KEY is called; use another name",
+            "key-1 is the name of a key in OPTILLM_API_KEY; use another name",
         ),
         ('[keys.alice]\nplain = "no"', "keys.alice.key: Field required"),
     ],
