@@ -63,7 +63,7 @@ def test_a_list_is_given_with_commas_or_by_repeating_its_flag(launch: Launch) ->
         (("--xyz",), "unknown flag --xyz; `optillm --help` lists all"),
         (("techniques", "--json"), "--json works only with optillm doctor and usage"),
         (("key",), "name the owner of the key: optillm key NAME"),
-        (("key", "a b"), "'a b' is no name for a key: use up to 64 letters, digits and . _ @ + - of ASCII"),
+        (("key", "a b"), "'a b' is not a valid key name: use up to 64 ASCII letters, digits and . _ @ + -"),
         (("key", "alice", "settings"), "give one command at a time, not both key and settings"),
         (("settings", "techniques"), "give one command at a time, not both settings and techniques"),
         (("--port",), "argument --port: expected one argument"),
