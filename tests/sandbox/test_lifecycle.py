@@ -329,7 +329,7 @@ def test_jobs_that_nobody_came_for_end(shared: Solver, monkeypatch: pytest.Monke
         shared.prepare(1, QUICK)
         assert len(shared._spares) == 1
         # A busy machine may not have forked it by the time it is given up, so nobody looks for its process.
-        while shared._spares:
+        while shared._spares:  # noqa: ASYNC110 - a timer ends it
             await asyncio.sleep(0.01)
         return await asyncio.to_thread(gone, lambda: _jobs(shared))
 
