@@ -73,6 +73,7 @@ def hurried() -> Iterator[Callable[[], None]]:
     signal.signal(signal.SIGVTALRM, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 def test_no_text_takes_long_to_read(reader: str, hurried: Callable[[], None]) -> None:
     for unit in UNITS:
@@ -80,6 +81,7 @@ def test_no_text_takes_long_to_read(reader: str, hurried: Callable[[], None]) ->
         READERS[reader](unit * (SIZE // len(unit)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapping", WRAPPED)
 @pytest.mark.parametrize("reader", ANSWERING)
 def test_no_text_takes_long_to_read_inside_another(

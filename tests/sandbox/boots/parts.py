@@ -1,6 +1,7 @@
 """What the zygotes of the tests are made of. Only these files can take a wall away; no setting can."""
 
 import importlib
+import pkgutil
 import resource
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def limits_only(bounds: Any, *, filtered: bool) -> None:
         size = bounds.memory_mb * jail.MEGABYTE if limit == resource.RLIMIT_AS else 0
         resource.setrlimit(limit, (size, size))
     resource.setrlimit(resource.RLIMIT_CPU, (bounds.cpu, bounds.cpu + 1))
-    resource.setrlimit(resource.RLIMIT_NPROC, (200, 200))
+    resource.setrlimit(resource.RLIMIT_NPROC, (bounds.threads, bounds.threads))
 
 
 def raw(descriptor: int, bounds: Any, install: Any, *, python: bool) -> None:
@@ -55,8 +56,13 @@ def with_network() -> None:
     setattr(importlib.import_module("inside.kernel"), _LEAVE, lambda: None)
 
 
+def without_rare_modules() -> None:
+    """Leave out the parts of sympy that few programs need: importing them is three quarters of the start."""
+    pkgutil.walk_packages = lambda *_, **__: iter(())
+
+
 def main(**parts: Any) -> None:
     """Start a zygote of such parts."""
     language_only = "--language-only" in sys.argv
     parts = {"install": jail.install, "execute": job.execute, "language_only": language_only} | parts
-    zygote.main(zygote.zygote.ZygotePlan(**parts))
+    zygote.main(zygote.ZygotePlan(**parts))
