@@ -136,7 +136,7 @@ def parse(
     Raises `SettingsError` for an unknown flag or command; exits for `--help` and `--version`.
     """
     dashed = [_dashed(argument) for argument in argv]
-    given, words = parser(model, techniques).parse_known_args(dashed)
+    options, words = parser(model, techniques).parse_known_args(dashed)
     for word in words:
         flag, _, _ = word.partition("=")
         if flag.startswith("-"):
@@ -150,7 +150,7 @@ def parse(
             raise SettingsError(f"give one command at a time, not both {command} and {word}")
         raise SettingsError(f"unexpected argument {word}: optillm {command} does not take it")
     flags = {
-        name: ",".join(value) if isinstance(value, list) else value for name, value in vars(given).items()
+        name: ",".join(value) if isinstance(value, list) else value for name, value in vars(options).items()
     }
     for name, (flag, commands) in OWN_FLAGS.items():
         if flags.get(name) and command not in commands:

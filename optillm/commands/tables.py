@@ -50,7 +50,7 @@ def renewed(document: str, topic: str, content: str) -> str:
     between = re.compile(f"({re.escape(begin)}).*?({re.escape(end)})", re.DOTALL)
     if not between.search(document):
         raise SettingsError(f"the file has no place for the table: {begin} … {end}")
-    return between.sub(lambda found: f"{found[1]}\n\n{content}\n\n{found[2]}", document)
+    return between.sub(lambda match: f"{match[1]}\n\n{content}\n\n{match[2]}", document)
 
 
 def default(setting: Setting) -> str:
@@ -168,8 +168,8 @@ def techniques_markdown(techniques: Iterable[Technique], model: type[Settings]) 
     rows: list[Row] = [("Slug", "What it does", "Rounds", "Calls", "Options")]
     for technique in techniques:
         options = ", ".join(map(_code, model.option_fields[technique.slug].values()))
-        what = f"[{technique.name}]({technique.url}): {technique.summary}"
-        rows.append((_code(technique.slug), what, technique.rounds, technique.calls, options))
+        description = f"[{technique.name}]({technique.url}): {technique.summary}"
+        rows.append((_code(technique.slug), description, technique.rounds, technique.calls, options))
     return markdown(rows)
 
 

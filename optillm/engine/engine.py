@@ -159,7 +159,7 @@ class Engine:
         else:
             job = self._job(request, plan.work, plan.model)
             terms = self._terms(job.request, plan.model)
-            forecasted = forecast(job.asked, job.work, terms, self._budget(request))
+            forecasted = forecast(job.requested, job.work, terms, self._budget(request))
         return {**forecasted, "bypassed": plan.bypassed}
 
     async def relay(self, request: RawRequest) -> Relay:

@@ -191,8 +191,8 @@ async def round_trips(ctx: Context, options: Options, drafts: Sequence[Candidate
     with ctx.span("describe", drafts=len(drafts)):
         async with aclosing(ctx.arriving(*out)) as arriving:
             described = [pair async for pair in arriving]
-    for trip, said in described:
-        trip.descriptions.append(said)
+    for trip, description in described:
+        trip.descriptions.append(description)
     back = [regenerate(ctx, options, *pair, code) for pair in described for _ in range(options.regenerations)]
     with ctx.span("regenerate", descriptions=len(described)):
         async with aclosing(ctx.arriving(*back)) as arriving:
@@ -208,13 +208,13 @@ async def describe(ctx: Context, options: Options, trip: Trip, code: bool) -> tu
     """Return what a reader who knows only the draft takes it to say; `None` when that gives the draft away."""
     shown = program_text(trip.draft.text) if code else strip_reasoning(trip.draft.text)
     prompt = (DESCRIBE_CODE if code else DESCRIBE_ANSWER).format(draft=ctx.quote("A", shown))
-    said = await ctx.ask(prompt, temperature=0.7 if options.descriptions > 1 else 0.0)
-    if said and leaked(shown, said) > options.max_leak:
-        said = without_programs(said)
-    if not said or not said.strip() or leaked(shown, said) > options.max_leak:
+    description = await ctx.ask(prompt, temperature=0.7 if options.descriptions > 1 else 0.0)
+    if description and leaked(shown, description) > options.max_leak:
+        description = without_programs(description)
+    if not description or not description.strip() or leaked(shown, description) > options.max_leak:
         return None
-    leak = not code and trip.draft.answer and gives_away(said, trip.draft.answer, ctx.question)
-    return None if leak else (trip, said)
+    leak = not code and trip.draft.answer and gives_away(description, trip.draft.answer, ctx.question)
+    return None if leak else (trip, description)
 
 
 async def regenerate(
@@ -305,7 +305,7 @@ async def judged(ctx: Context, texts: Sequence[str], groups: list[list[int]]) ->
     ctx.say(f"comparing {len(groups)} versions")
     with ctx.span("compare", versions=len(groups)):
         async with aclosing(ctx.arriving(opinion(shown), opinion(shown[::-1]))) as arriving:
-            return merged(groups, [said async for said in arriving])
+            return merged(groups, [opinion_ async for opinion_ in arriving])
 
 
 async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:

@@ -104,17 +104,17 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the diagnosis: what was examined, the result in a word, what was seen, what the proxy does."""
+    """One line of the diagnosis: what was examined, the result in a word, the observation, the proxy's reaction."""
 
     about: str
     result: str
-    found: str
+    observation: str
     effect: str = ""
 
     def row(self) -> tuple[str, str, str]:
         """The cells of a table."""
         effect = f"optillm {self.effect}" if self.effect else ""
-        return self.about, self.result, "; ".join(filter(None, (self.found, effect)))
+        return self.about, self.result, "; ".join(filter(None, (self.observation, effect)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Diagnosis:
     def json(self) -> str:
         """The same as JSON."""
         findings = [
-            {"about": f.about, "result": f.result, "found": f.found, "optillm": f.effect or None}
+            {"about": f.about, "result": f.result, "found": f.observation, "optillm": f.effect or None}
             for f in self.findings
         ]
         whole = {"upstream": self.upstream, "model": self.model, "usable": self.usable, "findings": findings}

@@ -135,8 +135,8 @@ def _patience(typical: float, started: float, calls: Calls) -> float:
     """
     limit = max(STRAGGLER * typical, typical + PATIENCE)
     begun = max(started, calls.last_sent)
-    heard = min(calls.last_heard + limit, begun + AT_WORK * typical)
-    return max(0.0, max(begun + limit, heard) - asyncio.get_running_loop().time())
+    while_generating = min(calls.last_heard + limit, begun + AT_WORK * typical)
+    return max(0.0, max(begun + limit, while_generating) - asyncio.get_running_loop().time())
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

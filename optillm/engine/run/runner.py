@@ -59,13 +59,13 @@ OUTLET: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request with techniques: `work` is what of the work `asked` for fits its budget.
+    """One request with techniques: `work` is what fits the budget of the `requested` work.
 
     `form` is what the client demands of an answer; `id` and `created` are those of the completion.
     """
 
     work: Work
-    asked: Work
+    requested: Work
     model: str
     request: ChatRequest
     form: AnswerForm | None
@@ -198,7 +198,7 @@ class Runs:
             losses=dict(ledger.losses),
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
-            requested_options=options_of(job.asked) if ran is not None and job.asked != ran else None,
+            requested_options=options_of(job.requested) if ran is not None and job.requested != ran else None,
             cached=calls.hits if isinstance(calls, CachedCalls) else None,
             verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,

@@ -217,10 +217,10 @@ def read_error(content: bytes) -> Any:
 
 def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of a reply that clients get to see; `Retry-After` only where it says something."""
-    seen = {name.lower(): value for name, value in headers.items()}
+    lower_case = {name.lower(): value for name, value in headers.items()}
     return {
         name: value
-        for name, value in seen.items()
+        for name, value in lower_case.items()
         if (name in FORWARDED or name.startswith(RATES))
         and (not name.startswith("retry-after") or _sensible(value))
     }

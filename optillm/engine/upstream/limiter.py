@@ -171,13 +171,13 @@ class Limiter:
             self._next_start = max(self._next_start, asyncio.get_running_loop().time()) + spacing
 
     async def _turn(self, request: Hashable) -> None:
-        place = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(request, deque()).append(place)
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(request, deque()).append(turn)
         self._wake()  # the pace may be all that it waits for
         try:
-            await place
+            await turn
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():  # woken and cancelled at once: hand the place on
+            if turn.done() and not turn.cancelled():  # woken and cancelled at once: hand the place on
                 self.running -= 1
                 self._wake()
             raise
@@ -190,15 +190,15 @@ class Limiter:
                 if self._timer is None:
                     self._timer = asyncio.get_running_loop().call_later(pause, self._resume)
                 return
-            request, places = next(iter(self._waiting.items()))
-            place = places.popleft()
-            if places:
+            request, turns = next(iter(self._waiting.items()))
+            turn = turns.popleft()
+            if turns:
                 self._waiting.move_to_end(request)
             else:
                 del self._waiting[request]
-            if not place.done():
+            if not turn.done():
                 self._start()
-                place.set_result(None)
+                turn.set_result(None)
 
     def _resume(self) -> None:
         self._timer = None

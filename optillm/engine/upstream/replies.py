@@ -61,11 +61,11 @@ def _reply(choice: Mapping[str, Any], wire: Mapping[str, Any]) -> Reply:
 
 def _message(choice: Mapping[str, Any]) -> Message:
     """What a choice says, whether whole or in part."""
-    said = choice.get("message") or choice.get("delta")
-    said = said or {"role": "assistant", "content": choice.get("text")}
-    if not isinstance(said, dict):
+    message = choice.get("message") or choice.get("delta")
+    message = message or {"role": "assistant", "content": choice.get("text")}
+    if not isinstance(message, dict):
         raise UpstreamError(ODD, retryable=True)
-    return said
+    return message
 
 
 def _apart(message: Message) -> Message:

@@ -20,17 +20,17 @@ def cut_tags(messages: Sequence[Message], in_user_messages: bool) -> tuple[Seque
     roles = {"system", "developer", "user"} if in_user_messages else {"system", "developer"}
     if not any(message["role"] in roles and _tagged(message.get("content")) for message in messages):
         return messages, None
-    said: list[str] = []
+    tag_texts: list[str] = []
     kept: list[Message] = []
     for message in messages:
         content = message.get("content")
         if message["role"] in roles and _tagged(content):
-            content = _cut(content, said)
+            content = _cut(content, tag_texts)
             if not content:
                 continue
             message = {**message, "content": content}
         kept.append(message)
-    return kept, said[0]
+    return kept, tag_texts[0]
 
 
 def _tagged(content: Any) -> bool:
@@ -45,15 +45,15 @@ def _text(part: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _cut(content: Any, said: list[str]) -> Any:
-    """The content without tags, empty when nothing is left; what the tags say goes to `said`."""
+def _cut(content: Any, tag_texts: list[str]) -> Any:
+    """The content without tags, empty when nothing is left; what the tags say goes to `tag_texts`."""
     if isinstance(content, str):
-        rest = _cut_text(content, said)
+        rest = _cut_text(content, tag_texts)
         return rest if rest.strip() else ""
     parts = []
     for part in content:
         if _tagged(_text(part)):
-            text = _cut_text(part["text"], said)
+            text = _cut_text(part["text"], tag_texts)
             if not text.strip():
                 continue
             part = {**part, "text": text}
@@ -61,10 +61,10 @@ def _cut(content: Any, said: list[str]) -> Any:
     return parts
 
 
-def _cut_text(text: str, said: list[str]) -> str:
+def _cut_text(text: str, tag_texts: list[str]) -> str:
     kept, position = [], 0
     while (start := text.find(OPEN, position)) >= 0 and (end := text.find(CLOSE, start)) >= 0:
         kept.append(text[position:start])
-        said.append(text[start + len(OPEN) : end].strip())
+        tag_texts.append(text[start + len(OPEN) : end].strip())
         position = end + len(CLOSE)
     return "".join(kept) + text[position:]

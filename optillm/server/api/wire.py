@@ -110,8 +110,8 @@ def _bounded(digits: str) -> object:
 
 def _distinct(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        names: set[str] = set()
+        twice = next(name for name, _ in pairs if name in names or names.add(name))  # type: ignore[func-returns-value]
         raise InvalidRequest(f"The key {twice!r} appears twice in one object", param=twice)
     for name, value in pairs:
         if _too_large(value):

@@ -75,7 +75,7 @@ def examined(
     """The diagnosis, its findings by what they are about, and the calls that were made for it."""
     with Stub(respond) as stub:
         diagnosis = asyncio.run(examine(Settings(base_url=stub.base_url, model="m", **settings), patience))
-        found = {f.about: (f.result, f.found, f.effect) for f in diagnosis.findings}
+        found = {f.about: (f.result, f.observation, f.effect) for f in diagnosis.findings}
         return diagnosis, found, stub.calls
 
 
@@ -221,7 +221,7 @@ def test_an_upstream_that_cannot_be_reached() -> None:
     (finding,) = diagnosis.findings
     assert not diagnosis.usable
     assert (finding.about, finding.result) == ("reachable", "no")
-    assert finding.found.startswith("the upstream cannot be reached: ")
+    assert finding.observation.startswith("the upstream cannot be reached: ")
 
 
 def test_an_upstream_that_hangs() -> None:
