@@ -75,7 +75,7 @@ class Lines(logging.StreamHandler[TextIO]):
             loop = asyncio._get_running_loop()
             if loop is None or record.levelno >= logging.WARNING:
                 self.flush()
-            elif len(self._waiting) == 1:
+            elif len(self._waiting) == 1:  # the first waiting line schedules the flush of all
                 loop.call_later(MAX_DELAY, self.flush)
         except Exception:  # noqa: BLE001 - as in the library's own handlers
             self.handleError(record)

@@ -101,6 +101,7 @@ class Trace:
             if call.status == "running":  # neither returned nor failed: the task was cancelled
                 call.status = "cancelled"
             else:
+                # Whatever the call itself waited for is implied by it.
                 _awaited.set(frozenset([call.id]))
             outcome = f"{call.status}{reason} in {call.seconds:.2f} s"
             self.note("call %d, %s: %s%s", call.id, role, outcome, _shown_attributes(call.attributes))

@@ -29,6 +29,7 @@ class Meter:
     def take(self, part: bytes) -> None:
         """Count a part of the stream."""
         self._events += part.count(EVENT_PREFIX)
+        # A long part alone makes the tail: joining it to the former one would copy both.
         self._tail = part[-TAIL_SIZE:] if len(part) >= TAIL_SIZE else (self._tail + part)[-TAIL_SIZE:]
 
     @property

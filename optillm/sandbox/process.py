@@ -110,7 +110,7 @@ async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
         kill(child)
         raise
     ours.setblocking(True)
-    ours.settimeout(2.0)
+    ours.settimeout(2.0)  # orders are sent blocking, and a hung zygote must not hang the server
     return Process(child, ours, ready)
 
 

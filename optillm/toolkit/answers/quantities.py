@@ -76,11 +76,11 @@ def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
     sign, rest = _sign(rest)
     if _NO_AMOUNT.match(rest):
         return None
-    if "°" in rest:
+    if "°" in rest:  # there, ' and " are minutes and seconds of arc, not feet and inches
         rest = _ARC_SIGNS.sub(
             lambda arc: f"{arc[1]} {'arcminutes' if arc[2] == chr(39) else 'arcseconds'}", rest
         )
-    if "pence" in rest:
+    if "pence" in rest:  # beside pence, pounds are money
         rest = _POUNDS.sub("GBP", rest)
     symbol = _CURRENCY.match(rest)
     if symbol:

@@ -32,7 +32,7 @@ def orders(count: int, ballots: int) -> list[list[int]]:
     """
     if ballots % count == 0:
         return [[(start + position) % count for position in range(count)] for start in range(ballots)]
-    pairs = -(-ballots // 2)
+    pairs = -(-ballots // 2)  # rounded up
     starts = [pair * count // pairs for pair in range(pairs)]
     forward = [[(start + position) % count for position in range(count)] for start in starts]
     return [ballot for order in forward for ballot in (order, order[::-1])][:ballots]

@@ -172,7 +172,7 @@ def _kept(tree: ast.Module) -> set[str]:
                 kept |= _bound(body)
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 kept.update(names)
-            case ast.arguments(kwonlyargs=args):
+            case ast.arguments(kwonlyargs=args):  # callers use these names
                 kept.update(arg.arg for arg in args)
             case _:
                 pass

@@ -107,7 +107,7 @@ class WorkBounds:
         if key not in self._works:
             if len(self._works) > _MOST_STEPS:
                 raise TooComplex("is too large")
-            self._works[key] = None
+            self._works[key] = None  # in progress: to meet it again means that the schema refers to itself
             try:
                 self._works[key] = self._counted(schema, depth)
             except RecursionError:

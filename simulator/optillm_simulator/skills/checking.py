@@ -73,6 +73,7 @@ def _sum_checked(
         excess[step.number] = value - step.exact
         return value
 
+    # The first pass finds by how much each noted result is off, given the noted results before it.
     reckon(task, as_noted)
 
     def settled(step: Reckoning) -> Fraction:

@@ -74,6 +74,7 @@ class Lapses:
         """
 
         def lapse(number: int) -> random.Random | None:
+            # Drawn even where the block decides, so that a seed gives the same slips at all other steps.
             slips = self._rng.random() < rate * self._care(number)
             if self._block and self._block[0] == number:
                 return random.Random(self._block[1])  # noqa: S311 - reproducible, not secret

@@ -80,7 +80,7 @@ class _Check:
             if index and left < _WORTHWHILE_MS:
                 break
             solver = z3.Tactic(name).solver() if name else z3.Solver()
-            solver.set("timeout", max(1, left * 6 // 10))
+            solver.set("timeout", max(1, left * 6 // 10))  # leaves time for the next tactic
             solver.add(*self._premises, *extra)
             try:
                 status = str(solver.check())

@@ -93,6 +93,7 @@ def read(text: str) -> list[Node]:
 def show(node: Node) -> str:
     """Return the one printed form of a tree: single spaces, no comments."""
     pieces: list[str] = []
+    # A stack of our own, so that deep nesting cannot exhaust Python's.
     stack: list[Node | str] = [node]
     while stack:
         item = stack.pop()
