@@ -75,12 +75,15 @@ async def upheld(
     comparisons: int,
     *,
     model: str | None = None,
+    ties_only: bool = False,
 ) -> list[Candidate]:
     """Return `ranked`, the judges' order, with the plurality's answer first unless it is proved worse.
 
-    Each of the `samples` has one vote.
+    Each of the `samples` has one vote. With `ties_only` judges choose only among the answers with the most votes.
     """
     contest = Contest.of(ranked, samples)
+    if ties_only and contest.lead:
+        contest = Contest.of(promoted(contest.standing, ranked), samples)
     winner = contest.standing
     if contest.rivals and comparisons >= needed(comparisons):
         ctx.say(
@@ -88,6 +91,11 @@ async def upheld(
         )
         favourite_wins = await head_to_head(ctx, contest, comparisons, model=model)
         winner = (contest.favourites if favourite_wins else contest.rivals)[0]
+    return promoted(winner, ranked)
+
+
+def promoted(winner: Candidate, ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Return the ranked candidates with one of them first."""
     return [winner, *(candidate for candidate in ranked if candidate.index != winner.index)]
 
 
