@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Response, g
+from flask import Blueprint, Flask, g
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from optillm.server.access.policy import CLOSED, NO_PAGE, VERSION, Policy, declared_policy, vital_paths
 from optillm.server.app import create_app
@@ -41,7 +42,7 @@ def toy(folder: Path, policy: Policy | None, path: str = "/v1/toy") -> Iterator[
         yield client
 
 
-def held(response: Response) -> list[int]:
+def held(response: TestResponse) -> list[int]:
     amounts: list[int] = response.get_json()["held"]
     return amounts
 
