@@ -2,7 +2,7 @@
 
 A request is served by a greenlet on the loop, see `optillm.server.bridge`; waiting costs no thread. Before
 that its head and a small body have arrived; a larger body, or one of unknown length, is read when the view asks
-for it, against a clock. `/health` is answered however much there is to do.
+for it, against a clock. Vital endpoints, like `/health`, are served however much there is to do.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from multidict import CIMultiDict
 
 from optillm.engine.memory import MB, Memory
 from optillm.errors import OptillmError, RateLimited, ShuttingDown
+from optillm.server.access.policy import vital_paths
 from optillm.server.api.wire import dumps
 from optillm.server.bridge import Visit
 from optillm.server.errors import FIELD, LINE, error_headers, refusal
@@ -38,8 +39,6 @@ LINGER: Final = 2.0  # seconds a client has to read the end of its last reply, o
 PARTING: Final = 1.0  # seconds for techniques that have been told to come to an end
 CLEANUP: Final = 5.0  # seconds for requests that have been interrupted
 NAME: Final = "optillm"
-
-_VITAL: Final = "/health"
 
 
 class Front(web.Server):
@@ -59,6 +58,7 @@ class Front(web.Server):
             lingering_time=LINGER,
         )
         self._app = app
+        self._vital_paths = vital_paths(app)
         self._most = connections
         self._small, self._large = Lane(self._settings.concurrency), Lane(self._settings.concurrency)
         self._largest = self._settings.max_body_mb * MB
@@ -130,7 +130,7 @@ class Front(web.Server):
         """One request, from its head to the last byte of its reply."""
         connection = cast("Connection", request.protocol)
         body = Body(request, self._settings.body_timeout, self._memory)
-        vital = request.path == _VITAL
+        vital = request.path in self._vital_paths
         try:
             if not expected(request):
                 raise refusal(417, "The expectation of the request cannot be met")
