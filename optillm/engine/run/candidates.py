@@ -36,8 +36,7 @@ class Refused(Exception):
 class Sieve:
     """Makes candidates of replies, and says what makes one unusable.
 
-    `canonical` resolves a mathematical expression; `marker` is the line that begins the answer of a two-part reply.
-    `tags` are the tags around quoted text.
+    `canonical` resolves a mathematical expression; `tags` mark what prompts quote and the answer of a two-part reply.
     """
 
     def __init__(
@@ -45,13 +44,11 @@ class Sieve:
         ledger: Ledger,
         form: AnswerForm | None,
         canonical: Callable[[str], Awaitable[str | None]],
-        marker: str,
         tags: Tags,
     ) -> None:
         self.ledger = ledger
         self.form = form
         self._canonical = canonical
-        self._marker = marker
         self._tags = tags
         self._numbers = count()
 
@@ -61,7 +58,7 @@ class Sieve:
         The reply is reduced to what follows the request's marker, without quotation tags, and to what has the demanded
         form, if any.
         """
-        reply = self._tags.without(excerpts.after(reply, self._marker))
+        reply = self._tags.without(excerpts.after(reply, self._tags.marker))
         if self.form is not None:
             reply = self.form.bare(reply)
         answer = await self._resolved(_answer(reply, question))
@@ -82,6 +79,10 @@ class Sieve:
     def violation(self, candidate: Candidate) -> str | None:
         """Return how a candidate violates the form that the client demands; `None` if it does not."""
         return None if self.form is None else self.form.violation(candidate.reply)
+
+    def has_form(self, candidate: Candidate) -> bool:
+        """Return whether a candidate has the form that the client demands; a refusal need not."""
+        return candidate.reply.kind is ReplyKind.REFUSAL or self.violation(candidate) is None
 
     def harvest(self, wanted: int, *, limited: bool = False) -> Harvest:
         """Return the empty harvest of a round; `limited` says that the client limits the length of its candidates."""

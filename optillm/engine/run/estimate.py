@@ -10,15 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from optillm.chat import NONE, Budget, ChatRequest, Merge, Usage, content_text
+from optillm.chat import NONE, Budget, ChatRequest, Usage, content_text
 from optillm.config.prices import Price
 from optillm.engine.call.calls import estimate, reply_limit
-from optillm.engine.plan.planner import Stage, Work
-from optillm.engine.run.composition import worst_case
+from optillm.engine.run.composition import Work
+from optillm.engine.run.merging import Merging
 from optillm.engine.run.payloads import TEXT_LIMIT
 from optillm.engine.run.structured import CallForm
 from optillm.technique import Cost
-from optillm.techniques import Technique
 
 PROMPT: Final = 1024
 """Tokens of a technique's own words in one prompt at most."""
@@ -32,13 +31,12 @@ class Terms:
 
     request: ChatRequest
     model: str
-    merge: Merge
-    judge: Technique
+    merging: Merging
     price: Callable[[str], Price | None]
 
     def cost(self, work: Work | None) -> Cost:
         """Calls and rounds of some work at worst, of a plain call for `None`."""
-        return Cost(1, 1) if work is None else _cost(work, self.request, self.merge, self.judge)
+        return Cost(1, 1) if work is None else _cost(work, self.request, self.merging)
 
     def affordable(self, work: Work, budget: Budget) -> bool:
         """Whether the calls of some work keep the budget at worst."""
@@ -61,7 +59,7 @@ class Terms:
 
     def dollars(self, work: Work | None, tokens: tuple[int, int] | None) -> float | None:
         """The price of so many tokens, all of them of the dearest model; `None` where a price is not known."""
-        stages = () if work is None else work.stages()
+        stages = () if work is None else work.leaves()
         models = {self.model, *(model for stage in stages for model in stage.options.other_models())}
         prices = [self.price(model) for model in models]
         known_prices = [price for price in prices if price is not None]
@@ -107,16 +105,17 @@ def _within(worst: float | None, bound: float | None) -> bool:
 
 
 def options_of(work: Work) -> dict[str, Any]:
-    """The options that run: a technique's own, or those of each technique of a composition by slug."""
-    if isinstance(work, Stage):
-        return work.options.model_dump()
-    return {stage.technique.slug: stage.options.model_dump() for stage in work.stages()}
+    """Return the options that run: a technique's own, or those of each technique of a composition by slug."""
+    stages = list(work.leaves())
+    if len(stages) == 1:
+        return stages[0].options.model_dump()
+    return {stage.technique.slug: stage.options.model_dump() for stage in stages}
 
 
-def _cost(work: Work, request: ChatRequest, merge: Merge, judge: Technique) -> Cost:
+def _cost(work: Work, request: ChatRequest, merging: Merging) -> Cost:
     choices = request.choices
     forced = CallForm.of(request.body) is not None
     faithful = Cost(1, 1) if request.offers_tools and not forced else Cost(0, 0)
     asks_for_json = (request.body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
     mended = Cost(choices, 1, quotes=choices) if forced or asks_for_json else Cost(0, 0)
-    return faithful + worst_case(work, choices, merge, judge) + mended
+    return faithful + work.worst_case(choices, merging) + mended
