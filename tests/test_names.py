@@ -19,7 +19,6 @@ SLUGS = sorted(
     if technique.run.__module__.startswith("optillm.")
 )
 NAMED = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(SLUGS)})(?![A-Za-z0-9])")
-DESCRIBED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 SOURCES = [
     source
     for room in (optillm.engine, optillm.server)
@@ -29,11 +28,7 @@ SOURCES = [
 
 def words(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield the names and the texts that code uses, each with its line; docstrings may give examples."""
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, DESCRIBED) and node.body and isinstance(node.body[0], ast.Expr)
-    }
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node.lineno, node.value

@@ -172,10 +172,7 @@ async def run(ctx: Context, options: Options) -> Answer:
     if 2 * len(groups[0]) > len(drafts) > 1:
         return Answer.of(*first(distinct[0], drafts), stop="settled")
     trips = await round_trips(ctx, options, task, distinct)
-    if any(trip.versions for trip in trips):
-        best = await returned(ctx, options, task, trips)
-    else:
-        best = distinct[0] if largest(groups) else None
+    best = await returned(ctx, options, task, trips)
     if best is None and options.reconcile:
         return await reconcile(ctx, trips)
     return Answer.of(*first(best or favourite(trips), drafts))
@@ -246,7 +243,13 @@ async def regenerate(ctx: Context, options: Options, task: Task, trip: Trip, des
 
 
 async def returned(ctx: Context, options: Options, task: Task, trips: Sequence[Trip]) -> Candidate | None:
-    """Return the draft that comes back and has most company; a judge compares where nothing else says enough."""
+    """Return the draft that comes back and has most company; if no trip ends, the one that was drafted most often.
+
+    A judge compares where nothing else says enough.
+    """
+    if not any(trip.versions for trip in trips):
+        often = largest([[number] for number in range(len(trips))], copies(trips))
+        return None if often is None else trips[often[0]].draft
     texts = [trip.draft.text for trip in trips] + [version for trip in trips for version in trip.versions]
     groups, all_ran = await grouped(ctx, task, texts)
     best = at_home(trips, groups)
@@ -267,9 +270,14 @@ def score(trips: Sequence[Trip], groups: Groups) -> None:
 def at_home(trips: Sequence[Trip], groups: Groups) -> Candidate | None:
     """Score the trips, and return the draft that comes back best among those in the largest group, if any."""
     score(trips, groups)
-    home = largest(groups, {number: trip.draft.copies for number, trip in enumerate(trips)}) or []
+    home = largest(groups, copies(trips)) or []
     back = [trip for number, trip in enumerate(trips) if number in home and trip.score >= BACK]
     return max(back, key=lambda trip: trip.score).draft if back else None
+
+
+def copies(trips: Sequence[Trip]) -> dict[int, int]:
+    """Return how often each draft counts: once for each draft that it stands for."""
+    return {number: trip.draft.copies for number, trip in enumerate(trips)}
 
 
 async def grouped(ctx: Context, task: Task, texts: Sequence[str]) -> tuple[Groups, bool]:
