@@ -249,7 +249,7 @@ class Context(ABC):
 
     @property
     @abstractmethod
-    def pressed(self) -> bool:
+    def short_of_time(self) -> bool:
         """Whether another round would leave too little time for the call that writes the answer."""
 
     @property

@@ -35,7 +35,7 @@ from optillm.engine.endpoints import without_technique
 from optillm.engine.passthrough import Relays
 from optillm.engine.plan.planner import Plan, Planner, check_grant
 from optillm.engine.run.composition import Work
-from optillm.engine.run.estimate import Terms, forecast, options_of
+from optillm.engine.run.estimate import Estimator, forecast, options_of
 from optillm.engine.run.merging import Merging
 from optillm.engine.run.runner import Job, Runs
 from optillm.engine.run.shrinking import fitted
@@ -158,11 +158,11 @@ class Engine:
         """What the request would take; nothing is sent. Raises `InvalidRequest` as `complete` would."""
         plan = self._decided(request)
         if plan.work is None:
-            forecasted = forecast(None, None, self._terms(request, plan.model), self._budget(request))
+            forecasted = forecast(None, None, self._estimator(request, plan.model), self._budget(request))
         else:
             job = self._job(request, plan.work, plan.model)
-            terms = self._terms(job.request, plan.model)
-            forecasted = forecast(job.asked, job.work, terms, self._budget(request))
+            estimator = self._estimator(job.request, plan.model)
+            forecasted = forecast(job.asked, job.work, estimator, self._budget(request))
         return {**forecasted, "bypassed": plan.bypassed}
 
     async def relay(self, request: RawRequest) -> Relay:
@@ -244,8 +244,8 @@ class Engine:
         choices = requested.choices(request.choices, merging)
         if choices != request.choices:
             request = replace(request, body={**request.body, "n": choices})
-        terms, budget = self._terms(request, model), self._budget(request)
-        work = fitted(requested, lambda work: terms.affordable(work, budget))
+        estimator, budget = self._estimator(request, model), self._budget(request)
+        work = fitted(requested, lambda work: estimator.affordable(work, budget))
         if work != requested:
             log.debug(
                 "Request %s: options reduced to fit the budget: %s", request.request_id, options_of(work)
@@ -254,9 +254,9 @@ class Engine:
         number = f"chatcmpl-{secrets.token_hex(12)}"
         return Job(work, requested, model, request, form, merging, budget, number, int(time.time()))
 
-    def _terms(self, request: ChatRequest, model: str) -> Terms:
+    def _estimator(self, request: ChatRequest, model: str) -> Estimator:
         price = partial(self.routes.price, prices=self.prices)
-        return Terms(request, model, self._merging(request), price)
+        return Estimator(request, model, self._merging(request), price)
 
     def _merging(self, request: ChatRequest) -> Merging:
         return Merging(request.merge or self.limits.merge, self._selector)

@@ -18,10 +18,10 @@ from pydantic import BaseModel
 from optillm.chat import ChatRequest, Event, Message, Reply, VerdictStyle, content_text
 from optillm.engine.call.calls import TOO_MUCH, Calls
 from optillm.engine.call.remedies import Refusal
-from optillm.engine.run.candidates import Sieve
+from optillm.engine.run.candidates import ReplyScreen
 from optillm.engine.run.concurrency import beside, quorum, race, together
 from optillm.engine.run.judges import Ballot, Judges
-from optillm.engine.run.output import Shown
+from optillm.engine.run.output import ClientStream
 from optillm.engine.run.payloads import Bodies
 from optillm.engine.run.quote_tags import Tags
 from optillm.engine.run.sampling import Sampler, Sampling
@@ -67,18 +67,18 @@ class RequestContext(Context):
         self.rng = rng
         self.model = model
         self.ledger = calls.ledger
-        self.shown = Shown(outlet)
+        self.client = ClientStream(outlet)
         self.answers_in_text = not isinstance(form, CallForm)
         self._calls = calls
         self._execute = execute
         self._admitted = admitted
         self._tags = Tags(fence)
-        self._sieve = Sieve(calls.ledger, form, canonical, self._tags)
-        self._judges = Judges(calls, self._sieve, fence, verdicts)
+        self._screen = ReplyScreen(calls.ledger, form, canonical, self._tags)
+        self._judges = Judges(calls, self._screen, fence, verdicts)
         self._opinions = 0
         bodies = Bodies.of(request, respect_temperature=respect_temperature)
         self._converse(bodies.messages)
-        self._enter(Scope(bodies, request.choices, self.shown.live))
+        self._enter(Scope(bodies, request.choices, self.client.live))
 
     def _converse(self, messages: Sequence[Message]) -> None:
         self.messages = messages
@@ -87,15 +87,15 @@ class RequestContext(Context):
 
     def _enter(self, scope: Scope, seeds: Sequence[Reply] = (), requested: int = 0) -> None:
         """Make this the context of a scope, with replies at hand and so many samples already requested."""
-        calls, sieve, bodies = self._calls, self._sieve, scope.bodies
+        calls, screen, bodies = self._calls, self._screen, scope.bodies
         self._scope = scope
         self.choices, self.executes = scope.choices, scope.executes
         self._schedule = Schedule(calls, self.model, scope.keeps_time)
         last_call = self._schedule.last_call
         self._sampler = Sampler(
-            calls, sieve, bodies, self.question, last_call, scope.draws, seeds=seeds, requested=requested
+            calls, screen, bodies, self.question, last_call, scope.draws, seeds=seeds, requested=requested
         )
-        self._writer = Writer(calls, sieve, self.shown, self._tags, bodies, self.question, scope.choices)
+        self._writer = Writer(calls, screen, self.client, self._tags, bodies, self.question, scope.choices)
 
     # Contexts of parts of a composition: they share calls, ledger and trace.
 
@@ -151,7 +151,7 @@ class RequestContext(Context):
     @property
     def streams(self) -> bool:
         """See `Context.streams`."""
-        return self._scope.streaming and self.choices == 1 and self._sieve.form is None
+        return self._scope.streaming and self.choices == 1 and self._screen.form is None
 
     @property
     def marker(self) -> str:
@@ -159,8 +159,8 @@ class RequestContext(Context):
         return self._tags.marker
 
     @property
-    def pressed(self) -> bool:
-        """See `Context.pressed`."""
+    def short_of_time(self) -> bool:
+        """See `Context.short_of_time`."""
         return self._schedule.late
 
     async def faithful(self) -> list[Candidate]:
@@ -172,13 +172,13 @@ class RequestContext(Context):
 
         It may if the refusal is about what the call says, and there is no answer yet.
         """
-        if self.ledger.best is not None or self.shown.text or self.model in self._calls.refused_models:
+        if self.ledger.best is not None or self.client.text or self.model in self._calls.refused_models:
             return False
         return refusal.status in TOO_MUCH and not Refusal.read(refusal).elsewhere
 
     def has_form(self, candidate: Candidate) -> bool:
         """Return whether a candidate has the form that the client demands; a refusal need not."""
-        return self._sieve.has_form(candidate)
+        return self._screen.has_form(candidate)
 
     async def in_form(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the client's choices, each in the demanded form if possible."""
@@ -309,7 +309,7 @@ class RequestContext(Context):
     def say(self, text: str) -> None:
         """See `Context.say`."""
         self._calls.trace.note("%s", text)
-        self.shown.note(text)
+        self.client.note(text)
 
     def quote(self, label: str, text: str) -> str:
         """See `Context.quote`."""

@@ -26,8 +26,8 @@ MARKS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What a forecast depends on beside the work: the request, how branches are merged, and what models cost."""
+class Estimator:
+    """Estimates what work takes: for this request, with branches merged so, at these prices of models."""
 
     request: ChatRequest
     model: str
@@ -68,14 +68,16 @@ class Terms:
         return max(price.of(Usage(*tokens)) for price in known_prices)
 
 
-def forecast(requested: Work | None, work: Work | None, terms: Terms, budget: Budget) -> dict[str, Any]:
+def forecast(
+    requested: Work | None, work: Work | None, estimator: Estimator, budget: Budget
+) -> dict[str, Any]:
     """The plan of a request as JSON: `work` is what of the work asked for fits, `None` a plain call."""
-    cost = terms.cost(work)
-    tokens = terms.tokens(work, cost)
-    dollars = terms.dollars(work, tokens)
+    cost = estimator.cost(work)
+    tokens = estimator.tokens(work, cost)
+    dollars = estimator.dollars(work, tokens)
     plan = {
         "object": "plan",
-        "model": terms.model,
+        "model": estimator.model,
         "technique": NONE if work is None else str(work),
         "options": {} if work is None else options_of(work),
         "worst_case": {

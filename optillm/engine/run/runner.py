@@ -289,7 +289,7 @@ class Runs:
 
     @staticmethod
     def _best(ctx: RequestContext, stop: str, error: Exception) -> Outcome:
-        shown = ctx.shown.text
+        shown = ctx.client.text
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
             return Outcome([Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop)
         if shown.strip() or ctx.ledger.best is None:

@@ -15,7 +15,7 @@ import orjson
 
 from optillm.chat import Reply
 from optillm.engine.call.calls import Calls
-from optillm.engine.run.candidates import Sieve
+from optillm.engine.run.candidates import ReplyScreen
 from optillm.engine.run.concurrency import most_telling, race
 from optillm.engine.run.payloads import Bodies, Payload
 from optillm.engine.run.single_flight import Draws
@@ -58,7 +58,7 @@ class Sampler:
     """
 
     calls: Calls
-    sieve: Sieve
+    screen: ReplyScreen
     bodies: Bodies
     question: str
     last_call: Callable[[], float]
@@ -68,23 +68,24 @@ class Sampler:
 
     async def arrivals(self, n: int, sampling: Sampling) -> AsyncGenerator[Candidate, None]:
         """Yield n candidates in order of arrival, see `Context.sample`; leaving the loop cancels the rest."""
-        harvest = self.sieve.harvest(n, limited=self.bodies.limited)
+        sample_round = self.screen.sample_round(n, limited=self.bodies.limited)
         for first in (True, False):  # a second wave replaces what was lost
-            if harvest.done:
+            if sample_round.done:
                 break
+            singly = sampling.singly or not first
             try:
-                wave = self._wave(n - harvest.usable, replace(sampling, singly=sampling.singly or not first))
+                wave = self._wave(n - sample_round.usable, replace(sampling, singly=singly))
             except BudgetExhausted as error:
-                harvest.fail(error)
+                sample_round.fail(error)
                 break
-            async with aclosing(race(wave, harvest.enough, self.calls, self.last_call)) as results:
+            async with aclosing(race(wave, sample_round.enough, self.calls, self.last_call)) as results:
                 async for result in results:
                     if isinstance(result, Exception):
-                        harvest.fail(result)
+                        sample_round.fail(result)
                         continue
-                    for candidate in harvest.take(result):
+                    for candidate in sample_round.take(result):
                         yield candidate
-        for candidate in harvest.remainder():
+        for candidate in sample_round.remainder():
             yield candidate
 
     def _wave(self, n: int, sampling: Sampling) -> list[Coroutine[Any, Any, list[Candidate]]]:
@@ -166,7 +167,7 @@ class Sampler:
         return candidates
 
     async def _candidate(self, reply: Reply) -> Candidate:
-        return await self.sieve.candidate(reply, self.question)
+        return await self.screen.candidate(reply, self.question)
 
 
 def _bundle(payloads: Sequence[Payload]) -> list[Payload]:

@@ -9,9 +9,9 @@ from typing import Final
 
 from optillm.chat import Reply, ReplyKind
 from optillm.engine.call.calls import Calls, Emit
-from optillm.engine.run.candidates import EMPTY, Sieve
+from optillm.engine.run.candidates import EMPTY, ReplyScreen
 from optillm.engine.run.concurrency import most_telling, together
-from optillm.engine.run.output import Gate, Shown
+from optillm.engine.run.output import ClientStream, MarkerFilter
 from optillm.engine.run.payloads import Bodies
 from optillm.engine.run.quote_tags import TagFilter, Tags
 from optillm.errors import BudgetExhausted, UpstreamError
@@ -32,12 +32,12 @@ Write the answer again in that form, and nothing beside it.
 class Writer:
     """Writes the answers of one part of a request's work, `choices` of them.
 
-    `shown` is the way to the client, who sees none of the `tags` around quoted text.
+    `client` is the way to the client, who sees none of the `tags` around quoted text.
     """
 
     calls: Calls
-    sieve: Sieve
-    shown: Shown
+    screen: ReplyScreen
+    client: ClientStream
     tags: Tags
     bodies: Bodies
     question: str
@@ -53,11 +53,11 @@ class Writer:
                 try:
                     replies = await self._replies(model, instruction, after, streaming)
                 except UpstreamError as error:
-                    if self.shown.text:
+                    if self.client.text:
                         raise
                     errors.append(error)
                     break
-                written = [await self.sieve.candidate(reply, self.question) for reply in replies]
+                written = [await self.screen.candidate(reply, self.question) for reply in replies]
                 usable = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.EMPTY]
                 if usable:
                     return usable
@@ -74,14 +74,14 @@ class Writer:
         payloads = [self.bodies.candidate(model, instruction, seed=seed) for seed in range(self.choices)]
         if streaming:
             payload = payloads[0].adding(stream_options={"include_usage": True})
-            return [await self.calls.stream("write", payload, self.shown.show, partial(self._gate, after))]
+            return [await self.calls.stream("write", payload, self.client.show, partial(self._filter, after))]
         replies = await together([self.calls.complete("write", payload) for payload in payloads])
         return [choices[0] for choices in replies]
 
-    def _gate(self, after: str | None, show: Emit) -> Emit:
+    def _filter(self, after: str | None, show: Emit) -> Emit:
         """Return a filter before `show`: it passes what follows the line `after`, without quotation tags."""
         filtered = TagFilter(self.tags, show).show
-        return filtered if after is None else Gate(after, filtered).show
+        return filtered if after is None else MarkerFilter(after, filtered).show
 
     async def in_form(self, candidates: Sequence[Candidate], model: str) -> list[Candidate]:
         """Return the client's choices, each in the demanded form if possible.
@@ -90,23 +90,23 @@ class Writer:
         candidate replaces it.
         """
         chosen = candidates[: self.choices]
-        spare = [candidate for candidate in candidates[self.choices :] if self.sieve.has_form(candidate)]
+        spare = [candidate for candidate in candidates[self.choices :] if self.screen.has_form(candidate)]
         mended = await together([self._mended(candidate, model) for candidate in chosen])
         return [new or (spare.pop(0) if spare else old) for old, new in zip(chosen, mended, strict=True)]
 
     async def _mended(self, candidate: Candidate, model: str) -> Candidate | None:
         """Return the candidate, mended by one call if it lacks the form; `None` if that fails."""
-        if self.sieve.has_form(candidate):
+        if self.screen.has_form(candidate):
             return candidate
-        violation = self.sieve.violation(candidate)
+        violation = self.screen.violation(candidate)
         instruction = MEND.format(draft=self.tags.quote("draft", candidate.text), violation=violation)
         try:
             replies = await self.calls.complete("write", self.bodies.candidate(model, instruction))
         except (UpstreamError, BudgetExhausted):
             replies = []
         for reply in replies[:1]:
-            mended = await self.sieve.candidate(reply, self.question)
-            if self.sieve.violation(mended) is None:
+            mended = await self.screen.candidate(reply, self.question)
+            if self.screen.violation(mended) is None:
                 return mended
         self.calls.ledger.lose("invalid")
         self.calls.ledger.degraded = True

@@ -11,7 +11,7 @@ import pytest
 from optillm.chat import Budget, Note, Reply
 from optillm.engine.engine import Limits
 from optillm.engine.run.excerpts import after
-from optillm.engine.run.output import Gate
+from optillm.engine.run.output import MarkerFilter
 from optillm.engine.upstream.replies import Assembly
 from optillm.errors import UpstreamError
 from optillm.technique import Answer, BaseOptions, Context, Cost
@@ -220,16 +220,16 @@ def test_mathematical_answers_are_compared_by_their_canonical_form() -> None:
         ("", ""),
     ],
 )
-def test_a_gate_opens_after_the_marker_wherever_the_pieces_break(reply: str, shown: str, cut: int) -> None:
+def test_a_filter_opens_after_the_marker_wherever_the_pieces_break(reply: str, shown: str, cut: int) -> None:
     seen: list[str] = []
 
     async def show(text: str) -> None:
         seen.append(text)
 
     async def feed() -> None:
-        gate = Gate("=M=", show)
+        marker_filter = MarkerFilter("=M=", show)
         for start in range(0, len(reply), cut):
-            await gate.show(reply[start : start + cut])
+            await marker_filter.show(reply[start : start + cut])
 
     run(feed())
     assert "".join(seen) == shown
