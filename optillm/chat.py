@@ -375,7 +375,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """A request for an endpoint that is only passed on; `path` begins with a slash and is below the base URL."""
+    """A request that is passed on as it is; `path` begins with a slash and is below the base URL.
+
+    `model` is the one that it names, empty if that is not known; `stream` says that the reply is to come as a stream.
+    """
 
     method: str
     path: str
@@ -384,6 +387,8 @@ class RawRequest:
     authorization: str | None = None
     request_id: str = ""
     grant: Grant = field(default_factory=Grant)
+    model: str = ""
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

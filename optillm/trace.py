@@ -9,18 +9,20 @@ When a step or a call ends, one line is logged at the level debug.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Set
 from contextlib import contextmanager
-from contextvars import Context as Variables
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     import networkx
 
     CallGraph = networkx.DiGraph[int]
+
+T = TypeVar("T")
 
 _seen: ContextVar[Set[int]] = ContextVar("calls whose results this task has seen", default=frozenset())
 _step: ContextVar[str | None] = ContextVar("the innermost named step", default=None)
@@ -49,7 +51,7 @@ class Span:
 
 
 @dataclass(slots=True)
-class Call(Span):
+class CallSpan(Span):
     """One upstream call, its retries included; `after` are the calls it had to wait for."""
 
     id: int = 0
@@ -64,7 +66,7 @@ class Trace:
         self.clock = clock
         self.request_id = request_id
         self.spans: list[Span] = []
-        self.calls: list[Call] = []
+        self.calls: list[CallSpan] = []
         _seen.set(frozenset())  # the task that begins a trace has seen nothing of it
 
     @contextmanager
@@ -81,9 +83,9 @@ class Trace:
             self.note("step %s took %.2f s%s", name, span.seconds, _shown_attributes(span.attributes))
 
     @contextmanager
-    def call(self, role: str, **attributes: Any) -> Iterator[Call]:
+    def call(self, role: str, **attributes: Any) -> Iterator[CallSpan]:
         """Record an upstream call for as long as the block runs; what follows in this task depends on it."""
-        call = Call(
+        call = CallSpan(
             role, self.clock(), _step.get(), attributes=attributes, id=len(self.calls), after=_seen.get()
         )
         self.calls.append(call)
@@ -108,11 +110,6 @@ class Trace:
     def note(self, message: str, *values: object) -> None:
         """Log something about this request at the level debug, but never the content of a message."""
         log.debug("Request %s: " + message, self.request_id, *values)
-
-    @staticmethod
-    def see(branch: Variables) -> None:
-        """Note that the running task has taken over what the finished task of `branch` had seen."""
-        _seen.set(_seen.get() | branch.get(_seen, frozenset()))
 
     def graph(self) -> CallGraph:
         """The calls that ended of their own accord, an edge from each to those that waited for it."""
@@ -165,6 +162,20 @@ class Trace:
             ],
             "critical_path": self.critical_path(),
         }
+
+
+class Fork(Generic[T]):
+    """Work in a task of its own, which sees other calls than the task that began it; `task` runs at once."""
+
+    __slots__ = ("_variables", "task")
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._variables = copy_context()
+        self.task = asyncio.get_running_loop().create_task(work, context=self._variables)
+
+    def join(self) -> None:
+        """Note that the running task has taken over the results that this one, which has ended, had seen."""
+        _seen.set(_seen.get() | self._variables.get(_seen, frozenset()))
 
 
 def _shown_attributes(attributes: Mapping[str, Any]) -> str:

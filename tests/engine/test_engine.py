@@ -33,17 +33,10 @@ class Wire:
         self.seconds = seconds
         self.seen: list[tuple[str, str, bytes, str | None, bool]] = []
 
-    async def relay(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        *,
-        authorization: str | None,
-        content_type: str = "application/json",
-        stream: bool = False,
-    ) -> Relay:
-        self.seen.append((method, path, content, authorization, stream))
+    async def relay(self, request: RawRequest) -> Relay:
+        self.seen.append(
+            (request.method, request.path, request.content, request.authorization, request.stream)
+        )
         await asyncio.sleep(self.seconds)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, UpstreamError):

@@ -16,7 +16,7 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from optillm.chat import Relay, Reply, Usage
+from optillm.chat import RawRequest, Relay, Reply, Usage
 from optillm.commands.doctor.capacity import capacity
 from optillm.commands.doctor.placements import compared
 from optillm.commands.tables import columns
@@ -248,7 +248,7 @@ class _Visit:
     async def _listing(self) -> Relay | UpstreamError:
         try:
             async with asyncio.timeout(self._patience):
-                return await self._upstream.relay("GET", "/models", b"", authorization=None)
+                return await self._upstream.relay(RawRequest("GET", "/models"))
         except UpstreamError as error:
             return error
         except TimeoutError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, aclosing
-from contextvars import copy_context
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,9 @@ from anyio.streams.memory import MemoryObjectSendStream
 from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Event, Message, Reply, ReplyKind, VerdictStyle, content_text
-from optillm.engine.call.calls import TOO_MUCH, Calls, Emit
+from optillm.engine.call.call import Emit
+from optillm.engine.call.calls import Calls
+from optillm.engine.call.negotiation import TOO_MUCH
 from optillm.engine.call.remedies import Refusal
 from optillm.engine.run.candidates import EMPTY, Sieve
 from optillm.engine.run.concurrency import beside, most_telling, quorum, race, together
@@ -34,7 +35,7 @@ from optillm.engine.run.structured import AnswerForm, CallForm
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
 from optillm.toolkit.judging.ballots import LABELS
-from optillm.trace import Span, Trace
+from optillm.trace import Fork, Span
 
 T = TypeVar("T")
 H = TypeVar("H")
@@ -201,7 +202,7 @@ class RequestContext(Context):
     @property
     def _usual(self) -> float:
         """Seconds to allow for a writing call; none where nothing is known."""
-        return SLACK * (self._calls.usual("write", self.model) or 0.0)
+        return SLACK * (self._calls.typical("write", self.model) or 0.0)
 
     def _answerable(self) -> bool:
         return self.ledger.best is not None
@@ -323,11 +324,10 @@ class RequestContext(Context):
         """Return the candidates of one call; request those missing from a bundle `singly`."""
         if not singly:
             return [await self._candidate(reply) for reply in await self._calls.complete("generate", payload)]
-        variables = copy_context()
-        call = self._calls.complete("generate", payload)
-        replies = await asyncio.get_running_loop().create_task(call, context=variables)
+        bundle = Fork(self._calls.complete("generate", payload))
+        replies = await bundle.task
         if replies:  # a refused bundle is no round of its own
-            Trace.see(variables)
+            bundle.join()
         candidates = [await self._candidate(reply) for reply in replies]
         missing = singly[len(replies) :]
         if missing:

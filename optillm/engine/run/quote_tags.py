@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from optillm.chat import Reply
-from optillm.engine.call.calls import Emit
+from optillm.engine.call.call import Emit
 from optillm.engine.run.excerpts import leaving_out
 
 _LONGEST_ATTRIBUTE: Final = 60

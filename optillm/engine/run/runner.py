@@ -34,7 +34,7 @@ from optillm.chat import (
 from optillm.config.prices import Prices
 from optillm.engine.algebra import Offload, executed
 from optillm.engine.call.cache import Cache
-from optillm.engine.call.cached import CachedCalls
+from optillm.engine.call.cached import Cached
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.ledger import Ledger
 from optillm.engine.plan.planner import Work
@@ -199,7 +199,7 @@ class Runs:
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
             asked=options_of(job.asked) if ran is not None and job.asked != ran else None,
-            cached=calls.hits if isinstance(calls, CachedCalls) else None,
+            cached=None if calls.cached is None else calls.cached.hits,
             verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,
         )
@@ -214,12 +214,12 @@ class Runs:
         if cache is not None:
             chance = hashlib.sha256(orjson.dumps(request.body)).hexdigest()
         rng = Random(str(request.body.get("seed", chance)))  # noqa: S311 - chance, not secrecy
-        shared = (self._routes, ledger, trace, rng, request.authorization, attended)
-        if cache is None:
-            return Calls(*shared)
-        if not self._shares_secret:
-            self._secret, self._shares_secret = await cache.secret(), True
-        return CachedCalls(cache, cache.owner(request), *shared)
+        cached = None
+        if cache is not None:
+            if not self._shares_secret:
+                self._secret, self._shares_secret = await cache.secret(), True
+            cached = Cached(cache, cache.owner(request), self._routes.address, trace)
+        return Calls(self._routes, ledger, trace, rng, request.authorization, attended, cached)
 
     def _fence(self, request: ChatRequest) -> str:
         """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
