@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, Literal, TypeVar
 
 Message = Mapping[str, Any]
@@ -255,7 +256,7 @@ class ReplyKind(Enum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """One choice of one upstream completion.
 
@@ -269,7 +270,9 @@ class Reply:
     model: str | None = None
     system_fingerprint: str | None = None
 
-    @property
+    # Read again and again, by every layer that a reply goes through.
+
+    @cached_property
     def text(self) -> str:
         """The content as text; empty when there is none."""
         return content_text(self.message)
@@ -296,7 +299,7 @@ class Reply:
         """Whether the reply was cut off at its length limit, even if before its first word."""
         return self.finish_reason == "length" and self.kind in (ReplyKind.TRUNCATED, ReplyKind.EMPTY)
 
-    @property
+    @cached_property
     def kind(self) -> ReplyKind:
         """Whether the reply is complete, cut, a refusal or nothing at all."""
         if self.finish_reason == "content_filter" or self.message.get("refusal"):

@@ -88,22 +88,12 @@ class History:
     `shown` says that the client has been shown some text. `blank` is the latest reply that said nothing. The attempts
     that are under way wait for the upstreams in `waiting_for`; those in `failed_at` have failed the call. `other_forms`
     counts the forms of it that were tried after the first, `failures` its failures without those, `blanks` the ones of
-    them that were blank replies, and `waits` how often it waited for a server to restart. `pause` is the seconds until
-    the next attempt.
+    them that were blank replies, and `waits` how often it waited for a server to restart.
     """
 
     __slots__ = (
-        *(
-            "blank",
-            "blanks",
-            "failed_at",
-            "failures",
-            "other_forms",
-            "pause",
-            "shown",
-            "waiting_for",
-            "waits",
-        ),
+        *("shown", "blank", "waiting_for", "failed_at"),
+        *("other_forms", "failures", "blanks", "waits"),
     )
 
     def __init__(self) -> None:
@@ -112,7 +102,6 @@ class History:
         self.waiting_for = list[Route]()
         self.failed_at = set[str]()
         self.other_forms = self.failures = self.blanks = self.waits = 0
-        self.pause: float | None = None
 
 
 def unscreened(emit: Emit) -> Emit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Final, NamedTuple
@@ -30,19 +31,20 @@ class LatencyTracker:
 
     def __init__(self) -> None:
         self._latest: OrderedDict[Hashable, deque[Pace]] = OrderedDict()
-        self._typical: dict[Hashable, Pace] = {}
+        self._sorted: dict[Hashable, list[Pace]] = {}
 
     def add(self, kind: Hashable, pace: Pace) -> None:
         """Record one call."""
-        self._latest.setdefault(kind, deque(maxlen=LATEST)).append(pace)
+        latest, by_length = self._latest.setdefault(kind, deque()), self._sorted.setdefault(kind, [])
+        latest.append(pace)
+        insort(by_length, pace)
+        if len(latest) > LATEST:
+            del by_length[bisect_left(by_length, latest.popleft())]
         self._latest.move_to_end(kind)
-        self._typical.pop(kind, None)
         while len(self._latest) > REMEMBERED:
-            self._typical.pop(self._latest.popitem(last=False)[0], None)
+            del self._sorted[self._latest.popitem(last=False)[0]]
 
     def typical(self, kind: Hashable) -> Pace | None:
         """Return the pace that most calls of this kind do not exceed; `None` when there were none."""
-        if kind not in self._typical and kind in self._latest:
-            latest = sorted(self._latest[kind])
-            self._typical[kind] = latest[int(QUANTILE * len(latest))]
-        return self._typical.get(kind)
+        by_length = self._sorted.get(kind)
+        return by_length[int(QUANTILE * len(by_length))] if by_length else None
