@@ -25,10 +25,10 @@ class ClientGone(Exception):
     """The client left, or the request was called off; what it waited for has been cancelled."""
 
 
-class Visit(greenlet):
+class GreenletTask(greenlet):
     """The synchronous code that serves one request.
 
-    It has a context of its own: what Flask keeps there ends with the visit, and no task that is made on the way
+    It has a context of its own: what Flask keeps there ends with it, and no asyncio task made on the way
     holds on to it.
     """
 
@@ -40,12 +40,12 @@ class Visit(greenlet):
         self._interruption: Exception | None = None
 
     @classmethod
-    def current(cls) -> Visit:
-        """The visit that this code belongs to; `RuntimeError` outside of one."""
-        visit = getcurrent()
-        if not isinstance(visit, Visit):
-            raise RuntimeError("only a visit can wait for the event loop")
-        return visit
+    def current(cls) -> GreenletTask:
+        """Return the task that this code belongs to; raises `RuntimeError` outside of one."""
+        task = getcurrent()
+        if not isinstance(task, GreenletTask):
+            raise RuntimeError("only a GreenletTask can wait for the event loop")
+        return task
 
     async def attend(self) -> Any:
         """Run the code to its end, awaiting on the way what it waits for; gives what it returns.
@@ -79,7 +79,7 @@ class Visit(greenlet):
         return step
 
     def wait(self, awaitable: Awaitable[T]) -> T:
-        """What an awaitable gives, or raises; called by the visit's own code."""
+        """What an awaitable gives, or raises; called by the code of the task."""
         return cast("T", cast("greenlet", self.parent).switch(awaitable))
 
     def interrupt(self, error: Exception) -> None:
@@ -108,14 +108,14 @@ class Visit(greenlet):
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine gives or raises; `ClientGone` when the client leaves first, or what interrupts the visit."""
-    visit = Visit.current()
-    return visit.wait(visit.interruptible(coroutine))
+    """What a coroutine gives or raises; `ClientGone` when the client leaves first, or what interrupts the task."""
+    task = GreenletTask.current()
+    return task.wait(task.interruptible(coroutine))
 
 
 def aside(function: Callable[..., T], *args: Any) -> T:
     """What a function gives or raises that blocks or takes long: in a thread, and to its end."""
-    return Visit.current().wait(_to_the_end(function, args))
+    return GreenletTask.current().wait(_to_the_end(function, args))
 
 
 class Batches(Iterator[list[T]]):
@@ -148,7 +148,7 @@ class Batches(Iterator[list[T]]):
         self._arrived.close()
         if not self._pump.done():
             work = asyncio.get_running_loop().create_task(_cancelled(self._pump))
-            Visit.current().wait(_settled(work))
+            GreenletTask.current().wait(_settled(work))
         if not self._pump.cancelled():
             self._pump.exception()  # seen: what fails once nobody listens is nobody's news
 

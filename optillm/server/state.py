@@ -16,7 +16,7 @@ from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
 from optillm.errors import Unauthorized
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.owners import Owners
-from optillm.server.bridge import ClientGone, Visit
+from optillm.server.bridge import ClientGone, GreenletTask
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class State:
     owners: Owners
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
-    serving: defaultdict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
+    serving: defaultdict[str, list[GreenletTask]] = field(default_factory=lambda: defaultdict(list))
     cancelled: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -92,24 +92,24 @@ class State:
     @contextmanager
     def cancellable(self, request_id: str) -> Iterator[None]:
         """Let a request be cancelled by its name for as long as the block runs."""
-        visit = Visit.current()
-        self.serving[request_id].append(visit)
+        task = GreenletTask.current()
+        self.serving[request_id].append(task)
         try:
             yield
         finally:
-            self.serving[request_id].remove(visit)
+            self.serving[request_id].remove(task)
             if not self.serving[request_id]:
                 del self.serving[request_id]
                 self.cancelled.discard(request_id)
 
     def cancel(self, request_id: str) -> bool:
         """Call off the requests of this name; whether there are any."""
-        visits = self.serving.get(request_id, ())
-        if visits:
+        tasks = self.serving.get(request_id, ())
+        if tasks:
             self.cancelled.add(request_id)
-        for visit in visits:
-            visit.interrupt(ClientGone())
-        return bool(visits)
+        for task in tasks:
+            task.interrupt(ClientGone())
+        return bool(tasks)
 
     async def close(self) -> None:
         """Close the engine, and book what has been used."""

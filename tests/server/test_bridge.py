@@ -1,4 +1,4 @@
-"""The portal: results, errors, cancellation, interruptions, back-pressure; in visits on a real loop."""
+"""The bridge: results, errors, cancellation, interruptions, back-pressure; in greenlets on a real loop."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from optillm.errors import InvalidRequest, ShuttingDown
-from optillm.server.bridge import AHEAD, Batches, ClientGone, Visit, aside, run
+from optillm.server.bridge import AHEAD, Batches, ClientGone, GreenletTask, aside, run
 
 
-def visited(code: Callable[[], Any]) -> Any:
-    """What code gives as a visit."""
-    return asyncio.run(Visit(code).attend())
+def run_in_greenlet(code: Callable[[], Any]) -> Any:
+    """Return what code gives in a greenlet."""
+    return asyncio.run(GreenletTask(code).attend())
 
 
-async def begun(code: Callable[[], Any]) -> tuple[Visit, asyncio.Task[Any]]:
-    """A visit in a task of its own, which has come as far as it could."""
-    visit = Visit(code)
-    task = asyncio.create_task(visit.attend())
+async def begun(code: Callable[[], Any]) -> tuple[GreenletTask, asyncio.Task[Any]]:
+    """A greenlet in an asyncio task of its own, which has come as far as it could."""
+    greenlet = GreenletTask(code)
+    task = asyncio.create_task(greenlet.attend())
     await turns()
-    return visit, task
+    return greenlet, task
 
 
 async def turns(count: int = 10) -> None:
@@ -72,7 +72,7 @@ def flat(batches: Batches[int]) -> list[int]:
 
 
 def test_gives_the_result_of_a_coroutine() -> None:
-    assert visited(lambda: run(echo(7)) + run(echo(1))) == 8
+    assert run_in_greenlet(lambda: run(echo(7)) + run(echo(1))) == 8
 
 
 def test_raises_what_the_coroutine_raised() -> None:
@@ -87,7 +87,7 @@ def test_raises_what_the_coroutine_raised() -> None:
         assert caught.value is error
         return "handled"
 
-    assert visited(code) == "handled"
+    assert run_in_greenlet(code) == "handled"
 
 
 @pytest.mark.parametrize("waits", [False, True])
@@ -98,7 +98,7 @@ def test_what_the_code_raises_is_raised(waits: bool) -> None:
         raise InvalidRequest("no")
 
     with pytest.raises(InvalidRequest):
-        visited(code)
+        run_in_greenlet(code)
 
 
 def test_a_coroutine_that_cancels_itself_has_failed() -> None:
@@ -106,12 +106,12 @@ def test_a_coroutine_that_cancels_itself_has_failed() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(RuntimeError, match="cancelled itself"):
-        visited(lambda: run(quit_early()))
+        run_in_greenlet(lambda: run(quit_early()))
 
 
-def test_nobody_waits_outside_of_a_visit() -> None:
+def test_nobody_waits_outside_of_a_greenlet() -> None:
     coroutine = echo(1)
-    with pytest.raises(RuntimeError, match="only a visit"):
+    with pytest.raises(RuntimeError, match="only a GreenletTask"):
         run(coroutine)
     coroutine.close()
 
@@ -120,7 +120,7 @@ def test_runs_in_the_thread_of_the_loop_and_aside_in_another() -> None:
     def code() -> tuple[int, int]:
         return threading.get_ident(), aside(threading.get_ident)
 
-    inside, outside = visited(code)
+    inside, outside = run_in_greenlet(code)
     assert inside == threading.get_ident() != outside
 
 
@@ -140,14 +140,14 @@ def test_keeps_the_codes_context_to_itself() -> None:
         return before, run(read()), streamed, marker.get()
 
     marker.set("the caller's")
-    assert visited(code) == ("none", "the caller's", ["none"], "the code's")
+    assert run_in_greenlet(code) == ("none", "the caller's", ["none"], "the code's")
 
 
-def test_two_hundred_visits_wait_for_each_other() -> None:
+def test_two_hundred_greenlets_wait_for_each_other() -> None:
     async def serve() -> list[int]:
         everyone = asyncio.Barrier(200)
-        visits = [Visit(lambda: run(everyone.wait())) for _ in range(200)]
-        return list(await asyncio.gather(*(visit.attend() for visit in visits)))
+        greenlets = [GreenletTask(lambda: run(everyone.wait())) for _ in range(200)]
+        return list(await asyncio.gather(*(greenlet.attend() for greenlet in greenlets)))
 
     assert sorted(asyncio.run(serve())) == list(range(200))
 
@@ -208,9 +208,9 @@ def test_an_interruption_breaks_off_what_the_code_waits_for() -> None:
         return run(echo(3))
 
     async def interrupt() -> Any:
-        visit, task = await begun(code)
-        visit.interrupt(ShuttingDown("bye"))
-        visit.interrupt(ClientGone())  # the first one counts
+        greenlet, task = await begun(code)
+        greenlet.interrupt(ShuttingDown("bye"))
+        greenlet.interrupt(ClientGone())  # the first one counts
         return await task, task.cancelling()
 
     assert asyncio.run(interrupt()) == (3, 0)
@@ -222,18 +222,18 @@ def test_an_interruption_of_code_that_waits_for_something_else_is_felt_the_next_
         going = asyncio.Event()
 
         def code() -> str:
-            Visit.current().wait(going.wait())
+            GreenletTask.current().wait(going.wait())
             with pytest.raises(ShuttingDown):
                 run(echo(1))
             return "felt"
 
-        visit, task = await begun(code)
-        visit.interrupt(ShuttingDown("bye"))
+        greenlet, task = await begun(code)
+        greenlet.interrupt(ShuttingDown("bye"))
         await turns()
         assert not task.done()
         going.set()
         told = await task
-        visit.interrupt(ShuttingDown("too late"))
+        greenlet.interrupt(ShuttingDown("too late"))
         return told
 
     assert asyncio.run(interrupt()) == "felt"
@@ -254,8 +254,8 @@ def test_a_result_that_came_in_spite_of_an_interruption_counts() -> None:
         return result
 
     async def interrupt() -> Any:
-        visit, task = await begun(code)
-        visit.interrupt(ShuttingDown("bye"))
+        greenlet, task = await begun(code)
+        greenlet.interrupt(ShuttingDown("bye"))
         return await task, task.cancelling()
 
     assert asyncio.run(interrupt()) == (4, 0)
@@ -265,7 +265,7 @@ def test_a_result_that_came_in_spite_of_an_interruption_counts() -> None:
 
 
 def test_streams_events_in_order() -> None:
-    assert visited(lambda: flat(Batches(count(1000)))) == list(range(1000))
+    assert run_in_greenlet(lambda: flat(Batches(count(1000)))) == list(range(1000))
 
 
 def test_takes_all_events_that_have_arrived_in_one_go() -> None:
@@ -274,7 +274,7 @@ def test_takes_all_events_that_have_arrived_in_one_go() -> None:
         run(turns(30))
         return list(batches)
 
-    assert visited(code) == [list(range(10))]
+    assert run_in_greenlet(code) == [list(range(10))]
 
 
 def test_raises_what_a_stream_raised_after_the_events_before_it() -> None:
@@ -292,7 +292,7 @@ def test_raises_what_a_stream_raised_after_the_events_before_it() -> None:
         assert list(batches) == []
         return seen
 
-    assert visited(code) == [1, 2]
+    assert run_in_greenlet(code) == [1, 2]
 
 
 def test_an_empty_batch_says_that_nothing_came_for_a_while() -> None:
@@ -309,7 +309,7 @@ def test_an_empty_batch_says_that_nothing_came_for_a_while() -> None:
             go.set()
             return seen + [batch for batch in batches if batch]
 
-        return await Visit(code).attend()
+        return await GreenletTask(code).attend()
 
     assert asyncio.run(serve()) == [[], [], [1]]
 
@@ -327,7 +327,7 @@ def test_a_slow_reader_holds_the_producer_back() -> None:
         run(turns(20 * AHEAD))
         return made, flat(batches)
 
-    ahead, events = visited(code)
+    ahead, events = run_in_greenlet(code)
     assert ahead == AHEAD + 1  # the one that waits for room included
     assert events == list(range(1, 10 * AHEAD + 1))
 
@@ -346,7 +346,7 @@ def test_closing_a_stream_cancels_its_producer_and_waits_for_its_end(first: bool
         assert list(batches) == []
         batches.close()
 
-    visited(code)
+    run_in_greenlet(code)
 
 
 def test_a_failure_of_a_producer_that_is_closed_is_nobodys_news(caplog: pytest.LogCaptureFixture) -> None:
@@ -363,7 +363,7 @@ def test_a_failure_of_a_producer_that_is_closed_is_nobodys_news(caplog: pytest.L
         run(turns())
         batches.close()
 
-    visited(code)
+    run_in_greenlet(code)
     assert not caplog.records
 
 
@@ -403,7 +403,7 @@ def test_a_client_that_leaves_while_a_stream_is_closed_does_not_break_that_off(l
             run(echo(1))
 
     async def leave() -> None:
-        task = asyncio.create_task(Visit(code).attend())
+        task = asyncio.create_task(GreenletTask(code).attend())
         while not seen:
             await turns(1)
         await turns(later)
@@ -437,5 +437,5 @@ def test_closes_an_iterator_that_is_no_generator(starts: bool) -> None:
             run(turns())
         batches.close()
 
-    visited(code)
+    run_in_greenlet(code)
     assert response.closed

@@ -61,7 +61,7 @@ class Owners:
     def check(self, request: RawRequest) -> None:
         """Raise `NotFound` if a request names an id that its key did not create.
 
-        Call it within a `Visit`, as it waits for the store.
+        Call it within a `GreenletTask`, as it waits for the store.
         """
         owner = self._owner(request)
         if owner:
@@ -70,7 +70,7 @@ class Owners:
     def record(self, request: RawRequest, relay: Relay) -> Relay:
         """Return the reply, whose ids are recorded before they reach the client.
 
-        Call it within a `Visit`, as it waits for the store.
+        Call it within a `GreenletTask`, as it waits for the store.
         """
         owner = self._owner(request)
         if not owner or request.method != "POST" or not 200 <= relay.status < 300:

@@ -11,7 +11,7 @@ from aiohttp.http import HttpVersion11
 
 from optillm.engine.memory import Memory
 from optillm.errors import InvalidRequest
-from optillm.server.bridge import Visit
+from optillm.server.bridge import GreenletTask
 from optillm.server.errors import refusal
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ class Body:
         return io.BytesIO(self._received) if self._whole else self
 
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, or all of them; waits, so it is for a `Visit`, and may be interrupted."""
-        visit = Visit.current()
+        """So many bytes, or all of them; waits, so it is for a `GreenletTask`, and may be interrupted."""
+        task = GreenletTask.current()
         while size < 0 or len(self._received) < size:
-            data = visit.wait(visit.interruptible(self._next()))
+            data = task.wait(task.interruptible(self._next()))
             if not data:
                 size = len(self._received)
             self._received += data

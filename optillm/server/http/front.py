@@ -24,7 +24,7 @@ from multidict import CIMultiDict
 from optillm.engine.memory import MB, Memory
 from optillm.errors import OptillmError, RateLimited, ShuttingDown
 from optillm.server.api.wire import dumps
-from optillm.server.bridge import Visit
+from optillm.server.bridge import GreenletTask
 from optillm.server.errors import FIELD, LINE, error_headers, refusal
 from optillm.server.http.body import Body, expected
 from optillm.server.http.connection import Connection
@@ -63,7 +63,7 @@ class Front(web.Server):
         self._small, self._large = Lane(self._settings.concurrency), Lane(self._settings.concurrency)
         self._largest = self._settings.max_body_mb * MB
         self._memory = Memory(BODIES * self._largest)
-        self._visits: set[Visit] = set()
+        self._tasks: set[GreenletTask] = set()
         self._sweeping = self._loop.call_later(SWEEP, self._sweep)
         self._environ = {
             "SCRIPT_NAME": "",
@@ -109,11 +109,11 @@ class Front(web.Server):
         for connection in self._clients:
             if connection.waits:  # a client could use it to ask again, and be refused again
                 connection.abort()
-        if self._visits and self._state.engine.hurry():
-            await self._until(lambda: not self._visits, PARTING)
-        for visit in list(self._visits):
-            visit.interrupt(ShuttingDown("The server is shutting down"))
-        await self._until(lambda: not self._visits, CLEANUP)
+        if self._tasks and self._state.engine.hurry():
+            await self._until(lambda: not self._tasks, PARTING)
+        for task in list(self._tasks):
+            task.interrupt(ShuttingDown("The server is shutting down"))
+        await self._until(lambda: not self._tasks, CLEANUP)
         self._sweeping.cancel()
         for connection in self._clients:
             connection.force_close()
@@ -146,18 +146,18 @@ class Front(web.Server):
         connection.busy()
         with nullcontext() if vital else lane.taken():  # it needs no key, and may wait for the upstream
             connection.pressed = lambda: lane.full or self._state.draining
-            visit = Visit(partial(self._visit, request, body))
-            self._visits.add(visit)
+            task = GreenletTask(partial(self._respond, request, body))
+            self._tasks.add(task)
             try:
-                response: web.StreamResponse = await visit.attend()
+                response: web.StreamResponse = await task.attend()
             finally:
-                self._visits.discard(visit)
+                self._tasks.discard(task)
                 body.release()
         return response
 
-    def _visit(self, request: web.BaseRequest, body: Body) -> web.StreamResponse:
+    def _respond(self, request: web.BaseRequest, body: Body) -> web.StreamResponse:
         """The application's reply, sent as far as it is a stream; runs in a greenlet."""
-        visit = Visit.current()
+        task = GreenletTask.current()
         started: list[Any] = []
 
         def start(status: str, headers: list[tuple[str, str]], _: Any = None, /) -> Callable[[bytes], object]:
@@ -176,10 +176,10 @@ class Front(web.Server):
                 return self._marked(response, request)
             response = web.StreamResponse(status=int(code), reason=reason, headers=self._headers(headers))
             self._marked(response, request)
-            visit.wait(response.prepare(request))
+            task.wait(response.prepare(request))
             for chunk in content:
                 if chunk:
-                    visit.wait(response.write(chunk))
+                    task.wait(response.write(chunk))
             return response
         finally:
             close = getattr(content, "close", None)
