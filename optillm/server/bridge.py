@@ -107,7 +107,7 @@ class GreenletTask(greenlet):
         raise error
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
+def await_only(coroutine: Coroutine[Any, Any, T]) -> T:
     """What a coroutine gives or raises; `ClientGone` when the client leaves first, or what interrupts the task."""
     task = GreenletTask.current()
     return task.wait(task.interruptible(coroutine))
@@ -122,7 +122,7 @@ class Batches(Iterator[list[T]]):
     """The events of an async iterator for a view, pulled from now on; what has arrived, a list at a time.
 
     An empty list says that `silence` seconds passed without an event (0: it is never said). What the
-    iterator raises is raised after the events before it; otherwise as `run`. An iterator with `aclose` is
+    iterator raises is raised after the events before it; otherwise as `await_only`. An iterator with `aclose` is
     closed at the end, however that came about.
     """
 
@@ -133,7 +133,7 @@ class Batches(Iterator[list[T]]):
         self._ended = False
 
     def __next__(self) -> list[T]:
-        batch = None if self._ended else run(self._next())
+        batch = None if self._ended else await_only(self._next())
         if batch is None:
             self._ended = True
             raise StopIteration

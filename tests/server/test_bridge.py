@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from optillm.errors import InvalidRequest, ShuttingDown
-from optillm.server.bridge import AHEAD, Batches, ClientGone, GreenletTask, aside, run
+from optillm.server.bridge import AHEAD, Batches, ClientGone, GreenletTask, aside, await_only
 
 
 def run_in_greenlet(code: Callable[[], Any]) -> Any:
@@ -72,7 +72,7 @@ def flat(batches: Batches[int]) -> list[int]:
 
 
 def test_gives_the_result_of_a_coroutine() -> None:
-    assert run_in_greenlet(lambda: run(echo(7)) + run(echo(1))) == 8
+    assert run_in_greenlet(lambda: await_only(echo(7)) + await_only(echo(1))) == 8
 
 
 def test_raises_what_the_coroutine_raised() -> None:
@@ -83,7 +83,7 @@ def test_raises_what_the_coroutine_raised() -> None:
 
     def code() -> str:
         with pytest.raises(InvalidRequest) as caught:
-            run(fail())
+            await_only(fail())
         assert caught.value is error
         return "handled"
 
@@ -94,7 +94,7 @@ def test_raises_what_the_coroutine_raised() -> None:
 def test_what_the_code_raises_is_raised(waits: bool) -> None:
     def code() -> None:
         if waits:
-            run(echo(1))
+            await_only(echo(1))
         raise InvalidRequest("no")
 
     with pytest.raises(InvalidRequest):
@@ -106,13 +106,13 @@ def test_a_coroutine_that_cancels_itself_has_failed() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(RuntimeError, match="cancelled itself"):
-        run_in_greenlet(lambda: run(quit_early()))
+        run_in_greenlet(lambda: await_only(quit_early()))
 
 
 def test_nobody_waits_outside_of_a_greenlet() -> None:
     coroutine = echo(1)
     with pytest.raises(RuntimeError, match="only a GreenletTask"):
-        run(coroutine)
+        await_only(coroutine)
     coroutine.close()
 
 
@@ -137,7 +137,7 @@ def test_keeps_the_codes_context_to_itself() -> None:
         before = marker.get()
         marker.set("the code's")
         [streamed] = Batches(events())
-        return before, run(read()), streamed, marker.get()
+        return before, await_only(read()), streamed, marker.get()
 
     marker.set("the caller's")
     assert run_in_greenlet(code) == ("none", "the caller's", ["none"], "the code's")
@@ -146,7 +146,7 @@ def test_keeps_the_codes_context_to_itself() -> None:
 def test_two_hundred_greenlets_wait_for_each_other() -> None:
     async def serve() -> list[int]:
         everyone = asyncio.Barrier(200)
-        greenlets = [GreenletTask(lambda: run(everyone.wait())) for _ in range(200)]
+        greenlets = [GreenletTask(lambda: await_only(everyone.wait())) for _ in range(200)]
         return list(await asyncio.gather(*(greenlet.attend() for greenlet in greenlets)))
 
     assert sorted(asyncio.run(serve())) == list(range(200))
@@ -160,10 +160,10 @@ def test_a_client_that_leaves_cancels_the_coroutine_and_waits_for_its_end() -> N
 
     def code() -> None:
         try:
-            run(work.run())
+            await_only(work.run())
         except ClientGone:
             seen.append((work.cancelled, work.cleaned))
-            seen.append(run(echo(5)))  # cleaning up may wait
+            seen.append(await_only(echo(5)))  # cleaning up may wait
             raise
 
     async def leave() -> None:
@@ -182,7 +182,7 @@ def test_what_goes_aside_comes_to_its_end_and_the_client_has_left_where_the_code
     def code() -> None:
         seen.append(aside(go.wait))
         with pytest.raises(ClientGone):
-            run(echo(1))
+            await_only(echo(1))
         seen.append("left")
 
     async def leave() -> None:
@@ -204,8 +204,8 @@ def test_an_interruption_breaks_off_what_the_code_waits_for() -> None:
 
     def code() -> int:
         with pytest.raises(ShuttingDown):
-            run(work.run())
-        return run(echo(3))
+            await_only(work.run())
+        return await_only(echo(3))
 
     async def interrupt() -> Any:
         greenlet, task = await begun(code)
@@ -224,7 +224,7 @@ def test_an_interruption_of_code_that_waits_for_something_else_is_felt_the_next_
         def code() -> str:
             GreenletTask.current().wait(going.wait())
             with pytest.raises(ShuttingDown):
-                run(echo(1))
+                await_only(echo(1))
             return "felt"
 
         greenlet, task = await begun(code)
@@ -248,9 +248,9 @@ def test_a_result_that_came_in_spite_of_an_interruption_counts() -> None:
         raise AssertionError
 
     def code() -> int:
-        result = run(stubborn())
+        result = await_only(stubborn())
         with pytest.raises(ShuttingDown):
-            run(echo(1))
+            await_only(echo(1))
         return result
 
     async def interrupt() -> Any:
@@ -271,7 +271,7 @@ def test_streams_events_in_order() -> None:
 def test_takes_all_events_that_have_arrived_in_one_go() -> None:
     def code() -> list[list[int]]:
         batches = Batches(count(10))
-        run(turns(30))
+        await_only(turns(30))
         return list(batches)
 
     assert run_in_greenlet(code) == [list(range(10))]
@@ -324,7 +324,7 @@ def test_a_slow_reader_holds_the_producer_back() -> None:
 
     def code() -> tuple[int, list[int]]:
         batches = Batches(eager())
-        run(turns(20 * AHEAD))
+        await_only(turns(20 * AHEAD))
         return made, flat(batches)
 
     ahead, events = run_in_greenlet(code)
@@ -340,7 +340,7 @@ def test_closing_a_stream_cancels_its_producer_and_waits_for_its_end(first: bool
         batches = Batches(work.events())
         if first:
             assert next(batches) == ["first"]
-            run(turns())
+            await_only(turns())
         batches.close()
         assert (work.cancelled, work.cleaned) == (first, first)
         assert list(batches) == []
@@ -360,7 +360,7 @@ def test_a_failure_of_a_producer_that_is_closed_is_nobodys_news(caplog: pytest.L
     def code() -> None:
         batches = Batches(stubborn())
         assert next(batches) == [1]
-        run(turns())
+        await_only(turns())
         batches.close()
 
     run_in_greenlet(code)
@@ -395,12 +395,12 @@ def test_a_client_that_leaves_while_a_stream_is_closed_does_not_break_that_off(l
     def code() -> None:
         batches = Batches(work.events())
         next(batches)
-        run(turns())
+        await_only(turns())
         seen.append("closes")
         batches.close()
         seen.append((work.cancelled, work.cleaned))
         with pytest.raises(ClientGone):
-            run(echo(1))
+            await_only(echo(1))
 
     async def leave() -> None:
         task = asyncio.create_task(GreenletTask(code).attend())
@@ -434,7 +434,7 @@ def test_closes_an_iterator_that_is_no_generator(starts: bool) -> None:
     def code() -> None:
         batches = Batches(response)
         if starts:
-            run(turns())
+            await_only(turns())
         batches.close()
 
     run_in_greenlet(code)

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request
 
 from optillm.errors import ShuttingDown, UpstreamError
 from optillm.observe.metrics import Metrics
-from optillm.server.bridge import aside, run
+from optillm.server.bridge import aside, await_only
 from optillm.server.state import here
 
 views = Blueprint("ops", __name__)
@@ -40,7 +40,7 @@ def health() -> Response:
         state = here()
         if state.draining:
             raise ShuttingDown("The server is shutting down")
-        if not run(state.readiness.now()):
+        if not await_only(state.readiness.now()):
             raise UpstreamError("The upstream does not answer", status=503)
     return Response(b'{"status":"ok"}', content_type="application/json")
 

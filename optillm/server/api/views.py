@@ -20,7 +20,7 @@ from optillm.server.access.cors import welcome
 from optillm.server.api.client_hints import deadline, patience_in_a_stream, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
 from optillm.server.api.wire import dumps, read_chat
-from optillm.server.bridge import aside, run
+from optillm.server.bridge import aside, await_only
 from optillm.server.state import State, here
 
 VERSION: Final = "/v1"
@@ -50,7 +50,7 @@ def chat() -> Response:
     chat_request = _chat_request(state)
     with ExitStack() as serving:
         serving.enter_context(state.cancellable(_own(g.request_id)))
-        outcome = run(state.engine.complete(chat_request))
+        outcome = await_only(state.engine.complete(chat_request))
         if isinstance(outcome, Relay):
             response = relayed(outcome, chat_request.sender.called_off)
         elif isinstance(outcome, Stream):
@@ -113,7 +113,7 @@ def pass_on(task: str = "", part: str = "") -> Response:
         refuse_other_sites()
     raw = _raw(state, b"" if bare else _body(JSON, FORM))
     state.owners.check(raw)
-    return relayed(state.owners.record(raw, run(state.engine.relay(raw))))
+    return relayed(state.owners.record(raw, await_only(state.engine.relay(raw))))
 
 
 @views.post("/v1/messages")
@@ -167,7 +167,7 @@ def granted() -> Grant:
 
 def _models() -> list[dict[str, Any]]:
     state = here()
-    listed = run(state.engine.models(state.authorization))
+    listed = await_only(state.engine.models(state.authorization))
     return [
         model
         for model in listed
