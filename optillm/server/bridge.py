@@ -47,7 +47,7 @@ class GreenletTask(greenlet):
             raise RuntimeError("only a GreenletTask can wait for the event loop")
         return task
 
-    async def attend(self) -> Any:
+    async def drive(self) -> Any:
         """Run the code to its end, awaiting on the way what it waits for; gives what it returns.
 
         When this is cancelled, the code gets `ClientGone` where it waits, and may clean up.

@@ -136,7 +136,7 @@ class Visitor(FlaskClient):
 
     def visit(self, code: Callable[[], Any]) -> Any:
         """Run code in a greenlet; the responses it gets are as alive as the view that gave them."""
-        return self.runner.run(GreenletTask(code).attend())
+        return self.runner.run(GreenletTask(code).drive())
 
 
 @contextmanager

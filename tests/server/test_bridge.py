@@ -16,13 +16,13 @@ from optillm.server.bridge import AHEAD, Batches, ClientGone, GreenletTask, asid
 
 def run_in_greenlet(code: Callable[[], Any]) -> Any:
     """Return what code gives in a greenlet."""
-    return asyncio.run(GreenletTask(code).attend())
+    return asyncio.run(GreenletTask(code).drive())
 
 
 async def begun(code: Callable[[], Any]) -> tuple[GreenletTask, asyncio.Task[Any]]:
     """A greenlet in an asyncio task of its own, which has come as far as it could."""
     greenlet = GreenletTask(code)
-    task = asyncio.create_task(greenlet.attend())
+    task = asyncio.create_task(greenlet.drive())
     await turns()
     return greenlet, task
 
@@ -147,7 +147,7 @@ def test_two_hundred_greenlets_wait_for_each_other() -> None:
     async def serve() -> list[int]:
         everyone = asyncio.Barrier(200)
         greenlets = [GreenletTask(lambda: await_only(everyone.wait())) for _ in range(200)]
-        return list(await asyncio.gather(*(greenlet.attend() for greenlet in greenlets)))
+        return list(await asyncio.gather(*(greenlet.drive() for greenlet in greenlets)))
 
     assert sorted(asyncio.run(serve())) == list(range(200))
 
@@ -309,7 +309,7 @@ def test_an_empty_batch_says_that_nothing_came_for_a_while() -> None:
             go.set()
             return seen + [batch for batch in batches if batch]
 
-        return await GreenletTask(code).attend()
+        return await GreenletTask(code).drive()
 
     assert asyncio.run(serve()) == [[], [], [1]]
 
@@ -403,7 +403,7 @@ def test_a_client_that_leaves_while_a_stream_is_closed_does_not_break_that_off(l
             await_only(echo(1))
 
     async def leave() -> None:
-        task = asyncio.create_task(GreenletTask(code).attend())
+        task = asyncio.create_task(GreenletTask(code).drive())
         while not seen:
             await turns(1)
         await turns(later)

@@ -149,7 +149,7 @@ class Front(web.Server):
             task = GreenletTask(partial(self._respond, request, body))
             self._tasks.add(task)
             try:
-                response: web.StreamResponse = await task.attend()
+                response: web.StreamResponse = await task.drive()
             finally:
                 self._tasks.discard(task)
                 body.release()
