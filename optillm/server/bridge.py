@@ -113,7 +113,7 @@ def await_only(coroutine: Coroutine[Any, Any, T]) -> T:
     return task.wait(task.interruptible(coroutine))
 
 
-def aside(function: Callable[..., T], *args: Any) -> T:
+def in_thread(function: Callable[..., T], *args: Any) -> T:
     """What a function gives or raises that blocks or takes long: in a thread, and to its end."""
     return GreenletTask.current().wait(_to_the_end(function, args))
 

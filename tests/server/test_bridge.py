@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from optillm.errors import InvalidRequest, ShuttingDown
-from optillm.server.bridge import AHEAD, Batches, ClientGone, GreenletTask, aside, await_only
+from optillm.server.bridge import AHEAD, Batches, ClientGone, GreenletTask, await_only, in_thread
 
 
 def run_in_greenlet(code: Callable[[], Any]) -> Any:
@@ -116,9 +116,9 @@ def test_nobody_waits_outside_of_a_greenlet() -> None:
     coroutine.close()
 
 
-def test_runs_in_the_thread_of_the_loop_and_aside_in_another() -> None:
+def test_runs_in_the_thread_of_the_loop_and_in_thread_in_another() -> None:
     def code() -> tuple[int, int]:
-        return threading.get_ident(), aside(threading.get_ident)
+        return threading.get_ident(), in_thread(threading.get_ident)
 
     inside, outside = run_in_greenlet(code)
     assert inside == threading.get_ident() != outside
@@ -176,11 +176,11 @@ def test_a_client_that_leaves_cancels_the_coroutine_and_waits_for_its_end() -> N
     assert seen == [(True, True), 5]
 
 
-def test_what_goes_aside_comes_to_its_end_and_the_client_has_left_where_the_code_waits_next() -> None:
+def test_what_runs_in_a_thread_comes_to_its_end_and_the_client_has_left_where_the_code_waits_next() -> None:
     go, seen = threading.Event(), list[object]()
 
     def code() -> None:
-        seen.append(aside(go.wait))
+        seen.append(in_thread(go.wait))
         with pytest.raises(ClientGone):
             await_only(echo(1))
         seen.append("left")

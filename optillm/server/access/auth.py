@@ -19,7 +19,7 @@ from optillm.config.keys import Client, digest
 from optillm.config.values import is_loopback
 from optillm.errors import BudgetExhausted, OptillmError, RateLimited, Unauthorized
 from optillm.server.access.budgets import Accounts, Admission
-from optillm.server.bridge import aside
+from optillm.server.bridge import in_thread
 from optillm.server.state import here
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def guard(
             g.grant = client.grant
             if request.blueprint == "api" and request.endpoint not in UNCOUNTED:
                 admit = partial(accounts.admit, client, spends=request.endpoint in SPENDING)
-                g.admission = aside(admit) if accounts.limited(client) else admit()
+                g.admission = in_thread(admit) if accounts.limited(client) else admit()
                 g.grant = g.admission.grant
 
     return refuse

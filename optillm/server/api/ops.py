@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request
 
 from optillm.errors import ShuttingDown, UpstreamError
 from optillm.observe.metrics import Metrics
-from optillm.server.bridge import aside, await_only
+from optillm.server.bridge import await_only, in_thread
 from optillm.server.state import here
 
 views = Blueprint("ops", __name__)
@@ -49,5 +49,5 @@ def health() -> Response:
 def metrics() -> Response:
     """The metrics of all workers, for Prometheus."""
     state = here()
-    content, content_type = aside(state.metrics.exposition, request.headers.get("Accept", ""))
+    content, content_type = in_thread(state.metrics.exposition, request.headers.get("Accept", ""))
     return Response(content, content_type=content_type)

@@ -20,13 +20,13 @@ from optillm.server.access.cors import welcome
 from optillm.server.api.client_hints import deadline, patience_in_a_stream, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
 from optillm.server.api.wire import dumps, read_chat
-from optillm.server.bridge import aside, await_only
+from optillm.server.bridge import await_only, in_thread
 from optillm.server.state import State, here
 
 VERSION: Final = "/v1"
 FORM: Final = "multipart/form-data"
 LONG: Final = 2**16
-"""Bytes of a body from which on it is read aside: others need not wait for that."""
+"""Bytes of a body from which on it is read in a thread, so that other requests need not wait."""
 PASSED_ON: Final = {
     "/v1/embeddings": ["POST"],
     "/v1/completions": ["POST"],
@@ -147,7 +147,7 @@ def _chat_request(state: State) -> ChatRequest:
     content, own = _body(JSON), _own(g.request_id)
     identity = {"request_id": g.request_id, "authorization": state.authorization}
     read = partial(read_chat, content, state.settings, **identity)
-    chat_request = read() if len(content) <= LONG else aside(read)
+    chat_request = read() if len(content) <= LONG else in_thread(read)
     sent_by = sender(request.headers, content, chat_request.body, lambda: own in state.cancelled)
     seconds = deadline(request.headers)
     budget = chat_request.budget if seconds is None else chat_request.budget.within(Budget(seconds=seconds))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from optillm.config.settings import Settings
 
 HEARTBEAT: Final = 120  # seconds without one until a worker is replaced
-ASIDE: Final = 32  # threads for what blocks: stores of counters, a cache in a file, large bodies, metrics
+THREADS: Final = 32  # for what blocks: stores of counters, a cache in a file, large bodies, metrics
 MARGIN: Final = math.ceil(PARTING + CLEANUP + LINGER) + 1  # seconds to close, after the grace of requests
 IDLE = 1000  # connections a worker keeps beside those with requests at work
 AT_ONCE: Final = 16  # connections accepted in one go
@@ -193,7 +193,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
 
     async def _serve(self) -> None:
         loop, state = asyncio.get_running_loop(), state_of(self.wsgi)
-        loop.set_default_executor(ThreadPoolExecutor(ASIDE, "aside"))
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, "in_thread"))
         self._ending, self._over = asyncio.Event(), asyncio.Event()
         self._greetings = set[asyncio.Task[Any]]()  # of clients just accepted
         for number in ENDINGS:
