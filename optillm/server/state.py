@@ -50,8 +50,8 @@ class Engine(Protocol):
     def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
         """Return a request for another endpoint and its model; raises `InvalidRequest`."""
 
-    def hurry(self) -> bool:
-        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
+    def wind_down(self) -> bool:
+        """Wind down: running techniques return their best answer so far. Return whether any were running."""
 
     async def close(self) -> None:
         """Release what the engine holds."""

@@ -103,7 +103,7 @@ class FakeEngine:
     def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
         return request, ""
 
-    def hurry(self) -> bool:
+    def wind_down(self) -> bool:
         return False
 
     async def close(self) -> None:

@@ -109,7 +109,7 @@ class Front(web.Server):
         for connection in self._clients:
             if connection.waits:  # a client could use it to ask again, and be refused again
                 connection.abort()
-        if self._tasks and self._state.engine.hurry():
+        if self._tasks and self._state.engine.wind_down():
             await self._until(lambda: not self._tasks, PARTING)
         for task in list(self._tasks):
             task.interrupt(ShuttingDown("The server is shutting down"))
