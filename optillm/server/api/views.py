@@ -17,7 +17,7 @@ from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
 from optillm.engine.upstream.models import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.access.cors import welcome
-from optillm.server.api.client_hints import deadline, patience_in_a_stream, sender
+from optillm.server.api.client_hints import deadline, keep_alive_interval, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
 from optillm.server.api.wire import dumps, read_chat
 from optillm.server.bridge import await_only, in_thread
@@ -54,7 +54,7 @@ def chat() -> Response:
         if isinstance(outcome, Relay):
             response = relayed(outcome, chat_request.sender.called_off)
         elif isinstance(outcome, Stream):
-            silence = patience_in_a_stream(chat_request.sender, state.settings.keep_alive)
+            silence = keep_alive_interval(chat_request.sender, state.settings.keep_alive)
             response = streamed(outcome, chat_request, silence)
         else:
             return completed(outcome)
