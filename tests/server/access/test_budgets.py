@@ -24,9 +24,9 @@ from optillm.server.access.store import FileStorage, Store
 from optillm.server.app import create_app
 from optillm.server.bridge import GreenletTask
 from optillm.server.state import state_of
+from tests.server.access.test_auth import Clock, bearer
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings, stream, visiting
 from tests.server.test_app import error_of
-from tests.server.test_gate import Clock, bearer
 
 NOON = 20_000 * 86_400 + 43_200.0  # Unix time
 TO_MIDNIGHT = "43200"

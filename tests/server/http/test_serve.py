@@ -23,7 +23,7 @@ from tests.server import live as scripted
 from tests.server.fakes import CHAT, HELLO
 
 SOON = 15.0  # seconds: how long a test waits for what must happen
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -258,7 +258,7 @@ def test_an_interrupt_ends_a_request_whose_body_is_still_to_come(live: Live) -> 
 
 
 def test_a_client_that_does_not_read_costs_the_end_none_of_its_order(tmp_path: Path) -> None:
-    with running(tmp_path, grace=0, stall=60, pressed=60) as live:
+    with running(tmp_path, grace=0, stall=60, stall_in_demand=60) as live:
         connection, response = live.post("much")
         response.read(1)
         assert live.end() == (0, "")
