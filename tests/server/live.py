@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from optillm.errors import UpstreamError
 from optillm.server.app import create_app
 from optillm.server.http.listener import listener_for
 from optillm.server.http.serve import serve
+from tests.blocking import forbid_blocking_calls
 from tests.server.fakes import FakeEngine, Outcome, completion, settings
 
 
@@ -42,6 +44,8 @@ class LiveEngine(FakeEngine):
     async def complete(self, request: ChatRequest) -> Outcome:
         if request.model.startswith("exit "):
             befall(request.model)
+        if request.model == "block":
+            time.sleep(0)  # noqa: ASYNC251 - the fault
         if request.model == "hang":
             await self.hang()
         if request.model == "gate":
@@ -121,6 +125,7 @@ FAULTS = {
 
 
 def main(folder: str, changes: str) -> None:
+    forbid_blocking_calls()
     told = json.loads(changes)
     connection.STALL = told.pop("stall", connection.STALL)
     connection.STALL_IN_DEMAND = told.pop("stall_in_demand", connection.STALL_IN_DEMAND)

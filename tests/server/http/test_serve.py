@@ -312,6 +312,13 @@ def test_says_one_line_at_the_start_and_none_at_the_end(tmp_path: Path, sign: si
         assert live.end(sign) == (0, "")
 
 
+def test_a_call_that_blocks_the_loop_fails(live: Live) -> None:
+    connection, response = live.post("block")
+    assert response.status == 500
+    connection.close()
+    assert "BlockingError: sleep" in live.end()[1]
+
+
 def test_as_many_files_are_allowed_as_connections_need(tmp_path: Path) -> None:
     with running(tmp_path, concurrency=16, files=256) as live:
         limits = Path(f"/proc/{live.process.pid}/limits").read_text()
