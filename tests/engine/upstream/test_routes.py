@@ -25,8 +25,8 @@ from optillm.engine.upstream.routes import Route, Routes
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.observe.record import Record
 from optillm.techniques import registry
+from tests.engine.run.test_estimate import quarrelsome
 from tests.engine.test_engine import MESSAGES, Wire, reply
-from tests.engine.test_forecast import quarrelsome
 from tests.fakes import HANG, Say, Script, Sent, World, failing, run
 
 ONE = "bon(n=1)-m"
