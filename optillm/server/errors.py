@@ -20,7 +20,7 @@ from optillm.errors import (
     UnsupportedMediaType,
     UpstreamError,
 )
-from optillm.server.access.cors import NO_PAGE
+from optillm.server.access.cors import page_headers
 from optillm.server.api.wire import dumps
 
 KINDS: dict[int, type[InvalidRequest]] = {404: NotFound, 413: PayloadTooLarge, 415: UnsupportedMediaType}
@@ -75,7 +75,7 @@ def error_headers(error: OptillmError) -> dict[str, str]:
     return error.headers | {
         "Content-Type": "application/json",
         "x-request-id": new_request_id(),
-        **NO_PAGE,
+        **page_headers(),
     }
 
 

@@ -17,13 +17,13 @@ from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
 from optillm.engine.upstream.models import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.access.cors import welcome
+from optillm.server.access.policy import VERSION, Policy
 from optillm.server.api.client_hints import deadline, keep_alive_interval, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
 from optillm.server.api.wire import dumps, read_chat
 from optillm.server.bridge import await_only, in_thread
 from optillm.server.state import State, here
 
-VERSION: Final = "/v1"
 FORM: Final = "multipart/form-data"
 LONG: Final = 2**16
 """Bytes of a body from which on it is read in a thread, so that other requests need not wait."""
@@ -44,6 +44,7 @@ views = Blueprint("api", __name__)
 
 
 @views.post("/v1/chat/completions")
+@Policy()
 def chat() -> Response:
     """One chat completion, through a technique or untouched."""
     state = here()
@@ -63,6 +64,7 @@ def chat() -> Response:
 
 
 @views.post("/v1/chat/cancel/<request_id>")
+@Policy(counted=False, spending=False)  # what makes less work is never too much
 def cancel(request_id: str) -> Response:
     """Call off a request at work in this process: all its upstream calls end."""
     refuse_other_sites()
@@ -74,6 +76,7 @@ def cancel(request_id: str) -> Response:
 
 
 @views.post("/v1/plan")
+@Policy(spending=False)
 def plan() -> Response:
     """What a chat request would take; nothing goes upstream."""
     state = here()
@@ -81,6 +84,7 @@ def plan() -> Response:
 
 
 @views.get("/v1/techniques")
+@Policy(spending=False)
 def techniques() -> Response:
     """What there is to choose from, for this sender."""
     described = [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
@@ -88,12 +92,14 @@ def techniques() -> Response:
 
 
 @views.get("/v1/models")
+@Policy(spending=False)
 def models() -> Response:
     """The upstream's models and the names that stand for techniques."""
     return Response(dumps({"object": "list", "data": _models()}), content_type=JSON)
 
 
 @views.get("/v1/models/<path:name>")
+@Policy(spending=False)
 def model(name: str) -> Response:
     """One of the models."""
     for listed in _models():
@@ -102,6 +108,7 @@ def model(name: str) -> Response:
     raise NotFound(f"There is no model {name!r} here", param="model", code="model_not_found")
 
 
+@Policy()
 def pass_on(task: str = "", part: str = "") -> Response:
     """A request for an endpoint that the proxy only passes on."""
     if not (_TASK.fullmatch(task) and _TASK.fullmatch(part)):  # `..` and the like would leave what is meant
@@ -117,6 +124,7 @@ def pass_on(task: str = "", part: str = "") -> Response:
 
 
 @views.post("/v1/messages")
+@Policy(spending=False)
 def messages() -> Response:
     """Refuse a request to Anthropic's Messages API, which is not supported."""
     state = here()

@@ -2,7 +2,7 @@
 
 A request is served by a greenlet on the loop, see `optillm.server.bridge`, so waiting takes no thread. That begins once
 the head and a small body have arrived; a larger body, or one of unknown length, is read against a clock when the view
-asks for it. `/health` is answered however busy the server is.
+asks for it. Vital endpoints, like `/health`, are served however busy the server is.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from multidict import CIMultiDict
 
 from optillm.engine.memory import MB, Memory
 from optillm.errors import OptillmError, RateLimited
+from optillm.server.access.policy import vital_paths
 from optillm.server.api.wire import dumps
 from optillm.server.bridge import GreenletTask, current_task
 from optillm.server.errors import error_headers, refusal
@@ -35,8 +36,6 @@ SMALL_BODY: Final = 2**16  # bytes of a body that are awaited before a request i
 BODIES: Final = 8  # bodies of the largest size for which a worker has memory at a time
 SWEEP: Final = 0.25  # seconds between two looks at the clock
 NAME: Final = "optillm"
-
-_VITAL: Final = "/health"
 
 
 class Capacity:
@@ -78,6 +77,7 @@ class Front(web.Server):
             lingering_time=LINGER,
         )
         self._app = app
+        self._vital_paths = vital_paths(app)
         self._max_connections = connections
         self._small, self._large = Capacity(self._settings.concurrency), Capacity(self._settings.concurrency)
         self._largest = self._settings.max_body_mb * MB
@@ -140,7 +140,7 @@ class Front(web.Server):
         """Serve one request, from its head to the last byte of its reply."""
         connection = cast("Connection", request.protocol)
         body = Body(request, self._settings.body_timeout, self._memory)
-        vital = request.path == _VITAL
+        vital = request.path in self._vital_paths
         try:
             if not expectation_can_be_met(request):
                 raise refusal(417, "The expectation of the request cannot be met")

@@ -23,6 +23,7 @@ from flask import Flask
 from werkzeug.wsgi import ClosingIterator
 
 from optillm.errors import InvalidRequest, RateLimited
+from optillm.server.access.policy import vital_paths
 from optillm.server.bridge import ThreadTask
 from optillm.server.errors import error_response, new_request_id
 from optillm.server.http.supervisor import (
@@ -41,7 +42,6 @@ from optillm.server.http.supervisor import (
 from optillm.server.state import state_of
 
 SPARE: Final = 8  # threads beyond the bound on requests: to refuse others, and for `/health`
-VITAL: Final = "/health"
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +116,7 @@ class ThreadFront:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
+        self._vital_paths = vital_paths(app)
         self._state = state_of(app)
         self._room = threading.BoundedSemaphore(self._state.settings.concurrency)
         self._tasks: set[ThreadTask] = set()
@@ -127,7 +128,7 @@ class ThreadFront:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request in the calling thread, which also iterates over the reply and closes it."""
         with ExitStack() as serving:
-            if environ["PATH_INFO"] != VITAL:  # it needs no key, and may wait for the upstream
+            if environ["PATH_INFO"] not in self._vital_paths:
                 if not self._room.acquire(blocking=False):
                     return self._refuse(environ, start_response)
                 serving.callback(self._room.release)
