@@ -21,7 +21,7 @@ from optillm_simulator.skills.functions import Function, code_in, variant_of
 from optillm_simulator.skills.reader import read
 from optillm_simulator.wire import Refused, read_body
 
-from optillm.chat import Budget, ChatRequest, Completion, Relay
+from optillm.chat import Budget, ChatRequest, Completion, RawRequest, Relay
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
 from optillm.engine.run import runner
@@ -110,7 +110,7 @@ class DemoUpstream:
         """Not needed here."""
         raise NotImplementedError
 
-    async def relay(self, method: str, path: str, content: bytes, **how: Any) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """Not needed here."""
         raise NotImplementedError
 

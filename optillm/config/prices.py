@@ -75,7 +75,7 @@ def load_prices(path: str | None = None) -> Prices:
 
     Raises `ValueError`, one line, when the file is not such a table.
     """
-    source = files("optillm").joinpath("prices.toml") if path is None else Path(path)
+    source = files(__package__).joinpath("prices.toml") if path is None else Path(path)
     try:
         table = tomllib.loads(source.read_text(encoding="utf-8"))
         return Prices(TypeAdapter(dict[str, Price]).validate_python(table))

@@ -12,7 +12,7 @@ from optillm.chat import Budget, Grant
 from optillm.config.keys import Keys, Limits, load_keys, new_key, own_keys, readable_by_others
 from optillm.config.settings import load, settings_model
 from optillm.config.sources import SettingsError
-from tests.test_config import Bon, Moa, bare_machine
+from tests.config.test_settings import Bon, Moa, bare_machine
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 

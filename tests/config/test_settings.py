@@ -249,7 +249,7 @@ def test_what_a_technique_needs_of_the_operator_is_a_setting_of_its_own() -> Non
 
     model = settings_model({"trying": Trying, "bon": Bon})
     assert not load(model, {}).admits("trying")
-    admitting = load(model, {"trying_execution": "true", "bon_n": "5"})
+    admitting = load(model, {"trying_execution": "true"})
     assert admitting.admits("trying")
     assert not admitting.admits("bon")
     assert admitting.technique_options("trying") == {}

@@ -17,7 +17,7 @@ import pytest
 
 from optillm.techniques import registry
 from tests.e2e.proxy import Proxy, serving
-from tests.solver.arena import children
+from tests.sandbox.arena import children
 from tests.stub import Call, Stub, completion, delta
 
 CLIENT = "client-key-canary-71"

@@ -16,7 +16,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 from pydantic import BaseModel
 
 from optillm.chat import ChatRequest, Event, Message, Reply, VerdictStyle, content_text
-from optillm.engine.call.calls import TOO_MUCH, Calls
+from optillm.engine.call.calls import Calls
+from optillm.engine.call.negotiation import TOO_MUCH
 from optillm.engine.call.remedies import Refusal
 from optillm.engine.run.candidates import ReplyScreen
 from optillm.engine.run.concurrency import beside, quorum, race, together

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from optillm.chat import NONE, Budget, ChatRequest, Usage, content_text
 from optillm.config.prices import Price
-from optillm.engine.call.calls import estimate, reply_limit
+from optillm.engine.call.ledger import estimate, reply_limit
 from optillm.engine.run.composition import Work
 from optillm.engine.run.merging import Merging
 from optillm.engine.run.payloads import TEXT_LIMIT

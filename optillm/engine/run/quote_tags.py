@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from optillm.chat import Message, Reply, content_text
-from optillm.engine.call.calls import Emit
+from optillm.engine.call.call import Emit
 from optillm.engine.run.excerpts import leaving_out
 
 LONGEST_QUOTE: Final = 200_000

@@ -33,7 +33,7 @@ from optillm.chat import (
 from optillm.config.prices import Prices
 from optillm.engine.algebra import Offload, executed
 from optillm.engine.call.cache import Cache
-from optillm.engine.call.cached import CachedCalls
+from optillm.engine.call.cached import Cached
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.ledger import Ledger
 from optillm.engine.run.candidates import Refused
@@ -122,11 +122,11 @@ class Runs:
         self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
         self._deadlines: set[asyncio.Timeout] = set()
-        self._hurried = False
+        self._winding_down = False
 
-    def hurry(self) -> bool:
-        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
-        self._hurried = True
+    def wind_down(self) -> bool:
+        """Wind down: running techniques return their best answer so far. Return whether any were running."""
+        self._winding_down = True
         now = asyncio.get_running_loop().time()
         for deadline in self._deadlines:
             if not deadline.expired():
@@ -198,7 +198,7 @@ class Runs:
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
             asked=options_of(job.asked) if ran is not None and job.asked != ran else None,
-            cached=calls.hits if isinstance(calls, CachedCalls) else None,
+            cached=None if calls.cached is None else calls.cached.hits,
             verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,
         )
@@ -213,12 +213,12 @@ class Runs:
         if cache is not None:
             chance = hashlib.sha256(orjson.dumps(request.body)).hexdigest()
         rng = Random(str(request.body.get("seed", chance)))  # noqa: S311 - chance, not secrecy
-        shared = (self._routes, ledger, trace, rng, request.authorization, attended)
-        if cache is None:
-            return Calls(*shared)
-        if not self._shares_secret:
-            self._secret, self._shares_secret = await cache.secret(), True
-        return CachedCalls(cache, cache.owner(request), *shared)
+        cached = None
+        if cache is not None:
+            if not self._shares_secret:
+                self._secret, self._shares_secret = await cache.secret(), True
+            cached = Cached(cache, cache.owner(request), self._routes.address, trace)
+        return Calls(self._routes, ledger, trace, rng, request.authorization, attended, cached)
 
     def _fence(self, request: ChatRequest) -> str:
         """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
@@ -227,7 +227,8 @@ class Runs:
     @asynccontextmanager
     async def _deadline(self, ledger: Ledger) -> AsyncIterator[None]:
         """Raise `TimeoutError` when the time of a request is up, or that of this process."""
-        deadline = asyncio.timeout_at(asyncio.get_running_loop().time() if self._hurried else ledger.deadline)
+        now = asyncio.get_running_loop().time()
+        deadline = asyncio.timeout_at(now if self._winding_down else ledger.deadline)
         self._deadlines.add(deadline)
         try:
             async with deadline:
@@ -253,7 +254,7 @@ class Runs:
             return Outcome(refusal.candidates, "complete")
         except TimeoutError:
             timeout: OptillmError = DeadlineExceeded("the deadline passed before anything usable arrived")
-            if self._hurried:
+            if self._winding_down:
                 timeout = ShuttingDown("The server is shutting down")
             return self._best(ctx, "deadline", timeout)
         except BudgetExhausted as error:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
@@ -21,7 +19,7 @@ from optillm.engine.run.payloads import Bodies, Payload
 from optillm.engine.run.single_flight import Draws
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
-from optillm.trace import Trace
+from optillm.trace import Fork
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +137,10 @@ class Sampler:
         """Return the candidates of one call; request those missing from a bundle `singly`."""
         if not singly:
             return [await self._candidate(reply) for reply in await self.calls.complete("generate", payload)]
-        variables = copy_context()
-        call = self.calls.complete("generate", payload)
-        replies = await asyncio.get_running_loop().create_task(call, context=variables)
+        bundle = Fork(self.calls.complete("generate", payload))
+        replies = await bundle.task
         if replies:  # a refused bundle is no round of its own
-            Trace.see(variables)
+            bundle.join()
         candidates = [await self._candidate(reply) for reply in replies]
         missing = singly[len(replies) :]
         if missing:

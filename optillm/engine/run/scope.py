@@ -63,4 +63,4 @@ class Schedule:
     @property
     def _writing(self) -> float:
         """Seconds to allow for a writing call; 0 if none was ever made."""
-        return SLACK * (self.calls.usual("write", self.model) or 0.0)
+        return SLACK * (self.calls.typical("write", self.model) or 0.0)

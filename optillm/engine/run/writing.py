@@ -8,7 +8,8 @@ from functools import partial
 from typing import Final
 
 from optillm.chat import Reply, ReplyKind
-from optillm.engine.call.calls import Calls, Emit
+from optillm.engine.call.call import Emit
+from optillm.engine.call.calls import Calls
 from optillm.engine.run.candidates import EMPTY, ReplyScreen
 from optillm.engine.run.concurrency import most_telling, together
 from optillm.engine.run.output import ClientStream, MarkerFilter

@@ -13,9 +13,9 @@ from optillm.commands.doctor.checks import examine
 from optillm.commands.doctor.placements import MARKER, QUESTIONS, TOKENS, by_chance, questions
 from optillm.config.settings import Settings
 from optillm.engine.run.payloads import ON_BEHALF
+from tests.commands.doctor.test_checks import good
+from tests.config.test_settings import bare_machine
 from tests.stub import Call, Stub, completion
-from tests.test_config import bare_machine
-from tests.test_doctor import good
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 
@@ -70,7 +70,7 @@ def examined(
         configured = Settings(base_url=stub.base_url, model="m", **settings)
         diagnosis = asyncio.run(examine(configured, 20.0, placements=wanted))
         calls = [call for call in stub.calls if MARKER.encode() in call.body]
-    return {finding.about: (finding.result, finding.found) for finding in diagnosis.findings}, calls
+    return {finding.about: (finding.result, finding.details) for finding in diagnosis.findings}, calls
 
 
 def test_the_questions_are_the_same_each_time_and_all_different() -> None:

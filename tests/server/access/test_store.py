@@ -14,7 +14,7 @@ import pytest
 from optillm.server.access.budgets import StoreDown
 from optillm.server.access.store import KEPT, NAMESPACE, RESPITE, FileStorage, Store, open_storage
 from tests.e2e.proxy import ROOT
-from tests.server.test_gate import Clock
+from tests.server.access.test_auth import Clock
 from tests.shared_store import redis_server
 
 
