@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, Literal, TypeVar
 
 Message = Mapping[str, Any]
@@ -255,7 +256,7 @@ class ReplyKind(Enum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """One choice of one upstream completion.
 
@@ -269,7 +270,9 @@ class Reply:
     model: str | None = None
     system_fingerprint: str | None = None
 
-    @property
+    # Read again and again, by every layer that a reply goes through.
+
+    @cached_property
     def text(self) -> str:
         """The content as text; empty when there is none."""
         return content_text(self.message)
@@ -296,7 +299,7 @@ class Reply:
         """Whether the reply was cut off at its length limit, even if before its first word."""
         return self.finish_reason == "length" and self.kind in (ReplyKind.TRUNCATED, ReplyKind.EMPTY)
 
-    @property
+    @cached_property
     def kind(self) -> ReplyKind:
         """Whether the reply is complete, cut, a refusal or nothing at all."""
         if self.finish_reason == "content_filter" or self.message.get("refusal"):
@@ -375,7 +378,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """A request for an endpoint that is only passed on; `path` begins with a slash and is below the base URL."""
+    """A request that is passed on as it is; `path` begins with a slash and is below the base URL.
+
+    `model` is the one that it names, empty if that is not known; `stream` says that the reply is to come as a stream.
+    """
 
     method: str
     path: str
@@ -384,6 +390,8 @@ class RawRequest:
     authorization: str | None = None
     request_id: str = ""
     grant: Grant = field(default_factory=Grant)
+    model: str = ""
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

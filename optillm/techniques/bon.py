@@ -33,6 +33,7 @@ class Options(BaseOptions):
     """How many answers, and how they are judged."""
 
     gives_way = ("proof", "n")
+    selects = "n"
 
     n: int = Field(3, ge=1, le=32, description="answers to sample", json_schema_extra={"flag": "best_of_n"})
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature")

@@ -19,7 +19,7 @@ from tests.config.test_settings import Model, bare_machine, refusal, toml
 __all__ = ["bare_machine"]
 pytestmark = pytest.mark.usefixtures("bare_machine")
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 BOTH = """
 [[upstream]]
 name = "spare"

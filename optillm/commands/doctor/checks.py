@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from optillm.chat import Relay, Reply, Usage
+from optillm.chat import RawRequest, Relay, Reply, Usage
 from optillm.commands.doctor.capacity import capacity
 from optillm.commands.doctor.placements import compared
 from optillm.commands.doctor.probes import LIMIT_PROBES, PROBES, STREAMING, Outcome, Probe
@@ -155,7 +155,7 @@ class _Examination:
     async def _listing(self) -> Relay | UpstreamError:
         try:
             async with asyncio.timeout(self._patience):
-                return await self._upstream.relay("GET", "/models", b"", authorization=None)
+                return await self._upstream.relay(RawRequest("GET", "/models"))
         except UpstreamError as error:
             return error
         except TimeoutError:

@@ -18,13 +18,16 @@ from typing import Any, Final, NamedTuple
 
 from optillm.chat import Reply, Usage
 from optillm.commands.doctor.report import Finding
-from optillm.engine.call.calls import estimate
-from optillm.engine.call.negotiation import Attempts, negotiated
+from optillm.engine.call.adapted import Adapted
+from optillm.engine.call.call import Call, Result
+from optillm.engine.call.ledger import estimate
 from optillm.engine.run.excerpts import after
 from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.capabilities import Capabilities
 from optillm.engine.upstream.client import Upstream
+from optillm.engine.upstream.limiter import Limiters
 from optillm.engine.upstream.replies import read_replies
+from optillm.engine.upstream.routes import Route
 from optillm.errors import UpstreamError
 from optillm.techniques.cot_reflection import NOTES, REFLECT
 from optillm.toolkit.answers import extract
@@ -111,7 +114,7 @@ class _Survey:
     """The calls to one model."""
 
     def __init__(self, upstream: Upstream, model: str, limit: str, patience: float) -> None:
-        self._upstream = upstream
+        self._route = Route(upstream, Limiters(TOGETHER))
         self._model = model
         self._limit = limit
         self._patience = patience
@@ -144,17 +147,17 @@ class _Survey:
 
     async def _answer(self, payload: Payload) -> tuple[Any, Reply, Usage]:
         """Return the messages in the form that the model takes, its reply, and the usage."""
+        call = Call("generate", payload)
+        call.route = self._route
+        result = await Adapted(lambda *_: self._capabilities)(call, self._sent)
+        return call.body["messages"], result.replies[0], result.usage
 
-        async def send(body: Mapping[str, Any]) -> tuple[Any, Reply, Usage]:
-            wire = await self._upstream.chat(body, None)
-            replies = read_replies(wire)
-            if not replies:
-                raise UpstreamError("the upstream's reply has no choices")
-            usage = Usage.read(wire.get("usage")) or estimate(body, replies[0].text)
-            return body["messages"], replies[0], usage
-
-        attempts = Attempts(set())
-        return await negotiated(payload, send, lambda: self._capabilities, attempts, "", lambda: True)
+    async def _sent(self, call: Call) -> Result:
+        wire = await call.route.upstream.chat(call.body, None)
+        replies = read_replies(wire)
+        if not replies:
+            raise UpstreamError("the upstream's reply has no choices")
+        return Result(replies, Usage.read(wire.get("usage")) or estimate(call.body, replies[0].text))
 
 
 def _is_right(reply: Reply, question: Question) -> bool:

@@ -20,7 +20,7 @@ from optillm.config.values import is_loopback
 from optillm.errors import BudgetExhausted, OptillmError, RateLimited, Unauthorized
 from optillm.server.access.budgets import Accounts, Admission
 from optillm.server.access.policy import current_policy
-from optillm.server.bridge import aside
+from optillm.server.bridge import in_thread
 from optillm.server.state import here
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def guard(
             g.grant = client.grant
             if policy.counted:
                 admit = partial(accounts.admit, client, spends=policy.spending)
-                g.admission = aside(admit) if accounts.limited(client) else admit()
+                g.admission = in_thread(admit) if accounts.limited(client) else admit()
                 g.grant = g.admission.grant
 
     return refuse

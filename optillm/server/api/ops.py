@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, Response, request
 from optillm.errors import ShuttingDown, UpstreamError
 from optillm.observe.metrics import Metrics
 from optillm.server.access.policy import Policy, current_policy
-from optillm.server.bridge import aside, run
+from optillm.server.bridge import await_only, in_thread
 from optillm.server.state import here
 
 views = Blueprint("ops", __name__)
@@ -38,7 +38,7 @@ def health() -> Response:
         state = here()
         if state.draining:
             raise ShuttingDown("The server is shutting down")
-        if not run(state.readiness.now()):
+        if not await_only(state.readiness.now()):
             raise UpstreamError("The upstream does not answer", status=503)
     return Response(b'{"status":"ok"}', content_type="application/json")
 
@@ -48,5 +48,5 @@ def health() -> Response:
 def metrics() -> Response:
     """The metrics of all workers, for Prometheus."""
     state = here()
-    content, content_type = aside(state.metrics.exposition, request.headers.get("Accept", ""))
+    content, content_type = in_thread(state.metrics.exposition, request.headers.get("Accept", ""))
     return Response(content, content_type=content_type)

@@ -18,15 +18,15 @@ from optillm.engine.upstream.models import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.access.cors import welcome
 from optillm.server.access.policy import VERSION, Policy
-from optillm.server.api.client_hints import deadline, patience_in_a_stream, sender
+from optillm.server.api.client_hints import deadline, keep_alive_interval, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
 from optillm.server.api.wire import dumps, read_chat
-from optillm.server.bridge import aside, run
+from optillm.server.bridge import await_only, in_thread
 from optillm.server.state import State, here
 
 FORM: Final = "multipart/form-data"
 LONG: Final = 2**16
-"""Bytes of a body from which on it is read aside: others need not wait for that."""
+"""Bytes of a body from which on it is read in a thread, so that other requests need not wait."""
 PASSED_ON: Final = {
     "/v1/embeddings": ["POST"],
     "/v1/completions": ["POST"],
@@ -51,11 +51,11 @@ def chat() -> Response:
     chat_request = _chat_request(state)
     with ExitStack() as serving:
         serving.enter_context(state.cancellable(_own(g.request_id)))
-        outcome = run(state.engine.complete(chat_request))
+        outcome = await_only(state.engine.complete(chat_request))
         if isinstance(outcome, Relay):
             response = relayed(outcome, chat_request.sender.called_off)
         elif isinstance(outcome, Stream):
-            silence = patience_in_a_stream(chat_request.sender, state.settings.keep_alive)
+            silence = keep_alive_interval(chat_request.sender, state.settings.keep_alive)
             response = streamed(outcome, chat_request, silence)
         else:
             return completed(outcome)
@@ -120,7 +120,7 @@ def pass_on(task: str = "", part: str = "") -> Response:
         refuse_other_sites()
     raw = _raw(state, b"" if bare else _body(JSON, FORM))
     state.owners.check(raw)
-    return relayed(state.owners.record(raw, run(state.engine.relay(raw))))
+    return relayed(state.owners.record(raw, await_only(state.engine.relay(raw))))
 
 
 @views.post("/v1/messages")
@@ -155,7 +155,7 @@ def _chat_request(state: State) -> ChatRequest:
     content, own = _body(JSON), _own(g.request_id)
     identity = {"request_id": g.request_id, "authorization": state.authorization}
     read = partial(read_chat, content, state.settings, **identity)
-    chat_request = read() if len(content) <= LONG else aside(read)
+    chat_request = read() if len(content) <= LONG else in_thread(read)
     sent_by = sender(request.headers, content, chat_request.body, lambda: own in state.cancelled)
     seconds = deadline(request.headers)
     budget = chat_request.budget if seconds is None else chat_request.budget.within(Budget(seconds=seconds))
@@ -175,7 +175,7 @@ def granted() -> Grant:
 
 def _models() -> list[dict[str, Any]]:
     state = here()
-    listed = run(state.engine.models(state.authorization))
+    listed = await_only(state.engine.models(state.authorization))
     return [
         model
         for model in listed

@@ -25,8 +25,8 @@ from optillm.engine.upstream.routes import Route, Routes
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.observe.record import Record
 from optillm.techniques import registry
+from tests.engine.run.test_estimate import quarrelsome
 from tests.engine.test_engine import MESSAGES, Wire, reply
-from tests.engine.test_forecast import quarrelsome
 from tests.fakes import HANG, Say, Script, Sent, World, failing, run
 
 ONE = "bon(n=1)-m"
@@ -368,21 +368,16 @@ def test_when_all_breakers_are_open_the_one_due_first_is_asked() -> None:
     routes = Routes(
         [Route(Wire(reply()), Limiters(8), name="a"), Route(Wire(reply()), Limiters(8), name="b")]
     )
-    asked = []
 
-    async def answer(route: Route) -> None:
-        asked.append(route.name)
-
-    async def main() -> None:
+    async def main() -> str:
         for route in reversed(routes.all):
             for _ in range(TOLERATED):
                 with suppress(UpstreamError), route.watched("m"):
                     raise failing(503)
             await asyncio.sleep(1.0)
-        await routes.ask("m", Random(1), answer)
+        return next(iter(routes.lap("m", Random(1)))).name
 
-    run(main())
-    assert asked == ["b"]
+    assert run(main()) == "b"
 
 
 def test_a_single_upstream_is_always_tried() -> None:
