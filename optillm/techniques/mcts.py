@@ -2,7 +2,7 @@
 
 Paper: Zhang et al., Accessing GPT-4 level Mathematical Olympiad Solutions via Monte Carlo Tree Self-refine (2024)
 https://arxiv.org/abs/2406.07394
-Rounds: 2 · simulations (1 when the first answers all agree; +1 when the search contradicts the samples' plurality)
+Rounds: 2 · simulations (1 when the first answers all agree; +1 unless the favourite alone has the most votes)
 Calls: 2 · simulations · width (an expansion and an evaluation each), + proof against a plurality
 
 A node is a whole answer; an edge is a critique and the rewrite it led to. One simulation is a wave: `width`
@@ -19,7 +19,8 @@ from typing import Any
 
 from pydantic import Field
 
-from optillm.panel import COMPARISONS, burden, grouped, presumed, rank, upheld
+from optillm.panel import grouped, rank
+from optillm.proof import COMPARISONS, burden, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.judging.ballots import orders
 from optillm.toolkit.tree import PRIOR, Node, Tree

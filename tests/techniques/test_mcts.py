@@ -48,11 +48,11 @@ def rated_by(right: str) -> World:
 
 def test_takes_two_rounds_for_each_wave() -> None:
     world = rated_by("The answer is 99.")
-    completion = world.complete("mcts-m", QUESTION)
+    completion = world.complete("mcts(proof=0)-m", QUESTION)
     assert world.seconds == 4.0
     assert completion.report.rounds == 4
     assert completion.report.calls == {"generate": 8, "judge": 8}
-    assert rated_by("-").complete("mcts(simulations=3,width=2)-m", QUESTION).report.rounds == 6
+    assert rated_by("-").complete("mcts(simulations=3,width=2,proof=0)-m", QUESTION).report.rounds == 6
 
 
 def test_returns_the_answer_the_judges_value_verbatim() -> None:
