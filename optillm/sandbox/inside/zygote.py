@@ -132,7 +132,8 @@ class _Zygote:
         record, descriptors, _, _ = socket.recv_fds(self._control, ORDER.size, 2)
         if len(record) != ORDER.size or len(descriptors) != 2:
             return False
-        bounds = Bounds(*ORDER.unpack(record), self._threads)
+        wall_ms, cpu, memory_mb = ORDER.unpack(record)
+        bounds = Bounds(wall_ms, cpu, memory_mb, self._threads)
         work, status = descriptors
         try:
             pid = os.fork()
