@@ -52,7 +52,7 @@ class Redis:
 def found() -> str:
     server = shutil.which("redis-server")
     if server is None:
-        pytest.skip("redis-server is not installed")
+        pytest.skip("needs redis-server")
     return server
 
 

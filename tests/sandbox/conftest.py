@@ -8,7 +8,17 @@ from collections.abc import Iterator
 import pytest
 
 from optillm.sandbox.pool import Solver
-from tests.solver.arena import BOOTS
+from tests.sandbox.arena import BOOTS
+
+SLOW = frozenset(("fresh", "dialect_alone", "jail_alone", "no_walls", "unpatched"))
+"""Sandboxes other than the shipped one: each takes seconds of processor time to start."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave tests that start a sandbox for themselves to the slow ones."""
+    for item in items:
+        if SLOW.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 def _started(solver: Solver) -> Iterator[Solver]:

@@ -20,17 +20,18 @@ from optillm.sandbox.inside.dialect import received
 from optillm.sandbox.inside.outcome import Refused
 from optillm.sandbox.pool import Solver
 from optillm.sandbox.results import Limits
-from tests.solver.arena import BOOTS, assault
-from tests.solver.attacks_callbacks import CALLBACKS
+from tests.sandbox.arena import BOOTS, assault
+from tests.sandbox.attacks_callbacks import CALLBACKS
 
 
 def _examined(*arguments: str) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.solver.callbacks", *arguments]
+    command = [sys.executable, "-m", "tests.sandbox.callbacks", *arguments]
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # tens of thousands of calls
 def test_no_function_that_a_program_can_call_hands_it_the_built_ins() -> None:
     results = _examined("")
@@ -40,6 +41,7 @@ def test_no_function_that_a_program_can_call_hands_it_the_built_ins() -> None:
     assert sum(result["calls"] for result in results) > 10_000  # they do call back
 
 
+@pytest.mark.slow
 def test_the_search_notices_a_library_that_does() -> None:
     (result,) = _examined("<module 'sympy'>.parse_expr", "--unpatched")
     assert "handed to a callable: a mapping with the built-ins" in result["leaks"].values()

@@ -187,7 +187,7 @@ def test_the_order_of_fields_is_not() -> None:
 async def redis_server(folder: Path) -> AsyncIterator[str]:
     binary = shutil.which("redis-server")
     if binary is None:
-        pytest.skip("no redis-server on this machine")
+        pytest.skip("needs redis-server")
     pytest.importorskip("redis")
     socket = folder / "redis.sock"
     told = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
