@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +21,7 @@ from optillm_simulator.skills.functions import Function, code_in, variant_of
 from optillm_simulator.skills.reader import read
 from optillm_simulator.wire import Refused, read_body
 
-from optillm.chat import Budget, ChatRequest, Completion, Relay
+from optillm.chat import Budget, ChatRequest, Completion, RawRequest, Relay
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
 from optillm.engine.run import runner
@@ -111,7 +110,7 @@ class DemoUpstream:
         """Raise, since it is not needed here."""
         raise NotImplementedError
 
-    async def relay(self, method: str, path: str, content: bytes, **options: Any) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """Raise, since it is not needed here."""
         raise NotImplementedError
 
@@ -130,13 +129,6 @@ class Observed(RequestContext):
         candidates = await super().sample(n, **options)
         _samples.get().extend(candidates)
         return candidates
-
-    async def arrivals(self, n: int, **options: Any) -> AsyncGenerator[Candidate, None]:
-        """Sample, and record each candidate as it arrives."""
-        async with aclosing(super().arrivals(n, **options)) as arriving:
-            async for candidate in arriving:
-                _samples.get().append(candidate)
-                yield candidate
 
 
 def sit(sitting: Sitting) -> list[Outcome]:
@@ -162,7 +154,10 @@ def _engine(sitting: Sitting) -> Engine:
         for slug, technique in techniques.items()
     }
     planner = Planner(techniques, judges if sitting.judge else {}, "auto")
-    return Engine(Routes.to(DemoUpstream()), planner, Limits(DEFAULTS, execution=sitting.execution))
+    admitted = [
+        slug for slug, technique in techniques.items() if technique.Options.needs and sitting.execution
+    ]
+    return Engine(Routes.to(DemoUpstream()), planner, Limits(DEFAULTS, admitted=admitted))
 
 
 async def _outcome(engine: Engine, sitting: Sitting, problem: Problem, seed: int) -> Outcome:

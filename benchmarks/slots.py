@@ -19,11 +19,10 @@ error or a degraded answer.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Any, Final
+from typing import Final
 
 from optillm_simulator.error_models import SMALL, choice_rng
 from optillm_simulator.problems import Family, generate
@@ -31,8 +30,7 @@ from optillm_simulator.roles.dispatch import respond
 
 from benchmarks.machine import table
 from optillm.chat import Completion, Relay, content_text
-from optillm.engine.call.calls import reply_limit
-from optillm.engine.call.hedging import repeated
+from optillm.engine.call.ledger import reply_limit
 from tests.fakes import Sent
 from tests.slot_wire import Reply
 from tests.slots import SlotWorld
@@ -78,17 +76,15 @@ def speak(sent: Sent) -> Reply:
 class Served(SlotWorld):
     """A local model server that counts hedged calls."""
 
-    hedged = 0
-
     def __init__(self, slots: int, quiet: float) -> None:
         super().__init__(speak, slots=slots, n_ctx=CONTEXT, quiet=quiet)
         self.engine.runs._secret = bytes(32)  # else the order of candidates differs from run to run
 
-    @contextmanager
-    def _call(self, body: Mapping[str, Any], authorization: str | None) -> Iterator[Sent]:
-        self.hedged += repeated()
-        with super()._call(body, authorization) as sent:
-            yield sent
+    @property
+    def hedged(self) -> int:
+        """How many calls were made again beside silent ones."""
+        spans = [span for record in self.records if record.trace for span in record.trace.calls]
+        return sum(span.attributes.get("optillm.repetitions", 0) for span in spans)
 
 
 @dataclass(frozen=True)

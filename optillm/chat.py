@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, Literal, TypeVar
 
 Message = Mapping[str, Any]
@@ -254,7 +255,7 @@ class ReplyKind(Enum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """One choice of one upstream completion.
 
@@ -268,7 +269,9 @@ class Reply:
     model: str | None = None
     system_fingerprint: str | None = None
 
-    @property
+    # Read again and again, by every layer that a reply goes through.
+
+    @cached_property
     def text(self) -> str:
         """Return the content as text; empty if there is none."""
         return content_text(self.message)
@@ -295,7 +298,7 @@ class Reply:
         """Return whether the reply was cut off at its length limit, even before its first word."""
         return self.finish_reason == "length" and self.kind in (ReplyKind.TRUNCATED, ReplyKind.EMPTY)
 
-    @property
+    @cached_property
     def kind(self) -> ReplyKind:
         """Return whether the reply is complete, cut off, a refusal or empty."""
         if self.finish_reason == "content_filter" or self.message.get("refusal"):
@@ -374,7 +377,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """A request for an endpoint that is only passed on; `path` is below the base URL and begins with `/`."""
+    """A request that is passed on unchanged; `path` is below the base URL and begins with `/`.
+
+    `model` is the one that it names, empty if unknown; `stream`: the reply is to come as a stream.
+    """
 
     method: str
     path: str
@@ -383,6 +389,8 @@ class RawRequest:
     authorization: str | None = None
     request_id: str = ""
     grant: Grant = field(default_factory=Grant)
+    model: str = ""
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,21 @@ When a step or a call ends, one line is logged at the level debug.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Set
 from contextlib import contextmanager
-from contextvars import Context as Variables
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     import networkx
 
     CallGraph = networkx.DiGraph[int]
+
+T = TypeVar("T")
+Status = Literal["running", "ok", "failed", "cancelled"]
 
 _awaited: ContextVar[Set[int]] = ContextVar("calls whose results this task has awaited", default=frozenset())
 _step: ContextVar[str | None] = ContextVar("the innermost named step", default=None)
@@ -28,6 +31,9 @@ _step: ContextVar[str | None] = ContextVar("the innermost named step", default=N
 
 LOG_NAMES: Final = {"gen_ai.provider.name": "upstream"}
 """Attributes with a shorter name in the log; others are logged by the last part of their name."""
+
+ENDED: Final = ("ok", "failed")
+"""What became of the calls that ended of their own accord."""
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +55,12 @@ class Span:
 
 
 @dataclass(slots=True)
-class Call(Span):
-    """One upstream call, including its retries; `after` holds the ids of the calls it waited for."""
+class CallSpan(Span):
+    """One upstream call, its retries included; `after` are the calls it had to wait for."""
 
     id: int = 0
     after: Set[int] = frozenset()
-    status: Literal["running", "ok", "failed", "cancelled"] = "running"
+    status: Status = "running"
 
 
 class Trace:
@@ -64,8 +70,8 @@ class Trace:
         self.clock = clock
         self.request_id = request_id
         self.spans: list[Span] = []
-        self.calls: list[Call] = []
-        _awaited.set(frozenset())  # a new trace depends on nothing that its task did before
+        self.calls: list[CallSpan] = []
+        _awaited.set(frozenset())  # the task that begins a trace has seen nothing of it
 
     @contextmanager
     def span(self, name: str, **attributes: Any) -> Iterator[Span]:
@@ -78,42 +84,38 @@ class Trace:
         finally:
             _step.reset(token)
             span.end = self.clock()
-            self.note("step %s took %.2f s%s", name, span.seconds, _shown_attributes(span.attributes))
+            if log.isEnabledFor(logging.DEBUG):
+                self.note("step %s took %.2f s%s", name, span.seconds, _shown_attributes(span.attributes))
 
     @contextmanager
-    def call(self, role: str, **attributes: Any) -> Iterator[Call]:
-        """Record an upstream call for as long as the block runs; whatever follows in this task depends on it."""
-        call = Call(
+    def call(self, role: str, **attributes: Any) -> Iterator[CallSpan]:
+        """Record an upstream call for as long as the block runs; what follows in this task depends on it."""
+        call = CallSpan(
             role, self.clock(), _step.get(), attributes=attributes, id=len(self.calls), after=_awaited.get()
         )
         self.calls.append(call)
-        reason = ""
         try:
             yield call
         except Exception as error:
-            call.status = "failed"
-            reason = f" with {getattr(error, 'status', type(error).__name__)}"
+            self._end(call, "failed", error)
             raise
-        else:
-            call.status = "ok"
-        finally:
-            call.end = self.clock()
-            if call.status == "running":  # neither returned nor failed: the task was cancelled
-                call.status = "cancelled"
-            else:
-                # Whatever the call itself waited for is implied by it.
-                _awaited.set(frozenset([call.id]))
-            outcome = f"{call.status}{reason} in {call.seconds:.2f} s"
-            self.note("call %d, %s: %s%s", call.id, role, outcome, _shown_attributes(call.attributes))
+        except BaseException:  # the task was cancelled
+            self._end(call, "cancelled")
+            raise
+        self._end(call, "ok")
+
+    def _end(self, call: CallSpan, status: Status, error: Exception | None = None) -> None:
+        call.end, call.status = self.clock(), status
+        if status in ENDED:
+            _awaited.set(frozenset([call.id]))
+        if log.isEnabledFor(logging.DEBUG):  # few lines are read, and all are expensive to write
+            reason = "" if error is None else f" with {getattr(error, 'status', type(error).__name__)}"
+            outcome = f"{status}{reason} in {call.seconds:.2f} s"
+            self.note("call %d, %s: %s%s", call.id, call.name, outcome, _shown_attributes(call.attributes))
 
     def note(self, message: str, *values: object) -> None:
         """Log something about this request at the level debug, but never the content of a message."""
         log.debug("Request %s: " + message, self.request_id, *values)
-
-    @staticmethod
-    def join(branch: Variables) -> None:
-        """Make the running task depend on everything that the finished task of `branch` depended on."""
-        _awaited.set(_awaited.get() | branch.get(_awaited, frozenset()))
 
     def graph(self) -> CallGraph:
         """Return the calls that ended of their own accord, with an edge to each call that waited for one."""
@@ -121,17 +123,21 @@ class Trace:
 
         graph: CallGraph = networkx.DiGraph()
         for call in self.calls:
-            if call.status in ("ok", "failed"):
+            if call.status in ENDED:
                 graph.add_node(call.id, role=call.name, seconds=call.seconds)
                 graph.add_edges_from((earlier, call.id, {"seconds": call.seconds}) for earlier in call.after)
         return graph
 
     def rounds(self) -> int:
-        """Return the length, in calls, of the longest chain of calls that waited for each other."""
-        import networkx
+        """The length in calls of the longest chain of calls that waited for each other.
 
-        graph = self.graph()
-        return networkx.dag_longest_path_length(graph, default_weight=1) + 1 if graph else 0
+        Counted without the graph, since every request needs it: a call only waits for earlier ones.
+        """
+        lengths: dict[int, int] = {}
+        for call in self.calls:
+            if call.status in ENDED:
+                lengths[call.id] = 1 + max((lengths[earlier] for earlier in call.after), default=0)
+        return max(lengths.values(), default=0)
 
     def critical_path(self) -> list[int]:
         """Return the ids of the chain of calls that took the longest, first call first."""
@@ -166,6 +172,20 @@ class Trace:
             ],
             "critical_path": self.critical_path(),
         }
+
+
+class Fork(Generic[T]):
+    """Work in a task of its own, which sees other calls than the task that began it; `task` runs at once."""
+
+    __slots__ = ("_variables", "task")
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._variables = copy_context()
+        self.task = asyncio.get_running_loop().create_task(work, context=self._variables)
+
+    def join(self) -> None:
+        """Note that the running task has taken over the results that this one, which has ended, had seen."""
+        _awaited.set(_awaited.get() | self._variables.get(_awaited, frozenset()))
 
 
 def _shown_attributes(attributes: Mapping[str, Any]) -> str:

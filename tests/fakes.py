@@ -19,7 +19,17 @@ from heapq import heappush
 from itertools import count
 from typing import Any, Final, Literal, TypeVar
 
-from optillm.chat import Budget, ChatRequest, Completion, Event, Message, Relay, Stream, content_text
+from optillm.chat import (
+    Budget,
+    ChatRequest,
+    Completion,
+    Event,
+    Message,
+    RawRequest,
+    Relay,
+    Stream,
+    content_text,
+)
 from optillm.config.prices import Price, Prices
 from optillm.engine.call.cache import Cache
 from optillm.engine.engine import Engine, Limits
@@ -260,18 +270,9 @@ class World:
                 yield {**common, "choices": [{"index": 0, "delta": {}, "finish_reason": said.finish_reason}]}
                 yield {**common, "choices": [], "usage": said.usage}
 
-    async def relay(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        *,
-        authorization: str | None,
-        content_type: str = "application/json",
-        stream: bool = False,
-    ) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """A plain request comes back as it was sent."""
-        return Relay(200, {"content-type": content_type}, content)
+        return Relay(200, {"content-type": request.content_type}, request.content)
 
     async def close(self) -> None:
         """Nothing to close."""

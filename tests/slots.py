@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import orjson
 
-from optillm.chat import CHAT, Completion, Relay, Stream
+from optillm.chat import CHAT, Completion, RawRequest, Relay, Stream
 from optillm.engine.upstream.replies import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import Say, Script, Sent, World, continues, run
@@ -160,25 +160,17 @@ class SlotWorld(World):
                 yield {**chunk(body), **self._usage(generation, said)}
             yield DONE
 
-    async def relay(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        *,
-        authorization: str | None,
-        content_type: str = "application/json",
-        stream: bool = False,
-    ) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """The reply to a plain request: of the model, or on the server itself."""
         try:
-            if (method, path) == ("POST", CHAT):
-                return await self._relayed(orjson.loads(content), authorization)
+            if (request.method, request.path) == ("POST", CHAT):
+                return await self._relayed(orjson.loads(request.content), request.authorization)
             self._check_up()
         except UpstreamError as error:
             if error.upstream_body is None:
                 raise
             return Relay(error.status, JSON, orjson.dumps(error.upstream_body))
+        path = request.path
         page = self._page(path if path.startswith(ROOT) else self.base_url + path)
         if page is None:
             return Relay(404, {"content-type": "text/plain"}, b"404 page not found")

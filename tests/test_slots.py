@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Delta, Relay, Stream
+from optillm.chat import Delta, RawRequest, Relay, Stream
 from optillm.engine.upstream.replies import DONE
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent
@@ -342,7 +342,7 @@ def test_a_call_that_is_silent_for_ever_keeps_its_slot_but_no_share_of_the_machi
 
 
 def get(served: SlotWorld, url: str) -> Relay:
-    return served.run(served.relay("GET", url, b"", authorization=None))
+    return served.run(served.relay(RawRequest("GET", url)))
 
 
 def test_the_server_reports_its_slots() -> None:
@@ -352,7 +352,7 @@ def test_the_server_reports_its_slots() -> None:
 
     async def main() -> Relay:
         calling = asyncio.ensure_future(served.chat(body(), None))
-        slots = await at(1.0, served.relay("GET", f"{ROOT}/slots", b"", authorization=None))
+        slots = await at(1.0, served.relay(RawRequest("GET", f"{ROOT}/slots")))
         await calling
         assert isinstance(slots, Relay)
         return slots
@@ -435,7 +435,7 @@ def test_a_plain_request_is_passed_on_to_be_refused() -> None:
 
 def test_a_plain_request_to_a_server_that_is_down_fails() -> None:
     served = world(restart=Restart(down=0.0, up=1.0, ready=1.0))
-    error = refusal(served, served.relay("GET", f"{ROOT}/props", b"", authorization=None))
+    error = refusal(served, served.relay(RawRequest("GET", f"{ROOT}/props")))
     assert error.status == 502
 
 

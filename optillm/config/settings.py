@@ -46,6 +46,7 @@ from optillm.config.values import (
     Origins,
     ProgressStyle,
     SandboxLevel,
+    ServerKind,
     StoreLocation,
     Url,
     VerdictStyle,
@@ -58,6 +59,8 @@ OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
 FILE_SETTINGS: Final = {"prices": "price_table", "keys": "client_keys", "ssl_cert_path": "trusted"}
 """Settings that name a file, and the property of `Settings` that holds the file's content."""
+NEEDS: Final = {"execution": "let {slug} run programs that models wrote, in the sandbox"}
+"""What the operator permits with the setting for a technique's need."""
 S = TypeVar("S", bound="Settings")
 
 
@@ -78,6 +81,9 @@ class Settings(BaseSettings):
     option_fields: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Which field holds which option of which technique: slug -> option -> field."""
 
+    needs_fields: ClassVar[Mapping[str, str]] = {}
+    """The field that admits what a technique needs of the operator, by slug."""
+
     config: str | None = _server(
         None, "the TOML file; by default optillm.toml, if the working directory has it"
     )
@@ -86,6 +92,10 @@ class Settings(BaseSettings):
     )
     port: int = _server(8000, "the port to listen on; 0 takes a free one", ge=0, le=65535)
     workers: int = _server(1, "worker processes", ge=1, le=256)
+    server: ServerKind = _server(
+        "loop",
+        "loop: views on the worker's event loop; threads: on gunicorn's threads, slower, if loop does not work",
+    )
     concurrency: int = _server(
         512, "requests one worker serves at a time; the next is a 429", ge=1, le=65_536
     )
@@ -220,7 +230,6 @@ class Settings(BaseSettings):
         True, "one plain call for the titles, tags and the like that chat frontends ask for by themselves"
     )
     background_model: str | None = _technique(None, "the model for those; by default the request's own")
-    rto_execution: bool = _technique(False, "let rto run drafts that are Python functions, in the sandbox")
     respect_temperature: bool = _technique(False, "sample at the client's temperature even when it is low")
 
     @classmethod
@@ -341,6 +350,10 @@ class Settings(BaseSettings):
         """Return the values of a technique's options by option name; empty for an unknown technique."""
         return {option: getattr(self, name) for option, name in self.option_fields.get(slug, {}).items()}
 
+    def admits(self, slug: str) -> bool:
+        """Return whether the operator admits what a technique declares that it needs; `False` if it needs nothing."""
+        return slug in self.needs_fields and getattr(self, self.needs_fields[slug])
+
     def secrets(self) -> tuple[str, ...]:
         """Return every text that must not appear in a log."""
         keys = self.openai_api_key, self.azure_openai_api_key, self.cerebras_api_key, *self.optillm_api_key
@@ -406,25 +419,34 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
 def settings_model(techniques: Mapping[str, type[BaseModel]]) -> type[Settings]:
     """Return `Settings` with one more field per technique option, given the option classes by slug.
 
-    The field is called `<slug>_<option>`, or what `json_schema_extra={"flag": …}` of the option says; then the
-    longer name is accepted as well. Raises `TypeError` if two settings would share a name.
+    A technique with a need of the operator (`needs`) gets one more, `<slug>_<need>`, which admits it.
+    An option's field is called `<slug>_<option>`, or what `json_schema_extra={"flag": …}` of the option says; then
+    the longer name is accepted as well. Raises `TypeError` if two settings would share a name.
     """
     fields: dict[str, Any] = {}
     field_names: dict[str, dict[str, str]] = {}
+    needs: dict[str, str] = {}
     names_in_use = {key for setting in setting_specs(Settings).values() for key in setting.keys}
+
+    def take(slug: str, name: str, keys: list[str], field: tuple[Any, Any]) -> str:
+        if not names_in_use.isdisjoint(keys):
+            raise TypeError(f"option {name!r} of technique {slug!r} takes a name in use: {keys}")
+        names_in_use.update(keys)
+        fields[keys[0]] = field
+        return keys[0]
+
     for slug, options in techniques.items():
         field_names[slug] = {}
         for option, declared in options.model_fields.items():
             keys = _option_keys(slug, option, declared)
-            if not names_in_use.isdisjoint(keys):
-                raise TypeError(f"option {option!r} of technique {slug!r} takes a name in use: {keys}")
-            names_in_use.update(keys)
-            field_names[slug][option] = keys[0]
-            fields[keys[0]] = _option_field(slug, keys[1:], declared)
+            field_names[slug][option] = take(slug, option, keys, _option_field(slug, keys[1:], declared))
+        if need := getattr(options, "needs", None):
+            field = bool, declare(slug, False, NEEDS[need].format(slug=slug))
+            needs[slug] = take(slug, need, [f"{slug}_{need}"], field)
     model: type[Settings] = create_model(
         "TechniqueSettings", __base__=Settings, __module__=__name__, **fields
     )
-    model.option_fields, model.option_models = field_names, dict(techniques)
+    model.option_fields, model.option_models, model.needs_fields = field_names, dict(techniques), needs
     return model
 
 

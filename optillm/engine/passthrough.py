@@ -18,8 +18,7 @@ from optillm.chat import CHAT, NONE, Budget, ChatRequest, RawRequest, Relay, Usa
 from optillm.config.prices import Prices
 from optillm.engine.call.cache import Cache, key_of
 from optillm.engine.call.cached import recalled, remembered
-from optillm.engine.call.calls import estimate, worst_case
-from optillm.engine.call.ledger import Ledger
+from optillm.engine.call.ledger import Ledger, estimate, worst_case
 from optillm.engine.upstream.client import EVENTS
 from optillm.engine.upstream.http import LARGEST
 from optillm.engine.upstream.routes import Routes
@@ -61,13 +60,13 @@ class Relays:
             content = orjson.dumps({**request.body, "model": model})
         with entry.failing():
             self._check_room(request, model, budget)
-            passing_on = self._routes.relay(
+            passed_on = RawRequest(
                 *("POST", CHAT, content),
-                model=model,
                 authorization=request.authorization,
+                model=model,
                 stream=request.stream,
             )
-            relay = await _in_time(passing_on, budget.seconds)
+            relay = await _in_time(self._routes.relay(passed_on), budget.seconds)
         prompt = estimate(request.body).prompt_tokens if relay.chunks else 0
         return _signed(entry.of(relay, self._prices, prompt))
 
@@ -86,15 +85,8 @@ class Relays:
             )
         endpoint = request.path.partition("?")[0]
         entry = Entry(self._observers, request.request_id, endpoint, grant.client, NONE, model)
-        passing_on = self._routes.relay(
-            request.method,
-            request.path,
-            content,
-            content_type=request.content_type,
-            authorization=request.authorization,
-        )
         with entry.failing():
-            relay = await _in_time(passing_on, seconds)
+            relay = await _in_time(self._routes.relay(request), seconds)
         return entry.of(relay, self._prices, len(content) // 4)
 
 

@@ -24,7 +24,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_sp
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from optillm.observe.record import Record
-from optillm.trace import Call
+from optillm.trace import CallSpan
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
@@ -100,7 +100,7 @@ class Spans:
                 spans[-1].end(at(end if call.end is None else call.end))
         request.end(at(end))
 
-    def _call(self, call: Call, inside: Context, start: int, after: list[Link]) -> Span:
+    def _call(self, call: CallSpan, inside: Context, start: int, after: list[Link]) -> Span:
         attributes = {
             "gen_ai.operation.name": "chat",
             **self._common,

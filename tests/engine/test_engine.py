@@ -33,17 +33,10 @@ class Wire:
         self.seconds = seconds
         self.seen: list[tuple[str, str, bytes, str | None, bool]] = []
 
-    async def relay(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        *,
-        authorization: str | None,
-        content_type: str = "application/json",
-        stream: bool = False,
-    ) -> Relay:
-        self.seen.append((method, path, content, authorization, stream))
+    async def relay(self, request: RawRequest) -> Relay:
+        self.seen.append(
+            (request.method, request.path, request.content, request.authorization, request.stream)
+        )
         await asyncio.sleep(self.seconds)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, UpstreamError):
@@ -476,7 +469,7 @@ def test_a_key_with_a_budget_in_dollars_reaches_other_endpoints_for_models_of_kn
     assert len(wire.seen) == 3
 
 
-def test_a_technique_that_is_hurried_gives_the_best_it_has() -> None:
+def test_a_technique_that_is_winding_down_gives_the_best_it_has() -> None:
     world = World(lambda sent: HANG if sent.role == "judge" else f"The answer is {sent.number}.")
 
     async def main() -> Any:
@@ -484,11 +477,11 @@ def test_a_technique_that_is_hurried_gives_the_best_it_has() -> None:
         stream: Any = await world.serve("bon-m", stream=True)
         events = asyncio.ensure_future(anext(stream.events))
         await asyncio.sleep(2)
-        assert world.engine.hurry()
+        assert world.engine.wind_down()
         whole: Any = await serving
         await events
         streamed = [event async for event in stream.events]
-        assert not world.engine.hurry()
+        assert not world.engine.wind_down()
         return whole, streamed[-1]
 
     for completion in world.run(main()):
@@ -498,13 +491,13 @@ def test_a_technique_that_is_hurried_gives_the_best_it_has() -> None:
     assert world.running == 0
 
 
-def test_a_technique_that_is_hurried_with_nothing_says_why() -> None:
+def test_a_technique_that_is_winding_down_with_nothing_says_why() -> None:
     world = World(lambda sent: HANG)
 
     async def main() -> None:
         serving = asyncio.ensure_future(world.serve("bon-m"))
         await asyncio.sleep(2)
-        world.engine.hurry()
+        world.engine.wind_down()
         with pytest.raises(ShuttingDown):
             await serving
         with pytest.raises(ShuttingDown):

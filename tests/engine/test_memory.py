@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from optillm.config.settings import Settings
-from optillm.engine.call import hedging
 from optillm.engine.memory import LARGE, MB, PAUSE, USUAL, Memory
 from optillm.engine.upstream.client import connect
 from optillm.errors import Overloaded, UpstreamError
@@ -209,4 +208,6 @@ def test_a_connection_keeps_nothing_of_the_call_that_opened_it() -> None:
         return "The answer is 4."
 
     World(script).complete("re2-m")
-    assert [context[hedging._hedge]() for context in contexts] == [None]  # type: ignore[misc]
+    values = [value for context in contexts for value in context.values()]
+    assert values
+    assert not [value for value in values if type(value).__module__.startswith("optillm")]

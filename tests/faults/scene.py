@@ -26,7 +26,7 @@ from openai import AsyncOpenAI
 from pydantic import SecretStr
 from yarl import URL
 
-from optillm.chat import Budget, ChatRequest, Completion, Delta, Relay, Stream
+from optillm.chat import Budget, ChatRequest, Completion, Delta, RawRequest, Relay, Stream
 from optillm.config.settings import Settings
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
@@ -105,9 +105,9 @@ class _Spied(OpenAIUpstream):
         async for chunk in super().stream(body, authorization):
             yield chunk
 
-    async def relay(self, method: str, path: str, content: bytes, **more: Any) -> Relay:
-        _body.set(json.loads(content))
-        return await super().relay(method, path, content, **more)
+    async def relay(self, request: RawRequest) -> Relay:
+        _body.set(json.loads(request.content))
+        return await super().relay(request)
 
     async def close(self) -> None:
         await self._exchange.close()

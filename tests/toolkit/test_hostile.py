@@ -1,6 +1,6 @@
 """What reads clients' and models' text costs time in proportion to it, whatever the text: one loop serves everybody.
 
-Each reading of a megabyte has a processor time far beyond what it needs; anything worse than linear exceeds it.
+Each reading of half a megabyte has a processor time far beyond what it needs; anything worse than linear exceeds it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optillm.toolkit.judging import phrases, verdicts
 from optillm.toolkit.programs import code
 from optillm.toolkit.programs.equivalence import alike
 
-SIZE = 1_000_000
+SIZE = 500_000
 SECONDS = 4.0
 OPTIONS = "Which is it?\nA) one\nB) two\nC) three"
 UNITS = [

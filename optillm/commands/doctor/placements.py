@@ -17,14 +17,17 @@ from math import comb, inf
 from typing import Any, Final, NamedTuple
 
 from optillm.chat import Reply, Usage
-from optillm.commands.doctor.capacity import Line
-from optillm.engine.call.calls import estimate
-from optillm.engine.call.negotiation import Attempts, negotiated
+from optillm.commands.doctor.report import Finding
+from optillm.engine.call.adapted import Adapted
+from optillm.engine.call.call import Call, Result
+from optillm.engine.call.ledger import estimate
 from optillm.engine.run.excerpts import after
 from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.capabilities import Capabilities
 from optillm.engine.upstream.client import Upstream
+from optillm.engine.upstream.limiter import Limiters
 from optillm.engine.upstream.replies import read_replies
+from optillm.engine.upstream.routes import Route
 from optillm.errors import UpstreamError
 from optillm.techniques.cot_reflection import NOTES, REFLECT
 from optillm.toolkit.answers import extract
@@ -94,7 +97,7 @@ def _letters(chance: random.Random) -> Question:
 
 async def compared(
     upstream: Upstream, model: str, limit: str, patience: float, in_words: Words
-) -> list[Line]:
+) -> list[Finding]:
     """Ask the questions with the instruction in each place; return the results and which place is best.
 
     `limit` is the name of the token limit that the upstream understands. Each call gets `patience` seconds, and none is
@@ -111,7 +114,7 @@ class _Survey:
     """The calls to one model."""
 
     def __init__(self, upstream: Upstream, model: str, limit: str, patience: float) -> None:
-        self._upstream = upstream
+        self._route = Route(upstream, Limiters(TOGETHER))
         self._model = model
         self._limit = limit
         self._patience = patience
@@ -144,17 +147,17 @@ class _Survey:
 
     async def _answer(self, payload: Payload) -> tuple[Any, Reply, Usage]:
         """Return the messages in the form that the model takes, its reply, and the usage."""
+        call = Call("generate", payload)
+        call.route = self._route
+        result = await Adapted(lambda *_: self._capabilities)(call, self._sent)
+        return call.body["messages"], result.replies[0], result.usage
 
-        async def send(body: Mapping[str, Any]) -> tuple[Any, Reply, Usage]:
-            wire = await self._upstream.chat(body, None)
-            replies = read_replies(wire)
-            if not replies:
-                raise UpstreamError("the upstream's reply has no choices")
-            usage = Usage.read(wire.get("usage")) or estimate(body, replies[0].text)
-            return body["messages"], replies[0], usage
-
-        attempts = Attempts(set())
-        return await negotiated(payload, send, lambda: self._capabilities, attempts, "", lambda: True)
+    async def _sent(self, call: Call) -> Result:
+        wire = await call.route.upstream.chat(call.body, None)
+        replies = read_replies(wire)
+        if not replies:
+            raise UpstreamError("the upstream's reply has no choices")
+        return Result(replies, Usage.read(wire.get("usage")) or estimate(call.body, replies[0].text))
 
 
 def _is_right(reply: Reply, question: Question) -> bool:
@@ -169,9 +172,9 @@ def _is_right(reply: Reply, question: Question) -> bool:
 # The lines of the report.
 
 
-def _placement_line(name: str, outcomes: Outcomes, in_words: Words) -> Line:
+def _placement_line(name: str, outcomes: Outcomes, in_words: Words) -> Finding:
     details = "; ".join(_details(outcomes, in_words))
-    return Line(f"instructions {name}", f"{_right(outcomes)} of {QUESTIONS}", details)
+    return Finding(f"instructions {name}", f"{_right(outcomes)} of {QUESTIONS}", details)
 
 
 def _details(outcomes: Outcomes, in_words: Words) -> Iterator[str]:
@@ -184,32 +187,32 @@ def _details(outcomes: Outcomes, in_words: Words) -> Iterator[str]:
         yield f"{len(errors)} calls failed, the first: {in_words(errors[0])}"
 
 
-def _usage_line(surveys: Iterable[Outcomes]) -> Line:
+def _usage_line(surveys: Iterable[Outcomes]) -> Finding:
     calls = [outcome for outcomes in surveys for outcome in outcomes]
     usages = [outcome.usage for outcome in calls if outcome.usage is not None]
     read = sum(usage.prompt_tokens for usage in usages)
     written = sum(usage.completion_tokens for usage in usages)
     about = "about " if any(usage.estimated for usage in usages) else ""
     bound = f"{TOKENS} tokens at most for each reply, {TOKENS * len(calls):,} for all"
-    return Line(
+    return Finding(
         "calls for that", str(len(calls)), f"{bound}; used: {about}{read:,} to read, {written:,} to write"
     )
 
 
-def _advice_line(outcomes: Mapping[str, Outcomes]) -> Line:
+def _advice_line(outcomes: Mapping[str, Outcomes]) -> Finding:
     if all(outcome.right is None for survey in outcomes.values() for outcome in survey):
-        return Line("instructions", "unclear", "no call was answered")
+        return Finding("instructions", "unclear", "no call was answered")
     best = max(outcomes, key=lambda name: _right(outcomes[name]))  # the first of equals
     if best == DEFAULT:
-        return Line(
+        return Finding(
             "instructions", best, "no other place gave more right answers, and this one keeps prompt caches"
         )
     better, worse = _differing(outcomes[best], outcomes[DEFAULT])
     counts = f"{better} answers were right only with {best}, {worse} only with {DEFAULT}"
     if by_chance(better, worse) > CHANCE:
-        return Line("instructions", "unclear", f"{counts}: too few to tell; {DEFAULT} keeps prompt caches")
+        return Finding("instructions", "unclear", f"{counts}: too few to tell; {DEFAULT} keeps prompt caches")
     chance = f"chance alone makes such a difference in {by_chance(better, worse):.0%} of all cases"
-    return Line("instructions", best, f"{counts}; {chance}: set --instructions {best}")
+    return Finding("instructions", best, f"{counts}; {chance}: set --instructions {best}")
 
 
 def _right(outcomes: Outcomes) -> int:

@@ -1,75 +1,68 @@
-"""Calls that were made before and need not be made again: the cache as one request sees it."""
+"""The layer that takes replies from the cache, and keeps new ones there; the same for whole relays."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 import orjson
 
-from optillm.chat import Relay, Reply, ReplyKind
+from optillm.chat import Relay, Reply, ReplyKind, Usage
 from optillm.engine.call.cache import Cache, key_of
-from optillm.engine.call.calls import Calls, Condition, Emit
-from optillm.engine.run.payloads import Payload
+from optillm.engine.call.call import Call, Next, Result
+from optillm.engine.call.negotiation import BundleRefused
 from optillm.engine.upstream.replies import read_replies
 from optillm.errors import BudgetExhausted, UpstreamError
+from optillm.trace import Trace
 
 HIT: Final = {"x-optillm-cache": "hit"}
 
-_ASIDE = ("n", "stream", "stream_options")
+_INCIDENTAL = ("n", "stream", "stream_options")
 """What does not shape a reply, but how many there are and how they come."""
 _USEFUL = (ReplyKind.OK, ReplyKind.TRUNCATED)
 
 
-class CachedCalls(Calls):
-    """Calls that take their replies from the cache of `owner` if they can.
+class Cached:
+    """Takes the replies of one request's calls from those kept for `owner` if it can; `hits` counts these by role.
 
-    New replies are kept there; `hits` counts the cached replies by role.
-
-    The first call of a request with some body gets the first reply kept for it, the second the second, and so on:
-    samples stay as many and as different as they were.
+    `address` identifies the upstreams. The first call of a request with some body gets the first reply kept for it,
+    the second the second, and so on: samples stay as many and as different as they were.
     """
 
-    def __init__(self, cache: Cache, owner: str | None, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._owner = owner
-        self.hits: Counter[str] = Counter()
+    def __init__(self, cache: Cache, owner: str | None, address: str, trace: Trace) -> None:
+        self.hits = Counter[str]()
         self._cache = cache
-        self._taken: Counter[bytes] = Counter()
-        self._kept: Counter[bytes] = Counter()
+        self._owner = owner
+        self._address = address
+        self._trace = trace
+        self._taken = Counter[bytes]()
+        self._kept = Counter[bytes]()
 
-    async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
-        """See `Calls.complete`; only replies that are not in the cache are requested."""
-        wanted, body = payload.choices, payload.body
-        cached = await self._cached(role, body, wanted)
-        if len(cached) >= wanted:
-            return cached
+    async def __call__(self, call: Call, next: Next) -> Result:
+        """Return the replies that are kept, and the result of `next` for those that are not.
+
+        A reply that the client watches comes in one piece if it is kept.
+        """
+        call_key, wanted = self._key_of(call), call.payload.choices
+        replies = await self._replies(call, call_key, wanted)
+        if len(replies) >= wanted:
+            if call.on_text is not None:
+                await call.screen(call.show)(replies[0].text)
+            return Result(replies, Usage())
+        if replies:
+            call.payload = call.payload.asking_for(wanted - len(replies))
         try:
-            fresh = await super().complete(role, payload.asking_for(wanted - len(cached)), until)
-        except (UpstreamError, BudgetExhausted):
-            if cached:
-                return cached
+            fresh = await next(call)
+        except (UpstreamError, BudgetExhausted, BundleRefused):
+            if replies:
+                return Result(replies, Usage())
             raise
-        await self._keep(body, fresh)
-        return [*cached, *fresh]
+        await self._keep(call_key, fresh.replies)
+        return Result([*replies, *fresh.replies], fresh.usage)
 
-    async def stream(
-        self, role: str, payload: Payload, show: Emit, gate: Callable[[Emit], Emit] = lambda emit: emit
-    ) -> Reply:
-        """See `Calls.stream`; a cached reply comes in one piece."""
-        body = payload.body
-        cached = await self._cached(role, body, 1)
-        if cached:
-            await gate(show)(cached[0].text)
-            return cached[0]
-        reply = await super().stream(role, payload, show, gate)
-        await self._keep(body, [reply])
-        return reply
-
-    async def _cached(self, role: str, body: Mapping[str, Any], wanted: int) -> list[Reply]:
-        call_key = self._call_key(body)
+    async def _replies(self, call: Call, call_key: bytes, wanted: int) -> list[Reply]:
         first = self._taken[call_key]
         self._taken[call_key] += wanted
         replies: list[Reply] = []
@@ -79,23 +72,25 @@ class CachedCalls(Calls):
                 break
             replies.append(reply)
         if replies:
-            self.hits[role] += len(replies)
+            self.hits[call.role] += len(replies)
             self._kept[call_key] = max(self._kept[call_key], first + len(replies))
-            with self.trace.call(role, **{"gen_ai.request.model": body["model"], "cached": len(replies)}):
+            with self._trace.call(
+                call.role, **{"gen_ai.request.model": call.payload.model, "cached": len(replies)}
+            ):
                 pass
         return replies
 
-    async def _keep(self, body: Mapping[str, Any], replies: Sequence[Reply]) -> None:
-        call_key = self._call_key(body)
+    async def _keep(self, call_key: bytes, replies: Sequence[Reply]) -> None:
         for reply in replies:
             if reply.kind in _USEFUL:
                 index = self._kept[call_key]
                 self._kept[call_key] += 1
                 await self._cache.remember(_numbered(call_key, index), asdict(reply))
 
-    def _call_key(self, body: Mapping[str, Any]) -> bytes:
-        shaping = {key: value for key, value in body.items() if key not in _ASIDE}
-        return key_of(self.routes.address, self._owner, shaping)
+    def _key_of(self, call: Call) -> bytes:
+        body = call.payload.body
+        shaping = {name: value for name, value in body.items() if name not in _INCIDENTAL}
+        return key_of(self._address, self._owner, shaping)
 
 
 def _numbered(call_key: bytes, index: int) -> bytes:

@@ -7,18 +7,21 @@ calls included. Nothing else counts tokens, and nothing else says no.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from optillm.chat import Budget, Usage
 from optillm.config.prices import Price, Prices
+from optillm.engine.run.payloads import prompt_tokens
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 
 JUDGE: Final = "judge"
 """The role of calls that only help to judge or to find an answer."""
+ASSUMED_REPLY: Final = 1024
+"""Tokens a reply is taken to need at worst when the request sets no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,26 @@ class Worst:
 
 
 NOTHING: Final = Worst()
+
+
+def worst_case(body: Mapping[str, Any], price: Price | None) -> Worst:
+    """Return the most a call may take: its prompt, estimated, and each of its choices at full length."""
+    limit = reply_limit(body) or ASSUMED_REPLY
+    return Worst(estimate(body).prompt_tokens, limit * (body.get("n") or 1), price)
+
+
+def reply_limit(body: Mapping[str, Any]) -> int | None:
+    """Return how many tokens one choice may have; `None` if the request does not say."""
+    limit: int | None = body.get("max_completion_tokens") or body.get("max_tokens")
+    return limit
+
+
+def estimate(body: Mapping[str, Any], written: str = "", pieces: int = 0) -> Usage:
+    """Return the usage of a call that reported none, marked as estimated.
+
+    A token has about four characters, and each piece of a stream at least one token.
+    """
+    return Usage(prompt_tokens(body["messages"]), max(-(-len(written) // 4), pieces), estimated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +120,12 @@ class Ledger:
     def counting(self) -> bool:
         """Whether worst cases matter; where they do not, nobody need estimate them."""
         return self.budget.max_tokens is not None or self.budget.max_cost is not None
+
+    def worst_case(self, body: Mapping[str, Any], price: Price | None) -> Worst:
+        """Return the most a call may take of what the budget limits; what it does not limit is not estimated."""
+        if not self.counting:
+            return NOTHING if price is None else Worst(price=price)
+        return worst_case(body, price)
 
     def room(self, worst_cases: Sequence[Worst]) -> int:
         """How many of these calls, first ones first, fit the budget at their worst case."""
@@ -159,10 +188,10 @@ class Ledger:
         if loss is not None:
             self.losses[loss] += 1
 
-    def withdraw(self, role: str) -> None:
-        """Take back a call that was settled as failed, but has reached no model."""
-        self.calls -= Counter([role])
-        self.losses -= Counter(["failed"])
+    def withdraw(self, reservation: Reservation) -> None:
+        """Take back a call that has reached no model."""
+        self.settle(reservation, None)
+        self.calls -= Counter([reservation.role])
 
     def lose(self, loss: str) -> None:
         """Count a reply that was paid for and cannot be used."""

@@ -5,22 +5,22 @@ The call is sent, changed where it was refused, and sent again; what helped is r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from collections.abc import Hashable, Mapping
+from typing import Any, Final
 
 from optillm.engine.call.adaptation import Adaptation
-from optillm.engine.call.remedies import MOST, Refusal, Remedy, most_choices, remedies
+from optillm.engine.call.call import Call
+from optillm.engine.call.remedies import MOST, Refusal, Remedy, remedies
 from optillm.engine.run.payloads import Payload
-from optillm.engine.upstream.capabilities import Capabilities, shape
-from optillm.errors import BudgetExhausted, UpstreamError
+from optillm.engine.upstream.capabilities import Capabilities
+from optillm.errors import UpstreamError
 
 REFUSING: Final = frozenset({400, 404, 422, 501})
 """Statuses with which upstreams refuse the content of a call."""
 FAILING: Final = 500
 """The status of most failures, which some servers also use for refusals."""
-
-T = TypeVar("T")
+TOO_MUCH: Final = frozenset({400, 413, 422})
+"""Statuses with which upstreams refuse what a call says, or its length."""
 
 
 class BundleRefused(Exception):
@@ -34,93 +34,29 @@ class BundleRefused(Exception):
         self.most = most
 
 
-@dataclass(slots=True)
-class Attempts:
-    """One call's history: the upstreams that failed it, and how many `others` forms were tried.
-
-    `blank` is the latest reply that said nothing, `None` before there is one. `in_vain` holds the refusals that no
-    other form of a call has overcome, shared by all calls of the request.
-    """
-
-    in_vain: set[Hashable]
-    failed_at: set[str] = field(default_factory=set)
-    others: int = 0
-    blank: Any = None
-
-    def fail(self, upstream: str) -> bool:
-        """Record that an upstream failed the call, and return whether it had done so before."""
-        before = upstream in self.failed_at
-        self.failed_at.add(upstream)
-        return before
-
-
-async def negotiated(
-    payload: Payload,
-    send: Callable[[Mapping[str, Any]], Awaitable[T]],
-    capabilities: Callable[[], Capabilities],
-    attempts: Attempts,
-    upstream: str,
-    allowed: Callable[[], bool],
-) -> T:
-    """Send a payload, changing what is ours in it until the model accepts it.
-
-    `send` makes the call with a body; `capabilities` returns what is now known of the model. Raises the
-    `UpstreamError` of the refusal if no form is accepted, and `BundleRefused` for a refused bundle.
-    """
-    first = capabilities().adaptation(payload)
-    negotiation = Negotiation(payload, first)
-    refused: Hashable = None
-    while True:
-        body = negotiation.body
-        try:
-            result = await send(body)
-        except BudgetExhausted:
-            if negotiation.error is None:
-                raise
-            raise negotiation.error from None
-        except UpstreamError as error:
-            if not (allowed() and _refuses(error, body, capabilities(), attempts, upstream)):
-                raise
-            if payload.bundle and Refusal.read(error).is_about(payload):
-                raise BundleRefused(most_choices(error, payload.choices)) from error
-            refused = refused or (upstream, shape(body), error.status, error.message)
-            if refused in attempts.in_vain:
-                raise
-            if not negotiation.goes_on(error):
-                attempts.in_vain.add(refused)
-                raise negotiation.error or error from None
-            attempts.others += 1
-        else:
-            capabilities().learn(payload, first, negotiation.adaptation)
-            capabilities().took(body)
-            return result
-
-
-def _refuses(
-    error: UpstreamError,
-    body: Mapping[str, Any],
-    capabilities: Capabilities,
-    attempts: Attempts,
-    upstream: str,
-) -> bool:
+def refuses(error: UpstreamError, call: Call, capabilities: Capabilities) -> bool:
     """Return whether an error is a refusal of the call's content, not a failure of the upstream.
 
     A 500 counts as a refusal if it comes twice, for a call unlike any that the model has accepted.
     """
     if error.status != FAILING:
         return error.status in REFUSING
-    return attempts.fail(upstream) and not capabilities.has_taken(body)
+    failed_before = call.route.name in call.history.failed_at
+    call.history.failed_at.add(call.route.name)
+    return failed_before and not capabilities.has_taken(call.body)
 
 
 class Negotiation:
     """The search for a form of one payload that its model accepts.
 
-    `adaptation` is the form to send next; `error` is the refusal to overcome, `None` before there is one.
+    `adaptation` is the form to send next; `error` is the refusal to overcome, `None` before there is one. `began_with`
+    identifies the first refusal of the call.
     """
 
     def __init__(self, payload: Payload, adaptation: Adaptation) -> None:
         self.adaptation = adaptation
         self.error: UpstreamError | None = None
+        self.began_with: Hashable = None
         self._payload = payload
         self._refusal: Refusal | None = None
         self._trying = Remedy(adaptation)

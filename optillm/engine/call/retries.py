@@ -1,20 +1,17 @@
 """Whether a failed call is made again, and after which pause.
 
 A transient failure is retried a few times. A server that is down but has answered before, or that is still loading
-its model, is waited for instead, for as long as the deadline leaves time for a call of the usual length: a restart
+its model, is waited for instead, for as long as the deadline leaves time for a call of the typical length: a restart
 takes longer than all retries together, but it ends.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
-from optillm.engine.call.blanks import Blank
+from optillm.engine.call.call import Blank, History
+from optillm.engine.upstream.outages import Outages
 from optillm.errors import UpstreamError
 
 BACKOFF: Final = 0.5
@@ -27,98 +24,51 @@ USEFUL: Final = 2.0
 DISPENSABLE: Final = 10.0
 """Seconds that a restart is waited for by a call without which there is an answer, too."""
 
-log = logging.getLogger(__name__)
 
+class Circumstances(NamedTuple):
+    """What a retry depends on beside the failure: the seconds left to the deadline, how many seconds such a call
+    typically takes if that is known, and whether there is an answer without it."""
 
-@dataclass(slots=True)
-class Outage:
-    """An outage of a server: why it cannot be called, since when on the loop's clock, and whether calls wait for it."""
-
-    reason: str
-    since: float
-    awaited: bool = False
-
-
-class Outages:
-    """The upstreams of this process that are restarting, by name; logs when calls begin to wait, and when they stop."""
-
-    def __init__(self) -> None:
-        self._outages: dict[str, Outage] = {}
-
-    def began(self, upstream: str, error: UpstreamError) -> None:
-        """Note that an upstream could not take a call."""
-        self._outages.setdefault(upstream, Outage(error.message, asyncio.get_running_loop().time()))
-
-    def lasts(self, upstream: str) -> bool:
-        """Return whether an upstream was down when it was last called."""
-        return upstream in self._outages
-
-    def ended(self, upstream: str) -> None:
-        """Note that an upstream has answered."""
-        outage = self._outages.pop(upstream, None)
-        if outage is not None and outage.awaited:
-            seconds = asyncio.get_running_loop().time() - outage.since
-            log.info("Upstream %s answers again after %.1f s", upstream, seconds)
-
-    def wait(self) -> float:
-        """Note that a call waits for the upstreams that are down; return the seconds since the latest one went down."""
-        for upstream, outage in self._outages.items():
-            if not outage.awaited:
-                outage.awaited = True
-                log.warning("Waiting for upstream %s to come back: %s", upstream, outage.reason)
-        now = asyncio.get_running_loop().time()
-        return min((now - outage.since for outage in self._outages.values()), default=0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds the retries of a call.
-
-    `retries` is how often a transient failure is retried; `seconds_left` counts to the deadline; `usual` returns how
-    many seconds such a call takes, if that is known; `dispensable` returns whether there is an answer without it.
-    """
-
-    retries: int
-    seconds_left: Callable[[], float]
-    usual: Callable[[], float | None]
-    dispensable: Callable[[], bool]
+    seconds_left: float
+    typical: float | None
+    dispensable: bool
 
 
 class Retries:
-    """The retries of one call; `pause` is the seconds to wait before the next."""
+    """The retry policy of one request; a transient failure is retried `limit` times."""
 
-    def __init__(self, limits: Limits, outages: Outages, rng: Random) -> None:
-        self.pause = 0.0
-        self._limits = limits
+    def __init__(self, limit: int, outages: Outages, rng: Random) -> None:
+        self._limit = limit
         self._outages = outages
         self._rng = rng
-        self._failures = 0
-        self._blanks = 0
-        self._waits = 0
 
-    def admit(self, error: UpstreamError, others: int = 0) -> bool:
-        """Count a failure and return whether to make the call again.
+    def pause(self, error: UpstreamError, circumstances: Circumstances, history: History) -> float | None:
+        """Count a failure; return the seconds to wait before the call is made again, `None` to give it up.
 
-        `others` is how many other forms of the call were tried; they count as retries, too.
+        Other forms of the call that were tried count as retries, too.
         """
         if not error.retryable:
-            return False
-        if error.restarting and self._limits.retries:
-            return self._waits_for_restart(error)
-        self._failures += 1
-        self._blanks += isinstance(error, Blank)
-        self.pause = self._after(error, 0.0, min(LONGEST_BACKOFF, BACKOFF * 2 ** (self._failures - 1)))
-        if self._failures + others > self._limits.retries or self._blanks > 1:
-            return False
-        return (error.retry_after or 0.0) < self._limits.seconds_left()
+            return None
+        if error.restarting and self._limit:
+            return self._pause_for_restart(error, circumstances, history)
+        history.failures += 1
+        history.blanks += isinstance(error, Blank)
+        pause = self._after(error, 0.0, min(LONGEST_BACKOFF, BACKOFF * 2 ** (history.failures - 1)))
+        if history.failures + history.other_forms > self._limit or history.blanks > 1:
+            return None
+        return pause if (error.retry_after or 0.0) < circumstances.seconds_left else None
 
-    def _waits_for_restart(self, error: UpstreamError) -> bool:
-        longest = min(LONGEST_WAIT, BACKOFF * 2**self._waits)
-        self._waits = min(self._waits + 1, 8)
-        self.pause = self._after(error, longest / 2, longest)
-        if self.pause + (self._limits.usual() or USEFUL) > self._limits.seconds_left():
-            return False
-        return self._outages.wait() < DISPENSABLE or not self._limits.dispensable()
+    def _pause_for_restart(
+        self, error: UpstreamError, circumstances: Circumstances, history: History
+    ) -> float | None:
+        longest = min(LONGEST_WAIT, BACKOFF * 2 ** min(history.waits, 8))
+        history.waits += 1
+        pause = self._after(error, longest / 2, longest)
+        if pause + (circumstances.typical or USEFUL) > circumstances.seconds_left:
+            return None
+        if self._outages.wait() >= DISPENSABLE and circumstances.dispensable:
+            return None
+        return pause
 
     def _after(self, error: UpstreamError, shortest: float, longest: float) -> float:
         """Return a pause within these bounds or, if the upstream says when to come back, one shortly after that."""

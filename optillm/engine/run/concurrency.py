@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
-from contextvars import copy_context
 from math import ceil, inf
 from statistics import median
 from typing import Any, Final, TypeVar
@@ -12,7 +11,7 @@ from typing import Any, Final, TypeVar
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.hedging import PATIENCE
 from optillm.errors import BudgetExhausted, UpstreamError
-from optillm.trace import Trace
+from optillm.trace import Fork
 
 T = TypeVar("T")
 H = TypeVar("H")
@@ -57,16 +56,13 @@ async def race(
         for part in work:
             part.close()
         return
-    branches = {}
-    for part in work:
-        variables = copy_context()
-        branches[loop.create_task(part, context=variables)] = variables
-    started, elapsed, pending = loop.time(), list[float](), set(branches)
+    forks = {fork.task: fork for fork in map(Fork, work)}
+    started, elapsed, pending = loop.time(), list[float](), set(forks)
     idle = False
     try:
         while pending:
             patience = inf
-            if len(elapsed) >= enough and not calls.queued:
+            if len(elapsed) >= enough and not calls.traffic.queued:
                 patience = _patience(median(elapsed), started, calls)
             if elapsed or optional():
                 patience = max(0.0, min(patience, last_call() - loop.time()))
@@ -76,8 +72,8 @@ async def race(
             timeout = None if patience == inf else patience
             done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             idle = not done
-            for task in [task for task in branches if task in done]:
-                Trace.join(branches[task])
+            for task in [task for task in forks if task in done]:
+                forks[task].join()
                 error = task.exception()
                 if error is None:
                     if task.result():  # what gives nothing at once must not hurry the others
@@ -88,9 +84,9 @@ async def race(
                 else:
                     raise error
     finally:
-        if unneeded := sum(not task.done() for task in branches):
-            calls.trace.note("%d of %d calls are no longer needed", unneeded, len(branches))
-        await cancelled(branches)
+        if unneeded := sum(not task.done() for task in forks):
+            calls.trace.note("%d of %d calls are no longer needed", unneeded, len(forks))
+        await cancelled(forks)
 
 
 async def beside(
@@ -99,31 +95,30 @@ async def beside(
     """Return the essential result, and those of its helpers in the order given, `None` for a late or lost one."""
     loop = asyncio.get_running_loop()
     started = loop.time()
-    variables = [copy_context() for _ in (essential, *helpers)]
-    main = loop.create_task(essential, context=variables[0])
-    tasks: list[asyncio.Task[H | None]] = []
+    main = Fork(essential)
+    forks = list[Fork[H | None]]()
     try:
         for _ in range(FIRST_STEPS):
             await asyncio.sleep(0)
-        tasks += [loop.create_task(part, context=v) for part, v in zip(helpers, variables[1:], strict=True)]
-        result = await main
-        pending = [task for task in tasks if not task.done()]
+        forks += map(Fork, helpers)
+        result = await main.task
+        pending = [fork.task for fork in forks if not fork.task.done()]
         if pending:
             await asyncio.wait(pending, timeout=_patience(loop.time() - started, started, calls))
-        done = [task.done() for task in tasks]
+        in_time = [fork.task.done() for fork in forks]
     finally:
-        for part in helpers[len(tasks) :]:  # cancelled before its time came
+        for part in helpers[len(forks) :]:  # cancelled before its time came
             part.close()
-        await cancelled([main, *tasks])
+        await cancelled([main.task, *(fork.task for fork in forks)])
     helped: list[H | None] = []
-    for task, came, branch in zip(tasks, done, variables[1:], strict=True):
-        error = task.exception() if came else None
+    for fork, came in zip(forks, in_time, strict=True):
+        error = fork.task.exception() if came else None
         if error is not None and not isinstance(error, Lost):
             raise error
         if came:
-            Trace.join(branch)
-        helped.append(task.result() if came and error is None else None)
-    Trace.join(variables[0])
+            fork.join()
+        helped.append(fork.task.result() if came and error is None else None)
+    main.join()
     return result, helped
 
 
@@ -134,23 +129,22 @@ def _patience(typical: float, started: float, calls: Calls) -> float:
     reply still come, stragglers are given longer, up to `AT_WORK` times as long: what is generated would be wasted.
     """
     limit = max(STRAGGLER * typical, typical + PATIENCE)
-    begun = max(started, calls.last_sent)
-    while_generating = min(calls.last_heard + limit, begun + AT_WORK * typical)
+    begun = max(started, calls.traffic.last_sent)
+    while_generating = min(calls.traffic.last_piece + limit, begun + AT_WORK * typical)
     return max(0.0, max(begun + limit, while_generating) - asyncio.get_running_loop().time())
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Return all results in the order given; a failure cancels the others and is raised."""
-    variables = [copy_context() for _ in work]
-    loop = asyncio.get_running_loop()
-    tasks = [loop.create_task(part, context=v) for part, v in zip(work, variables, strict=True)]
+    forks = [Fork(part) for part in work]
+    tasks = [fork.task for fork in forks]
     try:
         results = await asyncio.gather(*tasks)
     except BaseException:
         await cancelled(tasks)
         raise
-    for branch in variables:
-        Trace.join(branch)
+    for fork in forks:
+        fork.join()
     return results
 
 

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -25,7 +25,6 @@ from optillm.chat import (
     ChatRequest,
     Completion,
     Event,
-    Merge,
     Reply,
     Report,
     VerdictStyle,
@@ -34,20 +33,19 @@ from optillm.chat import (
 from optillm.config.prices import Prices
 from optillm.engine.algebra import Offload, executed
 from optillm.engine.call.cache import Cache
-from optillm.engine.call.cached import CachedCalls
+from optillm.engine.call.cached import Cached
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.ledger import Ledger
-from optillm.engine.plan.planner import Work
 from optillm.engine.run.candidates import Refused
-from optillm.engine.run.composition import perform
+from optillm.engine.run.composition import Work
 from optillm.engine.run.context import RequestContext
 from optillm.engine.run.estimate import options_of
+from optillm.engine.run.merging import Merging
 from optillm.engine.run.structured import AnswerForm, CallForm
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, ShuttingDown, UpstreamError
 from optillm.observe.record import Entry, Observer
 from optillm.technique import Answer, Candidate
-from optillm.techniques import Technique
 from optillm.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -69,7 +67,7 @@ class Job:
     model: str
     request: ChatRequest
     form: AnswerForm | None
-    merge: Merge
+    merging: Merging
     budget: Budget
     id: str
     created: int
@@ -81,7 +79,7 @@ class Job:
             return str(self.work)
         if not isinstance(self.form, CallForm):
             return None
-        return NONE if all(stage.options.needs_text for stage in self.work.stages()) else str(self.work)
+        return NONE if all(stage.options.needs_text for stage in self.work.leaves()) else str(self.work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,38 +95,38 @@ class Outcome:
 
 
 class Runs:
-    """Does jobs; `judge` is the technique that selects among the branches of a fork, `execution` whether the
-    programs of candidates may run, `verdicts` how judges are asked."""
+    """Runs jobs.
+
+    `admitted` are the slugs of the techniques that may run programs; `verdicts` is how judges are asked.
+    """
 
     def __init__(
         self,
         routes: Routes,
-        judge: Technique,
         *,
         prices: Prices,
         observers: Sequence[Observer],
         cache: Cache | None,
         respect_temperature: bool,
-        execution: bool,
+        admitted: Collection[str],
         verdicts: VerdictStyle = "auto",
     ) -> None:
         self.offload = Offload()
         self._routes = routes
-        self._judge = judge
         self._prices = prices
         self._observers = observers
         self._cache = cache
         self._respect_temperature = respect_temperature
-        self._execution = execution
+        self._admitted = admitted
         self._verdicts = verdicts
         self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
         self._deadlines: set[asyncio.Timeout] = set()
-        self._hurried = False
+        self._winding_down = False
 
-    def hurry(self) -> bool:
-        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
-        self._hurried = True
+    def wind_down(self) -> bool:
+        """Wind down: running techniques return their best answer so far. Return whether any were running."""
+        self._winding_down = True
         now = asyncio.get_running_loop().time()
         for deadline in self._deadlines:
             if not deadline.expired():
@@ -172,7 +170,8 @@ class Runs:
             fence=self._fence(request),
             canonical=self.offload.share(),
             form=job.form,
-            execute=executed if self._execution else None,
+            execute=executed,
+            admitted=self._admitted,
             outlet=outlet,
             respect_temperature=self._respect_temperature,
             verdicts=self._verdicts,
@@ -199,7 +198,7 @@ class Runs:
             turn="action" if replies[0].actions else "answer",
             cost=ledger.cost,
             requested_options=options_of(job.requested) if ran is not None and job.requested != ran else None,
-            cached=calls.hits if isinstance(calls, CachedCalls) else None,
+            cached=None if calls.cached is None else calls.cached.hits,
             verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,
         )
@@ -214,12 +213,12 @@ class Runs:
         if cache is not None:
             chance = hashlib.sha256(orjson.dumps(request.body)).hexdigest()
         rng = Random(str(request.body.get("seed", chance)))  # noqa: S311 - chance, not secrecy
-        shared = (self._routes, ledger, trace, rng, request.authorization, attended)
-        if cache is None:
-            return Calls(*shared)
-        if not self._shares_secret:
-            self._secret, self._shares_secret = await cache.secret(), True
-        return CachedCalls(cache, cache.owner(request), *shared)
+        cached = None
+        if cache is not None:
+            if not self._shares_secret:
+                self._secret, self._shares_secret = await cache.secret(), True
+            cached = Cached(cache, cache.owner(request), self._routes.address, trace)
+        return Calls(self._routes, ledger, trace, rng, request.authorization, attended, cached)
 
     def _fence(self, request: ChatRequest) -> str:
         """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
@@ -228,7 +227,8 @@ class Runs:
     @asynccontextmanager
     async def _deadline(self, ledger: Ledger) -> AsyncIterator[None]:
         """Raise `TimeoutError` when the time of a request is up, or that of this process."""
-        deadline = asyncio.timeout_at(asyncio.get_running_loop().time() if self._hurried else ledger.deadline)
+        now = asyncio.get_running_loop().time()
+        deadline = asyncio.timeout_at(now if self._winding_down else ledger.deadline)
         self._deadlines.add(deadline)
         try:
             async with deadline:
@@ -254,7 +254,7 @@ class Runs:
             return Outcome(refusal.candidates, "complete")
         except TimeoutError:
             timeout: OptillmError = DeadlineExceeded("the deadline passed before anything usable arrived")
-            if self._hurried:
+            if self._winding_down:
                 timeout = ShuttingDown("The server is shutting down")
             return self._best(ctx, "deadline", timeout)
         except BudgetExhausted as error:
@@ -278,7 +278,7 @@ class Runs:
     async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
         """Return the answer of the techniques, or of a plain call if the upstream refuses what they send."""
         try:
-            return await perform(job.work, ctx, job.merge, self._judge)
+            return await job.work.run(ctx, job.merging)
         except UpstreamError as refusal:
             if not ctx.plain_may_do(refusal):
                 raise
@@ -290,7 +290,7 @@ class Runs:
 
     @staticmethod
     def _best(ctx: RequestContext, stop: str, error: Exception) -> Outcome:
-        shown = ctx.shown.text
+        shown = ctx.client.text
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
             return Outcome([Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop)
         if shown.strip() or ctx.ledger.best is None:

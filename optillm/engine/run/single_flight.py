@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import Context as Variables
-from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
-from optillm.trace import Trace
+from optillm.trace import Fork
 
 T = TypeVar("T")
 
 
 class _Draw(Generic[T]):
     def __init__(self, call: Coroutine[Any, Any, T]) -> None:
-        self.variables: Variables = copy_context()
-        self.task = asyncio.get_running_loop().create_task(call, context=self.variables)
+        self.fork = Fork(call)
+        self.task = self.fork.task
         self.waiting = 0
 
 
@@ -42,5 +40,5 @@ class Draws(Generic[T]):
             if not draw.waiting and not draw.task.done():
                 draw.task.cancel()
                 await asyncio.wait([draw.task])
-        Trace.join(draw.variables)
+        draw.fork.join()
         return draw.task.result()

@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 from openai import AsyncAzureOpenAI, AsyncOpenAI, Omit
 from yarl import URL
 
-from optillm.chat import CHAT, Relay
+from optillm.chat import CHAT, RawRequest, Relay
 from optillm.engine.memory import Memory
 from optillm.engine.upstream.decoding import read_chunks, read_completion, read_object
 from optillm.engine.upstream.errors import LARGEST_ERROR, Redact, forwarded, redacted, refused
@@ -58,16 +58,7 @@ class Upstream(Protocol):
     ) -> AsyncGenerator[Mapping[str, Any], None]:
         """The chunks of one streamed chat completion, parsed, and `DONE` where it says that it has ended."""
 
-    async def relay(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        *,
-        authorization: str | None,
-        content_type: str = JSON,
-        stream: bool = False,
-    ) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """One request passed on byte for byte; an error status is a reply like any other."""
 
     async def close(self) -> None:
@@ -108,22 +99,15 @@ class OpenAIUpstream:
                         if chunk is DONE:
                             return
 
-    async def relay(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        *,
-        authorization: str | None,
-        content_type: str = JSON,
-        stream: bool = False,
-    ) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """One request passed on byte for byte; an error status is a reply like any other."""
-        model = self._deployment(content, content_type)
-        address = await self._address(method, path, authorization, model, content_type)
+        address = await self._address(
+            *(request.method, request.path, request.authorization),
+            *(self._deployment(request), request.content_type),
+        )
         async with AsyncExitStack() as sending:
-            body = None if method == "GET" else content
-            response = await sending.enter_async_context(self._exchange.send(method, address, body))
+            body = None if request.method == "GET" else request.content
+            response = await sending.enter_async_context(self._exchange.send(request.method, address, body))
             if not (
                 200 <= response.status < 300 or 400 <= response.status < 600
             ):  # nothing that can be passed on
@@ -141,7 +125,7 @@ class OpenAIUpstream:
                         response.status, headers | {"content-type": JSON}, orjson.dumps(explained.body())
                     )
                 return Relay(response.status, headers, content)
-            stream = stream or response.content_type == EVENTS
+            stream = request.stream or response.content_type == EVENTS
             first, ended = (b"", False) if stream else await beginning(response, WHOLE)
             if ended:
                 return Relay(response.status, headers, first)
@@ -200,11 +184,11 @@ class OpenAIUpstream:
         """Whether the model is part of the address."""
         return isinstance(self.client, AsyncAzureOpenAI)
 
-    def _deployment(self, content: bytes, content_type: str) -> str:
-        if not self._by_deployment or not content_type.startswith(JSON):
+    def _deployment(self, request: RawRequest) -> str:
+        if not self._by_deployment or not request.content_type.startswith(JSON):
             return ""
         try:
-            return str(read_object(content).get("model"))
+            return str(read_object(request.content).get("model"))
         except UpstreamError:
             return ""
 

@@ -37,7 +37,7 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
-from optillm.engine.memory import Holding, Memory
+from optillm.engine.memory import USUAL, Holding, Memory
 from optillm.engine.upstream.decoding import is_json
 from optillm.engine.upstream.proxies import proxy_for
 from optillm.engine.upstream.sse_events import EventReader, ServerEvent
@@ -120,11 +120,12 @@ class Exchange:
             begun = time.monotonic()
             async with request as response:
                 self._reached = True
-                log.debug(
-                    "%s %s: status %d after %.2f s",
-                    *(method, address.url.with_query(None).with_user(None)),
-                    *(response.status, time.monotonic() - begun),
-                )
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug(
+                        "%s %s: status %d after %.2f s",
+                        *(method, address.url.with_query(None).with_user(None)),
+                        *(response.status, time.monotonic() - begun),
+                    )
                 assert isinstance(response, Response)  # noqa: S101 - of the class that the session was given
                 with self._memory.of_reply() as response.holding:
                     yield response
@@ -179,6 +180,8 @@ def _reason(error: Exception) -> str:
 
 async def whole(response: Response) -> bytes:
     """The body of a reply; raises `UpstreamError` when it is too large to be one."""
+    if (response.content_length or LARGEST) <= USUAL and "Content-Encoding" not in response.headers:
+        return await response.read()  # as nearly all are: too small to be counted
     content, ended = await beginning(response, LARGEST)
     if not ended:
         del content  # which the error's traceback would keep alive as long as the error

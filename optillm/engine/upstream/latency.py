@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Final, NamedTuple
 
 QUANTILE: Final = 0.9
-"""The share of the latest calls that took no longer than is usual."""
+"""The share of the latest calls that took no longer than is typical."""
 LATEST: Final = 64
 """Calls of each kind that are remembered."""
 REMEMBERED: Final = 512
@@ -25,24 +26,25 @@ class Pace(NamedTuple):
         return self.seconds * max(1.0, weight / self.weight)
 
 
-class Paces:
+class LatencyTracker:
     """How long the latest calls took, by what they have in common; failures are not counted."""
 
     def __init__(self) -> None:
         self._latest: OrderedDict[Hashable, deque[Pace]] = OrderedDict()
-        self._usual: dict[Hashable, Pace] = {}
+        self._sorted: dict[Hashable, list[Pace]] = {}
 
     def add(self, kind: Hashable, pace: Pace) -> None:
         """Record one call."""
-        self._latest.setdefault(kind, deque(maxlen=LATEST)).append(pace)
+        latest, by_length = self._latest.setdefault(kind, deque()), self._sorted.setdefault(kind, [])
+        latest.append(pace)
+        insort(by_length, pace)
+        if len(latest) > LATEST:
+            del by_length[bisect_left(by_length, latest.popleft())]
         self._latest.move_to_end(kind)
-        self._usual.pop(kind, None)
         while len(self._latest) > REMEMBERED:
-            self._usual.pop(self._latest.popitem(last=False)[0], None)
+            del self._sorted[self._latest.popitem(last=False)[0]]
 
-    def usual(self, kind: Hashable) -> Pace | None:
+    def typical(self, kind: Hashable) -> Pace | None:
         """Return the pace that most calls of this kind do not exceed; `None` when there were none."""
-        if kind not in self._usual and kind in self._latest:
-            latest = sorted(self._latest[kind])
-            self._usual[kind] = latest[int(QUANTILE * len(latest))]
-        return self._usual.get(kind)
+        by_length = self._sorted.get(kind)
+        return by_length[int(QUANTILE * len(by_length))] if by_length else None

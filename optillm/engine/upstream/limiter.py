@@ -72,18 +72,17 @@ class Limiter:
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
-    @asynccontextmanager
-    async def slot(self, request: Hashable) -> AsyncIterator[None]:
-        """Wait for a place and hold it while the block runs; the requests that wait take turns by `request`."""
+    async def enter(self, request: Hashable) -> None:
+        """Wait for a place and take it, until `leave`; the requests that wait take turns by `request`."""
         if not self.free:
             await self._turn(request)
         else:
             self._start()
-        try:
-            yield
-        finally:
-            self.running -= 1
-            self._wake()
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self.running -= 1
+        self._wake()
 
     @property
     def idle(self) -> bool:
@@ -314,12 +313,17 @@ class Limiters:
     async def slot(self, request: Hashable, authorization: str | None, model: str) -> AsyncIterator[Turn]:
         """Wait for the turn of one call, and hold it while the block runs; the block reports the outcome to it."""
         window = self.of(authorization, model)
-        async with window.slot(request), self.total.slot(request):
+        await window.enter(request)
+        try:
+            await self.total.enter(request)
             turn = Turn(self, window)
             try:
                 yield turn
             finally:
                 turn.end()
+                self.total.leave()
+        finally:
+            window.leave()
 
     def _forget(self) -> None:
         if len(self._windows) >= REMEMBERED:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 from yarl import URL
 
+from optillm.chat import RawRequest
 from optillm.engine.upstream.proxies import is_private
 
 if TYPE_CHECKING:
@@ -58,9 +59,8 @@ async def read_properties(
     Raises `UpstreamError` or `TimeoutError` if it does not answer within these seconds.
     """
     async with asyncio.timeout(seconds):
-        reply = await upstream.relay(
-            "GET", f"{root_of(upstream.base_url)}/props", b"", authorization=authorization
-        )
+        path = f"{root_of(upstream.base_url)}/props"
+        reply = await upstream.relay(RawRequest("GET", path, authorization=authorization))
     try:
         wire = orjson.loads(reply.body or b"") if reply.status == 200 else {}
     except orjson.JSONDecodeError:

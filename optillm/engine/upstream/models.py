@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from optillm.chat import Relay
+from optillm.chat import RawRequest, Relay
 from optillm.engine.upstream.errors import refused
 from optillm.engine.upstream.routes import Route, Routes
 from optillm.errors import UpstreamError
@@ -63,7 +63,7 @@ class Catalogue:
         source = route.name, key
         try:
             async with asyncio.timeout(PATIENCE if len(self._routes) > 1 else None):
-                reply = await route.relay("GET", "/models", b"", authorization=authorization)
+                reply = await route.relay(RawRequest("GET", "/models", authorization=authorization))
             if reply.status not in (OK, *UNLISTED):
                 raise as_error(reply)
             self._lists[source] = _offered(route, listed(reply) if reply.status == OK else [])

@@ -11,27 +11,27 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from optillm.chat import Relay
+from optillm.chat import RawRequest, Relay
 from optillm.config.prices import Price, Prices, dearest
 from optillm.config.upstreams import by_model
-from optillm.engine.call.retries import Outages
 from optillm.engine.memory import MB, Memory
 from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.breaker import Breaker
 from optillm.engine.upstream.capabilities import Capabilities, CapabilityTable
 from optillm.engine.upstream.client import JSON, Upstream, connect
-from optillm.engine.upstream.latency import Paces
+from optillm.engine.upstream.latency import LatencyTracker
 from optillm.engine.upstream.limiter import Limiters
 from optillm.engine.upstream.local_servers import is_local, read_properties
+from optillm.engine.upstream.outages import Outages
 from optillm.errors import UpstreamError
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ REMEMBERED: Final = 512
 """How many failing models are remembered for each upstream."""
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -112,13 +111,11 @@ class Route:
         """Return the client's `Authorization` if it may be sent here, else `None`."""
         return None if self.keyed else authorization
 
-    async def relay(
-        self, method: str, path: str, content: bytes, *, authorization: str | None, **how: Any
-    ) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """Pass on one request byte for byte, see `Upstream.relay`."""
-        return await self.upstream.relay(
-            method, path, content, authorization=self.credential(authorization), **how
-        )
+        if self.keyed and request.authorization is not None:
+            request = replace(request, authorization=None)
+        return await self.upstream.relay(request)
 
     # Slots.
 
@@ -219,8 +216,8 @@ class Routes:
         self.all = tuple(sorted(routes, key=lambda route: route.order))
         self.retries = retries
         self.memory = memory or Memory()
-        self.silences = Paces()
-        self.durations = Paces()
+        self.silences = LatencyTracker()
+        self.durations = LatencyTracker()
         self.outages = Outages()
         self.capability_table = CapabilityTable(time.monotonic)
         self.alone = self.all[0] if len(self.all) == 1 and self.all[0].transparent else None
@@ -243,55 +240,18 @@ class Routes:
         routes = [_route(settings, target, memory) for target in settings.upstreams()]
         return cls(routes, settings.upstream_retries, memory=memory)
 
-    async def ask(
-        self,
-        model: str,
-        rng: Random,
-        call: Callable[[Route], Awaitable[T]],
-        allowed: Callable[[], bool] = lambda: True,
-        silent: Collection[Route] = (),
-    ) -> T:
-        """Try one upstream after the other, while that is allowed; return the result of the first that succeeds.
+    def lap(self, model: str, rng: Random, avoided: Collection[Route] = ()) -> Lap:
+        """Return the upstreams to try for a call in turn; those `avoided` begin only if there is no other.
 
-        Those that are `silent` to the same call are tried only when there is no other. When all fail, raise the failure
-        that leaves most hope. An empty `model` is served by all.
+        An empty `model` is served by all. Raises `UpstreamError` if none serves it.
         """
-        failures = list[UpstreamError]()
-        for route in self._lap(model, rng, silent):
-            try:
-                with route.watched(model):
-                    return await call(route)
-            except UpstreamError as error:
-                if not (route.excuses(error) and allowed()):
-                    raise
-                failures.append(error)
-        failure = min(failures, key=_despair)
-        failure.restarting = any(self.outages.lasts(route.name) for route in self._serving(model))
-        raise failure
-
-    def _lap(self, model: str, rng: Random, silent: Collection[Route]) -> Iterator[Route]:
-        """Yield the upstreams to try in turn, at least one; raises `UpstreamError` when none serves the model."""
-        left = self._serving(model)
-        if not left:
+        serving = self._serving(model)
+        if not serving:
             raise _unserved(model)
-        others = [route for route in left if route not in silent]
-        peers = self._first(model, others) or self._first(model, left)
-        peers = peers or [min(left, key=lambda route: route.due(model))]
-        while peers:
-            route = peers[0] if len(peers) == 1 else rng.choices(peers, [peer.weight for peer in peers])[0]
-            left.remove(route)
-            yield route
-            peers = self._first(model, left)
+        return Lap(serving, model, rng, avoided, self.outages)
 
     def _serving(self, model: str) -> list[Route]:
         return [route for route in self.all if not model or route.serves(model)]
-
-    @staticmethod
-    def _first(model: str, routes: Sequence[Route]) -> list[Route]:
-        """Return the healthy ones of these routes that have the lowest order."""
-        now = asyncio.get_running_loop().time()
-        healthy = [route for route in routes if route.healthy(model, now)]
-        return [route for route in healthy if route.order == healthy[0].order]
 
     def capabilities(self, route: Route, model: str) -> Capabilities:
         """Return what is known of a model at this upstream; `model` is the name that clients use."""
@@ -335,7 +295,7 @@ class Routes:
         return any(self.capabilities(route, model).reasons_in_vain for route in self._may_be_first(model))
 
     def _may_be_first(self, model: str) -> Sequence[Route]:
-        return [self.alone] if self.alone else self._first(model, self._serving(model))
+        return [self.alone] if self.alone else _first(model, self._serving(model))
 
     def free(self, authorization: str | None, model: str) -> bool:
         """Return whether a call for this model could be sent at once."""
@@ -362,37 +322,32 @@ class Routes:
         listed = [price for price in prices_by_name if price is not None]
         return dearest(listed) if listed and len(listed) == len(names) else None
 
-    async def relay(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        *,
-        authorization: str | None,
-        model: str = "",
-        content_type: str = JSON,
-        stream: bool = False,
-    ) -> Relay:
+    async def relay(self, request: RawRequest) -> Relay:
         """Pass on one request byte for byte, but with an upstream's own name for the model if it has one.
 
-        No upstream is asked twice; another one is, while nothing has come back but an excusable failure. A request
+        No upstream is tried twice; another one is, while nothing has come back but an excusable failure. A request
         without a body is about something that the first upstream keeps.
         """
-        how: dict[str, Any] = {"authorization": authorization, "content_type": content_type, "stream": stream}
-        if self.alone or not content:
-            return await self.all[0].relay(method, path, content, **how)
-
-        async def answered(route: Route) -> Relay:
-            reply = await route.relay(method, path, _renamed(content, route.rename.get(model)), **how)
-            if reply.status >= 400:
-                raise _Refusal(reply)
-            return replace(reply, model=route.named(model))
-
-        model = model or _model_of(content, content_type)
+        if self.alone or not request.content:
+            return await self.all[0].relay(request)
         try:
-            return await self.ask(model, self._rng, answered)
+            return await self._relay_in_turn(request)
         except _Refusal as refusal:
             return refusal.reply
+
+    async def _relay_in_turn(self, request: RawRequest) -> Relay:
+        model = request.model or _model_of(request)
+        lap = self.lap(model, self._rng)
+        for route in lap:
+            try:
+                with route.watched(model):
+                    reply = await route.relay(_renamed(request, route.rename.get(model)))
+                    if reply.status >= 400:
+                        raise _Refusal(reply)
+                    return replace(reply, model=route.named(model))
+            except UpstreamError as error:
+                lap.failed(route, error)
+        raise lap.failure()
 
     async def reachable(self) -> bool:
         """Return whether any upstream answers at all, even if it refuses our key."""
@@ -411,6 +366,55 @@ class Routes:
         """Close all connections."""
         for route in self.all:
             await route.close()
+
+
+class Lap:
+    """One try at each upstream that may serve a call: iterate over the routes, report failures, raise the `failure`.
+
+    Routes that are unhealthy come only while no healthy one is left at the beginning, those `avoided` as late.
+    """
+
+    def __init__(
+        self, serving: Sequence[Route], model: str, rng: Random, avoided: Collection[Route], outages: Outages
+    ) -> None:
+        self._serving = serving
+        self._model = model
+        self._rng = rng
+        self._avoided = avoided
+        self._outages = outages
+        self._failures = list[UpstreamError]()
+
+    def __iter__(self) -> Iterator[Route]:
+        """Yield the routes to try in turn, at least one."""
+        left, model = list(self._serving), self._model
+        others = [route for route in left if route not in self._avoided]
+        peers = _first(model, others) or _first(model, left)
+        peers = peers or [min(left, key=lambda route: route.due(model))]
+        while peers:
+            weights = [peer.weight for peer in peers]
+            route = peers[0] if len(peers) == 1 else self._rng.choices(peers, weights)[0]
+            left.remove(route)
+            yield route
+            peers = _first(model, left)
+
+    def failed(self, route: Route, error: UpstreamError) -> None:
+        """Note a failure; raise it if another upstream would do no better."""
+        if not route.excuses(error):
+            raise error
+        self._failures.append(error)
+
+    def failure(self) -> UpstreamError:
+        """Return the failure that leaves most hope, when all upstreams have failed."""
+        failure = min(self._failures, key=_despair)
+        failure.restarting = any(self._outages.lasts(route.name) for route in self._serving)
+        return failure
+
+
+def _first(model: str, routes: Sequence[Route]) -> list[Route]:
+    """Return the healthy ones of these routes that have the lowest order."""
+    now = asyncio.get_running_loop().time()
+    healthy = [route for route in routes if route.healthy(model, now)]
+    return [route for route in healthy if route.order == healthy[0].order]
 
 
 def calls_as_streams(settings: Settings, target: Target) -> bool:
@@ -471,23 +475,26 @@ def _unserved(model: str) -> UpstreamError:
     return UpstreamError(words, status=404, upstream_body={"error": error})
 
 
-def _model_of(content: bytes, content_type: str) -> str:
+def _model_of(request: RawRequest) -> str:
     """Return the model that a body names; empty when it names none that can be read."""
-    if not content_type.startswith(JSON):
+    if not request.content_type.startswith(JSON):
         return ""
     try:
-        model = orjson.loads(content).get("model")
+        model = orjson.loads(request.content).get("model")
     except (orjson.JSONDecodeError, AttributeError):
         return ""
     return model if isinstance(model, str) else ""
 
 
-def _renamed(content: bytes, name: str | None) -> bytes:
-    return content if name is None else orjson.dumps({**orjson.loads(content), "model": name})
+def _renamed(request: RawRequest, name: str | None) -> RawRequest:
+    """Return the request under an upstream's own name for its model, if it has one."""
+    if name is None:
+        return request
+    return replace(request, content=orjson.dumps({**orjson.loads(request.content), "model": name}))
 
 
 async def _answers(route: Route) -> bool:
     try:
-        return (await route.relay("GET", "/models", b"", authorization=None)).status < 500
+        return (await route.relay(RawRequest("GET", "/models"))).status < 500
     except UpstreamError:
         return False

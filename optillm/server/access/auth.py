@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -19,15 +20,13 @@ from optillm.config.keys import Client, digest
 from optillm.config.values import is_loopback
 from optillm.errors import BudgetExhausted, OptillmError, RateLimited, Unauthorized
 from optillm.server.access.budgets import Accounts, Admission
-from optillm.server.bridge import aside
+from optillm.server.access.policy import current_policy
+from optillm.server.bridge import in_thread
 from optillm.server.state import here
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
 
-OPEN_ENDPOINT: Final = "ops.health"  # the one that needs no key
-SPENDING: Final = ("api.chat", "api.pass_on")  # those that may cost something upstream
-UNCOUNTED: Final = ("api.cancel",)  # what makes less work is never too much
 BURST: Final = 10  # wrong keys an address may send at once
 PAUSE: Final = 6.0  # seconds until it may send one more
 REMEMBERED: Final = 10_000  # addresses, the latest
@@ -49,6 +48,7 @@ def guard(
     names = {"localhost", settings.host.strip("[]").lower(), *map(str.lower, settings.allowed_hosts)}
     proxies = [ip_network(proxy, strict=False) for proxy in settings.trusted_proxies]
     attempts = Attempts(clock)
+    lock = threading.Lock()  # with `--server threads`, views run side by side
 
     def check_host() -> None:
         """Refuse names that are not ours: a web page may have one of its own resolve to this machine."""
@@ -68,10 +68,12 @@ def guard(
             raise RateLimited("Too many wrong API keys", headers={"Retry-After": str(math.ceil(wait))})
         matching = [client for client in clients if hmac.compare_digest(sent, client.digest)]  # all, always
         if matching and not matching[0].disabled:
-            attempts.right(origin, sent)
+            with lock:
+                attempts.right(origin, sent)
             return matching[0]
         if _key_sent() and not matching:
-            attempts.wrong(origin)
+            with lock:
+                attempts.wrong(origin)
         raise Unauthorized(
             "This API key is disabled"
             if matching
@@ -82,14 +84,15 @@ def guard(
     def refuse() -> None:
         if not clients and is_loopback(settings.host):
             check_host()
-        if request.endpoint == OPEN_ENDPOINT:
+        policy = current_policy()
+        if not policy.authenticated:
             return
         client = check_key() if clients else None
         if client is not None:
             g.grant = client.grant
-            if request.blueprint == "api" and request.endpoint not in UNCOUNTED:
-                admit = partial(accounts.admit, client, spends=request.endpoint in SPENDING)
-                g.admission = aside(admit) if accounts.limited(client) else admit()
+            if policy.counted:
+                admit = partial(accounts.admit, client, spends=policy.spending)
+                g.admission = in_thread(admit) if accounts.limited(client) else admit()
                 g.grant = g.admission.grant
 
     return refuse

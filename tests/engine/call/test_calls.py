@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Delta, Usage
-from optillm.engine.call.calls import ASSUMED_REPLY, estimate, worst_case
+from optillm.engine.call.ledger import ASSUMED_REPLY, estimate, worst_case
 from optillm.engine.call.retries import BACKOFF
 from optillm.engine.upstream.replies import Assembly, read_replies
 from optillm.errors import UpstreamError

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Budget, Completion, Delta, Usage
-from optillm.engine.call.calls import LIGHT
-from optillm.engine.call.hedging import HEDGE, PATIENCE, UNKNOWN
+from optillm.engine.call.hedging import HEDGE, LIGHT, PATIENCE, UNKNOWN
 from optillm.engine.run import concurrency
 from optillm.engine.run.payloads import REPEATED
 from optillm.engine.upstream.latency import Pace
@@ -210,7 +209,7 @@ def test_a_client_that_reads_slowly_does_not_make_a_model_slow() -> None:
             pass
 
     world.run(dawdle())
-    assert world.engine.routes.silences.usual(("write", "m")) == Pace(LATENCY)
+    assert world.engine.routes.silences.typical(("write", "m")) == Pace(LATENCY)
 
 
 def test_usage_of_both_counts_when_both_are_back() -> None:

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable
 from itertools import pairwise
 from random import Random
-from typing import Any
 
 import pytest
 
 from optillm.chat import Budget, Delta
-from optillm.engine.call.retries import DISPENSABLE, LONGEST_WAIT, USEFUL, Limits, Outages, Retries
+from optillm.engine.call.call import History
+from optillm.engine.call.retries import DISPENSABLE, LONGEST_WAIT, USEFUL, Circumstances, Retries
 from optillm.engine.upstream.breaker import PAUSE
+from optillm.engine.upstream.outages import Outages
 from optillm.errors import UpstreamError
 from optillm.techniques import registry
 from tests.engine.upstream.test_routes import Fleet
@@ -149,7 +150,7 @@ def test_judges_are_waited_for_within_that_time() -> None:
 def test_the_log_says_once_that_calls_wait_and_once_that_the_server_answers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="optillm.engine.call.retries")
+    caplog.set_level(logging.INFO, logger="optillm.engine.upstream.outages")
     world = World(away(9.0))
     world.complete("self_consistency(samples=8)-m")
     logged = [(record.levelname, record.getMessage()) for record in caplog.records]
@@ -159,22 +160,24 @@ def test_the_log_says_once_that_calls_wait_and_once_that_the_server_answers(
 
 
 def test_a_wait_that_the_server_asks_for_is_kept() -> None:
-    async def pause() -> float:
-        limits = Limits(3, lambda: 100.0, lambda: None, lambda: False)
-        retries = Retries(limits, Outages(), Random(1))
-        assert retries.admit(UpstreamError("loading", retryable=True, restarting=True, retry_after=20.0))
-        return retries.pause
+    async def pause() -> float | None:
+        loading = UpstreamError("loading", retryable=True, restarting=True, retry_after=20.0)
+        circumstances = Circumstances(100.0, None, dispensable=False)
+        return Retries(3, Outages(), Random(1)).pause(loading, circumstances, History())
 
-    assert 20.0 <= run(pause()) <= 20.5
+    assert 20.0 <= (run(pause()) or 0.0) <= 20.5
 
 
 def test_a_long_wait_is_counted_without_end() -> None:
-    async def waits() -> Any:
-        limits = Limits(3, lambda: 1e9, lambda: None, lambda: False)
-        retries = Retries(limits, Outages(), Random(1))
-        return all(retries.admit(UpstreamError("", retryable=True, restarting=True)) for _ in range(2000))
+    async def pauses() -> list[float | None]:
+        retries, history = Retries(3, Outages(), Random(1)), History()
+        down, circumstances = (
+            UpstreamError("", retryable=True, restarting=True),
+            Circumstances(1e9, None, False),
+        )
+        return [retries.pause(down, circumstances, history) for _ in range(2000)]
 
-    assert run(waits())
+    assert None not in run(pauses())
 
 
 def test_a_stream_is_waited_for_before_its_first_word_only() -> None:
@@ -198,7 +201,7 @@ def test_a_stream_that_was_waited_for_is_shown() -> None:
 
 
 def test_another_upstream_is_asked_at_once_and_nobody_waits(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="optillm.engine.call.retries")
+    caplog.set_level(logging.INFO, logger="optillm.engine.upstream.outages")
     fleet = Fleet(away(9.0), lambda sent: ANSWER)
     assert fleet.text("re2-m") == ANSWER
     assert fleet.seconds == LATENCY

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from optillm.chat import Relay, Reply
+from optillm.chat import RawRequest, Relay, Reply
 from optillm.config.settings import Settings
 from optillm.engine.memory import Holding
 from optillm.engine.upstream import http
@@ -81,7 +81,7 @@ def put_together(stub: Stub) -> tuple[Reply, str]:
 
 def relayed(stub: Stub | str, content: bytes = b"{}", **more: Any) -> Relay:
     async def relay(upstream: OpenAIUpstream) -> Relay:
-        return await upstream.relay("POST", "/chat/completions", content, authorization=None, **more)
+        return await upstream.relay(RawRequest("POST", "/chat/completions", content, **more))
 
     reply: Relay = using(stub, relay)
     return reply
@@ -129,7 +129,7 @@ def test_azure_is_spoken_to_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
             upstream = connect(settings)
             await upstream.chat(BODY, None)
             for path in ("/chat/completions", "/embeddings?x=1"):
-                await upstream.relay("POST", path, b'{"model": "e", "input": "x"}', authorization=None)
+                await upstream.relay(RawRequest("POST", path, b'{"model": "e", "input": "x"}'))
             await upstream.close()
 
         asyncio.run(main())
@@ -538,7 +538,7 @@ def test_a_long_reply_is_relayed_in_pieces_as_it_comes() -> None:
     sent = b"x" * (3 * 2**20)
 
     async def collect(upstream: OpenAIUpstream) -> tuple[int, bytes]:
-        reply = await upstream.relay("POST", "/embeddings", b"{}", authorization=None)
+        reply = await upstream.relay(RawRequest("POST", "/embeddings", b"{}"))
         assert reply.chunks is not None
         pieces = [piece async for piece in reply.chunks]
         return len(pieces), b"".join(pieces)
@@ -551,7 +551,7 @@ def test_a_long_reply_is_relayed_in_pieces_as_it_comes() -> None:
 
 def test_a_query_goes_with_the_path() -> None:
     async def relay(upstream: OpenAIUpstream) -> Relay:
-        return await upstream.relay("GET", "/models?after=a%20b", b"", authorization=None)
+        return await upstream.relay(RawRequest("GET", "/models?after=a%20b"))
 
     with Stub(lambda call: call.json({})) as stub:
         using(stub, relay)
@@ -734,7 +734,7 @@ def test_a_relayed_stream_arrives_while_the_upstream_is_still_sending(path: str,
         call.write(b"data: 2\n\n")
 
     async def follow(upstream: OpenAIUpstream) -> list[bytes]:
-        reply = await upstream.relay("POST", path, b"{}", authorization=None, stream=stream)
+        reply = await upstream.relay(RawRequest("POST", path, b"{}", stream=stream))
         assert reply.chunks is not None
         pieces = []
         async for piece in reply.chunks:

@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Hashable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -9,8 +10,17 @@ from tests.engine.limits import AtOnce, Chance, PerSecond, simulate
 from tests.fakes import run
 
 
+@asynccontextmanager
+async def held(limiter: Limiter, request: Hashable) -> AsyncIterator[None]:
+    await limiter.enter(request)
+    try:
+        yield
+    finally:
+        limiter.leave()
+
+
 async def hold(limiter: Limiter, request: str, order: list[str], seconds: float = 1.0) -> None:
-    async with limiter.slot(request):
+    async with held(limiter, request):
         order.append(request)
         await asyncio.sleep(seconds)
 
@@ -30,7 +40,7 @@ def test_never_runs_more_than_the_cap() -> None:
 
     async def one() -> None:
         nonlocal most
-        async with limiter.slot("r"):
+        async with held(limiter, "r"):
             most = max(most, limiter.running)
             await asyncio.sleep(1)
 
@@ -91,7 +101,7 @@ def test_a_narrowed_window_spaces_starts() -> None:
     limiter, starts = Limiter(8), list[float]()
 
     async def one(number: int) -> None:
-        async with limiter.slot(number):
+        async with held(limiter, number):
             starts.append(asyncio.get_running_loop().time())
             await asyncio.sleep(1)
 

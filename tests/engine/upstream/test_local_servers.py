@@ -419,7 +419,9 @@ def test_what_one_upstream_began_is_not_measured_at_the_next() -> None:
     )
     sound.engine.routes = sound.engine.runs._routes = routes
     assert sound.text("re2-m") == ANSWER
-    silence, duration = (paces.usual(("write", "m")) for paces in (routes.silences, routes.durations))
+    silence, duration = (
+        latencies.typical(("write", "m")) for latencies in (routes.silences, routes.durations)
+    )
     assert silence is not None
     assert duration is not None
     assert 0 < silence.seconds < duration.seconds == pytest.approx(1.0, abs=0.2)

@@ -7,6 +7,8 @@ import os
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,13 +19,15 @@ from typing import Any
 
 import pytest
 
+from optillm.config.sources import SettingsError
 from optillm.server.http.listener import listen, url_of
+from optillm.server.http.serve import kind_of_server
 from tests.forks import Forked, Process
 from tests.server import live as scripted
-from tests.server.fakes import CHAT, HELLO
+from tests.server.fakes import CHAT, HELLO, settings
 
 SOON = 15.0  # seconds: how long a test waits for what must happen
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -258,7 +262,7 @@ def test_an_interrupt_ends_a_request_whose_body_is_still_to_come(live: Live) -> 
 
 
 def test_a_client_that_does_not_read_costs_the_end_none_of_its_order(tmp_path: Path) -> None:
-    with running(tmp_path, grace=0, stall=60, pressed=60) as live:
+    with running(tmp_path, grace=0, stall=60, stall_in_demand=60) as live:
         connection, response = live.post("much")
         response.read(1)
         assert live.end() == (0, "")
@@ -312,11 +316,40 @@ def test_says_one_line_at_the_start_and_none_at_the_end(tmp_path: Path, sign: si
         assert live.end(sign) == (0, "")
 
 
+def test_a_call_that_blocks_the_loop_fails(live: Live) -> None:
+    connection, response = live.post("block")
+    assert response.status == 500
+    connection.close()
+    assert "BlockingError: sleep" in live.end()[1]
+
+
 def test_as_many_files_are_allowed_as_connections_need(tmp_path: Path) -> None:
     with running(tmp_path, concurrency=16, files=256) as live:
         limits = Path(f"/proc/{live.process.pid}/limits").read_text()
     (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
     assert int(line.split()[3]) >= min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def test_a_loop_that_does_not_fit_the_packages_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("loop", "master"):
+        monkeypatch.delitem(sys.modules, f"optillm.server.http.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "gunicorn.workers.base", None)
+    with pytest.raises(SettingsError, match="--server threads"):
+        kind_of_server(settings())
+
+
+def test_the_server_with_threads_imports_nothing_that_may_not_fit() -> None:
+    code = (
+        "import sys; from optillm.server.http.serve import kind_of_server; from tests.server.fakes import settings;"
+        "kind_of_server(settings(server='threads'));"
+        "print(*(name for name in sys.modules if name.startswith(('optillm.server.http', 'aiohttp.web'))))"
+    )
+    names = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    rooms = {name.rpartition(".")[2] for name in names.split() if name.startswith("optillm.server.http.")}
+    assert rooms == {"serve", "supervisor", "listener", "threads"}
+    assert "aiohttp.web_protocol" not in names
 
 
 def test_a_name_that_does_not_resolve_is_an_error() -> None:
