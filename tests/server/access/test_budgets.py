@@ -19,14 +19,15 @@ from optillm.chat import Budget, Relay, Usage
 from optillm.config.keys import Client, Keys, load_keys
 from optillm.errors import BudgetExhausted, NotCounted, RateLimited
 from optillm.observe.record import Record
-from optillm.server.access.budgets import Accounts, StoreDown
+from optillm.server.access.budgets import Accounts
 from optillm.server.access.store import FileStorage, Store
 from optillm.server.app import create_app
 from optillm.server.bridge import Visit
 from optillm.server.state import state_of
+from optillm.stores import StoreDown
+from tests.server.access.test_auth import Clock, bearer
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings, stream, visiting
 from tests.server.test_app import error_of
-from tests.server.test_gate import Clock, bearer
 
 NOON = 20_000 * 86_400 + 43_200.0  # Unix time
 TO_MIDNIGHT = "43200"
