@@ -20,13 +20,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from optillm.config.keys import Keys as ClientKeys
 from optillm.config.keys import load_keys, own_keys
 from optillm.config.prices import Prices, load_prices
+from optillm.config.problems import explain_settings, problems
 from optillm.config.sources import (
     Environment,
     SettingsError,
     TomlFile,
     catalogue,
     declare,
-    explain,
     nearest,
     state_directory,
 )
@@ -368,7 +368,7 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
     try:
         settings = model(**flags)
     except ValidationError as error:
-        raise SettingsError(explain(error, model, flags)) from None
+        raise SettingsError(explain_settings(error, model, flags)) from None
     for name, attribute in FILES.items():
         try:
             getattr(settings, attribute)
@@ -385,8 +385,10 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         try:
             options(**settings.technique_options(slug))  # rules that join several options
         except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise SettingsError(f"the options of {slug} do not agree: {message}") from None
+            first = problems(error)[0]
+            raise SettingsError(
+                f"the options of {slug} do not agree: {first.reason or first.message}"
+            ) from None
     return settings
 
 

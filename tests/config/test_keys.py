@@ -12,11 +12,11 @@ from optillm.chat import Budget, Grant
 from optillm.config.keys import Keys, Limits, load_keys, new_key, own_keys, readable_by_others
 from optillm.config.settings import load, settings_model
 from optillm.config.sources import SettingsError
-from tests.test_config import Bon, Moa, bare_machine
+from tests.config.test_settings import Bon, Moa, bare_machine
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 SLUGS = ("bon", "moa")
 HASH = "sha256:" + sha256(b"secret").hexdigest()
 OTHER = "sha256:" + sha256(b"other").hexdigest()

@@ -8,7 +8,7 @@ import pytest
 
 from optillm.config.settings import Settings, load
 from optillm.config.sources import catalogue, nearest
-from tests.test_config import Model, bare_machine, refusal, toml
+from tests.config.test_settings import Model, bare_machine, refusal, toml
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 

@@ -14,12 +14,12 @@ from optillm.config.settings import load
 from optillm.config.upstreams import Upstream
 from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.routes import Routes
-from tests.test_config import Model, bare_machine, refusal, toml
+from tests.config.test_settings import Model, bare_machine, refusal, toml
 
 __all__ = ["bare_machine"]
 pytestmark = pytest.mark.usefixtures("bare_machine")
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 BOTH = """
 [[upstream]]
 name = "spare"
