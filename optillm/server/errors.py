@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
@@ -25,12 +26,14 @@ from optillm.errors import (
 from optillm.server.access.cors import NO_PAGE
 from optillm.server.api.wire import dumps
 
-KINDS: dict[int, type[InvalidRequest]] = {404: NotFound, 413: PayloadTooLarge, 415: UnsupportedMediaType}
+KINDS: dict[int, type[InvalidRequest]] = {
+    error.status: error for error in (NotFound, PayloadTooLarge, UnsupportedMediaType)
+}
 PLAIN_WORDS: dict[int, str] = {
-    400: "The request is malformed",
-    404: "There is no such endpoint here; chat completions are at POST /v1/chat/completions",
-    405: "The endpoint does not take this method",
-    413: "The request body is too large",
+    HTTPStatus.BAD_REQUEST: "The request is malformed",
+    HTTPStatus.NOT_FOUND: "There is no such endpoint here; chat completions are at POST /v1/chat/completions",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The endpoint does not take this method",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request body is too large",
 }
 FUTILE = (BudgetExhausted, DeadlineExceeded)
 """What a client library would retry by its status, though it would only happen again."""
@@ -47,7 +50,11 @@ def explain(error: Exception, request_id: str) -> OptillmError:
     """The error to tell the client; one that is nobody's but ours is logged here and says no internals."""
     if isinstance(error, OptillmError):
         return error
-    if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
+    if (
+        isinstance(error, HTTPException)
+        and error.code is not None
+        and error.code < HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
         own = error.description if error.description != type(error).description else None
         allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
         words = own or PLAIN_WORDS.get(error.code, error.name)
@@ -70,10 +77,10 @@ def malformed(error: BaseException | None) -> OptillmError | None:
         return None
     # aiohttp's own words quote the request, keys and all.
     if isinstance(error, LineTooLong) and error.args[1] == LINE:
-        return refusal(414, "The request line is too long")
+        return refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long")
     if isinstance(error, LineTooLong) or error.message.startswith("Too many headers"):
-        return refusal(431, "The headers of the request are too large")
-    return refusal(400, "The request is not valid HTTP")
+        return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers of the request are too large")
+    return refusal(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP")
 
 
 def error_response(error: OptillmError) -> Response:

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from random import Random
 from typing import Any, Final
 
@@ -52,7 +53,6 @@ from optillm.trace import Trace
 
 log = logging.getLogger(__name__)
 
-OK: Final = 200
 OUTLET: Final = 256
 """Events that may wait for a slow client before the technique waits too."""
 
@@ -203,7 +203,9 @@ class Runs:
             verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,
         )
-        entry.close(OK, technique=report.technique, stop=None if ran is None else outcome.stop, **spent)
+        entry.close(
+            HTTPStatus.OK, technique=report.technique, stop=None if ran is None else outcome.stop, **spent
+        )
         model = replies[0].model or job.model
         return Completion(replies, ledger.usage, report, model, job.id, job.created)
 

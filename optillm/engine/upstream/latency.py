@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Hashable
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from optillm.toolkit.bounded import BoundedMap
 
 QUANTILE: Final = 0.9
 """The share of the latest calls that took no longer than is usual."""
 LATEST: Final = 64
 """Calls of each kind that are remembered."""
-REMEMBERED: Final = 512
-"""Kinds that are remembered."""
+KINDS: Final = 512
+"""Kinds of calls that are remembered."""
 
 
 class Pace(NamedTuple):
@@ -25,24 +28,31 @@ class Pace(NamedTuple):
         return self.seconds * max(1.0, weight / self.weight)
 
 
+@dataclass(slots=True)
+class _Calls:
+    """The latest calls of one kind; `usual` is `None` until it is computed from them."""
+
+    latest: deque[Pace] = field(default_factory=lambda: deque(maxlen=LATEST))
+    usual: Pace | None = None
+
+
 class Paces:
     """How long the latest calls took, by what they have in common; failures are not counted."""
 
     def __init__(self) -> None:
-        self._latest: OrderedDict[Hashable, deque[Pace]] = OrderedDict()
-        self._usual: dict[Hashable, Pace] = {}
+        self._kinds = BoundedMap[Hashable, _Calls](KINDS)
 
     def add(self, kind: Hashable, pace: Pace) -> None:
         """Record one call."""
-        self._latest.setdefault(kind, deque(maxlen=LATEST)).append(pace)
-        self._latest.move_to_end(kind)
-        self._usual.pop(kind, None)
-        while len(self._latest) > REMEMBERED:
-            self._usual.pop(self._latest.popitem(last=False)[0], None)
+        calls = self._kinds.use(kind, _Calls)
+        calls.latest.append(pace)
+        calls.usual = None
 
     def usual(self, kind: Hashable) -> Pace | None:
         """Return the pace that most calls of this kind do not exceed; `None` when there were none."""
-        if kind not in self._usual and kind in self._latest:
-            latest = sorted(self._latest[kind])
-            self._usual[kind] = latest[int(QUANTILE * len(latest))]
-        return self._usual.get(kind)
+        calls = self._kinds.get(kind)
+        if calls is None:
+            return None
+        if calls.usual is None:
+            calls.usual = sorted(calls.latest)[int(QUANTILE * len(calls.latest))]
+        return calls.usual

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from http import HTTPStatus
 from typing import Final
 
 from flask import Flask, Response, request
 
 ANY: Final = "*"
-REMEMBERED: Final = 600  # seconds a browser keeps the answer to a preflight
+PREFLIGHT_SECONDS: Final = 600  # that a browser keeps the answer to a preflight
 METHODS: Final = "GET, POST, DELETE"
 NO_PAGE: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -32,13 +33,13 @@ def tell_browsers(app: Flask, origins: Collection[str]) -> None:
         is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
         if not (is_preflight and welcome(request.headers.get("Origin"), origins)):
             return None
-        reply = Response(status=204)
+        reply = Response(status=HTTPStatus.NO_CONTENT)
         reply.headers["Access-Control-Allow-Methods"] = METHODS
         # Named one by one: a wildcard does not stand for Authorization.
         reply.headers["Access-Control-Allow-Headers"] = request.headers.get(
             "Access-Control-Request-Headers", ""
         )
-        reply.headers["Access-Control-Max-Age"] = str(REMEMBERED)
+        reply.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return reply
 
     def mark(reply: Response) -> Response:

@@ -30,8 +30,8 @@ from optillm.engine.upstream.client import OpenAIUpstream, connect
 from optillm.engine.upstream.errors import LONGEST, redacted
 from optillm.engine.upstream.replies import DONE, Assembly
 from optillm.errors import UpstreamError
+from tests.config.test_settings import bare_machine
 from tests.stub import Call, Stub, completion, delta
-from tests.test_config import bare_machine
 
 __all__ = ["bare_machine"]
 pytestmark = pytest.mark.usefixtures("bare_machine")

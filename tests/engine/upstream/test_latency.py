@@ -1,6 +1,6 @@
 """What is usual of upstream calls."""
 
-from optillm.engine.upstream.latency import LATEST, REMEMBERED, Pace, Paces
+from optillm.engine.upstream.latency import KINDS, LATEST, Pace, Paces
 
 
 def test_what_is_usual_covers_most_of_the_latest() -> None:
@@ -15,7 +15,7 @@ def test_what_is_usual_covers_most_of_the_latest() -> None:
 
 def test_what_is_usual_of_many_models_is_forgotten_with_the_oldest() -> None:
     paces = Paces()
-    for number in range(REMEMBERED + 1):
+    for number in range(KINDS + 1):
         paces.add(number, Pace(1.0))
         assert paces.usual(number) == Pace(1.0)
     assert paces.usual(0) is None

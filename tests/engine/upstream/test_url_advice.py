@@ -10,9 +10,9 @@ from yarl import URL
 
 from optillm.engine.upstream.url_advice import advised
 from optillm.errors import UpstreamError
-from tests.engine.test_upstream import chat, relayed
+from tests.config.test_settings import bare_machine
+from tests.engine.upstream.test_client import chat, relayed
 from tests.stub import Stub
-from tests.test_config import bare_machine
 
 __all__ = ["bare_machine"]
 
