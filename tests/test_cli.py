@@ -18,7 +18,7 @@ from optillm.config.sources import catalogue
 from optillm.technique import BaseOptions, Cost
 from optillm.techniques import registry
 from tests.commands.fakes import TECHNIQUES, Launch, command, launch, refusal, started
-from tests.test_config import bare_machine
+from tests.config.test_settings import bare_machine
 
 __all__ = ["bare_machine", "launch"]  # fixtures that the tests here run under
 

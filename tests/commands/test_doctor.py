@@ -11,7 +11,7 @@ import pytest
 from optillm import cli
 from optillm.config.settings import Settings
 from tests.commands.fakes import TECHNIQUES, TWO, refusal
-from tests.test_config import bare_machine
+from tests.config.test_settings import bare_machine
 
 __all__ = ["bare_machine"]  # fixtures that the tests here run under
 

@@ -12,8 +12,8 @@ from optillm.config.sources import SettingsError
 from optillm.local.llama import Model
 from optillm.server.http.listener import listen
 from tests.commands.fakes import TWO, Launch, command, launch, refusal, started
+from tests.config.test_settings import bare_machine
 from tests.local.fakes import gguf
-from tests.test_config import bare_machine
 
 __all__ = ["bare_machine", "gguf", "launch"]  # fixtures that the tests here run under
 

@@ -17,8 +17,8 @@ from optillm.config.sources import SettingsError
 from optillm.observe.record import Record
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.store import Store, open_storage
+from tests.config.test_settings import bare_machine
 from tests.shared_store import redis_server
-from tests.test_config import bare_machine
 
 __all__ = ["bare_machine"]
 pytestmark = pytest.mark.usefixtures("bare_machine")

@@ -20,7 +20,7 @@ import httpx2
 import pytest
 
 from tests.e2e.proxy import ROOT, Proxy, serving
-from tests.server.test_serve import eventually, refused
+from tests.server.http.test_serve import eventually, refused
 from tests.shared_store import redis_server
 from tests.stub import Call, Stub, completion
 

@@ -13,7 +13,7 @@ import pytest
 from openai import OpenAI
 
 from tests.e2e.proxy import Proxy, serving
-from tests.server.test_announced import BACKGROUND
+from tests.server.api.test_client_hints import BACKGROUND
 from tests.stub import Call, Stub, completion
 
 

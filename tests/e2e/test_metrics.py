@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.proxy import Proxy, serving
-from tests.server.test_serve import eventually
+from tests.server.http.test_serve import eventually
 from tests.stub import Call, Stub, completion
 
 KEY = "sk-a-client-key-0123456789"

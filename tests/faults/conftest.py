@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.config.test_settings import bare_machine
 from tests.faults.scene import solved_at_once
-from tests.test_config import bare_machine
 
 __all__ = ["bare_machine"]
 

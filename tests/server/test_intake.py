@@ -19,7 +19,7 @@ from optillm.engine.memory import MB
 from optillm.server.app import create_app
 from optillm.server.http.front import ROOM, Front
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings
-from tests.server.test_serve import SOON, Live, eventually, running
+from tests.server.http.test_serve import SOON, Live, eventually, running
 
 POST = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
 LARGE = {"a": "x" * (4 * MB - 1000)}

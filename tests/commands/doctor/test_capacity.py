@@ -11,9 +11,9 @@ import pytest
 from optillm.commands.doctor.capacity import MANY, Line, capacity
 from optillm.config.settings import Settings
 from optillm.engine.upstream.client import OpenAIUpstream, connect
+from tests.commands.doctor.test_checks import examined, good
+from tests.config.test_settings import bare_machine
 from tests.stub import Call
-from tests.test_config import bare_machine
-from tests.test_doctor import examined, good
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 

@@ -16,8 +16,8 @@ from optillm.commands.doctor.checks import LIMIT_PROBES, PROBES, TOKENS, Diagnos
 from optillm.config.settings import Settings
 from optillm.local.demo import launch
 from tests.commands.fakes import command
+from tests.config.test_settings import bare_machine
 from tests.stub import Call, Stub, completion, delta
-from tests.test_config import bare_machine
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 

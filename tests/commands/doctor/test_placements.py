@@ -13,9 +13,9 @@ from optillm.commands.doctor.checks import examine
 from optillm.commands.doctor.placements import MARKER, QUESTIONS, TOKENS, by_chance, questions
 from optillm.config.settings import Settings
 from optillm.engine.run.payloads import ON_BEHALF
+from tests.commands.doctor.test_checks import good
+from tests.config.test_settings import bare_machine
 from tests.stub import Call, Stub, completion
-from tests.test_config import bare_machine
-from tests.test_doctor import good
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 

@@ -15,7 +15,7 @@ from optillm.engine.call.retries import DISPENSABLE, LONGEST_WAIT, USEFUL, Limit
 from optillm.engine.upstream.breaker import PAUSE
 from optillm.errors import UpstreamError
 from optillm.techniques import registry
-from tests.engine.test_routes import Fleet
+from tests.engine.upstream.test_routes import Fleet
 from tests.fakes import LATENCY, Say, Sent, World, failing, run
 
 ANSWER = "The answer is 4."

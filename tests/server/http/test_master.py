@@ -13,8 +13,8 @@ import pytest
 from gunicorn.errors import HaltServer
 
 from optillm.server.http.master import FAILED, FIRST_PAUSE, LONGEST_PAUSE, Master
+from tests.server.http.test_serve import SOON, Live, eventually, running, started
 from tests.server.live import FAULTS
-from tests.server.test_serve import SOON, Live, eventually, running, started
 
 UNFIT = [*FAULTS, "signal", "exit 1", "exit 3", "exit 4", "leave"]
 
