@@ -9,7 +9,6 @@ The handler runs on a thread of its own per request and may wait for events, sen
 from __future__ import annotations
 
 import json
-import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -66,11 +65,11 @@ class Call:
             self.write(sse())
 
     def answer(self, text: str) -> None:
-        """Answer with a text, whole or as a stream of words, whichever was requested; a GET gets a list of models."""
+        """Answer with a text, whole or as a stream of lines, whichever was requested; a GET gets a list of models."""
         if self.method == "GET":
             self.json({"object": "list", "data": [{"id": "m", "object": "model"}]})
         elif self.sent.get("stream"):
-            self.events(*map(delta, re.findall(r"\s*\S+\s*\Z|\s*\S+", text)), delta(finish="stop"))
+            self.events(*map(delta, text.splitlines(keepends=True)), delta(finish="stop"))
         else:
             self.json(completion(text))
 

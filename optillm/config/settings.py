@@ -53,6 +53,7 @@ from optillm.config.values import (
     listed,
     masked,
 )
+from optillm.stores import REDIS_MISSING
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
@@ -375,7 +376,7 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         except ValueError as error:
             raise SettingsError(f"{name}: {error}") from None
     if settings.cache and "://" in settings.cache and find_spec("redis") is None:
-        raise SettingsError("cache: Redis needs the redis package: pip install '.[redis]' in a checkout")
+        raise SettingsError(f"cache: Redis {REDIS_MISSING}")
     for slug in settings.advertise or ():
         if slug not in model.option_models:
             raise SettingsError(
