@@ -14,14 +14,14 @@ from optillm.config.problems import Problem, explain_file, explain_table, proble
 class Inner(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    size: int = Field(1, ge=1)
+    size: int = Field(default=1, ge=1)
 
 
 class Table(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    count: int = Field(1, ge=1, le=9)
+    count: int = Field(default=1, ge=1, le=9)
     inner: Inner = Inner()
 
     @field_validator("name")
