@@ -24,7 +24,8 @@ from benchmarks.real import questions
 from optillm.chat import ChatRequest
 from optillm.config.settings import load, settings_model
 from optillm.engine.engine import Engine
-from optillm.panel import COMPARE, RANK, grouped, quoted
+from optillm.panel import RANK, grouped, quoted
+from optillm.proof import COMPARE
 from optillm.technique import Answer, BaseOptions, Candidate, Cost
 from optillm.techniques import registry
 from optillm.toolkit.judging.verdicts import Preference, Ranking

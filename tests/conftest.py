@@ -26,7 +26,7 @@ def demo() -> Iterator[Proxy]:
         yield proxy
 
 
-LONG = ("solver", "e2e", "faults", "server", "techniques")
+LONG = ("sandbox", "e2e", "faults", "server", "techniques")
 """Folders in which single files take a minute: left to the end, one of them would keep one worker busy alone."""
 
 

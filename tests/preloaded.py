@@ -11,7 +11,9 @@ import optillm.server.access.auth
 import optillm.server.access.budgets
 import optillm.server.access.cors
 import optillm.server.api.views
-import optillm.server.http.serve  # noqa: F401
+import optillm.server.http.loop
+import optillm.server.http.serve
+import optillm.server.http.threads  # noqa: F401
 from optillm.techniques import discovered
 
 discovered()

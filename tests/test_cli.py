@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 
 from optillm import cli
-from optillm.commands import tables
+from optillm.commands import discovered
 from optillm.config.settings import settings_model
 from optillm.config.sources import catalogue
 from optillm.technique import BaseOptions, Cost
@@ -23,7 +23,6 @@ from tests.config.test_settings import bare_machine
 __all__ = ["bare_machine", "launch"]  # fixtures that the tests here run under
 
 ROOT = Path(__file__).parent.parent
-DOCUMENT = ROOT / "docs" / "configuration.md"
 
 
 # Flags
@@ -36,6 +35,11 @@ def test_flags_take_dashes_and_underscores_and_either_name(argv: tuple[str, ...]
 
 def test_only_the_name_of_a_flag_loses_its_underscores(launch: Launch) -> None:
     assert started(launch, "--model=my_model").model == "my_model"
+
+
+def test_a_flags_value_may_be_a_commands_name(launch: Launch) -> None:
+    assert started(launch, "--model", "doctor").model == "doctor"
+    assert started(launch, "--model", "doctor", "serve").model == "doctor"
 
 
 def test_switches_can_be_turned_off(launch: Launch) -> None:
@@ -62,6 +66,10 @@ def test_a_list_is_given_with_commas_or_by_repeating_its_flag(launch: Launch) ->
         (("frobnicate",), "unknown command frobnicate; `optillm --help` lists all"),
         (("--xyz",), "unknown flag --xyz; `optillm --help` lists all"),
         (("techniques", "--json"), "--json works only with optillm doctor and usage"),
+        (("techniques", "--markdwn"), "unknown flag --markdwn; did you mean `--markdown`?"),
+        (("--n", "4", "frobnicate"), "unknown command frobnicate; `optillm --help` lists all"),
+        (("--upstream", "doctor", "settings"), "--upstream works only with optillm doctor"),
+        (("--json", "--n", "4"), "--json works only with optillm doctor and usage"),
         (("key",), "name the owner of the key: optillm key NAME"),
         (("key", "a b"), "'a b' is no name for a key: use up to 64 letters, digits and . _ @ + - of ASCII"),
         (("key", "alice", "settings"), "give one command at a time, not both key and settings"),
@@ -83,7 +91,7 @@ def test_accepts_an_expression_as_approach(launch: Launch) -> None:
     assert started(launch, "--approach", "bon(n=4)|none").approach == "bon(n=4)|none"
 
 
-# Help and tables
+# Help
 
 
 def test_help_is_grouped_and_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,52 +108,47 @@ def test_help_is_grouped_and_names_every_flag(capsys: pytest.CaptureFixture[str]
     assert "Only in the environment or the file: OPENAI_API_KEY" in printed
 
 
+def helped(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        cli.run(argv, TECHNIQUES)
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_begins_with_all_commands_and_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = helped(capsys, "--help").split("\n\n")[0].splitlines()
+    assert listed[0].split(None, 1)[1].startswith("optillm [serve] [flags]")
+    commands = discovered()
+    assert len(listed) == len(commands) == 6
+    for each in commands.values():
+        (line,) = [line for line in listed if f" {each.usage} " in line]
+        assert line.endswith(f"  {each.summary}")
+
+
+@pytest.mark.parametrize(
+    "argv", [("doctor", "--help"), ("--help", "doctor"), ("--port", "1", "doctor", "-h")]
+)
+def test_a_command_has_a_help_of_its_own(argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    printed = helped(capsys, *argv)
+    assert printed.startswith("usage: optillm doctor [flags]\n\nCheck what the upstream supports")
+    for flag in ("--json", "--place-instructions", "--best-of-n N"):
+        assert flag in printed
+    assert "create a client key" not in printed
+
+
+def test_a_command_that_reads_no_settings_has_no_flags_for_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("key", "techniques"):
+        assert "--port" not in helped(capsys, name, "--help")
+        assert refusal(name, "--port", "1") == (
+            "--port works only with optillm doctor, serve, settings and usage"
+        )
+
+
 def test_help_shows_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("OPTILLM_API_KEY", "sk-hidden")
     with pytest.raises(SystemExit):
         cli.run(["--help"], TECHNIQUES)
     assert "hidden" not in capsys.readouterr().out
-
-
-def test_settings_show_what_would_hold_and_no_secret(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
-    cli.run(["settings", "--port", "1234"], TECHNIQUES)
-    rows = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines() if not line.startswith(" "))
-    assert rows["port"] == "1234"
-    assert rows["openai_api_key"] == "[set]"
-
-
-def test_tables_wrap_their_last_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    assert tables.columns([["key", "word " * 10]]).count("\n     word") == 1
-
-
-def test_a_document_without_a_place_for_the_table_is_refused() -> None:
-    Path("document.md").write_text("nothing here", encoding="utf-8")
-    assert refusal("settings", "--markdown", "document.md").startswith("the file has no place for the table")
-
-
-def test_markdown_goes_between_the_markers_and_nowhere_else() -> None:
-    begin, end = (
-        "<!-- techniques: made by `optillm techniques --markdown FILE` -->",
-        "<!-- end of techniques -->",
-    )
-    Path("document.md").write_text(f"before\n{begin}\nold\n{end}\nafter", encoding="utf-8")
-    cli.run(["techniques", "--markdown", "document.md"], TECHNIQUES)
-    written = Path("document.md").read_text(encoding="utf-8")
-    assert written.startswith(f"before\n{begin}\n\n| Slug |")
-    assert written.endswith(f"\n\n{end}\nafter")
-    assert "old" not in written
-
-
-def test_the_documentation_is_up_to_date() -> None:
-    techniques = registry()
-    model = settings_model({slug: technique.Options for slug, technique in techniques.items()})
-    document = DOCUMENT.read_text(encoding="utf-8")
-    renewed = tables.renewed(document, "settings", tables.settings_markdown(model, techniques))
-    assert document == renewed, "run: optillm settings --markdown docs/configuration.md"
 
 
 # Plugins
@@ -240,9 +243,27 @@ def test_flags_of_the_original_still_work() -> None:
     }
 
 
+def test_listing_techniques_imports_no_server() -> None:
+    program = (
+        "import sys; from optillm import cli; cli.main(['techniques']); "
+        "print([name for name in ('flask', 'aiohttp', 'openai') if name in sys.modules])"
+    )
+    ended = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.stdout.splitlines()[-1], ended.stderr) == ("[]", "")
+
+
 def test_the_command_line_starts_light() -> None:
-    heavy = ("flask", "openai", "numpy", "networkx", "aiohttp", "z3", "sympy")
-    program = f"import sys, optillm.cli; print([name for name in {heavy} if name in sys.modules])"
+    heavy = ("flask", "openai", "numpy", "networkx", "aiohttp", "limits", "redis", "z3", "sympy")
+    program = (
+        "import sys; from optillm import cli, commands; commands.discovered(); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
     ended = subprocess.run(  # noqa: S603
         [sys.executable, "-c", program],
         env={"PYTHONPATH": str(ROOT)},

@@ -1,6 +1,6 @@
-"""`optillm serve`, the default command, which assembles the server from its parts.
+"""`optillm [serve] [flags]`: start the server.
 
-Imports that other commands do not need wait until the server starts.
+It is assembled here from its parts; imports that other commands do not need wait until it starts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from optillm import __version__, logs
+from optillm.commands import Invocation
 from optillm.config.keys import readable_by_others
 from optillm.config.settings import Settings
 from optillm.config.sources import SettingsError
@@ -32,23 +33,23 @@ SHARED: Final = ("optillm.engine.engine", "optillm.observe.metrics", "optillm.se
 logger = logging.getLogger(__name__)
 
 
-def start(read: Callable[[], Settings], faults: Sequence[str]) -> None:
-    """Serve until stopped; `faults` has one line for each plugin that was skipped."""
+def run(invocation: Invocation) -> None:
+    """Serve until stopped."""
     from optillm.observe.folder import counting_folder
     from optillm.server.http.listener import first_steps, url_of
     from optillm.server.http.serve import serve
 
-    settings = read()
+    settings = invocation.read()
     logs.configure(settings.log, settings.secrets(), settings.log_format)
     listener = bind(settings)  # before anything slow, or anything to clean up
     _check_workers_needs(settings)
     with own_model(settings) as effective, counting_folder(settings.workers):
         for part in SHARED:
             import_module(part)
-        announce(effective, faults, no_upstream=settings.demo == "auto")
+        announce(effective, invocation.faults, no_upstream=settings.demo == "auto")
         for line in first_steps(effective, url_of(listener)):
             logger.info("%s", line)
-        serve(effective, listener, load_app, partial(reread, read, effective))
+        serve(effective, listener, load_app, partial(reread, invocation.read, effective))
 
 
 def bind(settings: Settings) -> socket.socket:

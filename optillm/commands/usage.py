@@ -1,13 +1,15 @@
-"""`optillm usage`: show what each key has used today, from the server's store."""
+"""`optillm usage [flags]`: show what each key has used today."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optillm.commands import Invocation
 from optillm.commands.tables import columns
 from optillm.config.keys import MICRO, Keys, Limits
 from optillm.config.sources import SettingsError
@@ -45,8 +47,18 @@ class Row:
     disabled: bool = False
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+
+
+def run(invocation: Invocation) -> None:
+    """Print the use of all keys."""
+    print(usage(invocation.read(), as_json=invocation.arguments.json))
+
+
 def usage(settings: Settings, *, as_json: bool = False, now: float | None = None) -> str:
-    """Return the table, or JSON; `now` is Unix time.
+    """Return the use of all keys from the server's store, as a table or JSON; `now` is Unix time.
 
     Raises `SettingsError` if there is nothing to show.
     """

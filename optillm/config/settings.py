@@ -46,6 +46,7 @@ from optillm.config.values import (
     Origins,
     ProgressStyle,
     SandboxLevel,
+    ServerKind,
     Store,
     Url,
     VerdictStyle,
@@ -87,6 +88,10 @@ class Settings(BaseSettings):
     )
     port: int = _server(8000, "the port to listen on; 0 takes a free one", ge=0, le=65535)
     workers: int = _server(1, "worker processes", ge=1, le=256)
+    server: ServerKind = _server(
+        "loop",
+        "loop: views on the worker's event loop; threads: on gunicorn's threads, slower, if loop does not work",
+    )
     concurrency: int = _server(
         512, "requests one worker serves at a time; the next is a 429", ge=1, le=65_536
     )

@@ -192,9 +192,9 @@ class Engine:
         """Whether any upstream answers at all, whatever it thinks of our key."""
         return await self.routes.reachable()
 
-    def hurry(self) -> bool:
-        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
-        return self.runs.hurry()
+    def wind_down(self) -> bool:
+        """Wind down: running techniques return their best answer so far. Return whether any were running."""
+        return self.runs.wind_down()
 
     async def close(self) -> None:
         """Close connections and the child processes."""

@@ -17,6 +17,7 @@ from optillm.server.access.auth import guard, naming_the_limit, settle
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.cors import tell_browsers
 from optillm.server.access.owners import Owners
+from optillm.server.access.policy import VERSION
 from optillm.server.api import ops, views
 from optillm.server.bridge import ClientGone
 from optillm.server.errors import error_response, explain, new_request_id
@@ -75,11 +76,14 @@ def create_app(
 
 
 def serve_without_version(app: Flask) -> None:
-    """Also serve every `/v1/…` path without `/v1`, for clients whose base URL lacks it."""
+    """Also serve every `/v1/…` path without `/v1`, for clients whose base URL lacks it.
+
+    These are further rules of the same endpoints, so the same policies hold for them.
+    """
     for rule in list(app.url_map.iter_rules()):
-        if rule.rule.startswith(f"{views.VERSION}/"):
+        if rule.rule.startswith(f"{VERSION}/"):
             methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}  # Flask adds these itself
-            app.add_url_rule(rule.rule.removeprefix(views.VERSION), rule.endpoint, methods=methods)
+            app.add_url_rule(rule.rule.removeprefix(VERSION), rule.endpoint, methods=methods)
 
 
 def identify() -> None:

@@ -1,67 +1,102 @@
-"""The door between synchronous views and the event loop they run on.
+"""The bridge between synchronous views and the event loop of the engine.
 
-A view is written as Flask wants it, without `await`. It runs in a greenlet on the event loop itself: where it has
-to wait it steps aside, what it waits for is awaited by the task that serves its request, and it goes on with
-the outcome. So a request takes no thread, and changes none on its way through the proxy.
+A view is written as Flask wants it, without `await`. Where it has to wait, it calls `await_only` or `in_thread`, and
+what it waits for is awaited on the event loop. There are two ways to run a view:
+
+- A `GreenletTask` runs it in a greenlet on the loop itself: a request takes no thread, and changes none on its way
+  through the proxy. The device is SQLAlchemy's, and so are its words.
+- A `ThreadTask` runs it in a thread beside the loop, for servers that have a thread for each request.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextvars import Context
-from typing import Any, Final, TypeVar, cast
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar
+from typing import Any, TypeVar, cast
 
-import anyio
 from greenlet import getcurrent, greenlet
 
 T = TypeVar("T")
 
-AHEAD: Final = 64
-"""Events a producer may be ahead of its client."""
-
 
 class ClientGone(Exception):
-    """The client left, or the request was called off; what it waited for has been cancelled."""
+    """The client left, or the request was cancelled; what it waited for has been cancelled."""
 
 
-class Visit(greenlet):
-    """The synchronous code that serves one request.
+class ViewTask(ABC):
+    """The synchronous code that serves one request."""
 
-    It has a context of its own: what Flask keeps there ends with the visit, and no task that is made on the way
-    holds on to it.
+    _task: asyncio.Task[Any] | None = None
+    """The asyncio task that awaits what the code waits for."""
+    _interruptible = False
+    """Whether that may be cancelled by an interruption."""
+    _interruption: Exception | None = None
+
+    @abstractmethod
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Return what an awaitable returns, or raise what it raises; for the code of the task."""
+
+    @abstractmethod
+    def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Return what a blocking function returns, or raise what it raises, without blocking the loop."""
+
+    @abstractmethod
+    def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start an asyncio task on the loop, with an empty context."""
+
+    def interrupt(self, error: Exception) -> None:
+        """Raise an error in the code where it waits for the engine, now or the next time; the first one counts."""
+        if self._interruption is None:
+            self._interruption = error
+            if self._interruptible and self._task is not None:
+                self._task.cancel()
+
+    async def interruptible(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return what a coroutine returns; `interrupt` cancels it."""
+        if self._interruption is None:
+            self._interruptible = True
+            try:
+                return await coroutine
+            except asyncio.CancelledError:
+                if self._interruption is None:
+                    raise
+            finally:
+                self._interruptible = False
+                if self._interruption is not None and self._task is not None:
+                    self._task.uncancel()
+        coroutine.close()
+        error, self._interruption = self._interruption, None
+        raise error
+
+
+class GreenletTask(greenlet, ViewTask):
+    """Code in a greenlet on the event loop.
+
+    Its context is its own: what Flask keeps there ends with it, and no asyncio task made on the way holds on to it.
     """
 
     def __init__(self, code: Callable[..., Any]) -> None:
         super().__init__(code)
         self.gr_context = Context()
-        self._task: asyncio.Task[Any] | None = None
-        self._heeds = False  # waits for something that may be broken off
-        self._interruption: Exception | None = None
 
-    @classmethod
-    def current(cls) -> Visit:
-        """The visit that this code belongs to; `RuntimeError` outside of one."""
-        visit = getcurrent()
-        if not isinstance(visit, Visit):
-            raise RuntimeError("only a visit can wait for the event loop")
-        return visit
+    async def drive(self) -> Any:
+        """Run the code to its end, awaiting on the way what it waits for; return what it returns.
 
-    async def attend(self) -> Any:
-        """Run the code to its end, awaiting on the way what it waits for; gives what it returns.
-
-        When this is cancelled, the code gets `ClientGone` where it waits, and may clean up.
+        When this is cancelled, `ClientGone` is raised in the code where it waits, which may then clean up.
         """
         self._task = asyncio.current_task()
         try:
             return await self._steps()
         except ClientGone:
-            if self._left:
+            if self._cancelled:
                 raise asyncio.CancelledError from None
             raise
 
     @property
-    def _left(self) -> bool:
+    def _cancelled(self) -> bool:
         return self._task is not None and self._task.cancelling() > 0
 
     async def _steps(self) -> Any:
@@ -70,7 +105,7 @@ class Visit(greenlet):
             try:
                 outcome = await step
             except asyncio.CancelledError:
-                error = ClientGone() if self._left else RuntimeError("what was awaited cancelled itself")
+                error = ClientGone() if self._cancelled else RuntimeError("what was awaited cancelled itself")
                 step = self.throw(error)
             except Exception as error:  # noqa: BLE001 - the code's to handle
                 step = self.throw(error)
@@ -79,117 +114,87 @@ class Visit(greenlet):
         return step
 
     def wait(self, awaitable: Awaitable[T]) -> T:
-        """What an awaitable gives, or raises; called by the visit's own code."""
+        """Switch to the event loop until the awaitable is done."""
         return cast("T", cast("greenlet", self.parent).switch(awaitable))
 
-    def interrupt(self, error: Exception) -> None:
-        """Have the code get an error where it waits for the engine, now or the next time; only one is kept."""
-        if self._interruption is None and not self.dead:
-            self._interruption = error
-            if self._heeds and self._task is not None:
-                self._task.cancel()
+    def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Run the function in another thread, to its end even if the client leaves."""
+        return self.wait(_to_the_end(function, args))
 
-    async def interruptible(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Await something that an interruption breaks off."""
-        if self._interruption is None:
-            self._heeds = True
-            try:
-                return await coroutine
-            except asyncio.CancelledError:
-                if self._interruption is None:
-                    raise
-            finally:
-                self._heeds = False
-                if self._interruption is not None and self._task is not None:
-                    self._task.uncancel()
-        coroutine.close()
-        error, self._interruption = self._interruption, None
-        raise error
+    def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start an asyncio task, with an empty context."""
+        return asyncio.get_running_loop().create_task(coroutine, context=Context())
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine gives or raises; `ClientGone` when the client leaves first, or what interrupts the visit."""
-    visit = Visit.current()
-    return visit.wait(visit.interruptible(coroutine))
+class ThreadTask(ViewTask):
+    """Code in a thread beside that of `loop`, on which it waits. WSGI does not say when its client leaves."""
 
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
 
-def aside(function: Callable[..., T], *args: Any) -> T:
-    """What a function gives or raises that blocks or takes long: in a thread, and to its end."""
-    return Visit.current().wait(_to_the_end(function, args))
-
-
-class Batches(Iterator[list[T]]):
-    """The events of an async iterator for a view, pulled from now on; what has arrived, a list at a time.
-
-    An empty list says that `silence` seconds passed without an event (0: it is never said). What the
-    iterator raises is raised after the events before it; otherwise as `run`. An iterator with `aclose` is
-    closed at the end, however that came about.
-    """
-
-    def __init__(self, events: AsyncIterator[T], silence: float = 0) -> None:
-        self._silence = silence or None
-        self._inlet, self._arrived = anyio.create_memory_object_stream[T](AHEAD)
-        self._pump = asyncio.get_running_loop().create_task(self._pumped(events), context=Context())
-        self._ended = False
-
-    def __next__(self) -> list[T]:
-        batch = None if self._ended else run(self._next())
-        if batch is None:
-            self._ended = True
-            raise StopIteration
-        return batch
-
-    def close(self) -> None:
-        """Cancel the producer if it still runs and wait for its end, also when the client leaves meanwhile.
-
-        A second call does nothing.
-        """
-        self._ended = True
-        self._arrived.close()
-        if not self._pump.done():
-            work = asyncio.get_running_loop().create_task(_cancelled(self._pump))
-            Visit.current().wait(_settled(work))
-        if not self._pump.cancelled():
-            self._pump.exception()  # seen: what fails once nobody listens is nobody's news
-
-    async def _next(self) -> list[T] | None:
-        """All that has arrived, at least one event; `None` at the end."""
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Take the calling thread for the task's own while the block runs."""
+        _thread_task.set(self)
         try:
-            async with asyncio.timeout(self._silence):
-                batch = [await self._arrived.receive()]
-        except TimeoutError:
-            return []
-        except anyio.EndOfStream:
-            self._arrived.close()
-            await self._pump
-            return None
-        while len(batch) < AHEAD:
-            try:
-                batch.append(self._arrived.receive_nowait())
-            except (anyio.WouldBlock, anyio.EndOfStream):
-                break
-        return batch
-
-    async def _pumped(self, events: AsyncIterator[T]) -> None:
-        try:
-            with self._inlet:
-                async for event in events:
-                    await self._inlet.send(event)
+            yield
         finally:
-            close = getattr(events, "aclose", None)
-            if close is not None:
-                await close()
+            _thread_task.set(None)
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Block the thread until the awaitable is done on the loop."""
+        return Context().run(asyncio.run_coroutine_threadsafe, self._awaited(awaitable), self._loop).result()
+
+    def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Call the function: this is a thread that may block."""
+        return function(*args)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start an asyncio task on the loop, with an empty context."""
+        return self.wait(_spawned(coroutine))
+
+    def interrupt(self, error: Exception) -> None:
+        """Interrupt the code as soon as the loop comes to it; for any thread."""
+        self._loop.call_soon_threadsafe(super().interrupt, error)
+
+    async def _awaited(self, awaitable: Awaitable[T]) -> T:
+        self._task = asyncio.current_task()
+        try:
+            return await awaitable
+        except asyncio.CancelledError:
+            raise RuntimeError("what was awaited cancelled itself") from None
 
 
-async def _to_the_end(function: Callable[..., T], args: tuple[Any, ...]) -> T:
-    """What a function gives in a thread, which cannot be cancelled."""
-    work = asyncio.get_running_loop().run_in_executor(None, function, *args)
-    await _settled(work)
-    return work.result()
+_thread_task: ContextVar[ThreadTask | None] = ContextVar("thread_task", default=None)
 
 
-async def _settled(work: asyncio.Future[Any]) -> None:
-    """Wait until this is done; a cancellation waits too, and is felt where the code waits next."""
+def current_task() -> ViewTask:
+    """Return the task that the calling code belongs to; raises `RuntimeError` outside of any."""
+    task = getcurrent()
+    if isinstance(task, GreenletTask):
+        return task
+    thread_task = _thread_task.get()
+    if thread_task is None:
+        raise RuntimeError("only the code of a GreenletTask or a ThreadTask can wait for the event loop")
+    return thread_task
+
+
+def await_only(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns, or raise what it raises.
+
+    Raises `ClientGone` if the client leaves first, and the error of an interruption.
+    """
+    task = current_task()
+    return task.wait(task.interruptible(coroutine))
+
+
+def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Return what a function returns that blocks or takes long, or raise what it raises; it runs to its end."""
+    return current_task().in_thread(function, *args)
+
+
+async def settled(work: asyncio.Future[Any]) -> None:
+    """Wait until this is done; a cancellation waits, too, and takes effect where the code waits next."""
     cancelled = False
     while not work.done():
         try:
@@ -201,8 +206,12 @@ async def _settled(work: asyncio.Future[Any]) -> None:
         task.cancel()
 
 
-async def _cancelled(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait for its end; not before its first step, so that it cleans up."""
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
+async def _to_the_end(function: Callable[..., T], args: tuple[Any, ...]) -> T:
+    """Return what a function returns in a thread, which cannot be cancelled."""
+    work = asyncio.get_running_loop().run_in_executor(None, function, *args)
+    await settled(work)
+    return work.result()
+
+
+async def _spawned(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    return asyncio.get_running_loop().create_task(coroutine, context=Context())

@@ -1,4 +1,4 @@
-"""Every exception as an error of ours, and every error as the wire's error object: in one place."""
+"""The only place where an exception becomes an error of ours, and an error the wire's error object."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import logging
 import math
 import secrets
 from http import HTTPStatus
-from typing import Final
 
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
@@ -23,7 +21,7 @@ from optillm.errors import (
     UnsupportedMediaType,
     UpstreamError,
 )
-from optillm.server.access.cors import NO_PAGE
+from optillm.server.access.cors import page_headers
 from optillm.server.api.wire import dumps
 
 KINDS: dict[int, type[InvalidRequest]] = {
@@ -36,18 +34,13 @@ PLAIN_WORDS: dict[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request body is too large",
 }
 FUTILE = (BudgetExhausted, DeadlineExceeded)
-"""What a client library would retry by its status, though it would only happen again."""
-
-LINE: Final = 8190
-"""Bytes a request line may have."""
-FIELD: Final = 8192
-"""Bytes a header may have; by which of the two was exceeded aiohttp's error tells what was too long."""
+"""Errors that a client library would retry by their status, though they would only happen again."""
 
 log = logging.getLogger(__name__)
 
 
 def explain(error: Exception, request_id: str) -> OptillmError:
-    """The error to tell the client; one that is nobody's but ours is logged here and says no internals."""
+    """Return the error to tell the client; a fault of our own is logged here, and reveals no internals."""
     if isinstance(error, OptillmError):
         return error
     if (
@@ -71,20 +64,8 @@ def explain(error: Exception, request_id: str) -> OptillmError:
     return failure
 
 
-def malformed(error: BaseException | None) -> OptillmError | None:
-    """What to tell a client whose request is not HTTP as aiohttp takes it; `None` when that is not the fault."""
-    if not isinstance(error, HttpProcessingError):
-        return None
-    # aiohttp's own words quote the request, keys and all.
-    if isinstance(error, LineTooLong) and error.args[1] == LINE:
-        return refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long")
-    if isinstance(error, LineTooLong) or error.message.startswith("Too many headers"):
-        return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers of the request are too large")
-    return refusal(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP")
-
-
 def error_response(error: OptillmError) -> Response:
-    """The wire's form of an error: its status, headers and object."""
+    """Return the wire's form of an error: its status, headers and object."""
     response = Response(dumps(error.body()), error.status, error.headers, content_type="application/json")
     wait = error.retry_after if isinstance(error, UpstreamError) else None
     if isinstance(error, ShuttingDown):
@@ -97,21 +78,21 @@ def error_response(error: OptillmError) -> Response:
 
 
 def error_headers(error: OptillmError) -> dict[str, str]:
-    """The headers of an error that does not come from the application."""
+    """Return the headers of an error that does not come from the application."""
     return error.headers | {
         "Content-Type": "application/json",
         "x-request-id": new_request_id(),
-        **NO_PAGE,
+        **page_headers(),
     }
 
 
 def refusal(status: int, message: str) -> InvalidRequest:
-    """An error of the client's with this status."""
+    """Return an error of the client's with this status."""
     error = KINDS.get(status, InvalidRequest)(message)
     error.status = status
     return error
 
 
 def new_request_id() -> str:
-    """An id for a request that came without one."""
+    """Return an id for a request that came without one."""
     return f"req_{secrets.token_hex(16)}"

@@ -1,4 +1,4 @@
-"""Whether the upstream answers: asked for nobody in particular, so asked seldom."""
+"""Whether the upstream answers: a probe on nobody's behalf, and therefore a rare one."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Final
 
-PATIENCE = 5.0  # seconds the upstream has to show that it is there
-FRESH: Final = 5.0  # seconds that what it showed holds
+PROBE_TIMEOUT = 5.0  # seconds the upstream has to answer
+FRESH: Final = 5.0  # seconds for which a result holds
 
 
 class Readiness:
-    """One probe at a time, shared by all who ask, and its result for `FRESH` seconds; lives on the event loop."""
+    """One probe at a time, shared by all who ask; its result holds for `FRESH` seconds. For the event loop."""
 
     def __init__(self, probe: Callable[[], Awaitable[bool]], clock: Callable[[], float]) -> None:
         self._probe = probe
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._answered, self._since = False, -inf
+        self._reachable, self._since = False, -inf
 
     async def now(self) -> bool:
-        """Whether the upstream answers, or did so a moment ago."""
+        """Return whether the upstream answers, or did so a moment ago."""
         async with self._lock:
             if self._clock() - self._since >= FRESH:
-                self._answered = await self._answers()
+                self._reachable = await self._probed()
                 self._since = self._clock()
-            return self._answered
+            return self._reachable
 
-    async def _answers(self) -> bool:
+    async def _probed(self) -> bool:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PROBE_TIMEOUT):
                 return await self._probe()
         except TimeoutError:
             return False

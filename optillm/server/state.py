@@ -1,8 +1,9 @@
-"""What the views of one application share, and what they ask of the engine."""
+"""What the views of one application share, and what they need of the engine."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from optillm.chat import ChatRequest, Completion, RawRequest, Relay, Stream
 from optillm.errors import Unauthorized
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.owners import Owners
-from optillm.server.bridge import ClientGone, Visit
+from optillm.server.bridge import ClientGone, ViewTask, current_task
 from optillm.server.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class Engine(Protocol):
     def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
         """Return a request for another endpoint and its model; raises `InvalidRequest`."""
 
-    def hurry(self) -> bool:
-        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
+    def wind_down(self) -> bool:
+        """Wind down: running techniques return their best answer so far. Return whether any were running."""
 
     async def close(self) -> None:
         """Release what the engine holds."""
@@ -59,9 +60,9 @@ class Engine(Protocol):
 
 @dataclass
 class State:
-    """What one application serves with; `draining` says that it is not for new clients.
+    """What one application serves with; `draining` says that it takes no new clients.
 
-    `serving` are the chat requests at work by client and id, `cancelled` those that somebody has called off.
+    `serving` holds the running chat requests by client and id, `cancelled` those that somebody has cancelled.
     """
 
     settings: Settings
@@ -71,11 +72,12 @@ class State:
     owners: Owners
     clock: Callable[[], float] = time.monotonic
     draining: bool = False
-    serving: defaultdict[str, list[Visit]] = field(default_factory=lambda: defaultdict(list))
+    serving: defaultdict[str, list[ViewTask]] = field(default_factory=lambda: defaultdict(list))
     cancelled: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        # Neither key is guessed from its looks: a client's goes only to upstreams for which nobody has set another.
+        # No key is told by its looks: a client's goes only to upstreams for which the operator has set none.
+        self._lock = threading.Lock()  # with `--server threads`, views run side by side
         self.readiness = Readiness(self.engine.reachable, self.clock)
         self._pass_through = not self.settings.wants_key and any(
             upstream.key is None for upstream in self.settings.upstreams()
@@ -83,7 +85,7 @@ class State:
 
     @property
     def authorization(self) -> str | None:
-        """The `Authorization` of this request, when it is the client's key that the upstream is to see."""
+        """The `Authorization` of this request if the upstream is to see the client's key; raises `Unauthorized`."""
         sent = request.headers.get("Authorization") if self._pass_through else None
         if sent is not None and not sent.isascii():
             raise Unauthorized("The Authorization header must be ASCII")
@@ -91,38 +93,41 @@ class State:
 
     @contextmanager
     def cancellable(self, request_id: str) -> Iterator[None]:
-        """Let a request be cancelled by its name for as long as the block runs."""
-        visit = Visit.current()
-        self.serving[request_id].append(visit)
+        """Let `cancel` cancel the current request by its id while the block runs."""
+        task = current_task()
+        with self._lock:
+            self.serving[request_id].append(task)
         try:
             yield
         finally:
-            self.serving[request_id].remove(visit)
-            if not self.serving[request_id]:
-                del self.serving[request_id]
-                self.cancelled.discard(request_id)
+            with self._lock:
+                self.serving[request_id].remove(task)
+                if not self.serving[request_id]:
+                    del self.serving[request_id]
+                    self.cancelled.discard(request_id)
 
     def cancel(self, request_id: str) -> bool:
-        """Call off the requests of this name; whether there are any."""
-        visits = self.serving.get(request_id, ())
-        if visits:
-            self.cancelled.add(request_id)
-        for visit in visits:
-            visit.interrupt(ClientGone())
-        return bool(visits)
+        """Cancel the running requests with this id; return whether there are any."""
+        with self._lock:
+            tasks = tuple(self.serving.get(request_id, ()))
+            if tasks:
+                self.cancelled.add(request_id)
+        for task in tasks:
+            task.interrupt(ClientGone())
+        return bool(tasks)
 
     async def close(self) -> None:
-        """Close the engine, and book what has been used."""
+        """Close the engine, and write down what has been used."""
         self.draining = True
         await self.engine.close()
         await asyncio.to_thread(self.accounts.close)
 
 
 def state_of(app: Flask) -> State:
-    """The state that `create_app` gave this application."""
+    """Return the state that `create_app` gave this application."""
     return cast("State", app.extensions[NAME])
 
 
 def here() -> State:
-    """The state of the application that serves this request."""
+    """Return the state of the application that serves this request."""
     return state_of(current_app)

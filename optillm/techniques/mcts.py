@@ -19,7 +19,8 @@ from typing import Any
 
 from pydantic import Field
 
-from optillm.panel import COMPARISONS, burden, grouped, presumed, rank, upheld
+from optillm.panel import grouped, rank
+from optillm.proof import COMPARISONS, burden, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.judging.ballots import orders
 from optillm.toolkit.tree import PRIOR, Node, Tree

@@ -19,7 +19,8 @@ from statistics import mean
 from pydantic import Field
 
 from optillm.chat import Reply
-from optillm.panel import COMPARISONS, burden, grouped, presumed, upheld
+from optillm.panel import grouped
+from optillm.proof import COMPARISONS, burden, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.answers import extract
 from optillm.toolkit.answers.similarity import medoid, words

@@ -11,7 +11,8 @@ import openai
 import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
-from optillm_simulator import DemoProcess, launch
+
+from optillm.local.demo import DemoProcess, launch
 
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is 17 * 23 + 4?"}]
 

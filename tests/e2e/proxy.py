@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.blocking import MARK, forbid_blocking_calls
 from tests.forks import Forked, Process
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +91,9 @@ def serving(
         except subprocess.TimeoutExpired:
             process.kill()
         reader.join()
+        blocked = [line for line in proxy.log if line.startswith(MARK)]
+        if blocked:
+            raise AssertionError(f"the event loop was blocked:\n{''.join(proxy.log)}")
 
 
 def main(*arguments: str) -> None:
@@ -98,6 +102,7 @@ def main(*arguments: str) -> None:
     sys.orig_argv = [*COMMAND, *arguments]  # it may start itself anew
     from optillm import cli
 
+    forbid_blocking_calls()
     cli.main()
 
 

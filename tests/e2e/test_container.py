@@ -101,7 +101,7 @@ def test_serves_techniques_and_the_sandbox_without_writing_a_file(contained: Pro
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("contained")
 def test_attacks_on_the_sandbox_fail_there_too() -> None:
-    attacks = str(ROOT / "tests" / "solver" / "test_attacks.py")
+    attacks = str(ROOT / "tests" / "sandbox" / "test_attacks.py")
     chosen = "jail_alone and python"  # what differs there are the walls of the kernel
     told = inside(sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, attacks)
     assert told.returncode == 0, told.stdout

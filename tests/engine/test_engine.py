@@ -435,7 +435,7 @@ def test_a_key_with_a_budget_in_dollars_reaches_other_endpoints_for_models_of_kn
     assert len(wire.seen) == 3
 
 
-def test_a_technique_that_is_hurried_gives_the_best_it_has() -> None:
+def test_a_technique_that_is_winding_down_gives_the_best_it_has() -> None:
     world = World(lambda sent: HANG if sent.role == "judge" else f"The answer is {sent.number}.")
 
     async def main() -> Any:
@@ -443,11 +443,11 @@ def test_a_technique_that_is_hurried_gives_the_best_it_has() -> None:
         stream: Any = await world.serve("bon-m", stream=True)
         events = asyncio.ensure_future(anext(stream.events))
         await asyncio.sleep(2)
-        assert world.engine.hurry()
+        assert world.engine.wind_down()
         whole: Any = await serving
         await events
         streamed = [event async for event in stream.events]
-        assert not world.engine.hurry()
+        assert not world.engine.wind_down()
         return whole, streamed[-1]
 
     for completion in world.run(main()):
@@ -457,13 +457,13 @@ def test_a_technique_that_is_hurried_gives_the_best_it_has() -> None:
     assert world.running == 0
 
 
-def test_a_technique_that_is_hurried_with_nothing_says_why() -> None:
+def test_a_technique_that_is_winding_down_with_nothing_says_why() -> None:
     world = World(lambda sent: HANG)
 
     async def main() -> None:
         serving = asyncio.ensure_future(world.serve("bon-m"))
         await asyncio.sleep(2)
-        world.engine.hurry()
+        world.engine.wind_down()
         with pytest.raises(ShuttingDown):
             await serving
         with pytest.raises(ShuttingDown):

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from optillm import panel
+from optillm import panel, proof
 from optillm.techniques import registry
 from tests.fakes import Sent, World
 
@@ -35,7 +35,7 @@ PREFIX = orjson.dumps(CONVERSATION).removesuffix(b'"}]')
 """Up to the last letter of the question: `re2` says more in the same message."""
 PROMPTS = {
     value
-    for module in (panel, *(inspect.getmodule(technique.run) for technique in registry().values()))
+    for module in (panel, proof, *(inspect.getmodule(technique.run) for technique in registry().values()))
     for value in vars(module).values()
     if isinstance(value, str) and "{conversation}" in value
 }

@@ -17,7 +17,7 @@ from greenlet import getcurrent
 from optillm.chat import ChatRequest, Completion, Event, RawRequest, Relay, Reply, Report, Stream, Usage
 from optillm.config.settings import Settings
 from optillm.server.app import create_app
-from optillm.server.bridge import Visit
+from optillm.server.bridge import GreenletTask
 
 Outcome = Relay | Completion | Stream
 CHAT = "/v1/chat/completions"
@@ -103,7 +103,7 @@ class FakeEngine:
     def without_technique(self, request: RawRequest) -> tuple[RawRequest, str]:
         return request, ""
 
-    def hurry(self) -> bool:
+    def wind_down(self) -> bool:
         return False
 
     async def close(self) -> None:
@@ -125,18 +125,18 @@ def served(
 
 
 class Visitor(FlaskClient):
-    """A test client whose requests are visits on a loop, as the server serves them."""
+    """A test client whose requests run in greenlets on a loop, as the server serves them."""
 
     runner: asyncio.Runner
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(getcurrent(), Visit):
+        if isinstance(getcurrent(), GreenletTask):
             return super().open(*args, **kwargs)
         return self.visit(partial(super().open, *args, **{"buffered": True} | kwargs))
 
     def visit(self, code: Callable[[], Any]) -> Any:
-        """Run code as a visit; the responses it gets are as alive as the view that gave them."""
-        return self.runner.run(Visit(code).attend())
+        """Run code in a greenlet; the responses it gets are as alive as the view that gave them."""
+        return self.runner.run(GreenletTask(code).drive())
 
 
 @contextmanager

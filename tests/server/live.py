@@ -1,8 +1,8 @@
 """A server of its own process around a scripted engine, for tests that need real sockets and signals.
 
 `main(FOLDER, SETTINGS)`: the engine tells what happens to it by files in the folder; the settings are JSON; `stall` and
-`pressed` are how long it waits for readers, `idle` is its IDLE, `files` how many it may have open before it asks for
-more. A file `unfit` in the folder names what befalls a worker that starts.
+`stall_in_demand` are how long it waits for readers, `idle` is its IDLE, `files` how many files it may have open before
+it asks for more. A file `unfit` in the folder names what befalls a worker that starts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
@@ -22,12 +23,14 @@ from flask import Flask
 from gunicorn.errors import AppImportError
 
 import optillm.server.http.connection as connection
-import optillm.server.http.serve as server
+import optillm.server.http.supervisor as supervisor
 from optillm.chat import ChatRequest, Delta, Event, Relay, Stream
 from optillm.config.settings import Settings
 from optillm.errors import UpstreamError
 from optillm.server.app import create_app
 from optillm.server.http.listener import listener_for
+from optillm.server.http.serve import serve
+from tests.blocking import forbid_blocking_calls
 from tests.server.fakes import FakeEngine, Outcome, completion, settings
 
 
@@ -41,6 +44,8 @@ class LiveEngine(FakeEngine):
     async def complete(self, request: ChatRequest) -> Outcome:
         if request.model.startswith("exit "):
             befall(request.model)
+        if request.model == "block":
+            time.sleep(0)  # noqa: ASYNC251 - the fault
         if request.model == "hang":
             await self.hang()
         if request.model == "gate":
@@ -120,10 +125,11 @@ FAULTS = {
 
 
 def main(folder: str, changes: str) -> None:
+    forbid_blocking_calls()
     told = json.loads(changes)
     connection.STALL = told.pop("stall", connection.STALL)
-    connection.PRESSED = told.pop("pressed", connection.PRESSED)
-    server.IDLE = told.pop("idle", server.IDLE)
+    connection.STALL_IN_DEMAND = told.pop("stall_in_demand", connection.STALL_IN_DEMAND)
+    supervisor.IDLE = told.pop("idle", supervisor.IDLE)
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (told.pop("files", files), most))
     chosen = settings(**told)
@@ -135,4 +141,4 @@ def main(folder: str, changes: str) -> None:
         return create_app(chosen, LiveEngine(Path(folder)))
 
     logging.basicConfig(level="INFO", format="%(message)s")
-    server.serve(chosen, listener_for(chosen), load, lambda: chosen)
+    serve(chosen, listener_for(chosen), load, lambda: chosen)

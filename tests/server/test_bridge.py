@@ -1,78 +1,25 @@
-"""The portal: results, errors, cancellation, interruptions, back-pressure; in visits on a real loop."""
+"""The bridge: results, errors, cancellation, interruptions; in greenlets on a real loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from optillm.errors import InvalidRequest, ShuttingDown
-from optillm.server.bridge import AHEAD, Batches, ClientGone, Visit, aside, run
-
-
-def visited(code: Callable[[], Any]) -> Any:
-    """What code gives as a visit."""
-    return asyncio.run(Visit(code).attend())
-
-
-async def begun(code: Callable[[], Any]) -> tuple[Visit, asyncio.Task[Any]]:
-    """A visit in a task of its own, which has come as far as it could."""
-    visit = Visit(code)
-    task = asyncio.create_task(visit.attend())
-    await turns()
-    return visit, task
-
-
-async def turns(count: int = 10) -> None:
-    """Let everything that can go on do so."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def echo(value: int) -> int:
-    await asyncio.sleep(0)
-    return value
-
-
-async def count(upto: int) -> AsyncIterator[int]:
-    for number in range(upto):
-        yield number
-
-
-class Endless:
-    """Work that never ends by itself and tells what became of it."""
-
-    began = cancelled = cleaned = False
-
-    async def run(self) -> None:
-        self.began = True
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.cancelled = True
-            raise
-        finally:
-            await turns(3)  # cleaning up may take a moment
-            self.cleaned = True
-
-    async def events(self) -> AsyncIterator[str]:
-        yield "first"
-        await self.run()
-
-
-def flat(batches: Batches[int]) -> list[int]:
-    return [event for batch in batches for event in batch]
-
+from optillm.server.batches import Batches
+from optillm.server.bridge import ClientGone, GreenletTask, ThreadTask, await_only, current_task, in_thread
+from tests.server.greenlets import Endless, begun, count, echo, run_in_greenlet, turns
 
 # Results
 
 
 def test_gives_the_result_of_a_coroutine() -> None:
-    assert visited(lambda: run(echo(7)) + run(echo(1))) == 8
+    assert run_in_greenlet(lambda: await_only(echo(7)) + await_only(echo(1))) == 8
 
 
 def test_raises_what_the_coroutine_raised() -> None:
@@ -83,22 +30,22 @@ def test_raises_what_the_coroutine_raised() -> None:
 
     def code() -> str:
         with pytest.raises(InvalidRequest) as caught:
-            run(fail())
+            await_only(fail())
         assert caught.value is error
         return "handled"
 
-    assert visited(code) == "handled"
+    assert run_in_greenlet(code) == "handled"
 
 
 @pytest.mark.parametrize("waits", [False, True])
 def test_what_the_code_raises_is_raised(waits: bool) -> None:
     def code() -> None:
         if waits:
-            run(echo(1))
+            await_only(echo(1))
         raise InvalidRequest("no")
 
     with pytest.raises(InvalidRequest):
-        visited(code)
+        run_in_greenlet(code)
 
 
 def test_a_coroutine_that_cancels_itself_has_failed() -> None:
@@ -106,21 +53,21 @@ def test_a_coroutine_that_cancels_itself_has_failed() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(RuntimeError, match="cancelled itself"):
-        visited(lambda: run(quit_early()))
+        run_in_greenlet(lambda: await_only(quit_early()))
 
 
-def test_nobody_waits_outside_of_a_visit() -> None:
+def test_nobody_waits_outside_of_a_greenlet() -> None:
     coroutine = echo(1)
-    with pytest.raises(RuntimeError, match="only a visit"):
-        run(coroutine)
+    with pytest.raises(RuntimeError, match="can wait for the event loop"):
+        await_only(coroutine)
     coroutine.close()
 
 
-def test_runs_in_the_thread_of_the_loop_and_aside_in_another() -> None:
+def test_runs_in_the_thread_of_the_loop_and_in_thread_in_another() -> None:
     def code() -> tuple[int, int]:
-        return threading.get_ident(), aside(threading.get_ident)
+        return threading.get_ident(), in_thread(threading.get_ident)
 
-    inside, outside = visited(code)
+    inside, outside = run_in_greenlet(code)
     assert inside == threading.get_ident() != outside
 
 
@@ -137,17 +84,17 @@ def test_keeps_the_codes_context_to_itself() -> None:
         before = marker.get()
         marker.set("the code's")
         [streamed] = Batches(events())
-        return before, run(read()), streamed, marker.get()
+        return before, await_only(read()), streamed, marker.get()
 
     marker.set("the caller's")
-    assert visited(code) == ("none", "the caller's", ["none"], "the code's")
+    assert run_in_greenlet(code) == ("none", "the caller's", ["none"], "the code's")
 
 
-def test_two_hundred_visits_wait_for_each_other() -> None:
+def test_two_hundred_greenlets_wait_for_each_other() -> None:
     async def serve() -> list[int]:
         everyone = asyncio.Barrier(200)
-        visits = [Visit(lambda: run(everyone.wait())) for _ in range(200)]
-        return list(await asyncio.gather(*(visit.attend() for visit in visits)))
+        greenlets = [GreenletTask(lambda: await_only(everyone.wait())) for _ in range(200)]
+        return list(await asyncio.gather(*(greenlet.drive() for greenlet in greenlets)))
 
     assert sorted(asyncio.run(serve())) == list(range(200))
 
@@ -160,10 +107,10 @@ def test_a_client_that_leaves_cancels_the_coroutine_and_waits_for_its_end() -> N
 
     def code() -> None:
         try:
-            run(work.run())
+            await_only(work.run())
         except ClientGone:
             seen.append((work.cancelled, work.cleaned))
-            seen.append(run(echo(5)))  # cleaning up may wait
+            seen.append(await_only(echo(5)))  # cleaning up may wait
             raise
 
     async def leave() -> None:
@@ -176,13 +123,13 @@ def test_a_client_that_leaves_cancels_the_coroutine_and_waits_for_its_end() -> N
     assert seen == [(True, True), 5]
 
 
-def test_what_goes_aside_comes_to_its_end_and_the_client_has_left_where_the_code_waits_next() -> None:
+def test_what_runs_in_a_thread_comes_to_its_end_and_the_client_has_left_where_the_code_waits_next() -> None:
     go, seen = threading.Event(), list[object]()
 
     def code() -> None:
-        seen.append(aside(go.wait))
+        seen.append(in_thread(go.wait))
         with pytest.raises(ClientGone):
-            run(echo(1))
+            await_only(echo(1))
         seen.append("left")
 
     async def leave() -> None:
@@ -204,13 +151,13 @@ def test_an_interruption_breaks_off_what_the_code_waits_for() -> None:
 
     def code() -> int:
         with pytest.raises(ShuttingDown):
-            run(work.run())
-        return run(echo(3))
+            await_only(work.run())
+        return await_only(echo(3))
 
     async def interrupt() -> Any:
-        visit, task = await begun(code)
-        visit.interrupt(ShuttingDown("bye"))
-        visit.interrupt(ClientGone())  # the first one counts
+        greenlet, task = await begun(code)
+        greenlet.interrupt(ShuttingDown("bye"))
+        greenlet.interrupt(ClientGone())  # the first one counts
         return await task, task.cancelling()
 
     assert asyncio.run(interrupt()) == (3, 0)
@@ -222,18 +169,18 @@ def test_an_interruption_of_code_that_waits_for_something_else_is_felt_the_next_
         going = asyncio.Event()
 
         def code() -> str:
-            Visit.current().wait(going.wait())
+            current_task().wait(going.wait())
             with pytest.raises(ShuttingDown):
-                run(echo(1))
+                await_only(echo(1))
             return "felt"
 
-        visit, task = await begun(code)
-        visit.interrupt(ShuttingDown("bye"))
+        greenlet, task = await begun(code)
+        greenlet.interrupt(ShuttingDown("bye"))
         await turns()
         assert not task.done()
         going.set()
         told = await task
-        visit.interrupt(ShuttingDown("too late"))
+        greenlet.interrupt(ShuttingDown("too late"))
         return told
 
     assert asyncio.run(interrupt()) == "felt"
@@ -248,194 +195,109 @@ def test_a_result_that_came_in_spite_of_an_interruption_counts() -> None:
         raise AssertionError
 
     def code() -> int:
-        result = run(stubborn())
+        result = await_only(stubborn())
         with pytest.raises(ShuttingDown):
-            run(echo(1))
+            await_only(echo(1))
         return result
 
     async def interrupt() -> Any:
-        visit, task = await begun(code)
-        visit.interrupt(ShuttingDown("bye"))
+        greenlet, task = await begun(code)
+        greenlet.interrupt(ShuttingDown("bye"))
         return await task, task.cancelling()
 
     assert asyncio.run(interrupt()) == (4, 0)
 
 
-# Streams
+# Threads
 
 
-def test_streams_events_in_order() -> None:
-    assert visited(lambda: flat(Batches(count(1000)))) == list(range(1000))
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A running loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
-def test_takes_all_events_that_have_arrived_in_one_go() -> None:
-    def code() -> list[list[int]]:
-        batches = Batches(count(10))
-        run(turns(30))
-        return list(batches)
-
-    assert visited(code) == [list(range(10))]
-
-
-def test_raises_what_a_stream_raised_after_the_events_before_it() -> None:
-    async def fail() -> AsyncIterator[int]:
-        yield 1
-        yield 2
-        raise InvalidRequest("no")
-
-    def code() -> list[int]:
-        seen: list[int] = []
-        batches = Batches(fail())
-        with pytest.raises(InvalidRequest):
-            seen.extend(event for batch in batches for event in batch)
-        batches.close()
-        assert list(batches) == []
-        return seen
-
-    assert visited(code) == [1, 2]
+@pytest.fixture
+def thread_task(loop: asyncio.AbstractEventLoop) -> Iterator[ThreadTask]:
+    """The task of this thread."""
+    task = ThreadTask(loop)
+    with task.running():
+        yield task
 
 
-def test_an_empty_batch_says_that_nothing_came_for_a_while() -> None:
-    async def serve() -> Any:
-        go = asyncio.Event()
+def test_a_thread_waits_for_a_coroutine_on_the_loop(thread_task: ThreadTask) -> None:
+    async def where() -> int:
+        return threading.get_ident()
 
-        async def late() -> AsyncIterator[int]:
-            await go.wait()
-            yield 1
-
-        def code() -> list[list[int]]:
-            batches = Batches(late(), silence=0.001)
-            seen = [next(batches), next(batches)]
-            go.set()
-            return seen + [batch for batch in batches if batch]
-
-        return await Visit(code).attend()
-
-    assert asyncio.run(serve()) == [[], [], [1]]
+    assert await_only(echo(7)) == 7
+    assert await_only(where()) != threading.get_ident() == in_thread(threading.get_ident)
 
 
-def test_a_slow_reader_holds_the_producer_back() -> None:
-    made = 0
+def test_a_thread_gets_what_the_coroutine_raised(thread_task: ThreadTask) -> None:
+    async def fail(error: BaseException) -> None:
+        raise error
 
-    async def eager() -> AsyncIterator[int]:
-        nonlocal made
-        for made in range(1, 10 * AHEAD + 1):
-            yield made
-
-    def code() -> tuple[int, list[int]]:
-        batches = Batches(eager())
-        run(turns(20 * AHEAD))
-        return made, flat(batches)
-
-    ahead, events = visited(code)
-    assert ahead == AHEAD + 1  # the one that waits for room included
-    assert events == list(range(1, 10 * AHEAD + 1))
+    with pytest.raises(InvalidRequest):
+        await_only(fail(InvalidRequest("no")))
+    with pytest.raises(RuntimeError, match="cancelled itself"):
+        await_only(fail(asyncio.CancelledError()))
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_closing_a_stream_cancels_its_producer_and_waits_for_its_end(first: bool) -> None:
+def test_nothing_of_a_threads_context_reaches_the_loop(thread_task: ThreadTask) -> None:
+    marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="none")
+
+    async def read() -> str:
+        return marker.get()
+
+    async def events() -> AsyncIterator[str]:
+        yield marker.get()
+
+    marker.set("the code's")
+    assert await_only(read()) == "none"
+    assert list(Batches(events())) == [["none"]]
+
+
+def test_a_thread_is_nobodys_task_afterwards(loop: asyncio.AbstractEventLoop) -> None:
+    with ThreadTask(loop).running():
+        current_task()
+    with pytest.raises(RuntimeError):
+        current_task()
+
+
+def test_an_interruption_breaks_off_what_a_thread_waits_for(thread_task: ThreadTask) -> None:
     work = Endless()
 
-    def code() -> None:
-        batches = Batches(work.events())
-        if first:
-            assert next(batches) == ["first"]
-            run(turns())
-        batches.close()
-        assert (work.cancelled, work.cleaned) == (first, first)
-        assert list(batches) == []
-        batches.close()
+    async def interrupt() -> None:
+        thread_task.interrupt(ShuttingDown("bye"))
+        thread_task.interrupt(ClientGone())  # the first one counts
+        await work.run()
 
-    visited(code)
-
-
-def test_a_failure_of_a_producer_that_is_closed_is_nobodys_news(caplog: pytest.LogCaptureFixture) -> None:
-    async def stubborn() -> AsyncIterator[int]:
-        try:
-            yield 1
-            await asyncio.Event().wait()
-        finally:
-            raise InvalidRequest("too late")
-
-    def code() -> None:
-        batches = Batches(stubborn())
-        assert next(batches) == [1]
-        run(turns())
-        batches.close()
-
-    visited(code)
-    assert not caplog.records
-
-
-def test_a_client_that_leaves_cancels_the_producer_of_its_stream() -> None:
-    work = Endless()
-
-    def code() -> None:
-        batches = Batches(work.events())
-        try:
-            list(batches)
-        finally:
-            batches.close()
-
-    async def leave() -> None:
-        _, task = await begun(code)
-        assert work.began
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(leave())
+    with pytest.raises(ShuttingDown):
+        await_only(interrupt())
     assert work.cleaned
+    assert await_only(echo(3)) == 3
 
 
-@pytest.mark.parametrize("later", range(4))
-def test_a_client_that_leaves_while_a_stream_is_closed_does_not_break_that_off(later: int) -> None:
-    work, seen = Endless(), list[object]()
-
-    def code() -> None:
-        batches = Batches(work.events())
-        next(batches)
-        run(turns())
-        seen.append("closes")
-        batches.close()
-        seen.append((work.cancelled, work.cleaned))
-        with pytest.raises(ClientGone):
-            run(echo(1))
-
-    async def leave() -> None:
-        task = asyncio.create_task(Visit(code).attend())
-        while not seen:
-            await turns(1)
-        await turns(later)
-        task.cancel()
-        await task
-
-    asyncio.run(leave())
-    assert seen == ["closes", (True, True)]
+def test_an_interruption_before_a_thread_waits_is_felt_then(thread_task: ThreadTask) -> None:
+    thread_task.interrupt(ShuttingDown("bye"))
+    with pytest.raises(ShuttingDown):
+        await_only(echo(1))
+    assert await_only(echo(2)) == 2
 
 
-@pytest.mark.parametrize("starts", [True, False])
-def test_closes_an_iterator_that_is_no_generator(starts: bool) -> None:
-    class Response:
-        closed = False
-
-        def __aiter__(self) -> Response:
-            return self
-
-        async def __anext__(self) -> bytes:
-            await asyncio.Event().wait()
-            raise StopAsyncIteration
-
-        async def aclose(self) -> None:
-            self.closed = True
-
-    response = Response()
-
-    def code() -> None:
-        batches = Batches(response)
-        if starts:
-            run(turns())
-        batches.close()
-
-    visited(code)
-    assert response.closed
+def test_a_thread_streams_events_in_order_and_cancels_a_producer_it_closes(thread_task: ThreadTask) -> None:
+    assert [event for batch in Batches(count(1000)) for event in batch] == list(range(1000))
+    work = Endless()
+    batches = Batches(work.events())
+    assert next(batches) == ["first"]
+    await_only(turns())
+    batches.close()
+    batches.close()
+    assert (work.cancelled, work.cleaned) == (True, True)
+    assert list(batches) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optillm.chat import Budget, Reply
 from optillm.errors import UpstreamError
-from optillm.panel import COMPARE
+from optillm.proof import COMPARE
 from optillm.technique import Candidate
 from optillm.techniques.pvg import DECEIVE, PROVE, VERIFY, Options, Solution, belief, decoy, misleads
 from optillm.toolkit.judging.verdicts import Examination, read

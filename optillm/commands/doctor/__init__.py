@@ -1,13 +1,34 @@
-"""`optillm doctor`: check what an upstream supports."""
+"""`optillm doctor [flags]`: check what the upstream supports, and how the proxy works around the rest."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from optillm import logs
+from optillm.commands import Invocation
 from optillm.commands.serve import own_model
 from optillm.config.settings import Settings
 from optillm.config.sources import SettingsError, nearest
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    parser.add_argument("--upstream", metavar="NAME", help="the upstream to check, by default the first")
+    parser.add_argument(
+        "--place-instructions",
+        action="store_true",
+        help="find where instructions should go (see --instructions), in 36 calls of at most 256 tokens",
+    )
+
+
+def run(invocation: Invocation) -> None:
+    """Print what the upstream supports; exit with code 1 if it is unusable."""
+    arguments = invocation.arguments
+    diagnose(
+        invocation.read(), arguments.upstream, as_json=arguments.json, placements=arguments.place_instructions
+    )
 
 
 def diagnose(settings: Settings, name: str | None = None, *, as_json: bool, placements: bool = False) -> None:

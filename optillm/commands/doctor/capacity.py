@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from optillm.commands.doctor.report import Finding
 from optillm.engine.call.remedies import most_choices
 from optillm.engine.upstream.client import Upstream
 from optillm.engine.upstream.local_servers import Properties, is_local, read_properties
@@ -19,15 +20,7 @@ MANY: Final = 128
 """The largest `n` that OpenAI accepts."""
 
 
-class Line(NamedTuple):
-    """One line of a diagnosis: what it is about, the result, and what that means."""
-
-    about: str
-    result: str
-    meaning: str
-
-
-async def capacity(upstream: Upstream, model: str, limit: str, patience: float) -> list[Line]:
+async def capacity(upstream: Upstream, model: str, limit: str, patience: float) -> list[Finding]:
     """Return what a local upstream says; nothing for other upstreams, and for servers that do not say.
 
     `limit` is the name of the token limit that the upstream understands. Each of the two calls gets `patience` seconds.
@@ -41,18 +34,18 @@ async def capacity(upstream: Upstream, model: str, limit: str, patience: float) 
     return list(_lines(properties, refusal))
 
 
-def _lines(properties: Properties, refusal: UpstreamError | None) -> Iterator[Line]:
+def _lines(properties: Properties, refusal: UpstreamError | None) -> Iterator[Finding]:
     if properties.slots:
         meaning = "calls that run at a time; further ones wait in the server's queue"
-        yield Line("slots", str(properties.slots), meaning)
+        yield Finding("slots", str(properties.slots), meaning)
     if properties.context:
         meaning = "tokens that prompt and reply of a call may have together"
-        yield Line("context per slot", str(properties.context), meaning)
+        yield Finding("context per slot", str(properties.context), meaning)
     if refusal is None:
         return
     largest = most_choices(refusal, MANY) or ("slots" in refusal.message and properties.slots) or 0
     if largest > 1:
-        yield Line("largest n", str(largest), f"a call for {MANY} choices was refused")
+        yield Finding("largest n", str(largest), f"a call for {MANY} choices was refused")
 
 
 async def _properties(upstream: Upstream, patience: float) -> Properties:

@@ -1,18 +1,15 @@
-"""What the configured upstream can do: one tiny call for each thing, and what the proxy makes of the result.
+"""Examine an upstream: one tiny call for each thing, and what the proxy makes of the result.
 
-Two rounds of calls: which token limit the upstream understands, then with that limit everything else together.
-The calls go through the proxy's own `Upstream`, and whether a refusal is adapted to is asked of the proxy's own
-`Negotiation`: what is told here is what the proxy does.
+There are two rounds of calls: which token limit the upstream understands, then with that limit everything else
+together. They go through the proxy's own `Upstream`, and its own `Negotiation` decides whether a refusal is adapted to,
+so the report says what the proxy really does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Awaitable, Iterable, Sequence
 from http import HTTPStatus
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -20,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 from optillm.chat import Relay, Reply, Usage
 from optillm.commands.doctor.capacity import capacity
 from optillm.commands.doctor.placements import compared
-from optillm.commands.tables import columns
+from optillm.commands.doctor.probes import LIMIT_PROBES, PROBES, STREAMING, Outcome, Probe
+from optillm.commands.doctor.report import Diagnosis, Finding
 from optillm.config.sources import nearest
 from optillm.config.values import masked
-from optillm.engine.call.adaptation import LIMITS, Adaptation
+from optillm.engine.call.adaptation import Adaptation
 from optillm.engine.call.negotiation import REFUSING, Negotiation
 from optillm.engine.call.remedies import SUSPECTS
 from optillm.engine.run.payloads import Payload
@@ -34,7 +32,6 @@ from optillm.engine.upstream.replies import Assembly, read_replies
 from optillm.engine.upstream.routes import calls_as_streams
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
-from optillm.toolkit.schema.checking import Form
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
@@ -42,105 +39,17 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 60.0
 """Seconds a probe may take at most; a local server may have to load its model first."""
-SHORT: Final = 16
-"""Tokens of the calls that test the limits; they ask for about four times as many."""
 TOKENS: Final = 64
-"""Tokens of all other calls."""
+"""Token limit of the calls that do not test limits."""
 LONGEST: Final = 300
 """Characters of an upstream's words that are shown."""
 NAMED: Final = 5
 """Listed models that are named when the configured one is not among them."""
 
-COUNT: Final = "Count from one to thirty in English words, separated by spaces."
-GREET: Final = "Say hello in one word."
-PRODUCT: Final = "What is 6 * 7? Answer with a JSON object that has the one key product."
-WEATHER: Final = "What is the weather in Paris now? Call the tool to find out."
-SCHEMA: Final = {
-    "type": "object",
-    "properties": {"product": {"type": "integer"}},
-    "required": ["product"],
-    "additionalProperties": False,
-}
-TOOL: Final = {
-    "name": "weather",
-    "description": "The weather in a city",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-}
 LOST: Final = "something answers, but nothing is where it should be: does the base URL lack its /v1?"
 NO_KEY: Final = "passes each client's own key on; to examine with one, set OPENAI_API_KEY"
 CUT: Final = "output limit was reached"
 """How OpenAI refuses a call whose tokens were all spent on thinking: the limit was understood."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one call: replies and their usage, or an error; and the seconds it took."""
-
-    seconds: float
-    replies: Sequence[Reply] = ()
-    usage: Usage | None = None
-    error: UpstreamError | None = None
-
-    @property
-    def cut(self) -> bool:
-        """Whether the reply ended at its token limit."""
-        return any(reply.finish_reason == "length" for reply in self.replies)
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One thing to test: `extra` is what the body holds beside a model, messages and a limit.
-
-    `result` names what the replies show. `effects` says for each result what the proxy does about it; `streamed` says
-    what it does instead if calls are made as streams.
-    """
-
-    about: str
-    extra: Mapping[str, Any]
-    result: Callable[[Outcome], str]
-    effects: Mapping[str, str]
-    question: str = GREET
-    streamed: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the diagnosis: what was examined, the result in a word, what was seen, what the proxy does."""
-
-    about: str
-    result: str
-    found: str
-    effect: str = ""
-
-    def row(self) -> tuple[str, str, str]:
-        """The cells of a table."""
-        effect = f"optillm {self.effect}" if self.effect else ""
-        return self.about, self.result, "; ".join(filter(None, (self.found, effect)))
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What was found at an upstream; it is usable when it answered any call."""
-
-    upstream: str
-    model: str
-    usable: bool
-    findings: Sequence[Finding]
-
-    def table(self) -> str:
-        """The findings for a terminal."""
-        verdict = "usable" if self.usable else "not usable"
-        rows = [("WHAT", "RESULT", "FOUND"), *(finding.row() for finding in self.findings)]
-        return f"{self.model} at {self.upstream}\n\n{columns(rows)}\n\nThe upstream is {verdict}."
-
-    def json(self) -> str:
-        """The same as JSON."""
-        findings = [
-            {"about": f.about, "result": f.result, "found": f.found, "optillm": f.effect or None}
-            for f in self.findings
-        ]
-        whole = {"upstream": self.upstream, "model": self.model, "usable": self.usable, "findings": findings}
-        return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
 async def examine(
@@ -153,13 +62,13 @@ async def examine(
     target = target or settings.upstreams()[0]
     upstream = connect(settings, target)
     try:
-        visit = _Visit(upstream, settings, min(patience, settings.timeout), target)
-        return await visit.diagnosis(placements=placements)
+        examination = _Examination(upstream, settings, min(patience, settings.timeout), target)
+        return await examination.diagnosis(placements=placements)
     finally:
         await upstream.close()
 
 
-class _Visit:
+class _Examination:
     """The calls to one upstream and what they showed."""
 
     def __init__(self, upstream: Upstream, settings: Settings, patience: float, target: Target) -> None:
@@ -175,7 +84,7 @@ class _Visit:
 
     async def diagnosis(self, *, placements: bool) -> Diagnosis:
         """All findings, in the order in which one reads them."""
-        listing, limits = await asyncio.gather(self._listing(), self._asked(LIMIT_PROBES))
+        listing, limits = await asyncio.gather(self._listing(), self._called(LIMIT_PROBES))
         limit = _preferred(limits)
         if not self._reached(listing, limits):
             return self._concluded(usable=False)
@@ -183,18 +92,16 @@ class _Visit:
         self._models(listing)
         probes, outcomes, local = [*LIMIT_PROBES], limits, list[Finding]()
         if limit is not None:
-            rest, streamed, lines = await asyncio.gather(
-                self._asked(PROBES, limit),
+            rest, streamed, local = await asyncio.gather(
+                self._called(PROBES, limit),
                 self._streamed(limit),
                 capacity(self._upstream, self._model, limit, self._patience),
             )
             probes, outcomes = [*probes, *PROBES, STREAMING], [*limits, *rest, streamed]
-            local = [Finding(*line) for line in lines]
         self._findings += [*map(self._finding, probes, outcomes), *local]
         self._pace([outcome.seconds for outcome in outcomes if outcome.replies])
         if placements and limit is not None:
-            lines = await compared(self._upstream, self._model, limit, self._patience, self._words)
-            self._findings += [Finding(*line) for line in lines]
+            self._findings += await compared(self._upstream, self._model, limit, self._patience, self._words)
         return self._concluded(usable=limit is not None)
 
     def _concluded(self, *, usable: bool) -> Diagnosis:
@@ -202,7 +109,7 @@ class _Visit:
 
     # Calls.
 
-    async def _asked(self, probes: Iterable[Probe], limit: str | None = None) -> list[Outcome]:
+    async def _called(self, probes: Iterable[Probe], limit: str | None = None) -> list[Outcome]:
         async def once(probe: Probe) -> tuple[Sequence[Reply], Usage | None]:
             wire = await self._upstream.chat(self._body(probe, limit), None)
             return read_replies(wire), Usage.read(wire.get("usage"))
@@ -371,125 +278,3 @@ def _preferred(limits: Sequence[Outcome]) -> str | None:
     answered = [pair for pair in zip(LIMIT_PROBES, limits, strict=True) if pair[1].replies]
     results = {probe.about: probe.result(outcome) for probe, outcome in answered}
     return min(results, key=lambda name: results[name] != "honoured", default=None)
-
-
-# What the replies show.
-
-
-def _limited(outcome: Outcome) -> str:
-    if outcome.cut:
-        return "honoured"
-    written = outcome.usage.completion_tokens if outcome.usage else len(outcome.replies[0].text) // 4
-    return "ignored" if written > SHORT else "accepted"
-
-
-def _accepted(outcome: Outcome) -> str:  # noqa: ARG001 - that there is a reply is all it shows
-    return "accepted"
-
-
-def _several(outcome: Outcome) -> str:
-    return "honoured" if len(outcome.replies) > 1 else "ignored"
-
-
-def _called(outcome: Outcome) -> str:
-    return _seen(outcome, bool(outcome.replies[0].tool_calls))
-
-
-def _logged(outcome: Outcome) -> str:
-    return _seen(outcome, bool(outcome.replies[0].logprobs))
-
-
-def _formed(outcome: Outcome, response_format: Mapping[str, Any]) -> str:
-    form = Form.of(response_format)
-    return _seen(outcome, form is not None and form.violation(outcome.replies[0].text) is None)
-
-
-def _counted(outcome: Outcome) -> str:
-    return "with usage" if outcome.usage else "without usage"
-
-
-def _seen(outcome: Outcome, there: bool) -> str:
-    text = outcome.replies[0].text.lstrip()
-    if there:
-        return "honoured"
-    return "unclear" if outcome.cut and (not text or text.startswith("{")) else "ignored"
-
-
-def _form_probe(response_format: Mapping[str, Any]) -> Probe:
-    effects = {
-        "honoured": "passes it on, and drops candidates without the form",
-        "ignored": "drops candidates without the form, and has the answer mended once",
-    }
-    result = partial(_formed, response_format=response_format)
-    return Probe(response_format["type"], {"response_format": response_format}, result, effects, PRODUCT)
-
-
-LIMIT_PROBES: Final = tuple(
-    Probe(
-        name,
-        {name: SHORT},
-        _limited,
-        {"refused": f"sends {other} in its place", "ignored": "cannot bound the length of replies by it"},
-        COUNT,
-    )
-    for name, other in LIMITS.items()
-)
-PROBES: Final = (
-    Probe(
-        "n",
-        {"n": 2},
-        _several,
-        {
-            "honoured": "asks for the candidates of a round in one call",
-            "ignored": "tops up with single calls, sent together",
-            "refused": "leaves it out and sends single calls together",
-        },
-        streamed={"honoured": "sends single calls together: each can be ended as soon as it is not needed"},
-    ),
-    Probe(
-        "tools",
-        {"tools": [{"type": "function", "function": TOOL}]},
-        _called,
-        {
-            "honoured": "passes calls of tools on, and improves the turns that answer",
-            "ignored": "passes tools on, but this model called none when told to",
-        },
-        WEATHER,
-    ),
-    _form_probe(
-        {"type": "json_schema", "json_schema": {"name": "product", "strict": True, "schema": SCHEMA}}
-    ),
-    _form_probe({"type": "json_object"}),
-    Probe(
-        "logprobs",
-        {"logprobs": True},
-        _logged,
-        {
-            "honoured": "returns those of the chosen reply",
-            "ignored": "returns none",
-            "refused": "leaves it out and returns none",
-        },
-    ),
-    Probe(
-        "temperature",
-        {"temperature": 0.7},
-        _accepted,
-        {"accepted": "samples at each technique's temperature", "refused": "leaves it out"},
-    ),
-    Probe(
-        "seed",
-        {"seed": 7},
-        _accepted,
-        {"accepted": "counts up from the client's, one for each candidate", "refused": "leaves it out"},
-    ),
-)
-STREAMING: Final = Probe(
-    "streaming",
-    {"stream_options": {"include_usage": True}},
-    _counted,
-    {
-        "with usage": "passes on what comes, and the usage as reported",
-        "without usage": "passes on what comes, and estimates the usage, marked as such",
-        "refused": "streams without asking for the usage, and estimates it",
-    },
-)

@@ -17,7 +17,7 @@ from math import comb, inf
 from typing import Any, Final, NamedTuple
 
 from optillm.chat import Reply, Usage
-from optillm.commands.doctor.capacity import Line
+from optillm.commands.doctor.report import Finding
 from optillm.engine.call.calls import estimate
 from optillm.engine.call.negotiation import Attempts, negotiated
 from optillm.engine.run.excerpts import after
@@ -94,7 +94,7 @@ def _letters(chance: random.Random) -> Question:
 
 async def compared(
     upstream: Upstream, model: str, limit: str, patience: float, in_words: Words
-) -> list[Line]:
+) -> list[Finding]:
     """Ask the questions with the instruction in each place; return the results and which place is best.
 
     `limit` is the name of the token limit that the upstream understands. Each call gets `patience` seconds, and none is
@@ -169,9 +169,9 @@ def _is_right(reply: Reply, question: Question) -> bool:
 # The lines of the report.
 
 
-def _placement_line(name: str, outcomes: Outcomes, in_words: Words) -> Line:
+def _placement_line(name: str, outcomes: Outcomes, in_words: Words) -> Finding:
     details = "; ".join(_details(outcomes, in_words))
-    return Line(f"instructions {name}", f"{_right(outcomes)} of {QUESTIONS}", details)
+    return Finding(f"instructions {name}", f"{_right(outcomes)} of {QUESTIONS}", details)
 
 
 def _details(outcomes: Outcomes, in_words: Words) -> Iterator[str]:
@@ -184,32 +184,32 @@ def _details(outcomes: Outcomes, in_words: Words) -> Iterator[str]:
         yield f"{len(errors)} calls failed, the first: {in_words(errors[0])}"
 
 
-def _usage_line(surveys: Iterable[Outcomes]) -> Line:
+def _usage_line(surveys: Iterable[Outcomes]) -> Finding:
     calls = [outcome for outcomes in surveys for outcome in outcomes]
     usages = [outcome.usage for outcome in calls if outcome.usage is not None]
     read = sum(usage.prompt_tokens for usage in usages)
     written = sum(usage.completion_tokens for usage in usages)
     about = "about " if any(usage.estimated for usage in usages) else ""
     bound = f"{TOKENS} tokens at most for each reply, {TOKENS * len(calls):,} for all"
-    return Line(
+    return Finding(
         "calls for that", str(len(calls)), f"{bound}; used: {about}{read:,} to read, {written:,} to write"
     )
 
 
-def _advice_line(outcomes: Mapping[str, Outcomes]) -> Line:
+def _advice_line(outcomes: Mapping[str, Outcomes]) -> Finding:
     if all(outcome.right is None for survey in outcomes.values() for outcome in survey):
-        return Line("instructions", "unclear", "no call was answered")
+        return Finding("instructions", "unclear", "no call was answered")
     best = max(outcomes, key=lambda name: _right(outcomes[name]))  # the first of equals
     if best == DEFAULT:
-        return Line(
+        return Finding(
             "instructions", best, "no other place gave more right answers, and this one keeps prompt caches"
         )
     better, worse = _differing(outcomes[best], outcomes[DEFAULT])
     counts = f"{better} answers were right only with {best}, {worse} only with {DEFAULT}"
     if by_chance(better, worse) > CHANCE:
-        return Line("instructions", "unclear", f"{counts}: too few to tell; {DEFAULT} keeps prompt caches")
+        return Finding("instructions", "unclear", f"{counts}: too few to tell; {DEFAULT} keeps prompt caches")
     chance = f"chance alone makes such a difference in {by_chance(better, worse):.0%} of all cases"
-    return Line("instructions", best, f"{counts}; {chance}: set --instructions {best}")
+    return Finding("instructions", best, f"{counts}; {chance}: set --instructions {best}")
 
 
 def _right(outcomes: Outcomes) -> int:

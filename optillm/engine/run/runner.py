@@ -124,11 +124,11 @@ class Runs:
         self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
         self._deadlines: set[asyncio.Timeout] = set()
-        self._hurried = False
+        self._winding_down = False
 
-    def hurry(self) -> bool:
-        """Have techniques at work return the best they have, and nothing new begin; whether there are any."""
-        self._hurried = True
+    def wind_down(self) -> bool:
+        """Wind down: running techniques return their best answer so far. Return whether any were running."""
+        self._winding_down = True
         now = asyncio.get_running_loop().time()
         for deadline in self._deadlines:
             if not deadline.expired():
@@ -230,7 +230,8 @@ class Runs:
     @asynccontextmanager
     async def _deadline(self, ledger: Ledger) -> AsyncIterator[None]:
         """Raise `TimeoutError` when the time of a request is up, or that of this process."""
-        deadline = asyncio.timeout_at(asyncio.get_running_loop().time() if self._hurried else ledger.deadline)
+        now = asyncio.get_running_loop().time()
+        deadline = asyncio.timeout_at(now if self._winding_down else ledger.deadline)
         self._deadlines.add(deadline)
         try:
             async with deadline:
@@ -256,7 +257,7 @@ class Runs:
             return Outcome(refusal.candidates, "complete")
         except TimeoutError:
             timeout: OptillmError = DeadlineExceeded("the deadline passed before anything usable arrived")
-            if self._hurried:
+            if self._winding_down:
                 timeout = ShuttingDown("The server is shutting down")
             return self._best(ctx, "deadline", timeout)
         except BudgetExhausted as error:

@@ -19,16 +19,14 @@ from optillm.config.keys import Client, digest
 from optillm.config.values import is_loopback
 from optillm.errors import BudgetExhausted, OptillmError, RateLimited, Unauthorized
 from optillm.server.access.budgets import Accounts, Admission
-from optillm.server.bridge import aside
+from optillm.server.access.policy import current_policy
+from optillm.server.bridge import in_thread
 from optillm.server.state import here
 from optillm.toolkit.bounded import BoundedMap
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
 
-OPEN_ENDPOINT: Final = "ops.health"  # the one that needs no key
-SPENDING: Final = ("api.chat", "api.pass_on")  # those that may cost something upstream
-UNCOUNTED: Final = ("api.cancel",)  # what makes less work is never too much
 BURST: Final = 10  # wrong keys an address may send at once
 PAUSE: Final = 6.0  # seconds until it may send one more
 ADDRESSES: Final = 10_000  # the most addresses that attempts are remembered of
@@ -81,14 +79,15 @@ def guard(
     def refuse() -> None:
         if not clients and is_loopback(settings.host):
             check_host()
-        if request.endpoint == OPEN_ENDPOINT:
+        policy = current_policy()
+        if not policy.authenticated:
             return
         client = check_key() if clients else None
         if client is not None:
             g.grant = client.grant
-            if request.blueprint == "api" and request.endpoint not in UNCOUNTED:
-                admit = partial(accounts.admit, client, spends=request.endpoint in SPENDING)
-                g.admission = aside(admit) if accounts.limited(client) else admit()
+            if policy.counted:
+                admit = partial(accounts.admit, client, spends=policy.spending)
+                g.admission = in_thread(admit) if accounts.limited(client) else admit()
                 g.grant = g.admission.grant
 
     return refuse

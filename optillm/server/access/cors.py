@@ -1,4 +1,4 @@
-"""What browsers are told: which web pages may use this server, and that no reply is a page of its own."""
+"""Tell browsers which web pages may use this server, and what a reply may do if one is shown as a page."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Final
 
 from flask import Flask, Response, request
 
+from optillm.server.access.policy import NO_PAGE, current_policy
+
 ANY: Final = "*"
 PREFLIGHT_SECONDS: Final = 600  # that a browser keeps the answer to a preflight
 METHODS: Final = "GET, POST, DELETE"
-NO_PAGE: Final = {
-    "X-Content-Type-Options": "nosniff",
-    # Also over what an upstream may send as HTML: here it would run as a page of this server.
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
-}
+
+
+def page_headers(content_security: str = NO_PAGE) -> dict[str, str]:
+    """Return the headers that say what a reply may do as a page, by default nothing."""
+    return {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": content_security}
 
 
 def welcome(origin: str | None, origins: Collection[str]) -> bool:
@@ -43,7 +45,8 @@ def tell_browsers(app: Flask, origins: Collection[str]) -> None:
         return reply
 
     def mark(reply: Response) -> Response:
-        for name, value in NO_PAGE.items():
+        # Beside what an upstream may have sent along with HTML: here it would run as a page of this server.
+        for name, value in page_headers(current_policy().content_security).items():
             reply.headers.add(name, value)
         origin = request.headers.get("Origin")
         if origins:

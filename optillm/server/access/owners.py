@@ -24,7 +24,7 @@ from optillm.chat import RawRequest, Relay
 from optillm.config.values import masked
 from optillm.errors import NotCounted, NotFound
 from optillm.server.api.wire import read_object
-from optillm.server.bridge import aside
+from optillm.server.bridge import in_thread
 from optillm.stores import StoreDown
 
 if TYPE_CHECKING:
@@ -61,16 +61,16 @@ class Owners:
     def check(self, request: RawRequest) -> None:
         """Raise `NotFound` if a request names an id that its key did not create.
 
-        Call it within a `Visit`, as it waits for the store.
+        Call it within a `GreenletTask`, as it waits for the store.
         """
         owner = self._owner(request)
         if owner:
-            aside(self._check, owner, request)
+            in_thread(self._check, owner, request)
 
     def record(self, request: RawRequest, relay: Relay) -> Relay:
         """Return the reply, whose ids are recorded before they reach the client.
 
-        Call it within a `Visit`, as it waits for the store.
+        Call it within a `GreenletTask`, as it waits for the store.
         """
         owner = self._owner(request)
         if not owner or request.method != "POST" or not 200 <= relay.status < 300:
@@ -79,7 +79,7 @@ class Owners:
             return replace(relay, chunks=self._recording(relay.chunks, owner))
         ids = list(_created_ids(_json(relay.body or b"")))
         if ids:
-            aside(self._record, owner, ids)
+            in_thread(self._record, owner, ids)
         return relay
 
     def _owner(self, request: RawRequest) -> str:

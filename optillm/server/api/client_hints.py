@@ -1,7 +1,7 @@
-"""What a client says about a request beside its body: how often it has asked, how long it waits, what for.
+"""What a client says about a request outside of its body: which attempt it is, how long it waits, and what for.
 
-The prompt shapes of Open WebUI and LibreChat are recognised by their frame, at the beginning of the last user
-message, so that a user's own words about titles or tasks are no such request.
+The prompts of Open WebUI and LibreChat are recognised by their frame, at the beginning of the last user message, so
+that a user who writes about titles or tasks is not taken for a frontend.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ TASKS: Final = tuple(
     f"{task}_generation"
     for task in ("title", "tags", "follow_up", "query", "image_prompt", "emoji", "autocomplete")
 )
-"""Values of `metadata.task` that Open WebUI gives its own requests; `moa_response_generation` is the user's."""
-TINY: Final = 16
-"""Tokens in which nobody can reason: replies this short are labels, checks and pings."""
+"""Values of `metadata.task` in Open WebUI's own requests; `moa_response_generation` is a request of the user's."""
+TINY_REPLY: Final = 16
+"""Tokens in which no model can reason: replies this short are labels, checks and pings."""
 BEGINNING: Final = 400
-"""Characters in which a frontend's prompt shows what it is."""
+"""Characters of a message in which a frontend's prompt is recognised."""
 SLACK: Final = 0.05
-"""Share of a client's patience, and at least so many seconds, that an answer is given ahead of its end."""
+"""The share of a client's patience by which an answer comes before its end; half a second at least."""
 
 _NUMBER: Final = re.compile(r"([0-9]+\.?|[0-9]*\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _TITLES: Final = (
@@ -42,7 +42,7 @@ _TITLES: Final = (
 def sender(
     headers: Headers, content: bytes, body: Mapping[str, Any], called_off: Callable[[], bool]
 ) -> Sender:
-    """What the headers and the shape of a request say about it."""
+    """Return what the headers and the shape of a request say about its sender."""
     credential = f"{headers.get('Authorization')}\0{headers.get('api-key')}"
     return Sender(
         client=sha256(credential.encode("latin-1", "replace")).hexdigest(),
@@ -58,7 +58,7 @@ def sender(
 
 
 def deadline(headers: Headers) -> float | None:
-    """Seconds a request may take, as its sender says beside the body; raises `InvalidRequest`."""
+    """Return how many seconds a request may take according to its headers; raises `InvalidRequest`."""
     sent = headers.get(DEADLINE)
     seconds = _number(sent)
     if sent is not None and seconds is None:
@@ -67,21 +67,21 @@ def deadline(headers: Headers) -> float | None:
 
 
 def in_background(body: Mapping[str, Any]) -> bool:
-    """Whether a chat frontend asks on its own behalf, for a title, tags, follow-ups or a completion."""
+    """Return whether a chat frontend asks on its own behalf: for a title, tags, follow-ups or a completion."""
     metadata = body.get("metadata")
     if isinstance(metadata, Mapping) and metadata.get("task") in TASKS:
         return True
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    if limit is not None and limit <= TINY:
+    if limit is not None and limit <= TINY_REPLY:
         return True
     *earlier, last = body["messages"]
     if last["role"] != "user":
         return False
     text = content_text(last).lstrip()
-    return _asks_for_itself(text) or (len(earlier) == 1 and _chooses_a_tool(earlier[0], text))
+    return _is_frontends_prompt(text) or (len(earlier) == 1 and _chooses_a_tool(earlier[0], text))
 
 
-def _asks_for_itself(text: str) -> bool:
+def _is_frontends_prompt(text: str) -> bool:
     if text.startswith("### Task:"):
         return "<chat_history>" in text and "</chat_history>" in text
     beginning = text[:BEGINNING].lower()
@@ -89,18 +89,18 @@ def _asks_for_itself(text: str) -> bool:
 
 
 def _chooses_a_tool(system: Message, text: str) -> bool:
-    """Whether Open WebUI has a model choose a tool by words, where it does not offer it any."""
+    """Return whether Open WebUI has a model choose a tool in plain text, without offering it any."""
     listed = system["role"] == "system" and content_text(system).startswith("Available Tools:")
     return listed and text.startswith(("Query:", "History:"))
 
 
-def patience_in_a_stream(sending: Sender, keep_alive: float) -> float:
-    """Seconds of silence after which a stream shows a sign of life, soon enough for this client; 0 is never."""
+def keep_alive_interval(sending: Sender, keep_alive: float) -> float:
+    """Return after how many seconds of silence a stream shows a sign of life; 0: never."""
     return min(keep_alive, sending.patience / 2) if keep_alive and sending.patience else keep_alive
 
 
 def _patience(headers: Headers) -> float | None:
-    """Seconds the client waits for a reply, less the slack, as the OpenAI SDKs announce it."""
+    """Return how many seconds the client waits for a reply, less the slack; the OpenAI SDKs announce it."""
     for name in ("x-stainless-read-timeout", "x-stainless-timeout"):
         seconds = _number(headers.get(name))
         if seconds:
@@ -109,7 +109,7 @@ def _patience(headers: Headers) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    """A positive number in decimals; Python reads more than that as one."""
+    """Return a positive decimal number, `None` for anything else, some of which `float` would accept."""
     if text is None or not _NUMBER.fullmatch(text):
         return None
     number = float(text)

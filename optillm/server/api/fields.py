@@ -17,7 +17,7 @@ _WHOLE: Final = ("max_calls", "max_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What a request says to the proxy and not to the upstream; `None` where it says nothing."""
+    """What a request says to the proxy and not to the upstream; `None`: nothing."""
 
     approach: str | None = None
     approach_field: str = "optillm_approach"

@@ -8,21 +8,22 @@ from flask import Blueprint, Flask, Response, request
 
 from optillm.errors import ShuttingDown, UpstreamError
 from optillm.observe.metrics import Metrics
-from optillm.server.bridge import aside, run
+from optillm.server.access.policy import Policy, current_policy
+from optillm.server.bridge import await_only, in_thread
 from optillm.server.state import here
 
 views = Blueprint("ops", __name__)
 
 
 def count(app: Flask, metrics: Metrics) -> None:
-    """Count the requests to the API: those at work, until the last byte has left, and every response."""
+    """Count the requests that are to be measured: those at work, until the last byte has left, and every response."""
 
     def arrive() -> None:
-        if _api():
+        if current_policy().measured:
             metrics.in_flight.inc()
 
     def leave(response: Response) -> Response:
-        if _api():
+        if current_policy().measured:
             metrics.responses.labels(str(response.status_code)).inc()
             response.call_on_close(metrics.in_flight.dec)
         return response
@@ -31,25 +32,23 @@ def count(app: Flask, metrics: Metrics) -> None:
     app.after_request(leave)
 
 
-def _api() -> bool:
-    return request.path.startswith("/v1/") or request.blueprint == "api"
-
-
 @views.get("/health")
+@Policy(authenticated=False, counted=False, spending=False, measured=False, vital=True)
 def health() -> Response:
     """Whether the server is up; with `?ready=1`, whether it can serve: it does not drain, its upstream answers."""
     if request.args.get("ready") == "1":
         state = here()
         if state.draining:
             raise ShuttingDown("The server is shutting down")
-        if not run(state.readiness.now()):
+        if not await_only(state.readiness.now()):
             raise UpstreamError("The upstream does not answer", status=HTTPStatus.SERVICE_UNAVAILABLE)
     return Response(b'{"status":"ok"}', content_type="application/json")
 
 
 @views.get("/metrics")
+@Policy(counted=False, spending=False, measured=False)
 def metrics() -> Response:
     """The metrics of all workers, for Prometheus."""
     state = here()
-    content, content_type = aside(state.metrics.exposition, request.headers.get("Accept", ""))
+    content, content_type = in_thread(state.metrics.exposition, request.headers.get("Accept", ""))
     return Response(content, content_type=content_type)

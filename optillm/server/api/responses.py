@@ -1,4 +1,4 @@
-"""What the engine gives, as responses: an upstream's own reply, a completion, a stream."""
+"""Turn what the engine returns into responses: an upstream's own reply, a completion, a stream."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from optillm.chat import ChatRequest, Completion, Relay, Stream
 from optillm.errors import Cancelled, OptillmError
 from optillm.server.api import sse
 from optillm.server.api.wire import completion_json
-from optillm.server.bridge import Batches, ClientGone
+from optillm.server.batches import Batches
+from optillm.server.bridge import ClientGone
 from optillm.server.errors import explain
 
 JSON: Final = "application/json"
-BETWEEN: Final = (b"\n\n", b"\r\n\r\n")
-"""What ends an event of a stream."""
+EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n")
+"""What separates the events of a stream."""
 
 
 def never() -> bool:
-    """Say that nobody has called the request off."""
+    """Return that nobody has cancelled the request."""
     return False
 
 
 def completed(completion: Completion) -> Response:
-    """A technique's answer."""
+    """Return a technique's answer as a response."""
     report = completion.report
     headers = {
         "x-optillm-technique": report.technique,
@@ -40,19 +41,24 @@ def completed(completion: Completion) -> Response:
 
 
 def streamed(stream: Stream, chat_request: ChatRequest, silence: float) -> Response:
-    """A technique at work, event by event."""
+    """Return a running technique as a stream of events.
+
+    The stream shows a sign of life after `silence` seconds without an event (0: never).
+    """
     batches = Batches(stream.events, silence)
     explained = partial(explain, request_id=g.request_id)
     events = sse.Chunks(stream, chat_request).events(batches, explained, chat_request.sender.called_off)
     technique = {} if stream.technique is None else {"x-optillm-technique": stream.technique}
     headers = {**sse.HEADERS, **technique}
     response = Response(events, headers=headers, content_type=sse.MEDIA_TYPE)
-    response.call_on_close(batches.close)  # also when the server never asks for the first event
+    response.call_on_close(
+        batches.close
+    )  # the generator's own cleanup would not run if it were never started
     return response
 
 
 def relayed(relay: Relay, called_off: Callable[[], bool] = never) -> Response:
-    """An upstream's own reply: its status and bytes as they are, as they come."""
+    """Return an upstream's own reply, with its status and bytes unchanged; a stream is passed on as it comes."""
     headers = {name.lower(): value for name, value in relay.headers.items()}
     media_type = headers.get("content-type", "application/octet-stream")
     if relay.chunks is None:
@@ -73,7 +79,10 @@ def forwarded(
     explain: Callable[[Exception], OptillmError],
     called_off: Callable[[], bool],
 ) -> Iterator[bytes]:
-    """The chunks of a relay; when it breaks, an error event between two events, else a broken connection."""
+    """Yield the chunks of a relay.
+
+    If it breaks off between two events, an error event ends it. Anywhere else, raises `ConnectionResetError`.
+    """
     end = b"\n\n"
     try:
         for batch in batches:
@@ -83,12 +92,12 @@ def forwarded(
     except ClientGone as left:
         if not called_off():
             return
-        if not (events and end.endswith(BETWEEN)):
+        if not (events and end.endswith(EVENT_ENDS)):
             raise ConnectionResetError(ECONNRESET, "the request was cancelled") from left
         yield sse.error_event(Cancelled())
     except Exception as error:
         explained = explain(error)
-        if not (events and end.endswith(BETWEEN)):
-            # A reply that ended here as if it were whole would be a lie.
+        if not (events and end.endswith(EVENT_ENDS)):
+            # If the reply simply ended here, the client would take it for whole.
             raise ConnectionResetError(ECONNRESET, "the upstream's reply broke off") from error
         yield sse.error_event(explained)

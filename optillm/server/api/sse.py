@@ -1,4 +1,4 @@
-"""A technique at work as server-sent events: chunks, progress, signs of life, and errors after the first byte."""
+"""Render a running technique as server-sent events: chunks, progress, signs of life, errors after the first byte."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from optillm.server.bridge import ClientGone
 
 HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 MEDIA_TYPE: Final = "text/event-stream"
-ALIVE: Final = b": keep-alive\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n\n"
 DONE: Final = b"data: [DONE]\n\n"
-LEAST, MOST = 20, 40  # characters in a piece of a replayed answer
+MIN_PIECE, MAX_PIECE = 20, 40  # characters in a piece of a replayed answer
 
 _NOTHING: Final[Mapping[str, Any]] = {}
-_SHOWN_APART: Final = ("role", "content", "tool_calls")  # fields of a message with deltas of their own
+_OWN_DELTAS: Final = ("role", "content", "tool_calls")  # fields of a message that have deltas of their own
 
 
 def error_event(error: OptillmError) -> bytes:
-    """The end of a stream that fails after its first byte."""
+    """Return the end of a stream that fails after its first byte."""
     return b"data: " + dumps(error.body()) + b"\n\n" + DONE
 
 
 def pieces(text: str) -> Iterator[str]:
-    """The text in pieces that a reader can follow, cut after a blank where there is one; joined, it is whole."""
+    """Yield the text in pieces that a reader can follow, cut after a blank where there is one; nothing is lost."""
     start = 0
-    while len(text) - start > MOST:
-        cut = max(text.rfind(blank, start + LEAST, start + MOST) for blank in " \n")
-        cut = start + MOST if cut < 0 else cut + 1
+    while len(text) - start > MAX_PIECE:
+        cut = max(text.rfind(blank, start + MIN_PIECE, start + MAX_PIECE) for blank in " \n")
+        cut = start + MAX_PIECE if cut < 0 else cut + 1
         yield text[start:cut]
         start = cut
     if start < len(text):
@@ -50,7 +50,7 @@ class Chunks:
         self._usage: dict[str, Any] = {"usage": None} if request.include_usage else {}
         self._progress = request.progress
         self._choices = stream.choices
-        self._shown: dict[int, int] = {}  # characters of each choice begun that its deltas have carried
+        self._shown: dict[int, int] = {}  # characters that the deltas of each choice have carried
         self.complete = False
 
     def events(
@@ -59,17 +59,17 @@ class Chunks:
         explain: Callable[[Exception], OptillmError],
         called_off: Callable[[], bool],
     ) -> Iterator[bytes]:
-        """The bytes of the whole stream: the role at once, an empty batch as a sign of life, errors as events."""
+        """Yield the bytes of the whole stream: the role at once, empty batches as signs of life, errors as events."""
         yield self._opened(0)
         try:
             for batch in batches:
-                yield b"".join(map(self._event, batch)) if batch else ALIVE
+                yield b"".join(map(self._event, batch)) if batch else KEEP_ALIVE
             if not self.complete:
                 raise RuntimeError("the stream ended without its completion")
         except ClientGone:
-            if called_off():  # by somebody else: the client is there
+            if called_off():  # by another request: this client is still there
                 yield error_event(Cancelled())
-        except Exception as error:  # noqa: BLE001 - rendered as the stream's last event: the status is long sent
+        except Exception as error:  # noqa: BLE001 - rendered as the last event: the status has long been sent
             yield error_event(explain(error))
         else:
             yield DONE
@@ -84,7 +84,7 @@ class Chunks:
         return self._end(event)
 
     def _opened(self, index: int) -> bytes:
-        """The first chunk of a choice, once."""
+        """Return the first chunk of a choice, or nothing if it has been sent."""
         if index in self._shown:
             return b""
         self._shown[index] = 0
@@ -98,7 +98,7 @@ class Chunks:
         return b""
 
     def _end(self, completion: Completion) -> bytes:
-        """What has not been shown yet, the ends of all choices, the usage, and the report on the last chunk."""
+        """Return what has not been shown yet, the ends of all choices, the usage, and the report on the last chunk."""
         self.complete = True
         if completion.system_fingerprint is not None:
             self._head["system_fingerprint"] = completion.system_fingerprint
@@ -116,7 +116,7 @@ class Chunks:
         return b"".join(parts)
 
     def _rest(self, index: int, reply: Reply) -> bytes:
-        other = {name: value for name, value in reply.message.items() if value and name not in _SHOWN_APART}
+        other = {name: value for name, value in reply.message.items() if value and name not in _OWN_DELTAS}
         deltas: list[dict[str, Any]] = [other] if other else []
         deltas += [{"content": piece} for piece in pieces(reply.text[self._shown[index] :])]
         deltas += [

@@ -12,7 +12,7 @@ CLOSE: Final = "</optillm_approach>"
 
 
 def cut_tags(messages: Sequence[Message], in_user_messages: bool) -> tuple[Sequence[Message], str | None]:
-    """The messages without their tags, and what the first tag says; the same object when there is none.
+    """Return the messages without their tags, and what the first tag says; the same object if there is none.
 
     Only developers' messages are read unless `in_user_messages`. A message or part that was nothing but a
     tag goes with it.
@@ -20,17 +20,17 @@ def cut_tags(messages: Sequence[Message], in_user_messages: bool) -> tuple[Seque
     roles = {"system", "developer", "user"} if in_user_messages else {"system", "developer"}
     if not any(message["role"] in roles and _tagged(message.get("content")) for message in messages):
         return messages, None
-    said: list[str] = []
+    tags: list[str] = []
     kept: list[Message] = []
     for message in messages:
         content = message.get("content")
         if message["role"] in roles and _tagged(content):
-            content = _cut(content, said)
+            content = _cut(content, tags)
             if not content:
                 continue
             message = {**message, "content": content}
         kept.append(message)
-    return kept, said[0]
+    return kept, tags[0]
 
 
 def _tagged(content: Any) -> bool:
@@ -45,15 +45,15 @@ def _text(part: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _cut(content: Any, said: list[str]) -> Any:
-    """The content without tags, empty when nothing is left; what the tags say goes to `said`."""
+def _cut(content: Any, tags: list[str]) -> Any:
+    """Return the content without tags, empty if nothing is left; append what the tags say to `tags`."""
     if isinstance(content, str):
-        rest = _cut_text(content, said)
+        rest = _cut_text(content, tags)
         return rest if rest.strip() else ""
     parts = []
     for part in content:
         if _tagged(_text(part)):
-            text = _cut_text(part["text"], said)
+            text = _cut_text(part["text"], tags)
             if not text.strip():
                 continue
             part = {**part, "text": text}
@@ -61,10 +61,10 @@ def _cut(content: Any, said: list[str]) -> Any:
     return parts
 
 
-def _cut_text(text: str, said: list[str]) -> str:
+def _cut_text(text: str, tags: list[str]) -> str:
     kept, position = [], 0
     while (start := text.find(OPEN, position)) >= 0 and (end := text.find(CLOSE, start)) >= 0:
         kept.append(text[position:start])
-        said.append(text[start + len(OPEN) : end].strip())
+        tags.append(text[start + len(OPEN) : end].strip())
         position = end + len(CLOSE)
     return "".join(kept) + text[position:]

@@ -17,16 +17,16 @@ from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
 from optillm.engine.upstream.models import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from optillm.server.access.cors import welcome
-from optillm.server.api.client_hints import deadline, patience_in_a_stream, sender
+from optillm.server.access.policy import VERSION, Policy
+from optillm.server.api.client_hints import deadline, keep_alive_interval, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
 from optillm.server.api.wire import dumps, read_chat
-from optillm.server.bridge import aside, run
+from optillm.server.bridge import await_only, in_thread
 from optillm.server.state import State, here
 
-VERSION: Final = "/v1"
 FORM: Final = "multipart/form-data"
 LONG: Final = 2**16
-"""Bytes of a body from which on it is read aside: others need not wait for that."""
+"""Bytes of a body from which on it is read in a thread, so that other requests need not wait."""
 PASSED_ON: Final = {
     "/v1/embeddings": ["POST"],
     "/v1/completions": ["POST"],
@@ -44,17 +44,18 @@ views = Blueprint("api", __name__)
 
 
 @views.post("/v1/chat/completions")
+@Policy()
 def chat() -> Response:
     """One chat completion, through a technique or untouched."""
     state = here()
     chat_request = _chat_request(state)
     with ExitStack() as serving:
         serving.enter_context(state.cancellable(_own(g.request_id)))
-        outcome = run(state.engine.complete(chat_request))
+        outcome = await_only(state.engine.complete(chat_request))
         if isinstance(outcome, Relay):
             response = relayed(outcome, chat_request.sender.called_off)
         elif isinstance(outcome, Stream):
-            silence = patience_in_a_stream(chat_request.sender, state.settings.keep_alive)
+            silence = keep_alive_interval(chat_request.sender, state.settings.keep_alive)
             response = streamed(outcome, chat_request, silence)
         else:
             return completed(outcome)
@@ -63,6 +64,7 @@ def chat() -> Response:
 
 
 @views.post("/v1/chat/cancel/<request_id>")
+@Policy(counted=False, spending=False)  # what makes less work is never too much
 def cancel(request_id: str) -> Response:
     """Call off a request at work in this process: all its upstream calls end."""
     refuse_other_sites()
@@ -74,6 +76,7 @@ def cancel(request_id: str) -> Response:
 
 
 @views.post("/v1/plan")
+@Policy(spending=False)
 def plan() -> Response:
     """What a chat request would take; nothing goes upstream."""
     state = here()
@@ -81,6 +84,7 @@ def plan() -> Response:
 
 
 @views.get("/v1/techniques")
+@Policy(spending=False)
 def techniques() -> Response:
     """What there is to choose from, for this sender."""
     described = [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
@@ -88,12 +92,14 @@ def techniques() -> Response:
 
 
 @views.get("/v1/models")
+@Policy(spending=False)
 def models() -> Response:
     """The upstream's models and the names that stand for techniques."""
     return Response(dumps({"object": "list", "data": _models()}), content_type=JSON)
 
 
 @views.get("/v1/models/<path:name>")
+@Policy(spending=False)
 def model(name: str) -> Response:
     """One of the models."""
     for listed in _models():
@@ -102,6 +108,7 @@ def model(name: str) -> Response:
     raise NotFound(f"There is no model {name!r} here", param="model", code="model_not_found")
 
 
+@Policy()
 def pass_on(task: str = "", part: str = "") -> Response:
     """A request for an endpoint that the proxy only passes on."""
     if not (_TASK.fullmatch(task) and _TASK.fullmatch(part)):  # `..` and the like would leave what is meant
@@ -113,10 +120,11 @@ def pass_on(task: str = "", part: str = "") -> Response:
         refuse_other_sites()
     raw = _raw(state, b"" if bare else _body(JSON, FORM))
     state.owners.check(raw)
-    return relayed(state.owners.record(raw, run(state.engine.relay(raw))))
+    return relayed(state.owners.record(raw, await_only(state.engine.relay(raw))))
 
 
 @views.post("/v1/messages")
+@Policy(spending=False)
 def messages() -> Response:
     """Refuse a request to Anthropic's Messages API, which is not supported."""
     state = here()
@@ -147,7 +155,7 @@ def _chat_request(state: State) -> ChatRequest:
     content, own = _body(JSON), _own(g.request_id)
     identity = {"request_id": g.request_id, "authorization": state.authorization}
     read = partial(read_chat, content, state.settings, **identity)
-    chat_request = read() if len(content) <= LONG else aside(read)
+    chat_request = read() if len(content) <= LONG else in_thread(read)
     sent_by = sender(request.headers, content, chat_request.body, lambda: own in state.cancelled)
     seconds = deadline(request.headers)
     budget = chat_request.budget if seconds is None else chat_request.budget.within(Budget(seconds=seconds))
@@ -167,7 +175,7 @@ def granted() -> Grant:
 
 def _models() -> list[dict[str, Any]]:
     state = here()
-    listed = run(state.engine.models(state.authorization))
+    listed = await_only(state.engine.models(state.authorization))
     return [
         model
         for model in listed

@@ -1,4 +1,4 @@
-"""The JSON of a request to a `ChatRequest`, checked once, here at the edge; a `Completion` to its JSON."""
+"""Turn the JSON of a request into a `ChatRequest`, checked here once, and a `Completion` into its JSON."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _LONG = re.compile(rb"[0-9]{%d}" % (DIGITS - 1))
 def read_chat(
     content: bytes, settings: Settings, *, request_id: str = "", authorization: str | None = None
 ) -> ChatRequest:
-    """The chat request in a body; raises `InvalidRequest`, whose `param` names the field it objects to.
+    """Return the chat request in a body; raises `InvalidRequest`, whose `param` names the field at fault.
 
-    `raw` of the request is the body as it came, when nothing had to be added to it or taken out.
+    `raw` of the request is the body as it came, if nothing had to be added to it or taken out.
     """
     body = read_object(content)
     own = take_extension(body)
@@ -59,7 +59,7 @@ def read_chat(
 
 
 def read_object(content: bytes) -> dict[str, Any]:
-    """The JSON object in a body, strictly read; raises `InvalidRequest`."""
+    """Return the JSON object in a body, strictly read; raises `InvalidRequest`."""
     structure = _structure(content)
     if sum(map(structure.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise InvalidRequest(_TOO_MANY)
@@ -77,7 +77,7 @@ def read_object(content: bytes) -> dict[str, Any]:
 
 
 def _structure(content: bytes) -> bytes:
-    """What of a JSON text is outside its strings, found without a loop over millions of characters or values."""
+    """Return what of a JSON text is outside its strings, without a loop over millions of characters or values."""
     bare = content
     if b"\\" in content:
         bare = content.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -87,7 +87,7 @@ def _structure(content: bytes) -> bytes:
 
 
 def _keys(body: dict[str, Any]) -> int:
-    """How many keys all objects in a body have together; raises `InvalidRequest` for one that nests too deep."""
+    """Return how many keys all objects in a body have together; raises `InvalidRequest` if it nests too deep."""
     level: list[Any] = [body]
     keys = 0
     for _ in range(MAX_DEPTH + 1):
@@ -110,8 +110,8 @@ def _bounded(digits: str) -> object:
 
 def _distinct(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        names: set[str] = set()
+        twice = next(name for name, _ in pairs if name in names or names.add(name))  # type: ignore[func-returns-value]
         raise InvalidRequest(f"The key {twice!r} appears twice in one object", param=twice)
     for name, value in pairs:
         if _too_large(value):
@@ -123,7 +123,7 @@ def _too_large(value: Any) -> bool:
 
 
 def _fill(body: dict[str, Any], settings: Settings) -> bool:
-    """Fill in the server's defaults; whether there was anything to fill."""
+    """Fill in the server's defaults; return whether there was anything to fill in."""
     filled = False
     if body.get("model") is None:
         body["model"], filled = settings.model, True
@@ -133,7 +133,7 @@ def _fill(body: dict[str, Any], settings: Settings) -> bool:
 
 
 def completion_json(completion: Completion) -> bytes:
-    """The chat completion a client gets, the `optillm` block included."""
+    """Return the chat completion that a client gets, the `optillm` block included."""
     wire: dict[str, Any] = {
         "id": completion.id,
         "object": "chat.completion",
@@ -150,13 +150,13 @@ def completion_json(completion: Completion) -> bytes:
 
 
 def finish_reason(reply: Reply) -> str:
-    """Why the reply ended; where the upstream did not say, what its content implies."""
+    """Return why the reply ended; if the upstream did not say, what its content implies."""
     implied = "tool_calls" if reply.tool_calls else "function_call" if reply.actions else "stop"
     return reply.finish_reason or implied
 
 
 def dumps(value: Any) -> bytes:
-    """The JSON of what the engine hands over: any mapping is an object, any sequence an array."""
+    """Return the JSON of what the engine returns: any mapping is an object, any sequence an array."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
 
 

@@ -1,9 +1,10 @@
-"""The body of a request on its way in, read against a clock."""
+"""The body of a request, read against a clock."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aiohttp import web
@@ -11,13 +12,13 @@ from aiohttp.http import HttpVersion11
 
 from optillm.engine.memory import Memory
 from optillm.errors import InvalidRequest
-from optillm.server.bridge import Visit
+from optillm.server.bridge import await_only
 from optillm.server.errors import refusal
 
 if TYPE_CHECKING:
     from optillm.server.http.connection import Connection
 
-RATE: Final = 2**16  # bytes of a body that earn its client one more second
+BODY_RATE: Final = 2**16  # bytes of a body that earn its client one more second
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -25,11 +26,11 @@ class Readable(Protocol):
     """What a WSGI application reads a body from."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, or all of them; fewer at the end."""
+        """Return so many bytes, or all of them; fewer at the end."""
 
 
 class Body:
-    """A body; it has `seconds` to arrive, and every byte of it earns a little more.
+    """A body that has `seconds` to arrive, and a little more for each byte that comes.
 
     Its bytes are counted in `memory`; call `release` at the end of its request.
     """
@@ -38,19 +39,19 @@ class Body:
         self._request = request
         self._connection = cast("Connection", request.protocol)
         self._limit = asyncio.get_running_loop().time() + seconds
-        self._awaited = not awaits_go_ahead(request)
+        self._requested = not awaits_go_ahead(request)
         self._received = bytearray()
         self._holding = memory.of_body()
 
     def larger_than(self, size: int) -> bool:
-        """Whether it is, or may be."""
+        """Return whether it is larger, or may be because its length is unknown."""
         if not self._request.body_exists:
             return False
-        announced = self._request.content_length
-        return announced is None or announced > size
+        length = self._request.content_length
+        return length is None or length > size
 
     def check_room(self, largest: int) -> None:
-        """Raise `Overloaded` if there is no memory for a body of the announced length, `largest` at most."""
+        """Raise `Overloaded` if memory lacks room for the announced length, or `largest` bytes if that is less."""
         self._holding.check(min(self._request.content_length or 0, largest))
 
     def release(self) -> None:
@@ -64,21 +65,20 @@ class Body:
 
     @property
     def _whole(self) -> bool:
-        return self._request.content.at_eof() and not self._cut
+        return self._request.content.at_eof() and not self._truncated
 
     @property
-    def _cut(self) -> bool:
-        return self._connection.cut is self._request.content
+    def _truncated(self) -> bool:
+        return self._connection.truncated is self._request.content
 
     def file(self) -> Readable:
-        """What the application reads it from."""
+        """Return what the application reads the body from."""
         return io.BytesIO(self._received) if self._whole else self
 
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, or all of them; waits, so it is for a `Visit`, and may be interrupted."""
-        visit = Visit.current()
+        """Return so many bytes, or all of them; waits in the greenlet of a view, and may be interrupted."""
         while size < 0 or len(self._received) < size:
-            data = visit.wait(visit.interruptible(self._next()))
+            data = await_only(self._next())
             if not data:
                 size = len(self._received)
             self._received += data
@@ -87,12 +87,12 @@ class Body:
         return read
 
     async def _next(self) -> bytes:
-        """The next bytes, none at the end."""
+        """Return the next bytes, none at the end; raises `InvalidRequest`."""
         content = self._request.content
         if self._whole:
             return b""
-        if not self._awaited:
-            self._awaited = True
+        if not self._requested:
+            self._requested = True
             transport = self._request.transport
             if transport is not None:
                 transport.write(CONTINUE)
@@ -100,21 +100,21 @@ class Body:
             async with asyncio.timeout_at(self._limit):
                 data = await content.readany()
         except TimeoutError:
-            raise refusal(408, "The request body took too long to arrive") from None
+            raise refusal(HTTPStatus.REQUEST_TIMEOUT, "The request body took too long to arrive") from None
         except web.RequestPayloadError:
             raise InvalidRequest("The request body is not chunked as HTTP wants it") from None
-        if not data and self._cut:
+        if not data and self._truncated:
             raise InvalidRequest("The request body ended early")
         self._holding.take(len(data))
-        self._limit += len(data) / RATE
+        self._limit += len(data) / BODY_RATE
         return data
 
 
 def awaits_go_ahead(request: web.BaseRequest) -> bool:
-    """Whether the client wants to be asked for the body."""
+    """Return whether the client waits for a 100 (Continue) before it sends the body."""
     return request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
 
 
-def expected(request: web.BaseRequest) -> bool:
-    """Whether what the client expects can be met."""
+def expectation_can_be_met(request: web.BaseRequest) -> bool:
+    """Return whether the request expects nothing, or nothing but to be told to go ahead."""
     return "Expect" not in request.headers or awaits_go_ahead(request)

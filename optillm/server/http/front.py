@@ -1,16 +1,16 @@
-"""The front: HTTP of aiohttp, a Flask application behind it, one event loop for both and for the engine.
+"""aiohttp's HTTP in front of a Flask application, on one event loop with the engine.
 
-A request is served by a greenlet on the loop, see `optillm.server.bridge`; waiting costs no thread. Before
-that its head and a small body have arrived; a larger body, or one of unknown length, is read when the view asks
-for it, against a clock. `/health` is answered however much there is to do.
+A request is served by a greenlet on the loop, see `optillm.server.bridge`, so waiting takes no thread. That begins once
+the head and a small body have arrived; a larger body, or one of unknown length, is read against a clock when the view
+asks for it. Vital endpoints, like `/health`, are served however busy the server is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import islice
@@ -22,28 +22,46 @@ from flask import Flask
 from multidict import CIMultiDict
 
 from optillm.engine.memory import MB, Memory
-from optillm.errors import OptillmError, RateLimited, ShuttingDown
+from optillm.errors import OptillmError, RateLimited
+from optillm.server.access.policy import vital_paths
 from optillm.server.api.wire import dumps
-from optillm.server.bridge import Visit
-from optillm.server.errors import FIELD, LINE, error_headers, refusal
-from optillm.server.http.body import Body, expected
+from optillm.server.bridge import GreenletTask, current_task
+from optillm.server.errors import error_headers, refusal
+from optillm.server.http.body import Body, expectation_can_be_met
 from optillm.server.http.connection import Connection
-from optillm.server.http.lanes import Lane
+from optillm.server.http.supervisor import LINGER, MAX_FIELD, MAX_LINE, end_requests, until
 from optillm.server.state import state_of
 
-ROOM: Final = 2**16  # bytes of a body that are awaited before a request is served
-BODIES: Final = 8  # how many bodies of the largest size a worker has memory for at a time
+SMALL_BODY: Final = 2**16  # bytes of a body that are awaited before a request is served
+BODIES: Final = 8  # bodies of the largest size for which a worker has memory at a time
 SWEEP: Final = 0.25  # seconds between two looks at the clock
-LINGER: Final = 2.0  # seconds a client has to read the end of its last reply, or to send a last request
-PARTING: Final = 1.0  # seconds for techniques that have been told to come to an end
-CLEANUP: Final = 5.0  # seconds for requests that have been interrupted
 NAME: Final = "optillm"
 
-_VITAL: Final = "/health"
+
+class Capacity:
+    """Room for `most` requests of one kind at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._in_use = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another request."""
+        return self._in_use >= self._most
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Count a request while the block runs."""
+        self._in_use += 1
+        try:
+            yield
+        finally:
+            self._in_use -= 1
 
 
 class Front(web.Server):
-    """Serves a WSGI application; made on the loop that it serves on."""
+    """Serves a WSGI application over at most `connections` connections; create it on the loop that serves."""
 
     def __init__(self, app: Flask, connections: int) -> None:
         self._state = state_of(app)
@@ -53,17 +71,18 @@ class Front(web.Server):
             handler_cancellation=True,
             access_log=None,
             keepalive_timeout=self._settings.idle_timeout,
-            max_line_size=LINE,
-            max_field_size=FIELD,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_FIELD,
             auto_decompress=False,
             lingering_time=LINGER,
         )
         self._app = app
-        self._most = connections
-        self._small, self._large = Lane(self._settings.concurrency), Lane(self._settings.concurrency)
+        self._vital_paths = vital_paths(app)
+        self._max_connections = connections
+        self._small, self._large = Capacity(self._settings.concurrency), Capacity(self._settings.concurrency)
         self._largest = self._settings.max_body_mb * MB
         self._memory = Memory(BODIES * self._largest)
-        self._visits: set[Visit] = set()
+        self._tasks: set[GreenletTask] = set()
         self._sweeping = self._loop.call_later(SWEEP, self._sweep)
         self._environ = {
             "SCRIPT_NAME": "",
@@ -79,92 +98,83 @@ class Front(web.Server):
         }
 
     def __call__(self) -> Connection:
-        """A connection that has been accepted."""
+        """Return the protocol of a connection that has been accepted."""
         return Connection(self, loop=self._loop, error_reply=self._error_reply, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Count a connection; when there are too many, the one that dawdles most has to go."""
+        """Add a connection; beyond the limit, close the oldest ones that have no request being served."""
         super().connection_made(handler, transport)
-        if len(self._connections) > self._most:
-            staying = [each for each in self._clients if not each.aborted]
-            waiting = (each for each in staying if each.waits)
-            for each in islice(waiting, max(0, len(staying) - self._most)):
-                each.abort()
+        if len(self._connections) > self._max_connections:
+            staying = [connection for connection in self._clients if not connection.aborted]
+            idle = (connection for connection in staying if connection.idle)
+            for connection in islice(idle, max(0, len(staying) - self._max_connections)):
+                connection.abort()
 
     @property
     def _clients(self) -> list[Connection]:
-        """All connections, the oldest first."""
+        """The connections, oldest first."""
         return cast("list[Connection]", self.connections)
 
-    # Its end.
+    # Shutdown.
 
     async def drain(self, grace: float) -> None:
-        """Wait until all requests have been served, at most so many seconds; replies say that they are the last."""
+        """Wait until all requests have been served, at most `grace` seconds; replies say `Connection: close`."""
         self._state.draining = True
-        await self._until(lambda: not self._connections, grace)
+        await until(lambda: not self._connections, grace)
 
     async def close(self) -> None:
         """End what still runs, with an answer where there can be one, and close all connections."""
         self._state.draining = True
         for connection in self._clients:
-            if connection.waits:  # a client could use it to ask again, and be refused again
+            if connection.idle:  # a client could use it to ask again, and be refused again
                 connection.abort()
-        if self._visits and self._state.engine.hurry():
-            await self._until(lambda: not self._visits, PARTING)
-        for visit in list(self._visits):
-            visit.interrupt(ShuttingDown("The server is shutting down"))
-        await self._until(lambda: not self._visits, CLEANUP)
+        await end_requests(self._state, self._tasks)
         self._sweeping.cancel()
         for connection in self._clients:
             connection.force_close()
-        await self._until(lambda: not self._connections, LINGER)
-
-    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
-        limit = self._loop.time() + seconds
-        while not condition() and self._loop.time() < limit:  # noqa: ASYNC110 - of two kinds, and at the end only
-            await asyncio.sleep(SWEEP / 10)
+        await until(lambda: not self._connections, LINGER)
 
     # A request.
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request, from its head to the last byte of its reply."""
+        """Serve one request, from its head to the last byte of its reply."""
         connection = cast("Connection", request.protocol)
         body = Body(request, self._settings.body_timeout, self._memory)
-        vital = request.path == _VITAL
+        vital = request.path in self._vital_paths
         try:
-            if not expected(request):
-                raise refusal(417, "The expectation of the request cannot be met")
-            lane = self._large
-            if not body.larger_than(ROOM):
+            if not expectation_can_be_met(request):
+                raise refusal(HTTPStatus.EXPECTATION_FAILED, "The expectation of the request cannot be met")
+            capacity = self._large
+            if not body.larger_than(SMALL_BODY):
                 await body.arrive()
-                lane = self._small
-            if lane.full and not vital:
+                capacity = self._small
+            if capacity.full and not vital:
                 raise RateLimited("Too many requests are in flight", headers={"Retry-After": "1"})
             body.check_room(self._largest)
         except OptillmError as error:
             return self._error_reply(error)
         connection.busy()
-        with nullcontext() if vital else lane.taken():  # it needs no key, and may wait for the upstream
-            connection.pressed = lambda: lane.full or self._state.draining
-            visit = Visit(partial(self._visit, request, body))
-            self._visits.add(visit)
+        with nullcontext() if vital else capacity.use():  # it needs no key, and may wait for the upstream
+            connection.in_demand = lambda: capacity.full or self._state.draining
+            task = GreenletTask(partial(self._respond, request, body))
+            self._tasks.add(task)
             try:
-                response: web.StreamResponse = await visit.attend()
+                response: web.StreamResponse = await task.drive()
             finally:
-                self._visits.discard(visit)
+                self._tasks.discard(task)
                 body.release()
         return response
 
-    def _visit(self, request: web.BaseRequest, body: Body) -> web.StreamResponse:
-        """The application's reply, sent as far as it is a stream; runs in a greenlet."""
-        visit = Visit.current()
+    def _respond(self, request: web.BaseRequest, body: Body) -> web.StreamResponse:
+        """Return the application's reply; a stream has then been sent. Runs in a greenlet."""
+        task = current_task()
         started: list[Any] = []
 
         def start(status: str, headers: list[tuple[str, str]], _: Any = None, /) -> Callable[[bytes], object]:
             started[:] = status, headers
-            return started.append  # WSGI's old way to write, which Flask does not go
+            return started.append  # WSGI's legacy `write`, which Flask never calls
 
-        content = self._app(self._described(request, body), start)
+        content = self._app(self._wsgi_environ(request, body), start)
         try:
             status, headers = started
             code, _, reason = status.partition(" ")
@@ -176,10 +186,10 @@ class Front(web.Server):
                 return self._marked(response, request)
             response = web.StreamResponse(status=int(code), reason=reason, headers=self._headers(headers))
             self._marked(response, request)
-            visit.wait(response.prepare(request))
+            task.wait(response.prepare(request))
             for chunk in content:
                 if chunk:
-                    visit.wait(response.write(chunk))
+                    task.wait(response.write(chunk))
             return response
         finally:
             close = getattr(content, "close", None)
@@ -187,7 +197,7 @@ class Front(web.Server):
                 close()
 
     def _marked(self, response: web.StreamResponse, request: web.BaseRequest) -> web.StreamResponse:
-        """A reply that says whether it is the last; after half a body, what comes next may not be a request."""
+        """Return the reply, which says if it is the last: after half a body, what comes next may be no request."""
         if self._state.draining or not request.content.is_eof():
             response.force_close()
         return response
@@ -198,8 +208,8 @@ class Front(web.Server):
         sent["Server"] = NAME
         return sent
 
-    def _described(self, request: web.BaseRequest, body: Body) -> dict[str, Any]:
-        """The request as WSGI has it."""
+    def _wsgi_environ(self, request: web.BaseRequest, body: Body) -> dict[str, Any]:
+        """Return the request in WSGI's form."""
         path, _, query = request.raw_path.partition("?")
         if not path.startswith("/"):  # the whole URL, as for a proxy
             path = request.rel_url.raw_path
@@ -220,7 +230,7 @@ class Front(web.Server):
         return environ
 
     def _error_reply(self, error: OptillmError) -> web.StreamResponse:
-        """The reply to what does not come as far as the application, counted; the connection ends with it."""
+        """Return the reply to a request that does not reach the application; the connection ends with it."""
         self._state.metrics.responses.labels(str(error.status)).inc()
         response = web.Response(
             body=dumps(error.body()),
@@ -234,7 +244,7 @@ class Front(web.Server):
     # The clock.
 
     def _sweep(self) -> None:
-        """Look after those whose time is up."""
+        """Close the connections whose time is up."""
         now = self._loop.time()
         head = LINGER if self._state.draining else self._settings.header_timeout
         for connection in self._clients:
@@ -244,7 +254,7 @@ class Front(web.Server):
 
 @lru_cache(256)
 def _variable(name: bytes) -> str | None:
-    """The variable of a header; `None` for one that could be taken for another: WSGI knows no hyphens."""
+    """Return a header's variable; `None` if it could be mistaken for another: WSGI turns hyphens into underscores."""
     if b"_" in name:
         return None
     variable = name.decode("latin-1").upper().replace("-", "_")

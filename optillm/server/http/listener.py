@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
-
-from gunicorn import systemd
 
 from optillm.config.settings import OPENAI_URL
 from optillm.config.values import is_loopback
@@ -17,18 +16,19 @@ if TYPE_CHECKING:
     from optillm.config.settings import Settings
 
 BACKLOG: Final = 2048
+FIRST_PASSED: Final = 3  # file descriptor of the first socket that systemd passes
 QUESTION: Final = "What is 48 / 4 + 7 * 13?"
 _ANY: Final = {"http://0.0.0.0:": "http://127.0.0.1:", "http://[::]:": "http://[::1]:"}
 
 
 def listener_for(settings: Settings) -> socket.socket:
     """Return the socket that systemd passed, else a new one; raises `OSError` on failure."""
-    count = systemd.listen_fds()
+    count = _passed_sockets()
     if not count:
         return listen(settings.host, settings.port)
     if count > 1:
         raise OSError(f"systemd passed {count} listening sockets, but only one can be used")
-    return _checked(socket.socket(fileno=systemd.SD_LISTEN_FDS_START), settings.host)
+    return _checked(socket.socket(fileno=FIRST_PASSED), settings.host)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -81,6 +81,14 @@ def first_steps(settings: Settings, url: str) -> Iterator[str]:
         command.append(f"{url}/v1/models")
     yield f"A first request: {' '.join(command)}"
     yield f"The base URL for clients: {url}/v1"
+
+
+def _passed_sockets() -> int:
+    """Return how many sockets systemd passed to this process, once: gunicorn must not take them again."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    del os.environ["LISTEN_PID"]
+    return int(os.environ.pop("LISTEN_FDS", 0))
 
 
 def _checked(passed: socket.socket, host: str) -> socket.socket:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from optillm.commands.doctor.capacity import MANY, Line, capacity
+from optillm.commands.doctor.capacity import MANY, capacity
+from optillm.commands.doctor.report import Finding
 from optillm.config.settings import Settings
 from optillm.engine.upstream.client import OpenAIUpstream, connect
 from tests.commands.doctor.test_checks import examined, good
@@ -84,7 +85,7 @@ def test_a_server_that_hangs_has_no_line() -> None:
 
 
 def test_other_upstreams_are_not_asked() -> None:
-    async def examine() -> list[Line]:
+    async def examine() -> list[Finding]:
         upstream = connect(Settings(base_url="https://upstream.example/v1"))
         try:
             return await capacity(upstream, "m", "max_tokens", 1.0)

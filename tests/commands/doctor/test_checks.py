@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from optillm.commands.doctor.capacity import MANY
-from optillm.commands.doctor.checks import LIMIT_PROBES, PROBES, TOKENS, Diagnosis, examine
+from optillm.commands.doctor.checks import TOKENS, examine
+from optillm.commands.doctor.probes import LIMIT_PROBES, PROBES
+from optillm.commands.doctor.report import Diagnosis
 from optillm.config.settings import Settings
 from optillm.local.demo import launch
 from tests.commands.fakes import command
@@ -75,7 +77,7 @@ def examined(
     """The diagnosis, its findings by what they are about, and the calls that were made for it."""
     with Stub(respond) as stub:
         diagnosis = asyncio.run(examine(Settings(base_url=stub.base_url, model="m", **settings), patience))
-        found = {f.about: (f.result, f.found, f.effect) for f in diagnosis.findings}
+        found = {f.about: (f.result, f.details, f.effect) for f in diagnosis.findings}
         return diagnosis, found, stub.calls
 
 
@@ -221,7 +223,7 @@ def test_an_upstream_that_cannot_be_reached() -> None:
     (finding,) = diagnosis.findings
     assert not diagnosis.usable
     assert (finding.about, finding.result) == ("reachable", "no")
-    assert finding.found.startswith("the upstream cannot be reached: ")
+    assert finding.details.startswith("the upstream cannot be reached: ")
 
 
 def test_an_upstream_that_hangs() -> None:

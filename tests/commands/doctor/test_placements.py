@@ -70,7 +70,7 @@ def examined(
         configured = Settings(base_url=stub.base_url, model="m", **settings)
         diagnosis = asyncio.run(examine(configured, 20.0, placements=wanted))
         calls = [call for call in stub.calls if MARKER.encode() in call.body]
-    return {finding.about: (finding.result, finding.found) for finding in diagnosis.findings}, calls
+    return {finding.about: (finding.result, finding.details) for finding in diagnosis.findings}, calls
 
 
 def test_the_questions_are_the_same_each_time_and_all_different() -> None:

@@ -22,7 +22,7 @@ from optillm.observe.record import Record
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.store import FileStorage, Store
 from optillm.server.app import create_app
-from optillm.server.bridge import Visit
+from optillm.server.bridge import GreenletTask
 from optillm.server.state import state_of
 from optillm.stores import StoreDown
 from tests.server.access.test_auth import Clock, bearer
@@ -154,7 +154,7 @@ def test_a_keys_file_without_limits_needs_no_store() -> None:
 def test_only_the_key_that_sent_a_request_may_call_it_off(tmp_path: Path) -> None:
     office = Office(tmp_path, alice())
     with office.served(FakeEngine()) as client:
-        state_of(client.application).serving["alice/r1"].append(Visit(bool))
+        state_of(client.application).serving["alice/r1"].append(GreenletTask(bool))
         path = "/v1/chat/cancel/r1"
         assert client.post(path, headers=bearer("plain-key")).status_code == 404
         assert client.post(path, headers=bearer("secret")).status_code == 200

@@ -9,7 +9,7 @@ import pytest
 
 from optillm.chat import Relay
 from optillm.errors import RateLimited
-from optillm.server.bridge import Visit
+from optillm.server.bridge import GreenletTask
 from optillm.server.errors import error_headers
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, completion, report, served, settings, stream
@@ -105,7 +105,7 @@ def test_replies_streams_and_errors_can_be_read_by_a_listed_page() -> None:
 def test_a_listed_page_may_upload_and_cancel() -> None:
     engine, kind = FakeEngine(Relay(200, {}, b"")), "multipart/form-data; boundary=xyz"
     with served(engine, cors_origins=PAGE) as client:
-        state_of(client.application).serving["/x"].append(Visit(bool))
+        state_of(client.application).serving["/x"].append(GreenletTask(bool))
         for origin, status in ((PAGE, 200), ("https://evil.test", 400)):
             sent = {"Origin": origin}
             assert client.post("/v1/chat/cancel/x", headers=sent).status_code == status

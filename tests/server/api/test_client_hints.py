@@ -9,7 +9,7 @@ from werkzeug.datastructures import Headers
 
 from optillm.chat import Sender
 from optillm.errors import InvalidRequest
-from optillm.server.api.client_hints import deadline, in_background, patience_in_a_stream, sender
+from optillm.server.api.client_hints import deadline, in_background, keep_alive_interval, sender
 
 
 def told(content: bytes = b"{}", **headers: Any) -> Sender:
@@ -156,10 +156,10 @@ def test_clients_are_told_apart_without_holding_their_keys() -> None:
 
 
 def test_a_stream_shows_life_before_an_impatient_client_hangs_up() -> None:
-    assert patience_in_a_stream(Sender(patience=4), 10) == 2
-    assert patience_in_a_stream(Sender(patience=500), 10) == 10
-    assert patience_in_a_stream(Sender(), 10) == 10
-    assert patience_in_a_stream(Sender(patience=4), 0) == 0
+    assert keep_alive_interval(Sender(patience=4), 10) == 2
+    assert keep_alive_interval(Sender(patience=500), 10) == 10
+    assert keep_alive_interval(Sender(), 10) == 10
+    assert keep_alive_interval(Sender(patience=4), 0) == 0
 
 
 @pytest.mark.parametrize(

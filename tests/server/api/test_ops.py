@@ -42,7 +42,7 @@ def test_an_upstream_that_hangs_is_not_there(monkeypatch: pytest.MonkeyPatch) ->
             await asyncio.Event().wait()
             return True
 
-    monkeypatch.setattr(readiness, "PATIENCE", 0.01)
+    monkeypatch.setattr(readiness, "PROBE_TIMEOUT", 0.01)
     with served(Hanging()) as client:
         assert client.get("/health?ready=1").status_code == 503
 

@@ -10,7 +10,7 @@ import pytest
 
 from optillm.chat import Delta, Event, Note, Reply
 from optillm.errors import OptillmError, UpstreamError
-from optillm.server.api.sse import LEAST, MOST, Chunks, pieces
+from optillm.server.api.sse import MAX_PIECE, MIN_PIECE, Chunks, pieces
 from optillm.server.api.wire import read_chat
 from optillm.server.bridge import ClientGone
 from optillm.server.errors import explain
@@ -155,7 +155,7 @@ def test_replays_a_long_answer_in_pieces() -> None:
     chunks = data(render([completion(Reply({"content": text}, "stop"))]).encode())
     contents = [each["choices"][0]["delta"].get("content") for each in chunks[1:-1]]
     assert "".join(contents) == text
-    assert all(len(content) <= MOST for content in contents)
+    assert all(len(content) <= MAX_PIECE for content in contents)
 
 
 def test_keeps_the_other_fields_of_a_message_and_the_log_probabilities() -> None:
@@ -199,4 +199,4 @@ def test_pieces_join_to_the_text() -> None:
         text = "".join(chance.choices("ab \n\té漢", k=chance.randrange(300)))
         cut = list(pieces(text))
         assert "".join(cut) == text
-        assert all(LEAST < len(piece) <= MOST for piece in cut[:-1])
+        assert all(MIN_PIECE < len(piece) <= MAX_PIECE for piece in cut[:-1])

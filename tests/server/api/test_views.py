@@ -9,7 +9,7 @@ import pytest
 
 from optillm.chat import Delta, Relay, Reply
 from optillm.errors import UpstreamError
-from optillm.server.bridge import Visit
+from optillm.server.bridge import GreenletTask
 from optillm.server.state import state_of
 from tests.server.fakes import CHAT, HELLO, FakeEngine, completion, data, report, served, stream
 
@@ -246,7 +246,7 @@ def test_passes_the_query_on() -> None:
 def test_other_web_sites_change_nothing(method: str, path: str) -> None:
     engine = FakeEngine(Relay(200, {}, b"{}"))
     with served(engine) as client:
-        state_of(client.application).serving["/x"].append(Visit(bool))
+        state_of(client.application).serving["/x"].append(GreenletTask(bool))
         for origin, status in (("http://evil.test", 400), ("null", 400), ("http://localhost", 200)):
             assert client.open(path, method=method, headers={"Origin": origin}).status_code == status
     assert len(engine.relays) == (path != "/v1/chat/cancel/x")

@@ -23,7 +23,7 @@ from tests.server import live as scripted
 from tests.server.fakes import CHAT, HELLO
 
 SOON = 15.0  # seconds: how long a test waits for what must happen
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -258,7 +258,7 @@ def test_an_interrupt_ends_a_request_whose_body_is_still_to_come(live: Live) -> 
 
 
 def test_a_client_that_does_not_read_costs_the_end_none_of_its_order(tmp_path: Path) -> None:
-    with running(tmp_path, grace=0, stall=60, pressed=60) as live:
+    with running(tmp_path, grace=0, stall=60, stall_in_demand=60) as live:
         connection, response = live.post("much")
         response.read(1)
         assert live.end() == (0, "")
@@ -310,6 +310,13 @@ def test_says_one_line_at_the_start_and_none_at_the_end(tmp_path: Path, sign: si
         response.read()
         connection.close()
         assert live.end(sign) == (0, "")
+
+
+def test_a_call_that_blocks_the_loop_fails(live: Live) -> None:
+    connection, response = live.post("block")
+    assert response.status == 500
+    connection.close()
+    assert "BlockingError: sleep" in live.end()[1]
 
 
 def test_as_many_files_are_allowed_as_connections_need(tmp_path: Path) -> None:

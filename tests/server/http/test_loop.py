@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-import optillm.server.http.serve as server
+import optillm.server.http.loop as server
 from optillm.server.http.listener import listen
-from optillm.server.http.serve import AT_ONCE, Worker
+from optillm.server.http.loop import AT_ONCE, Worker
 
 
 class Greeted(asyncio.Protocol):
@@ -31,7 +31,7 @@ class Greeted(asyncio.Protocol):
 
 def worker() -> Any:
     made = Worker.__new__(Worker)
-    made.alive, made._greetings = True, set()
+    made.alive, made._connecting = True, set()
     return made
 
 
@@ -74,7 +74,7 @@ def test_without_file_descriptors_it_accepts_nobody_for_a_while(monkeypatch: pyt
         await until(lambda: Greeted.gone == 1)
 
     Greeted.count = Greeted.gone = 0
-    monkeypatch.setattr(server, "PAUSE", 0.0)
+    monkeypatch.setattr(server, "FULL_PAUSE", 0.0)
     with listen("127.0.0.1", 0) as bound, Full(fileno=bound.detach()) as listener:
         listener.setblocking(False)
         with socket.create_connection(listener.getsockname(), timeout=15):

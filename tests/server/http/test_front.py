@@ -17,7 +17,7 @@ import uvloop
 
 from optillm.engine.memory import MB
 from optillm.server.app import create_app
-from optillm.server.http.front import ROOM, Front
+from optillm.server.http.front import SMALL_BODY, Front
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings
 from tests.server.http.test_serve import SOON, Live, eventually, running
 
@@ -27,7 +27,7 @@ SLOW = {
     "nothing": b"",
     "headers": POST + b"X-A: ",
     "a body": POST + b"Content-Length: 1000\r\n\r\n{",
-    "a large body": POST + b"Content-Length: %d\r\n\r\n{" % (ROOM + 1),
+    "a large body": POST + b"Content-Length: %d\r\n\r\n{" % (SMALL_BODY + 1),
     "a chunked body": POST + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n{",
     "a body it was asked for": POST + b"Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n",
 }
@@ -150,7 +150,7 @@ def test_requests_sent_together_are_answered_one_after_the_other(live: Live) -> 
 
 
 def test_a_large_body_arrives(live: Live) -> None:
-    connection, response = live.post("m", metadata={"a": "x" * 3 * ROOM})
+    connection, response = live.post("m", metadata={"a": "x" * 3 * SMALL_BODY})
     assert response.status == 200
     connection.close()
 
@@ -228,7 +228,9 @@ def test_a_request_gets_one_reply_though_its_body_cannot_be_read(live: Live) -> 
 
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
 def test_a_reply_that_does_not_wait_for_the_body_is_the_last(live: Live, expect: bytes) -> None:
-    sent = POST.replace(CHAT.encode(), b"/nowhere") + expect + b"Content-Length: %d\r\n\r\n" % (ROOM + 1)
+    sent = (
+        POST.replace(CHAT.encode(), b"/nowhere") + expect + b"Content-Length: %d\r\n\r\n" % (SMALL_BODY + 1)
+    )
     with dial(live, sent) as client:
         response = replied(client)
         assert response.status == 404
@@ -301,7 +303,7 @@ def test_as_many_with_large_bodies_are_refused_apart(tmp_path: Path, what: str) 
 
 
 def test_clients_that_do_not_take_their_replies_have_to_go_when_there_is_no_room(tmp_path: Path) -> None:
-    with running(tmp_path, concurrency=2, stall=600, pressed=0.1) as live, ExitStack() as slow:
+    with running(tmp_path, concurrency=2, stall=600, stall_in_demand=0.1) as live, ExitStack() as slow:
         for _ in range(2):
             connection, response = live.post("flood")
             slow.callback(connection.close)
