@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.solver.specimens import fillings, specimens
+from tests.sandbox.specimens import fillings, specimens
 
 SOLVER = Path(__file__).resolve().parents[2] / "optillm" / "solver"
 SECONDS = 0.02

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from optillm.sandbox.pool import Solver
-from tests.solver.arena import BOOTS
+from tests.sandbox.arena import BOOTS
 
 
 def _started(solver: Solver) -> Iterator[Solver]:

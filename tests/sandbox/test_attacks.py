@@ -8,10 +8,10 @@ import pytest
 
 from optillm.sandbox.pool import Solver
 from optillm.sandbox.results import Limits
-from tests.solver.arena import BOOTS, arena, assault
-from tests.solver.attacks_callbacks import CALLBACKS
-from tests.solver.attacks_libraries import SMTLIB, SYMPY, Z3
-from tests.solver.attacks_python import ATTACKS, BOMBS
+from tests.sandbox.arena import BOOTS, arena, assault
+from tests.sandbox.attacks_callbacks import CALLBACKS
+from tests.sandbox.attacks_libraries import SMTLIB, SYMPY, Z3
+from tests.sandbox.attacks_python import ATTACKS, BOMBS
 
 _CORPORA = {
     "python": ("z3py", ATTACKS),

@@ -20,12 +20,12 @@ from optillm.sandbox.inside.dialect import received
 from optillm.sandbox.inside.outcome import Refused
 from optillm.sandbox.pool import Solver
 from optillm.sandbox.results import Limits
-from tests.solver.arena import BOOTS, assault
-from tests.solver.attacks_callbacks import CALLBACKS
+from tests.sandbox.arena import BOOTS, assault
+from tests.sandbox.attacks_callbacks import CALLBACKS
 
 
 def _examined(*arguments: str) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.solver.callbacks", *arguments]
+    command = [sys.executable, "-m", "tests.sandbox.callbacks", *arguments]
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -8,8 +8,8 @@ import pytest
 
 from optillm.sandbox.pool import Solver
 from optillm.sandbox.results import Limits
-from tests.solver.legitimate_sympy import PROGRAMS as SYMPY
-from tests.solver.legitimate_z3 import PROGRAMS as Z3
+from tests.sandbox.legitimate_sympy import PROGRAMS as SYMPY
+from tests.sandbox.legitimate_z3 import PROGRAMS as Z3
 
 _PROGRAMS = Z3 + SYMPY
 

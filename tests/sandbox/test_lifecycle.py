@@ -18,7 +18,7 @@ import pytest
 from optillm.sandbox import pool, replies
 from optillm.sandbox.pool import Solver
 from optillm.sandbox.results import Limits, Solved
-from tests.solver.arena import BOOTS, QUICK, children, gone
+from tests.sandbox.arena import BOOTS, QUICK, children, gone
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from optillm.sandbox.inside import kernel
-from tests.solver.arena import BOOTS, gone
+from tests.sandbox.arena import BOOTS, gone
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 60.0

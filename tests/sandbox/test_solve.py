@@ -9,7 +9,7 @@ import pytest
 
 from optillm.sandbox.pool import Solver
 from optillm.sandbox.results import Limits, Solved
-from tests.solver.arena import children, gone
+from tests.sandbox.arena import children, gone
 
 _FOREVER = "while True: pass"
 

@@ -30,7 +30,7 @@ from optillm.engine.run.judges import Ballot, Judges
 from optillm.engine.run.output import Gate, Shown
 from optillm.engine.run.payloads import Bodies, Payload
 from optillm.engine.run.quote_tags import TagFilter, Tags
-from optillm.engine.run.single_flight import Draws
+from optillm.engine.run.single_flight import SingleFlight
 from optillm.engine.run.structured import AnswerForm, CallForm
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Answer, Candidate, Context
@@ -98,7 +98,7 @@ class RequestContext(Context):
         self._requested = 0
         self._consulted = 0
         self._following: Callable[[RequestContext], Awaitable[Answer]] | None = None
-        self._draws: Draws[list[Candidate]] | None = None
+        self._shared_calls: SingleFlight[list[Candidate]] | None = None
         self._keeps_time = False
         self._converse(Bodies.of(request, respect_temperature=respect_temperature))
 
@@ -131,7 +131,7 @@ class RequestContext(Context):
     def apart(self, branches: int) -> list[RequestContext]:
         """This context for branches side by side: they do not stream, give one choice and share their draws."""
         ctx = self._copied()
-        ctx._streaming, ctx._following, ctx.choices, ctx._draws = False, None, 1, Draws()
+        ctx._streaming, ctx._following, ctx.choices, ctx._shared_calls = False, None, 1, SingleFlight()
         return [ctx._copied() for _ in range(branches)]
 
     def _copied(self) -> RequestContext:
@@ -316,9 +316,11 @@ class RequestContext(Context):
 
     async def _drawn(self, bundle: Sequence[Payload], index: int) -> list[Candidate]:
         """The candidates of one call, the same for every branch that draws from the same body."""
-        if self._draws is None:
+        if self._shared_calls is None:
             return await self._generate(*bundle)
-        return await self._draws.draw(orjson.dumps(bundle[0].body), index, lambda: self._generate(*bundle))
+        return await self._shared_calls.run(
+            orjson.dumps(bundle[0].body), index, lambda: self._generate(*bundle)
+        )
 
     async def _generate(self, payload: Payload, *singly: Payload) -> list[Candidate]:
         """Return the candidates of one call; request those missing from a bundle `singly`."""
