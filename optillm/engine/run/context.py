@@ -27,7 +27,7 @@ from optillm.engine.call.remedies import Refusal
 from optillm.engine.run.candidates import EMPTY, Sieve
 from optillm.engine.run.concurrency import beside, most_telling, quorum, race, together
 from optillm.engine.run.judges import Ballot, Judges
-from optillm.engine.run.output import Gate, Shown
+from optillm.engine.run.output import ClientStream, MarkerFilter
 from optillm.engine.run.payloads import Bodies, Payload
 from optillm.engine.run.quote_tags import TagFilter, Tags
 from optillm.engine.run.single_flight import SingleFlight
@@ -87,7 +87,7 @@ class RequestContext(Context):
         self.rng = rng
         self.model = model
         self.ledger = calls.ledger
-        self.shown = Shown(outlet)
+        self.shown = ClientStream(outlet)
         self._calls = calls
         self._fence = fence
         self._tags = Tags(fence)
@@ -422,7 +422,7 @@ class RequestContext(Context):
     def _gate(self, after: str | None, show: Emit) -> Emit:
         """Return a filter before `show`: it passes what follows the line `after`, without quotation tags."""
         filtered = TagFilter(self._tags, show).show
-        return filtered if after is None else Gate(after, filtered).show
+        return filtered if after is None else MarkerFilter(after, filtered).show
 
     # The form of the answer.
 

@@ -1,4 +1,4 @@
-"""What a client that streams has been shown of an answer, and the gate before it."""
+"""What a client that streams is shown of an answer, and the filter before it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from optillm.chat import Delta, Event, Note
 
 
-class Shown:
+class ClientStream:
     """The way to the client; without an outlet everything is kept for the whole answer at the end."""
 
     def __init__(self, outlet: MemoryObjectSendStream[Event] | None) -> None:
@@ -43,7 +43,7 @@ class Shown:
                 return
 
 
-class Gate:
+class MarkerFilter:
     """Lets through what follows the first line that is `marker`."""
 
     def __init__(self, marker: str, show: Callable[[str], Awaitable[None]]) -> None:

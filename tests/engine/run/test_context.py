@@ -9,7 +9,7 @@ import pytest
 from optillm.chat import Budget, Note, Reply
 from optillm.engine.engine import Limits
 from optillm.engine.run.excerpts import after
-from optillm.engine.run.output import Gate
+from optillm.engine.run.output import MarkerFilter
 from optillm.engine.upstream.replies import Assembly
 from optillm.errors import UpstreamError
 from tests.fakes import HANG, Say, Sent, World, failing, run
@@ -223,7 +223,7 @@ def test_a_gate_opens_after_the_marker_wherever_the_pieces_break(reply: str, sho
         seen.append(text)
 
     async def feed() -> None:
-        gate = Gate("=M=", show)
+        gate = MarkerFilter("=M=", show)
         for start in range(0, len(reply), cut):
             await gate.show(reply[start : start + cut])
 
