@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -131,13 +130,6 @@ class Observed(RequestContext):
         _samples.get().extend(candidates)
         return candidates
 
-    async def arrivals(self, n: int, **how: Any) -> AsyncGenerator[Candidate, None]:
-        """Sample, and record each candidate as it arrives."""
-        async with aclosing(super().arrivals(n, **how)) as arriving:
-            async for candidate in arriving:
-                _samples.get().append(candidate)
-                yield candidate
-
 
 def sit(sitting: Sitting) -> list[Outcome]:
     """Answer the problems of a sitting one after the other, and grade the answers."""
@@ -162,7 +154,10 @@ def _engine(sitting: Sitting) -> Engine:
         for slug, technique in techniques.items()
     }
     planner = Planner(techniques, judges if sitting.judge else {}, "auto")
-    return Engine(Routes.to(DemoUpstream()), planner, Limits(DEFAULTS, execution=sitting.execution))
+    admitted = [
+        slug for slug, technique in techniques.items() if technique.Options.needs and sitting.execution
+    ]
+    return Engine(Routes.to(DemoUpstream()), planner, Limits(DEFAULTS, admitted=admitted))
 
 
 async def _outcome(engine: Engine, sitting: Sitting, problem: Problem, seed: int) -> Outcome:

@@ -1,7 +1,8 @@
 """The burden of proof: when judges may overrule what most samples say.
 
 Judges share the writer's blind spots, like confidence and length. Where they prefer a different answer from the one
-most samples give, the two meet head to head, and the plurality stays unless it clearly loses.
+most samples give, the two meet head to head, and the plurality stays unless it clearly loses. Where two answers are
+given equally often, they meet as well, and the majority decides.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ Work the task out for yourself, and check both where they differ.
 TEMPERATURE: Final = 0.7
 """Comparisons are independent opinions only if they are sampled."""
 COMPARISONS: Final[Any] = Field(
-    8,
+    12,
     ge=0,
     le=16,
-    description="comparisons with the answer most samples give; to overrule it, the judges' favourite must win seven "
-    "eighths, and by more than it lacks in votes; with 0 or 1 it never does",
+    description="comparisons with the answer most samples give; to overrule it, the judges' favourite must win eleven "
+    "twelfths, and by more than it lacks in votes; with 0 or 1 it never does",
 )
 """The option `proof` of techniques whose judges bear the burden of proof."""
 
@@ -47,8 +48,8 @@ WON, LOST, TIED = "won", "lost", "tied"
 
 
 def needed(comparisons: int) -> int:
-    """Return how many comparisons the favourite must win: seven eighths, and at least two."""
-    return max(2, -(-7 * comparisons // 8))
+    """Return how many comparisons the favourite must win to overrule: eleven twelfths, and at least two."""
+    return max(2, -(-11 * comparisons // 12))
 
 
 def burden(comparisons: int, samples: int) -> Cost:
@@ -74,43 +75,52 @@ async def upheld(
     comparisons: int,
     *,
     model: str | None = None,
+    ties_only: bool = False,
 ) -> list[Candidate]:
     """Return `ranked`, the judges' order, with the plurality's answer first unless it is proved worse.
 
-    Each of the `samples` has one vote.
+    Each of the `samples` has one vote. With `ties_only` judges choose only among the answers with the most votes.
     """
     contest = Contest.of(ranked, samples)
-    if not contest.lead:
-        return list(ranked)
-    if comparisons >= needed(comparisons):
-        ctx.say("the judges' favourite meets the answer that most samples give")
-        if await proved_better(ctx, contest, comparisons, model=model):
-            return list(ranked)
-    incumbent = contest.incumbents[0]
-    return [incumbent, *(candidate for candidate in ranked if candidate.index != incumbent.index)]
+    if ties_only and contest.lead:
+        contest = Contest.of(promoted(contest.standing, ranked), samples)
+    winner = contest.standing
+    if contest.rivals and comparisons >= needed(comparisons):
+        ctx.say(
+            "two answers meet head to head: the judges' favourite, and one that as many samples give or more"
+        )
+        favourite_wins = await head_to_head(ctx, contest, comparisons, model=model)
+        winner = (contest.favourites if favourite_wins else contest.rivals)[0]
+    return promoted(winner, ranked)
+
+
+def promoted(winner: Candidate, ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Return the ranked candidates with one of them first."""
+    return [winner, *(candidate for candidate in ranked if candidate.index != winner.index)]
 
 
 def presumed(ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Candidate:
     """Return the candidate to give while nothing is proved, see `upheld`."""
-    return Contest.of(ranked, samples).incumbents[0]
+    return Contest.of(ranked, samples).standing
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The candidates that give the judges' favourite answer, and those whose answer stands until it is overruled.
+    """The candidates that give the judges' favourite answer, and those that give its rival.
 
-    Both are the same unless another answer has at least two votes and more than the favourite; `lead` is how many more.
-    In both lists the best-ranked candidates come first.
+    The rival is the answer with the most votes, at least two of them, and with as many as the favourite or more; of
+    several, the best-ranked. `lead` is how many more votes it has. Without such an answer there are no rivals. In both
+    lists the best-ranked candidates come first.
     """
 
     favourites: Sequence[Candidate]
-    incumbents: Sequence[Candidate]
+    rivals: Sequence[Candidate]
     lead: int
 
     @classmethod
     def of(cls, ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Contest:
-        """Return the contest between `ranked[0]` and the plurality of the samples, of several the best-ranked."""
-        rank_of = {candidate.index: number for number, candidate in enumerate(ranked)}
+        """Return the contest between `ranked[0]` and the plurality of the samples."""
+        rank_of = {candidate.index: rank for rank, candidate in enumerate(ranked)}
         voters = {candidate.index for candidate in samples}
         unranked = [candidate for candidate in samples if candidate.index not in rank_of]
         groups = grouped([*ranked, *unranked])
@@ -118,20 +128,25 @@ class Contest:
             group.sort(key=lambda candidate: (rank_of.get(candidate.index, len(ranked)), candidate.index))
         groups.sort(key=lambda group: rank_of.get(group[0].index, len(ranked)))
         votes = [sum(candidate.index in voters for candidate in group) for group in groups]
-        plurality = votes.index(max(votes))
-        if votes[plurality] <= max(1, votes[0]):
-            return cls(groups[0], groups[0], 0)
-        return cls(groups[0], groups[plurality], votes[plurality] - votes[0])
+        most = max(votes[1:], default=0)
+        if most < max(2, votes[0]):
+            return cls(groups[0], (), 0)
+        return cls(groups[0], groups[votes.index(most, 1)], most - votes[0])
+
+    @property
+    def standing(self) -> Candidate:
+        """The candidate whose answer stands while nothing is decided: the rival's if it has more votes."""
+        return (self.rivals if self.lead else self.favourites)[0]
 
 
-async def proved_better(ctx: Context, contest: Contest, comparisons: int, *, model: str | None) -> bool:
-    """Have judges compare representatives of both answers; return whether the favourite is proved better.
+async def head_to_head(ctx: Context, contest: Contest, comparisons: int, *, model: str | None) -> bool:
+    """Have judges compare representatives of both answers; return whether the favourite wins, see `wins`.
 
-    Each pair of representatives is compared in both orders. See `proves` for what is enough.
+    Each pair of representatives is compared in both orders.
     """
 
     async def comparison(number: int) -> str | None:
-        pair = [side[number // 2 % len(side)] for side in (contest.favourites, contest.incumbents)]
+        pair = [side[number // 2 % len(side)] for side in (contest.favourites, contest.rivals)]
         favourite_first = number % 2 == 0
         preference = await compare(ctx, *(pair if favourite_first else pair[::-1]), model=model)
         if preference is None:
@@ -148,18 +163,22 @@ async def proved_better(ctx: Context, contest: Contest, comparisons: int, *, mod
                 outcomes[outcome] += 1
                 outstanding = comparisons - outcomes.total()
                 at_best, at_worst = (outcomes + Counter({rest: outstanding}) for rest in (WON, LOST))
-                hopeless = not proves(at_best, comparisons, contest.lead)
-                if hopeless or proves(at_worst, comparisons, contest.lead):
+                hopeless = not wins(at_best, comparisons, contest.lead)
+                if hopeless or wins(at_worst, comparisons, contest.lead):
                     break
         span.attributes.update(outcomes)
-    return proves(outcomes, comparisons, contest.lead)
+    return wins(outcomes, comparisons, contest.lead)
 
 
-def proves(outcomes: Counter[str], comparisons: int, lead: int) -> bool:
-    """Return whether these outcomes overrule a lead in votes.
+def wins(outcomes: Counter[str], comparisons: int, lead: int) -> bool:
+    """Return whether the favourite wins against a rival that leads by so many votes.
 
-    At least half of the comparisons must have come to a verdict, and seven eighths of these must be wins. A comparison
-    weighs as much as a sample: wins have to outnumber losses by more than the favourite lacks in votes.
+    Without a lead, it is enough not to lose more comparisons than are won. Against a lead, at least half of the
+    comparisons must have come to a verdict, and eleven twelfths of these must be won. A comparison weighs as much as a
+    sample: the margin must also be greater than the lead.
     """
+    margin = outcomes[WON] - outcomes[LOST]
+    if not lead:
+        return margin >= 0
     cast = outcomes.total()
-    return 2 * cast >= comparisons and outcomes[WON] >= needed(cast) and outcomes[WON] - outcomes[LOST] > lead
+    return 2 * cast >= comparisons and outcomes[WON] >= needed(cast) and margin > lead

@@ -7,7 +7,7 @@ world only through its `Context`; whether that is a live upstream or a scripted 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from random import Random
@@ -70,6 +70,12 @@ class BaseOptions(BaseModel, ABC):
 
     needs_text: ClassVar[bool] = False
     """Whether the technique cannot work on tool calls: a request that forces one is a single plain call."""
+
+    selects: ClassVar[str | None] = None
+    """The option that says among how many candidates to choose, if the technique can choose among given ones."""
+
+    needs: ClassVar[Literal["execution"] | None] = None
+    """What the operator has to admit, by the setting `<slug>_execution`: that `Context.execute` runs programs."""
 
     @abstractmethod
     def worst_case(self, choices: int) -> Cost:
@@ -166,21 +172,16 @@ class Context(ABC):
         temperature: float | None = None,
         models: Sequence[str] = (),
         instructions: Sequence[str] = (),
+        until: Callable[[Sequence[Candidate]], bool] | None = None,
     ) -> list[Candidate]:
-        """Candidates for the client's own conversation, asked for in parallel, in the order asked.
+        """Return candidates for the client's own conversation, requested in parallel, in the order requested.
 
         At most `n`: truncated ones come only when no complete one did, failed ones not at all, and stragglers
         are cut once a quorum is in. `models` and `instructions` are dealt out in turn; an instruction is one
         trailing message. Raises the most telling upstream error when no candidate is usable.
-        """
 
-    @abstractmethod
-    def arrivals(
-        self, n: int, *, temperature: float | None = None, models: Sequence[str] = ()
-    ) -> AsyncGenerator[Candidate, None]:
-        """The candidates of `sample` one by one in order of arrival; leaving the loop cancels the rest.
-
-        Iterate inside `contextlib.aclosing`, so that leaving takes effect at once.
+        `until` is called with the candidates so far whenever one arrives; once it returns true, the others are
+        cancelled. The candidates are then in order of arrival.
         """
 
     @overload
@@ -248,7 +249,7 @@ class Context(ABC):
 
     @property
     @abstractmethod
-    def pressed(self) -> bool:
+    def short_of_time(self) -> bool:
         """Whether another round would leave too little time for the call that writes the answer."""
 
     @property
@@ -267,7 +268,7 @@ class Context(ABC):
     """Whether answers may be texts; not if the client forces a tool call."""
 
     executes: bool
-    """Whether the operator lets programs of candidates run; without that `execute` gives `None`."""
+    """Whether the operator lets the technique run programs of candidates; else `execute` returns `None`."""
 
     @abstractmethod
     async def execute(self, program: str) -> str | None:
@@ -278,12 +279,25 @@ class Context(ABC):
         """Run calls concurrently; results in the order given. A failure cancels the siblings."""
 
     @abstractmethod
+    async def collect(
+        self,
+        *calls: Coroutine[Any, Any, T | None],
+        enough: int | None = None,
+        until: Callable[[Sequence[T]], bool] | None = None,
+    ) -> list[T]:
+        """Run calls concurrently; return their results in order of arrival.
+
+        Stragglers are cut once most results, or `enough`, are in. A call that gives nothing (`None`, or anything empty)
+        abstains: it is passed over and hurries nobody. `until` is called with the results so far whenever one arrives;
+        once it returns true, the other calls are cancelled.
+        """
+
+    @abstractmethod
     def arriving(
         self, *calls: Coroutine[Any, Any, T | None], enough: int | None = None
     ) -> AsyncGenerator[T, None]:
-        """Run calls concurrently; results in order of arrival, stragglers cut once most, or `enough`, are in.
+        """Yield results in order of arrival, see `collect`.
 
-        A call that gives nothing (`None`, or anything empty) abstains: it is passed over and hurries nobody.
         Iterate inside `contextlib.aclosing`; leaving the loop cancels the rest.
         """
 

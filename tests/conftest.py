@@ -29,12 +29,43 @@ def demo() -> Iterator[Proxy]:
 LONG = ("sandbox", "e2e", "faults", "server", "techniques")
 """Folders in which single files take a minute: left to the end, one of them would keep one worker busy alone."""
 
+MATRICES = ("e2e", "faults", "techniques/test_refusing_upstreams.py")
+"""Where tests try the same with every technique."""
+QUICK = frozenset(("bon", "re2"))
+"""The techniques of theirs that `make test` tries: several calls with a judge, and a single call that streams."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over files without slow tests where only those are asked for: to collect all takes half a minute."""
+    if config.option.markexpr != "slow" or collection_path.suffix != ".py":
+        return None
+    marked = (
+        _path(collection_path).startswith((*MATRICES, "sandbox"))
+        or "mark.slow" in collection_path.read_text()
+    )
+    return None if marked else True
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long ones where several workers share the files."""
+    """Leave the matrices' other techniques to the slow tests; begin with long files where workers share them."""
+    for item in items:
+        if _path(item.path).startswith(MATRICES) and not QUICK.issuperset(_techniques(item)):
+            item.add_marker(pytest.mark.slow)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: _rank(item.path.relative_to(HERE).parts[0]))
+        items.sort(key=_rank)
 
 
-def _rank(folder: str) -> int:
+def _rank(item: pytest.Item) -> int:
+    folder = _path(item.path).partition("/")[0]
     return LONG.index(folder) if folder in LONG else len(LONG)
+
+
+def _path(path: Path) -> str:
+    return path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else ""
+
+
+def _techniques(item: pytest.Item) -> set[str]:
+    """The techniques that a test is parametrised with."""
+    spec = getattr(item, "callspec", None)
+    values = {spec.params.get("slug"), spec.params.get("approach")} if spec else set()
+    return {value for value in values if value and value != "none"}

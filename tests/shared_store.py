@@ -68,7 +68,7 @@ class Redis:
 def redis_program() -> str:
     server = shutil.which("redis-server")
     if server is None:
-        pytest.skip("redis-server is not installed")
+        pytest.skip("needs redis-server")
     return server
 
 

@@ -20,6 +20,8 @@ from tests.e2e.proxy import ROOT, serving
 from tests.fakes import World, failing
 from tests.real.server import Counts
 
+pytestmark = pytest.mark.slow
+
 TINY = Effort(seconds=0.02, repeat=1, latency=0.01)
 
 

@@ -64,7 +64,7 @@ def test_the_proxy_that_is_trusted_and_the_replicas_that_nginx_asks_are_those_of
     assert len(set(replicas.values())) == len(replicas)
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Prometheus")
 @pytest.mark.parametrize(
     "arguments", [("rules", "alerts.yaml"), ("config", "--syntax-only", "prometheus.yml")]
 )

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from optillm.chat import Budget, Reply
-from optillm.proof import LOST, TIED, WON, Contest, needed, proves
+from optillm.proof import LOST, TIED, WON, Contest, needed, wins
 from optillm.technique import Candidate
 from optillm.toolkit.answers import extract
 from tests.fakes import HANG, Say, Sent, World, failing
@@ -18,8 +18,8 @@ FEW = ["The answer is 23.", "Well, the answer is 23."]
 LONE = "The answer is 22."
 SAMPLES = [*MOST, *FEW, LONE]
 ASKED = "bon(n=6)-m"
-COMPARISONS = 8
-PROOF = 7
+COMPARISONS = 12
+PROOF = 11
 
 
 def candidates(*texts: str) -> list[Candidate]:
@@ -100,11 +100,40 @@ def test_each_pair_is_compared_in_both_orders_by_different_spokesmen() -> None:
     assert {text for pair in pairs for text in pair} == {*MOST, *FEW}
 
 
-def test_a_favourite_with_as_many_votes_as_any_has_nothing_to_prove() -> None:
+def test_a_favourite_with_more_votes_than_any_has_nothing_to_prove() -> None:
     world = judged(lambda number, sent: "unused", favourite="21")
     assert "21" in world.text(ASKED, QUESTION)
     assert world.seconds == 2.0
     assert not any(map(is_comparison, world.sent))
+
+
+def tied(compared: Callable[[int, Sent], str | Say]) -> World:
+    """A world whose samples give 21 and 23 twice each, and whose judges rank 23 first."""
+    numbers = iter(range(1000))
+
+    def script(sent: Sent) -> str | Say:
+        if sent.role != "judge":
+            return [*MOST[:2], *FEW][sent.number % 4]
+        return compared(next(numbers), sent) if is_comparison(sent) else ranking_first(sent, "23")
+
+    return World(script)
+
+
+@pytest.mark.parametrize("lost", range(COMPARISONS + 1))
+def test_answers_given_equally_often_meet_and_the_majority_decides(lost: int) -> None:
+    world = tied(lambda number, sent: prefers("21" if number < lost else "23")(number, sent))
+    assert ("21" if lost > COMPARISONS / 2 else "23") in world.text("bon(n=4)-m", QUESTION)
+
+
+def test_a_tie_that_nobody_decides_is_the_rankings() -> None:
+    assert "23" in tied(lambda number, sent: "I cannot say.").text("bon(n=4)-m", QUESTION)
+    assert "23" in tied(prefers("21")).text("bon(n=4,proof=0)-m", QUESTION)
+
+
+@pytest.mark.parametrize("seconds", [2.5])
+def test_a_deadline_before_a_tie_is_decided_brings_the_rankings_favourite(seconds: float) -> None:
+    completion = tied(prefers("21")).complete("bon(n=4)-m", QUESTION, budget=Budget(seconds=seconds))
+    assert "23" in completion.replies[0].text
 
 
 def test_votes_that_are_one_each_are_no_plurality() -> None:
@@ -131,7 +160,7 @@ def test_what_is_decided_is_not_waited_for() -> None:
 
 def test_judges_who_fail_or_never_answer_leave_the_plurality() -> None:
     def compared(number: int, sent: Sent) -> str | Say:
-        if number % COMPARISONS < 5:
+        if number % COMPARISONS < 7:
             raise failing(403)
         return prefers("23")(number, sent)
 
@@ -166,27 +195,32 @@ def test_without_comparisons_the_plurality_stands(comparisons: int) -> None:
 @pytest.mark.parametrize(
     ("won", "lost", "tied", "lead", "enough"),
     [
-        (7, 1, 0, 5, True),
-        (7, 1, 0, 6, False),
-        (7, 0, 1, 6, True),
-        (8, 0, 0, 7, True),
-        (8, 0, 0, 8, False),
-        (6, 2, 0, 1, False),
-        (6, 0, 2, 1, False),
+        (11, 1, 0, 9, True),
+        (11, 1, 0, 10, False),
+        (11, 0, 1, 10, True),
+        (12, 0, 0, 11, True),
+        (12, 0, 0, 12, False),
+        (10, 2, 0, 1, False),
+        (10, 0, 2, 1, False),
+        (10, 0, 0, 1, True),
+        (10, 1, 0, 1, False),
         (6, 0, 0, 1, True),
-        (6, 1, 0, 1, False),
-        (4, 0, 0, 1, True),
-        (3, 0, 0, 1, False),
+        (5, 0, 0, 1, False),
+        (0, 0, 0, 1, False),
+        (0, 0, 0, 0, True),
+        (6, 6, 0, 0, True),
+        (5, 6, 1, 0, False),
+        (1, 0, 0, 0, True),
     ],
 )
 def test_a_comparison_weighs_as_much_as_a_vote(
     won: int, lost: int, tied: int, lead: int, enough: bool
 ) -> None:
-    assert proves(Counter({WON: won, LOST: lost, TIED: tied}), 8, lead) is enough
+    assert wins(Counter({WON: won, LOST: lost, TIED: tied}), 12, lead) is enough
 
 
-def test_seven_eighths_are_needed_and_never_a_lone_one() -> None:
-    assert [needed(comparisons) for comparisons in range(11)] == [2, 2, 2, 3, 4, 5, 6, 7, 7, 8, 9]
+def test_eleven_twelfths_are_needed_and_never_a_lone_one() -> None:
+    assert [needed(comparisons) for comparisons in range(15)] == [*(2, 2), *range(2, 12), 11, 12, 13]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -207,13 +241,21 @@ def test_the_best_ranked_of_two_pluralities_stands() -> None:
     ranked = [texts[0], texts[3], texts[1]]
     contest = Contest.of(ranked, texts)
     assert [candidate.index for candidate in contest.favourites] == [0]
-    assert [candidate.index for candidate in contest.incumbents] == [3, 4]
+    assert [candidate.index for candidate in contest.rivals] == [3, 4]
     assert contest.lead == 1
+
+
+def test_a_favourite_with_more_votes_has_no_rival_and_one_with_as_many_has() -> None:
+    texts = candidates(*MOST, *FEW, "It must be 23.")
+    assert Contest.of([texts[0], texts[3]], texts[:5]).rivals == ()
+    contest = Contest.of([texts[0], texts[3]], texts)
+    assert ([candidate.index for candidate in contest.rivals], contest.lead) == ([3, 4, 5], 0)
+    assert contest.standing.index == 0
 
 
 def test_candidates_that_are_no_samples_have_no_vote() -> None:
     texts = candidates(*FEW, *MOST[:2], LONE)
     ranked = [texts[4], texts[2], texts[0]]
     contest = Contest.of(ranked, texts[:2])
-    assert [candidate.index for candidate in contest.incumbents] == [0, 1]
+    assert [candidate.index for candidate in contest.rivals] == [0, 1]
     assert contest.lead == 2

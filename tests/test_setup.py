@@ -91,6 +91,7 @@ def test_a_python_without_venv_is_reported_in_one_line(path: Path) -> None:
     assert "apt install python3-venv" in refused(path)
 
 
+@pytest.mark.slow
 def test_a_newer_python_beside_an_old_one_is_used_and_progress_is_shown(path: Path) -> None:
     put(path, "python3", "echo Python 3.8.10")
     put(path, "python3.11", f'exec {INTERPRETER} "$@"')
@@ -102,6 +103,7 @@ def test_a_newer_python_beside_an_old_one_is_used_and_progress_is_shown(path: Pa
     assert (again.returncode, "Setting up" in again.stderr) == (0, False)
 
 
+@pytest.mark.slow
 def test_a_broken_environment_is_recreated(path: Path) -> None:
     put(path, "python3", f'exec {INTERPRETER} "$@"')
     subprocess.run([INTERPRETER, "-m", "venv", "--without-pip", str(path.parent / "venv")], check=True)  # noqa: S603
@@ -110,6 +112,7 @@ def test_a_broken_environment_is_recreated(path: Path) -> None:
     assert (path.parent / "venv" / "bin" / "pip").exists()
 
 
+@pytest.mark.slow
 def test_uv_is_used_if_installed_and_pip_if_uv_fails(path: Path) -> None:
     log = path.parent / "log"
     put(path, "python3", f'exec {INTERPRETER} "$@"')

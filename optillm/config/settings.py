@@ -60,6 +60,8 @@ OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
 FILES: Final = {"prices": "price_table", "keys": "client_keys", "ssl_cert_path": "trusted"}
 """Settings that name a file, and the property of `Settings` that holds what was read from it."""
+NEEDS: Final = {"execution": "let {slug} run programs that models wrote, in the sandbox"}
+"""What the operator admits by the setting for a technique's need."""
 S = TypeVar("S", bound="Settings")
 
 
@@ -79,6 +81,9 @@ class Settings(BaseSettings):
 
     option_fields: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Which field holds which option of which technique: slug, option, field."""
+
+    needs_fields: ClassVar[Mapping[str, str]] = {}
+    """The field that admits what a technique needs of the operator, by slug."""
 
     config: str | None = _server(
         None, "the TOML file; by default optillm.toml, if the working directory has it"
@@ -226,7 +231,6 @@ class Settings(BaseSettings):
         True, "one plain call for the titles, tags and the like that chat frontends ask for by themselves"
     )
     background_model: str | None = _technique(None, "the model for those; by default the request's own")
-    rto_execution: bool = _technique(False, "let rto run drafts that are Python functions, in the sandbox")
     respect_temperature: bool = _technique(False, "sample at the client's temperature even when it is low")
 
     @classmethod
@@ -336,6 +340,10 @@ class Settings(BaseSettings):
         """The values of a technique's options by option name; empty for a technique not known here."""
         return {option: getattr(self, name) for option, name in self.option_fields.get(slug, {}).items()}
 
+    def admits(self, slug: str) -> bool:
+        """Return whether the operator admits what a technique declares that it needs; `False` if it needs nothing."""
+        return slug in self.needs_fields and getattr(self, self.needs_fields[slug])
+
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not appear in a log."""
         keys = self.openai_api_key, self.azure_openai_api_key, self.cerebras_api_key, *self.optillm_api_key
@@ -401,25 +409,34 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
 def settings_model(techniques: Mapping[str, type[BaseModel]]) -> type[Settings]:
     """`Settings` with one field for each option of each technique, given the option classes by slug.
 
-    The field is called `<slug>_<option>`, or what `json_schema_extra={"flag": …}` of the option says; then
+    A technique with a need of the operator (`needs`) gets one more, `<slug>_<need>`, which admits it.
+    An option's field is called `<slug>_<option>`, or what `json_schema_extra={"flag": …}` of the option says; then
     the longer name is accepted as well. Raises `TypeError` when two settings would share a name.
     """
     fields: dict[str, Any] = {}
     places: dict[str, dict[str, str]] = {}
+    needs: dict[str, str] = {}
     taken = {key for setting in catalogue(Settings).values() for key in setting.keys}
+
+    def take(slug: str, name: str, keys: list[str], field: tuple[Any, Any]) -> str:
+        if not taken.isdisjoint(keys):
+            raise TypeError(f"option {name!r} of technique {slug!r} takes a name in use: {keys}")
+        taken.update(keys)
+        fields[keys[0]] = field
+        return keys[0]
+
     for slug, options in techniques.items():
         places[slug] = {}
         for option, declared in options.model_fields.items():
             keys = _option_keys(slug, option, declared)
-            if not taken.isdisjoint(keys):
-                raise TypeError(f"option {option!r} of technique {slug!r} takes a name in use: {keys}")
-            taken.update(keys)
-            places[slug][option] = keys[0]
-            fields[keys[0]] = _option_field(slug, keys[1:], declared)
+            places[slug][option] = take(slug, option, keys, _option_field(slug, keys[1:], declared))
+        if need := getattr(options, "needs", None):
+            field = bool, declare(slug, False, NEEDS[need].format(slug=slug))
+            needs[slug] = take(slug, need, [f"{slug}_{need}"], field)
     model: type[Settings] = create_model(
         "TechniqueSettings", __base__=Settings, __module__=__name__, **fields
     )
-    model.option_fields, model.option_models = places, dict(techniques)
+    model.option_fields, model.option_models, model.needs_fields = places, dict(techniques), needs
     return model
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
@@ -34,15 +34,17 @@ from optillm.engine.call.cache import Cache, open_cache
 from optillm.engine.coalescing import Coalescer
 from optillm.engine.endpoints import without_technique
 from optillm.engine.passthrough import Relays
-from optillm.engine.plan.planner import Fork, Plan, Planner, Work, check_grant
-from optillm.engine.run.estimate import Terms, forecast, options_of
+from optillm.engine.plan.planner import Plan, Planner, check_grant
+from optillm.engine.run.composition import Work
+from optillm.engine.run.estimate import Estimator, forecast, options_of
+from optillm.engine.run.merging import Merging
 from optillm.engine.run.runner import Job, Runs
 from optillm.engine.run.shrinking import fitted
 from optillm.engine.run.structured import demanded_form
 from optillm.engine.upstream.models import Catalogue, as_error
 from optillm.engine.upstream.routes import Routes
 from optillm.observe.record import Observer
-from optillm.techniques import Technique
+from optillm.techniques import Technique, selector
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
@@ -51,13 +53,14 @@ log = logging.getLogger(__name__)
 
 UNKNOWN_MODEL: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Statuses that upstreams return for a model that they do not serve."""
-SELECTOR: Final = "bon"
-"""The technique that selects among the answers of parallel branches, given them as its candidates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The server's side of every request: its ceilings, and what it advertises."""
+    """The server's side of every request: its ceilings, and what it advertises.
+
+    `admitted` are the slugs of the techniques that may run the programs of candidates.
+    """
 
     budget: Budget = field(default_factory=Budget)
     respect_temperature: bool = False
@@ -65,7 +68,7 @@ class Limits:
     merge: Merge = "select"
     background_bypass: bool = True
     background_model: str | None = None
-    execution: bool = False
+    admitted: Collection[str] = ()
     verdicts: VerdictStyle = "auto"
 
 
@@ -88,14 +91,14 @@ class Engine:
         self.prices = prices or Prices()
         self._cache = cache
         self._relays = Relays(routes, self.prices, observers, cache)
+        self._selector = selector(planner.techniques)
         self.runs = Runs(
             routes,
-            planner.techniques[SELECTOR],
             prices=self.prices,
             observers=observers,
             cache=cache,
             respect_temperature=self.limits.respect_temperature,
-            execution=self.limits.execution,
+            admitted=self.limits.admitted,
             verdicts=self.limits.verdicts,
         )
         self.catalogue = Catalogue(routes, self.limits.advertised)
@@ -123,7 +126,7 @@ class Engine:
                 merge=settings.merge,
                 background_bypass=settings.background_bypass,
                 background_model=settings.background_model,
-                execution=settings.rto_execution,
+                admitted=frozenset(filter(settings.admits, techniques)),
                 verdicts=settings.verdicts,
             ),
             prices=settings.price_table,
@@ -158,11 +161,11 @@ class Engine:
         """What the request would take; nothing is sent. Raises `InvalidRequest` as `complete` would."""
         plan = self._decided(request)
         if plan.work is None:
-            forecasted = forecast(None, None, self._terms(request, plan.model), self._budget(request))
+            forecasted = forecast(None, None, self._estimator(request, plan.model), self._budget(request))
         else:
             job = self._job(request, plan.work, plan.model)
-            terms = self._terms(job.request, plan.model)
-            forecasted = forecast(job.asked, job.work, terms, self._budget(request))
+            estimator = self._estimator(job.request, plan.model)
+            forecasted = forecast(job.asked, job.work, estimator, self._budget(request))
         return {**forecasted, "bypassed": plan.bypassed}
 
     async def relay(self, request: RawRequest) -> Relay:
@@ -240,32 +243,26 @@ class Engine:
 
     def _job(self, request: ChatRequest, requested: Work, model: str) -> Job:
         """The work of a request, as small as its budget demands; raises `InvalidRequest`."""
-        request = self._with_choices(request, requested)
-        terms, budget = self._terms(request, model), self._budget(request)
-        work = fitted(requested, lambda work: terms.affordable(work, budget))
+        merging = self._merging(request)
+        choices = requested.choices(request.choices, merging)
+        if choices != request.choices:
+            request = replace(request, body={**request.body, "n": choices})
+        estimator, budget = self._estimator(request, model), self._budget(request)
+        work = fitted(requested, lambda work: estimator.affordable(work, budget))
         if work != requested:
             log.debug(
                 "Request %s: options reduced to fit the budget: %s", request.request_id, options_of(work)
             )
         form = demanded_form(request.body)
         number = f"chatcmpl-{secrets.token_hex(12)}"
-        return Job(
-            work, requested, model, request, form, self._merge(request), budget, number, int(time.time())
-        )
+        return Job(work, requested, model, request, form, merging, budget, number, int(time.time()))
 
-    def _terms(self, request: ChatRequest, model: str) -> Terms:
-        judge = self.planner.techniques[SELECTOR]
+    def _estimator(self, request: ChatRequest, model: str) -> Estimator:
         price = partial(self.routes.price, prices=self.prices)
-        return Terms(request, model, self._merge(request), judge, price)
+        return Estimator(request, model, self._merging(request), price)
 
-    def _with_choices(self, request: ChatRequest, work: Work) -> ChatRequest:
-        """The request, with a choice for each branch where that is how branches are merged."""
-        if not (isinstance(work, Fork) and self._merge(request) == "choices"):
-            return request
-        return replace(request, body={**request.body, "n": max(request.choices, len(work.parts))})
-
-    def _merge(self, request: ChatRequest) -> Merge:
-        return request.merge or self.limits.merge
+    def _merging(self, request: ChatRequest) -> Merging:
+        return Merging(request.merge or self.limits.merge, self._selector)
 
     def _budget(self, request: ChatRequest) -> Budget:
         return request.budget.within(request.grant.ceiling).within(self.limits.budget)

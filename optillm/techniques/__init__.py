@@ -39,6 +39,15 @@ class Technique:
     Options: type[BaseOptions]
     run: Callable[[Context, Any], Awaitable[Answer]]
 
+    @property
+    def most_selected(self) -> int:
+        """How many candidates it can choose among at most; 0 if it cannot choose among given ones."""
+        return _most_selected(self.Options)
+
+    def selecting(self, count: int) -> BaseOptions:
+        """Return options with which it chooses among so many given candidates."""
+        return self.Options.model_validate({self.Options.selects: count})
+
     def described(self) -> dict[str, Any]:
         """The technique as JSON: what it is, what it costs, and its options as JSON schemas."""
         texts = {
@@ -48,10 +57,25 @@ class Technique:
         return {**texts, "options": self.Options.model_json_schema()["properties"]}
 
 
+@cache
+def _most_selected(options: type[BaseOptions]) -> int:
+    return (
+        int(options.model_json_schema()["properties"][options.selects]["maximum"]) if options.selects else 0
+    )
+
+
 def registry() -> Mapping[str, Technique]:
     """Return all techniques by slug, plugins last."""
     techniques, _ = discovered()
     return techniques
+
+
+def selector(techniques: Mapping[str, Technique]) -> Technique:
+    """Return the first technique that can choose among given candidates; raises `LookupError` if none can."""
+    for technique in techniques.values():
+        if technique.most_selected:
+            return technique
+    raise LookupError("no technique declares that it can choose among given candidates")
 
 
 @cache
@@ -90,6 +114,10 @@ def read(slug: str, module: ModuleType) -> Technique:
         raise TypeError(f"technique {slug!r} has no class Options(BaseOptions)")
     if options.worst_case is BaseOptions.worst_case:
         raise TypeError(f"technique {slug!r}: its Options do not say their `worst_case`")
+    try:
+        _most_selected(options)
+    except KeyError:
+        raise TypeError(f"technique {slug!r}: `selects` has to name an option with a maximum") from None
     if not inspect.iscoroutinefunction(run) or list(inspect.signature(run).parameters) != ["ctx", "options"]:
         raise TypeError(f"technique {slug!r} has no `async def run(ctx, options)`")
     return Technique(slug, *_described(slug, inspect.getdoc(module) or ""), options, run)

@@ -2,7 +2,7 @@
 
 Paper: Sharma, Patched MOA (2024), for the baseline; rotated ballots and Borda counts against position bias
 https://arxiv.org/abs/2407.18521
-Rounds: 2 (1 when all answers agree; +1 when n exceeds the group size; +1 when the judges contradict the plurality)
+Rounds: 2 (1 when all answers agree; +1 when n exceeds the group size; +1 unless the favourite alone has the most votes)
 Calls: n + ballots (rank: n; rate: 2n; pairwise: n · (n - 1)) over the distinct answers, + proof against a plurality
 
 Every candidate stands in every place of a ballot equally often, so a judge's additive preference for a
@@ -33,6 +33,7 @@ class Options(BaseOptions):
     """How many answers, and how they are judged."""
 
     gives_way = ("proof", "n")
+    selects = "n"
 
     n: int = Field(3, ge=1, le=32, description="answers to sample", json_schema_extra={"flag": "best_of_n"})
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature")

@@ -2,8 +2,8 @@
 
 Paper: Zhang et al., Accessing GPT-4 level Mathematical Olympiad Solutions via Monte Carlo Tree Self-refine (2024)
 https://arxiv.org/abs/2406.07394
-Rounds: 2 · simulations (1 when the first answers all agree; +1 when the search contradicts the samples' plurality)
-Calls: 2 · simulations · width (an expansion and an evaluation each), + proof against a plurality
+Rounds: 2 · simulations (1 when the first answers all agree; +1 if two answers tie)
+Calls: 2 · simulations · width (an expansion and an evaluation each), + proof at a tie
 
 A node is a whole answer; an edge is a critique and the rewrite it led to. One simulation is a wave: `width`
 expansions chosen without waiting for each other, evaluated together, backed up together. Whether to widen with a
@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import Field
 
 from optillm.panel import grouped, rank
-from optillm.proof import COMPARISONS, burden, presumed, upheld
+from optillm.proof import burden, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.judging.ballots import orders
 from optillm.toolkit.tree import PRIOR, Node, Tree
@@ -66,7 +66,12 @@ class Options(BaseOptions):
     )
     width: int = Field(4, ge=1, le=16, description="expansions of one wave, in parallel")
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature")
-    proof: int = COMPARISONS
+    proof: int = Field(
+        12,
+        ge=0,
+        le=16,
+        description="comparisons between the two best answers if both are given equally often",
+    )
     judge_model: str | None = Field(None, description="the model that judges; the request's own by default")
 
     def worst_case(self, choices: int) -> Cost:
@@ -115,9 +120,12 @@ async def run(ctx: Context, options: Options) -> Answer:
         span.attributes["tree"] = tree.render(lambda state: state.described if state else {})
     if settled:
         return Answer.of(*by_value(tree), stop="settled")
-    # Refinements vote like samples: most of them are right more often than their drafts.
+    # Refinements vote like samples: most of them are right more often than their drafts. Judges have chosen what was
+    # refined, so the votes contain their opinion already: it only decides ties.
     ranked = by_value(tree)
-    return Answer.of(*await upheld(ctx, ranked, ranked, options.proof, model=options.judge_model))
+    return Answer.of(
+        *await upheld(ctx, ranked, ranked, options.proof, model=options.judge_model, ties_only=True)
+    )
 
 
 def plant(tree: Search, parent: Node[State | None], candidate: Candidate) -> Node[State | None]:

@@ -117,7 +117,7 @@ async def run(ctx: Context, options: Options) -> Answer:
     count = len(models) if models else int(str(options.proposers))
     references = await ctx.sample(count, temperature=options.temperature, models=models)
     for _ in range(options.layers - 2):
-        if len(references) > 1 and not unanimous(references) and not ctx.pressed:
+        if len(references) > 1 and not unanimous(references) and not ctx.short_of_time:
             references = await middle_layer(ctx, references, options, options.width or count)
     best = representative(references)
     ctx.offer(best, score=1.0)

@@ -2,7 +2,7 @@
 
 Paper: Kirchner et al., Prover-Verifier Games improve legibility of LLM outputs (2024)
 https://arxiv.org/abs/2407.13692
-Rounds: 2 · cycles (1 when the provers agree at once and cannot go on; +1 when the verifier contradicts the plurality)
+Rounds: 2 · cycles (1 when the provers agree at once and cannot go on; +1 unless the favourite alone has the most votes)
 Calls: helpful + sneaky + (helpful + sneaky) · votes, helpful · (1 + votes) a further cycle, + proof against a plurality
 
 The paper trains the three roles; here they are played. Decoys only measure the verifier: the less it can tell them

@@ -15,7 +15,6 @@ to overrule most solutions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
 
@@ -23,6 +22,7 @@ from pydantic import Field
 
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, clusters, extract
+from optillm.toolkit.answers.extraction import beginnings
 from optillm.toolkit.answers.similarity import medoid
 from optillm.toolkit.judging.votes import beta_stop, standing
 from optillm.toolkit.tree import Node, Tree
@@ -144,8 +144,7 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 async def expand_root(ctx: Context, tree: Tree[State], options: Options) -> None:
-    """All actions of the root at once: complete solutions, and one note of each other kind."""
-
+    """Take all actions of the root at once: complete solutions, and one note of each other kind."""
     wanted = max(2 * options.votes, ctx.choices)
     others = ALLOWED[None][1:] if options.max_depth > 1 else ()
     sampled, notes = await ctx.beside(
@@ -153,42 +152,39 @@ async def expand_root(ctx: Context, tree: Tree[State], options: Options) -> None
         *(take(ctx, tree.root, action, options) for action in others),
     )
     for state in [*(State(Action.FINISH, "", candidate) for candidate in sampled), *filter(None, notes)]:
-        tree.select(lambda node: node is tree.root)
-        tree.backpropagate(tree.add(tree.root, state), None)
+        tree.plant(tree.root, state)
     reward(tree)
 
 
 async def expand(ctx: Context, tree: Tree[State], options: Options, *, last: bool) -> None:
-    """One round: the most promising open nodes each take an action; in the last one all of them finish."""
-    calls, selected = [], []
-
-    async def grow(node: Node[State], action: Action) -> tuple[Node[State], State] | None:
-        state = await take(ctx, node, action, options)
-        return None if state is None else (node, state)
-
+    """Let each of the most promising open nodes take an action; in the last round, all of them finish."""
+    moves: list[tuple[Node[State], Action]] = []
     for _ in range(options.num_rollouts):
         node = tree.select(lambda node: node is not tree.root and bool(untried(node)))
         if node is None:
             break
-        selected.append(node)
         action = ALLOWED[node.item.action][len(node.children) + node.expanding - 1]
-        calls.append(grow(node, Action.FINISH if last else action))
-    async with aclosing(ctx.arriving(*calls)) as arriving:
-        async for node, state in arriving:
-            tree.backpropagate(tree.add(node, state), None)
-    for node in selected:
+        moves.append((node, Action.FINISH if last else action))
+
+    async def grow(node: Node[State], action: Action) -> Node[State] | None:
+        state = await take(ctx, node, action, options)
+        return None if state is None else tree.add(node, state)
+
+    for child in await ctx.collect(*(grow(node, action) for node, action in moves)):
+        tree.backpropagate(child, None)
+    for node, _ in moves:
         while node.expanding:
             tree.give_up(node)
     reward(tree)
 
 
 def untried(node: Node[State]) -> Action | None:
-    """The next action a node has not taken and is not taking."""
+    """Return the next action that a node has neither taken nor is taking."""
     return next(iter(ALLOWED[node.item.action][len(node.children) + node.expanding :]), None)
 
 
 async def take(ctx: Context, node: Node[State], action: Action, options: Options) -> State | None:
-    """The state that an action leads to, `None` when it came to nothing."""
+    """Return the state that an action leads to; `None` if it came to nothing."""
     notes = ctx.quote("notes", node.item.notes or "(none yet)")
     if action is Action.FINISH:
         instruction = FINISH.format(notes=notes)
@@ -226,18 +222,9 @@ async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Op
         text = await ctx.ask(prompt, model=options.discriminator_model, temperature=1.0)
         return extract(text or "", ctx.question)
 
-    calls = [completed(prefix) for solution in masked for prefix in prefixes(solution.text, options.masks)]
+    calls = [completed(prefix) for solution in masked for prefix in beginnings(solution.text, options.masks)]
     with ctx.span("discriminate", solutions=len(masked), masks=len(calls)):
-        async with aclosing(ctx.arriving(*calls)) as arriving:
-            return [answer async for answer in arriving]
-
-
-def prefixes(text: str, masks: int) -> list[str]:
-    """Return beginnings of a text, cut at ends of sentences nearest to evenly spaced shares from 20 % to 50 %."""
-    ends = [index + 1 for index, mark in enumerate(text) if mark in ".\n;"] or [len(text) // 2]
-    shares = [0.2 + 0.3 * i / max(masks - 1, 1) for i in range(masks)]
-    cuts = [min(ends, key=lambda end: abs(end - share * len(text))) for share in shares]
-    return [text[:cut] for cut in dict.fromkeys(cuts) if text[:cut].strip()]
+        return await ctx.collect(*calls)
 
 
 def by_votes(solutions: Sequence[Candidate], completions: Sequence[FinalAnswer] = ()) -> list[Candidate]:

@@ -13,8 +13,7 @@ that do the same at inputs thought up from the request alone, as in CodeT (https
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,11 +24,11 @@ from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters, extract, strip_reasoning
 from optillm.toolkit.answers.leaks import gives_away
 from optillm.toolkit.answers.questions import Question
-from optillm.toolkit.judging.ballots import LABELS
-from optillm.toolkit.judging.verdicts import Groups
-from optillm.toolkit.programs.code import broken, interface, leaked, program_text, runnable, without_programs
-from optillm.toolkit.programs.equivalence import alike, merged
-from optillm.toolkit.programs.trials import MOST_CALLS, calls, outcomes, script
+from optillm.toolkit.judging.ballots import LABELS, classes_of
+from optillm.toolkit.judging.verdicts import Groups as Grouping
+from optillm.toolkit.programs.code import broken, interface, program_text, unleaked
+from optillm.toolkit.programs.equivalence import Basis, Groups, alike, largest, merged, shares_returned
+from optillm.toolkit.programs.trials import MOST_CALLS, behaviour, calls
 
 DESCRIBE_CODE = """\
 Write the specification of the program below for a programmer who never sees it and is to write one that behaves \
@@ -106,6 +105,7 @@ class Options(BaseOptions):
 
     gives_way = ("regenerations", "descriptions", "drafts")
     ends_by_writing = True
+    needs = "execution"
 
     drafts: int = Field(3, ge=1, le=8, description="drafts to sample")
     descriptions: int = Field(1, ge=1, le=4, description="descriptions of each different draft")
@@ -137,6 +137,19 @@ class Options(BaseOptions):
         return trips + Cost(last, min(last, 1), quotes=last * drafts, notes=last * drafts)
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the drafts are, programs (`code`) or other answers, and how they are compared: `inputs` are for programs."""
+
+    code: bool
+    basis: Basis
+    inputs: Sequence[str]
+
+    def shown(self, text: str) -> str:
+        """Return what a reader is shown of a draft."""
+        return program_text(text) if self.code else strip_reasoning(text)
+
+
 @dataclass(slots=True)
 class Trip:
     """A draft, what readers took it to say, what was written from that, and the share that came back the same."""
@@ -149,32 +162,24 @@ class Trip:
 
 async def run(ctx: Context, options: Options) -> Answer:
     """Draft, describe, regenerate; return the draft that comes back, else reconcile."""
-    drafts, tried = await drafted(ctx, options)
-    if 2 * sum(bool(draft.reply.actions) for draft in drafts) >= len(drafts):  # actions are voted on
-        return Answer.of(
-            *(drafts[i] for group in clusters([draft.answer for draft in drafts]) for i in group)
-        )
-    code = 2 * sum(draft.answer is not None and draft.answer.kind == "code" for draft in drafts) >= len(
-        drafts
-    )
-    texts = [draft.text for draft in drafts]
-    groups, _ = await executed(ctx, texts, alike(texts, ctx.question, compared(options, code)), tried)
-    distinct = [drafts[min(g, key=lambda i: len(drafts[i].text))].standing_for(len(g)) for g in groups]
+    drafts, inputs = await sample(ctx, options)
+    if most(bool(draft.reply.actions) for draft in drafts):  # actions are voted on
+        return Answer.of(*(drafts[i] for group in clusters([d.answer for d in drafts]) for i in group))
+    task = task_of(drafts, options, inputs)
+    groups, _ = await grouped(ctx, task, [draft.text for draft in drafts])
+    distinct = [shortest([drafts[index] for index in group]) for group in groups]
     ctx.offer(distinct[0], score=1)
     if 2 * len(groups[0]) > len(drafts) > 1:
         return Answer.of(*first(distinct[0], drafts), stop="settled")
-    trips = await round_trips(ctx, options, distinct, code)
-    evidence = any(trip.versions for trip in trips)
-    if not evidence and len(groups[0]) > max(map(len, groups[1:]), default=0):
-        return Answer.of(*first(distinct[0], drafts))
-    best = await returned(ctx, options, trips, code, tried) if evidence else None
+    trips = await round_trips(ctx, options, task, distinct)
+    best = await returned(ctx, options, task, trips)
     if best is None and options.reconcile:
         return await reconcile(ctx, trips)
     return Answer.of(*first(best or favourite(trips), drafts))
 
 
-async def drafted(ctx: Context, options: Options) -> tuple[list[Candidate], list[str]]:
-    """The drafts, and where programs may run, calls to tell them apart by, thought up beside them."""
+async def sample(ctx: Context, options: Options) -> tuple[list[Candidate], list[str]]:
+    """Return the drafts and, where programs may run, calls to tell them apart by, thought up at the same time."""
     drafts = ctx.sample(max(options.drafts, ctx.choices), temperature=options.temperature)
     if not (ctx.executes and options.equivalence == "auto" and Question(ctx.question).asks_for_code):
         return await drafts, []
@@ -183,129 +188,126 @@ async def drafted(ctx: Context, options: Options) -> tuple[list[Candidate], list
     return sampled, calls(proposed or "")
 
 
-async def round_trips(ctx: Context, options: Options, drafts: Sequence[Candidate], code: bool) -> list[Trip]:
-    """One trip for each draft: all descriptions together, then all new versions."""
+def task_of(drafts: Sequence[Candidate], options: Options, inputs: Sequence[str]) -> Task:
+    """Return what the drafts are, and what makes two of them the same without asking a judge."""
+    code = most(draft.answer is not None and draft.answer.kind == "code" for draft in drafts)
+    basis: Basis = "words" if options.equivalence == "judge" else "programs" if code else "answers"
+    return Task(code, basis, inputs)
+
+
+async def round_trips(ctx: Context, options: Options, task: Task, drafts: Sequence[Candidate]) -> list[Trip]:
+    """Make a trip with each draft: all descriptions together, then all new versions."""
     trips = [Trip(draft) for draft in drafts]
     ctx.say(f"sending {len(drafts)} drafts on a round trip")
-    out = [describe(ctx, options, trip, code) for trip in trips for _ in range(options.descriptions)]
     with ctx.span("describe", drafts=len(drafts)):
-        async with aclosing(ctx.arriving(*out)) as arriving:
-            described = [pair async for pair in arriving]
-    for trip, said in described:
-        trip.descriptions.append(said)
-    back = [regenerate(ctx, options, *pair, code) for pair in described for _ in range(options.regenerations)]
+        out = (describe(ctx, options, task, trip) for trip in trips for _ in range(options.descriptions))
+        described = await ctx.collect(*out)
     with ctx.span("regenerate", descriptions=len(described)):
-        async with aclosing(ctx.arriving(*back)) as arriving:
-            async for trip, version in arriving:
-                trip.versions.append(version)
-                texts = [trip.draft.text, *trip.versions]
-                at_home([trip], alike(texts, ctx.question, compared(options, code)))
-                ctx.offer(trip.draft, score=1 + trip.score)
+        back = (
+            regenerate(ctx, options, task, trip, description)
+            for trip in trips
+            for description in trip.descriptions
+            for _ in range(options.regenerations)
+        )
+        await ctx.collect(*back)
     return trips
 
 
-async def describe(ctx: Context, options: Options, trip: Trip, code: bool) -> tuple[Trip, str] | None:
-    """Return what a reader who knows only the draft takes it to say; `None` when that gives the draft away."""
-    shown = program_text(trip.draft.text) if code else strip_reasoning(trip.draft.text)
-    prompt = (DESCRIBE_CODE if code else DESCRIBE_ANSWER).format(draft=ctx.quote("A", shown))
-    said = await ctx.ask(prompt, temperature=0.7 if options.descriptions > 1 else 0.0)
-    if said and leaked(shown, said) > options.max_leak:
-        said = without_programs(said)
-    if not said or not said.strip() or leaked(shown, said) > options.max_leak:
+async def describe(ctx: Context, options: Options, task: Task, trip: Trip) -> str | None:
+    """Add what a reader who knows only the draft takes it to say, unless that gives the draft away."""
+    draft = task.shown(trip.draft.text)
+    prompt = (DESCRIBE_CODE if task.code else DESCRIBE_ANSWER).format(draft=ctx.quote("A", draft))
+    description = await ctx.ask(prompt, temperature=0.7 if options.descriptions > 1 else 0.0)
+    description = unleaked(draft, description or "", options.max_leak)
+    answer = None if task.code else trip.draft.answer
+    if not description.strip() or (answer and gives_away(description, answer, ctx.question)):
         return None
-    leak = not code and trip.draft.answer and gives_away(said, trip.draft.answer, ctx.question)
-    return None if leak else (trip, said)
+    trip.descriptions.append(description)
+    return description
 
 
-async def regenerate(
-    ctx: Context, options: Options, trip: Trip, description: str, code: bool
-) -> tuple[Trip, str] | None:
-    """What is written from a description alone; of the draft only the names others rely on are known."""
+async def regenerate(ctx: Context, options: Options, task: Task, trip: Trip, description: str) -> str | None:
+    """Add what is written from a description alone; of the draft only the names that others rely on are known."""
     prompt = description
-    if code:
-        names_by_kind = {
-            kind: ", ".join(names) for kind, names in interface(trip.draft.text).items() if names
-        }
-        lines = "\n".join(INTERFACE[kind].format(names) for kind, names in names_by_kind.items())
+    if task.code:
+        names = {kind: ", ".join(names) for kind, names in interface(trip.draft.text).items() if names}
+        lines = "\n".join(INTERFACE[kind].format(listed) for kind, listed in names.items())
         prompt = REGENERATE_CODE.format(description=description, interface=lines)
     version = await ctx.ask(prompt, temperature=0.7 if options.regenerations > 1 else 0.0)
-    return (trip, version) if version and version.strip() else None
+    if not version or not version.strip():
+        return None
+    trip.versions.append(version)
+    score([trip], alike([trip.draft.text, *trip.versions], ctx.question, task.basis))
+    ctx.offer(trip.draft, score=1 + trip.score)
+    return version
 
 
-async def returned(
-    ctx: Context, options: Options, trips: Sequence[Trip], code: bool, tried: Sequence[str]
-) -> Candidate | None:
-    """The draft that came back and has most company; a judge compares where nothing else says enough."""
+async def returned(ctx: Context, options: Options, task: Task, trips: Sequence[Trip]) -> Candidate | None:
+    """Return the draft that comes back and has most company; if no trip ends, the one that was drafted most often.
+
+    A judge compares where nothing else says enough.
+    """
+    if not any(trip.versions for trip in trips):
+        often = largest([[number] for number in range(len(trips))], copies(trips))
+        return None if often is None else trips[often[0]].draft
     texts = [trip.draft.text for trip in trips] + [version for trip in trips for version in trip.versions]
-    groups = alike(texts, ctx.question, compared(options, code))
-    groups, all_ran = await executed(ctx, texts, groups, tried)
+    groups, all_ran = await grouped(ctx, task, texts)
     best = at_home(trips, groups)
-    stated = not code and all(extract(texts[group[0]], ctx.question) for group in groups)
-    decided = all_ran or (stated and options.equivalence == "auto")
-    if best is None and options.equivalence != "ast" and not decided:
-        shown = [program_text(text) if code else strip_reasoning(text) for text in texts]
-        best = at_home(trips, await judged(ctx, shown, groups))
+    stated = task.basis == "answers" and all(extract(texts[group[0]], ctx.question) for group in groups)
+    if best is None and options.equivalence != "ast" and not (all_ran or stated):
+        best = at_home(trips, await judged(ctx, [task.shown(text) for text in texts], groups))
     ctx.offer(best or favourite(trips), score=3)
     return best
 
 
-def at_home(trips: Sequence[Trip], groups: Sequence[Sequence[int]]) -> Candidate | None:
-    """Score each trip by its versions in its draft's group, and give the draft that is at home in the largest.
+def score(trips: Sequence[Trip], groups: Groups) -> None:
+    """Score each trip by the share of its versions in its draft's group; a program that does not parse gets nothing."""
+    shares = shares_returned(groups, [len(trip.versions) for trip in trips])
+    for trip, share in zip(trips, shares, strict=True):
+        trip.score = 0.0 if broken(trip.draft.text) else share
 
-    `groups` number the drafts first and then their versions. A program that does not even parse never comes
-    back; where two groups are equally large, neither is the largest.
-    """
-    home = {i: index for index, group in enumerate(groups) for i in group}
-    size = [len(group) for group in groups]
-    start = len(trips)
-    for number, trip in enumerate(trips):
-        own = range(start, start := start + len(trip.versions))
-        same = sum(home[i] == home[number] for i in own)
-        trip.score = same / len(own) if own and not broken(trip.draft.text) else 0.0
-        size[home[number]] += trip.draft.copies - 1
-    largest = [index for index in range(len(groups)) if size[index] == max(size)]
-    back = [t for number, t in enumerate(trips) if [home[number]] == largest and t.score >= BACK]
+
+def at_home(trips: Sequence[Trip], groups: Groups) -> Candidate | None:
+    """Score the trips, and return the draft that comes back best among those in the largest group, if any."""
+    score(trips, groups)
+    home = largest(groups, copies(trips)) or []
+    back = [trip for number, trip in enumerate(trips) if number in home and trip.score >= BACK]
     return max(back, key=lambda trip: trip.score).draft if back else None
 
 
-async def executed(
-    ctx: Context, texts: Sequence[str], groups: list[list[int]], tried: Sequence[str]
-) -> tuple[list[list[int]], bool]:
-    """The groups, those made one whose programs do the same at all calls tried, and whether all could be run.
+def copies(trips: Sequence[Trip]) -> dict[int, int]:
+    """Return how often each draft counts: once for each draft that it stands for."""
+    return {number: trip.draft.copies for number, trip in enumerate(trips)}
 
-    A program that fails or is refused keeps to itself: that costs it the company of others, and nothing else.
+
+async def grouped(ctx: Context, task: Task, texts: Sequence[str]) -> tuple[Groups, bool]:
+    """Return the texts grouped by what is the same beyond doubt, and whether all of them could be run.
+
+    Programs are the same if they do the same at all inputs. One that fails or is refused keeps to itself: that costs
+    it the company of others, and nothing else.
     """
-    if len(groups) < 2 or not tried:
+    groups = alike(texts, ctx.question, task.basis)
+    if len(groups) < 2 or not task.inputs:
         return groups, False
-
-    async def outcome(text: str) -> tuple[str, tuple[str, ...]] | None:
-        program = runnable(text)
-        printed = outcomes(await ctx.execute(script(program[0], tried))) if program else None
-        return (printed, program[1]) if printed and program else None
-
-    with ctx.span("execute", versions=len(groups), calls=len(tried)):
-        results = await ctx.gather(*(outcome(texts[group[0]]) for group in groups))
-    kinds = [*dict.fromkeys(results)]
-    same = {g: kinds.index(result) for g, result in enumerate(results) if result}
+    with ctx.span("execute", versions=len(groups), calls=len(task.inputs)):
+        results = await ctx.gather(*(behaviour(texts[g[0]], task.inputs, ctx.execute) for g in groups))
+    same = {number: result for number, result in enumerate(results) if result}
     return merged(groups, [same]), None not in results
 
 
-async def judged(ctx: Context, texts: Sequence[str], groups: list[list[int]]) -> list[list[int]]:
+async def judged(ctx: Context, texts: Sequence[str], groups: Groups) -> Groups:
     """Return the groups, merging those that two judges, who see them in opposite orders, both put together."""
-    shown = range(len(groups))[: len(LABELS)]
+    order = range(len(groups))[: len(LABELS)]
 
     async def opinion(order: Sequence[int]) -> dict[int, int]:
         versions = "\n".join(ctx.quote(LABELS[i], texts[groups[g][0]]) for i, g in enumerate(order))
         prompt = COMPARE.format(conversation=ctx.transcript, versions=versions)
-        verdict = await ctx.ask(prompt, verdict=Groups, labels=LABELS[: len(order)])
-        stated = enumerate(verdict.groups if verdict else ())
-        places = {label: index for index, labels in stated for label in labels}
-        return {g: places[LABELS[i]] for i, g in enumerate(order) if LABELS[i] in places}
+        verdict = await ctx.ask(prompt, verdict=Grouping, labels=LABELS[: len(order)])
+        return classes_of(verdict, order)
 
     ctx.say(f"comparing {len(groups)} versions")
     with ctx.span("compare", versions=len(groups)):
-        async with aclosing(ctx.arriving(opinion(shown), opinion(shown[::-1]))) as arriving:
-            return merged(groups, [said async for said in arriving])
+        return merged(groups, await ctx.collect(opinion(order), opinion(order[::-1])))
 
 
 async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
@@ -316,27 +318,29 @@ async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
         quoted.append(ctx.quote(label, trip.draft.text))
         if trip.descriptions:
             outcome = "the same" if trip.score >= BACK else "something else"
-            quoted += [
-                ctx.quote(f"{label} as read", trip.descriptions[0]),
-                f"Written again, {label} was {outcome}.",
-            ]
+            quoted.append(ctx.quote(f"{label} as read", trip.descriptions[0]))
+            quoted.append(f"Written again, {label} was {outcome}.")
     written = await ctx.write(RECONCILE.format(drafts="\n".join(quoted)))
     answers = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.REFUSAL]
     return Answer.of(*answers, *([] if answers else [favourite(trips)]))
 
 
-def compared(options: Options, code: bool) -> Literal["programs", "answers", "words"]:
-    """What makes two versions the same without asking a judge."""
-    if options.equivalence == "judge":
-        return "words"
-    return "programs" if code else "answers"
+def most(facts: Iterable[bool]) -> bool:
+    """Return whether at least half of these hold."""
+    held = list(facts)
+    return 2 * sum(held) >= len(held)
+
+
+def shortest(equals: Sequence[Candidate]) -> Candidate:
+    """Return the shortest of equal drafts, standing for all of them."""
+    return min(equals, key=lambda draft: len(draft.text)).standing_for(len(equals))
 
 
 def favourite(trips: Sequence[Trip]) -> Candidate:
-    """The draft that fared best: by its trip, then by its copies, then by brevity."""
+    """Return the draft that fared best: by its trip, then by its copies, then by brevity."""
     return max(trips, key=lambda trip: (trip.score, trip.draft.copies, -len(trip.draft.text))).draft
 
 
 def first(best: Candidate, drafts: Sequence[Candidate]) -> list[Candidate]:
-    """The drafts, the best one before the others."""
+    """Return the drafts, the best one before the others."""
     return [best, *(draft for draft in drafts if draft.index != best.index)]

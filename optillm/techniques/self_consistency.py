@@ -13,14 +13,13 @@ say the same (Chen et al., Universal Self-Consistency, https://arxiv.org/abs/231
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from optillm.panel import grouped, quoted, rank
-from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
+from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.answers.similarity import medoid
 from optillm.toolkit.judging.ballots import LABELS, mean_marks, order_of, orders
 from optillm.toolkit.judging.verdicts import Groups, Ranking
@@ -72,41 +71,45 @@ class Options(BaseOptions):
 
 async def run(ctx: Context, options: Options) -> Answer:
     """Sample, vote as the votes come in, return the winner's words."""
-    candidates: list[Candidate] = []
-    closed = False
-    async with aclosing(solutions(ctx, options)) as arrivals:
-        async for candidate in arrivals:
-            candidates.append(candidate)
-            ctx.say(f"{len(candidates)} of {options.samples} solutions are in")
-            closed = options.mode != "fixed" and settled(candidates, options, ctx.choices)
-            if closed:
-                break
+
+    def closed(candidates: Sequence[Candidate]) -> bool:
+        ctx.say(f"{len(candidates)} of {options.samples} solutions are in")
+        return settled(candidates, options, ctx.choices)
+
+    candidates = await sampled(ctx, options, closed)
     answers = [candidate.answer for candidate in candidates]
     if answers.count(None) * 2 > len(answers) or in_doubt(answers):
         return Answer.of(*await consensus(ctx, candidates, options))
-    return Answer.of(*await elected(ctx, candidates, options), stop="settled" if closed else "complete")
+    stop: StopReason = "settled" if settled(candidates, options, ctx.choices) else "complete"
+    return Answer.of(*await elected(ctx, candidates, options), stop=stop)
 
 
-async def solutions(ctx: Context, options: Options) -> AsyncGenerator[Candidate, None]:
-    """The samples in order of arrival, or wave by wave."""
+async def sampled(
+    ctx: Context, options: Options, closed: Callable[[Sequence[Candidate]], bool]
+) -> list[Candidate]:
+    """Return the samples in order of arrival, or wave by wave, until the vote is closed."""
     wanted = max(options.samples, ctx.choices)
     if options.mode != "waves":
-        async with aclosing(ctx.arrivals(wanted, temperature=options.temperature)) as arrivals:
-            async for candidate in arrivals:
-                yield candidate
-        return
+        return await ctx.sample(wanted, temperature=options.temperature, until=closed)
+    candidates: list[Candidate] = []
     for start in range(0, wanted, options.wave):
-        for candidate in await ctx.sample(min(options.wave, wanted - start), temperature=options.temperature):
-            yield candidate
+        wave = min(options.wave, wanted - start)
+        for candidate in await ctx.sample(wave, temperature=options.temperature):
+            candidates.append(candidate)
+            if closed(candidates):
+                return candidates
+    return candidates
 
 
 def settled(candidates: Sequence[Candidate], options: Options, choices: int = 1) -> bool:
-    """Whether there are enough for all choices, and the votes still out would hardly change the outcome, or cannot."""
+    """Return whether the vote may close early: the votes still out would hardly change the outcome, or cannot."""
+    if options.mode == "fixed" or len(candidates) < choices:
+        return False
     lead, runner_up = standing([candidate.answer for candidate in candidates])
     outstanding = max(options.samples, choices) - len(candidates)
     confident = lead >= options.min_votes and beta_stop(lead, runner_up) >= options.confidence
     decided = confident or lead - runner_up > outstanding
-    return decided and outstanding > 0 and len(candidates) >= choices
+    return decided and outstanding > 0
 
 
 async def elected(ctx: Context, candidates: Sequence[Candidate], options: Options) -> list[Candidate]:
@@ -127,9 +130,8 @@ async def elected(ctx: Context, candidates: Sequence[Candidate], options: Option
 async def preferred(ctx: Context, rivals: Sequence[Candidate]) -> Candidate:
     """Return the rival that two judges prefer, one of whom sees them reversed; the shortest if neither can say."""
     with ctx.span("tie", rivals=len(rivals)):
-        judges = (rank(ctx, rivals, order) for order in orders(len(rivals), 2))
-        async with aclosing(ctx.arriving(*judges)) as arriving:
-            marks = mean_marks([opinion async for opinion in arriving], len(rivals), expected=2)
+        opinions = await ctx.collect(*(rank(ctx, rivals, order) for order in orders(len(rivals), 2)))
+    marks = mean_marks(opinions, len(rivals), expected=2)
     return min(zip(-marks, rivals, strict=True), key=lambda rated: (rated[0], len(rated[1].text)))[1]
 
 

@@ -13,13 +13,14 @@ sandbox of `optillm.sandbox` and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from optillm.sandbox import Checked, Limits, Value, check, prepare, solve
+from optillm.sandbox import Checked, Limits, check, prepare, solve
+from optillm.sandbox.conclusions import conclusion, objection
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
 from optillm.toolkit.answers.extraction import fences
@@ -76,13 +77,9 @@ for, with the reasoning a reader needs. Do not mention the solver or the drafts.
 
 
 def _texts(value: Any) -> Any:
-    return (
-        [value]
-        if isinstance(value, str)
-        else list(value.values())
-        if isinstance(value, dict)
-        else value or []
-    )
+    if isinstance(value, dict):
+        return list(value.values())
+    return [value] if isinstance(value, str) else value or []
 
 
 Texts = Annotated[list[str], BeforeValidator(_texts)]
@@ -116,9 +113,14 @@ class Options(BaseOptions):
         )
         return tried + Cost(choices, 1, quotes=choices, notes=2 * choices)
 
+    @property
+    def limits(self) -> Limits:
+        """What one program may take."""
+        return Limits(wall=self.solver_seconds, check=self.solver_seconds / 2)
+
 
 class Formalisation(BaseModel):
-    """What a model makes of the task; `program` is Python where it wrote that instead of SMT-LIB."""
+    """A model's formalisation of the task; `program` is Python if it wrote that instead of SMT-LIB."""
 
     applicable: bool
     kind: Literal["model", "entail", "choice", "optimize", "count"] = "model"
@@ -136,7 +138,7 @@ class Formalisation(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the solver found: facts in words, and the answer they amount to where that is one value."""
+    """What the solver found: facts in words, and the answer they come to if that is one value."""
 
     formalisation: Formalisation
     facts: str
@@ -175,90 +177,77 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 async def first_round(ctx: Context, options: Options) -> tuple[list[Candidate], list[Formalisation]]:
-    """The direct answer and the formalisations, asked for together; either may be missing."""
-
-    direct: list[Candidate] = []
-    attempts: list[Formalisation] = []
+    """Return the direct answer and the formalisations, requested together; either may be missing."""
+    direct: list[list[Candidate]] = []
+    formalised: list[Formalisation] = []
 
     async def answer() -> None:
-        async with aclosing(ctx.arriving(ctx.sample(ctx.choices))) as arriving:
-            async for candidates in arriving:
-                direct.extend(candidates)
+        direct.extend(await ctx.collect(ctx.sample(ctx.choices)))
 
     async def attempt() -> None:
-        tasks = [(FORMALISE, PROGRAM)[wants_python(options, i)] for i in range(options.formalizations)]
+        tasks = [(FORMALISE, PROGRAM)[in_python(options, i)] for i in range(options.formalizations)]
         prompts = [task.format(conversation=ctx.transcript) for task in tasks]
-        attempts.extend(await formalise(ctx, prompts, options))
+        formalised.extend(await formalise(ctx, prompts, options))
 
     await ctx.gather(answer(), attempt())
-    return direct, attempts
+    return (direct[0] if direct else []), formalised
 
 
 async def formalise(ctx: Context, prompts: Sequence[str], options: Options) -> list[Formalisation]:
-    """The applicable formalisations that came of these prompts; the first is asked for without chance."""
+    """Return the applicable formalisations that come of these prompts; the first is sampled at temperature 0."""
 
     async def one(index: int, prompt: str) -> Formalisation | None:
         temperature = options.temperature if index else 0.0
-        if not wants_python(options, index):
+        if not in_python(options, index):
             return await ctx.ask(prompt, verdict=Formalisation, temperature=temperature)
         _, blocks = fences(await ctx.ask(prompt, temperature=temperature) or "")
         return Formalisation(applicable=True, program=blocks[-1].content) if blocks else None
 
-    prepare(len(prompts), limits_of(options))
-    async with aclosing(ctx.arriving(*(one(i, prompt) for i, prompt in enumerate(prompts)))) as arriving:
-        written = [formalisation async for formalisation in arriving if formalisation]
+    prepare(len(prompts), options.limits)
+    written = await ctx.collect(*(one(index, prompt) for index, prompt in enumerate(prompts)))
     return [each for each in written if each.applicable and each.source.strip()]
 
 
-def wants_python(options: Options, index: int) -> bool:
-    """Whether the formalisation at this place is to be a program."""
+def in_python(options: Options, index: int) -> bool:
+    """Return whether the formalisation with this index is to be a program."""
     return options.lang == "python" or (options.lang == "auto" and index % 2 == 1)
 
 
 async def repair(ctx: Context, complaints: Sequence[Complaint], options: Options) -> list[Formalisation]:
-    """New versions of what did not work, asked for together."""
-    prompts = [
-        REPAIR.format(
+    """Return new versions of the formalisations that did not work, requested together."""
+
+    def prompt(complaint: Complaint) -> str:
+        formalisation = complaint.formalisation.model_dump_json(exclude_defaults=True)
+        return REPAIR.format(
             conversation=ctx.transcript,
-            formalisation=ctx.quote(
-                "formalisation", complaint.formalisation.model_dump_json(exclude_defaults=True)
-            ),
+            formalisation=ctx.quote("formalisation", formalisation),
             complaint=ctx.quote("complaint", complaint.text),
         )
-        for complaint in complaints
-    ]
-    ctx.say(f"repairing {len(prompts)} formalisations")
-    return await formalise(ctx, prompts, options)
+
+    ctx.say(f"repairing {len(complaints)} formalisations")
+    return await formalise(ctx, [*map(prompt, complaints)], options)
 
 
 async def solve_all(
     ctx: Context, formalised: Sequence[Formalisation], options: Options
 ) -> tuple[list[Result], list[Complaint]]:
-    """Results, and complaints about what may be mended; the rest is dropped."""
-    limits = limits_of(options)
+    """Return results, and complaints about what may be mended; the rest is dropped."""
 
     async def solved(formalisation: Formalisation) -> Result | Complaint | None:
         if formalisation.program:
-            return await ran(ctx, formalisation, limits)
-        checked = await check(formalisation.model_dump(), limits)
-        return judged(formalisation, checked, ctx.question, options)
+            return await executed(ctx, formalisation, options)
+        return judged(ctx, formalisation, await check(formalisation.model_dump(), options.limits), options)
 
     with ctx.span("solve", formalisations=len(formalised)):
-        outcomes = await ctx.gather(*(solved(formalisation) for formalisation in formalised))
+        outcomes = await ctx.gather(*map(solved, formalised))
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
     return results, [outcome for outcome in outcomes if isinstance(outcome, Complaint)]
 
 
-def limits_of(options: Options) -> Limits:
-    """What one program may take."""
-    return Limits(wall=options.solver_seconds, check=options.solver_seconds / 2)
-
-
-async def ran(ctx: Context, formalisation: Formalisation, limits: Limits) -> Result | Complaint | None:
-    """What a program printed."""
-    solved = await solve("z3py", formalisation.program, limits)
-    if solved.error is not None:
-        error = solved.error
+async def executed(ctx: Context, formalisation: Formalisation, options: Options) -> Result | Complaint | None:
+    """Return what a program prints, or why it prints nothing; `None` if another version could fare no better."""
+    solved = await solve("z3py", formalisation.program, options.limits)
+    if (error := solved.error) is not None:
         text = f"line {error.line}: {error.type}: {error.message}\n{error.hint}"
         return Complaint(formalisation, text) if error.repairable else None
     printed = solved.output.strip()
@@ -268,89 +257,43 @@ async def ran(ctx: Context, formalisation: Formalisation, limits: Limits) -> Res
 
 
 def judged(
-    formalisation: Formalisation, checked: Checked, question: str, options: Options
+    ctx: Context, formalisation: Formalisation, checked: Checked, options: Options
 ) -> Result | Complaint | None:
-    """What the facts about a formalisation are worth."""
-    if checked.error is not None:
-        error = checked.error
-        text = (
-            f"{error.message} (line {error.line})\n{error.hint}"
-            if error.line
-            else f"{error.message}\n{error.hint}"
-        )
-        return Complaint(formalisation, text) if error.repairable else None
-    if checked.status == "unsat":
-        core = "\n".join(assertion.text for assertion in checked.core)
-        return Complaint(formalisation, f"These assertions contradict each other:\n{core}")
-    stated = conclusion(formalisation, checked)
-    if stated is None:
-        return Complaint(formalisation, objection(formalisation, checked))
-    if formalisation.kind == "model" and checked.unique is False and options.require_unique:
-        return Complaint(formalisation, objection(formalisation, checked))
-    return Result(formalisation, stated, canonical(stated.removeprefix("answer: "), question))
-
-
-def conclusion(formalisation: Formalisation, checked: Checked) -> str | None:
-    """The result in a few words, `None` when nothing has been decided."""
-    match formalisation.kind:
-        case "entail":
-            return checked.verdict and {"true": "yes", "false": "no"}.get(checked.verdict, "undetermined")
-        case "choice":
-            places = checked.forced or checked.survivors
-            labels = formalisation.options or formalisation.query
-            return labels[places[0]] if len(places) == 1 and places[0] < len(labels) else None
-        case "count":
-            return str(checked.count) if checked.complete and checked.count is not None else None
-        case "optimize" if checked.optimum and not checked.values:
-            return in_words(dict(enumerate(checked.optimum)), bare=True)
-    if checked.status != "sat" or not checked.values:
-        return None
-    return in_words(checked.values, bare=len(checked.values) == 1)
-
-
-def in_words(values: Any, *, bare: bool) -> str:
-    """Values of variables, with their names unless there is only one."""
-
-    def text(value: Value) -> str:
-        return value.decimal or value.text
-
-    return ", ".join(text(value) if bare else f"{name} = {text(value)}" for name, value in values.items())
-
-
-def objection(formalisation: Formalisation, checked: Checked) -> str:
-    """What keeps a formalisation from an answer."""
-    if checked.unique is False:
-        one, other = in_words(checked.values, bare=False), in_words(checked.other, bare=False)
-        return f"It has several solutions, for example {one} and {other}. Some fact of the task is missing."
-    if formalisation.kind == "choice":
-        return f"{len(checked.survivors)} of the options are possible; exactly one should be."
-    return f"The solver could not decide it (status {checked.status}). Bound the variables, or state it more simply."
+    """Return what the facts about a formalisation are worth; `None` if another version could fare no better."""
+    if (error := checked.error) is not None:
+        line = f" (line {error.line})" if error.line else ""
+        return Complaint(formalisation, f"{error.message}{line}\n{error.hint}") if error.repairable else None
+    kind, labels = formalisation.kind, formalisation.options or formalisation.query
+    facts = None if checked.status == "unsat" else conclusion(kind, checked, labels)
+    ambiguous = kind == "model" and checked.unique is False and options.require_unique
+    if facts is None or ambiguous:
+        return Complaint(formalisation, objection(kind, checked))
+    return Result(formalisation, facts, canonical(facts.removeprefix("answer: "), ctx.question))
 
 
 def confirmed(direct: Sequence[Candidate], results: Sequence[Result]) -> bool:
-    """Whether the solver came to the direct answer, too."""
-    answers = [result.answer for result in results if result.answer]
-    return bool(direct) and any(direct[0].answer and answer.matches(direct[0].answer) for answer in answers)
+    """Return whether the solver came to the direct answer, too."""
+    answer = direct[0].answer if direct else None
+    return answer is not None and any(result.answer and result.answer.matches(answer) for result in results)
 
 
 def agreed(results: Sequence[Result]) -> bool:
-    """Whether two formalisations led to the same answer."""
-    return any(same(a, b) for i, a in enumerate(results) for b in results[i + 1 :])
+    """Return whether two formalisations led to the same answer."""
+    return any(same(*pair) for pair in combinations(results, 2))
 
 
 def same(a: Result, b: Result) -> bool:
-    """Whether two results say the same."""
+    """Return whether two results say the same."""
     return a.answer.matches(b.answer) if a.answer and b.answer else a.facts == b.facts
 
 
 def best(results: Sequence[Result]) -> Result | None:
-    """The result that most formalisations share, the earliest of equals."""
-    votes = [sum(same(result, other) for other in results) for result in results]
-    return results[votes.index(max(votes))] if results else None
+    """Return the result that most formalisations share, the earliest of equals; `None` without any."""
+    return max(results, key=lambda result: sum(same(result, other) for other in results), default=None)
 
 
 async def verbalise(ctx: Context, result: Result | None, direct: Sequence[Candidate]) -> list[Candidate]:
-    """The answer in the client's words, from the certified facts; without any, a plain one."""
+    """Return the answer in the client's words, written from the certified facts; without any, a plain one."""
     if result is None:
         return await ctx.write()
     facts = f"The formalisation:\n{result.formalisation.source}\n\nThe result:\n{result.facts}"

@@ -96,9 +96,7 @@ class Tree(Generic[T]):
             if deeper is None:
                 raise AssertionError("an expandable node is always within reach")
             node = deeper[1]
-        node.expanding += 1
-        for ancestor in node.path():
-            ancestor.in_flight += 1
+        self._begin(node)
         return node
 
     def add(self, parent: Node[T], item: T) -> Node[T]:
@@ -107,6 +105,11 @@ class Tree(Generic[T]):
         parent.children.append(child)
         parent.expanding -= 1
         return child
+
+    def plant(self, parent: Node[T], item: T) -> Node[T]:
+        """Add a child that no selection has led to, its reward in flight like that of others."""
+        self._begin(parent)
+        return self.add(parent, item)
 
     def give_up(self, parent: Node[T]) -> None:
         """Take back a selection of `parent` whose expansion came to nothing."""
@@ -153,6 +156,12 @@ class Tree(Generic[T]):
                 if node.parent is not None
             ],
         }
+
+    @staticmethod
+    def _begin(parent: Node[T]) -> None:
+        parent.expanding += 1
+        for ancestor in parent.path():
+            ancestor.in_flight += 1
 
     def _bound(self, child: Node[T]) -> float:
         parent = child.parent or child

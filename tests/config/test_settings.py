@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
@@ -240,6 +240,27 @@ def test_two_settings_cannot_share_a_name() -> None:
         n: int = Field(1, json_schema_extra={"flag": "port"})
 
     with pytest.raises(TypeError, match="greedy"):
+        settings_model({"greedy": Greedy})
+
+
+def test_what_a_technique_needs_of_the_operator_is_a_setting_of_its_own() -> None:
+    class Trying(BaseModel):
+        needs: ClassVar[str] = "execution"
+
+    model = settings_model({"trying": Trying, "bon": Bon})
+    assert not load(model, {}).admits("trying")
+    admitting = load(model, {"trying_execution": "true"})
+    assert admitting.admits("trying")
+    assert not admitting.admits("bon")
+    assert admitting.technique_options("trying") == {}
+
+
+def test_an_option_cannot_take_the_name_of_what_admits_a_need() -> None:
+    class Greedy(BaseModel):
+        needs: ClassVar[str] = "execution"
+        execution: bool = False
+
+    with pytest.raises(TypeError, match="greedy_execution"):
         settings_model({"greedy": Greedy})
 
 

@@ -18,6 +18,8 @@ import pytest
 
 from tests.e2e.proxy import ROOT, Proxy, serving
 
+pytestmark = pytest.mark.slow
+
 USER = 10001
 ROOTLY = os.geteuid() == 0
 NEEDED = [Path(sys.base_prefix), Path(sys.prefix), ROOT]
@@ -53,15 +55,17 @@ def building() -> str:
 CONTAINER = ["unshare", "--mount", *([] if ROOTLY else ["--map-root-user"]), "sh", "-c", building(), "sh"]
 
 
-def inside(*command: str) -> subprocess.CompletedProcess[str]:
+def inside(*command: str, standard_input: str = "") -> subprocess.CompletedProcess[str]:
     """A command run in the container."""
-    return subprocess.run([*CONTAINER, *command], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    return subprocess.run(  # noqa: S603 - ours
+        [*CONTAINER, *command], input=standard_input, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
 def contained() -> Iterator[Proxy]:
     if not all(map(shutil.which, ("unshare", "setpriv"))) or inside("true").returncode:
-        pytest.skip("this machine does not let us make a mount namespace")
+        pytest.skip("needs unshare and setpriv, and a machine that allows mount namespaces")
     start = [*CONTAINER, sys.executable, "-B", str(ROOT / "optillm.py")]
     with serving("--demo", command=start) as proxy:
         yield proxy
@@ -97,7 +101,16 @@ def test_serves_techniques_and_the_sandbox_without_writing_a_file(contained: Pro
         assert seen <= {Path(place).parts[2] for place in NEEDED if place.is_relative_to("/tmp")}  # noqa: S108
 
 
-@pytest.mark.skipif(not ROOTLY, reason="a user namespace of one user has no victim to kill")
+@pytest.mark.parametrize(("program", "ok"), [("print(1)", True), ("import os", False)])
+@pytest.mark.usefixtures("contained")
+def test_the_sandbox_works_for_an_ordinary_user_without_capabilities(program: str, ok: bool) -> None:
+    request = json.dumps({"language": "z3py", "program": program})
+    done = inside(sys.executable, "-B", "-m", "optillm.sandbox", standard_input=request)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"] is ok
+
+
+@pytest.mark.skipif(not ROOTLY, reason="needs root: a user namespace of one user has no victim to kill")
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("contained")
 def test_attacks_on_the_sandbox_fail_there_too() -> None:

@@ -24,7 +24,7 @@ from tests.server.http.test_serve import eventually, refused
 from tests.shared_store import redis_server
 from tests.stub import Call, Stub, completion
 
-pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")]
 
 WAIT = 30.0
 SLOW = 8

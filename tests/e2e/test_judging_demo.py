@@ -10,6 +10,7 @@ QUESTION = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "technique", ["bon(n=6,prevote=false)", "bon(n=6,judge=pairwise)", "bon(n=6,judge=rate)", "mcts", "pvg"]
 )

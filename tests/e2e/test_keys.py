@@ -91,6 +91,7 @@ def test_worker_processes_share_what_a_key_may_use(place: Place, simulated: dict
         assert many([proxy], "secret", 12) == {200: 5, 429: 7}
 
 
+@pytest.mark.slow
 def test_servers_share_a_store_and_counters_survive_them(place: Place, simulated: dict[str, str]) -> None:
     place.keys(
         "[keys.alice]\nKEY secret\nrequests_per_minute = 6\n[keys.bob]\nKEY other\ntokens_per_day = 100_000"
@@ -214,6 +215,7 @@ def kept(call: Call) -> None:
         call.json({"id": "resp", "object": "response", "output": []})
 
 
+@pytest.mark.slow
 def test_only_the_key_that_created_a_response_can_use_it_on_every_worker_and_after_a_restart(
     place: Place,
 ) -> None:
@@ -318,6 +320,7 @@ def test_a_client_that_leaves_pays_for_what_came_and_holds_nothing(file_place: P
     assert 0 < counted(file_place.store)["key/alice/tokens"] < 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("useless", ["[keys", "[keys.bob]\nKEY other\ntokens_per_day = 1"])
 def test_the_file_is_read_again_on_sighup_and_kept_as_it_was_when_it_is_of_no_use(
     tmp_path: Path, useless: str, simulated: dict[str, str]
@@ -342,6 +345,7 @@ def test_the_file_is_read_again_on_sighup_and_kept_as_it_was_when_it_is_of_no_us
         assert (ask(proxy, "other"), ask(proxy, "secret")) == (200, 401)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_replaced_knows_what_the_others_know_whatever_the_files_say_now(
     tmp_path: Path,
 ) -> None:
@@ -375,6 +379,7 @@ def until_there_is_one(proxy: Proxy) -> list[int]:
     return workers
 
 
+@pytest.mark.slow
 def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(
     tmp_path: Path, simulated: dict[str, str]
 ) -> None:
@@ -397,6 +402,7 @@ def test_without_its_redis_a_rate_is_open_and_a_budget_closed_until_it_is_back(
             assert sum("The store of counters does not work" in line for line in proxy.log) == 1
 
 
+@pytest.mark.slow
 def test_the_server_starts_without_its_redis_and_says_so(tmp_path: Path, simulated: dict[str, str]) -> None:
     place = Place(tmp_path, "redis://:s3cret@127.0.0.1:1/0")
     place.keys("[keys.alice]\nKEY secret\nrequests_per_minute = 2")

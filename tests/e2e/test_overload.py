@@ -22,6 +22,8 @@ from openai import DefaultHttpxClient, OpenAI
 from tests.e2e.proxy import Proxy, serving
 from tests.stub import Call, Stub, completion
 
+pytestmark = pytest.mark.slow
+
 WAIT = 60.0
 ASKED = {"messages": [{"role": "user", "content": "What is 2 + 2?"}]}
 LONG = "x" * 3_000_000

@@ -34,6 +34,7 @@ CALLED = {  # heading, number of the block: path, header of the key and its valu
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("heading", "number"), CALLED, ids=str)
 def test_an_upstream_is_called_as_its_recipe_says(heading: str, number: int, tmp_path: Path) -> None:
     """The block as it stands, only that `optillm` examines the upstream instead of serving it."""

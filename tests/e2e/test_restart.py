@@ -25,6 +25,8 @@ from optillm.server.http.listener import listen
 from tests.e2e.proxy import Proxy, serving
 from tests.stub import Call, Stub, completion, delta
 
+pytestmark = pytest.mark.slow
+
 WAIT = 30.0
 ASKED = {"messages": [{"role": "user", "content": "What is 2 + 2?"}]}
 

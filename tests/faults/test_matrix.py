@@ -195,6 +195,7 @@ def test_a_plain_request_is_one_call_and_what_came_of_it(fault: str, stream: boo
     assert outcome.relay.headers.get("retry-after") == (str(RETRY_AFTER) if "Retry" in fault else None)
 
 
+@pytest.mark.slow
 def test_some_approaches_make_a_single_call() -> None:
     assert {approach for approach in APPROACHES if len(calm(approach).sent) == 1} == SINGLE
 

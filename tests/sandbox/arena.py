@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import shutil
 import socket
@@ -84,11 +83,12 @@ class Arena:
 
 
 @contextlib.contextmanager
-def arena() -> Iterator[Arena]:
-    """An arena, cleaned up behind."""
+def arena(user: int | None = None) -> Iterator[Arena]:
+    """An arena, cleaned up behind.
+
+    Its victim is of the user that jobs run as, so that nothing but the walls keeps them from killing it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="optillm-arena-", dir="/tmp"))
-    # Of the user that jobs run as, so that nothing but the walls keeps them from killing it.
-    user = 65534 if os.geteuid() == 0 else None
     victim = subprocess.Popen(["/bin/sleep", "600"], user=user, start_new_session=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -110,7 +110,8 @@ def assault(
     armed: bool = True,
 ) -> list[str]:
     """Run attacks against a sandbox and tell which got through."""
-    with arena() as field_:
+    asyncio.run(solver.warm())
+    with arena(user_of(solver)) as field_:
         breaches = asyncio.run(_assault(solver, language, attacks, field_, dialect, limits, armed))
         breaches += field_.left_behind()
         zygote = solver.pid
@@ -149,9 +150,18 @@ async def _assault(
         if damage is not None:
             breaches.append(f"{damage}\n{program[:400]}")
 
-    await solver.warm()
     await asyncio.gather(*(attack(text) for text in attacks))
     return breaches
+
+
+def user_of(solver: Solver) -> int:
+    """The user that the programs of a sandbox run as."""
+    (line,) = [
+        line
+        for line in Path(f"/proc/{solver.pid}/status").read_text().splitlines()
+        if line.startswith("Uid:")
+    ]
+    return int(line.split()[1])
 
 
 def children(pid: int) -> list[int]:

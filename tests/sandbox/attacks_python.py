@@ -589,7 +589,7 @@ _ROUTES = [dedent(text).strip() for text in (
     'use("".join(["a"]).__class__.join.__objclass__)',
 )]  # fmt: skip
 
-_THREADS = """
+THREADS = """
 import threading, time
 threading.stack_size(32768)
 for _ in range(10000):
@@ -599,7 +599,7 @@ for _ in range(10000):
         break
 """
 
-BOMBS = [_THREADS, *[dedent(text).strip() for text in (
+BOMBS = [THREADS, *[dedent(text).strip() for text in (
     'while True: pass',
     'x = []\nwhile True: x.append(" " * 10_000_000)',
     'x = [0]\nwhile True: x = x + x',

@@ -27,7 +27,7 @@ from typing import Any
 
 from tests.sandbox.specimens import fillings, specimens
 
-SOLVER = Path(__file__).resolve().parents[2] / "optillm" / "solver"
+SOLVER = Path(__file__).resolve().parents[2] / "optillm" / "sandbox"
 SECONDS = 0.02
 SHARE = 0.08
 MEMORY = 3 * 1024**3

@@ -10,6 +10,16 @@ import pytest
 from optillm.sandbox.pool import Solver
 from tests.sandbox.arena import BOOTS
 
+SLOW = frozenset(("fresh", "dialect_alone", "jail_alone", "no_walls", "unpatched"))
+"""Sandboxes other than the shipped one: each takes seconds of processor time to start."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave tests that start a sandbox for themselves to the slow ones."""
+    for item in items:
+        if SLOW.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
 
 def _started(solver: Solver) -> Iterator[Solver]:
     asyncio.run(solver.warm())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -20,14 +21,23 @@ _CORPORA = {
     "callbacks": ("sympy", CALLBACKS),
     "smtlib": ("smtlib2", SMTLIB),
 }
+_TARGET = re.compile(r"\{(canary|secret|port|victim)\}")
+# What only prints that it got hold of something does no more than print where there is no dialect.
+_HARMFUL = {
+    name: [attack for attack in attacks if "ESCAPED" not in attack or _TARGET.search(attack)]
+    for name, (_, attacks) in _CORPORA.items()
+}
+_SHORT = {"callbacks", "smtlib"}
+_CASES = [name if name in _SHORT else pytest.param(name, marks=pytest.mark.slow) for name in _CORPORA]
 
 
 def test_there_are_enough_attacks() -> None:
     attacks = [attack for _, corpus in _CORPORA.values() for attack in corpus] + BOMBS
     assert len(attacks) == len(set(attacks)) >= 150
+    assert sum(map(len, _HARMFUL.values())) >= 300
 
 
-@pytest.mark.parametrize("corpus", _CORPORA)
+@pytest.mark.parametrize("corpus", _CASES)
 def test_nothing_gets_through_both_walls(solver: Solver, corpus: str) -> None:
     language, attacks = _CORPORA[corpus]
     assert assault(solver, language, attacks, dialect=True) == []
@@ -39,13 +49,14 @@ def test_nothing_gets_through_the_dialect_alone(dialect_alone: Solver, corpus: s
     assert assault(dialect_alone, language, attacks, dialect=True) == []
 
 
-@pytest.mark.parametrize("corpus", _CORPORA)
+@pytest.mark.parametrize("corpus", [name for name, attacks in _HARMFUL.items() if attacks])
 def test_nothing_gets_through_the_jail_alone(jail_alone: Solver, corpus: str) -> None:
-    language, attacks = _CORPORA[corpus]
+    language, _ = _CORPORA[corpus]
     assert jail_alone.level != "none"
-    assert assault(jail_alone, language, attacks, dialect=False) == []
+    assert assault(jail_alone, language, _HARMFUL[corpus], dialect=False) == []
 
 
+@pytest.mark.slow
 def test_bombs_only_blow_up_their_own_process(solver: Solver) -> None:
     assert assault(solver, "z3py", BOMBS, dialect=True, armed=False) == []
 

@@ -31,6 +31,7 @@ def _examined(*arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # tens of thousands of calls
 def test_no_function_that_a_program_can_call_hands_it_the_built_ins() -> None:
     results = _examined("")
@@ -40,6 +41,7 @@ def test_no_function_that_a_program_can_call_hands_it_the_built_ins() -> None:
     assert sum(result["calls"] for result in results) > 10_000  # they do call back
 
 
+@pytest.mark.slow
 def test_the_search_notices_a_library_that_does() -> None:
     (result,) = _examined("<module 'sympy'>.parse_expr", "--unpatched")
     assert "handed to a callable: a mapping with the built-ins" in result["leaks"].values()

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from optillm import sandbox
-from optillm.sandbox import Checked, Limits
+from optillm.sandbox import Checked, Limits, Solver
 
 _INTS = "(declare-const x Int)\n(declare-const y Int)\n"
 _SUM = _INTS + "(assert (= (+ x y) 10))\n"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _closed_afterwards() -> Iterator[None]:
-    yield
-    sandbox.close()
+def _shared(solver: Solver) -> Iterator[None]:
+    """The sandbox of the session in place of one of our own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox, "_default", solver)
+        yield
 
 
 def _check(kind: str, smt2: str, limits: Limits | None = None, **rest: Any) -> Checked:

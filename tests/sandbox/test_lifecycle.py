@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -25,7 +24,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def fresh(request: pytest.FixtureRequest) -> Iterator[Solver]:
-    solver = Solver(**getattr(request, "param", {}))
+    solver = Solver(**{"boot": BOOTS / "quick.py"} | getattr(request, "param", {}))
     yield solver
     solver.close()
 
@@ -61,6 +60,7 @@ def test_this_machine_has_a_jail(solver: Solver) -> None:
     assert solver.level in {"full", "seccomp"}
 
 
+@pytest.mark.slow
 def test_eighty_programs_leave_no_descriptors_threads_or_zombies(solver: Solver) -> None:
     async def many() -> None:
         for _ in range(8):
@@ -111,10 +111,14 @@ def test_a_stopped_zygote_is_given_up_and_replaced(fresh: Solver) -> None:
     assert _run(fresh).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("busy", [True, False])
 def test_when_the_server_is_killed_everything_ends(busy: bool) -> None:
     server = subprocess.Popen(  # noqa: S603  our own interpreter
-        [sys.executable, "-c", _SERVER, str(int(busy))], cwd=_ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _SERVER, str(int(busy)), str(BOOTS / "quick.py")],
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert server.stdout is not None
     with server.stdout:
@@ -129,12 +133,12 @@ def test_when_the_server_is_killed_everything_ends(busy: bool) -> None:
 
 _SERVER = """
 import asyncio, sys
-from optillm.sandbox import pool, replies
+from pathlib import Path
 from optillm.sandbox.pool import Solver
 from optillm.sandbox.results import Limits
 
 async def main():
-    solver = Solver()
+    solver = Solver(boot=Path(sys.argv[2]))
     await solver.warm()
     task = asyncio.create_task(solver.run("z3py", "while True: pass", Limits(wall=50))) if sys.argv[1] == "1" else None
     await asyncio.sleep(0.1)
@@ -145,6 +149,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_at_the_end_of_the_interpreter_nothing_is_left() -> None:
     code = (
         "import asyncio, optillm.sandbox as s; print(asyncio.run(s.solve('smtlib2', '(check-sat)')).ok);"
@@ -259,27 +264,6 @@ def test_the_environment_of_programs_holds_no_secrets(
     }
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_it_works_for_an_ordinary_user_without_capabilities() -> None:
-    if subprocess.run(  # noqa: S603  our own interpreter
-        [*_AS_NOBODY, "/usr/bin/env", sys.executable, "-c", ""], capture_output=True
-    ).returncode:
-        pytest.skip("that user cannot run this Python")
-    for program, ok in (("print(1)", True), ("import os", False)):
-        request = json.dumps({"language": "z3py", "program": program})
-        done = subprocess.run(  # noqa: S603  our own interpreter
-            [*_AS_NOBODY, sys.executable, "-m", "optillm.sandbox"],
-            cwd=_ROOT,
-            input=request,
-            capture_output=True,
-            text=True,
-        )
-        assert json.loads(done.stdout)["ok"] is ok
-
-
-_AS_NOBODY = ["setpriv", "--reuid", "10001", "--clear-groups", "--no-new-privs", "--bounding-set=-all"]
-
-
 def _jobs(solver: Solver) -> list[int]:
     return children(solver.pid or 0)
 
@@ -343,10 +327,11 @@ def test_jobs_that_nobody_came_for_end(shared: Solver, monkeypatch: pytest.Monke
     async def run() -> bool:
         await shared.warm()
         shared.prepare(1, QUICK)
-        await asyncio.to_thread(gone, lambda: not _jobs(shared))
-        assert _jobs(shared)
-        waiting = asyncio.create_task(asyncio.to_thread(gone, lambda: _jobs(shared)))
-        return await waiting
+        assert len(shared._spares) == 1
+        # A busy machine may not have forked it by the time it is given up, so nobody looks for its process.
+        while shared._spares:  # noqa: ASYNC110 - a timer ends it
+            await asyncio.sleep(0.01)
+        return await asyncio.to_thread(gone, lambda: _jobs(shared))
 
     assert asyncio.run(run())
     assert shared.level is not None

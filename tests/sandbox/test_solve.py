@@ -9,7 +9,7 @@ import pytest
 
 from optillm.sandbox.pool import Solver
 from optillm.sandbox.results import Limits, Solved
-from tests.sandbox.arena import children, gone
+from tests.sandbox.arena import BOOTS, children, gone
 
 _FOREVER = "while True: pass"
 
@@ -110,6 +110,7 @@ def test_programs_know_nothing_of_each_other(solver: Solver) -> None:
     assert not _run(solver, "print(leftover)").ok
 
 
+@pytest.mark.slow
 def test_no_more_programs_run_at_once_than_allowed() -> None:
     async def run(solver: Solver) -> int:
         await solver.warm()
@@ -120,7 +121,7 @@ def test_no_more_programs_run_at_once_than_allowed() -> None:
         await asyncio.gather(*tasks)
         return running
 
-    solver = Solver(at_once=1)
+    solver = Solver(at_once=1, boot=BOOTS / "quick.py")
     try:
         assert asyncio.run(run(solver)) == 1
     finally:
@@ -138,11 +139,12 @@ def test_a_full_queue_says_busy_and_drains(solver: Solver) -> None:
     assert _run(solver, "print(1)").ok
 
 
+@pytest.mark.slow
 def test_who_waits_too_long_is_told_so() -> None:
     async def run() -> list[Solved]:
         return await asyncio.gather(*(solver.run("z3py", _FOREVER, Limits(wall=6)) for _ in range(2)))
 
-    solver = Solver(at_once=1)
+    solver = Solver(at_once=1, boot=BOOTS / "quick.py")
     try:
         first, second = asyncio.run(run())
     finally:

@@ -33,6 +33,7 @@ def wins(problem: Problem, seed: int, judge: str, plea: str) -> bool:
     return text.startswith("I add it all up.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", ["rank", "rate"])
 def test_a_wrong_candidate_gains_nothing_by_speaking_to_the_judges(
     judge: str, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -33,14 +34,15 @@ def marker(sent: Sent) -> str:
 
 
 def rated_by(right: str) -> World:
-    """Samples give 40, 41, 42, …; judges put the right answer first; a refinement adds one."""
+    """Samples give 40, 41, 42, …, refinements 50, 51, 52, …; judges put the right answer first."""
+    refinements = itertools.count(50)
 
     def script(sent: Sent) -> str:
         if sent.role == "judge":
             return preferring(sent, right)
         if refining(sent):
             number = int(re.findall(r"The answer is (\d+)", sent.prompt)[-1])
-            return f"Step 2 is off by one, not {number}.\n{marker(sent)}\nThe answer is {number + 1}."
+            return f"Step 2 is off by one, not {number}.\n{marker(sent)}\nThe answer is {next(refinements)}."
         return f"The answer is {40 + sent.number}."
 
     return World(script)
@@ -48,11 +50,11 @@ def rated_by(right: str) -> World:
 
 def test_takes_two_rounds_for_each_wave() -> None:
     world = rated_by("The answer is 99.")
-    completion = world.complete("mcts-m", QUESTION)
+    completion = world.complete("mcts(proof=0)-m", QUESTION)
     assert world.seconds == 4.0
     assert completion.report.rounds == 4
     assert completion.report.calls == {"generate": 8, "judge": 8}
-    assert rated_by("-").complete("mcts(simulations=3,width=2)-m", QUESTION).report.rounds == 6
+    assert rated_by("-").complete("mcts(simulations=3,width=2,proof=0)-m", QUESTION).report.rounds == 6
 
 
 def test_returns_the_answer_the_judges_value_verbatim() -> None:
@@ -60,8 +62,8 @@ def test_returns_the_answer_the_judges_value_verbatim() -> None:
 
 
 def test_a_refinement_can_win_and_comes_without_its_critique() -> None:
-    world = rated_by("The answer is 44.")
-    assert world.text("mcts-m", QUESTION) == "The answer is 44."
+    world = rated_by("The answer is 52.")
+    assert world.text("mcts-m", QUESTION) == "The answer is 52."
     assert any(refining(sent) for sent in world.sent)
 
 
@@ -80,10 +82,12 @@ def test_depth_nought_only_samples() -> None:
 
 
 def test_never_does_worse_than_the_best_of_its_first_wave() -> None:
+    worse = itertools.count(100)
+
     def script(sent: Sent) -> str:
         if sent.role == "judge":
             return preferring(sent, "The answer is 42.")
-        return f"The answer is {[7, 42, 8, 9][sent.number]}." if sent.start == 0.0 else "The answer is 1."
+        return f"The answer is {[7, 42, 8, 9][sent.number] if sent.start == 0.0 else next(worse)}."
 
     assert World(script).text("mcts-m", QUESTION) == "The answer is 42."
 
@@ -157,3 +161,22 @@ def test_refinements_in_the_demanded_form_count() -> None:
     completion = world.complete("mcts(simulations=3)-m", "Add up.", response_format={"type": "json_object"})
     assert any(refining(sent) for sent in world.sent)
     assert completion.report.losses == {}
+
+
+@pytest.mark.parametrize("favourite", ["42", "41"])
+def test_judges_never_overrule_the_answer_that_most_nodes_give_but_decide_ties(favourite: str) -> None:
+    def world(answers: list[str]) -> World:
+        return World(
+            lambda sent: (
+                preferring(sent, f"The answer is {favourite}.")
+                if sent.role == "judge"
+                else f"The answer is {answers[sent.number % len(answers)]}."
+            )
+        )
+
+    most = world(["41", "41", "42", "41"])
+    assert most.text("mcts(simulations=1)-m", QUESTION) == "The answer is 41."
+    assert most.seconds == 2.0
+    tied = world(["41", "42", "42", "41"])
+    assert tied.text("mcts(simulations=1)-m", QUESTION) == f"The answer is {favourite}."
+    assert tied.seconds == 3.0

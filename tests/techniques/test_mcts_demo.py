@@ -20,6 +20,7 @@ def demo(sent: Sent) -> str:
     return respond(turns, MODELS[body["model"]], luck)
 
 
+@pytest.mark.slow
 def test_on_long_problems_refinements_are_right_more_often_than_samples(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

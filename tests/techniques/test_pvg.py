@@ -117,7 +117,7 @@ def test_the_second_cycle_takes_two_more_rounds_and_knows_the_errors_and_nothing
     completion = world.complete("pvg(rounds=2)-m", QUESTION)
     assert completion.replies[0].text == RIGHT
     assert world.seconds == completion.report.rounds == 5  # the last one head to head
-    assert completion.report.calls == {"generate": 6, "judge": 1 + 4 * 2 + 3 * 2 + 8}
+    assert completion.report.calls == {"generate": 6, "judge": 1 + 4 * 2 + 3 * 2 + 12}
     for sent in (sent for sent in world.of("write") if sent.start == 2.0):
         assert "claim 1: it is not" in sent.prompt
         assert not any(text in sent.prompt for text in (*WRONG, DECOY, "score"))

@@ -5,9 +5,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pydantic import Field
 
 from optillm.technique import Answer, BaseOptions, Context, Cost
-from optillm.techniques import Technique, discovered, read, registry
+from optillm.techniques import Technique, discovered, read, registry, selector
 
 DOC = "Name: does something\n\nPaper: Someone (2024)\nhttps://arxiv.org/abs/1\nRounds: 1\nCalls: n"
 
@@ -44,6 +45,7 @@ def test_reads_what_a_module_declares() -> None:
         ("made", {"Options": dict}, "class Options"),
         ("made", {"Options": type("Options", (BaseOptions,), {})}, "worst_case"),
         ("made", {"run": lambda ctx, options: None}, "async def run"),
+        ("made", {"Options": type("Choosy", (Options,), {"selects": "n"})}, "`selects`"),
         ("made", {"__doc__": "No colon here"}, "docstring"),
         ("made", {"__doc__": DOC.replace("Rounds", "Round")}, "docstring"),
     ],
@@ -53,6 +55,21 @@ def test_a_malformed_module_fails_with_what_it_lacks(
 ) -> None:
     with pytest.raises(TypeError, match=complaint):
         read(slug, module(**parts))
+
+
+class Choosy(Options):
+    selects = "among"
+
+    among: int = Field(2, ge=1, le=5)
+
+
+def test_the_first_technique_that_can_choose_among_candidates_selects() -> None:
+    plain, choosy = read("plain", module()), read("choosy", module(Options=Choosy))
+    assert selector({"plain": plain, "choosy": choosy, **registry()}) is choosy
+    assert (plain.most_selected, choosy.most_selected) == (0, 5)
+    assert choosy.selecting(4) == Choosy(among=4)
+    with pytest.raises(LookupError):
+        selector({"plain": plain})
 
 
 def test_every_file_of_the_folder_is_a_technique() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optillm.techniques import registry
-from optillm.techniques.rstar import ALLOWED, Action, prefixes
+from optillm.techniques.rstar import ALLOWED, Action
 from tests.fakes import Sent, World, failing
 
 QUESTION = "How many apples are left?"
@@ -169,23 +169,6 @@ def test_every_reward_is_backed_up_to_the_root() -> None:
     solutions = [node for node in tree["nodes"] if node["answer"]]
     assert all(node["visits"] == 1 and node["value"] > 0 for node in solutions)
     assert tree["nodes"][0]["visits"] == len(solutions)
-
-
-@pytest.mark.parametrize(
-    ("text", "masks", "cut"),
-    [
-        (
-            "One. Two. Three. Four. Five. Six. Seven. Eight. Nine. Ten.",
-            2,
-            ["One. Two.", "One. Two. Three. Four. Five."],
-        ),
-        ("no sentence ends here at all", 2, ["no sentence en"]),
-        ("A. B.", 0, []),
-        ("", 2, []),
-    ],
-)
-def test_solutions_are_masked_at_the_ends_of_sentences(text: str, masks: int, cut: list[str]) -> None:
-    assert prefixes(text, masks) == cut
 
 
 def test_the_trace_names_the_steps() -> None:

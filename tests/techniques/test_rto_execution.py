@@ -40,7 +40,7 @@ HOSTILE = [
 PROPOSED = "above([1, 2, 3], 2)\nabove([], 0)\nabove(open(1), 2)\nabove([5, -1], -1)"
 LAST = "```python\ndef above(xs, k):\n    return sorted(x for x in xs if x > k)\n```"
 
-ADMITTED = Limits(Budget(128, None, 600.0), execution=True)
+ADMITTED = Limits(Budget(128, None, 600.0), admitted={"rto"})
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_the_operators_setting_admits_it_and_is_off_by_default() -> None:
     model = settings_model({slug: technique.Options for slug, technique in registry().items()})
     for given, admitted in (({}, False), ({"rto_execution": "true"}, True)):
         settings = load(model, {"base_url": "http://127.0.0.1:9/v1", **given})
-        assert Engine.from_settings(settings, registry()).limits.execution is admitted
+        assert Engine.from_settings(settings, registry()).limits.admitted == ({"rto"} if admitted else set())
 
 
 def test_the_flag_reaches_the_sandbox_of_a_real_server() -> None:

@@ -1,6 +1,6 @@
 """What reads clients' and models' text costs time in proportion to it, whatever the text: one loop serves everybody.
 
-Each reading of a megabyte has a processor time far beyond what it needs; anything worse than linear exceeds it.
+Each reading of half a megabyte has a processor time far beyond what it needs; anything worse than linear exceeds it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optillm.toolkit.judging import phrases, verdicts
 from optillm.toolkit.programs import code
 from optillm.toolkit.programs.equivalence import alike
 
-SIZE = 1_000_000
+SIZE = 500_000
 SECONDS = 4.0
 OPTIONS = "Which is it?\nA) one\nB) two\nC) three"
 UNITS = [
@@ -72,6 +72,7 @@ def hurried() -> Iterator[Callable[[], None]]:
     signal.signal(signal.SIGVTALRM, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 def test_no_text_takes_long_to_read(reader: str, hurried: Callable[[], None]) -> None:
     for unit in UNITS:
@@ -79,6 +80,7 @@ def test_no_text_takes_long_to_read(reader: str, hurried: Callable[[], None]) ->
         READERS[reader](unit * (SIZE // len(unit)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapping", WRAPPED)
 @pytest.mark.parametrize("reader", ANSWERING)
 def test_no_text_takes_long_to_read_inside_another(

@@ -135,3 +135,12 @@ def test_the_rendering_can_be_drawn() -> None:
     graph = networkx.node_link_graph(tree.render(lambda item: {"label": item}), edges="edges")
     assert list(graph.edges) == [(0, 1)]
     assert graph.nodes[1] == {"visits": 1, "value": 0.75, "label": "leaf"}
+
+
+def test_what_is_planted_is_in_flight_until_its_reward_comes() -> None:
+    tree: Tree[str] = Tree("root", 1.0)
+    child = tree.plant(tree.root, "child")
+    assert (tree.root.in_flight, child.in_flight, tree.root.expanding) == (1, 1, 0)
+    tree.backpropagate(child, 0.5)
+    assert (tree.root.in_flight, child.in_flight) == (0, 0)
+    assert (tree.root.visits, child.mean) == (1, 0.5)

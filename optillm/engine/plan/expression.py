@@ -1,6 +1,7 @@
 """What a request asks for: "bon(n=8)-gpt-4o" becomes a technique, its options and the upstream's model.
 
-Grammar, loosest first: `expression := term ("|" term)*`, `term := factor ("&" factor)*`,
+Grammar, with the operators `|` and `&` of `optillm.engine.run.composition`, the loosest first:
+`expression := term ("|" term)*`, `term := factor ("&" factor)*`,
 `factor := slug ["(" option "=" value, … ")"] | "(" expression ")"`. An expression stands in front of a model
 name only if every slug in it is a registered technique; otherwise the whole string is a model name.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from optillm.chat import NONE
+from optillm.engine.run.composition import OPERATORS, Composition, Leaf
 from optillm.errors import InvalidRequest
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]*")
@@ -22,27 +24,13 @@ _DEEPEST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One technique with the options its arguments set."""
+    """A slug, and the options that its arguments set."""
 
     slug: str
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """`a & b`: each step improves on the answer of the one before."""
-
-    steps: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Parallel:
-    """`a | b`: the branches run side by side and the best answer is kept."""
-
-    branches: tuple[Expression, ...]
-
-
-Expression = Step | Pipeline | Parallel
+Expression = Composition[Step]
 
 
 class _NotAnExpression(Exception):
@@ -50,7 +38,7 @@ class _NotAnExpression(Exception):
 
 
 def split(model: str, slugs: Collection[str]) -> tuple[Expression | None, str]:
-    """The technique expression in front of a model name, or `None`, and the upstream's model name.
+    """Return the technique expression in front of a model name, if any, and the upstream's model name.
 
     Raises `InvalidRequest` for an expression of known techniques whose arguments cannot be read.
     """
@@ -66,7 +54,7 @@ def split(model: str, slugs: Collection[str]) -> tuple[Expression | None, str]:
 
 
 def parse(text: str, slugs: Collection[str], field: str = "optillm_approach") -> Expression:
-    """A technique expression on its own, as the request field and `--approach` hold it.
+    """Return a technique expression that stands alone, as in the request field and `--approach`.
 
     Raises `InvalidRequest` about `field` for anything else.
     """
@@ -91,17 +79,15 @@ class _Parser:
         self.position = 0
         self.depth = 0
 
-    def expression(self) -> Expression:
-        branches = [self._term()]
-        while self._take("|"):
-            branches.append(self._term())
-        return branches[0] if len(branches) == 1 else Parallel(tuple(branches))
-
-    def _term(self) -> Expression:
-        steps = [self._factor()]
-        while self._take("&"):
-            steps.append(self._factor())
-        return steps[0] if len(steps) == 1 else Pipeline(tuple(steps))
+    def expression(self, level: int = 0) -> Expression:
+        """Read an expression whose outermost operator is at most as loose as the one at this level."""
+        if level == len(OPERATORS):
+            return self._factor()
+        operator = OPERATORS[level]
+        parts = [self.expression(level + 1)]
+        while self._take(operator.sign):
+            parts.append(self.expression(level + 1))
+        return parts[0] if len(parts) == 1 else operator(tuple(parts))
 
     def _factor(self) -> Expression:
         if self._take("("):
@@ -119,7 +105,7 @@ class _Parser:
         if match is None or match.group() not in self.slugs:
             raise _NotAnExpression
         self.position = match.end()
-        return Step(match.group(), self._arguments(match.group()))
+        return Leaf(Step(match.group(), self._arguments(match.group())))
 
     def _take(self, symbol: str) -> bool:
         if not self.text.startswith(symbol, self.position):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from optillm.chat import NONE, ChatRequest, Grant
 from optillm.config.problems import problems
-from optillm.engine.plan.expression import Expression, Parallel, Pipeline, Step, parse, split
-from optillm.engine.plan.sampling import check_sampling
+from optillm.engine.plan.expression import Expression, Step, parse, split
+from optillm.engine.run.composition import Stage, Work
 from optillm.errors import InvalidRequest, PermissionDenied
 from optillm.technique import BaseOptions
 from optillm.techniques import Technique
@@ -23,55 +23,16 @@ from optillm.techniques import Technique
 AUTO: Final = "auto"
 MOST_STAGES: Final = 16
 
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+}
+"""The sampling values that a technique can work with; those of a plain call are for the upstream to judge."""
+SEEDS: Final = 2**63  # of 64 bits; calls add a little to a seed, and it has to stay one
+
 _WORD = re.compile(r"(?<![=\[,\w.])[A-Za-z]\w*(?![\w.]*=)")  # a slug, not the name or the value of an option
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One technique with its options."""
-
-    technique: Technique
-    options: BaseOptions
-
-    def __str__(self) -> str:
-        return self.technique.slug
-
-    def stages(self) -> Iterator[Stage]:
-        """This stage."""
-        yield self
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """Stages one after the other, each improving on the answer before it."""
-
-    parts: tuple[Work, ...]
-
-    def __str__(self) -> str:
-        return "&".join(f"({part})" if isinstance(part, Fork) else str(part) for part in self.parts)
-
-    def stages(self) -> Iterator[Stage]:
-        """All stages in it, in the order written."""
-        for part in self.parts:
-            yield from part.stages()
-
-
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """Branches side by side."""
-
-    parts: tuple[Work, ...]
-
-    def __str__(self) -> str:
-        return "|".join(map(str, self.parts))
-
-    def stages(self) -> Iterator[Stage]:
-        """All stages in it, in the order written."""
-        for part in self.parts:
-            yield from part.stages()
-
-
-Work = Stage | Chain | Fork
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +76,7 @@ class Planner:
         check_grant(request.grant, work, field)
         if work is None:
             return Plan(model)
-        if sum(1 for _ in work.stages()) > MOST_STAGES:
+        if sum(1 for _ in work.leaves()) > MOST_STAGES:
             raise InvalidRequest(f"a composition has at most {MOST_STAGES} techniques", param=field)
         check_sampling(request.body)
         return Plan(model, work)
@@ -158,16 +119,13 @@ class Planner:
         return None if suggestion is None else f"did you mean {suggestion!r}?"
 
     def _work(self, expression: Expression, chosen: Mapping[str, Mapping[str, Any]]) -> Work | None:
-        """The work an expression stands for; `none` in a composition is a part that adds nothing."""
-        if isinstance(expression, Step):
-            return None if expression.slug == NONE else self._stage(expression, chosen)
-        inner = expression.steps if isinstance(expression, Pipeline) else expression.branches
-        parts = tuple(part for each in inner if (part := self._work(each, chosen)) is not None)
-        if len(parts) < 2:
-            return parts[0] if parts else None
-        return Fork(parts) if isinstance(expression, Parallel) else Chain(parts)
+        """Return the work that an expression asks for, if any."""
+        return expression.mapped(lambda step: self._stage(step, chosen))
 
-    def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]]) -> Stage:
+    def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]]) -> Stage | None:
+        """Return the technique that a step names, with valid options; `None` for `none`, which adds nothing."""
+        if step.slug == NONE:
+            return None
         technique = self.techniques[step.slug]
         values = {
             **self.defaults.get(step.slug, {}),
@@ -180,9 +138,20 @@ class Planner:
             raise _refusal(technique, error) from None
 
 
+def check_sampling(body: Mapping[str, Any]) -> None:
+    """Raise `InvalidRequest`, with the field as `param`, for a value that no call could be made with."""
+    for name, (low, high) in RANGES.items():
+        value = body.get(name)
+        if value is not None and (type(value) not in (int, float) or not low <= value <= high):
+            raise InvalidRequest(f"{name} must be a number from {low} to {high}", param=name)
+    seed = body.get("seed")
+    if seed is not None and (type(seed) is not int or not -SEEDS <= seed < SEEDS):
+        raise InvalidRequest("seed must be an integer of 64 bits", param="seed")
+
+
 def check_grant(grant: Grant, work: Work | None, field: str) -> None:
     """Refuse work that the sender's key may not ask for; `None` is none, a plain relay."""
-    used = {stage.technique.slug for stage in work.stages()} if work else set()
+    used = {stage.technique.slug for stage in work.leaves()} if work else set()
     refused = sorted(used - grant.techniques) if grant.techniques is not None else []
     if not refused and (work is not None or grant.plain):
         return

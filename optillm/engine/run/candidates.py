@@ -33,11 +33,10 @@ class Refused(Exception):
         self.candidates = candidates
 
 
-class Sieve:
+class ReplyScreen:
     """Makes candidates of replies, and says what makes one unusable.
 
-    `canonical` resolves a mathematical expression; `marker` is the line that begins the answer of a two-part reply.
-    `tags` are the tags around quoted text.
+    `canonical` resolves a mathematical expression; `tags` mark what prompts quote and the answer of a two-part reply.
     """
 
     def __init__(
@@ -45,13 +44,11 @@ class Sieve:
         ledger: Ledger,
         form: AnswerForm | None,
         canonical: Callable[[str], Awaitable[str | None]],
-        marker: str,
         tags: Tags,
     ) -> None:
         self.ledger = ledger
         self.form = form
         self._canonical = canonical
-        self._marker = marker
         self._tags = tags
         self._numbers = count()
 
@@ -61,7 +58,7 @@ class Sieve:
         The reply is reduced to what follows the request's marker, without quotation tags, and to what has the demanded
         form, if any.
         """
-        reply = self._tags.without(excerpts.after(reply, self._marker))
+        reply = self._tags.without(excerpts.after(reply, self._tags.marker))
         if self.form is not None:
             reply = self.form.bare(reply)
         answer = await self._resolved(_answer(reply, question))
@@ -83,24 +80,28 @@ class Sieve:
         """Return how a candidate violates the form that the client demands; `None` if it does not."""
         return None if self.form is None else self.form.violation(candidate.reply)
 
-    def harvest(self, wanted: int, *, limited: bool = False) -> Harvest:
-        """Return the empty harvest of a round; `limited` says that the client limits the length of its candidates."""
-        return Harvest(self, wanted, limited=limited)
+    def has_form(self, candidate: Candidate) -> bool:
+        """Return whether a candidate has the form that the client demands; a refusal need not."""
+        return candidate.reply.kind is ReplyKind.REFUSAL or self.violation(candidate) is None
+
+    def sample_round(self, wanted: int, *, limited: bool = False) -> SampleRound:
+        """Return a round without replies yet; `limited` says that the client limits the length of its candidates."""
+        return SampleRound(self, wanted, limited=limited)
 
 
-class Harvest:
+class SampleRound:
     """The outcome of one round; `enough` of its candidates must be usable.
 
     If the client limits the length of a reply (`limited`), a truncated one is what the client asked for. It is not
     requested again, but complete ones are preferred.
     """
 
-    def __init__(self, sieve: Sieve, wanted: int, *, limited: bool) -> None:
+    def __init__(self, screen: ReplyScreen, wanted: int, *, limited: bool) -> None:
         self.enough = quorum(wanted)
         self.usable = 0
         self._limited = limited
-        self._sieve = sieve
-        self._ledger = sieve.ledger
+        self._screen = screen
+        self._ledger = screen.ledger
         self._cut: list[Candidate] = []
         self._withheld: list[Candidate] = []
         self._errors: list[Exception] = []
@@ -127,7 +128,7 @@ class Harvest:
                 self._cut.append(candidate)
             elif not candidate.complete:
                 self._withhold(candidate, candidate.reply.kind.value)
-            elif self._sieve.violation(candidate):
+            elif self._screen.violation(candidate):
                 self._withhold(candidate, "invalid")
             else:
                 self._ledger.offer(candidate, 0.0)
@@ -154,7 +155,7 @@ class Harvest:
         left = [*self._cut, *self._withheld]
         flawed = [candidate for candidate in left if candidate.reply.kind in LAST_RESORT]
         best = self._ledger.best
-        sound = best is not None and best.complete and self._sieve.violation(best) is None
+        sound = best is not None and best.complete and self._screen.violation(best) is None
         if sound or not flawed:
             for candidate in left:  # no technique can work on an empty reply, but it is better than an error
                 if candidate.reply.kind is ReplyKind.EMPTY:

@@ -10,15 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from optillm.chat import NONE, Budget, ChatRequest, Merge, Usage, content_text
+from optillm.chat import NONE, Budget, ChatRequest, Usage, content_text
 from optillm.config.prices import Price
 from optillm.engine.call.ledger import estimate, reply_limit
-from optillm.engine.plan.planner import Stage, Work
-from optillm.engine.run.composition import worst_case
+from optillm.engine.run.composition import Work
+from optillm.engine.run.merging import Merging
 from optillm.engine.run.payloads import TEXT_LIMIT
 from optillm.engine.run.structured import CallForm
 from optillm.technique import Cost
-from optillm.techniques import Technique
 
 PROMPT: Final = 1024
 """Tokens of a technique's own words in one prompt at most."""
@@ -27,18 +26,17 @@ MARKS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What a forecast depends on beside the work: the request, how branches are merged, and what models cost."""
+class Estimator:
+    """Estimates what work takes: for this request, with branches merged so, at these prices of models."""
 
     request: ChatRequest
     model: str
-    merge: Merge
-    judge: Technique
+    merging: Merging
     price: Callable[[str], Price | None]
 
     def cost(self, work: Work | None) -> Cost:
         """Calls and rounds of some work at worst, of a plain call for `None`."""
-        return Cost(1, 1) if work is None else _cost(work, self.request, self.merge, self.judge)
+        return Cost(1, 1) if work is None else _cost(work, self.request, self.merging)
 
     def affordable(self, work: Work, budget: Budget) -> bool:
         """Whether the calls of some work keep the budget at worst."""
@@ -61,7 +59,7 @@ class Terms:
 
     def dollars(self, work: Work | None, tokens: tuple[int, int] | None) -> float | None:
         """The price of so many tokens, all of them of the dearest model; `None` where a price is not known."""
-        stages = () if work is None else work.stages()
+        stages = () if work is None else work.leaves()
         models = {self.model, *(model for stage in stages for model in stage.options.other_models())}
         prices = [self.price(model) for model in models]
         known_prices = [price for price in prices if price is not None]
@@ -70,14 +68,16 @@ class Terms:
         return max(price.of(Usage(*tokens)) for price in known_prices)
 
 
-def forecast(requested: Work | None, work: Work | None, terms: Terms, budget: Budget) -> dict[str, Any]:
+def forecast(
+    requested: Work | None, work: Work | None, estimator: Estimator, budget: Budget
+) -> dict[str, Any]:
     """The plan of a request as JSON: `work` is what of the work asked for fits, `None` a plain call."""
-    cost = terms.cost(work)
-    tokens = terms.tokens(work, cost)
-    dollars = terms.dollars(work, tokens)
+    cost = estimator.cost(work)
+    tokens = estimator.tokens(work, cost)
+    dollars = estimator.dollars(work, tokens)
     plan = {
         "object": "plan",
-        "model": terms.model,
+        "model": estimator.model,
         "technique": NONE if work is None else str(work),
         "options": {} if work is None else options_of(work),
         "worst_case": {
@@ -107,16 +107,17 @@ def _within(worst: float | None, bound: float | None) -> bool:
 
 
 def options_of(work: Work) -> dict[str, Any]:
-    """The options that run: a technique's own, or those of each technique of a composition by slug."""
-    if isinstance(work, Stage):
-        return work.options.model_dump()
-    return {stage.technique.slug: stage.options.model_dump() for stage in work.stages()}
+    """Return the options that run: a technique's own, or those of each technique of a composition by slug."""
+    stages = list(work.leaves())
+    if len(stages) == 1:
+        return stages[0].options.model_dump()
+    return {stage.technique.slug: stage.options.model_dump() for stage in stages}
 
 
-def _cost(work: Work, request: ChatRequest, merge: Merge, judge: Technique) -> Cost:
+def _cost(work: Work, request: ChatRequest, merging: Merging) -> Cost:
     choices = request.choices
     forced = CallForm.of(request.body) is not None
     faithful = Cost(1, 1) if request.offers_tools and not forced else Cost(0, 0)
     asks_for_json = (request.body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
     mended = Cost(choices, 1, quotes=choices) if forced or asks_for_json else Cost(0, 0)
-    return faithful + worst_case(work, choices, merge, judge) + mended
+    return faithful + work.worst_case(choices, merging) + mended

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from optillm.chat import Reply, ReplyKind, VerdictStyle
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.ledger import JUDGE
-from optillm.engine.run.candidates import Sieve
+from optillm.engine.run.candidates import ReplyScreen
 from optillm.engine.run.payloads import Payload
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Candidate
@@ -101,7 +101,7 @@ class Judges:
     """
 
     calls: Calls
-    sieve: Sieve
+    screen: ReplyScreen
     fence: str
     style: VerdictStyle = "auto"
 
@@ -132,7 +132,7 @@ class Judges:
         source = mode if verdict is not None else ANSWERED
         if verdict is None and ballot.candidates and not _speaks_of_candidates(text):
             cut = reply.cut or verdicts.is_endless(text)
-            answer = await self.sieve.answer(_unwrapped(text), question, cut=cut)
+            answer = await self.screen.answer(_unwrapped(text), question, cut=cut)
             verdict = None if answer is None else ballot.implied(answer)
         if verdict is not None:
             self.calls.ledger.verdicts[source] += 1

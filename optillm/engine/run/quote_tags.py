@@ -1,4 +1,4 @@
-"""The tags around quoted text, removed where a model copies them into its reply.
+"""The tags around quoted text: put there, and removed where a model copies them into its reply.
 
 Only tags with the request's fence are removed. Nobody can guess it, so no tag in a user's own text is touched.
 """
@@ -6,12 +6,15 @@ Only tags with the request's fence are removed. Nobody can guess it, so no tag i
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from optillm.chat import Reply
+from optillm.chat import Message, Reply, content_text
 from optillm.engine.call.call import Emit
 from optillm.engine.run.excerpts import leaving_out
 
+LONGEST_QUOTE: Final = 200_000
+"""Characters of a text that is quoted in a prompt: its two ends, if it is longer."""
 _LONGEST_ATTRIBUTE: Final = 60
 """The most characters between the fence and the end of an opening tag."""
 _BEGINNING = re.compile(r"</?(?:[a-z]{1,20}(?:-(?P<rest>[^<\n]*))?)?")
@@ -28,6 +31,23 @@ class Tags:
         self._fence = fence
         tag = rf"[a-z]{{1,20}}-{re.escape(fence)}"
         self._pattern = re.compile(rf"<{tag}[^<>\n]{{0,{_LONGEST_ATTRIBUTE}}}(?:>\n?|\Z)|</{tag}(?:>|\Z)")
+
+    @property
+    def marker(self) -> str:
+        """See `Context.marker`."""
+        return f"=== {self._fence} ==="
+
+    def quote(self, label: str, text: str) -> str:
+        """See `Context.quote`."""
+        if len(text) > LONGEST_QUOTE:  # no judge reads it, and a round of them would fill the memory
+            left_out = len(text) - LONGEST_QUOTE
+            text = f"{text[: LONGEST_QUOTE // 2]}\n[{left_out} characters left out]\n{text[-LONGEST_QUOTE // 2 :]}"
+        return f'<candidate-{self._fence} label="{label}">\n{text}\n</candidate-{self._fence}>'
+
+    def transcript(self, messages: Sequence[Message]) -> str:
+        """Return a conversation as text for a judge: each turn between tags with its role, which no turn can forge."""
+        tagged = ((f"{message['role']}-{self._fence}", content_text(message)) for message in messages)
+        return "\n".join(f"<{tag}>\n{text}\n</{tag}>" for tag, text in tagged)
 
     def without(self, reply: Reply) -> Reply:
         """Return the reply without tags, itself if it has none."""

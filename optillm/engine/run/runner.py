@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,6 @@ from optillm.chat import (
     ChatRequest,
     Completion,
     Event,
-    Merge,
     Reply,
     Report,
     VerdictStyle,
@@ -38,18 +37,17 @@ from optillm.engine.call.cache import Cache
 from optillm.engine.call.cached import Cached
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.ledger import Ledger
-from optillm.engine.plan.planner import Work
 from optillm.engine.run.candidates import Refused
-from optillm.engine.run.composition import perform
+from optillm.engine.run.composition import Work
 from optillm.engine.run.context import RequestContext
 from optillm.engine.run.estimate import options_of
 from optillm.engine.run.events import EventQueue
+from optillm.engine.run.merging import Merging
 from optillm.engine.run.structured import AnswerForm, CallForm
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, ShuttingDown, UpstreamError
 from optillm.observe.record import Entry, Observer
 from optillm.technique import Answer, Candidate
-from optillm.techniques import Technique
 from optillm.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -70,7 +68,7 @@ class Job:
     model: str
     request: ChatRequest
     form: AnswerForm | None
-    merge: Merge
+    merging: Merging
     budget: Budget
     id: str
     created: int
@@ -82,7 +80,7 @@ class Job:
             return str(self.work)
         if not isinstance(self.form, CallForm):
             return None
-        return NONE if all(stage.options.needs_text for stage in self.work.stages()) else str(self.work)
+        return NONE if all(stage.options.needs_text for stage in self.work.leaves()) else str(self.work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +96,29 @@ class Outcome:
 
 
 class Runs:
-    """Does jobs; `judge` is the technique that selects among the branches of a fork, `execution` whether the
-    programs of candidates may run, `verdicts` how judges are asked."""
+    """Runs jobs.
+
+    `admitted` are the slugs of the techniques that may run programs; `verdicts` is how judges are asked.
+    """
 
     def __init__(
         self,
         routes: Routes,
-        judge: Technique,
         *,
         prices: Prices,
         observers: Sequence[Observer],
         cache: Cache | None,
         respect_temperature: bool,
-        execution: bool,
+        admitted: Collection[str],
         verdicts: VerdictStyle = "auto",
     ) -> None:
         self.offload = Offload()
         self._routes = routes
-        self._judge = judge
         self._prices = prices
         self._observers = observers
         self._cache = cache
         self._respect_temperature = respect_temperature
-        self._execution = execution
+        self._admitted = admitted
         self._verdicts = verdicts
         self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
@@ -167,7 +165,8 @@ class Runs:
             fence=self._fence(request),
             canonical=self.offload.share(),
             form=job.form,
-            execute=executed if self._execution else None,
+            execute=executed,
+            admitted=self._admitted,
             outlet=outlet,
             respect_temperature=self._respect_temperature,
             verdicts=self._verdicts,
@@ -274,7 +273,7 @@ class Runs:
     async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
         """Return the answer of the techniques, or of a plain call if the upstream refuses what they send."""
         try:
-            return await perform(job.work, ctx, job.merge, self._judge)
+            return await job.work.run(ctx, job.merging)
         except UpstreamError as refusal:
             if not ctx.plain_may_do(refusal):
                 raise
@@ -286,7 +285,7 @@ class Runs:
 
     @staticmethod
     def _best(ctx: RequestContext, stop: str, error: Exception) -> Outcome:
-        shown = ctx.shown.text
+        shown = ctx.client.text
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
             return Outcome([Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop)
         if shown.strip() or ctx.ledger.best is None:

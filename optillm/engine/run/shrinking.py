@@ -11,33 +11,35 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from optillm.engine.plan.planner import Stage, Work
+from optillm.engine.run.composition import Stage, Work
 from optillm.technique import BaseOptions
 
 
 def fitted(work: Work, fits: Callable[[Work], bool]) -> Work:
-    """The work itself if it fits, else the largest smaller form of it that does, else the smallest."""
+    """Return the work itself if it fits, else the largest smaller form of it that does, else the smallest."""
     if fits(work):
         return work
-    most = max(sum(_room(stage.options).values()) for stage in work.stages())
+    most = max(sum(_room(stage.options).values()) for stage in work.leaves())
     level = bisect_left(range(1, most + 1), True, key=lambda steps: fits(smaller(work, steps))) + 1
     return smaller(work, min(level, most))
 
 
 def smaller(work: Work, steps: int) -> Work:
-    """The work with every stage so many steps down, or as far as it goes."""
-    if not isinstance(work, Stage):
-        return type(work)(tuple(smaller(part, steps) for part in work.parts))
+    """Return the work with every stage so many steps down, or as far as it goes."""
+    return work.mapped(lambda stage: _smaller(stage, steps)) or work
+
+
+def _smaller(stage: Stage, steps: int) -> Stage:
     values: dict[str, Any] = {}
-    for name, room in _room(work.options).items():
+    for name, room in _room(stage.options).items():
         taken = min(steps, room)
-        values[name] = getattr(work.options, name) - taken
+        values[name] = getattr(stage.options, name) - taken
         steps -= taken
-    return Stage(work.technique, work.options.model_copy(update=values))
+    return Stage(stage.technique, stage.options.model_copy(update=values))
 
 
 def _room(options: BaseOptions) -> dict[str, int]:
-    """How many steps down each option has, those first that give way first; none for an option that is no number."""
+    """Return how many steps down each option has, in the order they give way; none for one that is no number."""
     least = _least(type(options))
     values = {name: getattr(options, name) for name in options.gives_way}
     return {name: value - least[name] for name, value in values.items() if type(value) is int}

@@ -6,6 +6,7 @@ system call filter, which takes away the calls that set limits.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import os
@@ -13,21 +14,27 @@ import resource
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from . import kernel, seccomp
 
 MEGABYTE: Final = 1024 * 1024
-_MOST_THREADS: Final = 4096
+_THREADS: Final = 4096
+_MOST_THREADS: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one job may use: wall time in milliseconds, processor time in seconds, address space in megabytes."""
+    """What one job may use: wall time in milliseconds, processor time in seconds, address space in megabytes.
+
+    `threads` bounds all threads of the user that the job runs as: see `thread_limit`.
+    """
 
     wall_ms: int
     cpu: int
     memory_mb: int
+    threads: int = _THREADS
 
 
 def install(bounds: Bounds, *, filtered: bool) -> None:
@@ -50,7 +57,7 @@ def limit(bounds: Bounds) -> None:
         ("RLIMIT_MEMLOCK", 0, 0),
         ("RLIMIT_MSGQUEUE", 0, 0),
         ("RLIMIT_NOFILE", 16, 16),
-        ("RLIMIT_NPROC", _MOST_THREADS, _MOST_THREADS),
+        ("RLIMIT_NPROC", bounds.threads, bounds.threads),
         ("RLIMIT_STACK", 16 * MEGABYTE, 16 * MEGABYTE),
         ("RLIMIT_CPU", bounds.cpu, bounds.cpu + 1),
         ("RLIMIT_AS", memory, memory),
@@ -64,11 +71,38 @@ def limit(bounds: Bounds) -> None:
 
 def holds(install_walls: Callable[[], None]) -> bool:
     """Whether the walls stop a child of ours from all it must not do, by trying it."""
+    return _in_child(lambda: _try_everything(install_walls) == 0)
+
+
+def thread_limit(least: int = _THREADS) -> int:
+    """Return how many threads the user of this process may have so that half of them are still free.
+
+    The kernel counts the threads of all processes of a user, also of those in other containers, and z3 aborts where
+    it cannot start the one that watches its time. So what others have started by now is measured, by trying.
+    """
+    limit = least
+    while limit < _MOST_THREADS and not _in_child(partial(_fits_under, limit // 2)):
+        limit *= 2
+    return limit
+
+
+def _fits_under(limit: int) -> bool:
+    """Whether another thread can start where the user may have so many."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
+    _thread.start_new_thread(int, ())
+    return True
+
+
+def _in_child(holds: Callable[[], bool]) -> bool:
+    """Whether something holds in a fork of this process, which it may change; an error there is a no."""
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        kernel.die_with_parent(parent)
-        os._exit(_try_everything(install_walls))
+        try:
+            kernel.die_with_parent(parent)
+            os._exit(0 if holds() else 1)
+        except BaseException:  # noqa: BLE001  nothing may fall through into the code of the parent
+            os._exit(1)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) == 0
 

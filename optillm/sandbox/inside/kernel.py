@@ -19,7 +19,10 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _SECCOMP_MODE_FILTER: Final = 2
 _CLONE_NEWIPC: Final = 0x0800_0000
 _CLONE_NEWNET: Final = 0x4000_0000
-NOBODY: Final = 65534
+_NOBODY: Final = 65534
+_FIRST_USER: Final = 61184
+_USERS: Final = 4336
+"""Users without a name or files, which systemd, too, gives to services that need one of their own."""
 
 LINUX: Final = sys.platform == "linux"
 MACHINE: Final = platform.machine().lower()
@@ -90,12 +93,20 @@ def leave_network() -> None:
         _libc.unshare(ctypes.c_int(_CLONE_NEWIPC))
 
 
-def become_nobody() -> None:
-    """Drop root, when we are root and may: a container can take away the right to."""
+def drop_root() -> None:
+    """Become a user that nothing else runs as, when we are root and may: a container can take away the right to.
+
+    The kernel counts threads per user: were it the same for all sandboxes, a flood of threads in one would leave none
+    to honest programs in the next. Where such users are not mapped, it is nobody.
+    """
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not LINUX:
         return
     with contextlib.suppress(OSError):
         os.setgroups([])
-    with contextlib.suppress(OSError):
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+    own = _FIRST_USER + int.from_bytes(os.urandom(4)) % _USERS
+    for user in (own, _NOBODY):
+        with contextlib.suppress(OSError):
+            os.setresgid(user, user, user)
+        with contextlib.suppress(OSError):
+            os.setresuid(user, user, user)
+            return

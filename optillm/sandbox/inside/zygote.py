@@ -61,35 +61,40 @@ def main(plan: Plan) -> NoReturn:
     os.dup2(null, 0)
     began = time.monotonic()
     preload()
-    level, version = _settle(plan)
+    level, version, threads = _settle(plan)
     ready = {"ready": True, "level": level, "landlock": version, "seconds": time.monotonic() - began}
     kernel.stay(control.fileno())
     control.sendall(encode(ready))
-    _Zygote(plan, control, null, level).serve()
+    _Zygote(plan, control, null, level, threads).serve()
     os._exit(0)
 
 
-def _settle(plan: Plan) -> tuple[str, int]:
-    """Give up what can be given up, and find out how strong the jail is: full, seccomp or none."""
+def _settle(plan: Plan) -> tuple[str, int, int]:
+    """Give up what can be given up, and find out what jobs have.
+
+    That is how strong their jail is (full, seccomp or none), the version of Landlock and a limit on threads.
+    """
     kernel.leave_network()
-    kernel.become_nobody()
+    kernel.drop_root()
     kernel.never_gain_privileges()
     if kernel.LINUX and len(os.listdir("/proc/self/task")) != 1:  # noqa: PTH208
         sys.exit("a fork would lose a thread")
     version = plan.files()
     gc.collect()
     gc.freeze()
-    bounds = Bounds(wall_ms=5000, cpu=5, memory_mb=1024)
+    threads = jail.thread_limit()
+    bounds = Bounds(wall_ms=5000, cpu=5, memory_mb=1024, threads=threads)
     held = seccomp.supported() and plan.proven(lambda: plan.install(bounds, filtered=True))
-    return ("none" if not held else "full" if version else "seccomp"), version
+    return ("none" if not held else "full" if version else "seccomp"), version, threads
 
 
 class _Zygote:
-    def __init__(self, plan: Plan, control: socket.socket, null: int, level: str) -> None:
+    def __init__(self, plan: Plan, control: socket.socket, null: int, level: str, threads: int) -> None:
         self._plan = plan
         self._control = control
         self._null = null
         self._level = level
+        self._threads = threads
         self._pid = os.getpid()
         self._jobs: dict[int, _Job] = {}
         self._selector = selectors.DefaultSelector()
@@ -127,7 +132,8 @@ class _Zygote:
         record, descriptors, _, _ = socket.recv_fds(self._control, ORDER.size, 2)
         if len(record) != ORDER.size or len(descriptors) != 2:
             return False
-        bounds = Bounds(*ORDER.unpack(record))
+        wall_ms, cpu, memory_mb = ORDER.unpack(record)
+        bounds = Bounds(wall_ms, cpu, memory_mb, self._threads)
         work, status = descriptors
         try:
             pid = os.fork()

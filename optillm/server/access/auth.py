@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -46,6 +47,7 @@ def guard(
     names = {"localhost", settings.host.strip("[]").lower(), *map(str.lower, settings.allowed_hosts)}
     proxies = [ip_network(proxy, strict=False) for proxy in settings.trusted_proxies]
     attempts = Attempts(clock)
+    lock = threading.Lock()  # with `--server threads`, views run side by side
 
     def check_host() -> None:
         """Refuse names that are not ours: a web page may have one of its own resolve to this machine."""
@@ -65,10 +67,12 @@ def guard(
             raise RateLimited("Too many wrong API keys", headers={"Retry-After": str(math.ceil(wait))})
         matching = [client for client in clients if hmac.compare_digest(sent, client.digest)]  # all, always
         if matching and not matching[0].disabled:
-            attempts.right(origin, sent)
+            with lock:
+                attempts.right(origin, sent)
             return matching[0]
         if _key_sent() and not matching:
-            attempts.wrong(origin)
+            with lock:
+                attempts.wrong(origin)
         raise Unauthorized(
             "This API key is disabled"
             if matching

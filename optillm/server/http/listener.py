@@ -67,9 +67,10 @@ def first_steps(settings: Settings, url: str) -> Iterator[str]:
         key = "OPTILLM_API_KEY" if settings.wants_key else "OPENAI_API_KEY"
         command += ["--oauth2-bearer", f'"${key}"']  # the log would redact a spelled-out header
     if openai or settings.demo == "on" or "model" in settings.model_fields_set:
-        technique = "bon-" if settings.approach == "auto" else ""
+        slug = next(iter(settings.option_models), None) if settings.approach == "auto" else None
+        model = f"{slug}-{settings.model}" if slug else settings.model
         messages = [{"role": "user", "content": QUESTION}]
-        body = json.dumps({"model": technique + settings.model, "messages": messages})
+        body = json.dumps({"model": model, "messages": messages})
         command += [
             f"{url}/v1/chat/completions",
             "-H",

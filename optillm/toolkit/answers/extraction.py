@@ -14,6 +14,14 @@ def ends(text: str, head: int, tail: int) -> str:
     return text if len(text) <= head + tail else f"{text[:head]}\n\n{text[-tail:]}"
 
 
+def beginnings(text: str, count: int) -> list[str]:
+    """Return beginnings of a text, cut at ends of sentences nearest to evenly spaced shares from 20 % to 50 %."""
+    stops = [index + 1 for index, mark in enumerate(text) if mark in ".\n;"] or [len(text) // 2]
+    shares = [0.2 + 0.3 * i / max(count - 1, 1) for i in range(count)]
+    cuts = [min(stops, key=lambda stop: abs(stop - share * len(text))) for share in shares]
+    return [text[:cut] for cut in dict.fromkeys(cuts) if text[:cut].strip()]
+
+
 class Fence(NamedTuple):
     """A fenced block: its language in lower case, empty when not named, and its content."""
 

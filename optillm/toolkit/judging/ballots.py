@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from optillm.toolkit.judging.verdicts import Ranking
+from optillm.toolkit.judging.verdicts import Groups, Ranking
 
 LABELS: Final = ascii_uppercase
 UNMARKED: Final = 0.5
@@ -46,6 +46,13 @@ def order_of(verdict: Ranking | None, shown: Sequence[int]) -> list[int]:
         return []
     places = (LABELS.find(label.strip().upper()) for label in verdict.ranking if len(label.strip()) == 1)
     return list(dict.fromkeys(shown[index] for index in places if 0 <= index < len(shown)))
+
+
+def classes_of(verdict: Groups | None, shown: Sequence[int]) -> dict[int, int]:
+    """Return the number of the group into which a verdict sorts each of those shown; an abstention sorts none."""
+    sorted_labels = enumerate(verdict.groups if verdict else ())
+    group_of = {label: number for number, labels in sorted_labels for label in labels}
+    return {each: group_of[label] for label, each in zip(LABELS, shown, strict=False) if label in group_of}
 
 
 def borda(shown: Sequence[int], ranking: Sequence[int]) -> dict[int, float]:

@@ -164,6 +164,13 @@ def leaked(source: str, text: str) -> float:
     return len(own & repeated) / len(own) if own else 0.0
 
 
+def unleaked(source: str, text: str, most: float) -> str:
+    """Return a text that repeats at most this share of `source`: without its fenced blocks if need be, else nothing."""
+    if leaked(source, text) > most:
+        text = without_programs(text)
+    return text if leaked(source, text) <= most else ""
+
+
 def _grams(text: str) -> set[tuple[str, ...]]:
     tokens = _WORD.findall(text[:_LONGEST_LEAK])
     return {tuple(tokens[i : i + _GRAM]) for i in range(len(tokens) - _GRAM + 1)}

@@ -9,15 +9,17 @@ from optillm.toolkit.answers import clusters, extract
 from optillm.toolkit.programs.code import behaviour_key
 
 Groups = list[list[int]]
-"""Places of texts, those of the same together."""
+"""Indexes of texts, those of the same together."""
+Basis = Literal["programs", "answers", "words"]
+"""What makes two texts the same: their programs, their final answers (or else the words), or the words."""
 
 
-def alike(texts: Sequence[str], question: str, compared: Literal["programs", "answers", "words"]) -> Groups:
-    """Texts with the same programs, the same final answers (else words), or the same words; most first."""
+def alike(texts: Sequence[str], question: str, basis: Basis) -> Groups:
+    """Return the texts grouped by what is the same beyond doubt, the largest group first."""
     keys: list[Hashable] = [" ".join(text.split()) for text in texts]
-    if compared == "programs":
+    if basis == "programs":
         keys = [behaviour_key(text) for text in texts]
-    elif compared == "answers":
+    elif basis == "answers":
         for group in clusters([extract(text, question) for text in texts]):
             if extract(texts[group[0]], question) is not None:
                 for index in group:
@@ -25,8 +27,8 @@ def alike(texts: Sequence[str], question: str, compared: Literal["programs", "an
     return _grouped(keys)
 
 
-def merged(groups: Groups, opinions: Iterable[Mapping[int, int]]) -> Groups:
-    """`groups` with those made one that every opinion puts together; most first.
+def merged(groups: Groups, opinions: Iterable[Mapping[int, Hashable]]) -> Groups:
+    """Return `groups` with those made one that every opinion puts together, the largest first.
 
     An opinion maps a group's number to a class. A group that some opinion does not know stays alone, and so do
     all without any opinion.
@@ -38,6 +40,31 @@ def merged(groups: Groups, opinions: Iterable[Mapping[int, int]]) -> Groups:
     ]
     joined = [[index for g in together for index in groups[g]] for together in _grouped(keys)]
     return sorted(joined, key=lambda group: (-len(group), group[0]))
+
+
+def largest(groups: Groups, weights: Mapping[int, int] | None = None) -> list[int] | None:
+    """Return the largest group; `None` if two are equally large.
+
+    `weights` says which texts count more than once, and how often.
+    """
+    sizes = [sum((weights or {}).get(index, 1) for index in group) for group in groups]
+    heaviest = [group for group, size in zip(groups, sizes, strict=True) if size == max(sizes)]
+    return heaviest[0] if len(heaviest) == 1 else None
+
+
+def shares_returned(groups: Groups, versions: Sequence[int]) -> list[float]:
+    """Return the share of each draft's versions that are in the group of the draft.
+
+    `groups` index the drafts first and then the versions of one draft after the other; `versions` says how many each
+    draft has.
+    """
+    group_of = {index: number for number, group in enumerate(groups) for index in group}
+    shares, start = [], len(versions)
+    for draft, count in enumerate(versions):
+        same = sum(group_of[index] == group_of[draft] for index in range(start, start + count))
+        shares.append(same / count if count else 0.0)
+        start += count
+    return shares
 
 
 def _grouped(keys: Sequence[Hashable]) -> Groups:

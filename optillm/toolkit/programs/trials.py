@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from optillm.toolkit.programs.code import runnable
 from optillm.toolkit.programs.syntax import parsed
 
 MOST_CALLS: Final = 12
@@ -121,3 +122,18 @@ def outcomes(output: str | None) -> str | None:
     last = (output or "").rstrip("\n").rpartition("\n")[2]
     printed = last.removeprefix(_MARK)
     return printed if printed != last and _RETURNED.search(printed) else None
+
+
+async def behaviour(
+    text: str, tried: Sequence[str], execute: Callable[[str], Awaitable[str | None]]
+) -> tuple[str, tuple[str, ...]] | None:
+    """Return what the program of a reply does in these calls, and the keys of its programs in other languages.
+
+    `execute` returns what a program prints. `None` if the reply has not just one program that can be tried.
+    """
+    program = runnable(text)
+    if program is None:
+        return None
+    source, others = program
+    results = outcomes(await execute(script(source, tried)))
+    return None if results is None else (results, others)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optillm.engine.plan.expression import Expression, Parallel, Pipeline, Step, parse, split
+from optillm.chat import ChatRequest
+from optillm.engine.plan import expression as grammar
+from optillm.engine.plan.expression import Expression, Step, parse, split
+from optillm.engine.run import composition
+from optillm.engine.run.composition import Leaf, Operator, Parallel, Pipeline
+from optillm.engine.run.context import RequestContext
+from optillm.engine.run.merging import Merging
 from optillm.errors import InvalidRequest
+from optillm.technique import Answer, Cost
+from tests.fakes import World
 
 SLUGS = ("bon", "moa", "re2", "self_consistency", "mcts")
 
 
-def step(slug: str, **arguments: object) -> Step:
-    return Step(slug, arguments)
+def step(slug: str, **arguments: object) -> Leaf[Step]:
+    return Leaf(Step(slug, arguments))
 
 
 @pytest.mark.parametrize(
@@ -60,8 +71,9 @@ def test_an_expression_nests_only_so_deep() -> None:
         split("(" * 100 + "bon" + ")" * 100 + "-x", SLUGS)
 
 
+steps = st.builds(Step, st.sampled_from(SLUGS), st.dictionaries(st.sampled_from(["n", "k"]), st.integers()))
 expressions = st.recursive(
-    st.builds(Step, st.sampled_from(SLUGS), st.dictionaries(st.sampled_from(["n", "k"]), st.integers())),
+    st.builds(Leaf, steps),
     lambda inner: (
         st.builds(Pipeline, st.lists(inner, min_size=2, max_size=3).map(tuple))
         | st.builds(Parallel, st.lists(inner, min_size=2, max_size=3).map(tuple))
@@ -71,19 +83,44 @@ expressions = st.recursive(
 
 
 def written(expression: Expression) -> str:
+    """Write an expression with its arguments, in no more brackets than it needs to be read as it is."""
     match expression:
-        case Step(slug, arguments):
+        case Leaf(Step(slug, arguments)):
             inside = ",".join(f"{name}={value}" for name, value in arguments.items())
             return f"{slug}({inside})" if inside else slug
-        case Pipeline(steps):
-            return "&".join(
-                f"({written(s)})" if isinstance(s, Parallel | Pipeline) else written(s) for s in steps
+        case Operator(parts):
+            own = type(expression)
+            tighter = composition.OPERATORS[composition.OPERATORS.index(own) + 1 :]
+            return own.sign.join(
+                written(part) if isinstance(part, (Leaf, *tighter)) else f"({written(part)})"
+                for part in parts
             )
-        case Parallel(branches):
-            return "|".join(f"({written(b)})" if isinstance(b, Parallel) else written(b) for b in branches)
+    raise AssertionError
 
 
 @given(expressions, st.from_regex(r"[a-z0-9][a-z0-9:/.-]{0,12}", fullmatch=True))
 def test_what_is_written_is_what_is_read(expression: Expression, model: str) -> None:
     assert split(f"{written(expression)}-{model}", SLUGS) == (expression, model)
     assert parse(written(expression), SLUGS) == expression
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback(Operator[Any]):
+    """A toy: the first part that gives an answer."""
+
+    sign: ClassVar[str] = "~"
+
+    def worst_case(self, choices: int, merging: Merging) -> Cost:
+        return sum((part.worst_case(choices, merging) for part in self.parts), Cost(0, 0))
+
+    async def run(self, ctx: RequestContext, merging: Merging) -> Answer:
+        return await self.parts[0].run(ctx, merging)
+
+
+def test_a_new_operator_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (composition, grammar):
+        monkeypatch.setattr(module, "OPERATORS", (Fallback, *composition.OPERATORS))
+    world = World(lambda sent: "The answer is 4.")
+    plan = world.engine.planner.plan(ChatRequest({"model": "(bon~re2)&none&moa-x", "messages": []}))
+    assert str(plan.work) == "(bon~re2)&moa"
+    assert world.complete("re2~bon-m").report.technique == "re2~bon"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from optillm.chat import ChatRequest, Grant
-from optillm.engine.plan.planner import Chain, Fork, Plan, Planner, Stage
+from optillm.engine.plan.planner import Plan, Planner
+from optillm.engine.run.composition import Parallel, Pipeline, Work
 from optillm.errors import InvalidRequest, PermissionDenied
 from optillm.techniques import registry
 
@@ -25,12 +26,18 @@ def work(plan: Plan) -> str:
     return str(plan.work)
 
 
-def test_compositions_become_chains_and_forks() -> None:
-    chain = planner().plan(request("bon&moa-x")).work
-    assert isinstance(chain, Chain)
-    fork = planner().plan(request("bon|moa&bon-x")).work
-    assert isinstance(fork, Fork)
-    assert [str(stage) for stage in fork.stages()] == ["bon", "moa", "bon"]
+def options_of(work: Work | None) -> dict[str, Any]:
+    """The options of the one technique that a plan has."""
+    assert work is not None
+    (stage,) = work.leaves()
+    return stage.options.model_dump()
+
+
+def test_compositions_keep_their_operators() -> None:
+    assert isinstance(planner().plan(request("bon&moa-x")).work, Pipeline)
+    parallel = planner().plan(request("bon|moa&bon-x")).work
+    assert isinstance(parallel, Parallel)
+    assert [str(stage) for stage in parallel.leaves()] == ["bon", "moa", "bon"]
     assert work(planner().plan(request("(bon|moa)&bon-x"))) == "(bon|moa)&bon"
 
 
@@ -47,7 +54,7 @@ def test_a_composition_has_its_limits() -> None:
 def test_options_reach_their_technique_wherever_it_stands() -> None:
     plan = planner().plan(request("bon(n=2)&moa-x", options={"moa": {"proposers": 3}, "bon": {"group": 4}}))
     assert plan.work is not None
-    bon, moa = (stage.options.model_dump() for stage in plan.work.stages())
+    bon, moa = (stage.options.model_dump() for stage in plan.work.leaves())
     assert (bon["n"], bon["group"], moa["proposers"]) == (2, 4, 3)
 
 
@@ -71,8 +78,7 @@ def test_the_field_comes_before_the_slug_and_the_slug_before_the_operator() -> N
 def test_slug_arguments_come_before_request_options_and_these_before_the_operators() -> None:
     plans = planner(bon={"n": 4, "temperature": 1.0, "group": 5})
     plan = plans.plan(request("bon(n=8)-x", options={"bon": {"n": 6, "temperature": 0.5}}))
-    assert isinstance(plan.work, Stage)
-    assert plan.work.options.model_dump().items() >= {"n": 8, "temperature": 0.5, "group": 5}.items()
+    assert options_of(plan.work).items() >= {"n": 8, "temperature": 0.5, "group": 5}.items()
 
 
 @pytest.mark.parametrize(
@@ -105,10 +111,9 @@ def test_a_bad_option_is_named_with_its_range_and_value(
 
 def test_json_may_write_an_option_in_each_of_its_types() -> None:
     for proposers in (2, ["a", "b"]):
-        options = {"moa": {"proposers": proposers, "temperature": 1, "aggregator": None, "critique": "each"}}
-        plan = planner().plan(request("moa-x", options=options))
-        assert isinstance(plan.work, Stage)
-        assert plan.work.options.model_dump().items() >= options["moa"].items()
+        chosen = {"proposers": proposers, "temperature": 1, "aggregator": None, "critique": "each"}
+        plan = planner().plan(request("moa-x", options={"moa": chosen}))
+        assert options_of(plan.work).items() >= chosen.items()
 
 
 @pytest.mark.parametrize("approach", ["bonn", "bon(n=1,n=2)", "(" * 9 + "bon", "&".join(["bon"] * 17)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from optillm.engine.run.excerpts import after
 from optillm.engine.run.output import MarkerFilter
 from optillm.engine.upstream.replies import Assembly
 from optillm.errors import UpstreamError
-from tests.fakes import HANG, Say, Sent, World, failing, run
+from optillm.technique import Answer, BaseOptions, Context, Cost
+from optillm.techniques import registry
+from tests.fakes import HANG, Say, Script, Sent, World, failing, run
 
 ANSWERS = "The answer is {}."
 
@@ -216,16 +220,16 @@ def test_mathematical_answers_are_compared_by_their_canonical_form() -> None:
         ("", ""),
     ],
 )
-def test_a_gate_opens_after_the_marker_wherever_the_pieces_break(reply: str, shown: str, cut: int) -> None:
+def test_a_filter_opens_after_the_marker_wherever_the_pieces_break(reply: str, shown: str, cut: int) -> None:
     seen: list[str] = []
 
     async def show(text: str) -> None:
         seen.append(text)
 
     async def feed() -> None:
-        gate = MarkerFilter("=M=", show)
+        marker_filter = MarkerFilter("=M=", show)
         for start in range(0, len(reply), cut):
-            await gate.show(reply[start : start + cut])
+            await marker_filter.show(reply[start : start + cut])
 
     run(feed())
     assert "".join(seen) == shown
@@ -297,3 +301,79 @@ def test_a_judge_is_shown_both_ends_of_a_text_that_is_too_long_to_read() -> None
         assert len(prompt) < 3 * 250_000
         assert "[800002 characters left out]" in prompt
         assert all(prompt.count(letter + "x" * 50) == 1 for letter in "ABC")
+
+
+class Toy(BaseOptions):
+    """None."""
+
+    def worst_case(self, choices: int) -> Cost:
+        """A few calls."""
+        return Cost(choices + 9, 9, 9)
+
+
+def performing(run: Callable[[Context], Awaitable[Answer]], script: Script, **more: Any) -> World:
+    """A world with a technique `toy` that does what `run` does."""
+
+    async def performed(ctx: Context, options: Toy) -> Answer:
+        return await run(ctx)
+
+    toy = replace(registry()["re2"], slug="toy", Options=Toy, run=performed)
+    return World(script, techniques={**registry(), "toy": toy}, **more)
+
+
+def test_results_are_collected_in_order_of_arrival_and_abstentions_passed_over() -> None:
+    seconds = {"slow": 1.4, "quick": 0.5, "usual": 1.0, "silent": 0.2}
+
+    def script(sent: Sent) -> Say:
+        return Say(None if sent.prompt == "silent" else sent.prompt, seconds=seconds.get(sent.prompt, 1.0))
+
+    async def run(ctx: Context) -> Answer:
+        collected.extend(await ctx.collect(*(ctx.ask(word) for word in seconds), enough=3))
+        return Answer.of(*await ctx.sample(1))
+
+    collected: list[str] = []
+    performing(run, script).complete("toy-m")
+    assert collected == ["quick", "usual", "slow"]
+
+
+def test_collecting_ends_when_enough_is_known_and_cancels_the_rest() -> None:
+    async def run(ctx: Context) -> Answer:
+        results = await ctx.collect(*(ctx.ask(word) for word in "abcd"), until=lambda words: len(words) == 2)
+        ctx.say(" ".join(results))
+        return Answer.of(*await ctx.sample(1))
+
+    world = performing(run, lambda sent: HANG if sent.prompt in "cd" else sent.prompt)
+    completion = world.complete("toy-m")
+    assert [sent.outcome for sent in world.of("judge")] == ["ok", "ok", "cancelled", "cancelled"]
+    assert (world.seconds, completion.report.losses) == (2.0, {"cancelled": 2})
+
+
+def test_sampling_ends_when_enough_is_known_and_asks_for_one_choice_a_call() -> None:
+    async def run(ctx: Context) -> Answer:
+        return Answer.of(*await ctx.sample(4, until=lambda candidates: len(candidates) == 2))
+
+    def script(sent: Sent) -> Say:
+        return Say(f"The answer is {sent.number}.", seconds=1.3 - sent.number / 10)
+
+    world = performing(run, script, n="honoured")
+    completion = world.complete("toy-m")
+    assert [sent.body.get("n") for sent in world.sent] == [None] * 4
+    assert completion.replies[0].text == "The answer is 3."  # the first to arrive
+    assert world.seconds == 1.1
+
+
+def test_only_a_technique_that_the_operator_admits_runs_programs() -> None:
+    async def run(ctx: Context) -> Answer:
+        executed.append((ctx.executes, await ctx.execute("print(1)")))
+        return Answer.of(*await ctx.sample(1))
+
+    async def execute(program: str) -> str:
+        return "1"
+
+    executed: list[tuple[bool, str | None]] = []
+    for admitted in ((), {"toy"}, {"bon"}):
+        world = performing(run, lambda sent: "Four.", limits=Limits(admitted=admitted))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("optillm.engine.run.runner.executed", execute)
+            world.complete("toy&toy-m")
+    assert executed == [(False, None)] * 2 + [(True, "1")] * 2 + [(False, None)] * 2

@@ -47,13 +47,13 @@ class Court:
         self.verdicts: list[Any] = []
         self._say = say
         self._texts = texts
-        technique = replace(registry()["bon"], Options=Options, run=self._run)
-        self.world = World(self._script, techniques={"bon": technique}, **more)
+        technique = replace(registry()["bon"], slug="court", Options=Options, run=self._run)
+        self.world = World(self._script, techniques={**registry(), "court": technique}, **more)
 
     def ask(self, times: int = 1, question: str = QUESTION, **how: Any) -> Any:
         """Ask in one request; return the last verdict."""
         self._times, self._how = times, how
-        self.completion = self.world.complete("bon-m", question)
+        self.completion = self.world.complete("court-m", question)
         return self.verdicts[-1]
 
     @property

@@ -650,7 +650,7 @@ def tls_server(folder: Path) -> Iterator[str]:
 def found_openssl() -> str:
     command = shutil.which("openssl")
     if command is None:
-        pytest.skip("openssl is not installed")
+        pytest.skip("needs openssl")
     return command
 
 

@@ -8,4 +8,5 @@ sys.path.insert(0, str(Path(__file__).parent))
 parts = importlib.import_module("parts")
 
 del sys.path[0]
+parts.without_rare_modules()
 parts.main(install=parts.limits_only, files=lambda: 0)

@@ -1,12 +1,13 @@
 """What the zygotes of the tests are made of. Only these files can take a wall away; no setting can."""
 
 import importlib
+import pkgutil
 import resource
 import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "optillm" / "solver"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "optillm" / "sandbox"))
 importlib.import_module("inside.kernel").end_with(0)
 zygote = importlib.import_module("inside.zygote")
 job = importlib.import_module("inside.job")
@@ -22,7 +23,7 @@ def limits_only(bounds: Any, *, filtered: bool) -> None:
         size = bounds.memory_mb * jail.MEGABYTE if limit == resource.RLIMIT_AS else 0
         resource.setrlimit(limit, (size, size))
     resource.setrlimit(resource.RLIMIT_CPU, (bounds.cpu, bounds.cpu + 1))
-    resource.setrlimit(resource.RLIMIT_NPROC, (200, 200))
+    resource.setrlimit(resource.RLIMIT_NPROC, (bounds.threads, bounds.threads))
 
 
 def raw(descriptor: int, bounds: Any, install: Any, *, python: bool) -> None:
@@ -53,6 +54,11 @@ def without_sinks() -> None:
 def with_network() -> None:
     """Stay in the network of the machine."""
     setattr(importlib.import_module("inside.kernel"), _LEAVE, lambda: None)
+
+
+def without_rare_modules() -> None:
+    """Leave out the parts of sympy that few programs need: importing them is three quarters of the start."""
+    pkgutil.walk_packages = lambda *_, **__: iter(())
 
 
 def main(**parts: Any) -> None:

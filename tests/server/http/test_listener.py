@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
+from optillm.config.settings import settings_model
 from optillm.server.http.listener import first_steps
-from tests.server.fakes import settings
+from optillm.techniques import registry
 
 URL = "http://127.0.0.1:8000"
+Settings = settings_model({slug: technique.Options for slug, technique in registry().items()})
 
 
 def request(url: str = URL, **changes: Any) -> list[str]:
     """The words of the command that is shown."""
-    first, second = first_steps(settings(**{"base_url": None} | changes), url)
+    first, second = first_steps(Settings(**{"base_url": None, "openai_api_key": None} | changes), url)
     assert second.startswith("The base URL for clients: http://")
     return shlex.split(first.removeprefix("A first request: "))
 

@@ -17,6 +17,7 @@ from tests.server.http.test_serve import SOON, Live, eventually, running, starte
 from tests.server.live import FAULTS
 
 UNFIT = [*FAULTS, "signal", "exit 1", "exit 3", "exit 4", "leave"]
+CASES = [UNFIT[0], *(pytest.param(fault, marks=pytest.mark.slow) for fault in UNFIT[1:])]
 
 
 def workers(live: Live) -> set[int]:
@@ -47,7 +48,7 @@ class Log:
         return self._text.count(words)
 
 
-@pytest.mark.parametrize("fault", UNFIT)
+@pytest.mark.parametrize("fault", CASES)
 def test_a_first_worker_that_cannot_start_is_the_end_with_its_reason(fault: str, tmp_path: Path) -> None:
     (tmp_path / "unfit").write_text(fault, encoding="utf-8")
     ending = started(tmp_path)
@@ -59,7 +60,7 @@ def test_a_first_worker_that_cannot_start_is_the_end_with_its_reason(fault: str,
         assert f"A worker cannot start: {type(FAULTS[fault]).__name__}: {FAULTS[fault]}" in told
 
 
-@pytest.mark.parametrize("fault", UNFIT)
+@pytest.mark.parametrize("fault", CASES)
 def test_old_workers_serve_until_new_ones_can(fault: str, tmp_path: Path) -> None:
     with running(tmp_path, workers=2) as live:
         log, former = Log(live), workers(live)
@@ -77,6 +78,7 @@ def test_old_workers_serve_until_new_ones_can(fault: str, tmp_path: Path) -> Non
         assert live.process.wait(SOON) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["disk full", "exit 3", "signal"])
 def test_the_only_worker_is_replaced_once_that_is_possible(fault: str, tmp_path: Path) -> None:
     with running(tmp_path) as live:

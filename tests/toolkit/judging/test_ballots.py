@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optillm.toolkit.judging.ballots import borda, decided, mean_marks, order_of, orders
-from optillm.toolkit.judging.verdicts import Ranking
+from optillm.toolkit.judging.ballots import borda, classes_of, decided, mean_marks, order_of, orders
+from optillm.toolkit.judging.verdicts import Groups, Ranking
 
 counts = st.integers(min_value=2, max_value=8)
 rankings = counts.flatmap(lambda count: st.lists(st.permutations(range(count)), min_size=1, max_size=5))
@@ -106,3 +106,11 @@ def test_reads_labels_back_to_the_candidates_shown(labels: list[str], order: lis
 
 def test_an_absent_verdict_ranks_nobody() -> None:
     assert order_of(None, [0, 1]) == []
+
+
+def test_a_verdict_in_groups_sorts_those_shown_by_their_labels() -> None:
+    verdict = Groups(groups=[["B"], ["A", "C"]], pick="A")
+    assert classes_of(verdict, [7, 3, 5]) == {7: 1, 3: 0, 5: 1}
+    assert classes_of(verdict, [7, 3]) == {7: 1, 3: 0}
+    assert classes_of(verdict, [7, 3, 5, 1]) == {7: 1, 3: 0, 5: 1}
+    assert classes_of(None, [7, 3]) == {}

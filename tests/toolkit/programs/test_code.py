@@ -13,6 +13,7 @@ from optillm.toolkit.programs.code import (
     leaked,
     program_text,
     programs,
+    unleaked,
     without_programs,
 )
 from optillm.toolkit.programs.equivalence import alike, merged
@@ -259,3 +260,11 @@ def test_judges_make_groups_one_only_together() -> None:
     assert merged(groups, [{0: 0, 1: 1, 2: 1}]) == [[0, 3], [1, 2]]
     assert merged(groups, []) == groups
     assert merged(groups, [{0: 0, 1: 0}]) == [[0, 3, 1], [2]]
+
+
+def test_a_text_that_gives_its_source_away_loses_its_programs_or_all() -> None:
+    source = "\n".join(f"x{number} = {number} * y + {number}" for number in range(20))
+    assert unleaked(source, "It scales y.", 0.25) == "It scales y."
+    assert unleaked(source, f"It scales y.\n{fenced(source)}", 0.25).startswith("It scales y.")
+    assert "x3 =" not in unleaked(source, f"It scales y.\n{fenced(source)}", 0.25)
+    assert unleaked(source, f"It is {source}", 0.25) == ""

@@ -6,7 +6,7 @@ import pytest
 
 from optillm.sandbox import Limits, solve
 from optillm.toolkit.programs.code import runnable
-from optillm.toolkit.programs.trials import MOST_CALLS, calls, outcomes, script
+from optillm.toolkit.programs.trials import MOST_CALLS, behaviour, calls, outcomes, script
 
 LOOP = """
 def doubled(xs, k=1):
@@ -136,3 +136,21 @@ def test_one_program_of_a_reply_can_be_run() -> None:
     assert runnable(f"{block}\n{block}") is None
     assert runnable("```python\nprint(1)\n```") is None
     assert runnable("```js\nfunction f() {}\n```") is None
+
+
+def test_the_behaviour_of_a_reply_is_what_its_one_program_does() -> None:
+    scripts: list[str] = []
+
+    async def execute(source: str) -> str | None:
+        scripts.append(source)
+        return "trials: ['returned 2']"
+
+    async def fail(source: str) -> str | None:
+        return None
+
+    reply = f"So:\n```python\n{LOOP}\n```\n```sql\nSELECT 1;\n```"
+    assert asyncio.run(behaviour(reply, TRIED, execute)) == ("['returned 2']", ("SELECT 1;",))
+    assert LOOP.strip() in scripts[0]
+    assert asyncio.run(behaviour(reply, TRIED, fail)) is None
+    assert asyncio.run(behaviour("The answer is 4.", TRIED, execute)) is None
+    assert len(scripts) == 1
