@@ -16,7 +16,7 @@ from tests.config.test_settings import Bon, Moa, bare_machine
 
 __all__ = ["bare_machine"]  # the fixture that every test here runs under
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 SLUGS = ("bon", "moa")
 HASH = "sha256:" + sha256(b"secret").hexdigest()
 OTHER = "sha256:" + sha256(b"other").hexdigest()

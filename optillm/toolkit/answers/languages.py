@@ -10,7 +10,6 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 _DATA: Final = "languages.toml"
-_ALPHABET: Final = re.compile(r"[\w']")
 _MOST: Final = 4
 """Words before or behind a value that are taken off one after the other."""
 

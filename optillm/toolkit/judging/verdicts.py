@@ -109,19 +109,10 @@ class Groups(Verdict):
         return self
 
 
-class Decision(Verdict):
-    """Yes or no."""
-
-    yes: Annotated[bool, BeforeValidator(phrases.truth)] = Field(
-        validation_alias=AliasChoices("yes", "decision", "verdict", "answer", "correct", "applicable")
-    )
-
-
 _SAID: Final = (
     (Ranking, "ranking", phrases.said_ranking),
     (Rating, "score", phrases.said_score),
     (Preference, "better", phrases.said_side),
-    (Decision, "yes", phrases.said_truth),
 )
 _LONGEST = 16_000  # verdicts stand at the end, and judges quote
 _MOST_PIECES = 32
