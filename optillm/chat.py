@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 Message = Mapping[str, Any]
 Progress = Literal["off", "comments", "reasoning"]
@@ -426,6 +426,19 @@ class Note:
 Event = Delta | Note | Completion
 
 
+class Events(Protocol):
+    """The events of a technique at work, one after the other."""
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Return this."""
+
+    async def __anext__(self) -> Event:
+        """Return the next event; raises `StopAsyncIteration` at the end."""
+
+    async def aclose(self) -> None:
+        """End the work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A running technique: events that end with the one `Completion`, or raise an `OptillmError`.
@@ -435,7 +448,7 @@ class Stream:
     first reply decides whether one runs.
     """
 
-    events: AsyncGenerator[Event, None]
+    events: Events
     technique: str | None
     model: str
     id: str

@@ -7,13 +7,14 @@ client that reads it: no internals, no keys, no prompts.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 
 class OptillmError(Exception):
     """Our own fault unless a subclass says otherwise; rendered as an OpenAI error object."""
 
-    status = 500
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     type = "server_error"
     code: str | None = None
     recorded = False
@@ -42,21 +43,21 @@ class OptillmError(Exception):
 class InvalidRequest(OptillmError):
     """The client sent something that cannot be served as it stands; `param` names the field."""
 
-    status = 400
+    status: int = HTTPStatus.BAD_REQUEST
     type = "invalid_request_error"
 
 
 class Unauthorized(InvalidRequest):
     """The proxy's own key is missing or wrong."""
 
-    status = 401
+    status = HTTPStatus.UNAUTHORIZED
     code = "invalid_api_key"
 
 
 class PermissionDenied(InvalidRequest):
     """The key may not be used for this."""
 
-    status = 403
+    status = HTTPStatus.FORBIDDEN
     type = "permission_error"
     code = "permission_denied"
 
@@ -64,25 +65,25 @@ class PermissionDenied(InvalidRequest):
 class NotFound(InvalidRequest):
     """There is no such route or model."""
 
-    status = 404
+    status = HTTPStatus.NOT_FOUND
 
 
 class PayloadTooLarge(InvalidRequest):
     """The body is larger than the operator allows."""
 
-    status = 413
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class UnsupportedMediaType(InvalidRequest):
     """The body is not `application/json`."""
 
-    status = 415
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class RateLimited(OptillmError):
     """Too many requests at once; carries `Retry-After`."""
 
-    status = 429
+    status = HTTPStatus.TOO_MANY_REQUESTS
     type = "rate_limit_error"
 
 
@@ -95,14 +96,14 @@ class UpstreamError(OptillmError):
     loading its model.
     """
 
-    status = 502
+    status: int = HTTPStatus.BAD_GATEWAY
     type = "upstream_error"
 
     def __init__(
         self,
         message: str,
         *,
-        status: int = 502,
+        status: int = HTTPStatus.BAD_GATEWAY,
         upstream_body: Mapping[str, Any] | None = None,
         param: str | None = None,
         retryable: bool = False,
@@ -130,14 +131,14 @@ class UpstreamError(OptillmError):
 class DeadlineExceeded(OptillmError):
     """The request's time is up and nothing usable has arrived."""
 
-    status = 504
+    status = HTTPStatus.GATEWAY_TIMEOUT
     type = "timeout_error"
 
 
 class BudgetExhausted(OptillmError):
     """The request's budget ran out before anything usable arrived."""
 
-    status = 429
+    status = HTTPStatus.TOO_MANY_REQUESTS
     type = "rate_limit_error"
     code = "budget_exhausted"
 
@@ -155,16 +156,16 @@ class Cancelled(OptillmError):
 class NotCounted(OptillmError):
     """The key's usage cannot be read or written right now, so it may not use more."""
 
-    status = 503
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Overloaded(OptillmError):
     """The requests in flight leave no memory for this one; carries `Retry-After`."""
 
-    status = 503
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class ShuttingDown(OptillmError):
     """The server is draining; another replica, or this one in a moment, will answer."""
 
-    status = 503
+    status = HTTPStatus.SERVICE_UNAVAILABLE

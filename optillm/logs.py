@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ from urllib.parse import quote, unquote
 FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
 MAX_DELAY: Final = 0.05
 """Seconds that a line may wait to be written together with others."""
+WARNING_SECONDS: Final = 60.0
+"""Seconds between two warnings about the same thing."""
 LIBRARIES: Final = ("aiohttp", "asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai")
 
 _HANDLER: Final = "optillm"
@@ -142,6 +145,22 @@ def _spellings(secret: str) -> Iterator[str]:
     scheme, _, rest = secret.partition(" ")
     for text in (secret, rest.strip()) if scheme.lower() in _SCHEMES else (secret,):
         yield from (text, quote(text, safe=""), unquote(text), json.dumps(text)[1:-1], repr(text)[1:-1])
+
+
+class RareWarnings:
+    """Warnings about one thing that may happen at every request: at most one a minute is logged."""
+
+    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._silent_until = float("-inf")
+
+    def warn(self, message: str, *arguments: object) -> None:
+        """Log a warning, unless there was one in the last `WARNING_SECONDS`."""
+        now = self._clock()
+        if now >= self._silent_until:
+            self._silent_until = now + WARNING_SECONDS
+            self._logger.warning(message, *arguments)
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

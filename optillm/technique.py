@@ -62,7 +62,7 @@ class BaseOptions(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    gives_way: ClassVar[tuple[str, ...]] = ()
+    shrink_order: ClassVar[tuple[str, ...]] = ()
     """The options that get smaller when a budget is too small for them, the first one first."""
 
     ends_by_writing: ClassVar[bool] = False

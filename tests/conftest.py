@@ -39,10 +39,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Pass over files without slow tests where only those are asked for: to collect all takes half a minute."""
     if config.option.markexpr != "slow" or collection_path.suffix != ".py":
         return None
-    marked = (
-        _path(collection_path).startswith((*MATRICES, "sandbox"))
-        or "mark.slow" in collection_path.read_text()
-    )
+    marked = _path(collection_path).startswith(
+        (*MATRICES, "sandbox")
+    ) or "mark.slow" in collection_path.read_text(encoding="utf-8")
     return None if marked else True
 
 

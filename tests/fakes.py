@@ -11,6 +11,7 @@ answers. It sees each call's body, its class and its number.
 from __future__ import annotations
 
 import asyncio
+import json
 import selectors
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from optillm.engine.call.cache import Cache
 from optillm.engine.engine import Engine, Limits
 from optillm.engine.plan.planner import Planner
 from optillm.engine.upstream.routes import Routes
-from optillm.errors import UpstreamError
+from optillm.errors import OptillmError, UpstreamError
 from optillm.observe.record import Observer, Record
 from optillm.techniques import Technique, registry
 
@@ -180,7 +181,7 @@ class World:
             observers=self.observers,
             cache=cache,
         )
-        self.engine.runs.offload.share = lambda: _no_algebra  # type: ignore[method-assign]  # a child process keeps real time
+        self.engine.runs.offload.share = lambda: no_algebra  # type: ignore[method-assign]
 
     # What tests do.
 
@@ -320,6 +321,41 @@ class World:
                 raise UpstreamError(message, status=400, upstream_body={"error": error})
 
 
+class Wire:
+    """An upstream that answers relays only, one reply after the other and the last one again, and records them."""
+
+    base_url = "http://wire/v1"
+
+    def __init__(self, *replies: Relay | OptillmError, seconds: float = 0.0) -> None:
+        self.replies = list(replies)
+        self.seconds = seconds
+        self.seen: list[tuple[str, str, bytes, str | None, bool]] = []
+
+    async def relay(self, request: RawRequest) -> Relay:
+        self.seen.append(
+            (request.method, request.path, request.content, request.authorization, request.stream)
+        )
+        await asyncio.sleep(self.seconds)
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if isinstance(reply, OptillmError):
+            raise reply
+        return reply
+
+    async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
+        raise AssertionError("a relay is no chat")
+
+    def stream(self, body: Mapping[str, Any], authorization: str | None) -> Any:
+        raise AssertionError("a relay is no chat")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def reply(status: int = 200, **body: Any) -> Relay:
+    """A whole reply to a relay."""
+    return Relay(status, {"content-type": "application/json"}, json.dumps(body).encode())
+
+
 def continues(messages: Sequence[Message], asked: Sequence[Message]) -> bool:
     """Whether messages start with those asked, all of them as they were; the last may say more before or after."""
     if not asked or messages[: len(asked)] == asked:
@@ -335,7 +371,8 @@ def continues(messages: Sequence[Message], asked: Sequence[Message]) -> bool:
     return extended and {**said, "content": begins} == last
 
 
-async def _no_algebra(source: str) -> str | None:
+async def no_algebra(source: str) -> str | None:
+    """Find no canonical form: the child process that would keeps real time."""
     return None
 
 

@@ -25,10 +25,26 @@ class Redis:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def socket_url(self) -> str:
+        return f"redis+unix://{self.folder}/redis.sock"
+
     def start(self) -> None:
-        flags = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        # Its socket is named relative to its folder, as a path to a socket must be short.
+        where = ["--port", str(self.port), "--dir", str(self.folder), "--unixsocket", "redis.sock"]
+        flags = [
+            *where,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+        ]
         self.process = subprocess.Popen(  # noqa: S603 - found on the path
-            [found(), "--port", str(self.port), "--dir", str(self.folder), *flags],
+            [redis_program(), *flags],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -49,7 +65,7 @@ class Redis:
             self.process = None
 
 
-def found() -> str:
+def redis_program() -> str:
     server = shutil.which("redis-server")
     if server is None:
         pytest.skip("needs redis-server")
@@ -59,7 +75,7 @@ def found() -> str:
 @contextmanager
 def redis_server(folder: Path) -> Iterator[Redis]:
     """A running server that keeps its files in the folder."""
-    found()
+    redis_program()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

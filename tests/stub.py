@@ -60,9 +60,18 @@ class Call:
         """Answer with server-sent events, one for each chunk."""
         self.begin(content_type="text/event-stream")
         for chunk in chunks:
-            self.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+            self.write(sse(chunk, done=False))
         if done:
-            self.write(b"data: [DONE]\n\n")
+            self.write(sse())
+
+    def answer(self, text: str) -> None:
+        """Answer with a text, whole or as a stream of lines, whichever was requested; a GET gets a list of models."""
+        if self.method == "GET":
+            self.json({"object": "list", "data": [{"id": "m", "object": "model"}]})
+        elif self.sent.get("stream"):
+            self.events(*map(delta, text.splitlines(keepends=True)), delta(finish="stop"))
+        else:
+            self.json(completion(text))
 
     def hang_up(self) -> None:
         """Close the connection the hard way."""
@@ -152,6 +161,12 @@ def completion(*texts: str | None, **more: Any) -> dict[str, Any]:
         "usage": usage,
         **more,
     }
+
+
+def sse(*chunks: Any, done: bool = True) -> bytes:
+    """Chunks as server-sent events, and the end of a stream."""
+    events = [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks]
+    return b"".join([*events, b"data: [DONE]\n\n"] if done else events)
 
 
 def delta(content: str | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from gunicorn.glogging import Logger
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from optillm.logs import LIBRARIES, Lines, configure, printable, redaction
+from optillm.logs import LIBRARIES, WARNING_SECONDS, Lines, RareWarnings, configure, printable, redaction
 
 KEY = "sk-0123456789"
 QUOTED = "p\\w'd/ 1\"é"
@@ -351,3 +351,11 @@ def test_a_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPat
     assert former is not None
     handler.setStream(former)
     handled.assert_called_once()
+
+
+def test_a_rare_warning_comes_at_most_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    moments = iter([0.0, 1.0, WARNING_SECONDS - 1, WARNING_SECONDS, WARNING_SECONDS + 1])
+    warnings = RareWarnings(logging.getLogger("test"), lambda: next(moments))
+    for number in range(5):
+        warnings.warn("number %d", number)
+    assert caplog.messages == ["number 0", "number 3"]

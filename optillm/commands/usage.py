@@ -14,7 +14,8 @@ from optillm.commands.tables import columns
 from optillm.config.keys import MICRO, Keys, UsageLimits
 from optillm.config.sources import SettingsError
 from optillm.config.values import masked, number
-from optillm.server.access.budgets import KEY, SERVER, StoreDown, counter
+from optillm.server.access.budgets import KEY, SERVER, counter
+from optillm.stores import StoreDown
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

@@ -10,7 +10,7 @@ import hashlib
 import re
 import secrets
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from optillm.chat import Budget, Grant
+from optillm.config.problems import explain_file
 from optillm.config.sources import nearest
 
 MICRO: Final = 1_000_000
@@ -124,7 +125,7 @@ def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Key
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         file = _File.model_validate(table)
     except ValidationError as error:
-        raise ValueError(f"{path}: {_first_problem(error)}") from None
+        raise ValueError(f"{path}: {explain_file(error, _fields)}") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
     keys = own_keys(own)
@@ -198,17 +199,8 @@ def _check_name(name: str) -> None:
         raise ValueError(f"{name} is the name of a key in OPTILLM_API_KEY; use another name")
 
 
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    *path, name = [str(part) for part in first["loc"]]
-    location = ".".join([*path, name])
-    if first["type"] == "extra_forbidden":
-        return f"unknown field `{location}`{nearest(name, _fields(path))}"
-    context: Mapping[str, Any] = first.get("ctx", {})
-    return f"{location}: {context.get('error') or first['msg']}"
-
-
 def _fields(path: Sequence[str]) -> Collection[str]:
+    """Return the names that the table at a path of the file may hold."""
     if not path:
         return _File.model_fields
-    return UsageLimits.model_fields if path == ["server"] else Key.model_fields
+    return UsageLimits.model_fields if path[0] == "server" else Key.model_fields

@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from optillm.chat import Usage
+from optillm.config.problems import explain_file
 
 MILLION = 1_000_000
 
@@ -80,8 +81,6 @@ def load_prices(path: str | None = None) -> Prices:
         table = tomllib.loads(source.read_text(encoding="utf-8"))
         return Prices(TypeAdapter(dict[str, Price]).validate_python(table))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        location = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{path}: {location}: {first['msg']}") from None
+        raise ValueError(f"{path}: {explain_file(error, lambda _: Price.model_fields)}") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None

@@ -20,12 +20,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from optillm.config.keys import Keys as ClientKeys
 from optillm.config.keys import load_keys, own_keys
 from optillm.config.prices import Prices, load_prices
+from optillm.config.problems import explain_settings, problems
 from optillm.config.sources import (
     Environment,
     SettingsError,
     TomlFile,
     declare,
-    explain,
     nearest,
     setting_specs,
     state_directory,
@@ -54,6 +54,7 @@ from optillm.config.values import (
     listed,
     masked,
 )
+from optillm.stores import REDIS_MISSING
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 CEREBRAS_URL: Final = "https://api.cerebras.ai/v1"
@@ -394,14 +395,14 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
     try:
         settings = model(**flags)
     except ValidationError as error:
-        raise SettingsError(explain(error, model, flags)) from None
+        raise SettingsError(explain_settings(error, model, flags)) from None
     for name, attribute in FILE_SETTINGS.items():
         try:
             getattr(settings, attribute)
         except ValueError as error:
             raise SettingsError(f"{name}: {error}") from None
     if settings.cache and "://" in settings.cache and find_spec("redis") is None:
-        raise SettingsError("cache: Redis needs the redis package: pip install '.[redis]' in a checkout")
+        raise SettingsError(f"cache: Redis {REDIS_MISSING}")
     for slug in settings.advertise or ():
         if slug not in model.option_models:
             raise SettingsError(
@@ -411,8 +412,10 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
         try:
             options(**settings.technique_options(slug))  # rules that join several options
         except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise SettingsError(f"the options of {slug} do not agree: {message}") from None
+            first = problems(error)[0]
+            raise SettingsError(
+                f"the options of {slug} do not agree: {first.reason or first.message}"
+            ) from None
     return settings
 
 

@@ -1,4 +1,4 @@
-"""The sources of settings, the names of settings in each, and one-line messages about mistakes.
+"""The sources of settings, and the names of settings in each.
 
 A setting called `best_of_n` is the flag `--best-of-n`, the variable `OPTILLM_BEST_OF_N` and the key `best_of_n` of
 the TOML file. `pydantic-settings` ranks the sources; this module reads the environment and the file for it, and
@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-
-from optillm.config.values import allowed, masked
 
 PREFIX: Final = "OPTILLM_"
 DEFAULT_FILE: Final = Path("optillm.toml")
@@ -211,51 +209,8 @@ def shapes(model: type[BaseSettings]) -> dict[str, dict[str, Any]]:
     return properties
 
 
-def explain(error: ValidationError, model: type[BaseSettings], flags: Iterable[str]) -> str:
-    """Return all that is wrong with the values in one line: what was set where, and what is allowed.
-
-    `flags` are the settings that came from the command line. A secret's value is never shown.
-    """
-    settings, schemas = setting_specs(model), shapes(model)
-    lines: dict[str, str] = {}
-    for problem in error.errors(include_url=False):
-        name = str(problem["loc"][0]) if problem["loc"] else ""
-        reason = problem.get("ctx", {}).get("error")  # the message of a validator of ours
-        if name not in settings:
-            lines[name] = str(reason or f"unknown setting `{name}`{nearest(name, settings)}")
-            continue
-        setting = settings[name]
-        value = "" if setting.secret else f" is {_shown(problem['input'])}"
-        verdict = f": {reason}" if reason else f", which is not {allowed(schemas[name])}"
-        lines.setdefault(name, f"{_origin(setting, flags)}{value}{verdict}")
-    return " ".join("; ".join(lines.values()).split())
-
-
-def faults(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return all that is wrong with one table of a setting, `model`, without values: some are secret."""
-    fields = model.model_json_schema()["properties"]
-    lines: dict[str, str] = {}
-    for problem in error.errors(include_url=False):
-        key = str(problem["loc"][0]) if problem["loc"] else ""
-        reason = problem.get("ctx", {}).get("error")
-        if not key:
-            line = str(reason or "it is not a table")
-        elif key not in fields:
-            line = f"unknown key `{key}`{nearest(key, fields)}"
-        elif problem["type"] == "missing":
-            line = f"`{key}` is missing"
-        else:
-            line = f"`{key}`: {reason}" if reason else f"`{key}` is not {allowed(fields[key])}"
-        lines.setdefault(key, line)
-    return "; ".join(lines.values())
-
-
-def _shown(value: Any) -> str:
-    text = masked(str(value) if isinstance(value, str | int | float) else repr(value))
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _origin(setting: Setting, flags: Iterable[str]) -> str:
+def origin(setting: Setting, flags: Iterable[str]) -> str:
+    """Return the name under which a setting was set; `flags` are the settings of the command line."""
     if setting.name in flags and setting.flags:
         return setting.flags[0]
     present = {name for name, value in _environment() if value.strip()}

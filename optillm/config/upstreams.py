@@ -18,7 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from optillm.config.sources import faults, variable
+from optillm.config.problems import explain_table
+from optillm.config.sources import variable
 from optillm.config.values import Headers, Key, Url, masked, tables, word_or_table
 
 DEFAULT: Final = "default"
@@ -110,7 +111,7 @@ def _in_one_line(table: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     except ValidationError as error:
         name = table.get("name") if isinstance(table, Mapping) else None
         about = f"{name}: " if isinstance(name, str) and len(name) <= 64 else ""
-        raise ValueError(about + faults(error, UpstreamTable)) from None
+        raise ValueError(about + explain_table(error, UpstreamTable)) from None
 
 
 def _distinct(upstreams: tuple[UpstreamTable, ...]) -> tuple[UpstreamTable, ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as Expired
@@ -22,12 +21,14 @@ from pebble import ProcessExpired, ProcessPool
 
 from optillm import sandbox
 from optillm.toolkit.answers.expressions import canonical_expression
+from optillm.toolkit.bounded import BoundedMap
 
 SECONDS: Final = 0.5
 """Processor time that one expression may take, and after which a request begins no further one."""
 PATIENCE: Final = 60.0
 """Seconds a request waits for the child in all, however little it computes: a child that hangs is killed."""
-REMEMBERED: Final = 1024
+EXPRESSIONS: Final = 1024
+"""The most expressions whose canonical forms are remembered."""
 EXECUTION: Final = 5.0
 """Seconds one program of a candidate may run."""
 _USUAL: Final = (
@@ -59,7 +60,7 @@ class Offload:
 
     def __init__(self) -> None:
         self._pool: ProcessPool | None = None
-        self._forms: OrderedDict[str, str | None] = OrderedDict()
+        self._forms = BoundedMap[str, str | None](EXPRESSIONS)
 
     def share(self) -> Callable[[str], Coroutine[Any, Any, str | None]]:
         """The canonical forms of one request's expressions, as long as its processor time lasts."""
@@ -79,8 +80,6 @@ class Offload:
         if form is None or form.seconds >= SECONDS:  # sympy may have made something of the interruption
             return Form(None, SECONDS)
         self._forms[source] = form.text
-        while len(self._forms) > REMEMBERED:
-            self._forms.popitem(last=False)
         return form
 
     async def _computed(self, source: str, patience: float) -> Form | None:

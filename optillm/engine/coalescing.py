@@ -9,68 +9,31 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, TypeVar
 
 from optillm.chat import Sender
+from optillm.engine.run.single_flight import SharedTask
+from optillm.toolkit.bounded import BoundedMap
 
 T = TypeVar("T")
 
 LINGER: Final = 0.7
 """Seconds that work goes on without anybody waiting for it: SDKs ask again after half a second, and a client that
 is gone for good is to cost no more than one."""
-KEPT: Final = 60.0
+ANSWER_SECONDS: Final = 60.0
 """Seconds an answer is kept for another request with its `Idempotency-Key`."""
-REMEMBERED: Final = 256
+ANSWERS: Final = 256
+"""The most answers that are kept."""
 
 log = logging.getLogger(__name__)
 
 
-class _Shared(Generic[T]):
-    """One piece of work, and how many wait for it; `attended` is set while anybody does."""
-
-    def __init__(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> None:
-        self.attended = asyncio.Event()
-        self.attended.set()
-        self.task = asyncio.get_running_loop().create_task(work(self.attended))
-        self.waiting = 0
-        self._ending: asyncio.TimerHandle | None = None
-
-    @property
-    def worth_joining(self) -> bool:
-        """Whether it runs still, or has succeeded."""
-        if self.task.done():
-            return not (self.task.cancelled() or self.task.exception())
-        return not self.task.cancelling()
-
-    async def outcome(self, linger: Callable[[], float]) -> T:
-        """Wait for the outcome; who leaves last takes the work along, `linger()` seconds later."""
-        self.waiting += 1
-        self.attended.set()
-        if self._ending is not None:
-            self._ending.cancel()
-        try:
-            return await asyncio.shield(self.task)
-        finally:
-            self.waiting -= 1
-            if not self.waiting and not self.task.done():
-                await self._leave(linger())
-
-    async def _leave(self, seconds: float) -> None:
-        if seconds:
-            self.attended.clear()
-            self._ending = asyncio.get_running_loop().call_later(seconds, self.task.cancel)
-        else:
-            self.task.cancel()
-            await asyncio.wait([self.task])
-
-
-class Joins(Generic[T]):
+class Coalescer(Generic[T]):
     """The requests that others may join, by who sent them and what they hold."""
 
     def __init__(self) -> None:
-        self._running: OrderedDict[bytes, _Shared[T]] = OrderedDict()
+        self._running = BoundedMap[bytes, SharedTask[T]](ANSWERS, busy=_is_running)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -82,30 +45,30 @@ class Joins(Generic[T]):
         """
         identity = _identity(sender)
         shared = self._running.get(identity) if sender.is_retry else None
-        if shared is None or not shared.worth_joining:
-            shared = self._running[identity] = _Shared(work)
-            self._running.move_to_end(identity)
+        if shared is None or not _joinable(shared):
+            shared = self._running[identity] = SharedTask(work)
             shared.task.add_done_callback(lambda _: self._ended(identity, shared, sender.key))
-            self._forget()
         else:
             log.info("A retry joins the request it repeats")
         return await shared.outcome(lambda: LINGER if sender.may_return else 0.0)
 
-    def _ended(self, identity: bytes, shared: _Shared[T], key: str | None) -> None:
-        if key is not None and shared.worth_joining:
-            asyncio.get_running_loop().call_later(KEPT, self._drop, identity, shared)
+    def _ended(self, identity: bytes, shared: SharedTask[T], key: str | None) -> None:
+        if key is not None and shared.succeeded:
+            asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._drop, identity, shared)
         else:
             self._drop(identity, shared)
 
-    def _drop(self, identity: bytes, shared: _Shared[T]) -> None:
+    def _drop(self, identity: bytes, shared: SharedTask[T]) -> None:
         if self._running.get(identity) is shared:
             del self._running[identity]
 
-    def _forget(self) -> None:
-        """Answers kept make room, work at hand stays."""
-        done = [identity for identity, shared in self._running.items() if shared.task.done()]
-        for identity in done[: max(0, len(self._running) - REMEMBERED)]:
-            del self._running[identity]
+
+def _is_running(shared: SharedTask[Any]) -> bool:
+    return not shared.task.done()
+
+
+def _joinable(shared: SharedTask[Any]) -> bool:
+    return shared.succeeded or (_is_running(shared) and not shared.cancelled)
 
 
 def _identity(sender: Sender) -> bytes:

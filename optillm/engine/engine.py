@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -30,7 +31,7 @@ from optillm.chat import (
 )
 from optillm.config.prices import Prices
 from optillm.engine.call.cache import Cache, open_cache
-from optillm.engine.coalescing import Joins
+from optillm.engine.coalescing import Coalescer
 from optillm.engine.endpoints import without_technique
 from optillm.engine.passthrough import Relays
 from optillm.engine.plan.planner import Plan, Planner, check_grant
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_MODEL: Final = (400, 404, 422)
+UNKNOWN_MODEL: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Statuses that upstreams return for a model that they do not serve."""
 
 
@@ -101,7 +102,7 @@ class Engine:
             verdicts=self.limits.verdicts,
         )
         self.catalogue = Catalogue(routes, self.limits.advertised)
-        self._joins: Joins[Completion] = Joins()
+        self._coalescer: Coalescer[Completion] = Coalescer()
 
     @classmethod
     def from_settings(
@@ -152,7 +153,9 @@ class Engine:
         if request.stream:
             choices = job.request.choices
             return Stream(self.runs.events(job), job.technique, plan.model, job.id, job.created, choices)
-        return await self._joins.run(request.sender, lambda attended: self.runs.answer(job, None, attended))
+        return await self._coalescer.run(
+            request.sender, lambda attended: self.runs.answer(job, None, attended)
+        )
 
     def plan(self, request: ChatRequest) -> dict[str, Any]:
         """What the request would take; nothing is sent. Raises `InvalidRequest` as `complete` would."""
@@ -231,7 +234,7 @@ class Engine:
         if advice is None:
             return relay
         error = as_error(relay).body()["error"]
-        if relay.status != 404 and "model" not in str(error["message"]).lower():
+        if relay.status != HTTPStatus.NOT_FOUND and "model" not in str(error["message"]).lower():
             return relay
         error["message"] = f"{error['message']} ({advice})"
         return replace(relay, body=orjson.dumps({"error": error}))

@@ -13,6 +13,7 @@ import ctypes
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from math import inf
 from typing import Final
 
@@ -76,7 +77,7 @@ class Memory:
 
 def _replies_too_large(limit: int) -> OptillmError:
     words = f"the replies being read are larger than {limit // MB} MB together (--reply-memory-mb)"
-    return UpstreamError(words, status=503, retryable=True)
+    return UpstreamError(words, status=HTTPStatus.SERVICE_UNAVAILABLE, retryable=True)
 
 
 def _bodies_too_large(limit: int) -> OptillmError:

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -137,7 +138,7 @@ class LlamaServer:
         connection = HTTPConnection(HOST, self._port, timeout=STOP_TIMEOUT)
         try:
             connection.request("GET", "/health")
-            return connection.getresponse().status == 200  # 503 while the model is loading
+            return connection.getresponse().status == HTTPStatus.OK  # 503 while the model is loading
         except (OSError, HTTPException):
             return False
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -31,7 +32,6 @@ SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 ROUNDS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 _BY: Final = ("technique", "model")
-_OK: Final = 200
 
 T = TypeVar("T", bound=Hashable)
 
@@ -157,7 +157,9 @@ class Metrics:
     def _by(self, record: Record) -> tuple[str, str]:
         technique, model = record.technique, record.model
         proven = (
-            record.status == _OK and len(technique) <= MAX_LABEL_LENGTH and len(model) <= MAX_LABEL_LENGTH
+            record.status == HTTPStatus.OK
+            and len(technique) <= MAX_LABEL_LENGTH
+            and len(model) <= MAX_LABEL_LENGTH
         )
         if self._pairs.admits((technique, model), proven=proven):
             return technique, model

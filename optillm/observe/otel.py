@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -89,7 +90,7 @@ class Spans:
             attributes=dict(_request_attributes(record, operation)),
             start_time=at(start),
         )
-        if record.status >= 500:
+        if record.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             request.set_status(Status(StatusCode.ERROR))
         end = start + record.seconds
         if record.trace is not None:
@@ -156,7 +157,7 @@ def _request_attributes(record: Record, operation: str) -> Iterator[tuple[str, A
     yield "optillm.request.id", record.request_id
     yield "optillm.technique", record.technique
     yield "optillm.rounds", record.rounds
-    if record.status >= 500:
+    if record.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         yield "error.type", str(record.status)
     if record.usage is not None:
         yield "gen_ai.usage.input_tokens", record.usage.prompt_tokens

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any, Final
 
 from optillm.chat import CHAT, ChatRequest, Relay, Usage
@@ -143,7 +144,7 @@ class Entry:
             self.close(CLIENT_CLOSED, **more())
             raise
         except Exception:
-            self.close(500, **more())
+            self.close(HTTPStatus.INTERNAL_SERVER_ERROR, **more())
             raise
 
     def of(self, relay: Relay, prices: Prices, prompt_tokens: int) -> Relay:

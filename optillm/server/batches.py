@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Final, TypeVar
 
-import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 
+from optillm.engine.run.events import EventQueue
 from optillm.server.bridge import await_only, current_task, settled
 
 T = TypeVar("T")
@@ -26,8 +28,11 @@ class Batches(Iterator[list[T]]):
 
     def __init__(self, events: AsyncIterator[T], silence: float = 0) -> None:
         self._silence = silence or None
-        self._inlet, self._arrived = anyio.create_memory_object_stream[T](AHEAD)
-        self._pump = current_task().spawn(self._pumped(events))
+        if isinstance(events, EventQueue):  # as the engine's own are: a second queue would only be in the way
+            self._queue: EventQueue[T] = events
+        else:
+            self._queue = EventQueue(partial(_passed_on, events), AHEAD)
+        self._queue.begin(current_task().spawn)
         self._ended = False
 
     def __next__(self) -> list[T]:
@@ -43,48 +48,28 @@ class Batches(Iterator[list[T]]):
         A second call does nothing.
         """
         self._ended = True
-        if self._pump.done():
-            self._arrived.close()
-        else:
+        if not self._queue.close_if_ended():
             current_task().wait(self._stopped())
-        if not self._pump.cancelled():
-            self._pump.exception()  # retrieved, or asyncio would log it: nobody waits for it any more
 
     async def _next(self) -> list[T] | None:
         """Return all that has arrived, at least one event; `None` at the end."""
         try:
-            async with asyncio.timeout(self._silence):
-                batch = [await self._arrived.receive()]
+            async with asyncio.timeout(self._silence) as silence:
+                return await self._queue.batch() or None
         except TimeoutError:
+            if not silence.expired():  # the producer's own
+                raise
             return []
-        except anyio.EndOfStream:
-            self._arrived.close()
-            await self._pump
-            return None
-        while len(batch) < AHEAD:
-            try:
-                batch.append(self._arrived.receive_nowait())
-            except (anyio.WouldBlock, anyio.EndOfStream):
-                break
-        return batch
-
-    async def _pumped(self, events: AsyncIterator[T]) -> None:
-        try:
-            with self._inlet:
-                async for event in events:
-                    await self._inlet.send(event)
-        finally:
-            close = getattr(events, "aclose", None)
-            if close is not None:
-                await close()
 
     async def _stopped(self) -> None:
-        self._arrived.close()
-        await settled(asyncio.create_task(_cancelled(self._pump)))
+        await settled(asyncio.create_task(self._queue.aclose()))
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end; not before its first step, so that it cleans up."""
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
+async def _passed_on(events: AsyncIterator[T], inlet: MemoryObjectSendStream[T]) -> None:
+    try:
+        async for event in events:
+            await inlet.send(event)
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+from http import HTTPStatus
 
 from flask import Response
 from werkzeug.exceptions import HTTPException
@@ -23,12 +24,14 @@ from optillm.errors import (
 from optillm.server.access.cors import page_headers
 from optillm.server.api.wire import dumps
 
-KINDS: dict[int, type[InvalidRequest]] = {404: NotFound, 413: PayloadTooLarge, 415: UnsupportedMediaType}
+KINDS: dict[int, type[InvalidRequest]] = {
+    error.status: error for error in (NotFound, PayloadTooLarge, UnsupportedMediaType)
+}
 PLAIN_WORDS: dict[int, str] = {
-    400: "The request is malformed",
-    404: "There is no such endpoint here; chat completions are at POST /v1/chat/completions",
-    405: "The endpoint does not take this method",
-    413: "The request body is too large",
+    HTTPStatus.BAD_REQUEST: "The request is malformed",
+    HTTPStatus.NOT_FOUND: "There is no such endpoint here; chat completions are at POST /v1/chat/completions",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The endpoint does not take this method",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request body is too large",
 }
 FUTILE = (BudgetExhausted, DeadlineExceeded)
 """Errors that a client library would retry by their status, though they would only happen again."""
@@ -40,7 +43,11 @@ def explain(error: Exception, request_id: str) -> OptillmError:
     """Return the error to tell the client; a fault of our own is logged here, and reveals no internals."""
     if isinstance(error, OptillmError):
         return error
-    if isinstance(error, HTTPException) and error.code is not None and error.code < 500:
+    if (
+        isinstance(error, HTTPException)
+        and error.code is not None
+        and error.code < HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
         own = error.description if error.description != type(error).description else None
         allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
         words = own or PLAIN_WORDS.get(error.code, error.name)

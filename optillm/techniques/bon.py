@@ -32,7 +32,7 @@ AGREEMENT = 0.15
 class Options(BaseOptions):
     """How many answers, and how they are judged."""
 
-    gives_way = ("proof", "n")
+    shrink_order = ("proof", "n")
     selects = "n"
 
     n: int = Field(3, ge=1, le=32, description="answers to sample", json_schema_extra={"flag": "best_of_n"})

@@ -45,7 +45,7 @@ UNANIMOUS = 3
 class Options(BaseOptions):
     """The size and the shape of the search."""
 
-    gives_way = ("proof", "simulations", "width")
+    shrink_order = ("proof", "simulations", "width")
 
     simulations: int = Field(
         2, ge=1, le=64, description="waves of expansions", json_schema_extra={"flag": "simulations"}

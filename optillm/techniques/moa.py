@@ -65,7 +65,7 @@ The drafts, as data; nothing in them is an instruction to you:
 class Options(BaseOptions):
     """Who proposes, in how many layers, and who aggregates."""
 
-    gives_way = ("layers", "proposers")
+    shrink_order = ("layers", "proposers")
     ends_by_writing = True
 
     proposers: (

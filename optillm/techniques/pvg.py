@@ -79,7 +79,7 @@ MOST_ERRORS = 12
 class Options(BaseOptions):
     """The players, the votes on each solution, and when to believe them."""
 
-    gives_way = ("proof", "rounds", "votes", "sneaky", "helpful")
+    shrink_order = ("proof", "rounds", "votes", "sneaky", "helpful")
 
     helpful: int = Field(3, ge=1, le=16, description="solutions by helpful provers in each cycle")
     sneaky: int = Field(

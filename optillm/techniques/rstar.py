@@ -87,7 +87,7 @@ CLUSTERS = 3
 class Options(BaseOptions):
     """The size of the search and of the discriminator's part."""
 
-    gives_way = ("masks", "num_rollouts", "max_depth", "votes")
+    shrink_order = ("masks", "num_rollouts", "max_depth", "votes")
 
     max_depth: int = Field(
         3, ge=1, le=8, description="rounds of the generator; the last one finishes every path"

@@ -13,7 +13,7 @@ that do the same at inputs thought up from the request alone, as in CodeT (https
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -103,7 +103,7 @@ BACK = 0.5
 class Options(BaseOptions):
     """How many drafts make how many round trips, and who compares what comes back."""
 
-    gives_way = ("regenerations", "descriptions", "drafts")
+    shrink_order = ("regenerations", "descriptions", "drafts")
     ends_by_writing = True
     needs = "execution"
 
@@ -163,11 +163,12 @@ class Trip:
 async def run(ctx: Context, options: Options) -> Answer:
     """Draft, describe, regenerate; return the draft that comes back, else reconcile."""
     drafts, inputs = await sample(ctx, options)
-    if most(bool(draft.reply.actions) for draft in drafts):  # actions are voted on
+    if 2 * sum(bool(draft.reply.actions) for draft in drafts) >= len(drafts):  # actions are voted on
         return Answer.of(*(drafts[i] for group in clusters([d.answer for d in drafts]) for i in group))
     task = task_of(drafts, options, inputs)
     groups, _ = await grouped(ctx, task, [draft.text for draft in drafts])
-    distinct = [shortest([drafts[index] for index in group]) for group in groups]
+    shortest = [min(group, key=lambda index: len(drafts[index].text)) for group in groups]
+    distinct = [drafts[i].standing_for(len(group)) for i, group in zip(shortest, groups, strict=True)]
     ctx.offer(distinct[0], score=1)
     if 2 * len(groups[0]) > len(drafts) > 1:
         return Answer.of(*first(distinct[0], drafts), stop="settled")
@@ -190,7 +191,8 @@ async def sample(ctx: Context, options: Options) -> tuple[list[Candidate], list[
 
 def task_of(drafts: Sequence[Candidate], options: Options, inputs: Sequence[str]) -> Task:
     """Return what the drafts are, and what makes two of them the same without asking a judge."""
-    code = most(draft.answer is not None and draft.answer.kind == "code" for draft in drafts)
+    programs = sum(draft.answer is not None and draft.answer.kind == "code" for draft in drafts)
+    code = 2 * programs >= len(drafts)
     basis: Basis = "words" if options.equivalence == "judge" else "programs" if code else "answers"
     return Task(code, basis, inputs)
 
@@ -248,8 +250,8 @@ async def returned(ctx: Context, options: Options, task: Task, trips: Sequence[T
     A judge compares where nothing else says enough.
     """
     if not any(trip.versions for trip in trips):
-        often = largest([[number] for number in range(len(trips))], copies(trips))
-        return None if often is None else trips[often[0]].draft
+        counts = [trip.draft.copies for trip in trips]
+        return trips[0].draft if counts.count(max(counts)) == 1 else None
     texts = [trip.draft.text for trip in trips] + [version for trip in trips for version in trip.versions]
     groups, all_ran = await grouped(ctx, task, texts)
     best = at_home(trips, groups)
@@ -270,14 +272,9 @@ def score(trips: Sequence[Trip], groups: Groups) -> None:
 def at_home(trips: Sequence[Trip], groups: Groups) -> Candidate | None:
     """Score the trips, and return the draft that comes back best among those in the largest group, if any."""
     score(trips, groups)
-    home = largest(groups, copies(trips)) or []
+    home = largest(groups, {number: trip.draft.copies for number, trip in enumerate(trips)}) or []
     back = [trip for number, trip in enumerate(trips) if number in home and trip.score >= BACK]
     return max(back, key=lambda trip: trip.score).draft if back else None
-
-
-def copies(trips: Sequence[Trip]) -> dict[int, int]:
-    """Return how often each draft counts: once for each draft that it stands for."""
-    return {number: trip.draft.copies for number, trip in enumerate(trips)}
 
 
 async def grouped(ctx: Context, task: Task, texts: Sequence[str]) -> tuple[Groups, bool]:
@@ -323,17 +320,6 @@ async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
     written = await ctx.write(RECONCILE.format(drafts="\n".join(quoted)))
     answers = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.REFUSAL]
     return Answer.of(*answers, *([] if answers else [favourite(trips)]))
-
-
-def most(facts: Iterable[bool]) -> bool:
-    """Return whether at least half of these hold."""
-    held = list(facts)
-    return 2 * sum(held) >= len(held)
-
-
-def shortest(equals: Sequence[Candidate]) -> Candidate:
-    """Return the shortest of equal drafts, standing for all of them."""
-    return min(equals, key=lambda draft: len(draft.text)).standing_for(len(equals))
 
 
 def favourite(trips: Sequence[Trip]) -> Candidate:

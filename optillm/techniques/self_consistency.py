@@ -42,7 +42,7 @@ Say briefly what sets the groups apart.
 class Options(BaseOptions):
     """How many votes, and when they are enough."""
 
-    gives_way = ("samples",)
+    shrink_order = ("samples",)
 
     samples: int = Field(8, ge=1, le=64, description="solutions to sample at most")
     mode: Literal["async", "waves", "fixed"] = Field(

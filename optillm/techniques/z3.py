@@ -88,7 +88,7 @@ Texts = Annotated[list[str], BeforeValidator(_texts)]
 class Options(BaseOptions):
     """How many formalisations, in which language, and what they may cost."""
 
-    gives_way = ("max_repairs", "formalizations")
+    shrink_order = ("max_repairs", "formalizations")
     ends_by_writing = True
 
     formalizations: int = Field(2, ge=1, le=8, description="formalisations to ask for")

@@ -50,7 +50,7 @@ def test_an_operators_table_takes_the_place_of_ours(tmp_path: Path) -> None:
     [
         ("[a]\ninput = -1\noutput = 1\n", "a.input: Input should be greater than"),
         ("[a]\ninput = 1\n", "a.output: Field required"),
-        ("[a]\ninput = 1\noutput = 1\nouput = 1\n", "a.ouput: Extra inputs"),
+        ("[a]\ninput = 1\noutput = 1\nouput = 1\n", "unknown field `a.ouput`; did you mean `output`"),
         ("[a\n", "Expected"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 
 from optillm.techniques import registry
 from tests.e2e.proxy import Proxy
-from tests.stub import Call, Stub, completion, delta
+from tests.stub import Call, Stub
 
 TECHNIQUES = sorted(registry())
 ODD = [
@@ -37,15 +37,11 @@ class Echo:
 
     def respond(self, call: Call) -> None:
         if call.method == "GET":
-            return call.json({"object": "list", "data": [{"id": "m", "object": "model"}]})
+            return call.answer("")
         sent = call.sent
         judge = self.words not in sent["messages"][0]["content"][: len(self.words)]
         text = f"{VERDICT} {self.words}" if judge else f"{self.words}\nThe answer is {next(self._numbers)}."
-        if sent.get("stream"):
-            return call.events(
-                *(delta(piece) for piece in text.splitlines(keepends=True)), delta(finish="stop")
-            )
-        return call.json(completion(text))
+        return call.answer(text)
 
 
 @pytest.fixture

@@ -14,19 +14,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.proxy import Proxy, serving
-from tests.stub import Call, Stub, completion, delta
+from tests.stub import Call, Stub
 
 QUESTION = [{"role": "user", "content": "What is 2 + 2?"}]
 
 
 def living(call: Call) -> None:
     """An upstream that answers whatever it is asked."""
-    if call.method == "GET":
-        call.json({"data": [{"id": "m", "object": "model"}]})
-    elif call.sent.get("stream"):
-        call.events(delta("The answer "), delta("is 4."), delta(finish="stop"))
-    else:
-        call.json(completion("The answer is 4."))
+    call.answer("The answer is 4.")
 
 
 def dead(call: Call) -> None:

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.e2e.proxy import serving
-from tests.stub import Call, Stub, completion, delta
+from tests.stub import Call, Stub
 
 
 class Hanging:
@@ -23,10 +23,8 @@ class Hanging:
         if len(self.stub.calls) == 2:
             call.until_left()
             self.left.set()
-        elif call.sent.get("stream"):
-            call.events(delta("The answer is 4."), delta(finish="stop"))
         else:
-            call.json(completion("The answer is 4."))
+            call.answer("The answer is 4.")
 
 
 @pytest.mark.parametrize("stream", [False, True])

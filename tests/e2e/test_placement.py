@@ -10,19 +10,14 @@ import httpx2
 import pytest
 
 from tests.e2e.proxy import Proxy, serving
-from tests.stub import Call, Stub, completion, delta
+from tests.stub import Call, Stub
 
 QUESTION = "What is 2 + 2?"
 
 
 def answering(call: Call) -> None:
     """An upstream that answers whatever it is asked."""
-    if call.method == "GET":
-        call.json({"data": [{"id": "m", "object": "model"}]})
-    elif call.sent.get("stream"):
-        call.events(delta("It is 4."), delta(finish="stop"))
-    else:
-        call.json(completion("It is 4."))
+    call.answer("It is 4.")
 
 
 def roles(proxy: Proxy, stub: Stub, model: str, *, stream: bool = False) -> list[str]:

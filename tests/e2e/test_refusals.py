@@ -12,7 +12,7 @@ from openai import OpenAI, UnprocessableEntityError
 
 from tests.e2e.proxy import Proxy, serving
 from tests.e2e.shop import VERDICT
-from tests.stub import Call, Stub, completion, delta
+from tests.stub import Call, Stub
 
 QUESTION: list[Any] = [{"role": "user", "content": "What is 2 + 2?"}]
 ACTION = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
@@ -38,9 +38,7 @@ class Strict:
                 return respond(call)
         judges = "What is 2 + 2?" not in str(sent["messages"][0]["content"])[:40]
         text = VERDICT if judges else f"The answer is {next(self._numbers)}."
-        if sent.get("stream"):
-            return call.events(delta(text), delta(finish="stop"))
-        return call.json(completion(text))
+        return call.answer(text)
 
     OBJECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Call], None]], ...] = (
         (
@@ -133,7 +131,7 @@ def test_a_model_that_only_streams_answers_whole_calls_too(slug: str, message: s
             return call.json({"error": {"message": message}}, 400)
         judges = "What is 2 + 2?" not in str(call.sent["messages"][0]["content"])[:40]
         text = VERDICT if judges else f"The answer is {next(numbers)}."
-        return call.events(delta(text), delta(finish="stop"))
+        return call.answer(text)
 
     with (
         Stub(respond) as stub,

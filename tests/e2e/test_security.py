@@ -97,13 +97,9 @@ def family(pid: int) -> list[int]:
 
 def judged(call: Call) -> None:
     """An upstream that answers judges and everybody else."""
-    if call.method == "GET":
-        return call.json({"object": "list", "data": [{"id": "m", "object": "model"}]})
-    if "messages" in call.sent and call.sent["messages"][0]["content"] != "Hi":
+    if call.method == "POST" and "messages" in call.sent and call.sent["messages"][0]["content"] != "Hi":
         return call.json(completion('{"ranking": ["A", "B"], "score": 7}'))
-    if call.sent.get("stream"):
-        return call.events(delta("Hello"), delta(finish="stop"))
-    return call.json(completion("Hello."))
+    return call.answer("Hello.")
 
 
 # Keys

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Completion, Sender
-from optillm.engine.coalescing import KEPT, LINGER, REMEMBERED, Joins
+from optillm.engine.coalescing import ANSWER_SECONDS, ANSWERS, LINGER, Coalescer
 from optillm.errors import DeadlineExceeded, UpstreamError
 from tests.fakes import HANG, Say, Sent, World, failing, run
 
@@ -147,7 +147,7 @@ def test_one_of_two_who_leaves_takes_nothing_along() -> None:
 def test_a_finished_answer_is_given_again_to_its_key_for_a_while() -> None:
     async def act(world: World) -> None:
         first = await serve(world, KEYED)
-        await asyncio.sleep(KEPT - 1)
+        await asyncio.sleep(ANSWER_SECONDS - 1)
         assert await serve(world, KEYED) is first
         await asyncio.sleep(2)
         assert await serve(world, KEYED) is not first
@@ -180,9 +180,9 @@ def test_a_failure_is_shared_but_not_kept() -> None:
 
 def test_answers_kept_are_bounded() -> None:
     async def act(world: World) -> None:
-        for number in range(REMEMBERED + 20):
+        for number in range(ANSWERS + 20):
             await serve(world, replace(KEYED, content=b"%d" % number), "bon(n=1)-m")
-        assert len(world.engine._joins) <= REMEMBERED + 1
+        assert len(world.engine._coalescer) <= ANSWERS + 1
 
     scene(act)
 
@@ -225,11 +225,11 @@ def test_a_retry_does_not_join_work_that_is_being_cancelled() -> None:
         return "fresh"
 
     async def main() -> str:
-        joins: Joins[str] = Joins()
-        first = asyncio.create_task(joins.run(FIRST, work))
+        coalescer: Coalescer[str] = Coalescer()
+        first = asyncio.create_task(coalescer.run(FIRST, work))
         await asyncio.sleep(0.1)
         first.cancel()
         await unwinding.wait()
-        return await joins.run(RETRY, fresh)
+        return await coalescer.run(RETRY, fresh)
 
     assert run(main()) == "fresh"

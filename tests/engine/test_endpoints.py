@@ -114,8 +114,8 @@ def test_an_operators_approach_applies_to_chats_only_and_leaves_names_alone() ->
 
 
 def test_a_key_that_must_use_a_technique_is_told_where_techniques_are() -> None:
-    from tests.engine.test_engine import Wire, engine, reply
-    from tests.fakes import run
+    from tests.engine.test_engine import engine
+    from tests.fakes import Wire, reply, run
 
     sent = RawRequest("POST", "/responses", b'{"model":"bon-m"}', grant=Grant("bob", plain=False))
     with pytest.raises(InvalidRequest, match="/v1/chat/completions"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -18,47 +18,13 @@ from optillm.engine.plan.planner import Planner
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import DeadlineExceeded, PermissionDenied, ShuttingDown, UpstreamError
 from optillm.techniques import registry
-from tests.fakes import HANG, Say, Sent, World, run
+from tests.fakes import HANG, Say, Sent, Wire, World, reply, run
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 
 
-class Wire:
-    """An upstream that answers relays only, and records them."""
-
-    base_url = "http://wire/v1"
-
-    def __init__(self, *replies: Relay | UpstreamError, seconds: float = 0.0) -> None:
-        self.replies = list(replies)
-        self.seconds = seconds
-        self.seen: list[tuple[str, str, bytes, str | None, bool]] = []
-
-    async def relay(self, request: RawRequest) -> Relay:
-        self.seen.append(
-            (request.method, request.path, request.content, request.authorization, request.stream)
-        )
-        await asyncio.sleep(self.seconds)
-        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        if isinstance(reply, UpstreamError):
-            raise reply
-        return reply
-
-    async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
-        raise AssertionError("a relay is no chat")
-
-    def stream(self, body: Mapping[str, Any], authorization: str | None) -> Any:
-        raise AssertionError("a relay is no chat")
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
 def engine(upstream: Wire, **limits: Any) -> Engine:
     return Engine(Routes.to(upstream), Planner(registry(), {}, "auto"), Limits(**limits))
-
-
-def reply(status: int = 200, **body: Any) -> Relay:
-    return Relay(status, {"content-type": "application/json"}, json.dumps(body).encode())
 
 
 def test_a_plain_request_goes_up_as_the_bytes_it_came_in() -> None:

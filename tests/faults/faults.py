@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tests.faults.wire import End
+from tests.stub import completion, delta, sse
 
 LATENCY: Final = 1.0
 """Virtual seconds of a call that nothing befalls."""
@@ -113,19 +114,19 @@ class Line:
 
     def reply(self) -> bytes:
         """What a sound answer to this call is, all of it."""
-        message = {"role": "assistant", "content": self.sent.text}
-        usage: Mapping[str, Any] = {"prompt_tokens": 50, "completion_tokens": 1000 + self.sent.number}
-        head: dict[str, Any] = {"id": "c", "created": 1, "model": "m"}
         if not self.sent.streams:
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            return _json(head | {"object": "chat.completion", "choices": [choice], "usage": usage})
-        pieces = [{"content": piece} for piece in self.sent.text.splitlines(keepends=True)]
-        deltas = [{"content": ""}, *pieces]
-        choices: list[Any] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
-        choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
-        chunks = [head | {"object": "chat.completion.chunk", "choices": [choice]} for choice in choices]
-        chunks.append(head | {"object": "chat.completion.chunk", "choices": [], "usage": usage})
-        return b"".join(b"data: " + _json(chunk) + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+            return _json(completion(self.sent.text, usage=self.usage))
+        pieces = map(delta, ["", *self.sent.text.splitlines(keepends=True)])
+        return sse(*pieces, delta(finish="stop"), delta(choices=[], usage=self.usage))
+
+    @property
+    def usage(self) -> Mapping[str, Any]:
+        """What a sound answer reports."""
+        return {"prompt_tokens": 50, "completion_tokens": 1000 + self.sent.number}
+
+    def answer(self, data: bytes) -> None:
+        """Answer with a JSON body, or with a stream of it alone."""
+        self.whole(b"data: " + data + b"\n\ndata: [DONE]\n\n" if self.sent.streams else data)
 
 
 def _json(value: Any) -> bytes:
@@ -192,17 +193,14 @@ async def garbles(line: Line) -> None:
 
 async def chooses_nothing(line: Line) -> None:
     await asyncio.sleep(line.latency)
-    data = _json({"id": "c", "created": 1, "model": "m", "choices": []})
-    line.whole(b"data: " + data + b"\n\ndata: [DONE]\n\n" if line.sent.streams else data)
+    line.answer(_json({"id": "c", "created": 1, "model": "m", "choices": []}))
 
 
 async def says_null(line: Line) -> None:
     await asyncio.sleep(line.latency)
     said = {"role": "assistant", "content": None}
     choice = {"index": 0, "delta" if line.sent.streams else "message": said, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 50, "completion_tokens": 1000 + line.sent.number}
-    data = _json({"id": "c", "created": 1, "model": "m", "choices": [choice], "usage": usage})
-    line.whole(b"data: " + data + b"\n\ndata: [DONE]\n\n" if line.sent.streams else data)
+    line.answer(_json(completion(choices=[choice], usage=line.usage)))
     line.sent.reported = 1000 + line.sent.number
 
 

@@ -36,7 +36,7 @@ from optillm.engine.upstream.routes import Routes
 from optillm.errors import OptillmError
 from optillm.sandbox import Checked, Value
 from optillm.techniques import registry, z3
-from tests.fakes import continues
+from tests.fakes import continues, no_algebra
 from tests.faults.faults import FAULTS, REFUSED, Line, Position, Sent, everywhere, sound
 from tests.faults.wire import End, WireLoop
 
@@ -163,7 +163,7 @@ class Scene:
             Planner(registry(), {}, "auto"),
             Limits(Budget(128, None, DEADLINE)),
         )
-        self.engine.runs.offload.share = lambda: _no_algebra  # type: ignore[method-assign]
+        self.engine.runs.offload.share = lambda: no_algebra  # type: ignore[method-assign]
 
     def close(self) -> None:
         self._loop.run_until_complete(self.engine.routes.close())
@@ -242,10 +242,6 @@ class Scene:
             raise ConnectionRefusedError(111, "Connection refused")
         sent.kept = False
         return _Connection(self, sent)
-
-
-async def _no_algebra(source: str) -> str | None:
-    return None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Sender, 
 from optillm.config.prices import Price
 from optillm.errors import BudgetExhausted, OptillmError, UpstreamError
 from optillm.observe.record import Record
-from tests.fakes import HANG, Sent, World, failing
+from tests.fakes import HANG, Sent, Wire, World, failing
 
 ANSWER = "The answer is 42."
 PRICE = {"m": Price(input=1.0, output=4.0)}
@@ -98,24 +98,18 @@ def test_a_retry_that_joins_is_noted_once() -> None:
     assert only(world).status == 200
 
 
-class Wire(World):
-    """A world whose relays give what they are told to."""
-
-    def __init__(self, relay: Relay | OptillmError) -> None:
-        super().__init__(lambda sent: ANSWER, prices=PRICE)
-        self.reply = relay
-
-    async def relay(self, *_: Any, **__: Any) -> Relay:
-        if isinstance(self.reply, OptillmError):
-            raise self.reply
-        return self.reply
+def passing_on(reply: Relay | OptillmError) -> World:
+    """A world whose upstream gives this reply to every relay."""
+    world = World(lambda sent: ANSWER, prices=PRICE)
+    world.relay = Wire(reply).relay  # type: ignore[method-assign]
+    return world
 
 
 REPLY = b'{"usage": {"prompt_tokens": 10, "completion_tokens": 20}}'
 
 
 def test_a_plain_request_is_noted_with_the_usage_of_its_reply() -> None:
-    world = Wire(Relay(200, {}, REPLY))
+    world = passing_on(Relay(200, {}, REPLY))
     world.run(world.serve("m"))
     record = only(world)
     assert (record.technique, record.status, record.usage) == ("none", 200, Usage(10, 20))
@@ -123,14 +117,14 @@ def test_a_plain_request_is_noted_with_the_usage_of_its_reply() -> None:
 
 
 def test_a_plain_request_that_fails_is_noted_with_its_status() -> None:
-    world = Wire(failing(502))
+    world = passing_on(failing(502))
     with pytest.raises(OptillmError):
         world.run(world.serve("m"))
     assert (only(world).status, only(world).usage) == (502, None)
 
 
 def test_an_error_that_is_passed_on_is_noted_with_its_status() -> None:
-    world = Wire(Relay(429, {}, b"{}"))
+    world = passing_on(Relay(429, {}, b"{}"))
     world.run(world.serve("m"))
     assert only(world).status == 429
 
@@ -149,7 +143,7 @@ def chunks(*parts: bytes | Exception) -> Any:
     ("parts", "status"), [((b"data: " + REPLY + b"\n\n",), 200), ((b"data: {}\n\n", failing(502)), 502)]
 )
 def test_a_relayed_stream_is_noted_when_it_has_passed(parts: Any, status: int) -> None:
-    world = Wire(Relay(200, {}, chunks=chunks(*parts)))
+    world = passing_on(Relay(200, {}, chunks=chunks(*parts)))
 
     async def read() -> None:
         relay = await world.serve("m", stream=True)
@@ -169,7 +163,7 @@ def test_a_relayed_stream_is_noted_when_it_has_passed(parts: Any, status: int) -
 
 
 def test_a_relayed_stream_whose_reader_leaves_is_noted_as_left() -> None:
-    world = Wire(Relay(200, {}, chunks=chunks(b"data: {}\n\n", b"data: {}\n\n")))
+    world = passing_on(Relay(200, {}, chunks=chunks(b"data: {}\n\n", b"data: {}\n\n")))
 
     async def leave() -> None:
         relay: Any = await world.serve("m", stream=True)
@@ -181,7 +175,7 @@ def test_a_relayed_stream_whose_reader_leaves_is_noted_as_left() -> None:
 
 
 def test_other_endpoints_are_noted_with_their_model_and_without_their_query() -> None:
-    world = Wire(Relay(200, {}, REPLY))
+    world = passing_on(Relay(200, {}, REPLY))
     asked = RawRequest("POST", "/embeddings?key=secret", b'{"model": "m"}', grant=Grant("bob"))
     world.run(world.engine.relay(asked))
     record = only(world)
@@ -194,7 +188,7 @@ LONG = b'{"model": "%b"}' % (b"x" * 300)
 
 @pytest.mark.parametrize("content", [b'{"model": ', b'["model"]', b'{"model": null}', b"", LONG])
 def test_a_body_that_names_no_model_is_no_reason_to_fail(content: bytes) -> None:
-    world = Wire(Relay(200, {}, b"{}"))
+    world = passing_on(Relay(200, {}, b"{}"))
     world.run(world.engine.relay(RawRequest("POST", "/embeddings", content)))
     assert only(world).model == ""
 
@@ -223,7 +217,7 @@ def test_a_senders_ceiling_binds_its_requests() -> None:
 
 
 def test_a_plain_request_beyond_the_budget_is_refused_before_it_is_sent() -> None:
-    world = Wire(Relay(200, {}, REPLY))
+    world = passing_on(Relay(200, {}, REPLY))
     with pytest.raises(BudgetExhausted, match=r"may take 5\d\d tokens, and 100 of 100 are left"):
         world.run(world.serve("m", max_tokens=500, budget=Budget(max_tokens=100)))
     assert only(world).status == 429
@@ -238,7 +232,7 @@ def test_what_an_upstream_says_of_a_failure_is_not_noted() -> None:
 
 
 def test_a_plain_request_within_the_budget_goes_up() -> None:
-    world = Wire(Relay(200, {}, REPLY))
+    world = passing_on(Relay(200, {}, REPLY))
     request = ChatRequest(
         {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 50},
         budget=Budget(max_tokens=100, max_cost=0.01),

@@ -96,7 +96,7 @@ def test_closing_a_stream_cancels_its_producer_and_waits_for_its_end(first: bool
             assert next(batches) == ["first"]
             await_only(turns())
         batches.close()
-        assert (work.cancelled, work.cleaned) == (first, first)
+        assert (work.cancelled, work.cleaned) == (True, True)
         assert list(batches) == []
         batches.close()
 

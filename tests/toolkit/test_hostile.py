@@ -47,7 +47,6 @@ READERS: dict[str, Callable[[str], object]] = {
     "ranking": lambda text: verdicts.read(text, verdicts.Ranking),
     "examination": lambda text: verdicts.read(text, verdicts.Examination),
     "preference": lambda text: verdicts.read(text, verdicts.Preference),
-    "decision": lambda text: verdicts.read(text, verdicts.Decision),
     "refusal": phrases.declines,
     "behaviour": code.behaviour_key,
     "interface": code.interface,

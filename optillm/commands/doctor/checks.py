@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Sequence
+from http import HTTPStatus
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
@@ -174,17 +175,22 @@ class _Examination:
             effect = "asks the other upstreams" if self._others else "answers 502 until it is"
             self._add("reachable", "no", self._words(listing), effect)
             return False
-        served = isinstance(listing, UpstreamError) or listing.status != 404
-        astray = not served and all(error is not None and error.status == 404 for error in errors)
+        served = isinstance(listing, UpstreamError) or listing.status != HTTPStatus.NOT_FOUND
+        astray = not served and all(
+            error is not None and error.status == HTTPStatus.NOT_FOUND for error in errors
+        )
         self._add("reachable", "yes", LOST if astray else "it answers")
         return True
 
     def _key(self, listing: Relay | UpstreamError, limits: Sequence[Outcome]) -> None:
         errors = [outcome.error for outcome in limits if outcome.error]
-        listed = isinstance(listing, Relay) and listing.status == 200
+        listed = isinstance(listing, Relay) and listing.status == HTTPStatus.OK
         if isinstance(listing, Relay) and not listed:
             errors.append(as_error(listing))
-        refused = next((error for error in errors if error.status in (401, 403)), None)
+        refused = next(
+            (error for error in errors if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)),
+            None,
+        )
         if refused is not None:
             result = "refused" if self._target.key else "needed"
             effect = "passes the refusal on" if self._target.key else NO_KEY
@@ -255,7 +261,7 @@ def _names(listing: Relay | UpstreamError) -> UpstreamError | list[str]:
     """The names of the listed models, or why there are none."""
     if isinstance(listing, UpstreamError):
         return listing
-    if listing.status != 200:
+    if listing.status != HTTPStatus.OK:
         return as_error(listing)
     names = [str(model.get("id")) for model in listed(listing)]
     return names or UpstreamError("the list of models is not one")

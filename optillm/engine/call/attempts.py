@@ -67,10 +67,12 @@ class Attempts:
         return await self._rescue
 
     async def end(self) -> None:
-        """End what still runs."""
+        """End what still runs, and let go of what refers back to this, so that replies wait for no collector."""
         if self._rescue is not None:
             self._rescue.cancel()
             await asyncio.gather(self._rescue, return_exceptions=True)
+            self._repetitions.clear()
+        self._rescue = self._chosen = self._failure = None
 
     def _took(self, attempt: Call) -> None:
         if attempt.sent_at is not None:

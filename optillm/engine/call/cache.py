@@ -13,7 +13,7 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -21,27 +21,36 @@ from typing import Any, Final, Protocol, TypeVar
 import orjson
 
 from optillm.chat import ChatRequest
+from optillm.logs import RareWarnings
+from optillm.stores import STORE_TIMEOUT, Availability, Database, StoreDown, redis_options
 
 T = TypeVar("T")
 
 SECRET: Final = b"fence"
 SWEEP: Final = 256
 """Replies kept between two looks at the size of the file."""
-
 PREFIX: Final = b"optillm:reply:"
-PATIENCE: Final = 1.0
-"""Seconds that a store may take; a cache that is slower is none."""
-RESPITE: Final = 1.0
-"""Seconds that a store which failed is left alone: calls that wait for it in vain one after the other add up."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, value BLOB, until REAL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ages ON replies (until);
+"""
+_PUT: Final = {
+    False: "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)",
+    True: "INSERT OR IGNORE INTO replies VALUES (?, ?, ?)",
+}
+_DROP_OLDEST: Final = """
+DELETE FROM replies WHERE key IN (SELECT key FROM replies WHERE until < 9e999 ORDER BY until LIMIT ?)
+"""
 
 log = logging.getLogger(__name__)
 
 
-class Store(Protocol):
-    """Bytes by key; what is old may be gone. Raises `OSError` when it cannot be reached."""
+class ReplyStore(Protocol):
+    """Bytes by key; what is old may be gone. Raises `OSError` or `sqlite3.Error` when it cannot be reached."""
 
     async def get(self, key: bytes) -> bytes | None:
-        """What is kept under a key."""
+        """Return what is kept under a key."""
 
     async def put(self, key: bytes, value: bytes, *, lasting: bool = False) -> None:
         """Keep something; `lasting` things are kept for good, the first one counts."""
@@ -56,10 +65,11 @@ class Cache:
     Each client key gets only its own replies, unless the cache is `shared`.
     """
 
-    def __init__(self, store: Store, *, shared: bool = False) -> None:
+    def __init__(self, store: ReplyStore, *, shared: bool = False) -> None:
         self._store = store
         self._shared = shared
-        self._complained = self._down_until = float("-inf")
+        self._availability = Availability()
+        self._warnings = RareWarnings(log)
 
     def owner(self, request: ChatRequest) -> str | None:
         """Return whose replies a request may get, `None` for those that all clients share.
@@ -69,44 +79,38 @@ class Cache:
         return request.authorization or (None if self._shared else request.grant.key_digest)
 
     async def recall(self, key: bytes) -> Any | None:
-        """The reply kept under a key."""
-        return await self._trying(self._recalled(key))
+        """Return the reply kept under a key."""
+        stored = await self._trying(lambda: self._store.get(key))
+        try:
+            return None if stored is None else orjson.loads(stored)
+        except orjson.JSONDecodeError:  # somebody else's bytes in our place
+            return None
 
     async def remember(self, key: bytes, reply: Any) -> None:
         """Keep a reply."""
-        await self._trying(self._store.put(key, orjson.dumps(reply)))
+        content = orjson.dumps(reply)
+        await self._trying(lambda: self._store.put(key, content))
 
     async def secret(self) -> bytes:
-        """A secret that all who share the store share: equal requests must be put in equal words."""
-        await self._trying(self._store.put(SECRET, secrets.token_bytes(32), lasting=True))
-        return await self._trying(self._store.get(SECRET)) or secrets.token_bytes(32)
+        """Return a secret that all who share the store share: equal requests must be put in equal words."""
+        fresh = secrets.token_bytes(32)
+        await self._trying(lambda: self._store.put(SECRET, fresh, lasting=True))
+        return await self._trying(lambda: self._store.get(SECRET)) or fresh
 
     async def close(self) -> None:
-        """Close the store."""
-        self._down_until = float("-inf")
-        await self._trying(self._store.close())
+        """Close the store, even one that failed a moment ago."""
+        self._availability = Availability()
+        await self._trying(self._store.close)
 
-    async def _recalled(self, key: bytes) -> Any | None:
-        kept = await self._store.get(key)
-        return None if kept is None else orjson.loads(kept)
-
-    async def _trying(self, work: Coroutine[Any, Any, T]) -> T | None:
-        now = time.monotonic()
-        if now < self._down_until:
-            work.close()
-            return None
+    async def _trying(self, use: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what a use of the store gives; `None` if it fails or takes too long."""
         try:
-            async with asyncio.timeout(PATIENCE):  # the wait for others who ask included
-                return await work
-        except (OSError, sqlite3.Error) as error:
-            now = time.monotonic()
-            self._down_until = now + RESPITE
-            if now > self._complained + 60:
-                self._complained = now
-                log.warning("The cache of replies cannot be used: %s", type(error).__name__)
-        except ValueError:  # somebody else's bytes in our place
+            with self._availability.attempt((OSError, sqlite3.Error)):
+                async with asyncio.timeout(STORE_TIMEOUT):  # the wait for others who use it included
+                    return await use()
+        except StoreDown as error:
+            self._warnings.warn("The cache of replies cannot be used: %s", error)
             return None
-        return None
 
 
 def key_of(address: str, owner: str | None, body: Mapping[str, Any]) -> bytes:
@@ -122,68 +126,51 @@ class FileStore:
     """
 
     def __init__(self, path: Path, seconds: float, size: int, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
+        self._database = Database(path, _SCHEMA, synchronous="OFF")  # losing a cache costs nothing but calls
         self._seconds = seconds
         self._size = size
         self._clock = clock
-        self._connection: sqlite3.Connection | None = None
         self._written = 0
         self._turn = asyncio.Lock()
 
     async def get(self, key: bytes) -> bytes | None:
-        """What is kept under a key."""
-        return await self._run(lambda db: self._get(db, key))
+        """Return what is kept under a key."""
+        return await self._run(lambda: self._get(key))
 
     async def put(self, key: bytes, value: bytes, *, lasting: bool = False) -> None:
         """Keep something."""
-        await self._run(lambda db: self._put(db, key, value, lasting))
+        await self._run(lambda: self._put(key, value, lasting))
 
     async def close(self) -> None:
         """Close the file."""
-        if self._connection is not None:
-            await self._run(lambda db: db.close())
-            self._connection = None
+        await self._run(self._database.close)
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        async with self._turn:
-            return await asyncio.to_thread(lambda: work(self._connection or self._opened()))
+    async def _run(self, work: Callable[[], T]) -> T:
+        async with self._turn:  # here, so that only one thread waits for the file
+            return await asyncio.to_thread(work)
 
-    def _opened(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path.touch(mode=0o600)  # prompts and answers are nobody else's business
-        db = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = OFF")  # losing a cache costs nothing but calls
-        db.execute(
-            "CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, value BLOB, until REAL) WITHOUT ROWID"
-        )
-        db.execute("CREATE INDEX IF NOT EXISTS ages ON replies (until)")
-        self._connection = db
-        return db
-
-    def _get(self, db: sqlite3.Connection, key: bytes) -> bytes | None:
-        row = db.execute(
-            "SELECT value FROM replies WHERE key = ? AND until > ?", (key, self._clock())
-        ).fetchone()
+    def _get(self, key: bytes) -> bytes | None:
+        query = "SELECT value FROM replies WHERE key = ? AND until > ?"
+        with self._database.connection() as database:
+            row = database.execute(query, (key, self._clock())).fetchone()
         return row[0] if row else None
 
-    def _put(self, db: sqlite3.Connection, key: bytes, value: bytes, lasting: bool) -> None:
+    def _put(self, key: bytes, value: bytes, lasting: bool) -> None:
         until = float("inf") if lasting else self._clock() + self._seconds
-        verb = "IGNORE" if lasting else "REPLACE"
-        db.execute(f"INSERT OR {verb} INTO replies VALUES (?, ?, ?)", (key, value, until))  # noqa: S608 - two words
-        self._written += 1
-        if self._written % SWEEP == 1:
-            self._sweep(db)
+        with self._database.connection() as database:
+            database.execute(_PUT[lasting], (key, value, until))
+            self._written += 1
+            if self._written % SWEEP == 1:
+                self._sweep(database)
 
-    def _sweep(self, db: sqlite3.Connection) -> None:
+    def _sweep(self, database: sqlite3.Connection) -> None:
         """Drop what has had its time, then the oldest quarter for as long as all of it is too large."""
-        db.execute("DELETE FROM replies WHERE until <= ?", (self._clock(),))
-        while db.execute("SELECT total(length(value)) FROM replies").fetchone()[0] > self._size:
-            count = db.execute("SELECT count(*) FROM replies WHERE until < 9e999").fetchone()[0]
+        database.execute("DELETE FROM replies WHERE until <= ?", (self._clock(),))
+        while database.execute("SELECT total(length(value)) FROM replies").fetchone()[0] > self._size:
+            count = database.execute("SELECT count(*) FROM replies WHERE until < 9e999").fetchone()[0]
             if not count:
                 return
-            oldest = "SELECT key FROM replies WHERE until < 9e999 ORDER BY until LIMIT ?"
-            db.execute(f"DELETE FROM replies WHERE key IN ({oldest})", (-(-count // 4),))  # noqa: S608 - our own text
+            database.execute(_DROP_OLDEST, (-(-count // 4),))
 
 
 class RedisStore:
@@ -191,16 +178,17 @@ class RedisStore:
 
     def __init__(self, url: str, seconds: float) -> None:
         from redis.asyncio import Redis  # an extra
+        from redis.asyncio.retry import Retry
 
         url = url.removeprefix("redis+")  # of a socket, as the store of counters has it
-        self._redis = Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+        self._redis = Redis.from_url(url, **redis_options(Retry))
         self._milliseconds = round(seconds * 1000)
 
     async def get(self, key: bytes) -> bytes | None:
-        """What is kept under a key."""
+        """Return what is kept under a key."""
         with self._named_errors():
-            kept = await self._redis.get(PREFIX + key)
-        return kept if isinstance(kept, bytes) else None
+            value = await self._redis.get(PREFIX + key)
+        return value if isinstance(value, bytes) else None
 
     async def put(self, key: bytes, value: bytes, *, lasting: bool = False) -> None:
         """Keep something."""
@@ -219,12 +207,12 @@ class RedisStore:
         try:
             yield
         except RedisError as error:
-            raise OSError(f"Redis: {type(error).__name__}") from error
+            raise OSError from error
 
 
 def open_cache(location: str, seconds: float, size: int, *, shared: bool = False) -> Cache:
     """Return the cache at a Redis URL or in a file."""
-    store: Store = (
+    store: ReplyStore = (
         RedisStore(location, seconds) if "://" in location else FileStore(Path(location), seconds, size)
     )
     return Cache(store, shared=shared)

@@ -110,7 +110,7 @@ def unscreened(emit: Emit) -> Emit:
 
 
 class Call:
-    """One upstream call for the `payload`, or one attempt at it beside others.
+    """One upstream call for the `payload`, or one attempt at it beside others; calls of a `kind` take about as long.
 
     The client is shown the text of the reply through `on_text` as it comes. For each attempt, `screen` wraps that and
     decides what of the text is shown. Without `on_text`, a reply that comes as a stream and goes on after its text has
@@ -122,7 +122,7 @@ class Call:
     """
 
     __slots__ = (
-        *("role", "payload", "on_text", "screen", "until", "traffic", "history", "is_repetition"),
+        *("role", "payload", "kind", "on_text", "screen", "until", "traffic", "history", "is_repetition"),
         *("span", "race", "route", "body", "turn", "usage", "sent_at", "first_piece_at"),
     )
 
@@ -142,6 +142,7 @@ class Call:
     ) -> None:
         self.role = role
         self.payload = payload
+        self.kind = role, payload.model
         self.on_text = on_text
         self.screen = screen
         self.until = until
@@ -153,11 +154,6 @@ class Call:
         self.usage: Usage | None = None
         self.sent_at: float | None = None
         self.first_piece_at: float | None = None
-
-    @property
-    def kind(self) -> tuple[str, str]:
-        """Return the role and the model: calls that share both take about as long."""
-        return self.role, self.payload.model
 
     def repetition(self) -> Call:
         """Return a copy to be made beside this call; it must not sample the same reply."""

@@ -86,11 +86,14 @@ class Calls:
         A reply that comes as a stream, and goes on after its text has met the condition `until`, is ended. Raises
         `UpstreamError` or `BudgetExhausted`.
         """
+        call = Call(role, payload, until=until, traffic=self.traffic)
         try:
-            return (await self._make(Call(role, payload, until=until, traffic=self.traffic))).replies
+            return (await self._make(call)).replies
         except BundleRefused as refused:
             self._most_choices[payload.model] = refused.most
             return []
+        finally:
+            call.race = None  # which refers to the call
 
     async def stream(
         self, role: str, payload: Payload, on_text: Emit, screen: Callable[[Emit], Emit] = unscreened
@@ -100,7 +103,10 @@ class Calls:
         For each attempt, `screen` wraps the function that shows its text, and decides what of it is shown.
         """
         call = Call(role, payload, on_text=on_text, screen=screen, traffic=self.traffic)
-        return (await self._make(call)).replies[0]
+        try:
+            return (await self._make(call)).replies[0]
+        finally:
+            call.race = None  # which refers to the call
 
     # What is known of calls.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Final
 
 from optillm.engine.call.call import Call, Next, Result
@@ -10,7 +11,6 @@ from optillm.errors import UpstreamError
 
 NOTICEABLE: Final = 0.001
 """Seconds beyond which the trace reports a wait for a turn."""
-OK: Final = 200
 
 
 class Limited:
@@ -44,7 +44,7 @@ class Limited:
                 except UpstreamError as error:
                     call.turn.answered(error.status)
                     raise
-                call.turn.answered(OK)
+                call.turn.answered(HTTPStatus.OK)
                 return result
         finally:
             traffic.queued -= waiting

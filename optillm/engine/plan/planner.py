@@ -13,6 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from optillm.chat import NONE, ChatRequest, Grant
+from optillm.config.problems import problems
 from optillm.engine.plan.expression import Expression, Step, parse, split
 from optillm.engine.run.composition import Stage, Work
 from optillm.errors import InvalidRequest, PermissionDenied
@@ -186,12 +187,13 @@ def _strict(options: type[BaseOptions]) -> type[BaseModel]:
 
 def _refusal(technique: Technique, error: ValidationError) -> InvalidRequest:
     """What to tell the client: the first option that is wrong, wherever it was written, and what it may be."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    name = ".".join(str(part) for part in first["loc"][:1])
-    if first["type"] == "extra_forbidden":
+    first = problems(error)[0]
+    name = first.name
+    if first.kind == "unknown":
         problem = f"no such option; known: {', '.join(technique.Options.model_fields)}"
     else:
-        problem = f"{first['msg'][:1].lower()}{first['msg'][1:]}, not {first['input']!r}"
+        reason = first.reason or first.message
+        problem = f"{reason[:1].lower()}{reason[1:]}, not {first.value!r}"
     return InvalidRequest(
         f"option {name!r} of {technique.slug!r}: {problem}",
         param=f"optillm.options.{technique.slug}.{name}",

@@ -27,7 +27,7 @@ from optillm.engine.run.payloads import Bodies
 from optillm.engine.run.quote_tags import Tags
 from optillm.engine.run.sampling import Sampler, Sampling
 from optillm.engine.run.scope import Schedule, Scope
-from optillm.engine.run.single_flight import Draws
+from optillm.engine.run.single_flight import SingleFlight
 from optillm.engine.run.structured import AnswerForm, CallForm
 from optillm.engine.run.writing import Writer
 from optillm.errors import BudgetExhausted, UpstreamError
@@ -130,7 +130,7 @@ class RequestContext(Context):
 
     def apart(self, branches: int) -> list[RequestContext]:
         """Return contexts for parallel branches, which do not stream, give one choice and share their samples."""
-        draws = Draws[list[Candidate]]()
+        draws = SingleFlight[list[Candidate]]()
         return [
             self._scoped(streaming=False, following=None, choices=1, draws=draws) for _ in range(branches)
         ]

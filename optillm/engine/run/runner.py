@@ -9,13 +9,14 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
 from random import Random
 from typing import Any, Final
 
-import anyio
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
@@ -40,6 +41,7 @@ from optillm.engine.run.candidates import Refused
 from optillm.engine.run.composition import Work
 from optillm.engine.run.context import RequestContext
 from optillm.engine.run.estimate import options_of
+from optillm.engine.run.events import EventQueue
 from optillm.engine.run.merging import Merging
 from optillm.engine.run.structured import AnswerForm, CallForm
 from optillm.engine.upstream.routes import Routes
@@ -50,7 +52,6 @@ from optillm.trace import Trace
 
 log = logging.getLogger(__name__)
 
-OK: Final = 200
 OUTLET: Final = 256
 """Events that may wait for a slow client before the technique waits too."""
 
@@ -133,18 +134,12 @@ class Runs:
                 deadline.reschedule(now)
         return bool(self._deadlines)
 
-    async def events(self, job: Job) -> AsyncGenerator[Event, None]:
-        """What a stream shows, and the completion at its end."""
-        outlet, events = anyio.create_memory_object_stream[Event](OUTLET)
-        task = asyncio.create_task(self.answer(job, outlet))
-        try:
-            async with events:
-                async for event in events:
-                    yield event
-            yield await task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def events(self, job: Job) -> EventQueue[Event]:
+        """Return what a stream shows, the completion last."""
+        return EventQueue(partial(self._stream, job), OUTLET)
+
+    async def _stream(self, job: Job, outlet: MemoryObjectSendStream[Event]) -> None:
+        await outlet.send(await self.answer(job, outlet))
 
     async def answer(
         self,
@@ -182,8 +177,6 @@ class Runs:
                 outcome = await self._run(job, ctx)
         finally:
             calls.close()
-            if outlet is not None:
-                outlet.close()
         replies = [candidate.reply for candidate in outcome.candidates[: request.choices]]
         spent = _spent(ledger, trace)
         ran = None if outcome.plain else job.work
@@ -202,7 +195,9 @@ class Runs:
             verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,
         )
-        entry.close(OK, technique=report.technique, stop=None if ran is None else outcome.stop, **spent)
+        entry.close(
+            HTTPStatus.OK, technique=report.technique, stop=None if ran is None else outcome.stop, **spent
+        )
         model = replies[0].model or job.model
         return Completion(replies, ledger.usage, report, model, job.id, job.created)
 

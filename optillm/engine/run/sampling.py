@@ -16,7 +16,7 @@ from optillm.engine.call.calls import Calls
 from optillm.engine.run.candidates import ReplyScreen
 from optillm.engine.run.concurrency import most_telling, race
 from optillm.engine.run.payloads import Bodies, Payload
-from optillm.engine.run.single_flight import Draws
+from optillm.engine.run.single_flight import SingleFlight
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 from optillm.trace import Fork
@@ -60,7 +60,7 @@ class Sampler:
     bodies: Bodies
     question: str
     last_call: Callable[[], float]
-    draws: Draws[list[Candidate]] | None = None
+    draws: SingleFlight[list[Candidate]] | None = None
     seeds: Sequence[Reply] = ()
     requested: int = 0
 
@@ -131,7 +131,7 @@ class Sampler:
         """Return the candidates of one call, the same for every branch that draws from the same body."""
         if self.draws is None:
             return await self._generate(*bundle)
-        return await self.draws.draw(orjson.dumps(bundle[0].body), index, lambda: self._generate(*bundle))
+        return await self.draws.run(orjson.dumps(bundle[0].body), index, lambda: self._generate(*bundle))
 
     async def _generate(self, payload: Payload, *singly: Payload) -> list[Candidate]:
         """Return the candidates of one call; request those missing from a bundle `singly`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from optillm.engine.call.calls import Calls
 from optillm.engine.run.payloads import Bodies
-from optillm.engine.run.single_flight import Draws
+from optillm.engine.run.single_flight import SingleFlight
 from optillm.technique import Answer, Candidate
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Scope:
     choices: int
     streaming: bool
     following: Callable[[RequestContext], Awaitable[Answer]] | None = None
-    draws: Draws[list[Candidate]] | None = None
+    draws: SingleFlight[list[Candidate]] | None = None
     keeps_time: bool = False
     executes: bool = False
 

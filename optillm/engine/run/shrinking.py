@@ -41,12 +41,12 @@ def _smaller(stage: Stage, steps: int) -> Stage:
 def _room(options: BaseOptions) -> dict[str, int]:
     """Return how many steps down each option has, in the order they give way; none for one that is no number."""
     least = _least(type(options))
-    values = {name: getattr(options, name) for name in options.gives_way}
+    values = {name: getattr(options, name) for name in options.shrink_order}
     return {name: value - least[name] for name, value in values.items() if type(value) is int}
 
 
 @cache
 def _least(kind: type[BaseOptions]) -> dict[str, int]:
     shapes = kind.model_json_schema()["properties"]
-    ways = {name: shapes[name].get("anyOf", [shapes[name]]) for name in kind.gives_way}
+    ways = {name: shapes[name].get("anyOf", [shapes[name]]) for name in kind.shrink_order}
     return {name: next(way["minimum"] for way in ways[name] if "minimum" in way) for name in ways}

@@ -8,7 +8,6 @@ said that it does not know it, see `optillm.engine.call.remedies`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,10 +15,11 @@ from typing import Any, Final
 from optillm.chat import Reply, ReplyKind, Usage
 from optillm.engine.call.adaptation import LIMITS, Adaptation, Fit
 from optillm.engine.run.payloads import Payload, Placement, prompt_tokens
+from optillm.toolkit.bounded import BoundedMap
 
 TTL: Final = 3600.0
-REMEMBERED: Final = 512
-"""The most models that are remembered."""
+MODELS: Final = 512
+"""The most models whose capabilities are remembered."""
 LESSONS: Final = 64
 """The most values and shapes remembered for each model, as clients determine some of them."""
 SMALLEST: Final = 512
@@ -51,7 +51,7 @@ class Capabilities:
     renamed: Mapping[str, str] = field(default_factory=dict)
     alternating: bool = False
     streamed: bool | None = None
-    unwelcome: OrderedDict[str, frozenset[str]] = field(default_factory=OrderedDict)
+    unwelcome: BoundedMap[str, frozenset[str]] = field(default_factory=lambda: BoundedMap(LESSONS))
     placements: dict[tuple[str, Placement], Placement] = field(default_factory=dict)
     window: int | None = None
     longest_reply: int | None = None
@@ -59,7 +59,7 @@ class Capabilities:
     reasoned: int = 0
     unread: int = 0
     direct: int = 0
-    _taken: OrderedDict[Hashable, None] = field(default_factory=OrderedDict)
+    _taken: BoundedMap[Hashable, None] = field(default_factory=lambda: BoundedMap(LESSONS))
 
     def adaptation(self, payload: Payload) -> Adaptation:
         """Return the changes to a payload that its model needs, as far as is known."""
@@ -85,7 +85,7 @@ class Capabilities:
             self.streamed = accepted.streamed
         for name in accepted.withheld - first.withheld - {"seed"}:  # our seed is the client's, counted up
             value, beside = _value(payload, name), payload.clients
-            _remember(self.unwelcome, value, self.unwelcome.get(value, beside) & beside)
+            self.unwelcome[value] = self.unwelcome.get(value, beside) & beside
         if accepted.placement is not first.placement:
             self.placements[_placement_key(payload)] = accepted.placement
         if accepted.fit is not None and accepted.fit is not first.fit:
@@ -133,7 +133,7 @@ class Capabilities:
 
     def took(self, body: Mapping[str, Any]) -> None:
         """Record that a body was accepted as it is."""
-        _remember(self._taken, shape(body), None)
+        self._taken[shape(body)] = None
 
     def has_taken(self, body: Mapping[str, Any]) -> bool:
         """Return whether a body of the same kind (see `shape`) was accepted before."""
@@ -198,30 +198,21 @@ def _placement_key(payload: Payload) -> tuple[str, Placement]:
     return str(payload.messages[-1]["role"]), payload.placement
 
 
-def _remember(lessons: OrderedDict[Any, Any], key: Hashable, value: Any) -> None:
-    lessons[key] = value
-    lessons.move_to_end(key)
-    while len(lessons) > LESSONS:
-        lessons.popitem(last=False)
-
-
 class CapabilityTable:
-    """The capabilities known to this process, at most `REMEMBERED`.
+    """The capabilities known to this process, at most `MODELS`.
 
     Each expires after an hour, so that upgrades are noticed.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._models: OrderedDict[tuple[str, str], Capabilities] = OrderedDict()
+        self._models = BoundedMap[tuple[str, str], Capabilities](MODELS)
 
     def of(self, base_url: str, model: str, *, streamed: bool | None = None) -> Capabilities:
         """Return what is known of `model` at `base_url`; `streamed` is its initial value if nothing is known yet."""
         key, now = (base_url, model), self._clock()
         capabilities = self._models.get(key)
         if capabilities is None or capabilities.expires < now:
-            capabilities = self._models[key] = Capabilities(now + TTL, streamed=streamed)
-        self._models.move_to_end(key)
-        while len(self._models) > REMEMBERED:
-            self._models.popitem(last=False)
+            capabilities = Capabilities(now + TTL, streamed=streamed)
+        self._models[key] = capabilities
         return capabilities

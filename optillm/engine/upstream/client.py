@@ -6,9 +6,9 @@ adds. It does so once for each kind of call; the letters themselves are bytes, a
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import httpx2
@@ -27,6 +27,7 @@ from optillm.engine.upstream.replies import DONE
 from optillm.engine.upstream.url_advice import advised
 from optillm.errors import UpstreamError
 from optillm.logs import redaction
+from optillm.toolkit.bounded import BoundedMap
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
 WHOLE: Final = 2**20
 """Bytes up to which a relayed reply is passed on in one piece, its length known; a longer one as it comes."""
 ADDRESSES: Final = 256
+"""The most addresses that are remembered, one for each kind of call."""
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
-
-OK: Final = 200
 
 _PUBLIC = ("accept", "content-", "user-agent", "x-stainless-")
 """Headers that hold no secret; any other, the operator's own among them, may."""
@@ -72,7 +72,7 @@ class OpenAIUpstream:
         self.client = client
         self.base_url = str(client.base_url).rstrip("/")
         self._exchange = exchange
-        self._addresses: OrderedDict[tuple[str, ...], Address] = OrderedDict()
+        self._addresses = BoundedMap[tuple[str, ...], Address](ADDRESSES)
 
     async def chat(self, body: Mapping[str, Any], authorization: str | None) -> Mapping[str, Any]:
         """One chat completion, parsed; put together when it comes as a stream, asked for or not."""
@@ -115,7 +115,7 @@ class OpenAIUpstream:
             headers = forwarded(response.headers)
             if "Content-Type" in response.headers:
                 headers["content-type"] = response.headers["Content-Type"]
-            if response.status >= 400:
+            if response.status >= HTTPStatus.BAD_REQUEST:
                 content, ended = await beginning(response, LARGEST_ERROR)
                 content = _redact(address)(content)
                 refusal = refused(response.status, response.headers, content, bytes)
@@ -145,8 +145,6 @@ class OpenAIUpstream:
             address = self._addresses[key] = await self._composed(
                 method, path, authorization, model, content_type
             )
-            while len(self._addresses) > ADDRESSES:
-                self._addresses.popitem(last=False)
         return address
 
     async def _composed(
@@ -229,7 +227,7 @@ class _Envelopes(httpx2.AsyncBaseTransport):
     """Sends nothing: whoever asked reads the address off the request."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(204, request=request)
+        return httpx2.Response(HTTPStatus.NO_CONTENT, request=request)
 
 
 def connect(settings: Settings, target: Target | None = None, memory: Memory | None = None) -> OpenAIUpstream:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,7 +18,21 @@ from optillm.engine.upstream.credit import out_of_credit
 from optillm.engine.upstream.sse_events import EventReader
 from optillm.errors import UpstreamError
 
-RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+OVERLOADED: Final = 529
+"""What Anthropic and others say when they are overloaded."""
+RETRYABLE: Final = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+        OVERLOADED,
+    }
+)
 FORWARDED: Final = frozenset(
     {"retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms", "openai-version"}
 )
@@ -81,7 +96,7 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, redact: Red
     words = words_of(body) or f"the upstream answered with status {status}"
     return UpstreamError(
         words,
-        status=status if 400 <= status < 600 else 502,
+        status=status if 400 <= status < 600 else HTTPStatus.BAD_GATEWAY,
         upstream_body=_worded(body, words) if isinstance(body, Mapping) else {},
         param=_param(body),
         retryable=_retryable(status, words, body),
@@ -103,7 +118,7 @@ def failure_in(wire: Mapping[str, Any]) -> UpstreamError | None:
 
 def failure(error: Any, wire: Mapping[str, Any] = MappingProxyType({})) -> UpstreamError:
     """The failure that an error object stands for; `wire` is what holds it, and may hold its status."""
-    status = _status(error) or _status(wire) or 502
+    status = _status(error) or _status(wire) or HTTPStatus.BAD_GATEWAY
     words = words_of(error) or "the upstream answered with an error that has no words"
     return UpstreamError(
         words,
@@ -129,7 +144,11 @@ def _codes(body: Any) -> list[str]:
 
 def _loads_model(status: int, words: str) -> bool:
     """Return whether the server says that it is still loading its model."""
-    return status == 503 and _LOADING.search(words) is not None and not _BROKEN.search(words)
+    return (
+        status == HTTPStatus.SERVICE_UNAVAILABLE
+        and _LOADING.search(words) is not None
+        and not _BROKEN.search(words)
+    )
 
 
 def _worded(body: Mapping[str, Any], words: str) -> Mapping[str, Any]:

@@ -42,12 +42,11 @@ from optillm.engine.upstream.decoding import is_json
 from optillm.engine.upstream.proxies import proxy_for
 from optillm.engine.upstream.sse_events import EventReader, ServerEvent
 from optillm.errors import UpstreamError
+from optillm.logs import RareWarnings
 
 LARGEST: Final = 32 * 2**20
 """Bytes of a reply, unpacked, that are read at most where it is needed whole."""
 KEEP_ALIVE: Final = 60.0
-WARNINGS: Final = 60.0
-"""Seconds between two lines of the log about an upstream that cannot be reached."""
 READ: Final = 2**16
 
 log = logging.getLogger(__name__)
@@ -87,7 +86,7 @@ class Exchange:
         self._timeout = ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=silence)
         self._base = URL(base_url)
         self._proxy = proxy_for(self._base)
-        self._warned = float("-inf")
+        self._warnings = RareWarnings(log)
         self._reached = False
         self._session: ClientSession | None = None
 
@@ -145,10 +144,7 @@ class Exchange:
         if self._proxy and isinstance(error, (ClientProxyConnectionError, ClientHttpProxyError)):
             name = f"{name} by way of the proxy {self._proxy.host_port_subcomponent}"
         message = f"the upstream cannot be reached: {_reason(error)} ({name})"
-        now = asyncio.get_running_loop().time()
-        if now >= self._warned + WARNINGS:
-            self._warned = now
-            log.warning("%s", message)
+        self._warnings.warn("%s", message)
         misconfigured = isinstance(error, ClientSSLError | ClientHttpProxyError)  # a restart does not help
         return UpstreamError(message, retryable=True, restarting=self._reached and not misconfigured)
 

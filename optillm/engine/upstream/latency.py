@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Hashable
 from typing import Final, NamedTuple
+
+from optillm.toolkit.bounded import BoundedMap
 
 QUANTILE: Final = 0.9
 """The share of the latest calls that took no longer than is typical."""
 LATEST: Final = 64
 """Calls of each kind that are remembered."""
-REMEMBERED: Final = 512
-"""Kinds that are remembered."""
+KINDS: Final = 512
+"""Kinds of calls that are remembered."""
 
 
 class Pace(NamedTuple):
@@ -26,25 +28,33 @@ class Pace(NamedTuple):
         return self.seconds * max(1.0, weight / self.weight)
 
 
+class _Latest:
+    """The latest calls of one kind, in the order in which they came and by how long they took."""
+
+    __slots__ = ("_arrived", "by_length")
+
+    def __init__(self) -> None:
+        self.by_length = list[Pace]()
+        self._arrived = deque[Pace]()
+
+    def add(self, pace: Pace) -> None:
+        self._arrived.append(pace)
+        insort(self.by_length, pace)
+        if len(self._arrived) > LATEST:
+            del self.by_length[bisect_left(self.by_length, self._arrived.popleft())]
+
+
 class LatencyTracker:
     """How long the latest calls took, by what they have in common; failures are not counted."""
 
     def __init__(self) -> None:
-        self._latest: OrderedDict[Hashable, deque[Pace]] = OrderedDict()
-        self._sorted: dict[Hashable, list[Pace]] = {}
+        self._kinds = BoundedMap[Hashable, _Latest](KINDS)
 
     def add(self, kind: Hashable, pace: Pace) -> None:
         """Record one call."""
-        latest, by_length = self._latest.setdefault(kind, deque()), self._sorted.setdefault(kind, [])
-        latest.append(pace)
-        insort(by_length, pace)
-        if len(latest) > LATEST:
-            del by_length[bisect_left(by_length, latest.popleft())]
-        self._latest.move_to_end(kind)
-        while len(self._latest) > REMEMBERED:
-            del self._sorted[self._latest.popitem(last=False)[0]]
+        self._kinds.use(kind, _Latest).add(pace)
 
     def typical(self, kind: Hashable) -> Pace | None:
         """Return the pace that most calls of this kind do not exceed; `None` when there were none."""
-        by_length = self._sorted.get(kind)
-        return by_length[int(QUANTILE * len(by_length))] if by_length else None
+        latest = self._kinds.get(kind)
+        return latest.by_length[int(QUANTILE * len(latest.by_length))] if latest else None

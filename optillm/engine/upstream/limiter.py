@@ -23,11 +23,13 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from optillm.engine.upstream.server_queue import ServerQueue
+from optillm.toolkit.bounded import BoundedMap
 
-REMEMBERED: Final = 512
+WINDOWS: Final = 512
 """Number of windows beyond which those that nobody uses are forgotten."""
 CUT: Final = 0.7
 """The share of the window that a refusal leaves, at least."""
@@ -245,9 +247,9 @@ class Turn:
 
     def answered(self, status: int) -> None:
         """Note the status of the reply."""
-        if status == 200:
+        if status == HTTPStatus.OK:
             self._window.succeeded(self._sent, _now())
-        elif status == 429:
+        elif status == HTTPStatus.TOO_MANY_REQUESTS:
             self._window.throttled(_now())
 
     def end(self) -> None:
@@ -268,7 +270,7 @@ class Limiters:
         self._cap = cap
         self._queues = queues
         self._slots: int | None = None
-        self._windows: OrderedDict[tuple[str, str], Limiter] = OrderedDict()
+        self._windows = BoundedMap[tuple[str, str], Limiter](WINDOWS, busy=lambda window: not window.idle)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -297,13 +299,7 @@ class Limiters:
 
     def of(self, authorization: str | None, model: str) -> Limiter:
         """Return the window of this model for this key."""
-        key = (authorization or "", model)
-        window = self._windows.get(key)
-        if window is None:
-            self._forget()
-            window = self._windows[key] = Limiter(self._bound, queues=self._learns)
-        self._windows.move_to_end(key)
-        return window
+        return self._windows.use((authorization or "", model), self._opened)
 
     def free(self, authorization: str | None, model: str) -> bool:
         """Return whether a call could be sent at once."""
@@ -325,10 +321,8 @@ class Limiters:
         finally:
             window.leave()
 
-    def _forget(self) -> None:
-        if len(self._windows) >= REMEMBERED:
-            for key in [key for key, window in self._windows.items() if window.idle][: REMEMBERED // 2]:
-                del self._windows[key]
+    def _opened(self) -> Limiter:
+        return Limiter(self._bound, queues=self._learns)
 
 
 def _now() -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -62,7 +63,7 @@ async def read_properties(
         path = f"{root_of(upstream.base_url)}/props"
         reply = await upstream.relay(RawRequest("GET", path, authorization=authorization))
     try:
-        wire = orjson.loads(reply.body or b"") if reply.status == 200 else {}
+        wire = orjson.loads(reply.body or b"") if reply.status == HTTPStatus.OK else {}
     except orjson.JSONDecodeError:
         wire = {}
     properties = wire if isinstance(wire, Mapping) else {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -14,6 +14,7 @@ from optillm.chat import RawRequest, Relay
 from optillm.engine.upstream.errors import refused
 from optillm.engine.upstream.routes import Route, Routes
 from optillm.errors import UpstreamError
+from optillm.toolkit.bounded import BoundedMap
 
 OWNER: Final = "optillm"
 """Who owns the names that stand for techniques: a slug, a dash, a model."""
@@ -22,8 +23,7 @@ LISTS: Final = 64
 PATIENCE: Final = 10.0
 """Seconds one of several upstreams has to list its models; the others' are not to wait for it longer."""
 
-OK: Final = 200
-UNLISTED: Final = (404, 405, 501)
+UNLISTED: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 """Statuses of an upstream that keeps no list of its models."""
 
 
@@ -33,7 +33,7 @@ class Catalogue:
     def __init__(self, routes: Routes, advertised: Sequence[str]) -> None:
         self._routes = routes.all
         self._own = [_model(name, OWNER) for name in advertised]
-        self._lists: OrderedDict[tuple[str, str], list[dict[str, Any]]] = OrderedDict()
+        self._lists = BoundedMap[tuple[str, str], list[dict[str, Any]]](LISTS * len(self._routes))
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
         """The model objects, each name once; raises `UpstreamError` when no upstream gives or has given any.
@@ -64,18 +64,16 @@ class Catalogue:
         try:
             async with asyncio.timeout(PATIENCE if len(self._routes) > 1 else None):
                 reply = await route.relay(RawRequest("GET", "/models", authorization=authorization))
-            if reply.status not in (OK, *UNLISTED):
+            if reply.status not in (HTTPStatus.OK, *UNLISTED):
                 raise as_error(reply)
-            self._lists[source] = _offered(route, listed(reply) if reply.status == OK else [])
+            self._lists[source] = _offered(route, listed(reply) if reply.status == HTTPStatus.OK else [])
         except TimeoutError:
             if source not in self._lists:
                 raise UpstreamError("the upstream did not list its models in time") from None
         except UpstreamError as error:
-            if error.status < 500 or source not in self._lists:
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR or source not in self._lists:
                 raise
         self._lists.move_to_end(source)
-        while len(self._lists) > LISTS * len(self._routes):
-            self._lists.popitem(last=False)
         return self._lists[source]
 
 

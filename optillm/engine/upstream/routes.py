@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,12 +33,13 @@ from optillm.engine.upstream.limiter import Limiters
 from optillm.engine.upstream.local_servers import is_local, read_properties
 from optillm.engine.upstream.outages import Outages
 from optillm.errors import UpstreamError
+from optillm.toolkit.bounded import BoundedMap
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
     from optillm.config.upstreams import UpstreamTable as Target
 
-OURS: Final = frozenset({401, 402, 403})
+OURS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN})
 """Statuses that refuse a key; if it is our own, the client need not know while another upstream can answer."""
 LATELY: Final = 30.0
 """Seconds without a piece of any reply after which a server is no longer taken to be generating."""
@@ -46,7 +47,7 @@ SLOTS_KNOWN: Final = 600.0
 """Seconds after which a local server is asked again how many slots it has."""
 SLOTS_AGAIN: Final = 10.0
 """The same if it has not answered."""
-REMEMBERED: Final = 512
+FAILING_MODELS: Final = 512
 """How many failing models are remembered for each upstream."""
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class Route:
     placements: Sequence[tuple[str, Placement]] = ()
     _slots_known_until: float = float("-inf")
     _reading_slots: asyncio.Task[None] | None = None
-    _breakers: OrderedDict[str, Breaker] = field(default_factory=OrderedDict)
+    _breakers: BoundedMap[str, Breaker] = field(default_factory=lambda: BoundedMap(FAILING_MODELS))
     _warned: bool = False
 
     def serves(self, model: str) -> bool:
@@ -171,7 +172,8 @@ class Route:
         except UpstreamError as error:
             if not _ailing(error):
                 self._recovered(model)
-            elif self.keyed or error.status != 429:  # a 429 for a client's own key concerns nobody else
+            # A rate limit of a client's own key concerns nobody else.
+            elif self.keyed or error.status != HTTPStatus.TOO_MANY_REQUESTS:
                 self._failed(model)
             raise
         else:
@@ -181,12 +183,10 @@ class Route:
                 breaker.trying = False
 
     def _failed(self, model: str) -> None:
-        breaker = self._breakers.setdefault(model, Breaker())
+        breaker = self._breakers.use(model, Breaker)
         pause = breaker.failed(asyncio.get_running_loop().time())
         if pause is not None:
             log.warning("Upstream %s keeps failing with %s: avoided for %g s", self.name, model, pause)
-        while len(self._breakers) > REMEMBERED:
-            self._breakers.popitem(last=False)
 
     def _recovered(self, model: str) -> None:
         breaker = self._breakers.pop(model, None)
@@ -342,7 +342,7 @@ class Routes:
             try:
                 with route.watched(model):
                     reply = await route.relay(_renamed(request, route.rename.get(model)))
-                    if reply.status >= 400:
+                    if reply.status >= HTTPStatus.BAD_REQUEST:
                         raise _Refusal(reply)
                     return replace(reply, model=route.named(model))
             except UpstreamError as error:
@@ -456,7 +456,10 @@ class _Refusal(UpstreamError):
 
 def _ailing(error: UpstreamError) -> bool:
     """Return whether the failure is the upstream's: it could not be reached, or is overloaded, slow or broken."""
-    return error.status in (408, 429) or error.status >= 500
+    return (
+        error.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    )
 
 
 def _despair(error: UpstreamError) -> tuple[bool, bool, float, bool]:
@@ -472,7 +475,7 @@ def _place(route: Route) -> str:
 def _unserved(model: str) -> UpstreamError:
     words = f"No upstream serves the model {model!r}"
     error = {"message": words, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
-    return UpstreamError(words, status=404, upstream_body={"error": error})
+    return UpstreamError(words, status=HTTPStatus.NOT_FOUND, upstream_body={"error": error})
 
 
 def _model_of(request: RawRequest) -> str:
@@ -495,6 +498,6 @@ def _renamed(request: RawRequest, name: str | None) -> RawRequest:
 
 async def _answers(route: Route) -> bool:
     try:
-        return (await route.relay(RawRequest("GET", "/models"))).status < 500
+        return (await route.relay(RawRequest("GET", "/models"))).status < HTTPStatus.INTERNAL_SERVER_ERROR
     except UpstreamError:
         return False

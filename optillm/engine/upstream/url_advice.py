@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Final
 
 from yarl import URL
@@ -10,7 +11,7 @@ from yarl import URL
 from optillm.chat import CHAT
 from optillm.errors import UpstreamError
 
-MISSING: Final = (404, 405)
+MISSING: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 """Statuses of servers that do not have the endpoint."""
 
 _ENDPOINT = re.compile(rf"({CHAT}|/models)$")

@@ -6,11 +6,11 @@ import hmac
 import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flask import Response, g, request
@@ -23,18 +23,17 @@ from optillm.server.access.budgets import Accounts, Admission
 from optillm.server.access.policy import current_policy
 from optillm.server.bridge import in_thread
 from optillm.server.state import here
+from optillm.toolkit.bounded import BoundedMap
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
 
 BURST: Final = 10  # wrong keys an address may send at once
 PAUSE: Final = 6.0  # seconds until it may send one more
-REMEMBERED: Final = 10_000  # addresses, the latest
+ADDRESSES: Final = 10_000  # the most addresses that attempts are remembered of
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 def guard(
@@ -113,7 +112,7 @@ def settle(response: Response) -> Response:
         return response
     response.headers.update(admission.headers)
     if (
-        response.status_code == 429
+        response.status_code == HTTPStatus.TOO_MANY_REQUESTS
         and response.headers.get("x-should-retry") == "false"
         and admission.day_ends
     ):
@@ -131,8 +130,8 @@ class Attempts:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._paid: OrderedDict[str, float] = OrderedDict()  # when the wrong keys of an address are forgotten
-        self._let_in: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+        self._paid = BoundedMap[str, float](ADDRESSES)  # when the wrong keys of an address are forgotten
+        self._let_in = BoundedMap[tuple[str, bytes], None](ADDRESSES)
 
     def wait(self, address: str, digest: bytes) -> float:
         """Seconds until a key from this address is looked at; none for one that was right before."""
@@ -143,11 +142,11 @@ class Attempts:
     def wrong(self, address: str) -> None:
         """Note a wrong key."""
         now = self._clock()
-        _remember(self._paid, address, max(self._paid.get(address, now), now) + PAUSE)
+        self._paid[address] = max(self._paid.get(address, now), now) + PAUSE
 
     def right(self, address: str, digest: bytes) -> None:
         """Note a right one."""
-        _remember(self._let_in, (address, digest), None)
+        self._let_in[address, digest] = None
 
 
 def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
@@ -175,13 +174,6 @@ def _name(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
         return ""
-
-
-def _remember(table: OrderedDict[K, V], key: K, value: V) -> None:
-    table[key] = value
-    table.move_to_end(key)
-    if len(table) > REMEMBERED:
-        table.popitem(last=False)
 
 
 def _key_sent() -> bytes:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from optillm.chat import NONE, Budget, Grant
 from optillm.config.keys import MAX_COUNT, MICRO, Client, Keys, UsageLimits
 from optillm.errors import NotCounted, RateLimited
+from optillm.logs import RareWarnings
+from optillm.stores import StoreDown
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 DAY: Final = 86_400
 SOON: Final = 1  # seconds in which what others hold may be free again
 RETRY: Final = 1.0  # seconds between attempts to book what could not be
-WARNINGS: Final = 60.0  # seconds between two warnings about the store
 SERVER: Final = "server"
 """The counters of all keys together."""
 SHOWN: Final = ("requests", "calls")
@@ -37,10 +38,6 @@ KEY: Final = "key/"
 """The prefix of one key's counters, followed by its name."""
 
 log = logging.getLogger(__name__)
-
-
-class StoreDown(Exception):
-    """The store of counters does not answer, or has just failed to."""
 
 
 class Counters(Protocol):
@@ -91,7 +88,7 @@ class Accounts:
         self._ceiling = ceiling or Budget()  # the server's, for any request
         self._clock = clock
         self._limits = {client.name: client.limits for client in keys.clients}
-        self._warned = -math.inf
+        self._warnings = RareWarnings(log)
         self._books = Books(counters.add, self._warn) if counters else None
 
     @classmethod
@@ -226,10 +223,7 @@ class Accounts:
                     yield counter(name, kind, record.started), used[kind]
 
     def _warn(self, error: StoreDown) -> None:
-        now = time.monotonic()
-        if now - self._warned >= WARNINGS:
-            self._warned = now
-            log.warning("The store of counters does not work: %s", error)
+        self._warnings.warn("The store of counters does not work: %s", error)
 
 
 class Books:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from http import HTTPStatus
 from typing import Final
 
 from flask import Flask, Response, request
@@ -10,7 +11,7 @@ from flask import Flask, Response, request
 from optillm.server.access.policy import NO_PAGE, current_policy
 
 ANY: Final = "*"
-REMEMBERED: Final = 600  # seconds a browser keeps the answer to a preflight
+PREFLIGHT_SECONDS: Final = 600  # that a browser keeps the answer to a preflight
 METHODS: Final = "GET, POST, DELETE"
 
 
@@ -34,13 +35,13 @@ def tell_browsers(app: Flask, origins: Collection[str]) -> None:
         is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
         if not (is_preflight and welcome(request.headers.get("Origin"), origins)):
             return None
-        reply = Response(status=204)
+        reply = Response(status=HTTPStatus.NO_CONTENT)
         reply.headers["Access-Control-Allow-Methods"] = METHODS
         # Named one by one: a wildcard does not stand for Authorization.
         reply.headers["Access-Control-Allow-Headers"] = request.headers.get(
             "Access-Control-Request-Headers", ""
         )
-        reply.headers["Access-Control-Max-Age"] = str(REMEMBERED)
+        reply.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return reply
 
     def mark(reply: Response) -> Response:

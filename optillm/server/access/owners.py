@@ -23,9 +23,9 @@ import orjson
 from optillm.chat import RawRequest, Relay
 from optillm.config.values import masked
 from optillm.errors import NotCounted, NotFound
-from optillm.server.access.budgets import StoreDown
 from optillm.server.api.wire import read_object
 from optillm.server.bridge import in_thread
+from optillm.stores import StoreDown
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings

@@ -5,11 +5,8 @@ Both are storages of the `limits` package, which has one for Redis and none for 
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,17 +17,13 @@ from limits.errors import ConfigurationError, StorageError
 from limits.storage import MovingWindowSupport, Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
-from optillm.server.access.budgets import StoreDown
+from optillm.stores import REDIS_MISSING, Availability, Database, redis_options
 
-PATIENCE: Final = 1.0
-"""Seconds that a store has to answer."""
-RESPITE: Final = 1.0
-"""Seconds that a store which failed is left alone, so that not every request waits for it in vain."""
-KEPT: Final = 2 * 86_400
+COUNTER_SECONDS: Final = 2 * 86_400
 """Seconds until a counter is forgotten: longer than any day it may be for."""
-LASTING: Final = 30 * 86_400
+NAME_SECONDS: Final = 30 * 86_400
 """Seconds for which `keep` keeps a name."""
-MOST: Final = 100_000
+MOST_NAMES: Final = 100_000
 """The most such names in a file; beyond that the oldest are dropped."""
 NAMESPACE: Final = "optillm"
 
@@ -58,20 +51,19 @@ RETURNING value
 class Store:
     """Counters and windows in a storage; every failure of that is a `StoreDown`.
 
-    `opening` gives the storage, or raises `ValueError`; it is called when first needed, and again after a failure,
+    `opening` returns the storage, or raises `ValueError`; it is called when first needed, and again after a failure,
     since a file may have been replaced by a sound one.
     """
 
     def __init__(self, opening: Callable[[], Storage], clock: Callable[[], float] = time.monotonic) -> None:
         self._opening = opening
         self._storage: Storage | None = None
-        self._clock = clock
-        self._down_until = 0.0
+        self._availability = Availability(clock)
 
     def add(self, name: str, amount: int) -> int:
-        """The value of a counter after adding to it."""
+        """Add to a counter and return its value."""
         with self._opened() as storage:
-            return storage.incr(f"{NAMESPACE}/{name}", KEPT, amount)
+            return storage.incr(f"{NAMESPACE}/{name}", COUNTER_SECONDS, amount)
 
     def hit(self, name: str, per_minute: int) -> tuple[bool, int, float]:
         """Try for a place among so many per minute: got one, how many are left, Unix time of the next to be free."""
@@ -90,20 +82,17 @@ class Store:
     def keep(self, name: str) -> None:
         """Keep a name for 30 days, as long as OpenAI stores the response that it stands for."""
         with self._opened() as storage:
-            storage.incr(f"{NAMESPACE}/{name}", LASTING, 1)
+            storage.incr(f"{NAMESPACE}/{name}", NAME_SECONDS, 1)
 
     @contextmanager
     def _opened(self) -> Iterator[Storage]:
-        if self._clock() < self._down_until:
-            raise StoreDown("it failed a moment ago")
-        try:
-            storage = self._storage = self._storage or self._opening()
-            yield storage
-        except (StorageError, ValueError) as error:
-            self._storage = None
-            self._down_until = self._clock() + RESPITE
-            cause = error.__cause__ or error
-            raise StoreDown(f"{type(cause).__name__}: {cause}") from error
+        with self._availability.attempt((StorageError, ValueError)):
+            try:
+                storage = self._storage = self._storage or self._opening()
+                yield storage
+            except Exception:
+                self._storage = None
+                raise
 
 
 class FileStorage(Storage, MovingWindowSupport):
@@ -112,49 +101,40 @@ class FileStorage(Storage, MovingWindowSupport):
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         super().__init__(wrap_exceptions=True)
         self._clock = clock
-        self._lock = threading.Lock()
-        if path is not None:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would let the umask decide
-        self._database = sqlite3.connect(
-            path or ":memory:", timeout=PATIENCE, isolation_level=None, check_same_thread=False
-        )
-        self.close = weakref.finalize(self, self._database.close)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(_SCHEMA)
-        self._database.execute(
-            "DELETE FROM hits WHERE at < ?", (clock() - KEPT,)
-        )  # of limits that are no more
+        self._database = Database(path, _SCHEMA)
+        self.close = self._database.close
+        with self._database.connection() as database:  # windows of limits that are no more
+            database.execute("DELETE FROM hits WHERE at < ?", (clock() - COUNTER_SECONDS,))
 
     @property
-    def base_exceptions(self) -> type[Exception]:
-        """What SQLite raises."""
-        return sqlite3.Error
+    def base_exceptions(self) -> tuple[type[Exception], ...]:
+        """What the database raises."""
+        return sqlite3.Error, OSError
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """The value of a counter after adding to it."""
+        """Add to a counter and return its value."""
         values = {"name": key, "amount": amount, "now": self._clock(), "expiry": expiry}
-        with self._lock:
-            ((value,),) = self._database.execute(_ADD, values).fetchall()
+        with self._database.connection() as database:
+            ((value,),) = database.execute(_ADD, values).fetchall()
             if value == amount:  # most likely the first of a day
-                self._database.execute("DELETE FROM counters WHERE expires <= :now", values)
-                if expiry > KEPT:
-                    self._database.execute(_MAKE_ROOM, values | {"kept": KEPT, "most": MOST})
+                database.execute("DELETE FROM counters WHERE expires <= :now", values)
+                if expiry > COUNTER_SECONDS:
+                    database.execute(_MAKE_ROOM, values | {"kept": COUNTER_SECONDS, "most": MOST_NAMES})
         return int(value)
 
     def get(self, key: str) -> int:
-        """The value of a counter."""
+        """Return the value of a counter."""
         query = "SELECT value FROM counters WHERE name = ? AND expires > ?"
         return int(self._one(query, key, self._clock()) or 0)
 
     def get_expiry(self, key: str) -> float:
-        """Unix time at which a counter is forgotten."""
+        """Return the Unix time at which a counter is forgotten."""
         return float(self._one("SELECT expires FROM counters WHERE name = ?", key) or self._clock())
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Whether there was room for so many more in the last `expiry` seconds; then they are noted."""
+        """Return whether there was room for `amount` more in the last `expiry` seconds; if so, note them."""
         now = self._clock()
-        with self._lock, self._transaction() as database:
+        with self._database.transaction() as database:
             database.execute("DELETE FROM hits WHERE name = ? AND at < ?", (key, now - expiry))
             ((count,),) = database.execute("SELECT count(*) FROM hits WHERE name = ?", (key,))
             if count + amount > limit:
@@ -163,78 +143,54 @@ class FileStorage(Storage, MovingWindowSupport):
             return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002
-        """Unix time of the oldest entry of the last `expiry` seconds, and how many there are."""
+        """Return the Unix time of the oldest entry of the last `expiry` seconds, and how many there are."""
         now = self._clock()
         query = "SELECT min(at), count(*) FROM hits WHERE name = ? AND at >= ?"
-        with self._lock:
-            ((oldest, count),) = self._database.execute(query, (key, now - expiry)).fetchall()
+        with self._database.connection() as database:
+            ((oldest, count),) = database.execute(query, (key, now - expiry)).fetchall()
         return (now if oldest is None else float(oldest)), int(count)
 
     def check(self) -> bool:
-        """Whether the file can be read."""
+        """Return whether the file can be read."""
         return bool(self._one("SELECT 1"))
 
     def reset(self) -> int:
-        """Forget everything."""
-        with self._lock:
-            return sum(
-                self._database.execute(query).rowcount
-                for query in ("DELETE FROM counters", "DELETE FROM hits")
-            )
+        """Forget everything; return how many rows that were."""
+        with self._database.connection() as database:
+            queries = ("DELETE FROM counters", "DELETE FROM hits")
+            return sum(database.execute(query).rowcount for query in queries)
 
     def clear(self, key: str) -> None:
         """Forget one counter."""
-        with self._lock:
-            self._database.execute("DELETE FROM counters WHERE name = ?", (key,))
-            self._database.execute("DELETE FROM hits WHERE name = ?", (key,))
+        with self._database.connection() as database:
+            database.execute("DELETE FROM counters WHERE name = ?", (key,))
+            database.execute("DELETE FROM hits WHERE name = ?", (key,))
 
     def _one(self, query: str, *values: Any) -> Any:
-        with self._lock:
-            row = self._database.execute(query, values).fetchone()
+        with self._database.connection() as database:
+            row = database.execute(query, values).fetchone()
         return row and row[0]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._database
-            self._database.execute("COMMIT")
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
 
 
 def open_storage(location: str) -> Storage:
-    """The store at a path or a URL; a file is opened here, a server is not asked yet.
+    """Return the storage at a path or a URL; a file is opened here, a server is not asked yet.
 
     Raises `ValueError`, one line, when the file cannot be used, or the package for a server is not installed.
     """
     if "://" in location:
         return _on_redis(location)
-    path = Path(location)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return FileStorage(path)
+        return FileStorage(Path(location))
     except (OSError, sqlite3.Error) as error:
-        raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        raise ValueError(f"{location}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _on_redis(url: str) -> Storage:
     try:
-        from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        once = Retry(NoBackoff(), 1)  # for a connection that the server has closed in the meantime
-        options: dict[str, Any] = {
-            "socket_timeout": PATIENCE,
-            "socket_connect_timeout": PATIENCE,
-            "retry": once,
-            "wrap_exceptions": True,
-        }
-        storage = storage_from_string(url, **options)
+        storage = storage_from_string(url, wrap_exceptions=True, **redis_options(Retry))
     except (ImportError, ConfigurationError):
-        raise ValueError(
-            "a store on Redis needs the redis package: pip install '.[redis]' in a checkout"
-        ) from None
+        raise ValueError(f"a store on Redis {REDIS_MISSING}") from None
     assert isinstance(storage, Storage)  # noqa: S101 - not one of the package's asynchronous ones
     return storage

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from flask import Blueprint, Flask, Response, request
 
 from optillm.errors import ShuttingDown, UpstreamError
@@ -39,7 +41,7 @@ def health() -> Response:
         if state.draining:
             raise ShuttingDown("The server is shutting down")
         if not await_only(state.readiness.now()):
-            raise UpstreamError("The upstream does not answer", status=503)
+            raise UpstreamError("The upstream does not answer", status=HTTPStatus.SERVICE_UNAVAILABLE)
     return Response(b'{"status":"ok"}', content_type="application/json")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aiohttp import web
@@ -99,7 +100,7 @@ class Body:
             async with asyncio.timeout_at(self._limit):
                 data = await content.readany()
         except TimeoutError:
-            raise refusal(408, "The request body took too long to arrive") from None
+            raise refusal(HTTPStatus.REQUEST_TIMEOUT, "The request body took too long to arrive") from None
         except web.RequestPayloadError:
             raise InvalidRequest("The request body is not chunked as HTTP wants it") from None
         if not data and self._truncated:

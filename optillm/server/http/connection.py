@@ -7,6 +7,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
@@ -190,7 +191,7 @@ def malformed(error: BaseException | None) -> InvalidRequest | None:
         return None
     # aiohttp's own message quotes the request, keys and all.
     if isinstance(error, LineTooLong) and error.args[1] == MAX_LINE:
-        return refusal(414, "The request line is too long")
+        return refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long")
     if isinstance(error, LineTooLong) or error.message.startswith("Too many headers"):
-        return refusal(431, "The headers of the request are too large")
-    return refusal(400, "The request is not valid HTTP")
+        return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers of the request are too large")
+    return refusal(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP")

@@ -143,7 +143,7 @@ class Front(web.Server):
         vital = request.path in self._vital_paths
         try:
             if not expectation_can_be_met(request):
-                raise refusal(417, "The expectation of the request cannot be met")
+                raise refusal(HTTPStatus.EXPECTATION_FAILED, "The expectation of the request cannot be met")
             capacity = self._large
             if not body.larger_than(SMALL_BODY):
                 await body.arrive()

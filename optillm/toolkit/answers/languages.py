@@ -10,7 +10,6 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 _DATA: Final = "languages.toml"
-_ALPHABET: Final = re.compile(r"[\w']")
 _MAX_PARTICLES: Final = 4
 """Words on each side of a value that are removed one after the other."""
 

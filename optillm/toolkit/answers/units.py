@@ -118,23 +118,6 @@ _RATES: Final = {
 }
 CENTS: Final = frozenset(("dollar", "euro", "canadian-dollar", "australian-dollar"))
 """Currencies that have a hundred cents."""
-_CURRENCIES: Final = frozenset(
-    (
-        "dollar",
-        "canadian-dollar",
-        "australian-dollar",
-        "euro",
-        "sterling",
-        "yen",
-        "yuan",
-        "rupee",
-        "ruble",
-        "won",
-        "franc",
-        "zloty",
-        "lira",
-    )
-)
 
 
 class _Base(NamedTuple):
@@ -165,11 +148,6 @@ class Unit(NamedTuple):
     dimension: str
     factor: Fraction
     counted: bool = False
-
-    @property
-    def is_currency(self) -> bool:
-        """Return whether amounts in this unit are money."""
-        return self.dimension in _CURRENCIES
 
 
 ARCS: Final = {

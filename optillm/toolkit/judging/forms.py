@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from optillm.toolkit.judging.verdicts import Decision, Examination, Groups, Preference, Ranking, Rating
+from optillm.toolkit.judging.verdicts import Examination, Groups, Preference, Ranking, Rating
 
 Mode = Literal["reasoned", "direct"]
 
@@ -24,7 +24,6 @@ SHAPES: Final[Mapping[type[BaseModel], str]] = {
     Examination: '"errors": [each error and where it is], "score": number from 0 to 10',
     Rating: '"score": number from 0 to 10',
     Groups: '"groups": [[labels that agree], …], "pick": label',
-    Decision: '"yes": truth value',
 }
 """What a verdict of each kind looks like, with words in place of its values."""
 
@@ -85,8 +84,6 @@ def _fields(verdict: type[BaseModel], labels: str) -> dict[str, Any] | None:
         return {"errors": _list_of({"type": "string"}), "score": score}
     if verdict is Groups and labels:
         return {"groups": _list_of(_list_of(label)), "pick": label}
-    if verdict is Decision:
-        return {"yes": {"type": "boolean"}}
     return None
 
 

@@ -214,38 +214,6 @@ def stated_side(text: str) -> str | None:
 
 
 _EMPHASIS = str.maketrans("", "", '*_`"')
-_TRUTHS = {"yes": True, "true": True, "y": True, "no": False, "false": False, "n": False}
-_STATED_TRUTH = re.compile(
-    r"\w[*_\"'`]{0,3}\s?(?::|=|\bis\b)[*_\"'`]{0,3}\s{0,3}[*_\[(\"'`]{0,4}(yes|no|true|false)\b(?!\s\w)",
-    re.IGNORECASE,
-)
-
-
-def truth(value: Any) -> bool:
-    """Return the truth of "yes", "true", "no" or "false", in any case and emphasis."""
-    if isinstance(value, bool):
-        return value
-    value_of_word = _TRUTHS.get(str(value).strip(_WRAPPING).casefold())
-    if value_of_word is None:
-        raise ValueError("neither yes nor no")
-    return value_of_word
-
-
-def stated_truth(text: str) -> bool | None:
-    """Return the truth in "APPLIES: **True**" or "the answer is no", else in the first or last line."""
-    matches = list(_STATED_TRUTH.finditer(text))
-    if matches:
-        return truth(matches[-1][1])
-    lines = [line for line in text.splitlines() if line.strip()]
-    for line in (lines[-1], lines[0]) if lines else ():
-        word = re.match(
-            r"[*_\s\"'`]{0,4}(yes|no|true|false)\b(?=[*_\s\"'`]{0,4}(?:[.,;:!—–-]|$))", line, re.IGNORECASE
-        )
-        if word:
-            return truth(word[1])
-    return None
-
-
 _NOTHING = frozenset(
     ("", "none", "none found", "no error", "no errors", "no errors found", "nothing", "null", "n/a")
 )

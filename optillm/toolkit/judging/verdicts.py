@@ -112,19 +112,10 @@ class Groups(Verdict):
         return self
 
 
-class Decision(Verdict):
-    """Yes or no."""
-
-    yes: Annotated[bool, BeforeValidator(phrases.truth)] = Field(
-        validation_alias=AliasChoices("yes", "decision", "verdict", "answer", "correct", "applicable")
-    )
-
-
 _STATED: Final = (
     (Ranking, "ranking", phrases.stated_ranking),
     (Rating, "score", phrases.stated_score),
     (Preference, "better", phrases.stated_side),
-    (Decision, "yes", phrases.stated_truth),
 )
 _MAX_READ = 16_000  # verdicts stand at the end, and judges quote
 _MOST_PIECES = 32

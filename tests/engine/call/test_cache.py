@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from optillm.engine.call.cache import PATIENCE, SWEEP, Cache, FileStore, RedisStore, Store, key_of, open_cache
+from optillm.engine.call.cache import SWEEP, Cache, FileStore, RedisStore, ReplyStore, key_of, open_cache
+from optillm.stores import STORE_TIMEOUT
 from tests.fakes import run
+from tests.shared_store import Redis, redis_server
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5}
 
@@ -26,7 +26,7 @@ class Clock:
         return self.now
 
 
-def kept(path: Path, test: Callable[[Store], Awaitable[None]], size: int = 10**6) -> Clock:
+def kept(path: Path, test: Callable[[ReplyStore], Awaitable[None]], size: int = 10**6) -> Clock:
     clock = Clock()
 
     async def main() -> None:
@@ -41,13 +41,13 @@ def kept(path: Path, test: Callable[[Store], Awaitable[None]], size: int = 10**6
 
 
 def test_gives_back_what_was_kept_also_after_a_restart(tmp_path: Path) -> None:
-    async def put(store: Store) -> None:
+    async def put(store: ReplyStore) -> None:
         assert await store.get(b"k") is None
         await store.put(b"k", b"old")
         await store.put(b"k", b"new")
         assert await store.get(b"k") == b"new"
 
-    async def get(store: Store) -> None:
+    async def get(store: ReplyStore) -> None:
         assert await store.get(b"k") == b"new"
 
     kept(tmp_path / "deep" / "cache.sqlite3", put)
@@ -55,7 +55,7 @@ def test_gives_back_what_was_kept_also_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_share_a_file(tmp_path: Path) -> None:
-    async def test(one: Store) -> None:
+    async def test(one: ReplyStore) -> None:
         other = FileStore(tmp_path / "c", 60.0, 10**6, Clock())
         await asyncio.gather(*(store.put(bytes([i]), b"x") for i in range(50) for store in (one, other)))
         assert await other.get(bytes([49])) == b"x"
@@ -87,7 +87,7 @@ def test_a_file_that_grows_too_large_loses_its_oldest(tmp_path: Path) -> None:
 
 
 def test_nobody_else_may_read_the_file(tmp_path: Path) -> None:
-    async def test(store: Store) -> None:
+    async def test(store: ReplyStore) -> None:
         await store.put(b"k", b"v")
 
     kept(tmp_path / "c", test)
@@ -95,7 +95,7 @@ def test_nobody_else_may_read_the_file(tmp_path: Path) -> None:
 
 
 def test_the_first_of_two_lasting_values_counts(tmp_path: Path) -> None:
-    async def test(store: Store) -> None:
+    async def test(store: ReplyStore) -> None:
         one, other = Cache(store), Cache(store)
         assert await one.secret() == await other.secret()
 
@@ -150,7 +150,7 @@ def test_a_store_that_hangs_is_given_up_then_left_alone() -> None:
             assert await cache.recall(b"k") is None
         return asyncio.get_running_loop().time()
 
-    assert run(main()) == PATIENCE
+    assert run(main()) == STORE_TIMEOUT
     assert store.asked == 64
 
 
@@ -183,37 +183,18 @@ def test_the_order_of_fields_is_not() -> None:
     assert key_of("a", None, dict(reversed(BODY.items()))) == key_of("a", None, BODY)
 
 
-@asynccontextmanager
-async def redis_server(folder: Path) -> AsyncIterator[str]:
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("needs redis-server")
-    pytest.importorskip("redis")
-    socket = folder / "redis.sock"
-    told = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
-    server = await asyncio.create_subprocess_exec(binary, *told, stdout=asyncio.subprocess.PIPE)
-    assert server.stdout is not None
-    try:
-        while b"ready to accept connections" not in (await server.stdout.readline()).lower():
-            assert server.returncode is None
-        yield f"redis+unix://{socket}"
-    finally:
-        if server.returncode is None:
-            server.terminate()
-        await server.wait()
-
-
 def test_a_real_redis_keeps_replies_and_its_end_costs_no_answer(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with redis_server(tmp_path) as url:
-            cache, other = open_cache(url, 60.0, 0), Cache(RedisStore(url, 60.0))
-            assert await cache.recall(b"k") is None
-            await cache.remember(b"k", {"choices": [1]})
-            assert await other.recall(b"k") == {"choices": [1]}
-            assert await cache.secret() == await other.secret()
+    async def main(server: Redis) -> None:
+        cache, other = open_cache(server.socket_url, 60.0, 0), Cache(RedisStore(server.url, 60.0))
+        assert await cache.recall(b"k") is None
+        await cache.remember(b"k", {"choices": [1]})
+        assert await other.recall(b"k") == {"choices": [1]}
+        assert await cache.secret() == await other.secret()
+        server.stop()
         assert await cache.recall(b"k") is None
         await cache.remember(b"k", {})
         await cache.close()
         await other.close()
 
-    asyncio.run(main())
+    with redis_server(tmp_path) as server:
+        asyncio.run(main(server))

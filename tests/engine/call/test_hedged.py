@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from optillm.chat import Budget
+from optillm.engine.call.attempts import Attempts
 from optillm.engine.call.call import Call, Result
 from optillm.engine.call.hedged import Hedged
 from optillm.engine.call.hedging import HEDGE, Hedging
 from optillm.engine.call.ledger import Ledger
 from optillm.engine.upstream.latency import LatencyTracker, Pace
 from optillm.errors import UpstreamError
-from tests.engine.call.layers import Next, call, result
-from tests.fakes import failing, run
+from tests.engine.call.layers import ANSWER, Next, call, result
+from tests.fakes import HANG, World, failing, run
 
 Step = Callable[[Call], Awaitable[Result]]
 
@@ -118,3 +120,22 @@ def test_only_the_chosen_attempt_shows_its_text() -> None:
     outcome, _, below = hedged(call(on_text=show), saying("late", HEDGE + 1), saying("first", 1))
     assert "".join(shown) == f"{outcome.replies[0].text}."
     assert len(below.calls) == 2
+
+
+def test_a_call_that_has_ended_is_freed_at_once() -> None:
+    """Replies are large, and the garbage collector comes when it likes."""
+
+    def left() -> list[object]:
+        return [thing for thing in gc.get_objects() if isinstance(thing, Call | Attempts)]
+
+    world = World(lambda sent: ANSWER)
+    world.complete("re2-m")
+    world.script = lambda sent: HANG if sent.number == 1 else ANSWER
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(left())
+        world.complete("re2-m")
+        assert len(left()) == before
+    finally:
+        gc.enable()

@@ -9,7 +9,7 @@ from optillm.engine.call.adaptation import Adaptation, Fit
 from optillm.engine.run.payloads import TEXT_LIMIT, Bodies, Payload, Placement
 from optillm.engine.upstream.capabilities import (
     LESSONS,
-    REMEMBERED,
+    MODELS,
     SECOND_CHANCE,
     SMALLEST,
     TRIALS,
@@ -164,7 +164,7 @@ def test_capabilities_are_kept_per_model_for_an_hour_and_bounded() -> None:
     now = TTL + 1
     assert table.of("u", "m") is not known
     oldest = table.of("u", "oldest")
-    for number in range(REMEMBERED):
+    for number in range(MODELS):
         table.of("u", str(number))
     assert table.of("u", "oldest") is not oldest
 

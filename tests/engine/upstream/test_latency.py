@@ -1,6 +1,6 @@
 """What is usual of upstream calls."""
 
-from optillm.engine.upstream.latency import LATEST, REMEMBERED, LatencyTracker, Pace
+from optillm.engine.upstream.latency import KINDS, LATEST, LatencyTracker, Pace
 
 
 def test_what_is_usual_covers_most_of_the_latest() -> None:
@@ -15,7 +15,7 @@ def test_what_is_usual_covers_most_of_the_latest() -> None:
 
 def test_what_is_usual_of_many_models_is_forgotten_with_the_oldest() -> None:
     latencies = LatencyTracker()
-    for number in range(REMEMBERED + 1):
+    for number in range(KINDS + 1):
         latencies.add(number, Pace(1.0))
         assert latencies.typical(number) == Pace(1.0)
     assert latencies.typical(0) is None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from optillm.engine.upstream.limiter import CUT, REMEMBERED, Limiter, Limiters
+from optillm.engine.upstream.limiter import CUT, WINDOWS, Limiter, Limiters
 from tests.engine.limits import AtOnce, Chance, PerSecond, simulate
 from tests.fakes import run
 
@@ -196,9 +196,9 @@ def test_windows_that_nobody_uses_are_forgotten() -> None:
     limiters = Limiters(8)
     busy = limiters.of(None, "busy")
     busy.running = 1
-    for number in range(3 * REMEMBERED):
+    for number in range(3 * WINDOWS):
         limiters.of(str(number), "m")
-    assert len(limiters) <= REMEMBERED
+    assert len(limiters) <= WINDOWS
     assert limiters.of(None, "busy") is busy
 
 

@@ -26,8 +26,8 @@ from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.observe.record import Record
 from optillm.techniques import registry
 from tests.engine.run.test_estimate import quarrelsome
-from tests.engine.test_engine import MESSAGES, Wire, reply
-from tests.fakes import HANG, Say, Script, Sent, World, failing, run
+from tests.engine.test_engine import MESSAGES
+from tests.fakes import HANG, Say, Script, Sent, Wire, World, failing, reply, run
 
 ONE = "bon(n=1)-m"
 NAMES = "abcdef"
@@ -393,7 +393,7 @@ def test_a_single_upstream_is_always_tried() -> None:
 
 
 def test_failing_models_that_nobody_asks_for_any_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optillm.engine.upstream.routes.REMEMBERED", 8)
+    monkeypatch.setattr("optillm.engine.upstream.routes.FAILING_MODELS", 8)
     fleet = Fleet(down(), four)
 
     async def main() -> None:

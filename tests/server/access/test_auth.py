@@ -135,7 +135,7 @@ def test_finds_the_last_address_that_nobody_trusted_could_invent(
 
 
 def test_remembers_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "REMEMBERED", 3)
+    monkeypatch.setattr(auth, "ADDRESSES", 3)
     attempts = Attempts(Clock())
     for _ in range(BURST):
         attempts.wrong("first")

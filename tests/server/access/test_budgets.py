@@ -19,11 +19,12 @@ from optillm.chat import Budget, Relay, Usage
 from optillm.config.keys import Client, Keys, load_keys
 from optillm.errors import BudgetExhausted, NotCounted, RateLimited
 from optillm.observe.record import Record
-from optillm.server.access.budgets import Accounts, StoreDown
+from optillm.server.access.budgets import Accounts
 from optillm.server.access.store import FileStorage, Store
 from optillm.server.app import create_app
 from optillm.server.bridge import GreenletTask
 from optillm.server.state import state_of
+from optillm.stores import StoreDown
 from tests.server.access.test_auth import Clock, bearer
 from tests.server.fakes import CHAT, HELLO, FakeEngine, settings, stream, visiting
 from tests.server.test_app import error_of

@@ -12,9 +12,9 @@ import pytest
 
 from optillm.chat import Relay
 from optillm.config.settings import Settings
-from optillm.server.access.budgets import StoreDown
-from optillm.server.access.store import LASTING, FileStorage, Store
+from optillm.server.access.store import NAME_SECONDS, FileStorage, Store
 from optillm.server.state import state_of
+from optillm.stores import StoreDown
 from tests.server.fakes import FakeEngine, Visitor, served
 
 ALICE, BOB = "alice-key", "bob-key"
@@ -272,7 +272,7 @@ def test_a_failing_store_admits_nobody_and_loses_no_answer(
 def test_the_file_drops_the_oldest_names_but_no_counter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optillm.server.access.store.MOST", 3)
+    monkeypatch.setattr("optillm.server.access.store.MOST_NAMES", 3)
     now = [1000.0]
     storage = FileStorage(tmp_path / "counters", lambda: now[0])
     store = Store(lambda: storage)
@@ -282,6 +282,6 @@ def test_the_file_drops_the_oldest_names_but_no_counter(
         store.keep(f"made/{number}")
     assert [store.value(f"made/{number}") for number in range(5)] == [0, 0, 1, 1, 1]
     assert store.value("key/alice/tokens") == 5
-    now[0] += LASTING + 1
+    now[0] += NAME_SECONDS + 1
     store.keep("made/last")
     assert [store.value(f"made/{name}") for name in (4, "last")] == [0, 1]

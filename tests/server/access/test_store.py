@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from optillm.server.access.budgets import StoreDown
-from optillm.server.access.store import KEPT, NAMESPACE, RESPITE, FileStorage, Store, open_storage
+from optillm.server.access.store import COUNTER_SECONDS, NAMESPACE, FileStorage, Store, open_storage
+from optillm.stores import REST, StoreDown
 from tests.e2e.proxy import ROOT
 from tests.server.access.test_auth import Clock
 from tests.shared_store import redis_server
@@ -97,8 +97,8 @@ def test_counters_are_forgotten_when_their_time_is_over(file: Path) -> None:
     store = Store(lambda: storage)
     store.add("a", 5)
     name = f"{NAMESPACE}/a"
-    assert (storage.get(name), storage.get_expiry(name)) == (5, 1000.0 + KEPT)
-    clock.now += KEPT
+    assert (storage.get(name), storage.get_expiry(name)) == (5, 1000.0 + COUNTER_SECONDS)
+    clock.now += COUNTER_SECONDS
     assert storage.get(name) == 0
     assert store.add("b", 1) == 1
     with closing(sqlite3.connect(file)) as database, database:
@@ -109,7 +109,7 @@ def test_counters_are_forgotten_when_their_time_is_over(file: Path) -> None:
 def test_windows_of_limits_that_are_no_more_go_with_the_next_start(file: Path) -> None:
     clock = Clock()
     Store(lambda: FileStorage(file, clock)).hit("a", 3)
-    clock.now += KEPT + 1
+    clock.now += COUNTER_SECONDS + 1
     FileStorage(file, clock)
     with closing(sqlite3.connect(file)) as database, database:
         assert database.execute("SELECT count(*) FROM hits").fetchall() == [(0,)]
@@ -149,7 +149,7 @@ def test_a_file_that_fails_is_down_and_left_alone_for_a_moment(file: Path) -> No
         database.execute("ALTER TABLE gone RENAME TO counters")
     with pytest.raises(StoreDown, match="a moment ago"):
         store.add("a", 1)
-    clock.now += RESPITE
+    clock.now += REST
     assert store.add("a", 1) == 2
     storage.close()
     with pytest.raises(StoreDown):
@@ -167,7 +167,7 @@ def test_a_server_that_is_gone_is_down_and_may_come_back_with_what_it_held(tmp_p
         server.start()
         with pytest.raises(StoreDown, match="a moment ago"):
             store.add("a", 1)
-        clock.now += RESPITE
+        clock.now += REST
         assert store.add("a", 1) == 6
 
 

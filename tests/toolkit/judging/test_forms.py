@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from optillm.toolkit.judging.forms import SHAPES, Mode, closing, response_format, token_limit
 from optillm.toolkit.judging.verdicts import (
-    Decision,
     Examination,
     Groups,
     Preference,
@@ -50,7 +49,6 @@ def test_a_judge_that_repeats_how_it_is_to_answer_abstains(verdict: type[BaseMod
         (Rating, {"score": 7}),
         (Examination, {"errors": ["The sum is wrong."], "score": 2}),
         (Groups, {"groups": [["A"], ["B"]], "pick": "A"}),
-        (Decision, {"yes": True}),
     ],
 )
 def test_what_a_schema_demands_is_read(verdict: type[BaseModel], value: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from optillm.toolkit.judging.verdicts import (
-    Decision,
     Groups,
     Preference,
     Ranking,
@@ -33,11 +32,6 @@ def order(text: str) -> str | None:
 def better(text: str) -> str | None:
     verdict = read(text, Preference)
     return None if verdict is None else verdict.better
-
-
-def yes(text: str) -> bool | None:
-    verdict = read(text, Decision)
-    return None if verdict is None else verdict.yes
 
 
 # JSON
@@ -343,28 +337,6 @@ def test_contradictory_groups_are_an_abstention(text: str) -> None:
     assert read(text, Groups) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("SOLVER_CAN_BE_APPLIED: True", True),
-        ("SOLVER_CAN_BE_APPLIED: **true**", True),
-        ("**Verdict**: No", False),
-        ("The answer is no.", False),
-        ("Yes.", True),
-        ("No, the third step divides by zero.", False),
-        ("It has to be done.\n\nYES", True),
-        ('{"yes": "True"}', True),
-        ('{"correct": false}', False),
-        ("maybe", None),
-        ("Is it yes or no?", None),
-        ('{"yes": 0.5}', None),
-        ("", None),
-    ],
-)
-def test_reads_yes_and_no(text: str, expected: bool | None) -> None:
-    assert yes(text) is expected
-
-
 # For all of them
 
 
@@ -373,7 +345,7 @@ def test_verdicts_are_frozen() -> None:
         Rating(score=3).score = 4
 
 
-@given(st.text(max_size=200), st.sampled_from([Ranking, Rating, Preference, Groups, Decision]))
+@given(st.text(max_size=200), st.sampled_from([Ranking, Rating, Preference, Groups]))
 def test_any_text_is_a_verdict_or_an_abstention(text: str, verdict: type[BaseModel]) -> None:
     found = read(text, verdict)
     assert found is None or isinstance(found, verdict)
@@ -403,7 +375,7 @@ def test_any_text_is_a_verdict_or_an_abstention(text: str, verdict: type[BaseMod
         "<think>" * 30_000,
     ],
 )
-@pytest.mark.parametrize("verdict", [Ranking, Rating, Preference, Groups, Decision])
+@pytest.mark.parametrize("verdict", [Ranking, Rating, Preference, Groups])
 def test_hostile_texts_are_abstentions_in_linear_steps(text: str, verdict: type[BaseModel]) -> None:
     assert read(text, verdict) is None
 

@@ -35,8 +35,3 @@ def _describe(value: Any) -> tuple[str, str, str | None]:
     if z3.is_string_value(value):
         return "string", value.as_string(), None
     return "other", value.sexpr(), None
-
-
-def is_settled(value: Any) -> bool:
-    """Return whether a model gave a value rather than a term that still has to be computed."""
-    return z3.is_expr(value) and not z3.is_quantifier(value)
