@@ -74,14 +74,14 @@ def test_a_bundle_that_is_refused_is_asked_for_one_by_one_and_later_ones_are_as_
     world = refusing(lambda body: body.get("n", 1) > 4, status, message)
     world.complete("bon(n=2)-m")  # n is honoured
     paid = len(world.sent)
-    report = world.complete("bon(n=6)-m", seed=10).report
+    report = world.complete("bon(n=6,proof=0)-m", seed=10).report
     generating = [sent for sent in world.sent[paid:] if sent.role == "generate"]
     assert [sent.outcome for sent in generating] == ["failed", *["ok"] * 6]
     assert [sent.body["seed"] for sent in generating[1:]] == [10, 11, 12, 13, 14, 15]
     assert report.rounds == 2
     assert world.seconds == 2.0
     paid = len(world.sent)
-    report = world.complete("bon(n=6)-m", seed=10).report
+    report = world.complete("bon(n=6,proof=0)-m", seed=10).report
     assert failed(world) == 1
     generating = [sent for sent in world.sent[paid:] if sent.role == "generate"]
     assert [sent.body.get("n") for sent in generating] == later
