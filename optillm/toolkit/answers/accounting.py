@@ -11,6 +11,7 @@ from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.vocabulary import (
     APPROXIMATE,
     BOUNDS,
+    EXTREMES,
     LEADING,
     NEUTRAL_VERBS,
     NEVER_ACCOUNTED,
@@ -32,9 +33,11 @@ _CHANGING: Final = (
 """Words that change an amount beside them, or say that it is another one, unless they are the question's."""
 PER: Final = words_of("each per every apiece")
 _BEFORE_IT: Final = (BOUNDS - words_of("minimum maximum min max")) | words_of(
-    "than from between nearly almost under not minus plus half twice times without to or by"
+    "than from between nearly almost under not minus plus half twice times without to or by since exceeding"
+    " nearing approaching topping"
 )
 """Words that change the amount right behind them, whatever the question."""
+_EXTREME_NOUNS: Final = words_of("minimum maximum least most")
 _EQUALLING: Final = frozenset(
     map(stem, words_of("equal equivalent comes amounts rounded converts corresponds adds sums leads"))
 )
@@ -98,22 +101,24 @@ def is_changed(before: str, behind: str, question: Question) -> bool:
     words = [word.casefold() for word in WORD.findall(TENSE.sub(" ", before))]
     if any(changes(word, question) for word in words):
         return True
+    if any(word in EXTREMES | _EXTREME_NOUNS and not question.words.mention(word) for word in words[-3:]):
+        return True
     if words and words[-1] in _BEFORE_IT and not (words[-1] == "by" and _asks_for_change(question)):
-        equalling = (
-            words[-1] == "to"
-            and stem((words[-3:-2] if words[-2:-1] == ["up"] else words[-2:-1] or [""])[0]) in _EQUALLING
-        )
-        lasting = words[-1] == "after" and re.search(r"\bhow long\b|\bwhen\b", question.last, re.IGNORECASE)
-        if not (equalling or lasting):
+        verb = [*(words[-3:-2] if words[-2:-1] == ["up"] else words[-2:-1]), ""][0]
+        equalling = words[-1] == "to" and stem(verb) in _EQUALLING
+        if not equalling:
             return True
     tail = [word.casefold() for word in WORD.findall(re.split(r"\(", behind, maxsplit=1)[0])]
     if any(changes(word, question) for word in tail):
         return True
-    if _RANGE.match(behind):
+    if _RANGE.match(behind) or _SIDE.search(behind):
         return True
+    if tail[:1] == ["to"] and not any(map(question.words.mention, tail[1:2])):
+        return True  # "to read the book" belongs to the question, "to the left" does not
     return bool(tail) and tail[0] in BOUNDS | words_of("or more less") and not question.words.mention(tail[0])
 
 
+_SIDE = re.compile(r"\bthe (?:left|right)\b", re.IGNORECASE)
 _RANGE = re.compile(rf"\s*(?:to|or|-|–)\s(?:\d|(?:{'|'.join(NUMERALS)})\b)", re.IGNORECASE)
 
 

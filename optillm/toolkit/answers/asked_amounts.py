@@ -83,7 +83,7 @@ def _emphasised(clause: str, question: Question) -> Reading | None:
     span = amounts[0]
     others = [other for other in spans if other is not span and re.search(r"\d", other[0])]
     before, behind = bare(clause[: span.start()]), _IN_BRACKETS.sub("", bare(clause[span.end() :]))
-    if others or is_changed(before, behind, question) or _is_term(before):
+    if others or is_changed(before, behind, question) or _is_signed(before):
         return None
     tail = _PERIOD.sub(" ", re.split(r"[(,;.]", behind, maxsplit=1)[0])
     if not all(is_accounted(word, question, loosely=True) for word in WORD.findall(tail)):
@@ -107,9 +107,9 @@ def _unit_behind(stated: str, tail: str, question: Question) -> str | None:
     return None
 
 
-def _is_term(before: str) -> bool:
-    """Return whether what stands right before an amount makes it a term of a formula."""
-    return re.search(r"[=<>≠≤≥]\s*[^=]*[-+*/×]\s*$|[<>≠≤≥~]\s*$", before) is not None
+def _is_signed(before: str) -> bool:
+    """Return whether a sign right before an amount changes it: "√", "+/-", "un-"."""
+    return re.search(r"[^\w\s,.:;()\"'—–=≈]\s*$", before) is not None
 
 
 _IN_BRACKETS = re.compile(r"\s?\([^()]*\)")
@@ -161,9 +161,10 @@ def _left(clause: str, question: Question) -> Reading | None:
     for head, addition in heads(bare(clause)):
         if _EQUALS.search(head):
             continue
-        new = new_in(amounts_in(head, question), question)
-        if len(new) != 1:
-            continue
+        amounts = amounts_in(head, question)
+        new = new_in(amounts, question)
+        if len(new) != 1 or sum(amount.value.value == new[0].value.value for amount in amounts) > 1:
+            continue  # "12 of 12"
         amount = new[0]
         before, behind = (
             without_given(part, question) for part in (head[: amount.start], head[amount.end :])
@@ -192,7 +193,9 @@ def _without_known(text: str, question: Question) -> str:
 def _reading(text: str, question: Question) -> Reading:
     read = form(text, question)
     unit, _, per = (read.unit or "").partition("/")
-    if per and re.search(rf"\b(?:one|an?|1|per|each|every)\s{per}\b", question.last, re.IGNORECASE):
+    if per and re.search(
+        rf"\b(?:one|an?|1|per|each|every)\s(?:[\w-]+\s)?{per}\b", question.last, re.IGNORECASE
+    ):
         read = read._replace(unit=unit)  # "How many parts in one hour?"
     return Reading(peel(text), read._replace(subject=None))
 

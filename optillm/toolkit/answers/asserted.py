@@ -78,6 +78,9 @@ def is_unsettled(text: str, question: Question) -> bool:
     return bool({word for word in words & _UNSETTLED if word not in question.tokens})
 
 
+_REASON = re.compile(r",?\s(?:because|since)\s.*", re.DOTALL)
+
+
 def units(prose: str) -> Iterator[tuple[str, bool]]:
     """Yield the parts of a reply that may assert its answer, and whether each is emphasised.
 
@@ -91,4 +94,4 @@ def units(prose: str) -> Iterator[tuple[str, bool]]:
         for span in emphasised(sentence)[::-1]:
             yield within(span), True
         for clause in clauses(sentence):
-            yield bare(clause), False
+            yield _REASON.sub("", bare(clause)), False

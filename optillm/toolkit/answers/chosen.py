@@ -14,7 +14,7 @@ from optillm.toolkit.answers.sentences import Reading
 from optillm.toolkit.answers.vocabulary import words_of
 
 _PREDICATE = re.compile(
-    r"(?P<list>.{1,120}?)\s(?:are|is)\s(?:the\s)?(?:only\s|all\s|both\s)?(?P<said>[a-z ]{3,60})",
+    r"(?P<list>.{1,120}?)\s(?:are|is)\s(?:the\s)?(?:only\s|all\s|both\s)?(?P<said>[a-z0-9 ]{3,60})",
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(r"^(?:it|they|he|she|the|an?)\s+(?=\S)", re.IGNORECASE)
@@ -61,8 +61,7 @@ def _listed(text: str, question: Question) -> Form | None:
     match = _PREDICATE.fullmatch(text)
     if match is None or not all(question.words.mention(word) for word in match["said"].split()):
         return None
-    read = choice(match["list"], question)
-    return read if read and read.kind == "collection" else None
+    return choice(match["list"], question)
 
 
 def _patterns(options: Mapping[str, str]) -> dict[str, re.Pattern[str]]:

@@ -22,7 +22,7 @@ _DISPLAY = re.compile(r"\s{0,4}(?:\\\[|\$\$)\s{0,4}(.{1,300}?)\s{0,4}(?:\\\]|\$\
 _INLINE_MATH = re.compile(r"\\\(\s{0,4}|\s{0,4}\\\)|\$(?!\s)(?P<math>[^$\n]{1,120}?)(?<!\s)\$(?!\d)")
 _NUMBER = re.compile(r"\d{1,2}[.)]")
 """The number of an item that was cut off."""
-_LINE_MARK = re.compile(r"^(?:[-*•>#]+\s+|\d{1,2}[.)]\s+)+")
+_LINE_MARK = re.compile(r"^(?:[-*•#]+\s+|\d{1,2}[.)]\s+)+")
 _SUPPOSING: Final = words_of("if unless suppose supposing assume assuming when whenever imagine should")
 
 

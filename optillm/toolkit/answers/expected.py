@@ -169,8 +169,8 @@ def alternatives(question: Question) -> tuple[str, ...]:
     if _CLASSIFYING.search(text):
         for sentence in (question.last, text):
             for joint in re.finditer(r",?\s+or\s+", sentence):
-                if items := _joined_by(sentence[: joint.start()], sentence[joint.end() :]):
-                    return items
+                if joined := _joined_by(sentence[: joint.start()], sentence[joint.end() :]):
+                    return joined
         if listed := _LISTED.search(text):
             items = re.split(r"\s*,\s*(?:and\s|or\s)?|\s+(?:and|or)\s+", listed["list"].strip())
             if len(items) > 1 and all(0 < len(item.split()) <= _MOST_WORDS for item in items):

@@ -95,7 +95,7 @@ def _emphasised(clause: str, question: Question) -> Reading | None:
     stated = within(span)
     if len(stated.split()) > _MOST_WORDS or re.search(r"\d[^\w]*\d.*[=+*/]|=", stated):
         return None
-    if not _repeats(outside + behind, question) and not span["bold"]:
+    if not (span["bold"] or _repeats(outside + behind, question) or _FUNCTION.issuperset(outside + behind)):
         return None
     return _named(stated, question, marked=True)
 

@@ -37,6 +37,12 @@ def snippet(prose: str, blocks: Sequence[Fence], question: Question) -> Reading 
             content,
             Form("code", program_key(content, "text")) if "\n" in content else _of_code(content, question),
         )
+    if (
+        not blocks
+        and _PRINTED.search(question.text)
+        and (read := form(prose.strip(), question)).kind == "collection"
+    ):
+        return Reading(prose.strip(), read)
     filled = [block.content.strip() for block in blocks if block.content.strip()]
     if len(filled) > 1 or (filled and ("\n" in filled[0] or len(filled[0]) > _LONGEST)):
         return None

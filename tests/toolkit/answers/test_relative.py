@@ -1,7 +1,8 @@
 """Replies read relative to their question: what it expects, which words around the answer add nothing, which do.
 
 `asked_pairs.jsonl` holds pairs of replies as models write them, each a line: kind, question, reply, other reply, and
-whether they answer the same. Those of the kind "built" were made for one rule or against it.
+whether they answer the same. Those of the kind "built" were made for one rule or against it, the others were written
+by somebody who had not seen the code.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ PAIRS = [
     json.loads(line)
     for line in (Path(__file__).parent / "asked_pairs.jsonl").read_text(encoding="utf-8").splitlines()
 ]
-SEEN = 0.95
-"""The share of equal answers that are seen without a judge."""
+BUILT = "built"
 
 
 def one_vote(question: str, *replies: str) -> bool:
@@ -38,10 +38,15 @@ def test_no_two_different_answers_are_one() -> None:
     assert merged == []
 
 
-def test_most_equal_answers_are_seen() -> None:
-    same = [(question, one, other) for _, question, one, other, relation in PAIRS if relation == "same"]
+@pytest.mark.parametrize(("is_built", "share"), [(False, 0.97), (True, 0.91)], ids=["blind", "built"])
+def test_most_equal_answers_are_seen(is_built: bool, share: float) -> None:
+    same = [
+        (question, one, other)
+        for kind, question, one, other, relation in PAIRS
+        if relation == "same" and (kind == BUILT) is is_built
+    ]
     seen = [pair for pair in same if one_vote(*pair)]
-    assert len(seen) >= SEEN * len(same)
+    assert len(seen) >= share * len(same)
 
 
 @pytest.mark.parametrize(
