@@ -6,7 +6,13 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from optillm.toolkit.answers.asserted import asserted_in, is_denied_elsewhere, is_unsettled, units
+from optillm.toolkit.answers.asserted import (
+    asserted_in,
+    is_denied_elsewhere,
+    is_qualified,
+    is_unsettled,
+    units,
+)
 from optillm.toolkit.answers.concluding import WORD, closing, emphasised
 from optillm.toolkit.answers.forms import form
 from optillm.toolkit.answers.polarity import leads_with_truth
@@ -38,7 +44,8 @@ def alternative(prose: str, named: tuple[str, ...], question: Question) -> Readi
         if not matches:
             continue
         around = re.sub(r"\b(?:although|though|while)\b", "", _around(prose, text)) if is_emphasised else text
-        if len(matches) > 1 or _is_open(around, question):
+        qualified = is_qualified(around, patterns[matches[0]], question)
+        if len(matches) > 1 or _is_open(around, question) or qualified:
             return None
         return Reading(matches[0], form(matches[0], question))
     return None

@@ -65,7 +65,7 @@ def _is_aside(sentence: str, question: Question) -> bool:
     if _ASIDES.intersection(words):
         return True
     return (
-        bool(label)
+        label is not None
         and ":" in label[0]
         and len(words) < 4
         and not all(word in LABELS or word in MEASURES or is_accounted(word, question) for word in words)

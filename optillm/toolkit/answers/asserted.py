@@ -9,7 +9,7 @@ from typing import Final
 from optillm.toolkit.answers.concluding import WORD, bare, clauses, closing, emphasised, opening, within
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.statements import correction
-from optillm.toolkit.answers.vocabulary import words_of
+from optillm.toolkit.answers.vocabulary import LEADING, words_of
 
 _DENYING: Final = words_of("""
     not n't never neither nor cannot without than instead unlike except excluding versus vs against isn't aren't
@@ -23,7 +23,9 @@ _DENIED_BEHIND = re.compile(
 )
 _UNSETTLED: Final = words_of("""
     slightly somewhat mostly partly partially very nearly almost mildly probably possibly perhaps maybe either both
-    neither if unless depends between mixed leaning borderline incorrect wrong false eliminate eliminated eliminates
+    neither if unless depends
+    far rarely supposed seemingly first initially begins starts similar before after half
+    between mixed leaning borderline incorrect wrong false eliminate eliminated eliminates
     exclude excludes excluded tempting distractor unclear hardly barely unsure might opposite alternatively
     but however although though whereas while
 """)
@@ -47,6 +49,29 @@ def asserted_in(text: str, patterns: Mapping[str, re.Pattern[str]]) -> set[str]:
 
 
 _DENIAL = re.compile(r"\b(?:not|no|never|cannot|can't)\b|n't\b", re.IGNORECASE)
+
+
+def is_qualified(text: str, pattern: re.Pattern[str], question: Question) -> bool:
+    """Return whether the word right before a name is neither the question's nor one that adds nothing: "a bit"."""
+    for match in pattern.finditer(text):
+        if text[max(0, match.start() - 1) : match.start() + 1].strip()[:1] in ("(", "["):
+            continue
+        words = WORD.findall(text[: match.start()])
+        if (
+            words
+            and words[-1].isascii()
+            and not question.words.account_for(words[-1], LEADING | _INTRODUCING)
+            and not question.words.mention(words[-1])
+        ):
+            return True
+    return False
+
+
+_INTRODUCING: Final = words_of("""
+    as into under called clearly definitely certainly type category label class namely by only option choice letter
+    i'd i'll pick choose say that's it's select opción respuesta antwort
+""")
+"""Words right before a name that assert it."""
 
 
 def is_denied_elsewhere(text: str, patterns: Mapping[str, re.Pattern[str]]) -> bool:
@@ -73,7 +98,7 @@ _NO_MORE = re.compile(r"\b(?:no|not|any)\s(?:more|less|\w+er)\b", re.IGNORECASE)
 def is_unsettled(text: str, question: Question) -> bool:
     """Return whether a text has a word that leaves open what it asserts; one of the question leaves nothing open."""
     words = {word.casefold() for word in WORD.findall(text)}
-    if "or" in words or _NO_MORE.search(text):
+    if "or" in words or "?" in text or "rather than" in text[-14:] or _NO_MORE.search(text):
         return True
     return bool({word for word in words & _UNSETTLED if word not in question.tokens})
 

@@ -6,7 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from optillm.toolkit.answers.asserted import asserted_in, is_denied_elsewhere, is_unsettled, units
+from optillm.toolkit.answers.asserted import (
+    asserted_in,
+    is_denied_elsewhere,
+    is_qualified,
+    is_unsettled,
+    units,
+)
 from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned
 from optillm.toolkit.answers.questions import Question
@@ -39,6 +45,9 @@ def option_of(prose: str, question: Question) -> Reading | None:
         labels = {
             name.partition(" ")[0] for name in asserted_in(text, patterns) if not negated or "label" in name
         }
+        named = [pattern for name, pattern in patterns.items() if name.partition(" ")[0] in labels]
+        if any(is_qualified(text, pattern, question) for pattern in named):
+            continue
         if not labels or (not negated and is_denied_elsewhere(text, patterns)):
             continue
         if len(labels) > 1 or (is_unsettled(text, question) and not negated):

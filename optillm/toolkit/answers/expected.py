@@ -181,8 +181,8 @@ def alternatives(question: Question) -> tuple[str, ...]:
         return ()
     last = _QUOTED.sub(_label_or_nothing, question.last)
     for joint in re.finditer(r",?\s+or\s+", last):
-        if items := _joined_by(last[: joint.start()], last[joint.end() :]):
-            return items
+        if joined := _joined_by(last[: joint.start()], last[joint.end() :]):
+            return joined
     return ()
 
 

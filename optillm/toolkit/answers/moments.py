@@ -45,6 +45,9 @@ _CHANGING: Final = words_of("""
 """)
 
 
+_LEADING: Final = words_of("on at in is was be will fell ends year it's that's date time day month the")
+
+
 def moment_in(sentence: str, question: Question) -> Reading | None:
     """Return the moment of the kind asked for, if the conclusion of a sentence has exactly one that is new."""
     patterns = next((patterns for kind, patterns in _KINDS if kind.search(question.last)), _ANY)
@@ -64,12 +67,12 @@ def _only(clause: str, pattern: re.Pattern[str], question: Question) -> Reading 
     if len({match[0].casefold() for match in matches}) != 1:
         return None
     words = [word.casefold() for word in WORD.findall(clause[: matches[0].start()])]
-    behind = [word.casefold() for word in WORD.findall(clause[matches[0].end() :])][:2]
+    behind = [word.casefold() for word in WORD.findall(clause[matches[0].end() :])][:4]
     if set(words) & (NEVER_ACCOUNTED - words_of("when")) or set(words[-2:]) & _CHANGING:
         return None
-    if set(behind) & words_of(
-        "or if unless bc bce at the latest earliest but"[:0] or "or if unless bc bce but"
-    ):
+    if words and words[-1] not in _LEADING and not question.words.mention(words[-1]):
+        return None  # "the eve of May 3"
+    if set(behind) & words_of("or if unless bc bce but earliest latest later earlier ago"):
         return None
     stated = matches[0][0]
     return Reading(stated, form(stated, question)._replace(subject=None))

@@ -24,6 +24,11 @@ _TAKING_BACK: Final = words_of("""
 """)
 """Words that limit a yes or a no wherever they stand in its sentence, and at the beginning of a later one."""
 _LIMITING_AFFIRMATION: Final = words_of("only if when while not long")
+_RESTRICTING: Final = words_of("""
+    in for with under up at depending assuming typically generally normally on during within given to by about
+    theoretically legally in-principle most some
+""")
+"""Words that begin what restricts a yes or no, and no clause that explains it."""
 _REASON = re.compile(r"\b(?:because|since|as|for|due to)\b", re.IGNORECASE)
 _CONDITION = re.compile(
     r"\b(?:as|so) long as\b|\bin case\b|\bon condition\b|\bgiven that\b|\band no\b", re.IGNORECASE
@@ -73,6 +78,8 @@ def _led_with(prose: str, question: Question) -> Reading | None:
 def _is_limited(sentence: str, value: str) -> bool:
     """Return whether the rest of the sentence with a yes or no limits it; a reason may say "only" or "not"."""
     folded = [word.casefold() for word in WORD.findall(sentence)]
+    if folded and folded[0] in _RESTRICTING:
+        return True  # "Yes, in some cases."
     if _TAKING_BACK.intersection(folded) or _CONDITION.search(sentence):
         return True
     asserted = {word.casefold() for word in WORD.findall(_REASON.split(sentence, maxsplit=1)[0])}

@@ -196,6 +196,18 @@ def _adds_nothing(addition: str, head: str = "") -> bool:
     )
 
 
+_RANKED = re.compile(r"\b(?:place|position|rank|century|floor|grade)\b", re.IGNORECASE)
+_RANKS: Final = words_of("second third fourth fifth")
+
+
+def _is_changing(word: str, question: Question) -> bool:
+    """Return whether a word makes another name of the one beside it, and neither is the question's nor asked for."""
+    folded = word.casefold()
+    if folded not in _CHANGING or question.words.mention(folded):
+        return False
+    return folded not in _RANKS or not _RANKED.search(question.last)
+
+
 def _remainder(text: str, question: Question) -> Remainder | None:
     """Return the one run of words of a text that neither the question has nor add nothing."""
     words = list(WORD.finditer(text))
@@ -204,9 +216,7 @@ def _remainder(text: str, question: Question) -> Remainder | None:
         for index, word in enumerate(words)
         if not _is_accounted(word[0], question) or (index and _is_in_name(words, index, question))
     ]
-    if not left or any(
-        word[0].casefold() in _CHANGING and not question.words.mention(word[0]) for word in words
-    ):
+    if not left or any(_is_changing(word[0], question) for word in words):
         return None
     first, last = left[0], left[-1]
     inside = words[first : last + 1]

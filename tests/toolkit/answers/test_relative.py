@@ -146,3 +146,38 @@ def test_a_value_is_the_same_in_any_of_its_forms(question: str, one: str, other:
 )
 def test_a_form_that_changes_the_value_is_kept(question: str, one: str, other: str) -> None:
     assert not one_vote(question, one, other)
+
+
+OPTIONS = "Which one is it?\nA. apple\nB. pear\nC. plum"
+QUALIFIED = [
+    ("Is the review positive or negative?", "The review is {}.", "positive",
+     ("not {}", "slightly {}", "far from {}", "non-{}", "{} at first", "rarely {}", "a bit {}", "too {}")),
+    (OPTIONS, "It must be {}.", "pear",
+     ("not {}", "half a {}", "unripe {}", "{} or plum", "similar to {}", "before {}", "all except {}")),
+    ("Is it safe?", "{}", "Yes",
+     ("{}, in theory", "{}, with exceptions", "{}, typically", "{}, as long as it is dry", "{}, unless it rains",
+      "{}, assuming x > 0", "almost {}", "{}. However, it may break.")),
+    ("Is it safe?", "{}", "No",
+     ("{}, in theory", "{}, except at night", "{}, if it rains", "{}, for most people", "{}. But it can be.")),
+    ("When was it?", "It was on {}.", "July 4, 1976",
+     ("the eve of {}", "the day after {}", "or before {}", "{} or May 3", "{} at the earliest", "a week from {}")),
+    ("Who won?", "It was won by {}.", "Anna",
+     ("{}'s brother", "not {}", "{} or Bob", "{} Smith", "the second {}", "all except {}", "{} II", "{} and Bob")),
+    ("How much does it cost?", "It costs {}.", "**$5**",
+     ("more than {}", "{} each", "√{}", "half of {}", "a minimum of {}", "{} less than before", "exceeding {}")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "frame", "answer", "qualifiers"),
+    QUALIFIED,
+    ids=[f"{row[0][:20]}-{row[2]}" for row in QUALIFIED],
+)
+def test_what_qualifies_an_answer_is_never_passed_over(
+    question: str, frame: str, answer: str, qualifiers: tuple[str, ...]
+) -> None:
+    bare = frame.format(answer)
+    assert one_vote(question, bare, answer)
+    assert [
+        words for words in qualifiers if one_vote(question, bare, frame.format(words.format(answer)))
+    ] == []
