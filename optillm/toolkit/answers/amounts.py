@@ -77,13 +77,13 @@ def _amounts(text: str, question: Question) -> Iterator[Amount]:
 
 def new_in(amounts: Sequence[Amount], question: Question, unit: str | None = None) -> list[Amount]:
     """Return the amounts that the question does not have, each value once."""
-    given = [amount.value for amount in amounts_in(question.text, question)]
+    in_question = [amount.value for amount in amounts_in(question.text, question)]
     new: list[Amount] = []
     for amount in amounts:
         repeated = any(
-            (amount.value.value == known.value and known.unit in (None, amount.value.unit))
-            or known == amount.value
-            for known in given
+            (amount.value.value == other.value and other.unit in (None, amount.value.unit))
+            or other == amount.value
+            for other in in_question
         )
         twice = any(same_amount(amount.value, other.value) for other in new)
         if not repeated and not twice and (unit is None or amount.value.unit in (None, unit)):

@@ -186,8 +186,8 @@ _NO_SIGNS = re.compile(r"[\s,.:;*\"—–]*")
 
 def _without_known(text: str, question: Question) -> str:
     """Return a text without the runs of signs and digits that its question has too."""
-    known = question.text.split()
-    return " ".join(part for part in text.split() if part not in known or not WORD.search(part))
+    in_question = question.text.split()
+    return " ".join(part for part in text.split() if part not in in_question or not WORD.search(part))
 
 
 def _reading(text: str, question: Question) -> Reading:

@@ -379,8 +379,8 @@ _UNIT_ASKED = re.compile(r"\bhow many (?P<one>[a-z]+)\b|\bin (?P<other>[a-z]+(?:
 
 def _in_unit_asked(amount: Quantity, question: Question) -> Quantity:
     """Return an amount in the unit that its question asks for, if it can be converted."""
-    asked = _UNIT_ASKED.search(question.last)
-    unit = unit_of(asked["one"] or asked["other"]) if asked and amount.unit else None
+    match = _UNIT_ASKED.search(question.last)
+    unit = unit_of(match["one"] or match["other"]) if match and amount.unit else None
     ratio = conversion(amount.unit, unit.name) if unit and amount.unit and not unit.counted else None
     return amount if ratio is None or unit is None else Quantity(amount.value * ratio, unit.name)
 

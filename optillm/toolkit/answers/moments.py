@@ -62,8 +62,8 @@ def moment_in(sentence: str, question: Question) -> Reading | None:
 
 
 def _only(clause: str, pattern: re.Pattern[str], question: Question) -> Reading | None:
-    known = {match[0].casefold() for match in pattern.finditer(question.text)}
-    matches = [match for match in pattern.finditer(clause) if match[0].casefold() not in known]
+    in_question = {match[0].casefold() for match in pattern.finditer(question.text)}
+    matches = [match for match in pattern.finditer(clause) if match[0].casefold() not in in_question]
     if len({match[0].casefold() for match in matches}) != 1:
         return None
     words = [word.casefold() for word in WORD.findall(clause[: matches[0].start()])]

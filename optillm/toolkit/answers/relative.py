@@ -100,7 +100,9 @@ def _sentences(prose: str, question: Question) -> Iterator[str]:
 def _is_about(first: str, last: str, question: Question) -> bool:
     """Return whether the first sentence repeats the question's words, and the last one gives no other amount."""
     words = {word.casefold() for word in WORD.findall(first)}
-    asked = {word for word in question.tokens if word not in LEADING and len(word) > 3}
-    if 2 * len([word for word in asked if any(stem(word) == stem(other) for other in words)]) < len(asked):
+    content = {word for word in question.tokens if word not in LEADING and len(word) > 3}
+    if 2 * len([word for word in content if any(stem(word) == stem(other) for other in words)]) < len(
+        content
+    ):
         return False
     return "**" in first or not amounts_in(last, question)

@@ -312,9 +312,9 @@ def foreign_name_in(sentence: str, question: Question) -> Reading | None:
     else:
         words = text.split()
         kept = [index for index, word in enumerate(words) if not _is_empty(word, question)]
-        asked = question.last.casefold().split()
+        in_question = question.last.casefold().split()
         if not kept or any(
-            word.casefold() in question.words.limits and word.casefold() not in asked for word in words
+            word.casefold() in question.words.limits and word.casefold() not in in_question for word in words
         ):
             return None
         stated = " ".join(words[kept[0] : kept[-1] + 1]).strip(" —–-") if len(kept) < len(words) else ""
