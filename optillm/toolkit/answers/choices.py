@@ -98,12 +98,26 @@ def _confirms(rest: str, option: str, others: Sequence[str], *, marked: bool) ->
         return marked or separator is not None
     if any(_same(content, other) for other in others):
         return False
+    if marked and _says_why(rest, others):
+        return True
     if _EXPLAINED.match(rest) and not re.match(r"\s*\(?(?:but|only|if|unless)\b", rest, re.IGNORECASE):
         return True
     if marked and (sentence := _NEXT_SENTENCE.fullmatch(rest)):
         return sentence[1].casefold() not in LIMITING
     confirmed = _CONFIRMED.fullmatch(content.rstrip(". ")) is not None
     return confirmed and (marked or separator is not None)
+
+
+_CLAUSE = re.compile(r"[:—–-]\s(?P<clause>[a-z][^.!?\n]{8,200})[.!]?")
+
+
+def _says_why(rest: str, others: Sequence[str]) -> bool:
+    """Return whether what follows a label and a colon is a clause that neither limits it nor names another option."""
+    match = _CLAUSE.fullmatch(rest.lstrip(" *")) or _CLAUSE.fullmatch(f": {rest.lstrip(' *:')}")
+    words = {word.casefold() for word in _WORD.findall(match["clause"])} if match else set[str]()
+    if not words or words & (NEVER_ACCOUNTED | LIMITING - {"and", "as", "also"}):
+        return False
+    return not any(other.casefold() in rest.casefold() for other in others)
 
 
 def _same(text: str, option: str) -> bool:

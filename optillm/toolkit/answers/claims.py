@@ -55,6 +55,7 @@ _LIMITING: Final = LIMITING - words_of(
     "and or also still yet plus minus when while if assuming provided until"
 )
 _DENYING: Final = frozenset(map(stem, NEVER_ACCOUNTED))
+_RANKS: Final = frozenset(map(stem, words_of("second third fourth fifth next previous")))
 _BOUNDING: Final = frozenset(map(stem, BOUNDS | {"since"}))
 
 
@@ -209,7 +210,11 @@ def _named(text: str, question: Question) -> Reading | None:
     if sentence is None or not _content(question) <= _stems(sentence["rest"]):
         return None
     words = _stems(sentence["name"]) | _stems(sentence["rest"])
-    return None if words & _DENYING else in_words(sentence["name"], question, _MOST_WORDS)
+    return (
+        None
+        if words & (_DENYING | (_RANKS - _stems(question.text)))
+        else in_words(sentence["name"], question, _MOST_WORDS)
+    )
 
 
 def _adds(reading: Reading, question: Question) -> bool:

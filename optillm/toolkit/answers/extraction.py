@@ -61,7 +61,8 @@ def fences(text: str) -> tuple[str, list[Fence]]:
 
 _BREAK = re.compile(r"[.!?](?=[*_\"')\]]{0,3}\s)")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(.])(?:mr|mrs|ms|dr|st|vs|prof|no|e\.g|i\.e|approx|(?<!\d\s)[a-z])$", re.IGNORECASE
+    r"(?:^|[\s(.])(?:mr|mrs|ms|dr|st|mt|vs|prof|no|inc|corp|ltd|jr|sr|e\.g|i\.e|approx|(?<!\d\s)[a-z])$",
+    re.IGNORECASE,
 )
 
 

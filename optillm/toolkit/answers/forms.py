@@ -15,14 +15,16 @@ from typing import Final, Literal, NamedTuple
 
 from optillm.toolkit.answers.dates import iso_date, time_of_day, year_of_era
 from optillm.toolkit.answers.extraction import sentences
+from optillm.toolkit.answers.frames import without_kind
 from optillm.toolkit.answers.intervals import intervals_of
 from optillm.toolkit.answers.jsontext import canonical_json, is_json, parse_json
 from optillm.toolkit.answers.languages import bounds, denying, truths
 from optillm.toolkit.answers.lists import Items, bare_items, bracketed, matrix_rows
-from optillm.toolkit.answers.quantities import quantity, same_amount
+from optillm.toolkit.answers.quantities import Quantity, quantity, same_amount
 from optillm.toolkit.answers.questions import NO_QUESTION, Question
 from optillm.toolkit.answers.texts import text_key
 from optillm.toolkit.answers.typography import delatex, peel, plain
+from optillm.toolkit.answers.units import conversion, unit_of
 from optillm.toolkit.answers.vocabulary import (
     BOUND_PHRASES,
     BOUNDS,
@@ -65,7 +67,19 @@ def form(stated: str, question: Question = NO_QUESTION) -> Form:
     if code := inline_code(stated):
         return code
     text = cleaned(stated)
-    return _Reader(question).read(text) or Form("text", text_key(text))
+    if based := _base_of(text, question):
+        text = based
+    return _Reader(question).read(text) or Form("text", text_key(without_kind(text, question)))
+
+
+_BASED = re.compile(r"([0-9A-Fa-f]+)_\{?(2|8|16)\}?")
+_BASES: Final = {"2": "binary", "8": "octal", "16": "hexadecimal"}
+
+
+def _base_of(text: str, question: Question) -> str | None:
+    """Return "1101" for "1101_2" where the question asks for a binary number."""
+    match = _BASED.fullmatch(text)
+    return match[1] if match and f"to {_BASES[match[2]]}" in question.text.casefold() else None
 
 
 _INLINE_CODE = re.compile(r"\**(`{1,2})(?!`)([^`\n]+)\1\**[.,;:]?")
@@ -195,6 +209,7 @@ class _Reader:
             amount = quantity(contrast[1], self._words)
         if amount is None:
             return None
+        amount = _in_unit_asked(amount, self._question)
         in_pounds = amount.unit == "pound" and self._question.pays_in_pounds
         read = Form("number", str(amount.value), "pound-sterling" if in_pounds else amount.unit)
         return _as_percentage(read, text) if self._question.asks_for_percentage else read
@@ -298,6 +313,8 @@ class _Reader:
         subject: str | None = None
         if variables := _VARIABLES.fullmatch(left):
             subject = ",".join(re.findall(r"[A-Za-z]\w?", variables[0]))
+        elif _DERIVATIVE.fullmatch(left):
+            subject = None  # "dy/dx", "y'" and "f'(x)" are one
         elif _VARIABLE.fullmatch(left):
             subject = "".join(left.lstrip("\\").split())
         elif re.search("[A-Za-z]", re.sub(r"\\[a-z]+", "", left)) and not self._names_result(left):
@@ -355,6 +372,17 @@ def _limits(sentence: str) -> bool:
 def _date(text: str) -> Form | None:
     date = iso_date(text) or time_of_day(text) or year_of_era(text)
     return Form("date", date) if date else None
+
+
+_UNIT_ASKED = re.compile(r"\bhow many (?P<one>[a-z]+)\b|\bin (?P<other>[a-z]+(?:/[a-z]+)?)\?", re.IGNORECASE)
+
+
+def _in_unit_asked(amount: Quantity, question: Question) -> Quantity:
+    """Return an amount in the unit that its question asks for, if it can be converted."""
+    match = _UNIT_ASKED.search(question.last)
+    unit = unit_of(match["one"] or match["other"]) if match and amount.unit else None
+    ratio = conversion(amount.unit, unit.name) if unit and amount.unit and not unit.counted else None
+    return amount if ratio is None or unit is None else Quantity(amount.value * ratio, unit.name)
 
 
 _GLOSSED = re.compile(r"(.{1,60}?)\s?\(([^()]{1,60})\)")  # "42 (forty-two)"
@@ -418,6 +446,9 @@ _TIMES = re.compile(r"(?<=\d)\s?x\s?(?=\d)")  # "5 x 4"
 _VARIABLE = re.compile(
     r"\\?[A-Za-z][A-Za-z']{0,2}(?:_\{?\w{1,4}\}?)?\s?(?:\([^()=]{0,12}\))?|\\[A-Za-z]{2,8}"
 )
+_DERIVATIVE = re.compile(
+    r"d[a-z]?\s?/\s?d[a-z](?:\s?\[[^\]=]{1,40}\])?|\\frac\s?\{d[a-z]?\}\s?\{d[a-z]\}|[a-z]'(?:\([a-z]\))?"
+)
 _VARIABLES = re.compile(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?){1,5}\s*\)")
 _RELATION = re.compile(r"(?<![<>!=:\\])=(?!=)|≈|∈|\\approx(?![a-z])|\\in(?![a-z])")
 _INEQUALITY = re.compile(r"[<>≤≥≠](?!=)|[<>!]=|==")
@@ -468,7 +499,7 @@ def _expression(text: str) -> str:
 
 
 EXPLANATION = re.compile(
-    r"(?:,?\s(?=because\b)|,\s(?=(?:as|so|which|where|hence|thus|therefore|meaning"
+    r"(?:,?\s(?=because\b)|,\s(?=(?:as(?!\s(?:long|far|soon|if)\b)|so(?!\slong\b)|which|where|hence|thus|therefore|meaning"
     r"|also known|also called|officially|formerly)\b)|,?\s(?=since\s(?!\d{4}\b)))"
     r"(?:\w+\s){1,2}\S",
     re.IGNORECASE,
@@ -484,12 +515,37 @@ def _head(text: str) -> str | None:
     pieces = sentences(text)
     end = len(pieces[0]) if len(pieces) > 1 else len(text)
     if explanation and 0 < explanation.start() < end:
-        return text[: explanation.start()]
+        head = text[: explanation.start()]
+        return None if _gives_another(head, text[explanation.start() : end]) else head
     if end == len(text) or _limits(pieces[1]):
         return None
     if text[end - 1] == "!":  # no factorial, if a sentence ends there
         return None if pieces[1][:1].islower() else text[: end - 1]
     return text[:end]
+
+
+def unexplained(text: str) -> str:
+    """Return a text without the clause that explains it, unless that gives another amount."""
+    explanation = EXPLANATION.search(text)
+    if explanation is None or not explanation.start():
+        return text
+    head = text[: explanation.start()]
+    return text if _gives_another(head, text[explanation.start() :]) else head
+
+
+_CONVERTED = re.compile(r",?\swhich\s(?:is|equals|makes|gives|means)\s(?:about\s)?(?P<amount>[\d$€£][^,;]*)")
+
+
+_LAST_AMOUNT = re.compile(r"[$€£]?\d[\d.,]*(?:\s[^\d\s]+){0,3}$")
+
+
+def _gives_another(head: str, explanation: str) -> bool:
+    """Return whether an explanation of an amount gives another one: "300 cm, which is 30 m"."""
+    converted = _CONVERTED.match(explanation)
+    amount = quantity(peel(converted["amount"])) if converted else None
+    last = _LAST_AMOUNT.search(head) if amount else None
+    stated = quantity(peel(last[0])) if last else None
+    return amount is not None and stated is not None and not same_amount(stated, amount)
 
 
 LONGEST_JSON: Final = 32_000

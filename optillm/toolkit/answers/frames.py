@@ -89,10 +89,13 @@ def _framed_foreign(text: str, words: Sequence[re.Match[str]], question_words: Q
 
 
 _NONE: Final = frozenset[str]()
-_KIND_OF = re.compile(r"\b(?:which|what)\s(?P<kind>[a-z]{3,20})\b", re.IGNORECASE)
+_KIND_OF = re.compile(
+    r"\b(?:which|what)\s(?:(?:is|was)\sthe\s(?:\w+est|most\s\w+|only|main)\s)?(?P<kind>[a-z]{3,20})\b",
+    re.IGNORECASE,
+)
 _NO_KIND: Final = words_of("is are was were does did the kind type sort number value") | _COPULAS
 _TIME_AT: Final = re.compile(
-    r"(?:in|on|at)\s(?=(?:the\s)?(?:\d{4}s?$|\d{1,4}\s(?:BCE?|AD|CE)$|(?:jan|febr)uary|march|april|may$|june|july|august|(?:sept|nov|dec)ember"
+    r"^(?:in|on|at)\s(?=(?:the\s)?(?:\d{4}s?$|\d{1,4}\s(?:BCE?|AD|CE)$|(?:jan|febr)uary|march|april|may$|june|july|august|(?:sept|nov|dec)ember"
     r"|october|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b)",
     re.IGNORECASE,
 )
@@ -105,7 +108,7 @@ def without_kind(text: str, question: Question) -> str:
     if match is None or match["kind"].casefold() in _NO_KIND:
         return text
     kind = re.escape(match["kind"])
-    named = re.fullmatch(rf"(?:the\s)?{kind}(?:\sof)?\s(\S.*)|(\S+)\s{kind}", text, re.IGNORECASE)
+    named = re.fullmatch(rf"(?:the\s)?{kind}(?:\sof)?\s(\S.*)|(?:the\s)?(\S+)\s{kind}", text, re.IGNORECASE)
     return (named[1] or named[2]) if named else text
 
 

@@ -119,6 +119,25 @@ class Language(NamedTuple):
     limits: frozenset[str] = frozenset()
     quantities: tuple[str, ...] = ()
     spaced: bool = True
+    polar: tuple[str, ...] = ()
+    numerals: tuple[str, ...] = ()
+
+    def in_digits(self, text: str) -> str:
+        """Return a text with the words for two and more as digits."""
+        if not self.numerals:
+            return text
+        values = {word: str(value) for value, word in enumerate(self.numerals, start=2)}
+        words = re.compile(rf"\b(?:{'|'.join(self.numerals)})\b", re.IGNORECASE)
+        return words.sub(lambda word: values[word[0].casefold()], text)
+
+    def asks_polar(self, question: str) -> bool:
+        """Return whether a question in this language is one for yes or no."""
+        folded = question.strip(" ¿*\n").casefold()
+        return any(
+            re.match(rf"{re.escape(word)}(?!\w)", folded) is not None
+            or (not self.spaced and folded.rstrip("?？。 ").endswith(word))
+            for word in self.polar
+        )
 
 
 ENGLISH: Final = Language("English")
@@ -171,6 +190,8 @@ def _by_name() -> Mapping[str, tuple[Language, frozenset[str]]]:
                 frozenset(entry["limits"].split()),
                 tuple(entry["quantities"]),
                 entry["name"] not in _UNSPACED,
+                tuple(entry.get("polar", ())),
+                tuple(entry.get("numerals", "").split()),
             ),
             frozenset(entry.get("asks", "").split()),
         )
@@ -211,6 +232,14 @@ def without_particles(statement: str) -> str:
 def truths() -> Mapping[str, str]:
     """Return what the words for yes and no in all languages mean."""
     return {word: value for value in ("true", "false") for word in _listed(value)}
+
+
+@cache
+def reason() -> re.Pattern[str]:
+    """Return the pattern of a clause that explains what is before it, in any language but English."""
+    return re.compile(
+        rf"[,，;]?\s?(?:{'|'.join(map(_bounded, _listed('reasons')))})\b.*", re.DOTALL | re.IGNORECASE
+    )
 
 
 def corrections() -> Iterator[str]:

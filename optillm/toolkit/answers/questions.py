@@ -60,7 +60,8 @@ _PERCENT = re.compile(
 )
 _ORDER = re.compile(
     r"\b(?:order(?! does(?:n't| not) matter)|orders|ranking|rank|sequence|ascending|descending|arrange|arrangement"
-    r"|sort|next|from\s[^.?!]{1,40}\sto)\b",
+    r"|sort|next|from\s(?:the\s)?(?:\w+est|most|least|first|last|top|bottom|left|right|north|south|east|west|early|low|high)\b"
+    r"[^.?!]{0,40}\sto)\b",
     re.IGNORECASE,
 )
 _RISING = re.compile(
@@ -77,6 +78,8 @@ _SET = re.compile(
     r"\b(?:order does(?:n't| not) matter|in any order|roots|zeros|solutions|factors|divisors|select all|all that apply"
     r"|(?:name|list) (?:the|all|any|some|two|three|four|five|six)\b"
     r"(?!.*\b(?:steps|stages|phases|instructions|first|last|by|since|from)\b)"
+    r"|(?:what|which) (?:are (?:the )?)?(?:two|three|four|five) (?!steps|stages|phases)"
+    r"|what are the (?:numbers|integers|values)"
     r"|which (?:numbers|integers|primes|elements|values|factors|of (?:the|these|them))|solve)\b",
     re.IGNORECASE,
 )
@@ -93,6 +96,9 @@ _POLAR = re.compile(
     r"(?:^|[.!?:,\n]\s{0,4})(?:is|are|was|were|does|do|did|can|could|has|have|had|will|would|should|must)\b"
     r"(?! you\b)[^.!?\n]{1,400}\?",
     re.IGNORECASE,
+)
+_WHETHER_RIGHT = re.compile(
+    r"\b(?:incorrect|wrong|untrue|mistaken|(?<!true or )false(?!\s?or))\b|n't\b|\bnot\b", re.IGNORECASE
 )
 _FACT = re.compile(
     r"(?:^|[.!?\n]\s{0,4})(?:(?:in|on|at|from|of|for|to|by|with) )?"
@@ -229,6 +235,11 @@ class Question:
     def asks_yes_or_no(self) -> bool:
         """Return whether the question is polar; a polite request ("Can you…?") is not."""
         return bool(_POLAR.search(self.text))
+
+    @cached_property
+    def asks_whether_right(self) -> bool:
+        """Whether it asks if something is wrong or false, so that "it is wrong" may mean yes."""
+        return bool(_WHETHER_RIGHT.search(self.last))
 
     @cached_property
     def asks_for_fact(self) -> bool:

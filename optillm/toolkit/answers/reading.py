@@ -9,9 +9,10 @@ from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.claims import claimed, year_in
 from optillm.toolkit.answers.extraction import ends, fences, last_line, sentences
 from optillm.toolkit.answers.forms import form, json_form
-from optillm.toolkit.answers.languages import ENGLISH, without_particles
+from optillm.toolkit.answers.languages import ENGLISH, reason, without_particles
 from optillm.toolkit.answers.programs import read_program
 from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.relative import relative
 from optillm.toolkit.answers.sentences import (
     LONGEST_SENTENCE,
     Reading,
@@ -63,6 +64,8 @@ def read_answer(text: str, question: Question, *, cut: bool = False) -> Reading 
             return None  # an earlier statement is not the answer
     if cut:
         return None
+    if reading := relative(prose, blocks, question):
+        return reading
     if program := read_program(blocks, prose, question, requested=False):
         return Reading(*program)
     if question.options and (listed := _trailing(prose, _LETTER_AND_TEXT)):
@@ -160,7 +163,7 @@ def _stated(statement: Statement, question: Question) -> Reading | None:
         return Reading(text, choice(text, question) or form(text, question))
     text = unexcited(text)
     if statement.foreign or not text.isascii():
-        text = without_particles(re.split("[。！]", text)[0])
+        text = without_particles(reason().sub("", re.split("[。！]", text)[0], count=1))
     if reading := solid_value(text, question):
         return reading
     pieces = sentences(plain(text))
@@ -237,7 +240,7 @@ def _last(prose: str, question: Question) -> Reading | None:
         line = _ONLY_ITEM.sub("", line, count=1)
     cut = _CUT.search(line) or (_ITEM_NUMBER.fullmatch(line) and _FIRST_ITEM.search(prose))
     if not line or cut or _NO_ANSWER_LINE.match(line) or "\\boxed" in line:
-        return claimed(prose, question) or _polar(prose, question)
+        return claimed(prose, question)
     if not line.isascii():
         line = without_particles(line)
     if len(line) <= LONGEST_SENTENCE and (reading := _whole_line(line, question)):
@@ -258,7 +261,7 @@ def _last(prose: str, question: Question) -> Reading | None:
         whole = not question.asks_for_quantity or len(line.split()) <= most_words
         if whole and (reading := in_words(line, question, most_words)):
             return reading
-    return _polar(prose, question)
+    return None
 
 
 _CUT = re.compile(r"\s(?:and|or|the|an?|of|to|is|are|with|by|for|in|we|that|which|as|at|from)$")
@@ -320,15 +323,3 @@ def _may_be_words(line: str, before: str, question: Question) -> bool:
     emphasised = line.startswith("**") and line.rstrip(".").endswith("**")
     listed = question.asks_for_order and form(line).kind == "collection"
     return emphasised or listed or (question.asks_for_fact and not before.endswith(","))
-
-
-_OPENING = re.compile(r"[*_\s]{0,4}(yes|no)\b[^.!?\n]{0,200}+(?!\?)", re.IGNORECASE)
-
-
-def _polar(prose: str, question: Question) -> Reading | None:
-    """Return the yes or no that a reply to a polar question starts with."""
-    opening = _OPENING.match(prose) if question.asks_yes_or_no else None
-    if opening is None or correction(prose, opening.end()) is not None:
-        return None
-    read = form(opening[0], question)
-    return Reading(opening[1], read) if read.kind == "truth" else None

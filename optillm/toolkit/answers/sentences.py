@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from optillm.toolkit.answers.choices import CHOOSING, choice, chosen_in
-from optillm.toolkit.answers.forms import EXPLANATION, Form, form, inline_code
+from optillm.toolkit.answers.forms import Form, form, inline_code, unexplained
 from optillm.toolkit.answers.frames import Frame, compared, framed, restated, without_kind
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.typography import delatex, peel, plain
@@ -63,8 +63,7 @@ def in_words(sentence: str, question: Question, most_words: int, *, marked: bool
     """Return an answer in words: short, and no question; unless `marked`, no courtesy and no remark."""
     if code := inline_code(sentence):
         return Reading(code.value, code)
-    cut = EXPLANATION.search(sentence)
-    text = peel(plain(sentence[: cut.start()] if cut and cut.start() else sentence))
+    text = peel(plain(unexplained(sentence)))
     text = _CONTRAST.sub("", text, count=1)
     words = text.split()
     if not words or len(words) > most_words or len(text) > LONGEST_SENTENCE or text[-1] in "?:":
@@ -124,7 +123,7 @@ def _without_clause(text: str, question: Question) -> str:
 
 _WORD = re.compile(r"[^\W_][\w'.,-]*(?<![.',-])|[^\W_]")
 _SPOKEN = "|".join(sorted(NUMERALS, key=len, reverse=True))
-_START = re.compile(
+VALUE_START = re.compile(
     rf"(?<![\w.,/^-])(?:[-+]?[$€£¥₹]?\s?[-+]?\.?\d|\\(?:d?frac|sqrt)|[√π±(\[{{]|(?:{_SPOKEN}|half|minus|negative)\b)",
     re.IGNORECASE,
 )
@@ -134,12 +133,11 @@ def value_in(sentence: str, question: Question) -> Reading | None:
     """Return the value that a sentence gives its subject: "So Tom has 42 apples left."."""
     if len(sentence) > LONGEST_SENTENCE:
         return None
-    cut = EXPLANATION.search(sentence)
-    bare = delatex(plain(sentence[: cut.start()] if cut and cut.start() else sentence).replace("**", ""))
+    bare = delatex(plain(unexplained(sentence)).replace("**", ""))
     bare = re.sub(r"\$(?!\s?\d)|\\[()\[\]]|(?<=\d)\$", "", bare).strip()
     if question.words.unspaced:
         bare = _GLUED.sub(" ", bare)
-    for match in list(_START.finditer(bare))[:_MOST_STARTS]:
+    for match in list(VALUE_START.finditer(bare))[:_MOST_STARTS]:
         lead, rest = bare[: match.start()], bare[match.start() :]
         names = names_in(lead, question)
         if names is None or (match[0][-1].isalpha() and _THE.search(lead)):
@@ -305,8 +303,7 @@ def _about(reading: Reading, frame: Frame) -> Reading:
 
 def _predicated(sentence: str, question: Question, *, in_words_too: bool = False) -> Reading | None:
     """Return what follows the last verb of a sentence whose other words are accounted for."""
-    explanation = EXPLANATION.search(sentence)
-    sentence = sentence[: explanation.start()] if explanation and explanation.start() else sentence
+    sentence = unexplained(sentence)
     verbs = list(_VERB.finditer(sentence))
     if not verbs or question.options or not (question.asks_for_fact or question.asks_for_quantity):
         return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from optillm.toolkit.answers.typography import plain
+from optillm.toolkit.answers.units import unit_of
 from optillm.toolkit.answers.vocabulary import NUMERALS, ORDINALS, PARTS
 
 _ARTICLE = re.compile(r"^(?:a|an|the|sir|dame)\s+(?=\S\S)", re.IGNORECASE)
@@ -14,6 +16,11 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _WRAPPING = " \t\n.,;:!*"
+_EMOJI = re.compile(r"[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d]+")
+_SYMBOL_BEHIND = re.compile(
+    r"(?<=\w)\s\((?P<symbol>[A-Z][a-z]?|[^\w\s()]{1,2}|[\u0370-\u03ff]|(?=[^()]*\d)(?:[A-Z][a-z]?_?\d{0,2}){1,4})\)$"
+)
+"""A symbol behind the name that it stands for: "gold (Au)", "yen (¥)"."""
 _ALIASES = {
     "there does not exist": "does not exist",
     "there are no real solutions": "no real solution",
@@ -33,7 +40,8 @@ def text_key(text: str) -> str:
 
     Signs stay ("C#", "A+"), and so does case where it makes the word ("CO" is not "Co").
     """
-    words = _share_in_digits(_spelled_out(plain(text).replace("**", ""))).split()
+    bare = _without_symbol(_EMOJI.sub("", plain(text).replace("**", "")).strip() or plain(text))
+    words = _share_in_digits(_spelled_out(_without_accents(bare))).split()
     joined = " ".join(words)
     trimmed = joined.strip(_WRAPPING)
     trimmed = _LEAD.sub("", trimmed, count=1) or trimmed
@@ -41,6 +49,28 @@ def text_key(text: str) -> str:
     shouted = trimmed.isupper() and len(trimmed) > 4
     folded = trimmed.casefold() if shouted else " ".join(map(_folded, trimmed.split()))
     return _ALIASES.get(folded.casefold(), folded) or joined.casefold()
+
+
+def _without_symbol(text: str) -> str:
+    """Return a name without the symbol behind it: of an element, a currency, a unit, or a formula of chemistry."""
+    match = _SYMBOL_BEHIND.search(text)
+    if match is None:
+        return text
+    name, symbol = text[: match.start()], match["symbol"]
+    if len(symbol) == 1 and symbol.isascii() and symbol.isalpha():
+        unit = unit_of(symbol)
+        return name if unit and unit == unit_of(name.casefold().removeprefix("the ")) else text
+    return name
+
+
+_FULL_NAME = re.compile(r"[A-Z]\w+(?:\s(?:de|da|di|la|del|van|von|y|[A-Z][\w.]*)){1,4}")
+
+
+def _without_accents(text: str) -> str:
+    """Return a name of several words without accents, which many writers leave out; in other words they matter."""
+    if text.isascii() or not _FULL_NAME.fullmatch(text):
+        return text
+    return "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
 
 
 _SHARE = re.compile(
@@ -69,6 +99,10 @@ _SPELLINGS = (
         " per ",
     ),
     (re.compile(r"^(?:(?:just|exactly|precisely)\s)"), ""),
+    (re.compile(r"\bMt\.?\s(?=[A-Z])"), "Mount "),
+    (re.compile(r"\bSt\.\s(?=[A-Z])"), "Saint "),
+    (re.compile(r"(?<=[a-z])(?:,?\s(?:Inc|Corp|Ltd|LLC|Corporation|Incorporated)\.?)$"), ""),
+    (re.compile(r"^(?:due to|owing to|on account of)\s", re.IGNORECASE), "because of "),
     (re.compile(r"\b([A-Z])\.\s?(?=[A-Z]\.)"), r"\1"),  # "J. R. R. Tolkien"
     (re.compile(r"\b([A-Z]{1,4})\.(?=\s[A-Z])"), r"\1"),
 )

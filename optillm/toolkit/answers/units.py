@@ -240,7 +240,9 @@ def _measured(words: list[str]) -> Counter[_Base] | None:
     for word in words:
         power = _POWER_WORDS.get(word.casefold())
         match = _FACTOR.fullmatch(word)
-        base = _measure(match["word"]) if match else None
+        base = (
+            _measure(match["word"]) if match and (word != "in" or not powers) else None
+        )  # "weeks in a year"
         if power and last is not None and word.casefold().endswith("ed"):
             powers[last] += power - 1
         elif power and pending == 1:
@@ -264,10 +266,12 @@ def _measure(word: str) -> _Base | None:
 def _counted(words: list[str], question: QuestionWords) -> Counter[_Base] | None:
     """Return the noun that says what is counted."""
     folded = [word.casefold() for word in words]
-    if any(word in _NO_NOUN or word in _NO_NOUNS for word in folded):
+    if any(word in _NO_NOUN or word in _NO_NOUNS or word in _PREPOSITIONS for word in folded):
         return None
     if question.counted and not any(stem(word) in question.counted for word in folded):
         return None  # couples are no answer to "how many people"
+    if len(words) > (1 if question.limits else 3):
+        return None
     plural = len(words) == 1 and words[0].isalpha() and words[0].islower() and len(words[0]) > 3
     plural = plural and folded[0].endswith("s") and not folded[0].endswith("ss")
     if not plural and not all(question.mention(word) for word in folded):
@@ -305,6 +309,9 @@ _NO_NOUN: Final = words_of("""
 """)
 """Words in -s behind a number that count nothing, or change it."""
 _NO_NOUNS: Final = NEVER_ACCOUNTED | BOUNDS | TRAILING | LEADING
+
+
+_PREPOSITIONS: Final = words_of("between from among during after before by on until who that which and")
 
 
 def _singular(word: str) -> str:

@@ -139,8 +139,8 @@ TRAILING: Final = words_of("""
 NEVER_ACCOUNTED: Final = words_of("""
     not no never none neither nor cannot can't isn't aren't wasn't weren't doesn't don't didn't won't wouldn't
     couldn't shouldn't hasn't haven't without except unless but however although though if when whenever while
-    only hardly barely scarcely almost nearly probably possibly perhaps maybe likely unlikely minus plus or
-    versus instead rather otherwise fails fail false wrong incorrect
+    nothing nobody nowhere only hardly barely scarcely almost nearly probably possibly perhaps maybe likely unlikely
+    minus plus or versus instead rather otherwise fails fail false wrong incorrect
 """)
 """Words that change or limit an answer; no question makes them harmless."""
 
@@ -282,6 +282,12 @@ _IRREGULAR: Final = _aliases("""
     give: gave given
     draw: drew drawn
     speak: spoke spoken
+    lose: lost loss losses
+    sing: sang sung
+    drive: drove driven
+    lead: led
+    find: found
+    fly: flew flown
 """)
 """Irregular forms of verbs."""
 

@@ -35,7 +35,22 @@ def program_key(source: str, language: str = "") -> str:
         return key
     if language in _SLASHED:
         return _tokens(source)
+    if language.endswith("sql") or language == "sqlite" or (not language and _QUERY.match(source)):
+        return _query(source)
     return "\n".join(line.rstrip() for line in source.splitlines() if line.strip())
+
+
+_QUERY = re.compile(
+    r"\s*(?:select\s.{1,400}\sfrom|insert\sinto|update\s\w+\sset|delete\sfrom)\s", re.IGNORECASE | re.DOTALL
+)
+_QUERY_PART = re.compile(r"'(?:''|[^'])*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|[^'\"`-]+|-")
+
+
+def _query(source: str) -> str:
+    """Return a query of SQL without comments, on one line, in lower case but for what is quoted."""
+    parts = [part for part in _QUERY_PART.findall(source) if not part.startswith("--")]
+    folded = "".join(part if part[0] in "'\"`" else re.sub(r"\s+", " ", part.casefold()) for part in parts)
+    return re.sub(r"\s?([,;()=<>])\s?", r"\1", folded).strip().rstrip(";")
 
 
 def programs(text: str) -> list[Fence]:

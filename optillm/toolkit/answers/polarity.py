@@ -1,0 +1,125 @@
+"""The answer to a question for yes or no: what a reply leads with, or what its last sentence says of the statement."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+from optillm.toolkit.answers.concluding import WORD, bare, clauses, closing
+from optillm.toolkit.answers.extraction import sentences
+from optillm.toolkit.answers.forms import Form
+from optillm.toolkit.answers.frames import restated
+from optillm.toolkit.answers.languages import truths
+from optillm.toolkit.answers.questions import Question
+from optillm.toolkit.answers.sentences import Reading
+from optillm.toolkit.answers.statements import correction
+from optillm.toolkit.answers.typography import plain
+from optillm.toolkit.answers.vocabulary import words_of
+
+_TAKING_BACK: Final = words_of("""
+    but however although though unless except nevertheless nonetheless otherwise technically partly partially depends
+    sometimes mostly usually almost provided conversely conditionally theoretically jein pero aber mais mas
+    ma однако но
+""")
+"""Words that limit a yes or a no wherever they stand in its sentence, and at the beginning of a later one."""
+_LIMITING_AFFIRMATION: Final = words_of("only if when while not long")
+_RESTRICTING: Final = words_of("""
+    in for with under up at depending assuming typically generally normally on during within given to by about
+    theoretically legally in-principle most some
+""")
+"""Words that begin what restricts a yes or no, and no clause that explains it."""
+_REASON = re.compile(r"\b(?:because|since|as|for|due to)\b", re.IGNORECASE)
+_CONDITION = re.compile(
+    r"\b(?:as|so) long as\b|\bin case\b|\bon condition\b|\bgiven that\b|\band no\b", re.IGNORECASE
+)
+_CONTRADICTED = re.compile(
+    r"(?:it|they|he|she|that|this|there) (?:is|are|was|were|does|do|did|can|will)", re.IGNORECASE
+)
+_MOST_SENTENCES: Final = 12
+
+
+@cache
+def _words() -> dict[str, str]:
+    return {"yes": "true", "no": "false", "true": "true", "false": "false", **truths()}
+
+
+@cache
+def _leading() -> re.Pattern[str]:
+    words = "|".join(sorted(map(re.escape, _words()), key=len, reverse=True))
+    return re.compile(
+        rf"[*_\s\"'#>]*(?P<word>{words})(?P<end>[*_\"']*(?:\s*[,.;:!—–、。،।]|\s+[-—–]\s|\s*\n|\s*$)[*_\"']*|\s+(?=(?:because|since)\b))",
+        re.IGNORECASE,
+    )
+
+
+def polar(prose: str, question: Question) -> Reading | None:
+    """Return the yes or no of a reply to a polar question, as long as nothing in the reply takes it back."""
+    return _led_with(prose, question) or _concluded(prose, question)
+
+
+def _led_with(prose: str, question: Question) -> Reading | None:
+    match = _leading().match(prose)
+    if match is None or correction(prose, match.end()) is not None:
+        return None
+    value = _words()[match["word"].casefold()]
+    rest = [part for line in plain(prose[match.end() :]).splitlines() for part in sentences(line)]
+    ends_there = "." in match["end"] or "!" in match["end"] or "\n" in match["end"]
+    first, later = ("", rest) if ends_there else ((rest or [""])[0], rest[1:])
+    contradicts = value == "false" and _CONTRADICTED.fullmatch(first.strip(" .!*"))
+    if _is_limited(first, value) or contradicts or any(map(takes_back, later[:_MOST_SENTENCES])):
+        return None
+    contradicted = {restated(bare(part).rstrip(".! "), question) for part in rest[:2]}
+    if (value == "false") in contradicted and (value == "true") not in contradicted:
+        return None
+    return Reading(match["word"], Form("truth", value))
+
+
+def _is_limited(sentence: str, value: str) -> bool:
+    """Return whether the rest of the sentence with a yes or no limits it; a reason may say "only" or "not"."""
+    folded = [word.casefold() for word in WORD.findall(sentence)]
+    if folded and folded[0] in _RESTRICTING:
+        return True  # "Yes, in some cases."
+    if _TAKING_BACK.intersection(folded) or _CONDITION.search(sentence):
+        return True
+    asserted = {word.casefold() for word in WORD.findall(_REASON.split(sentence, maxsplit=1)[0])}
+    limiting = _LIMITING_AFFIRMATION if value == "true" else words_of("if when while long")
+    return bool(asserted & limiting)
+
+
+def takes_back(sentence: str) -> bool:
+    """Return whether a sentence begins like one that limits what was said before it."""
+    first = WORD.findall(sentence)[:2]
+    return bool(first) and (
+        first[0].casefold() in _TAKING_BACK or [word.casefold() for word in first] == ["that", "said"]
+    )
+
+
+_VERDICT = re.compile(
+    r"(?:(?:so|thus|therefore|hence)\b,?\s)?(?:(?:the|this|that|it|your|his|her)\b\s?)"
+    r"(?:statement|claim|sentence|assertion|proposition|answer|conclusion)?"
+    r"(?:'s|\s?(?:is|was|must be))\s(?:therefore\s|thus\s|actually\s|indeed\s|a\s)?(?P<denied>not\s)?"
+    r"(?P<word>true|correct|right|false|incorrect|wrong|untrue)(?:\s(?:statement|claim|sentence))?",
+    re.IGNORECASE,
+)
+_AFFIRMING: Final = words_of("true correct right")
+
+
+def _concluded(prose: str, question: Question) -> Reading | None:
+    """Return the verdict of the last sentence: "…, so 2024 is a leap year.", "The statement is false."."""
+    sentence = closing(prose)
+    for clause in clauses(sentence):
+        text = bare(clause).rstrip(".! ")
+        verdict = _VERDICT.fullmatch(text)
+        if verdict and not question.asks_whether_right:
+            affirmed = (verdict["word"].casefold() in _AFFIRMING) is not bool(verdict["denied"])
+            return Reading(text, Form("truth", str(affirmed).casefold()))
+        for part in (text, text.rpartition(", ")[2]):
+            if (truth := restated(part, question)) is not None:
+                return Reading(part, Form("truth", str(truth).casefold()))
+    return None
+
+
+def leads_with_truth(prose: str) -> bool:
+    """Return whether a reply begins with a yes or no."""
+    return _leading().match(prose) is not None
