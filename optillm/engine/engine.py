@@ -6,6 +6,7 @@ within which bounds.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -202,7 +203,7 @@ class Engine:
     async def close(self) -> None:
         """Close connections and the child processes."""
         self.runs.offload.close()
-        sandbox.close()
+        await asyncio.to_thread(sandbox.close)
         await self.routes.close()
         if self._cache is not None:
             await self._cache.close()

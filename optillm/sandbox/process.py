@@ -75,7 +75,7 @@ class Process:
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """End a process group of ours and collect its leader."""
+    """End a process group of ours and collect its leader; blocks until it is gone, which takes milliseconds."""
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -103,11 +103,11 @@ async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
         ready = await asyncio.wait_for(_ready(ours), _START_LIMIT)
     except (OSError, ValueError, KeyError, EOFError, TimeoutError) as error:
         ours.close()
-        kill(child)
+        await asyncio.to_thread(kill, child)
         raise CannotStart(f"the solver process does not come up ({type(error).__name__})") from None
     except BaseException:
         ours.close()
-        kill(child)
+        asyncio.get_running_loop().run_in_executor(None, kill, child)
         raise
     ours.setblocking(True)
     ours.settimeout(2.0)  # orders are sent blocking, and a hung zygote must not hang the server
