@@ -214,7 +214,8 @@ class Context(ABC):
     ) -> V | str | None:
         """Make one judging or helping call that the client never sees.
 
-        Return the text of the reply, or the verdict read from it; the prompt need not say how to give that.
+        Return the text of the reply, or the verdict read from it. The prompt says how to give a verdict, except for
+        those of `optillm.toolkit.judging.verdicts`, which come with words of their own.
         `candidates` are those shown, in the order of their labels A, B, …; if something else is shown, `labels` are
         its labels. A verdict for any other label does not count. A judge that gives the answer of one candidate
         instead of a verdict has voted for that candidate. `None` is an abstention: the call failed, or said nothing

@@ -12,6 +12,7 @@ import pytest
 from optillm.cli import run
 from optillm.techniques import registry
 from tests.e2e.proxy import ROOT, Proxy, clean_environment
+from tests.engine.call.test_call import ORDER
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -90,6 +91,29 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         there = page.parent / path if path else page
         assert there.exists(), f"{page.name} links to {target}"
         assert not anchor or anchor in anchors(there), f"{page.name} links to {target}"
+
+
+def exists(name: str) -> bool:
+    """Return whether a file that a page names is there; one without a folder may be in any room of the package."""
+    if "/" in name:
+        return any((ROOT / room / name).exists() for room in (".", "optillm"))
+    return any((ROOT / "optillm").rglob(name))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`([\w./-]+\.py)(?:::\w+)?`|`((?:\w+/)+)`", text)
+    missing = [name for name in map("".join, named) if not exists(name)]
+    assert [name for name in missing if "yours" not in name] == []
+
+
+def test_the_architecture_page_lists_the_layers_of_a_call_in_their_order() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (listing,) = re.findall(r"(?ms)^```\nCall .*?^```", page)
+    rows = [line.split() for line in listing.splitlines() if line.startswith("  ")]
+    assert [words[0] for words in rows] == [*map(str.lower, ORDER), "client"]
+    assert all(exists(f"engine/call/{word}") for words in rows for word in words if word.endswith(".py"))
 
 
 def anchors(page: Path) -> set[str]:

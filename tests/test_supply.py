@@ -29,11 +29,13 @@ INSTRUCTIONS = [
 
 
 def wanted() -> list[Requirement]:
-    """What is asked for by hand: the core install, what builds the package, and what its settings can ask for."""
+    """What is asked for by hand: the core, the demo model, what builds them, and what settings can ask for."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
-    more = [*project["build-system"]["requires"], *extras["redis"], *extras["otel"]]
+    simulator = tomllib.loads((ROOT / "simulator" / "pyproject.toml").read_text(encoding="utf-8"))
+    builders = [*project["build-system"]["requires"], *simulator["build-system"]["requires"]]
+    more = [*builders, *simulator["project"]["dependencies"], *extras["redis"], *extras["otel"]]
     return [Requirement(line) for line in [*lines, *more] if line and not line.startswith("#")]
 
 
@@ -66,8 +68,9 @@ def test_everything_the_image_installs_is_pinned_by_a_hash_or_is_ours() -> None:
             and "--only-binary :all:" in command
             and "-r requirements.lock" in command
         )
+        packages = [word for word in command.partition(" install ")[2].split() if not word.startswith("-")]
         ours = (
-            command.rstrip().endswith(" .") and "--no-deps" in command and "--no-build-isolation" in command
+            packages == [".", "./simulator"] and "--no-deps" in command and "--no-build-isolation" in command
         )
         assert pinned or ours, command
     assert not any("apt" in command or "curl" in command or "wget" in command for command in commands)
