@@ -32,18 +32,22 @@ from optillm.toolkit.answers.typography import peel
 from optillm.toolkit.answers.units import conversion, unit_of
 from optillm.toolkit.answers.vocabulary import words_of
 
+_IDENTIFIER = re.compile(r"\d\s?\(\d+\)|\(\d+\)\s?\d|\d{2,}-\d{3,}")
+"""Digits of a telephone or serial number, whose parts are no amounts."""
 _PRECISION = re.compile(r"\s?\((?:rounded|to the nearest|approximately|approx)[^()]{0,60}\)", re.IGNORECASE)
 
 
 def amount_in(sentence: str, question: Question) -> Reading | None:
     """Return the amount that the conclusion of a sentence is left with; `None` if there is another that may be."""
-    if _is_aside(sentence, question):
+    if _is_aside(sentence, question) or _IDENTIFIER.search(sentence):
         return None
     for clause in clauses(_PRECISION.sub("", question.language.in_digits(sentence))):
         if len(clause) > LONGEST:
             continue
         if reading := _emphasised(clause, question) or _computed(clause, question) or _left(clause, question):
             return reading
+        if new_in(amounts_in(clause, question), question):
+            return None  # it may be meant: "Her son is 12 years old, and Sara is 36."
     return None
 
 

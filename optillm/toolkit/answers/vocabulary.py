@@ -130,6 +130,12 @@ LEADING: Final = words_of("""
 """)
 """Words before a value that add nothing to it."""
 
+APPROXIMATE: Final = words_of("""
+    about approximately approx approx. around roughly exactly precisely only just simply a an the total of
+    number value grand equal to equals be either's option choice letter
+""")
+"""Words right before a value that add nothing to it: "a total of", "about"."""
+
 TRAILING: Final = words_of("""
     total altogether overall combined left remaining over in all the end now so then as well
     old away indeed here there it this that

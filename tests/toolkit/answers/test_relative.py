@@ -181,3 +181,9 @@ def test_what_qualifies_an_answer_is_never_passed_over(
     assert [
         words for words in qualifiers if one_vote(question, bare, frame.format(words.format(answer)))
     ] == []
+
+
+@pytest.mark.parametrize("reply", ["The phone number is +1 (555) 010-4477.", "It is (555) 010-4477."])
+def test_parts_of_a_telephone_number_are_no_amounts(reply: str) -> None:
+    question = 'What phone number is given? "Call our hotline on +1 (555) 010-4477 from 9 to 5."'
+    assert not one_vote(question, reply, reply.replace("4477", "4478"))
