@@ -217,7 +217,7 @@ class Solver:
         if self._process is process:
             self._process = None
             self._delay()
-        asyncio.get_running_loop().run_in_executor(None, process.kill)
+        process.kill_aside()
 
     def _delay(self) -> None:
         self._not_before = time.monotonic() + _BACK_OFF[min(self._lost, len(_BACK_OFF) - 1)]

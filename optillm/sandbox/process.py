@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
@@ -64,9 +65,14 @@ class Process:
         socket.send_fds(self._control, [record], descriptors)
 
     def kill(self) -> None:
-        """End the zygote and, through it, every job, at once."""
+        """End the zygote and, through it, every job, at once; blocks for milliseconds."""
         self._control.close()
         kill(self._child)
+
+    def kill_aside(self) -> None:
+        """End the zygote and every job without waiting for it: for event loops."""
+        self._control.close()
+        kill_aside(self._child)
 
     def forget(self) -> None:
         """Close our copies in a forked child, to which this process does not belong."""
@@ -81,6 +87,11 @@ def kill(child: subprocess.Popen[bytes]) -> None:
             os.killpg(child.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(5)
+
+
+def kill_aside(child: subprocess.Popen[bytes]) -> None:
+    """End a process group of ours without waiting for it: for event loops."""
+    threading.Thread(target=kill, args=(child,), name="sandbox end").start()
 
 
 async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
@@ -103,11 +114,11 @@ async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
         ready = await asyncio.wait_for(_ready(ours), _START_LIMIT)
     except (OSError, ValueError, KeyError, EOFError, TimeoutError) as error:
         ours.close()
-        await asyncio.to_thread(kill, child)
+        kill_aside(child)
         raise CannotStart(f"the solver process does not come up ({type(error).__name__})") from None
     except BaseException:
         ours.close()
-        asyncio.get_running_loop().run_in_executor(None, kill, child)
+        kill_aside(child)
         raise
     ours.setblocking(True)
     ours.settimeout(2.0)  # orders are sent blocking, and a hung zygote must not hang the server

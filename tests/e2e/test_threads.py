@@ -44,7 +44,9 @@ def test_techniques_answer(sdk: OpenAI, slug: str) -> None:
 def test_streams_arrive_whole(sdk: OpenAI, slug: str) -> None:
     stream = sdk.chat.completions.create(model=f"{slug}-demo-large", messages=QUESTION, stream=True)
     chunks = list(stream)
-    assert "The answer is" in "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert "The answer is" in "".join(
+        chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices
+    )
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
