@@ -87,7 +87,22 @@ def _led_with(prose: str, question: Question) -> Reading | None:
     contradicted = {restated(bare(part).rstrip(".! "), question) for part in concluding}
     if (value == "false") in contradicted and (value == "true") not in contradicted:
         return None
+    if any(_is_contrary(part, value, question) for part in concluding):
+        return None
     return Reading(match["word"], Form("truth", value))
+
+
+_PREDICATED = re.compile(
+    r"(?:it|this|that|\d+)\sis(?P<denied>\snot|n't)?\s(?:an?\s)?(?P<word>\w+)(?:\snumber)?", re.IGNORECASE
+)
+
+
+def _is_contrary(clause: str, value: str, question: Question) -> bool:
+    """Return whether a clause says with the question's own word the opposite of a yes or no: "No. So it is prime."."""
+    match = _PREDICATED.fullmatch(bare(clause).rstrip(".! "))
+    if match is None or match["word"].casefold() not in question.tokens or "not" in question.tokens:
+        return False
+    return bool(match["denied"]) is (value == "true")
 
 
 def _is_limited(sentence: str, value: str) -> bool:

@@ -238,6 +238,8 @@ NOT_CONCLUDED = [
     ("denied", "Is the tone positive, negative or neutral?", "**Positive** would be wrong here.", "Positive"),
     ("denied", "Is the tone positive, negative or neutral?", "I would not call it **negative**.", "Negative"),
     ("contradiction", "Is 91 a prime number?", "Yes, 91 is not a prime number.", "No"),
+    ("contradiction", "Is 91 a prime number?", "No, 91 is prime.", "No"),
+    ("contradiction", "Is 91 a prime number?", "No. Only 1 and 91 divide it, so it is prime.", "No"),
     ("contradiction", "Can penguins fly?", "Yes, they cannot fly.", "No"),
     ("not wholly", "Is it safe to eat raw eggs?", "No, it is not always safe.", "No"),
     ("another event", "When was the treaty signed?", "The treaty was ratified on May 3, 1815.", "May 3, 1815"),
