@@ -13,7 +13,7 @@ from optillm.toolkit.answers.asserted import (
     is_unsettled,
     units,
 )
-from optillm.toolkit.answers.concluding import WORD, closing, emphasised
+from optillm.toolkit.answers.concluding import WORD, bare, closing, emphasised
 from optillm.toolkit.answers.forms import form
 from optillm.toolkit.answers.polarity import leads_with_truth
 from optillm.toolkit.answers.quantities import quantity
@@ -24,7 +24,21 @@ from optillm.toolkit.answers.vocabulary import words_of
 _ENDINGS: Final = r"(?:s|es|ed|ing|ion|ment|ity|ly)?"
 _GREATER: Final = words_of("greater larger bigger higher more heavier taller longer older faster")
 _LESSER: Final = words_of("less smaller lower lighter shorter younger slower fewer")
-_COMPARATIVE = re.compile(r"(?:[a-z]{2,}er|more\s\w+|less\s\w+)(?=\sthan\b|\sone\b|[.!,]|$)", re.IGNORECASE)
+_COMPARATIVE = re.compile(
+    r"(?:[a-z]{2,}er|more\s(?!than\b)\w+|less(?:\s(?!than\b)\w+)?|more)(?=\sthan\b|\sone\b|[.!,]|$)",
+    re.IGNORECASE,
+)
+_COMPARED = re.compile(
+    r"\bthan\b|\b(?:is|are|was|were|the|has|have)\s(?:\w+\s){0,2}?\w+er\b|\bone\sis\b", re.IGNORECASE
+)
+_NO_COMPARATIVE: Final = words_of(
+    "number answer either other another water paper never later former latter per"
+)
+_EQUAL = re.compile(r"\bas\s\w+\sas\b", re.IGNORECASE)
+_FEWER = re.compile(r"\b(?:fewer|less|smaller|lower)\b[^.,;]{0,40}\bthan\b", re.IGNORECASE)
+_NEGATED: Final = words_of(
+    "no not never without isn't aren't doesn't don't can't cannot wasn't weren't didn't"
+)
 
 
 def alternative(prose: str, named: tuple[str, ...], question: Question) -> Reading | None:
@@ -32,7 +46,11 @@ def alternative(prose: str, named: tuple[str, ...], question: Question) -> Readi
     if leads_with_truth(prose):
         return None
     patterns = _patterns(named)
+    asking = re.sub(r"\"[^\"]*\"", " ", question.last)
+    negated = any(word.casefold() in _NEGATED for word in WORD.findall(asking))
     for text, is_emphasised in units(prose):
+        if negated and not any(pattern.fullmatch(text.strip(" .,!")) for pattern in patterns.values()):
+            continue  # "Mars has moons." for "Which has no moons?"
         if is_emphasised:
             matches = [name for name, pattern in patterns.items() if pattern.fullmatch(text.strip(" .,!"))]
         elif compared := _larger(text, named, question):
@@ -45,29 +63,35 @@ def alternative(prose: str, named: tuple[str, ...], question: Question) -> Readi
             continue
         around = re.sub(r"\b(?:although|though|while)\b", "", _around(prose, text)) if is_emphasised else text
         qualified = is_qualified(around, patterns[matches[0]], question)
-        if len(matches) > 1 or _is_open(around, question) or qualified:
+        denied = is_emphasised and matches[0] not in asserted_in(around, patterns)
+        denied = denied or (is_emphasised and is_denied_elsewhere(around, patterns))
+        if len(matches) > 1 or _is_open(around, question) or qualified or denied:
             return None
         return Reading(matches[0], form(matches[0], question))
     return None
 
 
 def _around(prose: str, text: str) -> str:
-    """Return the sentence that emphasises a text, up to the end of the emphasis, from the last comma on."""
+    """Return the clause that emphasises a text, without a reason behind it."""
     sentence = closing(prose)
     for span in emphasised(sentence):
         if text in span[0]:
-            return sentence[: span.end()].rpartition(",")[2]
+            before = sentence[: span.end()].rpartition(",")[2]
+            return bare(f"{before}{_NEXT_CLAUSE.split(sentence[span.end() :], maxsplit=1)[0]}")
     return text
+
+
+_NEXT_CLAUSE = re.compile(r"[,;:.(]|\s[—–-]\s|\b(?:because|since|as|due|for|in|with|and|which|that)\b")
 
 
 def _is_open(text: str, question: Question) -> bool:
     """Return whether a text leaves its alternative open, or compares the other way round than the question."""
-    if is_unsettled(text, question):
+    if is_unsettled(text, question) or _EQUAL.search(text):
         return True
-    return (
-        any(word.casefold() not in question.text.casefold() for word in _COMPARATIVE.findall(text))
-        and re.search(r"\bthan\b|\b(?:is|are|was|were|the)\s(?:much\s|far\s)?\w+er\b", text) is not None
-    )
+    if _FEWER.search(text) and not question.tokens & _LESSER:
+        return True
+    compared = {word.casefold() for word in _COMPARATIVE.findall(text)} - _NO_COMPARATIVE
+    return any(word not in question.text.casefold() for word in compared) and bool(_COMPARED.search(text))
 
 
 @lru_cache(maxsize=64)

@@ -28,22 +28,32 @@ from optillm.toolkit.answers.forms import Form, form
 from optillm.toolkit.answers.quantities import Quantity, same_amount
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.sentences import Reading
+from optillm.toolkit.answers.subjects import compares, is_about_another
 from optillm.toolkit.answers.typography import peel
 from optillm.toolkit.answers.units import conversion, unit_of
 from optillm.toolkit.answers.vocabulary import words_of
 
 _IDENTIFIER = re.compile(r"\d\s?\(\d+\)|\(\d+\)\s?\d|\d{2,}-\d{3,}")
 """Digits of a telephone or serial number, whose parts are no amounts."""
+_LABELLED = re.compile(r"[A-Za-z]\**:\**\s?\**[$€£]?\d")
+"""An amount with its label; of two the question may ask for either: "Girls: 25, boys: 15"."""
 _PRECISION = re.compile(r"\s?\((?:rounded|to the nearest|approximately|approx)[^()]{0,60}\)", re.IGNORECASE)
 
 
 def amount_in(sentence: str, question: Question) -> Reading | None:
     """Return the amount that the conclusion of a sentence is left with; `None` if there is another that may be."""
-    if _is_aside(sentence, question) or _IDENTIFIER.search(sentence):
+    if (
+        len(_LABELLED.findall(sentence)) > 1
+        or _is_aside(sentence, question)
+        or _IDENTIFIER.search(sentence)
+        or is_about_another(sentence, question)
+    ):
         return None
     for clause in clauses(_PRECISION.sub("", question.language.in_digits(sentence))):
         if len(clause) > LONGEST:
             continue
+        if not compares(clause, question):
+            return None
         if reading := _emphasised(clause, question) or _computed(clause, question) or _left(clause, question):
             return reading
         if new_in(amounts_in(clause, question), question):

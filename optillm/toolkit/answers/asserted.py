@@ -12,8 +12,8 @@ from optillm.toolkit.answers.statements import correction
 from optillm.toolkit.answers.vocabulary import LEADING, words_of
 
 _DENYING: Final = words_of("""
-    not n't never neither nor cannot without than instead unlike except excluding versus vs against isn't aren't
-    wasn't weren't doesn't don't didn't can't won't couldn't no non nicht kein keine pas ni
+    not n't never neither nor cannot avoid avoids avoiding without than instead unlike except excluding versus vs
+    against isn't aren't wasn't weren't doesn't don't didn't can't won't couldn't no non nicht kein keine pas ni
 """)
 """Words that deny what stands soon behind them."""
 _DENIED_BEHIND = re.compile(
@@ -27,7 +27,8 @@ _UNSETTLED: Final = words_of("""
     far rarely supposed seemingly first initially begins starts similar before after half
     between mixed leaning borderline incorrect wrong false eliminate eliminated eliminates
     exclude excludes excluded tempting distractor unclear hardly barely unsure might opposite alternatively
-    but however although though whereas while
+    but however although though whereas while assume assuming assumption suppose supposing
+    former formerly until mistake misconception
 """)
 """Words beside an alternative that leave open whether it is asserted, or how much of it."""
 _SETTLING: Final = words_of("although though while whereas but however")
@@ -60,6 +61,7 @@ def is_qualified(text: str, pattern: re.Pattern[str], question: Question) -> boo
         if (
             words
             and words[-1].isascii()
+            and words[-1].casefold() not in ("a", "an", "the")
             and not question.words.account_for(words[-1], LEADING | _INTRODUCING)
             and not question.words.mention(words[-1])
         ):
@@ -92,13 +94,15 @@ def _is_denied(text: str, start: int, end: int) -> bool:
     return bool(before & _DENYING) or _DENIED_BEHIND.match(text, end) is not None
 
 
-_NO_MORE = re.compile(r"\b(?:no|not|any)\s(?:more|less|\w+er)\b", re.IGNORECASE)
+_UNREAL = re.compile(
+    r"\b(?:no|not|any)\s(?:more|less|\w+er)\b|\bwould(?:\s(?:be|have|not)\b|n't\b)", re.IGNORECASE
+)
 
 
 def is_unsettled(text: str, question: Question) -> bool:
     """Return whether a text has a word that leaves open what it asserts; one of the question leaves nothing open."""
     words = {word.casefold() for word in WORD.findall(text)}
-    if "or" in words or "?" in text or "rather than" in text[-14:] or _NO_MORE.search(text):
+    if "or" in words or "?" in text or "rather than" in text[-14:] or _UNREAL.search(text):
         return True
     return bool({word for word in words & _UNSETTLED if word not in question.tokens})
 

@@ -103,9 +103,26 @@ def _confirms(rest: str, option: str, others: Sequence[str], *, marked: bool) ->
     if _EXPLAINED.match(rest) and not re.match(r"\s*\(?(?:but|only|if|unless)\b", rest, re.IGNORECASE):
         return True
     if marked and (sentence := _NEXT_SENTENCE.fullmatch(rest)):
-        return sentence[1].casefold() not in LIMITING
+        return sentence[1].casefold() not in LIMITING and not _names_another(rest, option, others)
     confirmed = _CONFIRMED.fullmatch(content.rstrip(". ")) is not None
     return confirmed and (marked or separator is not None)
+
+
+_DENIED = re.compile(
+    r"^\W*(?:is|was|are|were|cannot|can't)\b[^.]{0,40}\b(?:wrong|incorrect|mistake|misconception|until)\b"
+)
+_LETTERED = re.compile(r"(?:^|[\s(])[A-Z]\)")
+
+
+def _names_another(rest: str, option: str, others: Sequence[str]) -> bool:
+    """Return whether what follows a label has another label, or two options' texts: "Whale and C) Bat"."""
+    own, text = option.casefold(), rest.casefold()
+    if _LETTERED.search(rest):
+        return True
+    text = text.replace(own, " ") if own in text else ""
+    if _DENIED.search(text):
+        return True
+    return any(len(other) > 2 and other.casefold() in text for other in others)
 
 
 _CLAUSE = re.compile(r"[:—–-]\s(?P<clause>[a-z][^.!?\n]{8,200})[.!]?")

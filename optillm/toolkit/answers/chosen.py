@@ -14,6 +14,7 @@ from optillm.toolkit.answers.asserted import (
     units,
 )
 from optillm.toolkit.answers.choices import choice
+from optillm.toolkit.answers.concluding import bare, closing
 from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.sentences import Reading
@@ -31,10 +32,17 @@ def option_of(prose: str, question: Question) -> Reading | None:
     """Return the option that a reply concludes with; `None` for none, and for several that no list joins."""
     if _lists_options(prose):
         return None
+    if is_no_choice(prose, question):
+        return None
+    whole = bare(closing(prose)).strip(" .!")
+    if (several := choice(whole, question)) and several.kind == "collection":
+        return Reading(whole, several)
     patterns = _patterns(question.options)
-    negated = bool(question.tokens & _DENIED_CHOICE)
+    negated = _asks_for_false(question)
     for text, is_emphasised in units(prose):
         text = text.strip(" .!")
+        if is_emphasised and _MISTAKEN.search(closing(prose)):
+            continue
         read = choice(text, question)
         if read and (read.kind == "choice" or not is_emphasised):
             return Reading(text, read)
@@ -54,6 +62,47 @@ def option_of(prose: str, question: Question) -> Reading | None:
             return None
         return Reading(text, Form("choice", labels.pop()))
     return None
+
+
+_MISTAKEN = re.compile(
+    r"\b(?:mistake|misconception|tempting|distractor)\b|\*\*\s(?:is|are|would be)\s(?:wrong|incorrect|not)\b",
+    re.IGNORECASE,
+)
+_REJECTED = re.compile(
+    r"\**[(\[]?[A-Z][)\].:]\**\s[^.,;:]{1,60}?\s(?:is|was|are|were)(?:\snot\b|n't\b)(?!.*\b(?:so|therefore)\b)"
+)
+_JUDGED = re.compile(
+    r"\b(?:is|are)\s(?:all\s|both\s|indeed\s)?(?:true|correct|right|a\strue)\b", re.IGNORECASE
+)
+"""What a question for the false option says of the others; of the one asked for it may mean that it is the answer."""
+_JOINED_LABELS = re.compile(
+    r"(?<![\w'])\**[(\[]?(?P<one>[A-Z])[)\]]?\**(?:\s[^.,;()]{1,60})?,?\s(?:and|&|as well as|and so is)"
+    r"\s\**[(\[]?(?P<other>[A-Z])[)\]]?(?![\w'])"
+)
+
+
+def _asks_for_false(question: Question) -> bool:
+    return bool(question.tokens & _DENIED_CHOICE)
+
+
+def is_no_choice(prose: str, question: Question) -> bool:
+    """Return whether a conclusion adds an option to another, or says which are true where the false one is asked for.
+
+    "A is true, and so is C.", "C is also a mammal."
+    """
+    sentence = closing(prose)
+    judged = _JUDGED.search(re.split(r",?\s(?:because|since)\s", sentence, maxsplit=1)[0])
+    if _ALSO.search(sentence) or (judged if _asks_for_false(question) else _REJECTED.match(sentence)):
+        return True
+    joined = _JOINED_LABELS.search(sentence)
+    return (
+        joined is not None
+        and {joined["one"], joined["other"]} <= question.options.keys()
+        and not choice(bare(sentence).strip(" .!"), question)
+    )
+
+
+_ALSO = re.compile(r"\b(?:is|are)\salso\b|\btoo[.!]?$|\bas well[.!]?$", re.IGNORECASE)
 
 
 _LISTED_OPTION = re.compile(r"(?:[-*•]\s+)?[(\[*_]{0,4}(?:[A-Z]|\d{1,2})[*_]{0,3}[)\].:][*_]{0,3}\s+\S.*")

@@ -76,6 +76,8 @@ def clauses(sentence: str) -> Iterator[str]:
         ends = [intro.end()]
     for end in reversed(ends):
         lead = {word.casefold() for word in WORD.findall(sentence[:end])}
+        if sentence.count("(", 0, end) > sentence.count(")", 0, end):
+            continue  # "on May 3, 1815 (Old Style: April 21)"
         if sentence[end:].strip() and not lead & _SUPPOSING and not (ends == [end] and lead & _EXCEPTING):
             yield sentence[end:]
     yield sentence

@@ -196,7 +196,7 @@ def _joined_by(before: str, behind: str) -> tuple[str, ...]:
     right = re.split(r"[?,:;()\n\"]|\.(?!\d)", behind.strip())[0].split()
     while right and right[0].casefold() in _STAYING:
         right = right[1:]
-    boundaries = list(_BOUNDARY.finditer(before))
+    boundaries = [match for match in _BOUNDARY.finditer(before) if not (match[0] == "of" and "of" in right)]
     left = before[boundaries[-1].end() if boundaries else 0 :]
     items = [item.strip() for item in left.split(",") if item.strip()]
     if not right or not items:
@@ -204,7 +204,7 @@ def _joined_by(before: str, behind: str) -> tuple[str, ...]:
     last = right if len(right) <= 3 and not right[0][0].isupper() else list(_run(right))
     first = items[0].split()
     if not boundaries or first[0].casefold() in _DETERMINERS or len(first) > _MOST_WORDS:
-        first = list(_run(first[::-1]))[::-1]
+        first = first if first[0] == "A" and boundaries else list(_run(first[::-1]))[::-1]
         if len(last) > 1 and not last[0][0].isupper():
             last = last[:1]
     items[0] = " ".join(word for word in first)

@@ -9,7 +9,7 @@ from optillm.toolkit.answers.concluding import WORD, bare, clauses
 from optillm.toolkit.answers.forms import form
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.sentences import Reading
-from optillm.toolkit.answers.vocabulary import MONTHS, NEVER_ACCOUNTED, words_of
+from optillm.toolkit.answers.vocabulary import MONTHS, NEVER_ACCOUNTED, stem, words_of
 
 _MONTH: Final = "|".join(sorted((re.escape(name) for name in MONTHS), key=len, reverse=True))
 _DAY: Final = r"\d{1,2}(?:st|nd|rd|th)?"
@@ -61,6 +61,30 @@ def moment_in(sentence: str, question: Question) -> Reading | None:
     return None
 
 
+_IN_BRACKETS = re.compile(r"\s?\([^()]*\d[^()]*\)")
+
+
+_EVENTS: Final = words_of("""
+    began begins begin starts start built born died dies ends end came comes opens opened closes left leaves won lost
+    broke
+""")
+_NO_EVENTS: Final = words_of("""
+    scheduled planned called named located dated based occurred happened need indeed speed red united
+""")
+"""Words in "ed" that say nothing of what happens."""
+
+
+def is_of_another_event(text: str, question: Question) -> bool:
+    """Return whether what stands before a moment says that something else happens than the question asks about.
+
+    "It was ratified on May 3." does not say when it was signed.
+    """
+    words = {word.casefold() for word in WORD.findall(re.split(r"\d", text, maxsplit=1)[0])}
+    events = {word for word in words if word in _EVENTS or word.endswith("ed")} - _NO_EVENTS
+    stems = {other[:5] for other in question.words.stems}
+    return any(stem(word)[:5] not in stems for word in events)
+
+
 def _only(clause: str, pattern: re.Pattern[str], question: Question) -> Reading | None:
     in_question = {match[0].casefold() for match in pattern.finditer(question.text)}
     matches = [match for match in pattern.finditer(clause) if match[0].casefold() not in in_question]
@@ -74,5 +98,9 @@ def _only(clause: str, pattern: re.Pattern[str], question: Question) -> Reading 
         return None  # "the eve of May 3"
     if set(behind) & words_of("or if unless bc bce but earliest latest later earlier ago"):
         return None
+    if is_of_another_event(clause[: matches[0].start()], question):
+        return None
+    if _IN_BRACKETS.match(clause, matches[0].end()):
+        return None  # "May 3 (1815)"
     stated = matches[0][0]
     return Reading(stated, form(stated, question)._replace(subject=None))

@@ -26,7 +26,7 @@ _TAKING_BACK: Final = words_of("""
 _LIMITING_AFFIRMATION: Final = words_of("only if when while not long")
 _RESTRICTING: Final = words_of("""
     in for with under up at depending assuming typically generally normally on during within given to by about
-    theoretically legally in-principle most some
+    theoretically legally in-principle most some once after before where wherever subject until
 """)
 """Words that begin what restricts a yes or no, and no clause that explains it."""
 _REASON = re.compile(r"\b(?:because|since|as|for|due to)\b", re.IGNORECASE)
@@ -36,7 +36,16 @@ _CONDITION = re.compile(
 _CONTRADICTED = re.compile(
     r"(?:it|they|he|she|that|this|there) (?:is|are|was|were|does|do|did|can|will)", re.IGNORECASE
 )
+_NOT_WHOLLY = re.compile(
+    r"\bnot (?:always|necessarily|entirely|completely|exactly|quite|really|all|until|without)\b|^only\b|^as an?\b",
+    re.IGNORECASE,
+)
 _MOST_SENTENCES: Final = 12
+_DENIED = re.compile(
+    r"(?:it|they|he|she|that|this|there)\s(?:(?:is|are|was|were|does|do|did|can|will)(?:n't|\snot)|can't|cannot|won't)"
+    r"(?:\s\w+)?",
+    re.IGNORECASE,
+)
 
 
 @cache
@@ -55,7 +64,11 @@ def _leading() -> re.Pattern[str]:
 
 def polar(prose: str, question: Question) -> Reading | None:
     """Return the yes or no of a reply to a polar question, as long as nothing in the reply takes it back."""
-    return _led_with(prose, question) or _concluded(prose, question)
+    if reading := _led_with(prose, question):
+        return reading
+    reading, led = _concluded(prose, question), _leading().match(prose)
+    contradicts = reading and led and reading.form.value != _words()[led["word"].casefold()]
+    return None if contradicts else reading
 
 
 def _led_with(prose: str, question: Question) -> Reading | None:
@@ -66,13 +79,30 @@ def _led_with(prose: str, question: Question) -> Reading | None:
     rest = [part for line in plain(prose[match.end() :]).splitlines() for part in sentences(line)]
     ends_there = "." in match["end"] or "!" in match["end"] or "\n" in match["end"]
     first, later = ("", rest) if ends_there else ((rest or [""])[0], rest[1:])
-    contradicts = value == "false" and _CONTRADICTED.fullmatch(first.strip(" .!*"))
+    contradicting = _CONTRADICTED if value == "false" else _DENIED
+    contradicts = contradicting.fullmatch(first.strip(" .!*"))
     if _is_limited(first, value) or contradicts or any(map(takes_back, later[:_MOST_SENTENCES])):
         return None
-    contradicted = {restated(bare(part).rstrip(".! "), question) for part in rest[:2]}
+    concluding = [*rest[:2], *(clause for part in rest[-1:] for clause in clauses(part))]
+    contradicted = {restated(bare(part).rstrip(".! "), question) for part in concluding}
     if (value == "false") in contradicted and (value == "true") not in contradicted:
         return None
+    if any(_is_contrary(part, value, question) for part in concluding):
+        return None
     return Reading(match["word"], Form("truth", value))
+
+
+_PREDICATED = re.compile(
+    r"(?:it|this|that|\d+)\sis(?P<denied>\snot|n't)?\s(?:an?\s)?(?P<word>\w+)(?:\snumber)?", re.IGNORECASE
+)
+
+
+def _is_contrary(clause: str, value: str, question: Question) -> bool:
+    """Return whether a clause says with the question's own word the opposite of a yes or no: "No. So it is prime."."""
+    match = _PREDICATED.fullmatch(bare(clause).rstrip(".! "))
+    if match is None or match["word"].casefold() not in question.tokens or "not" in question.tokens:
+        return False
+    return bool(match["denied"]) is (value == "true")
 
 
 def _is_limited(sentence: str, value: str) -> bool:
@@ -80,7 +110,7 @@ def _is_limited(sentence: str, value: str) -> bool:
     folded = [word.casefold() for word in WORD.findall(sentence)]
     if folded and folded[0] in _RESTRICTING:
         return True  # "Yes, in some cases."
-    if _TAKING_BACK.intersection(folded) or _CONDITION.search(sentence):
+    if _TAKING_BACK.intersection(folded) or _CONDITION.search(sentence) or _NOT_WHOLLY.search(sentence):
         return True
     asserted = {word.casefold() for word in WORD.findall(_REASON.split(sentence, maxsplit=1)[0])}
     limiting = _LIMITING_AFFIRMATION if value == "true" else words_of("if when while long")

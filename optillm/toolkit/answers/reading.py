@@ -6,10 +6,15 @@ import re
 from typing import Final
 
 from optillm.toolkit.answers.choices import choice
+from optillm.toolkit.answers.chosen import is_no_choice
 from optillm.toolkit.answers.claims import claimed, year_in
+from optillm.toolkit.answers.concluding import closing
+from optillm.toolkit.answers.expected import expected_of
 from optillm.toolkit.answers.extraction import ends, fences, last_line, sentences
 from optillm.toolkit.answers.forms import form, json_form
 from optillm.toolkit.answers.languages import ENGLISH, reason, without_particles
+from optillm.toolkit.answers.moments import is_of_another_event
+from optillm.toolkit.answers.polarity import leads_with_truth
 from optillm.toolkit.answers.programs import read_program
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.relative import relative
@@ -27,7 +32,8 @@ from optillm.toolkit.answers.sentences import (
     value_in,
     worded,
 )
-from optillm.toolkit.answers.statements import Statement, correction, statements
+from optillm.toolkit.answers.statements import Statement, correction, retracts, statements
+from optillm.toolkit.answers.subjects import compares, is_about_another
 from optillm.toolkit.answers.typography import plain
 
 _MOST_WORDS: Final = 12
@@ -64,15 +70,49 @@ def read_answer(text: str, question: Question, *, cut: bool = False) -> Reading 
             return None  # an earlier statement is not the answer
     if cut:
         return None
+    last = closing(prose)
+    if retracts(last) or (expected_of(question).amount and is_about_another(last, question)):
+        return None
     if reading := relative(prose, blocks, question):
         return reading
+    if _is_declined(prose, last, question):
+        return None
     if program := read_program(blocks, prose, question, requested=False):
         return Reading(*program)
     if question.options and (listed := _trailing(prose, _LETTER_AND_TEXT)):
         # Several options on lines of their own: those chosen, unless it is the whole list again.
         read = choice("\n".join(listed), question) if len(listed) < len(question.options) else None
         return Reading(", ".join(listed), read) if read else None
-    return _chosen(prose, question) or _last(prose, question)
+    reading = _chosen(prose, question) or _last(prose, question)
+    return None if reading and _only_repeats(reading, question) else reading
+
+
+def _is_declined(prose: str, last: str, question: Question) -> bool:
+    """Return whether a conclusion, not read relative to its question, would be misread without it."""
+    expected = expected_of(question)
+    return (
+        bool(question.options and is_no_choice(prose, question))
+        or (expected.amount and not compares(last, question))
+        or (expected.truth and leads_with_truth(prose))
+        or (expected.moment and is_of_another_event(last, question))
+        # "Anna was called by Ben." does not say whom Anna called.
+        or bool(_DONE_TO.search(question.last) and _DONE_BY.search(last))
+    )
+
+
+_DONE_TO = re.compile(r"\bwhom? (?:did|does|do|has|had)\b", re.IGNORECASE)
+_DONE_BY = re.compile(r"\b(?:is|are|was|were|been)\s[a-z]+\sby\b", re.IGNORECASE)
+
+
+def _only_repeats(reading: Reading, question: Question) -> bool:
+    """Return whether words for a question that names its alternatives are its own, and none of them: "heavier"."""
+    alternatives = expected_of(question).alternatives
+    if not alternatives or reading.form.kind != "text":
+        return False
+    if len([name for name in alternatives if reading.text.casefold() in name.casefold()]) == 1:
+        return False
+    words = reading.text.split()
+    return all(question.words.mention(word) or word.casefold() in question.tokens for word in words)
 
 
 _COURTESY = re.compile(

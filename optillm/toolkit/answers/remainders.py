@@ -272,11 +272,16 @@ def _answers(remainder: Remainder, question: Question) -> bool:
     is_object = bool(_OBJECT_ASKED.search(question.last)) and _mentions(
         (remainder.before or [""])[-1], question
     )
+    if _OBJECT_ASKED.search(question.last) and remainder.before[-1:] == ["by"]:
+        return False  # "Anna was called by Ben"
     has_verb = is_object or bool(_VERBS.intersection(remainder.before))
     if not is_name and (len(words) > _MOST_LOWER_WORDS or follows or not has_verb):
         return False
-    if _SUBJECT_ASKED.search(question.last) and not set(remainder.before) & words_of("is are was were by"):
-        return False  # "Italy beat Spain" does not say who beat Italy
+    if _SUBJECT_ASKED.search(question.last) and (
+        not set(remainder.before) & words_of("is are was were by")
+        or set(remainder.before[-1:]) & words_of("for to after from with at")
+    ):
+        return False  # "Italy beat Spain" does not say who beat Italy, nor "painted for him" who painted it
     return bool(set(remainder.before) & (_VERBS | words_of("called named by in"))) or any(
         word not in _FUNCTION and _mentions(word, question) for word in remainder.before[-1:]
     )

@@ -256,6 +256,8 @@ _PARTICIPLE = re.compile(
     r"[a-z]{1,12}(?:ed|en|ade|wn|ung)\s(?:to|by)\s(?=[A-Z])|(?:called|named)\s(?=[*_\"]{0,2}[A-Z])"
     r"|(?:located|situated)\s(?=in\s)"
 )
+_BY = re.compile(r"(?P<verb>[a-z]{3,12}ed)\sby\s")
+_DOING = re.compile(r"\bwho (?!is\b|are\b|was\b|were\b)[a-z]+ed\b", re.IGNORECASE)
 _PREPOSITION = re.compile(r"(?:on|in|at)\s(?=[*_]{0,2}[A-Z\d(])")
 """A preposition that may be dropped: that of "in Paris", but not that of "in the box", which is not "on the box"."""
 
@@ -312,6 +314,9 @@ def _predicated(sentence: str, question: Question, *, in_words_too: bool = False
     if names is None or (question.asks_for_quantity and verbs[-1][0].strip() in question.words.disputed):
         return None
     if question.asks_for_fact:
+        passive = _BY.match(value)
+        if passive and _DOING.search(question.last) and not question.words.mention(passive["verb"]):
+            return None  # "It was inspired by Matisse." does not say who painted it
         value = _PARTICIPLE.sub("", value, count=1)
         value = _PREPOSITION.sub("", value, count=1) if _PREPOSITION.match(value) else value
     reading = solid_value(value, question)

@@ -234,6 +234,16 @@ _CORRECTION = re.compile(
     re.IGNORECASE,
 )
 _REACH = 2_000
+_RETRACTED = re.compile(
+    r"\w[^\w\n]*(?:[,(—–-]|\.\.\.|…)\s*(?:sorry|oops|correction|i meant?\b|make that|no,? wait|wait|or rather"
+    r"|scratch that|my mistake)\b",
+    re.IGNORECASE,
+)
+
+
+def retracts(sentence: str) -> bool:
+    """Return whether a sentence takes back what it has just said: "17 × 6 = 112, sorry, 102."."""
+    return _RETRACTED.search(sentence) is not None
 
 
 def correction(text: str, after: int) -> int | None:

@@ -187,3 +187,123 @@ def test_what_qualifies_an_answer_is_never_passed_over(
 def test_parts_of_a_telephone_number_are_no_amounts(reply: str) -> None:
     question = 'What phone number is given? "Call our hotline on +1 (555) 010-4477 from 9 to 5."'
     assert not one_vote(question, reply, reply.replace("4477", "4478"))
+
+
+BALL = "A bat and a ball cost $1.10. The bat costs $1.00 more than the ball. How much does the ball cost?"
+MARBLES = "Tom and Anna have 30 marbles together. Tom has 6 more than Anna. How many marbles does Anna have?"
+WAGES = "Peter earns $20 an hour and Paul $15. Both work 8 hours. How much more does Peter earn than Paul?"
+BROTHER = "Lisa is 8 years old. Her brother is 4 years older. How old will her brother be in 10 years?"
+FARM = "A farm has chickens and cows, with 30 heads and 74 legs. How many chickens are there?"
+MAMMALS = "Which of these are mammals?\nA) Whale\nB) Shark\nC) Bat\nD) Eagle"
+CAPITAL = "What is the capital of Brazil?\nA) Rio de Janeiro\nB) Brasília\nC) São Paulo"
+UNTRUE = "Which statement is NOT true?\nA) Ice floats\nB) Steam is a gas\nC) Water is an element"
+NOT_CONCLUDED = [
+    ("another subject", BALL, "The bat costs $1.05.", "1.05"),
+    ("another subject", MARBLES, "Anna has 12 marbles. Tom has 18 marbles.", "18"),
+    ("another subject", MARBLES, "Tom and Anna have 18 marbles.", "18"),
+    ("another subject", BROTHER, "In 10 years, Lisa will be 18.", "18"),
+    ("another subject", "Luis tiene 10 años y Ana 2 más. ¿Cuántos años tiene Ana?", "Luis tiene 12 años.", "12"),
+    ("another noun", FARM, "There are 7 cows.", "7"),
+    ("another noun", FARM, "Thus the farm has 23 cows.", "23"),
+    ("another measure", "A rectangle is 30 cm around, its length twice its width. What is its width?",
+     "The length is 10 cm.", "10 cm"),
+    ("another measure", "What is the area of a circle with radius 3?", "The diameter is 6.", "6"),
+    ("another step", "A shirt costs $40. It is discounted by 25%. What is the final price?",
+     "The discount is $10.", "$10"),
+    ("another time", BROTHER, "Her brother is 12 now.", "12"),
+    ("one unit", "How many grams are in 3 kilograms?", "There are 1000 grams in a kilogram.", "1000"),
+    ("one unit", "How many minutes are in 2.5 hours?", "An hour has **60 minutes**.", "60"),
+    ("no difference", WAGES, "Peter earns $160.", "$160"),
+    ("no difference", WAGES, "Peter earns $160, which is $40 more than Paul.", "$160"),
+    ("no difference", WAGES, "Together they earn $280.", "$280"),
+    ("correction", "What is 17 × 6?", "17 × 6 = 112, sorry, 102.", "112"),
+    ("correction", "How many legs does a spider have?", "A spider has 6 legs — correction, 8 legs.", "6"),
+    ("correction", "What is the capital of Australia?", "The capital of Australia is Sydney (sorry, Canberra).",
+     "Sydney"),
+    ("several options", MAMMALS, "A) Whale and C) Bat", "A"),
+    ("several options", MAMMALS, "**A) Whale** and **C) Bat**", "C"),
+    ("several options", MAMMALS, "The mammals are A and C.", "C"),
+    ("several options", MAMMALS, "A) Whale is a mammal, and so is C) Bat.", "A"),
+    ("several options", MAMMALS, "A) Whale. C) Bat is also a mammal.", "C"),
+    ("the true ones", UNTRUE, "A) is true, B) is true.", "A"),
+    ("the true ones", UNTRUE, "C is true, so it's not C.", "C"),
+    ("negated question", "Which planet has no moons, Mercury or Mars?", "Mars has moons.", "Mars"),
+    ("the other way", "Which is larger, 9.11 or 9.9?", "9.9 is less than 9.11.", "9.9"),
+    ("the other way", "Which is larger, 9.11 or 9.9?", "9.9 has fewer digits than 9.11.", "9.9"),
+    ("the other way", "Which is larger, 9.11 or 9.9?", "**9.11** is smaller.", "9.11"),
+    ("the other way", "Which is larger, 9.11 or 9.9?", "The smaller one is 9.11.", "9.11"),
+    ("the other way", "Who is older, Anna or Ben?", "Anna is not as old as Ben.", "Ben"),
+    ("supposed", "Is the number rational or irrational?", "Assume it is rational.", "Rational"),
+    ("supposed", "Is the tone positive, negative or neutral?", "It would be positive without the end.", "Positive"),
+    ("denied", "Is the tone positive, negative or neutral?", "**Positive** would be wrong here.", "Positive"),
+    ("denied", "Is the tone positive, negative or neutral?", "I would not call it **negative**.", "Negative"),
+    ("contradiction", "Is 91 a prime number?", "Yes, 91 is not a prime number.", "No"),
+    ("contradiction", "Is 91 a prime number?", "No, 91 is prime.", "No"),
+    ("contradiction", "Is 91 a prime number?", "No. Only 1 and 91 divide it, so it is prime.", "No"),
+    ("contradiction", "Can penguins fly?", "Yes, they cannot fly.", "No"),
+    ("not wholly", "Is it safe to eat raw eggs?", "No, it is not always safe.", "No"),
+    ("another event", "When was the treaty signed?", "The treaty was ratified on May 3, 1815.", "May 3, 1815"),
+    ("another event", "In what year did the Berlin Wall fall?", "The Berlin Wall was built in 1961.", "1961"),
+    ("another event", "What time does the meeting end? It starts at 2 pm.", "It starts at 2:30 PM.", "2:30 PM"),
+    ("in brackets", "When was the treaty signed?", "It was signed on May 3, 1815 (Old Style: April 21).", "April 21"),
+    ("another noun", "The ratio of boys to girls is 3:5 for 40 students. How many girls are there?",
+     "Girls: 25, boys: 15", "15"),
+    ("another subject", "A red box weighs 4 kg and a blue box twice as much. How much does the blue box weigh?",
+     "The boxes weigh 12 kg together.", "12 kg"),
+    ("denied", CAPITAL, "C) São Paulo is wrong.", "C"),
+    ("denied", CAPITAL, "C) São Paulo is not the capital.", "C"),
+    ("denied", CAPITAL, "**A) Rio de Janeiro** is a common mistake.", "A"),
+    ("denied", CAPITAL, "Rio de Janeiro was the capital until 1960.", "A"),
+    ("denied", "Should I use a list or a tuple?", "Avoid a list.", "A list"),
+    ("restricted", "Is it legal to drive at 16?", "Yes, once you have a license.", "Yes"),
+    ("restricted", "Is it legal to drive at 16?", "Yes, as a learner.", "Yes"),
+    ("restricted", "Is it legal to drive at 16?", "Yes, subject to restrictions.", "Yes"),
+    ("restricted", "Is it legal to drive at 16?", "No, only with an adult.", "No"),
+    ("restricted", "Is it legal to drive at 16?", "No, not until 18.", "No"),
+    ("another role", "Who painted The Dance?", "It was inspired by Matisse.", "Matisse"),
+    ("another role", "Who painted The Dance?", "It was painted for Matisse.", "Matisse"),
+    ("another role", "Who did Anna call?", "Anna was called by Ben.", "Ben"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "answer"),
+    [row[1:] for row in NOT_CONCLUDED],
+    ids=[f"{row[0]}-{number}" for number, row in enumerate(NOT_CONCLUDED)],
+)
+def test_a_value_that_a_reply_does_not_conclude_with_is_not_its_answer(
+    question: str, reply: str, answer: str
+) -> None:
+    assert extract(answer, question) is not None
+    assert not one_vote(question, reply, answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "one", "other"),
+    [
+        ("Which is heavier, a kilogram of feathers or a kilogram of iron?", "The iron is heavier.",
+         "The feathers are heavier."),
+        ("Does A entail B, contradict B or is it neutral?", "A entails B.", "A contradicts B."),
+        ("When was the treaty signed?", "It was signed on May 3 (1815).", "It was signed on May 3 (1816)."),
+    ],
+)  # fmt: skip
+def test_words_of_the_question_or_half_a_date_are_no_answer(question: str, one: str, other: str) -> None:
+    assert not one_vote(question, one, other)
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "answer"),
+    [
+        (BALL, "The bat costs $1.05, so the ball costs $0.05.", "$0.05"),
+        (MARBLES, "Tom has 18 marbles, so Anna has 12.", "12"),
+        (FARM, "The farm has 7 cows, so 30 - 7 = 23 chickens.", "23"),
+        (WAGES, "Peter earns $160, Paul $120, so Peter earns $40 more.", "$40"),
+        (MAMMALS, "A) Whale and C) Bat", "A, C"),
+        ("John has 5 apples and gets 3. How many does he have?", "John now has 8 apples.", "8"),
+        ("A shop had 45 apples and sold 12. How many are left?", "The shop sold 12 of its 45, so 33 are left.", "33"),
+        ("In what year did Germany reunify?", "Germany was reunified in 1990, on October 3.", "1990"),
+        ("Which is heavier, a ton of bricks or a pound of feathers?", "A ton of bricks is heavier.", "A ton of bricks"),
+    ],
+)  # fmt: skip
+def test_a_conclusion_behind_another_value_is_read(question: str, reply: str, answer: str) -> None:
+    assert one_vote(question, reply, answer)
