@@ -80,7 +80,7 @@ def _opened(settings: Settings) -> Store:
         location = settings.counters
         if "://" not in location and not Path(location).exists():
             raise SettingsError(
-                f"nothing has been counted in {location}: no server with these settings has run yet"
+                f"nothing has been counted in {location}: no server with these settings has served a request yet"
             )
         storage = open_storage(location)
     except ValueError as error:

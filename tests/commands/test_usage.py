@@ -166,7 +166,10 @@ def test_keys_without_limits_need_no_store(tmp_path: Path, caplog: pytest.LogCap
     [
         ({"keys": None}, "nothing is counted by key, because there is no keys file: name one with --keys"),
         ({"keys": None, "optillm_api_key": ("k",)}, "nothing is counted by key"),
-        ({}, "nothing has been counted in .*counters: no server with these settings has run yet"),
+        (
+            {},
+            "nothing has been counted in .*counters: no server with these settings has served a request yet",
+        ),
         ({"store": "keys.toml"}, "store: keys.toml: file is not a database"),
         ({"store": "redis://:s3cret@127.0.0.1:1/0"}, "the store does not answer: "),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,6 @@ from functools import partial
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from flask import Response, g, request
 from werkzeug.exceptions import Forbidden
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BURST: Final = 10  # wrong keys an address may send at once
 PAUSE: Final = 6.0  # seconds until it may send one more
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~-]+))(?::\d*)?")
 ADDRESSES: Final = 10_000  # the most addresses that attempts are remembered of
 
 Address = IPv4Address | IPv6Address
@@ -169,11 +170,9 @@ def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without port and brackets; empty when there is none to make out."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """Return the name in a Host header, without port and brackets; "" for anything but a name or an address."""
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2]).lower().rstrip(".") if match else ""
 
 
 def _key_sent() -> bytes:

@@ -64,7 +64,9 @@ def first_steps(settings: Settings, url: str) -> Iterator[str]:
     openai = upstream.base_url == OPENAI_URL
     command = ["curl", "-s"]
     if settings.wants_key or (openai and not upstream.key):
-        key = "OPTILLM_API_KEY" if settings.wants_key else "OPENAI_API_KEY"
+        key = "OPENAI_API_KEY"
+        if settings.wants_key:  # one key alone is in the variable as it is sent
+            key = "OPTILLM_API_KEY" if len(settings.optillm_api_key) == 1 else "YOUR_KEY"
         command += ["--oauth2-bearer", f'"${key}"']  # the log would redact a spelled-out header
     if openai or settings.demo == "on" or "model" in settings.model_fields_set:
         slug = next(iter(settings.option_models), None) if settings.approach == "auto" else None

@@ -107,6 +107,7 @@ class ThreadServer(Server):
         for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)
         self._front.close()
+        logging.shutdown()  # what the log still holds would be lost by the exit
         # Python would wait for threads, and those for clients that send or read slowly.
         os._exit(0)
 

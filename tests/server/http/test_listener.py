@@ -47,6 +47,7 @@ def test_shows_the_list_of_models_where_no_model_is_known() -> None:
     [
         ({"optillm_api_key": "a", "openai_api_key": "sk-1"}, ["--oauth2-bearer", "$OPTILLM_API_KEY"]),
         ({"optillm_api_key": "a", "base_url": "http://host/v1"}, ["--oauth2-bearer", "$OPTILLM_API_KEY"]),
+        ({"optillm_api_key": "a,b", "base_url": "http://host/v1"}, ["--oauth2-bearer", "$YOUR_KEY"]),
         ({}, ["--oauth2-bearer", "$OPENAI_API_KEY"]),
         ({"openai_api_key": "sk-1"}, []),
     ],
