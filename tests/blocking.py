@@ -41,7 +41,7 @@ def forbid_blocking_calls(replace: Callable[[Any, str, Any], object] = setattr) 
     guard(time, "sleep")
     guard(socket, "getaddrinfo", "gethostbyname", "create_connection")
     for kind in (socket.socket, ssl.SSLSocket):
-        guard(kind, *SOCKET_CALLS, blocks=lambda self, *_, **__: self.getblocking())
+        guard(kind, *SOCKET_CALLS, blocks=waits_for_socket)
     guard(futures.Future, "result", "exception", blocks=lambda self, *_, **__: not self.done())
     guard(subprocess.Popen, "wait", "communicate", blocks=lambda self, *_, **__: self.poll() is None)
     database = type(
@@ -50,6 +50,12 @@ def forbid_blocking_calls(replace: Callable[[Any, str, Any], object] = setattr) 
     for name in DATABASE_CALLS:
         setattr(database, name, guarded(getattr(sqlite3.Connection, name)))
     replace(sqlite3, "connect", functools.partial(sqlite3.connect, factory=database))
+
+
+def waits_for_socket(self: socket.socket, *arguments: Any, **_: Any) -> bool:
+    """Return whether a call may wait for its socket: not if that, or a flag of the call, says that it does not."""
+    flags = (argument for argument in arguments if isinstance(argument, int))
+    return self.getblocking() and not any(flag & socket.MSG_DONTWAIT for flag in flags)
 
 
 def guarded(function: Callable[..., Any], blocks: Callable[..., bool] = lambda *_, **__: True) -> Any:

@@ -111,6 +111,8 @@ def _claim(part: _Part, question: Question, *, last: bool) -> Reading | None:
     """
     text = phrased(part.text, question)
     content, repeats = _content(question), _repeats(text, question)
+    if not content:  # "How much is it?" accounts for nothing in "a profit of 5"
+        return None
     strict = not question.asks_for_quantity or not (last and part.whole)
     if not repeats and (strict or 2 * len(content & _stems(text)) < max(len(content), 1)):
         return None

@@ -327,7 +327,7 @@ class _Reader:
         if len(sentences(left)) > 1:
             return False
         words = [word for word in _WORD.findall(left) if not word[0].isdigit()]
-        harmless = LEADING | {"total", "result", "cost", "price", "profit"} - NEVER_ACCOUNTED
+        harmless = LEADING | {"total", "result", "cost", "price"} - NEVER_ACCOUNTED
         return all(self._words.account_for(word, harmless) for word in words) and bool(words)
 
 

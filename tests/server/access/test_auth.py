@@ -158,8 +158,14 @@ def test_without_a_key_local_names_are_answered(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.test", "evil.test:8000", "localhost.evil.test", "192.0.2.1", "127.0.0.1.evil.test", "", "["]
-    + [
+    [
+        "evil.test",
+        "evil.test:8000",
+        "localhost.evil.test",
+        "192.0.2.1",
+        "127.0.0.1.evil.test",
+        "",
+        "[",
         "[::1]evil.test",
         "localhost/evil",
         "localhost#.evil.test",
