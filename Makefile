@@ -22,7 +22,7 @@ run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is c
 # A file stays with one worker, since its tests share a server; clients and the real model have targets of their own.
 PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 SUITES := tests simulator/tests --ignore tests/clients --ignore tests/real
-test: $(VENV)/.dev ## run the tests: about 4 minutes on two cores
+test: $(VENV)/.dev ## run the tests: about 8 minutes on two cores
 	@$(PYTHON) -m compileall -q optillm simulator tests
 	$(PYTEST) -m "not slow" $(SUITES) $(ARGS)
 

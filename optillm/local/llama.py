@@ -170,7 +170,7 @@ def launch(model: Model, port: int = 0) -> LlamaServer:
     server = LlamaServer([*_program(), *model.flags(port)], port)
     try:
         server.wait_until_healthy()
-    except BaseException:
+    except BaseException:  # Ctrl-C while the model loads: the child must not stay behind
         server.close()
         raise
     return server

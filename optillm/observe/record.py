@@ -143,7 +143,7 @@ class Entry:
         except asyncio.CancelledError:
             self.close(CLIENT_CLOSED, **more())
             raise
-        except Exception:
+        except Exception:  # recorded here, handled by whoever called
             self.close(HTTPStatus.INTERNAL_SERVER_ERROR, **more())
             raise
 

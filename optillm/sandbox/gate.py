@@ -52,7 +52,7 @@ class Gate:
         try:
             async with asyncio.timeout(LONGEST_WAIT):
                 await turn
-        except BaseException as end:
+        except BaseException as end:  # cancelled or out of time: the turn goes to the next
             if turn.done() and not turn.cancelled():
                 self._leave()  # our turn came while we were leaving
             elif turn in self._waiting:

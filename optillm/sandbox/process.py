@@ -116,7 +116,7 @@ async def start(boot: Path = BOOT, *, language_only: bool = False) -> Process:
         ours.close()
         kill_aside(child)
         raise CannotStart(f"the solver process does not come up ({type(error).__name__})") from None
-    except BaseException:
+    except BaseException:  # cancelled: the child must not stay behind
         ours.close()
         kill_aside(child)
         raise

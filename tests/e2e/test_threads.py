@@ -14,6 +14,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from optillm.local import demo
 from tests.e2e.proxy import Proxy, serving
 
 KEY = "a-key-of-a-client"
@@ -98,6 +99,21 @@ def test_a_limit_of_a_key_holds(simulated: dict[str, str], tmp_path: Path) -> No
         sdk.chat.completions.create(model="demo-small", messages=QUESTION)
         with pytest.raises(openai.RateLimitError):
             sdk.chat.completions.create(model="demo-small", messages=QUESTION)
+
+
+def test_the_log_has_a_line_for_a_stream_that_its_end_cuts_off() -> None:
+    with (
+        demo.launch(token_latency=0.2) as model,
+        serving(*THREADS, "--grace", "0", "--base-url", model.base_url) as proxy,
+        OpenAI(base_url=proxy.base_url, api_key=KEY, max_retries=0) as sdk,
+    ):
+        stream = sdk.chat.completions.create(model="demo-small", messages=QUESTION, stream=True)
+        next(iter(stream))
+        proxy.process.send_signal(signal.SIGTERM)
+        with pytest.raises(openai.APIError):
+            list(stream)
+        assert proxy.process.wait(30) == 0
+        assert proxy.wait_for("status 499")
 
 
 def test_ends_when_it_is_told_to(simulated: dict[str, str]) -> None:

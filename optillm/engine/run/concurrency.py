@@ -140,7 +140,7 @@ async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     tasks = [fork.task for fork in forks]
     try:
         results = await asyncio.gather(*tasks)
-    except BaseException:
+    except BaseException:  # also if it is cancelled: no call may outlive the request
         await cancelled(tasks)
         raise
     for fork in forks:

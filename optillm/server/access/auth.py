@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 BURST: Final = 10  # wrong keys an address may send at once
 PAUSE: Final = 6.0  # seconds until it may send one more
-_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~-]+))(?::\d*)?")
 ADDRESSES: Final = 10_000  # the most addresses that attempts are remembered of
 
 Address = IPv4Address | IPv6Address
@@ -167,6 +166,10 @@ def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
     if isinstance(last, IPv6Address):
         return str(ip_network((last, 64), strict=False))
     return str(last or remote)
+
+
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~-]+))(?::\d*)?")
+"""A Host header: an IPv6 address in brackets or a name, and the port."""
 
 
 def _name(host: str) -> str:

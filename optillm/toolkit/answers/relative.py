@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from optillm.toolkit.answers.alternatives import alternative
 from optillm.toolkit.answers.amounts import amounts_in
 from optillm.toolkit.answers.asked_amounts import amount_in
+from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.chosen import option_of
 from optillm.toolkit.answers.concluding import WORD, closing, emphasised, opening, unmarked
 from optillm.toolkit.answers.expected import expected_of, without_options, without_passages
@@ -75,8 +76,6 @@ def relative(prose: str, blocks: Sequence[Fence], question: Question) -> Reading
 
 def _by_value(prose: str, question: Question) -> Reading | None:
     """Return the option that has the value with which a reply concludes: "Dividing by 5 gives x = 4."."""
-    from optillm.toolkit.answers.choices import choice
-
     reading = amount_in(closing(prose), without_options(question))
     read = choice(reading.text, question) if reading else None
     return Reading(reading.text, read) if reading and read else None
