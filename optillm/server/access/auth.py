@@ -55,7 +55,7 @@ def guard(
         name = None if host is None else _name(host)
         if name is not None and name not in names and not is_loopback(name):
             raise Forbidden(
-                f"Without a key, this server answers only to local names, not to {name[:100]!r}; "
+                f"Without a key, this server answers only to local names, not to {(name or host or '')[:100]!r}; "
                 "allow it with --allowed-hosts, or set OPTILLM_API_KEY or --keys"
             )
 

@@ -203,3 +203,9 @@ def test_proxies_are_addresses_or_networks() -> None:
     )
     with pytest.raises(ValueError, match="networks"):
         settings(trusted_proxies="proxy.test")
+
+
+def test_a_host_that_is_no_name_is_quoted_in_the_refusal() -> None:
+    with served(FakeEngine()) as client:
+        reply = client.get("/v1/models", headers={"Host": "localhost/evil"})
+    assert "'localhost/evil'" in reply.get_json()["error"]["message"]
