@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -155,17 +154,15 @@ async def head_to_head(ctx: Context, contest: Contest, comparisons: int, *, mode
             return TIED
         return WON if (preference.better == "A") is favourite_first else LOST
 
-    outcomes = Counter[str]()
+    def decided(outcomes: Sequence[str]) -> bool:
+        outstanding = comparisons - len(outcomes)
+        at_best, at_worst = (Counter([*outcomes, *[rest] * outstanding]) for rest in (WON, LOST))
+        hopeless = not wins(at_best, comparisons, contest.lead)
+        return hopeless or wins(at_worst, comparisons, contest.lead)
+
     with ctx.span("head to head", comparisons=comparisons, lead=contest.lead) as span:
         calls = map(comparison, range(comparisons))
-        async with aclosing(ctx.arriving(*calls, enough=needed(comparisons))) as arriving:
-            async for outcome in arriving:
-                outcomes[outcome] += 1
-                outstanding = comparisons - outcomes.total()
-                at_best, at_worst = (outcomes + Counter({rest: outstanding}) for rest in (WON, LOST))
-                hopeless = not wins(at_best, comparisons, contest.lead)
-                if hopeless or wins(at_worst, comparisons, contest.lead):
-                    break
+        outcomes = Counter(await ctx.collect(*calls, enough=needed(comparisons), until=decided))
         span.attributes.update(outcomes)
     return wins(outcomes, comparisons, contest.lead)
 

@@ -7,7 +7,7 @@ world only through its `Context`; whether that is a live upstream or a scripted 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from random import Random
@@ -290,16 +290,7 @@ class Context(ABC):
 
         Stragglers are cut once most results, or `enough`, are in. A call that gives nothing (`None`, or anything empty)
         abstains: it is passed over and hurries nobody. `until` is called with the results so far whenever one arrives;
-        once it returns true, the other calls are cancelled.
-        """
-
-    @abstractmethod
-    def arriving(
-        self, *calls: Coroutine[Any, Any, T | None], enough: int | None = None
-    ) -> AsyncGenerator[T, None]:
-        """Yield results in order of arrival, see `collect`.
-
-        Iterate inside `contextlib.aclosing`; leaving the loop cancels the rest.
+        once it returns true, the other calls are cancelled. It may also offer a better answer.
         """
 
     @abstractmethod

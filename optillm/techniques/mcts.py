@@ -13,7 +13,6 @@ fresh sample or to go deeper is an arm of the bandit (Inoue et al., AB-MCTS, htt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,7 +109,7 @@ async def run(ctx: Context, options: Options) -> Answer:
     tree: Search = Tree(None, options.exploration, widening=True)
     with ctx.span("tree") as span:
         for candidate in await ctx.sample(max(options.width, ctx.choices), temperature=options.temperature):
-            plant(tree, tree.root, candidate)
+            tree.plant(tree.root, State(candidate))
         settled = unanimous(tree)
         for wave in range(options.simulations if not settled else 0):
             ctx.say(f"wave {wave + 1} of {options.simulations}")
@@ -128,24 +127,16 @@ async def run(ctx: Context, options: Options) -> Answer:
     )
 
 
-def plant(tree: Search, parent: Node[State | None], candidate: Candidate) -> Node[State | None]:
-    """A new node whose reward is still to come."""
-    tree.select(lambda node: node is parent)
-    return tree.add(parent, State(candidate))
-
-
 async def expand(ctx: Context, tree: Search, options: Options) -> list[Node[State | None]]:
     """Select a wave of nodes without waiting, then sample or refine at all of them together."""
     chosen = [tree.select(lambda node: node.depth <= options.depth) for _ in range(options.width)]
     selected = [node for node in chosen if node is not None]
 
-    async def child(node: Node[State | None]) -> tuple[Node[State | None], Candidate]:
-        return node, await (sample(ctx, options) if node.item is None else refine(ctx, node.item, options))
+    async def child(node: Node[State | None]) -> Node[State | None]:
+        candidate = await (sample(ctx, options) if node.item is None else refine(ctx, node.item, options))
+        return tree.add(node, State(candidate))
 
-    grown: list[Node[State | None]] = []
-    async with aclosing(ctx.arriving(*map(child, selected))) as arriving:
-        async for parent, candidate in arriving:
-            grown.append(tree.add(parent, State(candidate)))
+    grown = await ctx.collect(*map(child, selected))
     for node in selected:
         if node.expanding:  # its expansion came to nothing
             tree.give_up(node)
@@ -174,10 +165,9 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
     ballots = orders(len(rivals), min(len(nodes), len(rivals)))
     with ctx.span("evaluate", answers=len(rivals), ballots=len(ballots)):
         judges = (rank(ctx, candidates, order, model=options.judge_model) for order in ballots)
-        async with aclosing(ctx.arriving(*judges)) as arriving:
-            async for marks in arriving:
-                for index, mark in marks.items():
-                    rivals[index].marks.append(mark)
+        for marks in await ctx.collect(*judges):
+            for index, mark in marks.items():
+                rivals[index].marks.append(mark)
     value_of = {
         state.candidate.index: value if any(rival.marks for rival in states) else None
         for states, value in valued(tree)

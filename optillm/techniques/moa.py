@@ -13,7 +13,6 @@ see random subsets of the references (Venkatraman et al., RSA, https://arxiv.org
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -179,8 +178,7 @@ async def review(ctx: Context, references: Sequence[Candidate], options: Options
     if options.critique == "each":
         tasks = [f"Review draft {LABELS[i]}, in the light of the others." for i in range(len(references))]
     prompts = [CRITIQUE.format(conversation=ctx.transcript, candidates=shown, task=task) for task in tasks]
-    async with aclosing(ctx.arriving(*(ctx.ask(prompt) for prompt in prompts))) as reviews:
-        return "\n\n".join([review async for review in reviews])
+    return "\n\n".join(await ctx.collect(*map(ctx.ask, prompts)))
 
 
 def unanimous(references: Sequence[Candidate]) -> bool:

@@ -12,7 +12,6 @@ from the provers' solutions, the less its scores count.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from statistics import mean
 
@@ -200,24 +199,24 @@ async def verify(
 ) -> None:
     """Votes on new solutions: each is seen by itself, unlabelled, in an order that says nothing."""
 
-    async def examined(solution: Solution) -> tuple[Solution, Examination] | None:
+    async def examined(solution: Solution) -> Examination | None:
         prompt = VERIFY.format(conversation=ctx.transcript, solution=ctx.quote("A", solution.text))
         model, temperature = options.verifier_model, options.temperature if options.votes > 1 else 0.0
         examination = await ctx.ask(
             prompt, verdict=Examination, candidates=[solution.candidate], model=model, temperature=temperature
         )
-        return None if examination is None else (solution, examination)
+        if examination is None:
+            return None
+        solution.scores.append(examination.score / 10)
+        solution.errors += examination.errors
+        best = presumed(ranked(proofs, belief=belief(proofs, decoys, options)), candidates(proofs))
+        ctx.offer(best, score=1 + sum(len(proof.scores) for proof in proofs))
+        return examination
 
     ballots = ctx.rng.sample(fresh, len(fresh)) * options.votes
     ctx.say(f"verifying {len(fresh)} solutions")
     with ctx.span("verify", solutions=len(fresh), votes=len(ballots)):
-        async with aclosing(ctx.arriving(*map(examined, ballots))) as arriving:
-            async for solution, examination in arriving:
-                solution.scores.append(examination.score / 10)
-                solution.errors += examination.errors
-                ranking = ranked(proofs, belief=belief(proofs, decoys, options))
-                best = presumed(ranking, candidates(proofs))
-                ctx.offer(best, score=1 + sum(len(proof.scores) for proof in proofs))
+        await ctx.collect(*map(examined, ballots))
 
 
 def belief(proofs: Sequence[Solution], decoys: Sequence[Solution], options: Options) -> float:
