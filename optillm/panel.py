@@ -15,6 +15,7 @@ from optillm.technique import Candidate, Context
 from optillm.toolkit.answers import clusters
 from optillm.toolkit.judging.ballots import LABELS, Marks, borda, order_of, orders
 from optillm.toolkit.judging.verdicts import Ranking, Rating
+from optillm.toolkit.shortening import fitted
 
 RANK = """\
 Rank the answers to the last turn of this conversation: right before wrong, then complete, then clear. Length is no \
@@ -100,11 +101,14 @@ async def rank(
     return borda(order, order_of(verdict, order))
 
 
-def quoted(ctx: Context, shown: Sequence[Candidate]) -> str:
-    """Return candidates as data, labelled A, B, … in this order."""
-    return "\n".join(
-        ctx.quote(label, candidate.text) for label, candidate in zip(LABELS, shown, strict=False)
-    )
+def quoted(ctx: Context, shown: Sequence[Candidate], limit: int | None = None) -> str:
+    """Return candidates as data, labelled A, B, … in this order.
+
+    The longest of them are shortened until all together have about `limit` characters.
+    """
+    texts = [candidate.text for candidate in shown]
+    fitting = texts if limit is None else fitted(texts, limit)
+    return "\n".join(ctx.quote(label, text) for label, text in zip(LABELS, fitting, strict=False))
 
 
 def grouped(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
@@ -123,3 +127,19 @@ def grouped(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
     ]
     groups = sorted([*answered, *by_text.values()], key=lambda group: (-len(group), group[0]))
     return [[candidates[position] for position in group] for group in groups]
+
+
+def unanimous(candidates: Sequence[Candidate]) -> bool:
+    """Return whether all candidates give one and the same final answer."""
+    return all(candidate.answer is not None for candidate in candidates) and len(grouped(candidates)) == 1
+
+
+def promoted(first: Candidate, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates with one of them before the others."""
+    return [first, *(candidate for candidate in candidates if candidate.index != first.index)]
+
+
+def distinct_first(groups: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """Return the first candidate of each group, counted for all of it, and then the repetitions."""
+    first = [group[0].standing_for(len(group)) for group in groups]
+    return first + [candidate for group in groups for candidate in group[1:]]

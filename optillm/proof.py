@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from optillm.panel import grouped, quoted
+from optillm.panel import grouped, promoted, quoted
 from optillm.technique import Candidate, Context, Cost
 from optillm.toolkit.judging.verdicts import Preference
 
@@ -91,11 +91,6 @@ async def upheld(
         favourite_wins = await head_to_head(ctx, contest, comparisons, model=model)
         winner = (contest.favourites if favourite_wins else contest.rivals)[0]
     return promoted(winner, ranked)
-
-
-def promoted(winner: Candidate, ranked: Sequence[Candidate]) -> list[Candidate]:
-    """Return the ranked candidates with one of them first."""
-    return [winner, *(candidate for candidate in ranked if candidate.index != winner.index)]
 
 
 def presumed(ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Candidate:

@@ -108,6 +108,11 @@ class Candidate:
         return f"{self.reply.text}\nTool calls: {self.answer.text}".lstrip()
 
     @property
+    def refused(self) -> bool:
+        """Whether the model declined to answer."""
+        return self.reply.kind is ReplyKind.REFUSAL
+
+    @property
     def complete(self) -> bool:
         """Whether the upstream finished this reply of its own accord."""
         return self.reply.kind is ReplyKind.OK
@@ -137,6 +142,12 @@ class Answer:
         if not candidates:
             raise ValueError("an answer needs a candidate")
         return cls(candidates, stop)
+
+    @classmethod
+    def written(cls, candidates: Sequence[Candidate], otherwise: Candidate) -> Answer:
+        """An answer from what the last call wrote; `otherwise` stands in where the model declined."""
+        answers = [candidate for candidate in candidates if not candidate.refused]
+        return cls.of(*(answers or [otherwise]))
 
 
 class Context(ABC):
