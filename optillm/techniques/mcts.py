@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import Field
 
-from optillm.panel import grouped, rank
+from optillm.panel import distinct_first, grouped, rank, unanimous
 from optillm.proof import burden, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.judging.ballots import orders
@@ -94,7 +94,10 @@ class State:
     candidate: Candidate
     marks: list[float] = field(default_factory=list)
 
-    @property
+    def brevity(self) -> tuple[int, int]:
+        """Return what sorts shorter answers before longer ones, and of equals the earlier ones first."""
+        return len(self.candidate.text), self.candidate.index
+
     def described(self) -> dict[str, Any]:
         """What the drawing of the tree says of it."""
         return {"answer": self.candidate.answer and self.candidate.answer.value, "marks": len(self.marks)}
@@ -108,15 +111,16 @@ async def run(ctx: Context, options: Options) -> Answer:
     """Expand, evaluate, back up, wave by wave; return the answers by value."""
     tree: Search = Tree(None, options.exploration, widening=True)
     with ctx.span("tree") as span:
-        for candidate in await ctx.sample(max(options.width, ctx.choices), temperature=options.temperature):
+        first = await ctx.sample(max(options.width, ctx.choices), temperature=options.temperature)
+        for candidate in first:
             tree.plant(tree.root, State(candidate))
-        settled = unanimous(tree)
+        settled = len(first) >= UNANIMOUS and unanimous(first)
         for wave in range(options.simulations if not settled else 0):
             ctx.say(f"wave {wave + 1} of {options.simulations}")
             grown = await expand(ctx, tree, options) if wave else tree.nodes()
             await evaluate(ctx, tree, grown, options)
             ctx.offer(presumed(by_value(tree), by_value(tree)), score=1 + wave)
-        span.attributes["tree"] = tree.render(lambda state: state.described if state else {})
+        span.attributes["tree"] = tree.render(lambda state: state.described() if state else {})
     if settled:
         return Answer.of(*by_value(tree), stop="settled")
     # Refinements vote like samples: most of them are right more often than their drafts. Judges have chosen what was
@@ -129,17 +133,14 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 async def expand(ctx: Context, tree: Search, options: Options) -> list[Node[State | None]]:
     """Select a wave of nodes without waiting, then sample or refine at all of them together."""
-    chosen = [tree.select(lambda node: node.depth <= options.depth) for _ in range(options.width)]
-    selected = [node for node in chosen if node is not None]
 
     async def child(node: Node[State | None]) -> Node[State | None]:
         candidate = await (sample(ctx, options) if node.item is None else refine(ctx, node.item, options))
         return tree.add(node, State(candidate))
 
+    selected = list(tree.wave(options.width, lambda node: node.depth <= options.depth))
     grown = await ctx.collect(*map(child, selected))
-    for node in selected:
-        if node.expanding:  # its expansion came to nothing
-            tree.give_up(node)
+    tree.end_wave(selected)
     return grown
 
 
@@ -160,7 +161,7 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
 
     An answer no judge has placed is an abstention and counts as no visit.
     """
-    rivals = contenders(tree)
+    rivals = [states[0] for states, _ in valued(tree)][:MOST_SHOWN]
     candidates = [rival.candidate for rival in rivals]
     ballots = orders(len(rivals), min(len(nodes), len(rivals)))
     with ctx.span("evaluate", answers=len(rivals), ballots=len(ballots)):
@@ -177,43 +178,23 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
         tree.backpropagate(node, value_of[node.item.candidate.index] if node.item else None)
 
 
-def contenders(tree: Search) -> list[State]:
-    """Return one state for each answer, the most valued first, at most `MOST_SHOWN`."""
-    state_of = {state.candidate.index: state for states, _ in valued(tree) for state in states}
-    best_first = [state_of[candidate.index] for candidate in by_value(tree)]
-    return best_first[: len(valued(tree))][:MOST_SHOWN]
-
-
 def valued(tree: Search) -> list[tuple[list[State], float]]:
-    """Return the answers, each with all nodes that give it and its value in [0, 1], best first.
+    """Return the answers, best first, each with the nodes that give it, the shortest first, and its value in [0, 1].
 
     These nodes share their marks, and their share of all nodes counts too; a free-form answer has its own marks only.
     """
     state_of = {node.item.candidate.index: node.item for node in tree.nodes() if node.item}
-    valued = []
+    answers = []
     for group in grouped([state.candidate for state in state_of.values()]):
         states = [state_of[candidate.index] for candidate in group]
         marks = [mark for state in states for mark in state.marks]
         value = (sum(marks) + PRIOR) / (len(marks) + 1)  # shrunk: one lucky mark is no certainty
         if group[0].answer is not None:
             value = (1 - AGREEMENT) * value + AGREEMENT * len(group) / len(state_of)
-        valued.append((states, value))
-    return sorted(valued, key=lambda each: -each[1])
+        answers.append((sorted(states, key=State.brevity), value))
+    return sorted(answers, key=lambda answer: (-answer[1], answer[0][0].brevity()))
 
 
 def by_value(tree: Search) -> list[Candidate]:
     """Return all candidates: the shortest for each answer, the most valued answer first, then their repetitions."""
-    groups = [
-        (sorted(states, key=lambda state: (len(state.candidate.text), state.candidate.index)), value)
-        for states, value in valued(tree)
-    ]
-    groups.sort(key=lambda each: (-each[1], len(each[0][0].candidate.text), each[0][0].candidate.index))
-    shortest = [states[0].candidate for states, _ in groups]
-    return shortest + [state.candidate for states, _ in groups for state in states[1:]]
-
-
-def unanimous(tree: Search) -> bool:
-    """Return whether the first answers are all one and the same, and enough of them."""
-    candidates = [node.item.candidate for node in tree.nodes() if node.item]
-    answered = all(candidate.answer is not None for candidate in candidates)
-    return len(candidates) >= UNANIMOUS and answered and len(grouped(candidates)) == 1
+    return distinct_first([[state.candidate for state in states] for states, _ in valued(tree)])
