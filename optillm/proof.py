@@ -55,7 +55,7 @@ def burden(comparisons: int, samples: int) -> Cost:
     """Return what the burden of proof can cost: nothing with two samples, which cannot outvote the favourite."""
     if samples < 3 or comparisons < needed(comparisons):
         return Cost(0, 0)
-    return Cost(comparisons, 1, comparisons, 2 * comparisons)
+    return Cost.judging(comparisons, quoted_answers=2 * comparisons)
 
 
 async def compare(

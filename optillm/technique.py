@@ -28,15 +28,21 @@ V = TypeVar("V", bound=BaseModel)
 class Cost:
     """Upstream calls, and rounds of calls that wait for each other.
 
-    `asks` are those of the calls that judge or help. Beside the conversation and the technique's own words, all
-    prompts together quote `quotes` texts as long as an answer may be, and `notes` as long as a helper's reply may be.
+    `judge_calls` are those of the calls that judge or help. Beside the conversation and the technique's own words, all
+    prompts together quote `quoted_answers` texts as long as an answer may be, and `quoted_judge_replies` as long as the
+    reply to a judge call may be.
     """
 
     calls: int
     rounds: int
-    asks: int = 0
-    quotes: int = 0
-    notes: int = 0
+    judge_calls: int = 0
+    quoted_answers: int = 0
+    quoted_judge_replies: int = 0
+
+    @classmethod
+    def judging(cls, calls: int, *, quoted_answers: int = 0, quoted_judge_replies: int = 0) -> Cost:
+        """Judge calls that are made together: one round, or none without any."""
+        return cls(calls, min(calls, 1), calls, quoted_answers, quoted_judge_replies)
 
     def __add__(self, later: Cost) -> Cost:
         """This and then something else."""
@@ -47,9 +53,9 @@ class Cost:
         return Cost(
             self.calls + beside.calls,
             max(self.rounds, beside.rounds),
-            self.asks + beside.asks,
-            self.quotes + beside.quotes,
-            self.notes + beside.notes,
+            self.judge_calls + beside.judge_calls,
+            self.quoted_answers + beside.quoted_answers,
+            self.quoted_judge_replies + beside.quoted_judge_replies,
         )
 
 

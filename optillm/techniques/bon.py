@@ -62,7 +62,7 @@ def judging(count: int, options: Options) -> Cost:
     """What it takes to rank so many answers, heats and their winners' meetings included."""
     if count <= options.group:
         shown = options.scorer.slates(count) if count > 1 else []
-        return Cost(len(shown), min(len(shown), 1), len(shown), sum(map(len, shown)))
+        return Cost.judging(len(shown), quoted_answers=sum(map(len, shown)))
     heats = -(-count // options.group)
     together = Cost(0, 0)
     for heat in range(heats):

@@ -75,16 +75,13 @@ class Options(BaseOptions):
 
     def worst_case(self, choices: int) -> Cost:
         """The first answers do not agree, and every wave grows as wide as it may."""
-        first = max(self.width, choices)
-        shown, waves = min(first, MOST_SHOWN), self.simulations - 1
-        judges = min(self.width, MOST_SHOWN) * waves
-        later = Cost(self.width * waves + judges, 2 * waves, judges, self.width * waves + judges * MOST_SHOWN)
-        return (
-            Cost(first, 1)
-            + Cost(shown, 1, shown, shown * shown)
-            + later
-            + burden(self.proof, first + self.width * waves)
-        )
+        first, waves = max(self.width, choices), self.simulations - 1
+        shown, judges = min(first, MOST_SHOWN), min(self.width, MOST_SHOWN) * waves
+        refined = self.width * waves
+        sampled = Cost(first, 1) + Cost.judging(shown, quoted_answers=shown * shown)
+        grown = Cost(refined, waves, quoted_answers=refined)
+        evaluated = Cost(judges, waves, judge_calls=judges, quoted_answers=judges * MOST_SHOWN)
+        return sampled + grown + evaluated + burden(self.proof, first + refined)
 
 
 @dataclass(slots=True)

@@ -104,10 +104,10 @@ class Options(BaseOptions):
         critics = {"shared": 1, "each": last}.get(self.critique, 0)
         cost, below = Cost(self.count, 1), self.count
         for _ in range(self.layers - 2):
-            cost += Cost(width, 1, quotes=width * min(self.subset or below, below))
+            cost += Cost(width, 1, quoted_answers=width * min(self.subset or below, below))
             below = width
-        cost += Cost(critics, min(critics, 1), critics, critics * last)
-        return cost + Cost(choices, 1, quotes=choices * last, notes=choices * critics)
+        cost += Cost.judging(critics, quoted_answers=critics * last)
+        return cost + Cost(choices, 1, quoted_answers=choices * last, quoted_judge_replies=choices * critics)
 
     def other_models(self) -> Sequence[str]:
         """The proposers, where they are other models, and the aggregator."""

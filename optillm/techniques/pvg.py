@@ -107,12 +107,12 @@ class Options(BaseOptions):
         proofs = max(self.helpful, choices)
         ballots = proofs * self.votes
         decoys = self.sneaky * self.votes
-        first = Cost(proofs + self.sneaky, 1, self.sneaky)
-        first += Cost(ballots + decoys, 1, ballots + decoys, ballots, decoys)
+        first = Cost(proofs, 1) | Cost.judging(self.sneaky)
+        first += Cost.judging(ballots + decoys, quoted_answers=ballots, quoted_judge_replies=decoys)
         later = self.rounds - 1
-        again = Cost(later * proofs, later, notes=later * proofs * MOST_ERRORS)
-        last = burden(self.proof, proofs * self.rounds)
-        return first + again + Cost(later * ballots, later, later * ballots, later * ballots) + last
+        proved = Cost(later * proofs, later, quoted_judge_replies=later * proofs * MOST_ERRORS)
+        verified = Cost(later * ballots, later, judge_calls=later * ballots, quoted_answers=later * ballots)
+        return first + proved + verified + burden(self.proof, proofs * self.rounds)
 
 
 @dataclass(slots=True)

@@ -104,11 +104,11 @@ class Options(BaseOptions):
     def worst_case(self, choices: int) -> Cost:
         """Nothing settles, every rollout finds an open node, and all suspects are examined."""
         others = len(ALLOWED[None]) - 1 if self.max_depth > 1 else 0
-        cost = Cost(max(2 * self.votes, choices) + others, 1, others)
+        cost = Cost(max(2 * self.votes, choices), 1) | Cost.judging(others)
         for depth in range(1, self.max_depth):
-            cost += Cost(self.num_rollouts, 1, self.num_rollouts, notes=depth * self.num_rollouts)
+            cost += Cost.judging(self.num_rollouts, quoted_judge_replies=depth * self.num_rollouts)
         masked = CLUSTERS * self.masks
-        return cost + Cost(masked, min(masked, 1), masked, masked)
+        return cost + Cost.judging(masked, quoted_answers=masked)
 
 
 @dataclass(slots=True)

@@ -115,11 +115,12 @@ class Options(BaseOptions):
         inputs, judges = (1, 2) if self.equivalence == "auto" else (0, 2 * (self.equivalence == "judge"))
         described = drafts * self.descriptions
         versions = described * self.regenerations
-        trips = Cost(drafts + inputs, 1, inputs) + Cost(described, 1, described, described)
-        trips += Cost(versions, 1, versions, notes=versions)
-        trips += Cost(judges, min(judges, 1), judges, judges * drafts, judges * versions)
+        trips = (Cost(drafts, 1) | Cost.judging(inputs)) + Cost.judging(described, quoted_answers=described)
+        trips += Cost.judging(versions, quoted_judge_replies=versions)
+        trips += Cost.judging(judges, quoted_answers=judges * drafts, quoted_judge_replies=judges * versions)
         last = choices if self.reconcile else 0
-        return trips + Cost(last, min(last, 1), quotes=last * drafts, notes=last * drafts)
+        quoted = last * drafts
+        return trips + Cost(last, min(last, 1), quoted_answers=quoted, quoted_judge_replies=quoted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ class Options(BaseOptions):
         drawn = max(self.samples, choices)
         waves = -(-drawn // self.wave) if self.mode == "waves" else 1
         judges = 2 if self.tie == "judge" else 1 if self.free_form == "judge" else 0
-        return Cost(drawn, waves) + Cost(judges, min(judges, 1), judges, judges * min(drawn, len(LABELS)))
+        shown = judges * min(drawn, len(LABELS))
+        return Cost(drawn, waves) + Cost.judging(judges, quoted_answers=shown)
 
 
 async def run(ctx: Context, options: Options) -> Answer:

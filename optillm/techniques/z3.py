@@ -100,9 +100,9 @@ class Options(BaseOptions):
         """Every formalisation needs every repair, and the result has to be put into words."""
         formalised = self.formalizations
         repaired = self.max_repairs * formalised
-        tried = Cost(choices + formalised, 1, formalised)
-        tried += Cost(repaired, self.max_repairs, repaired, notes=2 * repaired)
-        return tried + Cost(choices, 1, quotes=choices, notes=2 * choices)
+        tried = Cost(choices, 1) | Cost.judging(formalised)
+        tried += Cost(repaired, self.max_repairs, judge_calls=repaired, quoted_judge_replies=2 * repaired)
+        return tried + Cost(choices, 1, quoted_answers=choices, quoted_judge_replies=2 * choices)
 
     @property
     def limits(self) -> SandboxLimits:
