@@ -14,7 +14,7 @@ from optillm.engine.call.call import Call, Condition, Emit, Layer, Next, Traffic
 from optillm.engine.call.client import Client
 from optillm.engine.call.hedged import Hedged
 from optillm.engine.call.hedging import Hedging
-from optillm.engine.call.ledger import Ledger, Worst
+from optillm.engine.call.ledger import Ledger, WorstCase
 from optillm.engine.call.limited import Limited
 from optillm.engine.call.metered import Metered
 from optillm.engine.call.negotiation import BundleRefused
@@ -131,7 +131,7 @@ class Calls:
         """Remember that the model refused a call for several choices: request fewer of it at a time, or single ones."""
         self.routes.bound_n(model, self._most_choices.get(model))
 
-    def worst(self, payload: Payload) -> Worst:
+    def worst(self, payload: Payload) -> WorstCase:
         """Return the most a call may take, whichever upstream it goes to, of what the budget limits."""
         price = self.routes.price(payload.model, self.ledger.prices)
         return self.ledger.worst_case(payload.body if self.ledger.counting else {}, price)

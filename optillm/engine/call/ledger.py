@@ -25,7 +25,7 @@ ASSUMED_REPLY: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Worst:
+class WorstCase:
     """What a call may take at worst: tokens of its prompt, tokens of its reply, and their price if it is known."""
 
     prompt: int = 0
@@ -43,13 +43,13 @@ class Worst:
         return float("inf") if self.price is None else self.price.of(Usage(self.prompt, self.completion))
 
 
-NOTHING: Final = Worst()
+NOT_ESTIMATED: Final = WorstCase()
 
 
-def worst_case(body: Mapping[str, Any], price: Price | None) -> Worst:
+def worst_case(body: Mapping[str, Any], price: Price | None) -> WorstCase:
     """Return the most a call may take: its prompt, estimated, and each of its choices at full length."""
     limit = reply_limit(body) or ASSUMED_REPLY
-    return Worst(estimate(body).prompt_tokens, limit * (body.get("n") or 1), price)
+    return WorstCase(estimate(body).prompt_tokens, limit * (body.get("n") or 1), price)
 
 
 def reply_limit(body: Mapping[str, Any]) -> int | None:
@@ -71,7 +71,7 @@ class Reservation:
     """Room for one call, and the worst case it was admitted with."""
 
     role: str
-    worst: Worst
+    worst: WorstCase
 
 
 class Ledger:
@@ -121,23 +121,23 @@ class Ledger:
         """Whether worst cases matter; where they do not, nobody need estimate them."""
         return self.budget.max_tokens is not None or self.budget.max_cost is not None
 
-    def worst_case(self, body: Mapping[str, Any], price: Price | None) -> Worst:
+    def worst_case(self, body: Mapping[str, Any], price: Price | None) -> WorstCase:
         """Return the most a call may take of what the budget limits; what it does not limit is not estimated."""
         if not self.counting:
-            return NOTHING if price is None else Worst(price=price)
+            return NOT_ESTIMATED if price is None else WorstCase(price=price)
         return worst_case(body, price)
 
-    def room(self, worst_cases: Sequence[Worst]) -> int:
+    def room(self, worst_cases: Sequence[WorstCase]) -> int:
         """How many of these calls, first ones first, fit the budget at their worst case."""
         fit = self._fit(worst_cases)
         self._stopped_by_budget |= fit < len(worst_cases)
         return fit
 
-    def spare(self, worst: Worst) -> bool:
+    def spare(self, worst: WorstCase) -> bool:
         """Whether there is room for a call that the request can do without: its want stops nothing."""
         return self._fit([worst]) == 1
 
-    def _fit(self, worst_cases: Sequence[Worst]) -> int:
+    def _fit(self, worst_cases: Sequence[WorstCase]) -> int:
         fit = len(worst_cases)
         if self.budget.max_calls is not None:
             fit = min(fit, max(0, self.budget.max_calls - self.calls.total()))
@@ -161,10 +161,10 @@ class Ledger:
         """Whether judging or helping calls were made and none of them was of use, in the request or in a round."""
         return self.lost_round or (self.losses["abstained"] > 0 and not self.judge_replies)
 
-    def reserve(self, role: str, worst: Worst = NOTHING, *, spare: bool = False) -> Reservation:
+    def reserve(self, role: str, worst: WorstCase = NOT_ESTIMATED, *, spare: bool = False) -> Reservation:
         """Admit one call, or raise `BudgetExhausted`; the want of a `spare` one stops nothing."""
         # Until there is an answer, a call is kept for it.
-        kept = [Worst(price=worst.price)] if role == JUDGE and self.best is None else []
+        kept = [WorstCase(price=worst.price)] if role == JUDGE and self.best is None else []
         fit = self._fit if spare else self.room
         if fit([*kept, worst]) <= len(kept):
             raise self.exhausted(worst, kept=len(kept))
@@ -208,13 +208,13 @@ class Ledger:
         if rank > self._best_score:
             self.best, self._best_score = candidate, rank
 
-    def exhausted(self, worst: Worst, kept: int = 0) -> BudgetExhausted:
+    def exhausted(self, worst: WorstCase, kept: int = 0) -> BudgetExhausted:
         """The error of a call that the budget does not allow, in numbers; `kept` calls are for others."""
         return BudgetExhausted(
             f"the budget of this request allows no further call: {self._shortage(worst, kept)}"
         )
 
-    def _shortage(self, worst: Worst, kept: int) -> str:
+    def _shortage(self, worst: WorstCase, kept: int) -> str:
         budget, taken = self.budget, self.calls.total() + kept
         if budget.max_calls is not None and taken >= budget.max_calls:
             return f"{taken} of {budget.max_calls} calls are made or kept"
