@@ -134,7 +134,7 @@ class Calls:
     def worst(self, payload: Payload) -> WorstCase:
         """Return the most a call may take, whichever upstream it goes to, of what the budget limits."""
         price = self.routes.price(payload.model, self.ledger.prices)
-        return self.ledger.worst_case(payload.body if self.ledger.counting else {}, price)
+        return self.ledger.worst_case(payload.body if self.ledger.needs_worst_cases else {}, price)
 
     def _has_room(self, call: Call) -> bool:
         """Return whether the request and the upstream have room for one more attempt at a call now."""

@@ -117,13 +117,13 @@ class Ledger:
         return float("inf") if self.deadline is None else self.deadline - self.clock()
 
     @property
-    def counting(self) -> bool:
+    def needs_worst_cases(self) -> bool:
         """Whether worst cases matter; where they do not, nobody need estimate them."""
         return self.budget.max_tokens is not None or self.budget.max_cost is not None
 
     def worst_case(self, body: Mapping[str, Any], price: Price | None) -> WorstCase:
         """Return the most a call may take of what the budget limits; what it does not limit is not estimated."""
-        if not self.counting:
+        if not self.needs_worst_cases:
             return NOT_ESTIMATED if price is None else WorstCase(price=price)
         return worst_case(body, price)
 
@@ -169,7 +169,7 @@ class Ledger:
         if fit([*kept, worst]) <= len(kept):
             raise self.exhausted(worst, kept=len(kept))
         self.calls[role] += 1
-        if self.counting:
+        if self.needs_worst_cases:
             self._reserved_tokens += worst.tokens
             self._reserved_cost += 0.0 if worst.price is None else worst.cost
         return Reservation(role, worst)
@@ -177,7 +177,7 @@ class Ledger:
     def settle(self, reservation: Reservation, usage: Usage | None, loss: str | None = None) -> None:
         """Close a reservation with the tokens the call really took and, if it was lost, why."""
         worst = reservation.worst
-        if self.counting:
+        if self.needs_worst_cases:
             self._reserved_tokens -= worst.tokens
             self._reserved_cost -= 0.0 if worst.price is None else worst.cost
         if usage is not None:
