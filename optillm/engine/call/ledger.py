@@ -127,7 +127,7 @@ class Ledger:
             return NOT_ESTIMATED if price is None else WorstCase(price=price)
         return worst_case(body, price)
 
-    def room(self, worst_cases: Sequence[WorstCase]) -> int:
+    def affordable(self, worst_cases: Sequence[WorstCase]) -> int:
         """How many of these calls, first ones first, fit the budget at their worst case."""
         fit = self._fit(worst_cases)
         self._stopped_by_budget |= fit < len(worst_cases)
@@ -165,7 +165,7 @@ class Ledger:
         """Admit one call, or raise `BudgetExhausted`; the want of a `spare` one stops nothing."""
         # Until there is an answer, a call is kept for it.
         kept = [WorstCase(price=worst.price)] if role == JUDGE and self.best is None else []
-        fit = self._fit if spare else self.room
+        fit = self._fit if spare else self.affordable
         if fit([*kept, worst]) <= len(kept):
             raise self.exhausted(worst, kept=len(kept))
         self.calls[role] += 1

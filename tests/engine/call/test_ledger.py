@@ -38,20 +38,20 @@ def test_keeps_a_call_for_an_answer_until_there_is_one() -> None:
 def test_reserves_the_worst_case_and_gives_back_what_was_not_used() -> None:
     book = ledger(max_tokens=100)
     first = book.reserve("generate", WorstCase(50, 30))
-    assert book.room([WorstCase(10, 20)]) == 0
+    assert book.affordable([WorstCase(10, 20)]) == 0
     book.settle(first, Usage(10, 5))
-    assert book.room([WorstCase(30)] * 3) == 2
+    assert book.affordable([WorstCase(30)] * 3) == 2
     assert book.usage == Usage(10, 5)
 
 
 def test_says_how_many_calls_of_a_round_still_fit() -> None:
     book = ledger(max_calls=5)
     book.reserve("generate")
-    assert book.room([WorstCase()] * 4) == 4
+    assert book.affordable([WorstCase()] * 4) == 4
     assert not book.stopped_by_budget
-    assert book.room([WorstCase()] * 8) == 4
+    assert book.affordable([WorstCase()] * 8) == 4
     assert book.stopped_by_budget
-    assert ledger().room([10**9] * 8) == 8
+    assert ledger().affordable([10**9] * 8) == 8
 
 
 def test_counts_losses_by_kind() -> None:
@@ -83,10 +83,10 @@ PRICE = Price(input=1.0, output=4.0)
 def test_a_bound_on_cost_counts_calls_at_their_worst_price() -> None:
     book = ledger(max_cost=0.001)
     first = book.reserve("generate", WorstCase(200, 200, PRICE))
-    assert book.room([WorstCase(1, 0, PRICE)]) == 0
+    assert book.affordable([WorstCase(1, 0, PRICE)]) == 0
     book.settle(first, Usage(200, 50))
     assert book.cost == 0.0004
-    assert book.room([WorstCase(100, 50, PRICE)] * 3) == 2
+    assert book.affordable([WorstCase(100, 50, PRICE)] * 3) == 2
 
 
 def test_a_call_of_unknown_price_makes_the_cost_unknown_and_is_refused_where_that_is_bounded() -> None:
