@@ -140,4 +140,4 @@ class Calls:
         """Return whether the request and the upstream have room for one more attempt at a call now."""
         if self.traffic.queued or not self.routes.may_repeat(self._authorization, call.payload.model):
             return False
-        return self.ledger.spare(self.worst(call.payload))
+        return self.ledger.affords_optional(self.worst(call.payload))

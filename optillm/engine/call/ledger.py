@@ -128,26 +128,26 @@ class Ledger:
         return worst_case(body, price)
 
     def affordable(self, worst_cases: Sequence[WorstCase]) -> int:
-        """How many of these calls, first ones first, fit the budget at their worst case."""
-        fit = self._fit(worst_cases)
-        self._stopped_by_budget |= fit < len(worst_cases)
-        return fit
+        """Return how many of these calls, first ones first, fit the budget at their worst; note if not all do."""
+        count = self._affordable(worst_cases)
+        self._stopped_by_budget |= count < len(worst_cases)
+        return count
 
-    def spare(self, worst: WorstCase) -> bool:
-        """Whether there is room for a call that the request can do without: its want stops nothing."""
-        return self._fit([worst]) == 1
+    def affords_optional(self, worst: WorstCase) -> bool:
+        """Whether the budget allows a call that the request can do without: if it does not, that stops nothing."""
+        return self._affordable([worst]) == 1
 
-    def _fit(self, worst_cases: Sequence[WorstCase]) -> int:
-        fit = len(worst_cases)
+    def _affordable(self, worst_cases: Sequence[WorstCase]) -> int:
+        count = len(worst_cases)
         if self.budget.max_calls is not None:
-            fit = min(fit, max(0, self.budget.max_calls - self.calls.total()))
+            count = min(count, max(0, self.budget.max_calls - self.calls.total()))
         if self.budget.max_tokens is not None:
             left = self.budget.max_tokens - self.usage.total_tokens - self._reserved_tokens
-            fit = min(fit, sum(needed <= left for needed in accumulate(w.tokens for w in worst_cases)))
+            count = min(count, sum(needed <= left for needed in accumulate(w.tokens for w in worst_cases)))
         if self.budget.max_cost is not None:
             dollars = self.budget.max_cost - (self.cost or 0.0) - self._reserved_cost
-            fit = min(fit, sum(needed <= dollars for needed in accumulate(w.cost for w in worst_cases)))
-        return fit
+            count = min(count, sum(needed <= dollars for needed in accumulate(w.cost for w in worst_cases)))
+        return count
 
     @property
     def choices(self) -> list[Candidate]:
@@ -161,12 +161,12 @@ class Ledger:
         """Whether judging or helping calls were made and none of them was of use, in the request or in a round."""
         return self.lost_round or (self.losses["abstained"] > 0 and not self.judge_replies)
 
-    def reserve(self, role: str, worst: WorstCase = NOT_ESTIMATED, *, spare: bool = False) -> Reservation:
-        """Admit one call, or raise `BudgetExhausted`; the want of a `spare` one stops nothing."""
+    def reserve(self, role: str, worst: WorstCase = NOT_ESTIMATED, *, optional: bool = False) -> Reservation:
+        """Admit one call, or raise `BudgetExhausted`; an `optional` one that is refused stops nothing."""
         # Until there is an answer, a call is kept for it.
         kept = [WorstCase(price=worst.price)] if role == JUDGE and self.best is None else []
-        fit = self._fit if spare else self.affordable
-        if fit([*kept, worst]) <= len(kept):
+        affordable = self._affordable if optional else self.affordable
+        if affordable([*kept, worst]) <= len(kept):
             raise self.exhausted(worst, kept=len(kept))
         self.calls[role] += 1
         if self.needs_worst_cases:
