@@ -193,7 +193,7 @@ class Ledger:
         self.settle(reservation, None)
         self.calls -= Counter([reservation.role])
 
-    def lose(self, loss: str) -> None:
+    def count_loss(self, loss: str) -> None:
         """Count a reply that was paid for and cannot be used."""
         self.losses[loss] += 1
 

@@ -57,7 +57,7 @@ def test_says_how_many_calls_of_a_round_still_fit() -> None:
 def test_counts_losses_by_kind() -> None:
     book = ledger()
     book.settle(book.reserve("generate"), None, "failed")
-    book.lose("empty")
+    book.count_loss("empty")
     assert book.losses == {"failed": 1, "empty": 1}
 
 
