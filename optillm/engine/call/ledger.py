@@ -197,7 +197,7 @@ class Ledger:
         """Count a reply that was paid for and cannot be used."""
         self.losses[loss] += 1
 
-    def settle_on(self, candidate: Candidate) -> None:
+    def adopt(self, candidate: Candidate) -> None:
         """Make a stage's answer the best so far; scores of the next stage start from nought."""
         self.best, self._best_score = candidate, 0.0
 

@@ -243,7 +243,7 @@ class Runs:
                         return Outcome(first, "degraded" if ledger.degraded else "complete", plain=True)
                     ctx = ctx.answering(first)
                 answer = await self._performed(job, ctx)
-                ledger.settle_on(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
+                ledger.adopt(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
                 candidates = await ctx.in_form(await _filled_up(answer.candidates, ctx))
         except Refused as refusal:
             return Outcome(refusal.candidates, "complete")
