@@ -89,7 +89,7 @@ class Ledger:
         self.degraded = False
         self.judge_calls = self.judge_replies = 0
         self.verdicts: Counter[str] = Counter()
-        self.lost_round = False
+        self.judge_round_lost = False
         self.pressed = False
         self.best: Candidate | None = None
         self._offered: dict[int, Candidate] = {}
@@ -104,7 +104,7 @@ class Ledger:
     # `judge_calls`, `judge_replies`: how many judging and helping calls were made, and how many of them gave a reply
     # that could be read.
     # `verdicts`: how many verdicts were read, by how judges gave them, see `optillm.engine.run.judges`.
-    # `lost_round`: in some round of them none did: all failed, were unreadable, or were given up or cut.
+    # `judge_round_lost`: in some round of them none did: all failed, were unreadable, or were given up or cut.
 
     @property
     def stopped_by_budget(self) -> bool:
@@ -157,9 +157,9 @@ class Ledger:
         return [*best, *(c for c in others if self.best is None or c.index != self.best.index)]
 
     @property
-    def unheard(self) -> bool:
+    def judges_lost(self) -> bool:
         """Whether judging or helping calls were made and none of them was of use, in the request or in a round."""
-        return self.lost_round or (self.losses["abstained"] > 0 and not self.judge_replies)
+        return self.judge_round_lost or (self.losses["abstained"] > 0 and not self.judge_replies)
 
     def reserve(self, role: str, worst: WorstCase = NOT_ESTIMATED, *, optional: bool = False) -> Reservation:
         """Admit one call, or raise `BudgetExhausted`; an `optional` one that is refused stops nothing."""

@@ -266,7 +266,7 @@ class RequestContext(Context):
                 if until is not None and until(results):
                     break
         judged = self.ledger.judge_replies > read_before
-        self.ledger.lost_round |= self.ledger.judge_calls > made_before and not (results or judged)
+        self.ledger.judge_round_lost |= self.ledger.judge_calls > made_before and not (results or judged)
         return results
 
     def _answerable(self) -> bool:

@@ -268,7 +268,7 @@ class Runs:
             return Outcome(candidates, "budget")
         if ledger.pressed:
             return Outcome(candidates, "deadline")
-        return Outcome(candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop)
+        return Outcome(candidates, "degraded" if ledger.degraded or ledger.judges_lost else answer.stop)
 
     async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
         """Return the answer of the techniques, or of a plain call if the upstream refuses what they send."""
