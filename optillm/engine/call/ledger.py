@@ -90,7 +90,7 @@ class Ledger:
         self.judge_calls = self.judge_replies = 0
         self.verdicts: Counter[str] = Counter()
         self.judge_round_lost = False
-        self.pressed = False
+        self.cut_for_time = False
         self.best: Candidate | None = None
         self._offered: dict[int, Candidate] = {}
         self._best_score = float("-inf")
@@ -100,7 +100,7 @@ class Ledger:
 
     # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
     # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
-    # `pressed`: some work was cut so that the last call has its time.
+    # `cut_for_time`: some work was cut so that the last call has its time.
     # `judge_calls`, `judge_replies`: how many judging and helping calls were made, and how many of them gave a reply
     # that could be read.
     # `verdicts`: how many verdicts were read, by how judges gave them, see `optillm.engine.run.judges`.

@@ -52,7 +52,7 @@ async def race(
     """
     loop = asyncio.get_running_loop()
     if optional() and last_call() <= loop.time():
-        calls.ledger.pressed = True
+        calls.ledger.cut_for_time = True
         for part in work:
             part.close()
         return
@@ -67,7 +67,7 @@ async def race(
             if elapsed or optional():
                 patience = max(0.0, min(patience, last_call() - loop.time()))
             if idle and patience <= GRAIN:
-                calls.ledger.pressed |= last_call() <= loop.time() + GRAIN
+                calls.ledger.cut_for_time |= last_call() <= loop.time() + GRAIN
                 return
             timeout = None if patience == inf else patience
             done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

@@ -266,7 +266,7 @@ class Runs:
             return best
         if ledger.stopped_by_budget:
             return Outcome(candidates, "budget")
-        if ledger.pressed:
+        if ledger.cut_for_time:
             return Outcome(candidates, "deadline")
         return Outcome(candidates, "degraded" if ledger.degraded or ledger.judges_lost else answer.stop)
 
