@@ -75,7 +75,14 @@ class Reservation:
 
 
 class Ledger:
-    """Budget and usage of one request; `clock` gives seconds, `deadline` is a time on it."""
+    """Budget and usage of one request; `clock` gives seconds, `deadline` is a time on it.
+
+    `cost` is in US dollars, and `None` as soon as a call was made whose price is not known. `degraded`: some round got
+    by on less than half of what it asked for, or a part of the work was lost. `cut_for_time`: some work was cut so that
+    the last call has its time. `judge_calls` were made to judge or help, and `judge_replies` of them gave a reply that
+    could be read; `judge_round_lost`: in some round of them none did. `verdicts` counts those that were read, by how
+    judges gave them, see `optillm.engine.run.judges`.
+    """
 
     def __init__(self, budget: Budget, clock: Callable[[], float], prices: Prices | None = None) -> None:
         self.budget = budget
@@ -97,14 +104,6 @@ class Ledger:
         self._reserved_tokens = 0
         self._reserved_cost = 0.0
         self._stopped_by_budget = False
-
-    # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
-    # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
-    # `cut_for_time`: some work was cut so that the last call has its time.
-    # `judge_calls`, `judge_replies`: how many judging and helping calls were made, and how many of them gave a reply
-    # that could be read.
-    # `verdicts`: how many verdicts were read, by how judges gave them, see `optillm.engine.run.judges`.
-    # `judge_round_lost`: in some round of them none did: all failed, were unreadable, or were given up or cut.
 
     @property
     def stopped_by_budget(self) -> bool:
@@ -158,7 +157,7 @@ class Ledger:
 
     @property
     def judges_lost(self) -> bool:
-        """Whether judging or helping calls were made and none of them was of use, in the request or in a round."""
+        """Whether judge calls were made and none of them was of use, in the whole request or in a round."""
         return self.judge_round_lost or (self.losses["abstained"] > 0 and not self.judge_replies)
 
     def reserve(self, role: str, worst: WorstCase = NOT_ESTIMATED, *, optional: bool = False) -> Reservation:
