@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from optillm.technique import Candidate, Context
 from optillm.toolkit.answers import clusters
+from optillm.toolkit.answers.similarity import medoid
 from optillm.toolkit.judging.ballots import LABELS, Marks, borda, classes_of, order_of, orders
 from optillm.toolkit.judging.verdicts import Groups as Sorting
 from optillm.toolkit.judging.verdicts import Ranking, Rating
@@ -176,6 +177,11 @@ def grouped(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
 def unanimous(candidates: Sequence[Candidate]) -> bool:
     """Return whether all candidates give one and the same final answer."""
     return all(candidate.answer is not None for candidate in candidates) and len(grouped(candidates)) == 1
+
+
+def typical(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the candidate whose words are most like those of all others, the earliest of equals."""
+    return candidates[medoid([candidate.text for candidate in candidates])]
 
 
 def promoted(first: Candidate, candidates: Sequence[Candidate]) -> list[Candidate]:

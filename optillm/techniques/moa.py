@@ -17,9 +17,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from optillm.panel import grouped, promoted, quoted, unanimous
+from optillm.panel import grouped, promoted, quoted, typical, unanimous
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.answers.similarity import medoid, words
+from optillm.toolkit.answers.similarity import words
 from optillm.toolkit.judging.ballots import LABELS
 
 SYNTHESISE = """\
@@ -199,4 +199,4 @@ def representative(references: Sequence[Candidate]) -> Candidate:
     largest = grouped(references)[0]
     if len(largest) > 1 or len(references) == 1:
         return min(largest, key=lambda reference: len(reference.text))
-    return references[medoid([reference.text for reference in references])]
+    return typical(references)

@@ -18,11 +18,11 @@ from statistics import mean
 from pydantic import Field
 
 from optillm.chat import Reply
-from optillm.panel import distinct_first, grouped, unanimous
+from optillm.panel import distinct_first, grouped, typical, unanimous
 from optillm.proof import COMPARISONS, burden, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.answers import extract
-from optillm.toolkit.answers.similarity import medoid, words
+from optillm.toolkit.answers.similarity import words
 from optillm.toolkit.answers.typography import plain
 from optillm.toolkit.judging.calibration import belief
 from optillm.toolkit.judging.phrases import declines
@@ -256,8 +256,8 @@ def ranked(game: Game) -> list[Candidate]:
     }
     groups = grouped(game.candidates)
     if not worth and len(groups[0]) == 1:  # no two agree: the most typical first
-        typical = game.candidates[medoid([candidate.text for candidate in game.candidates])]
-        groups.sort(key=lambda group: group[0] is not typical)
+        most_typical = typical(game.candidates)
+        groups.sort(key=lambda group: group[0] is not most_typical)
     groups.sort(key=lambda group: -sum(weight[candidate.index] for candidate in group))
     for group in groups:
         group.sort(key=lambda candidate: (-weight[candidate.index], len(candidate.text), candidate.index))

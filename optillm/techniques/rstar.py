@@ -20,12 +20,11 @@ from enum import Enum
 
 from pydantic import Field
 
-from optillm.panel import distinct_first, promoted
+from optillm.panel import distinct_first, promoted, typical
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, clusters, extract
 from optillm.toolkit.answers.extraction import beginnings
-from optillm.toolkit.answers.similarity import medoid
-from optillm.toolkit.judging.votes import beta_stop, standing
+from optillm.toolkit.judging.votes import confident
 from optillm.toolkit.tree import Node, Tree
 
 TASK = """\
@@ -132,8 +131,7 @@ async def run(ctx: Context, options: Options) -> Answer:
         span.attributes["tree"] = tree.render(described)
     solutions = [leaf.item.solution for leaf in tree.nodes() if leaf.item.solution]
     if sum(solution.answer is None for solution in solutions) * 2 > len(solutions):
-        typical = solutions[medoid([solution.text for solution in solutions])]
-        return Answer.of(*promoted(typical, solutions))
+        return Answer.of(*promoted(typical(solutions), solutions))
     if settled(tree, options):
         return Answer.of(*by_votes(solutions), stop="settled")
     ctx.offer(by_votes(solutions)[0], score=1.0)
@@ -197,8 +195,8 @@ def reward(tree: Tree[State]) -> None:
 
 def settled(tree: Tree[State], options: Options) -> bool:
     """Whether the solutions so far agree with confidence."""
-    lead, runner_up = standing([node.item.solution.answer for node in tree.nodes() if node.item.solution])
-    return lead >= FEWEST and beta_stop(lead, runner_up) >= options.confidence
+    answers = [node.item.solution.answer for node in tree.nodes() if node.item.solution]
+    return confident(answers, FEWEST, options.confidence)
 
 
 async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> list[FinalAnswer]:
