@@ -45,6 +45,7 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) .ci/words.py
+	$(PYTHON) .ci/docstrings.py
 	$(PYTHON) .ci/audit.py
 
 shape: $(VENV)/.core ## how large functions and modules are, what imports what, how much is tested

@@ -1,7 +1,7 @@
-"""Fail where the first line of a docstring is too long to be read at a glance: `python .ci/docstrings.py [FILE …]`.
+"""Fail where a docstring's first line is too long: `python .ci/docstrings.py [FILE …]`.
 
-Editors, `help` and tables show this line alone. Of a technique it is the sentence in the documentation. The rest of what
-there is to say goes below it.
+Editors, `help` and tables show this line alone, and a technique's is its sentence in the documentation. What more there
+is to say goes below it. No rule of ruff's looks at this line only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def first_lines(tree: ast.AST) -> Iterator[tuple[str, int]]:
 def files() -> list[Path]:
     """Return the files that are checked."""
     listed = subprocess.run(["git", "ls-files", *ROOMS], capture_output=True, text=True, check=True).stdout
-    return [Path(line) for line in listed.splitlines() if line.endswith(".py") and not line.startswith(NOT_YET)]
+    python = [line for line in listed.splitlines() if line.endswith(".py")]
+    return [Path(line) for line in python if not line.startswith(NOT_YET)]
 
 
 def main(arguments: list[str]) -> None:
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> None:
     faults = [
         f"{path}:{number}: {len(line)} characters: {line}"
         for path in (map(Path, arguments) if arguments else files())
-        for line, number in first_lines(ast.parse(path.read_text(encoding="utf-8")))
+        for line, number in first_lines(ast.parse(path.read_bytes()))
         if len(line) > LONGEST
     ]
     print(*faults, sep="\n", end="\n" * bool(faults))

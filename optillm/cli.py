@@ -150,7 +150,10 @@ class _Parser(argparse.ArgumentParser):
 def command_parser(
     command: Command, model: type[Settings], techniques: Mapping[str, Technique], *, overview: bool = False
 ) -> _Parser:
-    """Return the parser of one command. With `overview`, its help begins with a list of all commands."""
+    """Return the parser of one command.
+
+    With `overview`, its help begins with a list of all commands.
+    """
     parser = _Parser(
         prog="optillm",
         usage=(_overview(discovered().values()) if overview else command.usage).replace("%", "%%"),
@@ -169,7 +172,10 @@ def command_parser(
 
 
 def _overview(commands: Iterable[Command]) -> str:
-    """Return all commands with what they do, the default one first, as a usage that argparse puts after `usage: `."""
+    """Return all commands with what they do, the default one first.
+
+    The text is a usage that argparse puts after `usage: `.
+    """
     ordered = sorted(commands, key=lambda command: command.name != DEFAULT)
     width = max(len(command.usage) for command in ordered)
     return "\n       ".join(f"{command.usage:{width}}  {command.summary}" for command in ordered)

@@ -89,7 +89,10 @@ class Trace:
 
     @contextmanager
     def call(self, role: str, **attributes: Any) -> Iterator[CallSpan]:
-        """Record an upstream call for as long as the block runs; what follows in this task depends on it."""
+        """Record an upstream call for as long as the block runs.
+
+        What follows in this task depends on it.
+        """
         call = CallSpan(
             role, self.clock(), _step.get(), attributes=attributes, id=len(self.calls), after=_awaited.get()
         )
@@ -118,7 +121,7 @@ class Trace:
         log.debug("Request %s: " + message, self.request_id, *values)
 
     def graph(self) -> CallGraph:
-        """Return the calls that ended of their own accord, with an edge to each call that waited for one."""
+        """Return the calls that ended of their own accord, with edges to those that waited for them."""
         import networkx  # 0.1 s to import: only a process that traces pays for it
 
         graph: CallGraph = networkx.DiGraph()
@@ -175,7 +178,10 @@ class Trace:
 
 
 class Fork(Generic[T]):
-    """Work in a task of its own, which sees other calls than the task that began it; `task` runs at once."""
+    """Run work in a task of its own, which sees other calls than the task that began it.
+
+    `task` runs at once.
+    """
 
     __slots__ = ("_variables", "task")
 
@@ -184,7 +190,7 @@ class Fork(Generic[T]):
         self.task = asyncio.get_running_loop().create_task(work, context=self._variables)
 
     def join(self) -> None:
-        """Note that the running task has taken over the results that this one, which has ended, had seen."""
+        """Note that the running task has taken over what this one, which has ended, had seen."""
         _awaited.set(_awaited.get() | self._variables.get(_awaited, frozenset()))
 
 

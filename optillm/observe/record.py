@@ -132,7 +132,7 @@ class Entry:
 
     @contextmanager
     def failing(self, more: Callable[[], Mapping[str, Any]] = dict) -> Iterator[None]:
-        """Record an error that leaves the block, or its cancellation, with `more` fields of the record."""
+        """Record an error that leaves the block, or its cancellation, with `more` fields."""
         try:
             yield
         except OptillmError as error:

@@ -41,14 +41,17 @@ class ViewTask(ABC):
 
     @abstractmethod
     def in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        """Return what a blocking function returns, or raise what it raises, without blocking the loop."""
+        """Return what a blocking function returns, or raise its error, without blocking the loop."""
 
     @abstractmethod
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start an asyncio task on the loop, with an empty context."""
 
     def interrupt(self, error: Exception) -> None:
-        """Raise an error in the code where it waits for the engine, now or the next time; the first one counts."""
+        """Raise an error in the code where it waits for the engine, now or the next time.
+
+        The first one counts.
+        """
         if self._interruption is None:
             self._interruption = error
             if self._interruptible and self._task is not None:
@@ -127,7 +130,10 @@ class GreenletTask(greenlet, ViewTask):
 
 
 class ThreadTask(ViewTask):
-    """Code in a thread beside that of `loop`, on which it waits. WSGI does not say when its client leaves."""
+    """Code in a thread beside that of `loop`, on which it waits.
+
+    WSGI does not say when its client leaves.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -189,12 +195,18 @@ def await_only(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Return what a function returns that blocks or takes long, or raise what it raises; it runs to its end."""
+    """Return what a function returns that blocks or takes long, or raise what it raises.
+
+    It runs to its end.
+    """
     return current_task().in_thread(function, *args)
 
 
 async def settled(work: asyncio.Future[Any]) -> None:
-    """Wait until this is done; a cancellation waits, too, and takes effect where the code waits next."""
+    """Wait until this is done.
+
+    A cancellation waits, too, and takes effect where the code waits next.
+    """
     cancelled = False
     while not work.done():
         try:

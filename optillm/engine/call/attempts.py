@@ -34,7 +34,10 @@ class Attempts:
         self._loop = asyncio.get_running_loop()
 
     async def run(self, next: Next) -> Result:
-        """Return the reply that comes first; raise the failure of the call itself if its repetitions fail, too."""
+        """Return the reply that comes first.
+
+        Raise the failure of the call itself if its repetitions fail, too.
+        """
         self._next = next
         self._chosen: Call | None = None
         self._failure: UpstreamError | None = None
@@ -67,7 +70,10 @@ class Attempts:
         return await self._rescue
 
     async def end(self) -> None:
-        """End what still runs, and let go of what refers back to this, so that replies wait for no collector."""
+        """End what still runs, and let go of what refers back to this.
+
+        Replies then wait for no garbage collector.
+        """
         if self._rescue is not None:
             self._rescue.cancel()
             await asyncio.gather(self._rescue, return_exceptions=True)
@@ -119,9 +125,10 @@ class Attempts:
     # The timer.
 
     def due(self) -> float:
-        """Return when the silence will have lasted too long; never while repetitions are already at work.
+        """Return when the silence will have lasted too long.
 
-        Once a reply is chosen, only a silence in its middle counts.
+        That is never while repetitions are already at work. Once a reply is chosen, only a silence in its middle
+        counts.
         """
         if self._stalls and not self._stalled:
             return self._since + STALL
@@ -159,7 +166,10 @@ class Attempts:
     # Repetitions.
 
     async def _repeat(self) -> Result:
-        """Repeat the call, again whenever the silence has lasted too long; return the first reply to a repetition."""
+        """Repeat the call, again whenever the silence has lasted too long.
+
+        Return the first reply to a repetition.
+        """
         try:
             self._repeat_once()
             while True:
@@ -182,7 +192,10 @@ class Attempts:
             await asyncio.gather(*self._repetitions, return_exceptions=True)
 
     def _repeat_once(self) -> None:
-        """Make the call once more; if that is not possible now, wait as long again; at the end, give it up."""
+        """Make the call once more; if that is not possible now, wait as long again.
+
+        At the end, give it up.
+        """
         self._since = self._loop.time()
         if self.policy.gives_up(self.call, last=not self._left):
             raise UpstreamError("the upstream fell silent", status=504)
@@ -198,7 +211,10 @@ class Attempts:
             self._repetitions[task] = attempt
 
     def _succeeded(self, task: asyncio.Task[Result], attempt: Call) -> bool:
-        """Return whether a repetition ended in a reply; a failed one is ignored unless its reply was chosen."""
+        """Return whether a repetition ended in a reply.
+
+        A failed one is ignored unless its reply was chosen.
+        """
         if task.cancelled():
             if self._stalled:
                 raise _silent_in_the_middle()

@@ -28,7 +28,10 @@ from optillm.trace import Trace
 
 
 def composed(layers: Sequence[Layer], last: Next) -> Next:
-    """Return one function that takes a call through these layers, outermost first, and through the `last` one."""
+    """Return one function that takes a call through these layers, and through `last`.
+
+    The first layer is the outermost.
+    """
     for layer in reversed(layers):
         last = partial(layer.__call__, next=last)
     return last
@@ -81,10 +84,10 @@ class Calls:
         self._memory.release()
 
     async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
-        """Return the choices of one completion; none if the upstream refuses to give several in one call.
+        """Return the choices of one completion.
 
-        A reply that comes as a stream, and goes on after its text has met the condition `until`, is ended. Raises
-        `UpstreamError` or `BudgetExhausted`.
+        There are none if the upstream refuses to give several in one call. A reply that comes as a stream, and goes on
+        after its text has met the condition `until`, is ended. Raises `UpstreamError` or `BudgetExhausted`.
         """
         call = Call(role, payload, until=until, traffic=self.traffic)
         try:
@@ -98,9 +101,10 @@ class Calls:
     async def stream(
         self, role: str, payload: Payload, on_text: Emit, screen: Callable[[Emit], Emit] = unscreened
     ) -> Reply:
-        """Return one completion, and pass its text to `on_text` as it comes; retry only while nothing has been shown.
+        """Return one completion, and pass its text to `on_text` as it comes.
 
-        For each attempt, `screen` wraps the function that shows its text, and decides what of it is shown.
+        It is retried only while nothing has been shown. For each attempt, `screen` wraps the function that shows its
+        text, and decides what of it is shown.
         """
         call = Call(role, payload, on_text=on_text, screen=screen, traffic=self.traffic)
         try:
@@ -120,15 +124,24 @@ class Calls:
         return self._hedging.typical_duration((role, model))
 
     def honours_n(self, model: str) -> bool | None:
-        """Return whether one call for this model gives as many choices as it asks for; `None` if that is not known."""
+        """Return whether one call for this model gives as many choices as it asks for.
+
+        Returns `None` if that is not known.
+        """
         return self.routes.honours_n(model)
 
     def most_choices(self, model: str) -> int | None:
-        """Return how many choices one call for this model may ask for; `None` when no bound is known."""
+        """Return how many choices one call for this model may ask for.
+
+        Returns `None` when no bound is known.
+        """
         return self.routes.most_choices(model)
 
     def bound_n(self, model: str) -> None:
-        """Remember that the model refused a call for several choices: request fewer of it at a time, or single ones."""
+        """Remember that the model refused a call for several choices.
+
+        From now on fewer are requested at a time, or single ones.
+        """
         self.routes.bound_n(model, self._most_choices.get(model))
 
     def worst(self, payload: Payload) -> WorstCase:

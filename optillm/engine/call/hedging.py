@@ -42,7 +42,10 @@ def weight_of(call: Call) -> float:
 
 
 class Typical:
-    """What is typical of one request's calls: the longest of its own, else what the latest of all requests took."""
+    """Knows what is typical of one request's calls.
+
+    That is the longest of its own, else what the latest of all requests took.
+    """
 
     def __init__(self, latest: LatencyTracker) -> None:
         self._latest = latest
@@ -96,9 +99,9 @@ class Hedging:
         return max(PATIENCE, min(UNKNOWN, self._ledger.seconds_left / 4))
 
     def patience(self, call: Call, weight: float, guess: float, *, last: bool) -> float:
-        """Return how many seconds a call of this weight may be silent, `guess` if nothing is known of its kind.
+        """Return how many seconds a call of this weight may be silent.
 
-        After its `last` repetition, it may be given up.
+        The answer is `guess` if nothing is known of its kind. After its `last` repetition, it may be given up.
         """
         typical = self.silence.of(call.kind).of(weight)
         patience = max(HEDGE * typical, typical + PATIENCE)
@@ -120,7 +123,10 @@ class Hedging:
         return call.kind in self.silence.longest or self._probes.setdefault(call.kind, call) is call
 
     def gives_up(self, call: Call, *, last: bool) -> bool:
-        """Return whether to give a call up: all repetitions of it or of another one of its kind have been silent."""
+        """Return whether to give a call up.
+
+        That is so when all repetitions of it, or of another one of its kind, have been silent.
+        """
         if not self.limit:
             return False
         if last:

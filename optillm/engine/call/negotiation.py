@@ -24,9 +24,9 @@ TOO_MUCH: Final = frozenset({400, 413, 422})
 
 
 class BundleRefused(Exception):
-    """The upstream refused a call, perhaps because it asked for several choices; request them one by one.
+    """The upstream refused a call, perhaps because it asked for several choices.
 
-    `most` is how many choices it gives at a time, `None` if it does not say so.
+    Request them one by one. `most` is how many choices it gives at a time, `None` if it does not say so.
     """
 
     def __init__(self, most: int | None) -> None:

@@ -140,7 +140,10 @@ class Refusal:
 
     @property
     def elsewhere(self) -> bool:
-        """Return whether the refusal is about a key, a model, a quota or the content, which no other form mends."""
+        """Return whether no other form of the call can help.
+
+        The refusal is then about a key, a model, a quota or the content.
+        """
         if self.codes & _CODES or _ELSEWHERE.search(self.words):
             return True
         return out_of_credit(self.words, self.codes)
@@ -227,7 +230,7 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
 
 
 def _of_streaming(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:
-    """Yield the other way to make the call: for a whole reply if it was a stream, as a stream if it was not."""
+    """Yield the other way to make the call: whole if it was a stream, else as a stream."""
     if adaptation.streamed and "stream_options" not in adaptation.refused:
         yield Remedy(adaptation.refusing("stream_options"), _signs("stream_options"))
     named = refusal.position(STREAM) is not None
@@ -304,7 +307,10 @@ def _ordinary(name: str, value: Any) -> bool:
 
 
 def most_choices(error: UpstreamError, requested: int) -> int | None:
-    """Return how many choices an upstream gives at a time, read from its refusal of more; `None` if not stated."""
+    """Return how many choices an upstream gives at a time, read from its refusal of more.
+
+    Returns `None` if not stated.
+    """
     refusal = Refusal.read(error)
     if refusal.position(SIGNS["n"]) is None:
         return None

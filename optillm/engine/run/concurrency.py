@@ -1,4 +1,4 @@
-"""A round of calls: run together, taken in order of arrival, its stragglers cut, its failures summed up."""
+"""A round of calls, run together: stragglers are cut and failures summed up."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ async def race(
     last_call: Callable[[], float] = lambda: inf,
     optional: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[T | Lost, None]:
-    """Yield results and losses in order of arrival; once `enough` results are in, cut stragglers.
+    """Yield results and losses in order of arrival.
 
-    Work that is not done by `last_call()`, a time on the loop's clock, is also cut, provided that there is a result or
-    the work is `optional()`; optional work does not even begin after that time. Leaving the loop cancels the rest.
-    Any other error cancels all and is raised.
+    Once `enough` results are in, cut stragglers. Work that is not done by `last_call()`, a time on the loop's clock, is
+    also cut, provided that there is a result or the work is `optional()`; optional work does not even begin after that
+    time. Leaving the loop cancels the rest. Any other error cancels all and is raised.
     """
     loop = asyncio.get_running_loop()
     if optional() and last_call() <= loop.time():
@@ -92,7 +92,10 @@ async def race(
 async def beside(
     essential: Coroutine[Any, Any, T], helpers: Sequence[Coroutine[Any, Any, H | None]], calls: Calls
 ) -> tuple[T, list[H | None]]:
-    """Return the essential result, and those of its helpers in the order given, `None` for a late or lost one."""
+    """Return the essential result, and those of its helpers in the order given.
+
+    A helper that is late or lost gives `None`.
+    """
     loop = asyncio.get_running_loop()
     started = loop.time()
     main = Fork(essential)

@@ -1,4 +1,4 @@
-"""Which of the client's parameters reach which call: the table of docs/architecture.md, in code.
+"""Which of the client's parameters reach which call: docs/architecture.md's table in code.
 
 A `Payload` records which parts of a call the proxy added, so that those which a model refuses can be left out.
 """
@@ -104,7 +104,7 @@ class Payload:
         return replace(self, parameters={name: v for name, v in self.parameters.items() if name != "n"})
 
     def conversation(self, placement: Placement | None = None, *, plainer: bool = False) -> list[Message]:
-        """Return the messages with the instruction in its place, by default the payload's own `placement`.
+        """Return the messages with the instruction at `placement`, by default the payload's own.
 
         Without a user turn to join, it is a turn of its own.
         """

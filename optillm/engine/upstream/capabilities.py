@@ -97,9 +97,10 @@ class Capabilities:
             self.honours_n = received >= requested
 
     def notice(self, replies: Sequence[Reply], usage: Usage, *, judging: bool) -> None:
-        """Learn from replies whether the model thinks; one cut before its first word was spent on hidden thoughts.
+        """Learn from replies whether the model thinks.
 
-        Replies to the client's own words show that only by reported tokens: a client can have any limit and any tags.
+        One cut before its first word was spent on hidden thoughts. Replies to the client's own words show that only by
+        reported tokens: a client can have any limit and any tags.
         """
         self.thinks |= bool(usage.reasoning_tokens)
         if judging:
@@ -107,7 +108,7 @@ class Capabilities:
             self.thinks |= hidden or any(reply.thought for reply in replies)
 
     def judged(self, *, reasoned: bool, read: bool) -> None:
-        """Record a verdict that was requested with reasons first or alone, and whether it could be read.
+        """Record whether a verdict could be read that was requested with reasons first, or alone.
 
         After so many direct ones, reasons get another chance: what could not be read may have been one client's task.
         """
@@ -165,7 +166,10 @@ class Capabilities:
 
 
 def shape(body: Mapping[str, Any]) -> Hashable:
-    """Return the kind of a call: the names of its parameters, its last two roles, and the schema of its reply."""
+    """Return the kind of a call.
+
+    That is the names of its parameters, its last two roles, and the schema of its reply.
+    """
     roles = tuple(message["role"] for message in body["messages"][-2:])
     return frozenset(body), roles, _schema_name(body.get("response_format"))
 
@@ -188,13 +192,16 @@ def _value(payload: Payload, name: str) -> str:
 
 
 def _has_media(payload: Payload) -> bool:
-    """Return whether the last turn has images or the like: some models take no schema beside them."""
+    """Return whether the last turn has images or the like.
+
+    Some models take no schema beside them.
+    """
     content = payload.messages[-1].get("content")
     return isinstance(content, list) and any(part.get("type") != "text" for part in content)
 
 
 def _placement_key(payload: Payload) -> tuple[str, Placement]:
-    """Return what decides whether an instruction is accepted: the role of the last turn, and its place."""
+    """Return what decides whether an instruction is accepted: the last turn's role and place."""
     return str(payload.messages[-1]["role"]), payload.placement
 
 
@@ -209,7 +216,10 @@ class CapabilityTable:
         self._models = BoundedMap[tuple[str, str], Capabilities](MODELS)
 
     def of(self, base_url: str, model: str, *, streamed: bool | None = None) -> Capabilities:
-        """Return what is known of `model` at `base_url`; `streamed` is its initial value if nothing is known yet."""
+        """Return what is known of `model` at `base_url`.
+
+        `streamed` is its initial value if nothing is known yet.
+        """
         key, now = (base_url, model), self._clock()
         capabilities = self._models.get(key)
         if capabilities is None or capabilities.expires < now:

@@ -1,11 +1,12 @@
-"""How many calls run at a time: in all, and for each model and key, shared fairly between requests that wait.
+"""Limit how many calls run at a time.
 
-A window for each model and key starts at the operator's cap. A 429 narrows it, but never below the number of calls
-that the upstream was seen to accept at a time: refusals that come by chance, or that are due to others, must not
-stop what works. That number is measured by Little's law over one round trip, as BBR measures a path (Cardwell et
-al., 2016). Each success widens the window: by little while there are refusals, and by twice as much after each
-round trip without any, or in which fewer calls were accepted than shortly before. While the window is narrowed,
-starts are spaced, as TCP paces packets: a refused call must not be replaced at once by one that will be refused too.
+There is a limit for all, and one for each model and key, shared fairly between requests. A window for each model and
+key starts at the operator's cap. A 429 narrows it, but never below the number of calls that the upstream was seen to
+accept at a time: refusals that come by chance, or that are due to others, must not stop what works. That number is
+measured by Little's law over one round trip, as BBR measures a path (Cardwell et al., 2016). Each success widens the
+window: by little while there are refusals, and by twice as much after each round trip without any, or in which fewer
+calls were accepted than shortly before. While the window is narrowed, starts are spaced, as TCP paces packets: a
+refused call must not be replaced at once by one that will be refused too.
 
 A server with a few slots does not refuse calls, it queues them, which shows where replies come as streams (see
 `server_queue`). Its window starts small and grows with each first token that came without queueing. It shrinks to
@@ -75,7 +76,10 @@ class Limiter:
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def enter(self, request: Hashable) -> None:
-        """Wait for a place and take it, until `leave`; the requests that wait take turns by `request`."""
+        """Wait for a place and take it, until `leave`.
+
+        The requests that wait take turns by `request`.
+        """
         if not self.free:
             await self._turn(request)
         else:
@@ -106,7 +110,10 @@ class Limiter:
         self._end_round(now)
 
     def throttled(self, now: float) -> None:
-        """Narrow the window after a 429, but not below the number of calls that the upstream accepts at a time."""
+        """Narrow the window after a 429.
+
+        It stays at the number of calls that the upstream accepts at a time, at least.
+        """
         self._round.refused += 1
         others = self.running - 1.0
         self.window = min(self.cap, max(1.0, others, KEPT * self._accepted, CUT * self.window))
@@ -115,7 +122,10 @@ class Limiter:
     # The queue of an upstream that has one.
 
     def bound(self, cap: int, *, queues: bool) -> None:
-        """Set the most calls that may run at once; if that is new, learn anew how many keep the slots busy."""
+        """Set the most calls that may run at once.
+
+        If that is new, learn anew how many keep the slots busy.
+        """
         if cap != self.cap or queues != (self._queue is not None):
             self.cap = cap
             self.window = float(min(cap, FIRST_WINDOW) if queues else cap)
@@ -134,7 +144,10 @@ class Limiter:
             self._wake()
 
     def ended(self, call: Hashable, now: float) -> None:
-        """Narrow the window if more than `IN_LINE` calls wait at the upstream while another one ends."""
+        """Narrow the window if too many calls wait at the upstream while another one ends.
+
+        Too many are more than `IN_LINE`.
+        """
         if self._queue is not None and self._queue.ended(call):
             queued = self._queue.length(now)
             if queued > IN_LINE:
@@ -227,7 +240,10 @@ class Round:
 
 
 class Turn:
-    """The turn of one call at its upstream; the call reports to it when it is heard, answered and over."""
+    """The turn of one call at its upstream.
+
+    The call reports to it when it is heard, answered and over.
+    """
 
     __slots__ = ("_limiters", "_sent", "_window", "begun")
 
@@ -307,7 +323,10 @@ class Limiters:
 
     @asynccontextmanager
     async def slot(self, request: Hashable, authorization: str | None, model: str) -> AsyncIterator[Turn]:
-        """Wait for the turn of one call, and hold it while the block runs; the block reports the outcome to it."""
+        """Wait for the turn of one call, and hold it while the block runs.
+
+        The block reports the outcome to it.
+        """
         window = self.of(authorization, model)
         await window.enter(request)
         try:
