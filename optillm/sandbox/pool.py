@@ -157,7 +157,7 @@ class Solver:
         process, self._process = self._process, None
         self._starts.clear()
         self._lost, self._not_before = 0, 0.0
-        if process is not None:
+        if process is not None:  # in a fork, it is the parent's, who may still use it
             (process.kill if self._owner == os.getpid() else process.forget)()
 
     def _admit(self, process: Process, language: str) -> None:
@@ -180,6 +180,7 @@ class Solver:
         loop = asyncio.get_running_loop()
         if starting is None or starting.done() or starting.get_loop() is not loop:
             starting = self._starting = loop.create_task(self._started())
+            # If nobody waits any more when it fails, asyncio would log that its exception was never retrieved.
             starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(starting)
 
@@ -210,6 +211,7 @@ class Solver:
 
     async def _wait_out_back_off(self) -> None:
         """Wait until the back-off is over, if that is soon enough for a waiting program."""
+        # Programs that kill the zygote in turn with programs that end well begin the back-off anew each time.
         now = time.monotonic()
         if len(self._starts) == _STARTS_A_MINUTE and now - self._starts[0] < 60:
             self._not_before = max(self._not_before, self._starts[-1] + _REST_SECONDS)

@@ -68,9 +68,10 @@ class ViewTask(ABC):
                     raise
             finally:
                 self._interruptible = False
+                # The code goes on with the error: its task must not count as cancelled, as it would if the client left.
                 if self._interruption is not None and self._task is not None:
                     self._task.uncancel()
-        coroutine.close()
+        coroutine.close()  # it has not begun if the interruption came first
         error, self._interruption = self._interruption, None
         raise error
 
@@ -108,6 +109,7 @@ class GreenletTask(greenlet, ViewTask):
             try:
                 outcome = await step
             except asyncio.CancelledError:
+                # A view must not take what cancelled itself for a client that has left.
                 error = ClientGone() if self._cancelled else RuntimeError("what was awaited cancelled itself")
                 step = self.throw(error)
             except Exception as error:  # noqa: BLE001 - the code's to handle
@@ -149,6 +151,7 @@ class ThreadTask(ViewTask):
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Block the thread until the awaitable is done on the loop."""
+        # In an empty context: the task would keep alive what Flask has in this one.
         return Context().run(asyncio.run_coroutine_threadsafe, self._awaited(awaitable), self._loop).result()
 
     def in_thread(self, function: Callable[..., T], *args: Any) -> T:
@@ -214,7 +217,7 @@ async def settled(work: asyncio.Future[Any]) -> None:
         except asyncio.CancelledError:
             cancelled = True
     task = asyncio.current_task()
-    if cancelled and task is not None:
+    if cancelled and task is not None:  # `wait` above has used the cancellation up
         task.cancel()
 
 

@@ -46,6 +46,7 @@ class Attempts:
         self._stalls = self._stalled = False
         self._rescue: asyncio.Task[Result] | None = None
         self.call.sent_at = None
+        # Never due by itself: `_end_call` moves it to now, which ends the call where it waits, without a task for each.
         self._scope = asyncio.timeout(None)
         try:
             async with self._scope:
@@ -58,11 +59,11 @@ class Attempts:
             if self._stalled:
                 raise _silent_in_the_middle() from None
             if self._rescue is None:
-                raise
+                raise  # not our timeout
         except UpstreamError as error:
             if self._rescue is None or self._chosen is self.call:
                 raise
-            self._failure = error
+            self._failure = error  # unless a repetition that is at work succeeds
             self._stirred.set()
         else:
             self._took(self.call)
@@ -81,7 +82,7 @@ class Attempts:
         self._rescue = self._chosen = self._failure = None
 
     def _took(self, attempt: Call) -> None:
-        if attempt.sent_at is not None:
+        if attempt.sent_at is not None:  # what it waited for its turn before says nothing of the upstream
             end = self._loop.time()
             silence = (attempt.first_piece_at or end) - attempt.sent_at
             if self.policy.took(self.call.kind, Pace(silence, self._weight), end - attempt.sent_at):
@@ -200,6 +201,8 @@ class Attempts:
         if self.policy.gives_up(self.call, last=not self._left):
             raise UpstreamError("the upstream fell silent", status=504)
         if self.policy.admits(self.call):
+            # What nothing can replace is waited for until the deadline: a model that thinks for long must not become an
+            # error. At even intervals, such a call would be paid for too many times.
             self._stretch *= 1 if self._left else 2
             self._left = max(0, self._left - 1)
             attempt = self.call.repetition()
@@ -222,6 +225,7 @@ class Attempts:
         failure = task.exception()
         if failure is None:
             self._took(attempt)
+        # A repetition that the budget does not allow is no failure either: the call itself still waits.
         elif attempt is self._chosen or not isinstance(failure, UpstreamError | BudgetExhausted):
             raise failure
         return failure is None
@@ -231,6 +235,7 @@ class Watch:
     """The calls of one request that are waited for, and one timer for all of them."""
 
     def __init__(self) -> None:
+        # One timer, not one for each call: nearly all calls end before they are late.
         self._attempts: set[Attempts] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._at = inf

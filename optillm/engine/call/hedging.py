@@ -57,6 +57,7 @@ class Typical:
 
     def of(self, kind: Hashable) -> Pace:
         """Return what is typical of a call of this kind; `NO_TIME` if that is not known."""
+        # The longest, not the mean: patience in excess costs seconds, impatience costs calls.
         own = self.longest.get(kind)
         return own or max((self._latest.typical(kind) or NO_TIME, *self.longest.values()))
 
@@ -120,6 +121,7 @@ class Hedging:
         """
         if not (self.limit and self._has_room(call)):
             return False
+        # If answers are long, all calls of a round seem to be lost: to repeat one of them shows it for one call.
         return call.kind in self.silence.longest or self._probes.setdefault(call.kind, call) is call
 
     def gives_up(self, call: Call, *, last: bool) -> bool:
@@ -129,7 +131,7 @@ class Hedging:
         """
         if not self.limit:
             return False
-        if last:
+        if last:  # the others of its kind need not find out for themselves
             self._mute.add(call.kind)
         return call.kind in self._mute and self._ledger.best is not None
 

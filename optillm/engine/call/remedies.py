@@ -130,6 +130,7 @@ class Refusal:
         fields = " ".join(text for key, text in texts if key in _FIELDS).lower()
         codes = frozenset(text for key, text in texts if key in ("code", "type"))
         numbers = frozenset(int(digits.replace(",", "")) for digits in _NUMBER.findall(words))
+        # Many messages begin with the status, which is no bound.
         return cls(words, _names(fields) + _names(words), codes, numbers - {error.status})
 
     @property
@@ -262,9 +263,8 @@ def _of_anybody(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> I
         yield Remedy(replace(adaptation, alternating=True), TURNS)
     if not refusal.unsupported:
         return
-    for name in dict.fromkeys(
-        refusal.names
-    ):  # a message that names both limits is about the one that was sent
+    # A message that names both token limits is about the one that was sent.
+    for name in dict.fromkeys(refusal.names):
         if name in payload.clients and name in LIMITS and name not in adaptation.renamed:
             yield Remedy(adaptation.renaming(name), _signs(name))
         elif name in payload.clients and _ordinary(name, payload.parameters[name]):
@@ -323,6 +323,8 @@ def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:
     `prompt` is the estimated number of tokens of the prompt. Empty if the prompt alone fills the window.
     """
     numbers, hinted = refusal.numbers, refusal.position(LENGTH) is not None
+    # Two numbers that differ by the limit are the prompt and the sum: "5000 tokens, 4000 of them in the messages".
+    # Where there are none, a number close to the estimate is taken for the prompt.
     totals = [number for number in numbers if number and number + limit in numbers]
     near = [number for number in numbers if prompt / LIKENESS <= number <= prompt * LIKENESS]
     prompts = totals or (near if _PROMPT.search(refusal.words) else [])
@@ -337,6 +339,8 @@ def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:
         return []
     if not read and smaller:
         read = [Fit(max(smaller), guessed=not hinted)]
+    # Each try is a call that is refused: without a hint at a length, two are enough.
     halves = [limit >> shift for shift in ((1, 2, 3, 4) if hinted or read else (1, 3))]
+    # What is as large as the limit is probably the limit itself, repeated by the message.
     read.sort(key=lambda fit: (fit.window == limit, -fit.limit))
     return read[:1] + [Fit(half, guessed=True) for half in halves if half >= SHORTEST]

@@ -54,7 +54,7 @@ async def race(
     if optional() and last_call() <= loop.time():
         calls.ledger.cut_for_time = True
         for part in work:
-            part.close()
+            part.close()  # or Python warns that it was never awaited
         return
     forks = {fork.task: fork for fork in map(Fork, work)}
     started, elapsed, pending = loop.time(), list[float](), set(forks)
@@ -62,16 +62,19 @@ async def race(
     try:
         while pending:
             patience = inf
+            # While calls of ours still queue here, it is not the upstream that is slow.
             if len(elapsed) >= enough and not calls.traffic.queued:
                 patience = _patience(median(elapsed), started, calls)
             if elapsed or optional():
                 patience = max(0.0, min(patience, last_call() - loop.time()))
+            # What is there already counts, however late it is: only a wait in which nothing came ends the round.
             if idle and patience <= GRAIN:
                 calls.ledger.cut_for_time |= last_call() <= loop.time() + GRAIN
                 return
             timeout = None if patience == inf else patience
             done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             idle = not done
+            # In the order begun, since `done` has none: the same replies must give the same answer every time.
             for task in [task for task in forks if task in done]:
                 forks[task].join()
                 error = task.exception()

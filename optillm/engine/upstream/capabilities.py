@@ -84,6 +84,7 @@ class Capabilities:
         if accepted.streamed is not first.streamed:
             self.streamed = accepted.streamed
         for name in accepted.withheld - first.withheld - {"seed"}:  # our seed is the client's, counted up
+            # Refused beside both sets of the client's parameters: what they share is enough.
             value, beside = _value(payload, name), payload.clients
             self.unwelcome[value] = self.unwelcome.get(value, beside) & beside
         if accepted.placement is not first.placement:
@@ -150,6 +151,7 @@ class Capabilities:
         bounds = [] if self.longest_reply is None else [self.longest_reply]
         if self.window is not None:
             prompt = int(CAUTION * prompt_tokens(payload.messages))
+            # The estimate may be much too high, so that some room is always left to try.
             bounds.append(max(self.window - prompt, self.window // 8))
         return Fit(min(bounds))
 
@@ -224,5 +226,5 @@ class CapabilityTable:
         capabilities = self._models.get(key)
         if capabilities is None or capabilities.expires < now:
             capabilities = Capabilities(now + TTL, streamed=streamed)
-        self._models[key] = capabilities
+        self._models[key] = capabilities  # also if it was there: what is used last is forgotten last
         return capabilities

@@ -212,7 +212,7 @@ async def _check(response: Response, address: Address) -> None:
 
 
 def _redact(address: Address) -> Redact:
-    """Return what takes whatever looks like a key, and the credentials sent with a call, out of its reply."""
+    """Return a function that hides the credentials of a call, and whatever looks like a key."""
 
     def redact(content: bytes) -> bytes:
         headers = address.headers.items()

@@ -133,7 +133,9 @@ class Route:
         """Ask a local server now and then how many slots it has, in a task that nothing waits for."""
         now = asyncio.get_running_loop().time()
         if self.local and now >= self._slots_known_until:
-            self._slots_known_until = now + SLOTS_KNOWN
+            self._slots_known_until = (
+                now + SLOTS_KNOWN
+            )  # already, or each call until the reply would ask again
             self._reading_slots = asyncio.create_task(self._read_slots(authorization))
 
     async def _read_slots(self, authorization: str | None) -> None:
@@ -174,7 +176,7 @@ class Route:
         try:
             yield
         except UpstreamError as error:
-            if not _ailing(error):
+            if not _ailing(error):  # whoever refuses a call is well
                 self._recovered(model)
             # A rate limit of a client's own key concerns nobody else.
             elif self.keyed or error.status != HTTPStatus.TOO_MANY_REQUESTS:
@@ -275,6 +277,7 @@ class Routes:
         `None` stands for not known. Upstreams that are called by streams count as not doing so: a call for several
         choices cannot be a stream, and at a local server it would wait until as many slots are free.
         """
+        # A round would lack choices whenever its bundle went to an upstream that ignores `n`.
         first = self._may_be_first(model)
         honours = {not route.streams and self.capabilities(route, model).honours_n for route in first}
         return False if False in honours else honours == {True} or None
@@ -411,6 +414,8 @@ class Lap:
         left, model = list(self._serving), self._model
         others = [route for route in left if route not in self._avoided]
         peers = _first(model, others) or _first(model, left)
+        # Breakers never refuse: failing fast would save a client a failure that it gets anyway, and cost it every call
+        # that would have worked.
         peers = peers or [min(left, key=lambda route: route.due(model))]
         while peers:
             weights = [peer.weight for peer in peers]
@@ -428,6 +433,7 @@ class Lap:
     def failure(self) -> UpstreamError:
         """Return the failure that leaves most hope, when all upstreams have failed."""
         failure = min(self._failures, key=_despair)
+        # One upstream that comes back is enough for the call to wait, whatever the others say.
         failure.restarting = any(self._outages.lasts(route.name) for route in self._serving)
         return failure
 
