@@ -23,8 +23,8 @@ from optillm.config.sources import nearest
 from optillm.config.values import masked
 from optillm.engine.call.adaptation import Adaptation
 from optillm.engine.call.negotiation import REFUSING, Negotiation
+from optillm.engine.call.payload import Payload
 from optillm.engine.call.remedies import SUSPECTS
-from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.client import Upstream, connect
 from optillm.engine.upstream.errors import redacted
 from optillm.engine.upstream.models import as_error, listed

@@ -21,8 +21,8 @@ from optillm.commands.doctor.report import Finding
 from optillm.engine.call.adapted import Adapted
 from optillm.engine.call.call import Call, Result
 from optillm.engine.call.ledger import estimate
+from optillm.engine.call.payload import PLACEMENTS, Payload, Placement
 from optillm.engine.run.excerpts import after
-from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.capabilities import Capabilities
 from optillm.engine.upstream.client import Upstream
 from optillm.engine.upstream.limiter import Limiters

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 from optillm.engine.call.call import Call, Next, Result
 from optillm.engine.call.ledger import JUDGE
 from optillm.engine.call.negotiation import TOO_MUCH, BundleRefused, Negotiation, refuses
+from optillm.engine.call.payload import Payload
 from optillm.engine.call.remedies import Refusal, most_choices
-from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.capabilities import Capabilities, shape
 from optillm.engine.upstream.routes import Route
 from optillm.errors import BudgetExhausted, UpstreamError

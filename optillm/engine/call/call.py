@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any, NamedTuple, Protocol
 
 from optillm.chat import Reply, ReplyKind, Usage
-from optillm.engine.run.payloads import Payload
+from optillm.engine.call.payload import Payload
 from optillm.engine.upstream.limiter import Turn
 from optillm.engine.upstream.routes import Route
 from optillm.errors import UpstreamError

@@ -18,11 +18,11 @@ from optillm.engine.call.ledger import Ledger, WorstCase
 from optillm.engine.call.limited import Limited
 from optillm.engine.call.metered import Metered
 from optillm.engine.call.negotiation import BundleRefused
+from optillm.engine.call.payload import Payload
 from optillm.engine.call.retried import Retried
 from optillm.engine.call.retries import Retries
 from optillm.engine.call.routed import Routed
 from optillm.engine.call.traced import Traced
-from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.routes import Routes
 from optillm.trace import Trace
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from optillm.engine.call.call import Call
 from optillm.engine.call.ledger import Ledger
-from optillm.engine.run.payloads import prompt_tokens
+from optillm.engine.call.payload import prompt_tokens
 from optillm.engine.upstream.latency import LatencyTracker, Pace
 
 HEDGE: Final = 2.0

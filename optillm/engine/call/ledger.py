@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from optillm.chat import Budget, Usage
 from optillm.config.prices import Price, Prices
-from optillm.engine.run.payloads import prompt_tokens
+from optillm.engine.call.payload import prompt_tokens
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 

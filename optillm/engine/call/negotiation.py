@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from optillm.engine.call.adaptation import Adaptation
 from optillm.engine.call.call import Call
+from optillm.engine.call.payload import Payload
 from optillm.engine.call.remedies import MOST, Refusal, Remedy, remedies
-from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.capabilities import Capabilities
 from optillm.errors import UpstreamError
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from optillm.engine.call.adaptation import LIMITS, Adaptation, Fit
-from optillm.engine.run.payloads import Payload, Placement, prompt_tokens
+from optillm.engine.call.payload import Payload, Placement, prompt_tokens
 from optillm.engine.upstream.credit import out_of_credit
 from optillm.errors import UpstreamError
 

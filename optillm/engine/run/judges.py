@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from optillm.chat import Reply, ReplyKind, VerdictStyle
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.ledger import JUDGE
+from optillm.engine.call.payload import Payload
 from optillm.engine.run.candidates import ReplyScreen
-from optillm.engine.run.payloads import Payload
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Candidate
 from optillm.toolkit.answers import FinalAnswer

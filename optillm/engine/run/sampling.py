@@ -13,9 +13,10 @@ import orjson
 
 from optillm.chat import Reply
 from optillm.engine.call.calls import Calls
+from optillm.engine.call.payload import Payload
 from optillm.engine.run.candidates import ReplyScreen
 from optillm.engine.run.concurrency import most_telling, race
-from optillm.engine.run.payloads import Bodies, Payload
+from optillm.engine.run.payloads import Bodies
 from optillm.engine.run.single_flight import SingleFlight
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from optillm.chat import Reply, ReplyKind, Usage
 from optillm.engine.call.adaptation import LIMITS, Adaptation, Fit
-from optillm.engine.run.payloads import Payload, Placement, prompt_tokens
+from optillm.engine.call.payload import Payload, Placement, prompt_tokens
 from optillm.toolkit.bounded import BoundedMap
 
 TTL: Final = 3600.0

@@ -24,8 +24,8 @@ import orjson
 from optillm.chat import RawRequest, Relay
 from optillm.config.prices import Price, Prices, dearest
 from optillm.config.upstreams import by_model
+from optillm.engine.call.payload import PLACEMENTS, Payload, Placement
 from optillm.engine.memory import MB, Memory
-from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.breaker import Breaker
 from optillm.engine.upstream.capabilities import Capabilities, CapabilityTable
 from optillm.engine.upstream.client import JSON, Upstream, connect
