@@ -188,7 +188,7 @@ def _dashed(argument: str) -> str:
 
 
 def _apart(words: Sequence[str], commands: Collection[str]) -> Iterator[str]:
-    """Yield the words so that argparse takes no command for the value of `--demo`, which needs none."""
+    """Yield the words so that argparse takes no command for `--demo`'s value, which may lack."""
     for word, following in pairwise([*words, ""]):
         yield f"{word}=on" if word == "--demo" and following in commands else word
 

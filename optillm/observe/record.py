@@ -188,6 +188,6 @@ class Entry:
 
 
 def _status_of(cancelled: asyncio.CancelledError) -> int:
-    """Return the status of a request that was cancelled: by the server for the error it names, else by its client."""
+    """Return the status of a cancelled request: that of the server's error, else the client's."""
     reason = cancelled.args[0] if cancelled.args else None
     return reason.status if isinstance(reason, OptillmError) else CLIENT_CLOSED

@@ -195,10 +195,7 @@ def stands_alone(synthesis: Candidate, references: Sequence[Candidate]) -> bool:
 
 
 def representative(references: Sequence[Candidate]) -> Candidate:
-    """Return the reference to give if no aggregator answers.
-
-    It is the shortest of the plurality, else the most typical.
-    """
+    """Return the shortest reference of the plurality, else the most typical one."""
     largest = grouped(references)[0]
     if len(largest) > 1 or len(references) == 1:
         return min(largest, key=lambda reference: len(reference.text))

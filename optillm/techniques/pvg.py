@@ -126,10 +126,7 @@ class Solution:
 
 @dataclass(slots=True)
 class Game:
-    """All solutions so far.
-
-    The verifier's worth and the ranking of the proofs follow from its scores.
-    """
+    """All solutions so far, whose scores decide what the verifier and each proof are worth."""
 
     options: Options
     proofs: list[Solution] = field(default_factory=list)
@@ -176,10 +173,7 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 async def prove(ctx: Context, game: Game) -> None:
-    """Add helpful provers' solutions.
-
-    They may know the errors of earlier proofs, but neither proofs nor scores.
-    """
+    """Add helpful provers' solutions, written in the light of earlier errors and nothing else."""
     options = game.options
     errors = list(dict.fromkeys(error for proof in game.proofs for error in proof.errors))[:MOST_ERRORS]
     noted = ctx.quote("errors", "\n".join(f"- {error}" for error in errors))

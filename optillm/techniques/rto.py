@@ -125,10 +125,7 @@ class Options(BaseOptions):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the drafts are, programs (`code`) or other answers, and how they are compared.
-
-    `inputs` are for programs.
-    """
+    """Whether the drafts are programs (`code`), compared at `inputs`, and what makes them equal."""
 
     code: bool
     basis: Basis
@@ -169,10 +166,7 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 async def sample(ctx: Context, options: Options) -> tuple[list[Candidate], list[str]]:
-    """Return the drafts and, where programs may run, calls to tell them apart by.
-
-    Both are requested at the same time.
-    """
+    """Return the drafts and, where programs may run, calls that may tell them apart."""
     drafts = ctx.sample(max(options.drafts, ctx.choices), temperature=options.temperature)
     if not (ctx.executes and options.equivalence == "auto" and Question(ctx.question).asks_for_code):
         return await drafts, []
@@ -221,10 +215,7 @@ async def describe(ctx: Context, options: Options, task: Task, trip: Trip) -> st
 
 
 async def regenerate(ctx: Context, options: Options, task: Task, trip: Trip, description: str) -> str | None:
-    """Add what is written from a description alone.
-
-    Of the draft only the names that others rely on are known.
-    """
+    """Add what is written from a description and, of a program, the names others rely on."""
     prompt = description
     if task.code:
         names = {kind: ", ".join(names) for kind, names in interface(trip.draft.text).items() if names}
@@ -258,10 +249,7 @@ async def returned(ctx: Context, options: Options, task: Task, trips: Sequence[T
 
 
 def score(trips: Sequence[Trip], groups: Groups) -> None:
-    """Score each trip by the share of its versions in its draft's group.
-
-    A program that does not parse gets nothing.
-    """
+    """Score trips by the share of versions in the draft's group; broken programs get nothing."""
     shares = shares_returned(groups, [len(trip.versions) for trip in trips])
     for trip, share in zip(trips, shares, strict=True):
         trip.score = 0.0 if broken(trip.draft.text) else share
@@ -284,10 +272,7 @@ async def grouped(ctx: Context, task: Task, texts: Sequence[str]) -> tuple[Group
 
 
 async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
-    """Write one answer from all drafts and how they were read.
-
-    The favourite stands in for a refusal.
-    """
+    """Write one answer from all drafts and how they were read, or return the favourite."""
     ctx.say("no draft came back, writing one answer from all")
     quoted = []
     for label, trip in zip(LABELS, trips, strict=False):

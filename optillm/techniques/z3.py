@@ -143,10 +143,7 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 async def first_round(ctx: Context, options: Options) -> tuple[list[Candidate], list[Formalisation]]:
-    """Return the direct answer and the formalisations, requested together.
-
-    Either may be missing.
-    """
+    """Return a direct answer and formalisations, requested together; either may be missing."""
     direct: list[Candidate] = []
 
     async def answer() -> list[Formalisation]:
@@ -161,10 +158,7 @@ async def first_round(ctx: Context, options: Options) -> tuple[list[Candidate], 
 
 
 async def formalise(ctx: Context, prompts: Sequence[str], options: Options) -> list[Formalisation]:
-    """Return the applicable formalisations that come of these prompts.
-
-    The first is sampled at temperature 0.
-    """
+    """Return the applicable formalisations of these prompts, the first at temperature 0."""
 
     async def one(index: int, prompt: str) -> Formalisation | None:
         temperature = options.temperature if index else 0.0
@@ -231,18 +225,12 @@ def same(a: Result, b: Result) -> bool:
 
 
 def best(results: Sequence[Result]) -> Result | None:
-    """Return the result that most formalisations share, the earliest of equals.
-
-    Without any, that is `None`.
-    """
+    """Return the result that most formalisations share, the earliest of equals, if any."""
     return max(results, key=lambda result: sum(same(result, other) for other in results), default=None)
 
 
 async def verbalise(ctx: Context, result: Result | None, direct: Sequence[Candidate]) -> list[Candidate]:
-    """Return the answer in the client's words, written from the certified facts.
-
-    Without any, it is a plain one.
-    """
+    """Return the answer, written from the certified facts, or a plain one without any."""
     if result is None:
         return await ctx.write()
     facts = f"The formalisation:\n{result.formalisation.source}\n\nThe result:\n{result.finding.facts}"
