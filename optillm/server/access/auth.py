@@ -161,7 +161,7 @@ class Attempts:
 def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
     """Return where a request comes from: the last address that is no trusted proxy's.
 
-    Proxies tell it. `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client
+    Only trusted proxies are believed. `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client
     has all of it.
     """
     last: Address | None = None
