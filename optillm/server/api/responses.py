@@ -36,9 +36,10 @@ def never() -> bool:
 
 def completed(completion: Completion) -> Response:
     """Return a technique's answer as a response."""
-    report = replace(completion.report, trace_url=trace_url(completion.trace_id))
+    trace_id = completion.report.trace_id
+    report = replace(completion.report, trace_url=trace_url(trace_id))
     headers = {
-        **trace_header(completion.trace_id),
+        **trace_header(trace_id),
         "x-optillm-technique": report.technique,
         "x-optillm-calls": str(sum(report.calls.values())),
         "x-optillm-rounds": str(report.rounds),

@@ -124,7 +124,7 @@ TRACE_URL = f"http://localhost/traces/{TRACE_ID}"
 
 
 def test_a_stored_trace_is_named_by_a_header_and_by_an_address() -> None:
-    with served(FakeEngine(completion(trace_id=TRACE_ID))) as client:
+    with served(FakeEngine(completion(report=report(trace_id=TRACE_ID)))) as client:
         response = client.post(CHAT, json=HELLO)
     assert response.headers["x-optillm-trace"] == TRACE_ID
     assert response.get_json()["optillm"]["trace_url"] == TRACE_URL
@@ -178,7 +178,7 @@ def test_without_a_stored_trace_none_is_named(outcome: Outcome | Exception) -> N
 def test_the_address_of_a_trace_is_the_one_by_which_the_client_came(
     headers: dict[str, str], url: str | None
 ) -> None:
-    with served(FakeEngine(completion(trace_id=TRACE_ID)), optillm_api_key=("k",)) as client:
+    with served(FakeEngine(completion(report=report(trace_id=TRACE_ID))), optillm_api_key=("k",)) as client:
         response = client.post(CHAT, json=HELLO, headers=headers | {"Authorization": "Bearer k"})
     assert response.get_json()["optillm"].get("trace_url") == (url and url + TRACE_ID)
 
