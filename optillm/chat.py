@@ -404,8 +404,7 @@ class Relay:
     """An upstream's own reply on its way to the client, unchanged.
 
     `headers` are those the client may see. A whole reply has its bytes in `body`; for a stream `body` is `None`,
-    and the bytes arrive in `chunks`. `model` is the upstream's own name for the model, if it may have one;
-    `trace_id` is the id of the stored trace, if there is one.
+    and the bytes arrive in `chunks`. `model` is the upstream's own name for the model, if it may have one.
     """
 
     status: int
@@ -413,7 +412,6 @@ class Relay:
     body: bytes | None = None
     chunks: AsyncIterator[bytes] | None = None
     model: str | None = None
-    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

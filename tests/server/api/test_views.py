@@ -140,23 +140,6 @@ def test_a_stream_names_its_trace_at_its_start_and_the_address_at_its_end() -> N
     assert not any("optillm" in event for event in rest)
 
 
-@pytest.mark.parametrize("status", [200, 503])
-def test_a_relay_names_its_trace_in_its_header_only(status: int) -> None:
-    body = b' {"optillm": 1} '
-    with served(FakeEngine(Relay(status, {}, body, trace_id=TRACE_ID))) as client:
-        response = client.post(CHAT, json=HELLO)
-    assert (response.status_code, response.data) == (status, body)
-    assert response.headers["x-optillm-trace"] == TRACE_ID
-
-
-def test_an_error_names_the_trace_of_the_request_that_failed() -> None:
-    error = UpstreamError("gone")
-    error.trace_id = TRACE_ID
-    with served(FakeEngine(error)) as client:
-        response = client.post(CHAT, json=HELLO)
-    assert (response.status_code, response.headers["x-optillm-trace"]) == (502, TRACE_ID)
-
-
 @pytest.mark.parametrize("outcome", [completion(), Relay(200, {}, b"{}"), UpstreamError("gone")])
 def test_without_a_stored_trace_none_is_named(outcome: Outcome | Exception) -> None:
     with served(FakeEngine(outcome)) as client:
