@@ -220,6 +220,8 @@ class Engine:
         await self.routes.close()
         if self._cache is not None:
             await self._cache.close()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
 
     def _decided(self, request: ChatRequest) -> Plan:
         """Return the plan to execute; raises `InvalidRequest` or `PermissionDenied`.

@@ -18,8 +18,8 @@ from optillm.observe.traces.ballots import ballots_of
 from optillm.observe.traces.calls import Times, calls_of, decisions_of, steps_of
 from optillm.observe.traces.explain import why
 from optillm.observe.traces.recording import Recording
-from optillm.observe.traces.relayed import relayed
-from optillm.observe.traces.roster import Roster, shortened
+from optillm.observe.traces.relayed import relayed, relayed_text
+from optillm.observe.traces.roster import LONGEST_ANSWER, Roster, shortened
 from optillm.observe.traces.trees import scores_of, trees_of
 from optillm.trace import Trace
 
@@ -58,16 +58,37 @@ def document(recording: Recording, *, content: bool) -> dict[str, Any]:
 
 def summary(whole: Mapping[str, Any]) -> dict[str, Any]:
     """Return what lists show of a document."""
-    usage, outcome = whole["usage"], whole["outcome"]
-    chosen = [whole["candidates"][index] for index in outcome["chosen"][:1]]
-    answer = next((candidate["answer"] for candidate in chosen if candidate["answer"]), outcome["text"])
+    chosen = [whole["candidates"][index] for index in whole["outcome"]["chosen"][:1]]
+    answers = (chosen[0]["answer"], whole["outcome"]["text"]) if chosen else ()
+    return _summary(whole, whole["request"]["question"], next(filter(None, answers), None))
+
+
+def summary_of(recording: Recording, *, content: bool) -> dict[str, Any]:
+    """Return the same for a recording, without making its document."""
+    head = _head(recording, content=content)
+    if not content:
+        return _summary(head, None, None)
+    return _summary(head, question_of(client_body(recording)), _answer_of(recording))
+
+
+def _summary(head: Mapping[str, Any], question: str | None, answer: str | None) -> dict[str, Any]:
+    usage = head["usage"]
     return {
-        **{name: whole[name] for name in SUMMARY},
-        "calls": sum(whole["call_counts"].values()),
+        **{name: head[name] for name in SUMMARY},
+        "calls": sum(head["call_counts"].values()),
         "total_tokens": None if usage is None else usage["total_tokens"],
-        "question": whole["request"]["question"],
+        "question": question,
         "answer": None if answer is None else shortened(" ".join(answer.split()), SUMMARY_ANSWER),
     }
+
+
+def _answer_of(recording: Recording) -> str | None:
+    if recording.trace is None:
+        return relayed_text(recording) if status_of(recording) == "ok" else None
+    for candidate in recording.returned[:1]:
+        answer = candidate.answer
+        return candidate.text if answer is None else shortened(answer.text, LONGEST_ANSWER)
+    return None
 
 
 def client_body(recording: Recording) -> dict[str, Any] | None:

@@ -29,13 +29,16 @@ def new_id() -> str:
 
 
 class Recorder(Protocol):
-    """Where recordings go; neither method blocks or raises."""
+    """Where recordings go; `begin` and `end` neither block nor raise."""
 
     def begin(self, recording: Recording) -> None:
         """Take in the recording of a request that begins."""
 
     def end(self, recording: Recording) -> None:
         """Note that the request has ended: its recording has its `record`."""
+
+    def close(self) -> None:
+        """Write down what has ended; may block for a while."""
 
 
 @dataclass(slots=True)

@@ -39,6 +39,11 @@ def relayed(recording: Recording, body: Mapping[str, Any] | None, *, content: bo
     }
 
 
+def relayed_text(recording: Recording) -> str | None:
+    """Return the text of the first choice, `None` if it is not known."""
+    return next((reply["text"] for reply in _replies(recording)), None)
+
+
 def _call(
     recording: Recording, body: Mapping[str, Any] | None, replies: list[dict[str, Any]], *, content: bool
 ) -> dict[str, Any]:
