@@ -30,6 +30,7 @@ LOST: Final = {
     "invalid": "a reply did not have the form that the request demands",
 }
 """What is recorded of replies that are not usable."""
+TOO_FEW: Final = "{usable} replies were usable, where {enough} would have been enough"
 CUT, EMPTY = -1.0, -2.0
 """Scores of truncated and of empty replies: below all others, and some text is better than none."""
 
@@ -157,7 +158,9 @@ class SampleRound:
         refusals = [each for each in self._withheld if each.reply.kind is ReplyKind.REFUSAL]
         if refusals and 2 * len(refusals) >= self.answers + len(refusals):
             raise Refused(refusals)
-        self._ledger.degraded |= self.answers < self.enough
+        if self.answers < self.enough:
+            self._ledger.degraded = True
+            self._screen.trace.decide("degraded", TOO_FEW, usable=self.answers, enough=self.enough)
         return [] if self.usable else self._last_resort()
 
     def _withhold(self, candidate: Candidate, loss: str) -> None:

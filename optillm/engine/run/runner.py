@@ -55,6 +55,13 @@ from optillm.trace import Trace
 
 log = logging.getLogger(__name__)
 
+ENDED: Final = {
+    "deadline": "the time was up: the best answer so far was returned",
+    "budget": "the budget allowed no further call: the best answer so far was returned",
+    "degraded": "a part of the work failed: the best answer so far was returned",
+}
+"""What is recorded of a technique that did not come to its end, by the reason."""
+REFUSED: Final = "the upstream refused what the technique sends: one plain call gave the answer"
 OUTLET: Final = 256
 """Events that may wait for a slow client before the technique waits too."""
 
@@ -299,6 +306,7 @@ class Runs:
             if not ctx.plain_may_do(refusal):
                 raise
             ctx.ledger.degraded = True
+            ctx.decide("degraded", REFUSED)
             try:
                 return Answer.of(*await ctx.faithful())
             except BudgetExhausted:
@@ -307,6 +315,7 @@ class Runs:
     @staticmethod
     def _best(ctx: RequestContext, stop: str, error: Exception) -> Outcome:
         shown = ctx.client.text
+        ctx.decide(stop, ENDED[stop])
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
             return Outcome([Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop)
         if shown.strip() or ctx.ledger.best is None:

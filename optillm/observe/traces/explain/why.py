@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from optillm.observe.traces.explain.words import Document
 
 
-def why(document: Mapping[str, Any]) -> list[str]:
+def why(document: Document) -> list[str]:
     """Return the sentences that a person reads first."""
     return []
