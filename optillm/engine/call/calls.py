@@ -14,7 +14,7 @@ from optillm.engine.call.call import Call, Condition, Emit, Layer, Next, Traffic
 from optillm.engine.call.client import Client
 from optillm.engine.call.hedged import Hedged
 from optillm.engine.call.hedging import Hedging
-from optillm.engine.call.ledger import Ledger, Worst
+from optillm.engine.call.ledger import Ledger, WorstCase
 from optillm.engine.call.limited import Limited
 from optillm.engine.call.metered import Metered
 from optillm.engine.call.negotiation import BundleRefused
@@ -137,13 +137,13 @@ class Calls:
         """Remember that the model refused a call for several choices: request fewer of it at a time, or single ones."""
         self.routes.bound_n(model, self._most_choices.get(model))
 
-    def worst(self, payload: Payload) -> Worst:
+    def worst(self, payload: Payload) -> WorstCase:
         """Return the most a call may take, whichever upstream it goes to, of what the budget limits."""
         price = self.routes.price(payload.model, self.ledger.prices)
-        return self.ledger.worst_case(payload.body if self.ledger.counting else {}, price)
+        return self.ledger.worst_case(payload.body if self.ledger.needs_worst_cases else {}, price)
 
     def _has_room(self, call: Call) -> bool:
         """Return whether the request and the upstream have room for one more attempt at a call now."""
         if self.traffic.queued or not self.routes.may_repeat(self._authorization, call.payload.model):
             return False
-        return self.ledger.spare(self.worst(call.payload))
+        return self.ledger.affords_optional(self.worst(call.payload))

@@ -164,7 +164,7 @@ class SampleRound:
         return [] if self.usable else self._last_resort()
 
     def _withhold(self, candidate: Candidate, loss: str) -> None:
-        self._ledger.lose(loss)
+        self._ledger.count_loss(loss)
         self._screen.trace.decide("lost", LOST[loss], candidate=candidate.index)
         self._withheld.append(candidate)
 

@@ -171,7 +171,7 @@ async def _in_turn(parts: Sequence[Work], ctx: RequestContext, merging: Merging)
         return await _in_turn(tail, ctx, merging)
     if proceeded:
         return answer
-    ctx.ledger.settle_on(answer.candidates[0])
+    ctx.ledger.adopt(answer.candidates[0])
     return await _in_turn(tail, ctx.seeded(answer.candidates[: ctx.choices]), merging)
 
 

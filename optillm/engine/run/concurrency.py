@@ -56,7 +56,7 @@ async def race(
     """
     loop = asyncio.get_running_loop()
     if optional() and last_call() <= loop.time():
-        calls.ledger.pressed = True
+        calls.ledger.cut_for_time = True
         calls.trace.decide("deadline", PRESSED)
         for part in work:
             part.close()
@@ -73,7 +73,7 @@ async def race(
                 patience = max(0.0, min(patience, last_call() - loop.time()))
             if idle and patience <= GRAIN:
                 if last_call() <= loop.time() + GRAIN:
-                    calls.ledger.pressed = True
+                    calls.ledger.cut_for_time = True
                     calls.trace.decide("deadline", PRESSED)
                 return
             timeout = None if patience == inf else patience

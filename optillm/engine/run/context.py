@@ -254,29 +254,20 @@ class RequestContext(Context):
         until: Callable[[Sequence[T]], bool] | None = None,
     ) -> list[T]:
         """See `Context.collect`."""
-        results: list[T] = []
-        async with aclosing(self.arriving(*calls, enough=enough)) as arriving:
-            async for result in arriving:
-                results.append(result)
-                if until is not None and until(results):
-                    break
-        return results
-
-    async def arriving(
-        self, *calls: Coroutine[Any, Any, T | None], enough: int | None = None
-    ) -> AsyncGenerator[T, None]:
-        """See `Context.arriving`."""
         made_before, read_before = self.ledger.judge_calls, self.ledger.judge_replies
-        came = False
+        results: list[T] = []
         last_call = self._schedule.last_call
         helping = race(calls, enough or quorum(len(calls)), self._calls, last_call, self._answerable)
-        async with aclosing(helping) as arriving:
-            async for result in arriving:
-                if result and not isinstance(result, Exception):
-                    came = True
-                    yield result
+        async with aclosing(helping) as outcomes:
+            async for outcome in outcomes:
+                if not outcome or isinstance(outcome, Exception):
+                    continue
+                results.append(outcome)
+                if until is not None and until(results):
+                    break
         judged = self.ledger.judge_replies > read_before
-        self.ledger.lost_round |= self.ledger.judge_calls > made_before and not (came or judged)
+        self.ledger.judge_round_lost |= self.ledger.judge_calls > made_before and not (results or judged)
+        return results
 
     def _answerable(self) -> bool:
         return self.ledger.best is not None

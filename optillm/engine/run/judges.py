@@ -177,7 +177,7 @@ class Judges:
     def _counted(self, result: T | None) -> T | None:
         ledger = self.calls.ledger
         if result is None:
-            ledger.lose("abstained")
+            ledger.count_loss("abstained")
         else:
             ledger.judge_replies += 1
         return result

@@ -271,7 +271,7 @@ class Runs:
                         return Outcome(first, "degraded" if ledger.degraded else "complete", plain=True)
                     ctx = ctx.answering(first)
                 answer = await self._performed(job, ctx)
-                ledger.settle_on(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
+                ledger.adopt(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
                 candidates = await ctx.in_form(await _filled_up(answer.candidates, ctx))
         except Refused as refusal:
             return Outcome(refusal.candidates, "complete")
@@ -294,9 +294,9 @@ class Runs:
             return best
         if ledger.stopped_by_budget:
             return Outcome(candidates, "budget")
-        if ledger.pressed:
+        if ledger.cut_for_time:
             return Outcome(candidates, "deadline")
-        return Outcome(candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop)
+        return Outcome(candidates, "degraded" if ledger.degraded or ledger.judges_lost else answer.stop)
 
     async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
         """Return the answer of the techniques, or of a plain call if the upstream refuses what they send."""

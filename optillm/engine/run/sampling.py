@@ -105,12 +105,12 @@ class Sampler:
         bundled = n > 1 and sampling.uniform and not sampling.singly
         bundles = self._bundled(payloads) if bundled else [[payload] for payload in payloads]
         worst_cases = [self.calls.worst(bundle[0]) for bundle in bundles]
-        room = self.calls.ledger.room(worst_cases)
-        if room < len(bundles):
-            self.calls.trace.decide("budget", SHORT, room=room, calls=len(bundles))
-        if not room and not seeds:
+        affordable = self.calls.ledger.affordable(worst_cases)
+        if affordable < len(bundles):
+            self.calls.trace.decide("budget", SHORT, room=affordable, calls=len(bundles))
+        if not affordable and not seeds:
             raise self.calls.ledger.exhausted(worst_cases[0])
-        drawn = [self._drawn(bundle, index) for index, bundle in enumerate(bundles[:room])]
+        drawn = [self._drawn(bundle, index) for index, bundle in enumerate(bundles[:affordable])]
         return [*map(self._seeded, seeds), *drawn]
 
     def _bundled(self, payloads: list[Payload]) -> list[list[Payload]]:

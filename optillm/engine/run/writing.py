@@ -64,7 +64,7 @@ class Writer:
                 usable = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.EMPTY]
                 if usable:
                     return usable
-                self.calls.ledger.lose("empty")
+                self.calls.ledger.count_loss("empty")
                 empty += written
                 errors.append(UpstreamError("the upstream wrote nothing"))
         for candidate in empty:
@@ -112,6 +112,6 @@ class Writer:
             mended = await self.screen.candidate(reply, self.question)
             if self.screen.violation(mended) is None:
                 return mended
-        self.calls.ledger.lose("invalid")
+        self.calls.ledger.count_loss("invalid")
         self.calls.ledger.degraded = True
         return None
