@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from optillm.chat import content_text
 from optillm.observe.traces.conventions import Attributes
 
 Message = Mapping[str, Any]
@@ -21,7 +22,7 @@ def prompt_attributes(messages: Iterable[Message]) -> Attributes:
         "gen_ai.input.messages": _json([{"role": each["role"], "parts": _parts(each)} for each in listed])
     }
     attributes |= _flat("llm.input_messages", listed)
-    return attributes | shown("input", text_of(listed[-1]) if listed else "")
+    return attributes | shown("input", content_text(listed[-1]) if listed else "")
 
 
 def reply_attributes(replies: Iterable[Message]) -> Attributes:
@@ -46,7 +47,7 @@ def reply_attributes(replies: Iterable[Message]) -> Attributes:
         "gen_ai.response.finish_reasons": reasons,
     }
     attributes |= _flat("llm.output_messages", messages)
-    return attributes | shown("output", text_of(messages[0]) if messages else "")
+    return attributes | shown("output", content_text(messages[0]) if messages else "")
 
 
 def shown(side: str, text: str) -> Attributes:
@@ -54,18 +55,10 @@ def shown(side: str, text: str) -> Attributes:
     return {f"{side}.value": text, f"{side}.mime_type": "text/plain"}
 
 
-def text_of(message: Message) -> str:
-    """Return the text of a message, without its other parts."""
-    content = message.get("content")
-    if isinstance(content, list):
-        return "\n".join(str(part["text"]) for part in content if isinstance(part.get("text"), str))
-    return content if isinstance(content, str) else ""
-
-
 def _parts(message: Message) -> list[dict[str, Any]]:
     """Return a message's parts in the conventions' form."""
     if message["role"] == "tool":
-        answer = {"id": message.get("tool_call_id"), "response": text_of(message)}
+        answer = {"id": message.get("tool_call_id"), "response": content_text(message)}
         return [{"type": "tool_call_response"} | answer]
     parts: list[dict[str, Any]] = []
     if message.get("reasoning_content"):
@@ -106,7 +99,7 @@ def _flat(prefix: str, messages: Iterable[Message]) -> Attributes:
 
 def _entries(prefix: str, message: Message) -> Iterator[tuple[str, str]]:
     yield f"{prefix}.role", message["role"]
-    if text := text_of(message):
+    if text := content_text(message):
         yield f"{prefix}.content", text
     for index, call in enumerate(message.get("tool_calls") or ()):
         function = call.get("function") or {}

@@ -62,7 +62,7 @@ def ballot(judge: int, shown: Sequence[int], **changes: Any) -> dict[str, Any]:
         "step": 0,
         "kind": "ranking",
         "shown": list(shown),
-        "labels": "".join("ABCDEFGH"[index] for index in shown),
+        "labels": "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(shown)],
         "verdict": None,
         "order": [[index] for index in shown],
         "scores": None,
