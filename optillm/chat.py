@@ -121,7 +121,8 @@ class ChatRequest:
     """One chat completion request, validated.
 
     `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`, `progress`,
-    `merge` and `trace` are those fields; `grant` is what the sender may do. `authorization` is the header to send
+    `merge` and `trace` are those fields; `grant` is what the sender may do. With `trace`, the reply holds a trace of the
+    request; `False` keeps the request out of the stored traces, too. `authorization` is the header to send
     upstream if the client's key is passed through. `raw` is the client's body byte for byte, if `body` is all of
     it: what a verbatim relay sends. `approach_field` is the field or place that held `approach`.
     """
@@ -132,7 +133,7 @@ class ChatRequest:
     budget: Budget = field(default_factory=Budget)
     progress: Progress = "comments"
     merge: Merge | None = None
-    trace: bool = False
+    trace: bool | None = None
     request_id: str = ""
     authorization: str | None = None
     raw: bytes | None = None
@@ -316,7 +317,8 @@ class Report:
 
     `cost` is in US dollars, `None` unless the prices of all calls are known. `requested_options` are the options
     before they were reduced to fit the budget, `None` if they were not; `cached` counts by role the replies that
-    came from the cache and cost no call; `verdicts` counts those that could be read, by how judges gave them.
+    came from the cache and cost no call; `verdicts` counts those that could be read, by how judges gave them. `trace_id`
+    names the stored trace, `None` if there is none.
     """
 
     technique: str
@@ -332,6 +334,7 @@ class Report:
     cached: Mapping[str, int] | None = None
     verdicts: Mapping[str, int] = field(default_factory=dict)
     trace: Mapping[str, Any] | None = None
+    trace_id: str | None = None
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON form of this report."""
@@ -445,7 +448,7 @@ class Stream:
 
     The completion's replies are whole: what no `Delta` has carried is still to be shown. `id`, `created`, `model`
     and the number of choices are those of the completion, known in advance; so is `technique`, unless only the
-    first reply decides whether one runs.
+    first reply decides whether one runs. `trace_id` names the stored trace, `None` if there is none.
     """
 
     events: Events
@@ -454,3 +457,4 @@ class Stream:
     id: str
     created: int
     choices: int = 1
+    trace_id: str | None = None

@@ -1,1 +1,1 @@
-"""Stored traces: what is kept of a request, the document that is made of it, and the forms it is exported in."""
+"""Stored traces: what a request did, kept as it was made and told when somebody looks."""
