@@ -9,11 +9,11 @@ const SHOWN = 6;
 const EXCERPT = 420;
 
 /** Return one card per answer, the chosen one first; those after the first few wait behind a fold. */
-export function candidateCards(model, view) {
+export function candidateCards(model, view, wide) {
   const loose = model.trace.candidates.filter((candidate) => !model.ranks.has(candidate.group));
   const cards = [...model.groups.map((group) => groupCard(model, group, view)), ...(loose.length ? [looseCard(loose, view)] : [])];
   const rest = cards.slice(SHOWN);
-  return roving(h("div", { class: "candidates" }, cards.slice(0, SHOWN),
+  return roving(h("div", { class: wide ? "candidates wide" : "candidates" }, cards.slice(0, SHOWN),
     rest.length > 0 && h("details", { "data-fold": "candidates" }, h("summary", null, plural(rest.length, "more answer")), rest)));
 }
 

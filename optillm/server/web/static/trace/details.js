@@ -170,7 +170,7 @@ function nodeDetails(model, tree, node, open) {
   const path = tree.best.includes(node.id);
   const candidate = node.candidate === null ? null : model.candidates.get(node.candidate);
   return {
-    title: `${tree.kind} node ${node.id} · ${brief(node.label, 30)}`,
+    title: `Node ${node.id} · ${brief(node.label, 30)}`,
     content: [
       facts([["value", score(node.value)], ["visits", count(node.visits)], ["answer", node.answer], ["parent", node.parent === null ? null : String(node.parent)]]),
       section("Why it counts", h("p", null, path ? "It is on the path to the winner." : "It is not on the path to the winner.")),

@@ -8,11 +8,12 @@ import { brief, duration, family, plural } from "./words.js";
 const AXIS = 24;
 const GAP = 14;
 const MARGIN = 14;
+const HEIGHT = 640;
 
 /** Return the lane chart of a trace. `view` holds `width` in pixels, `zoom` (1: all of it) and `open(kind, id)`. */
 export function laneChart(model, view) {
   const lanes = arranged(model.trace.calls);
-  const height = rowHeight(lanes.rows);
+  const height = rowHeight(lanes.rows, view.zoom);
   const width = Math.max(280, view.width) * view.zoom;
   const total = spanOf(model.trace);
   const x = (seconds) => MARGIN + (seconds / total) * (width - 2 * MARGIN);
@@ -23,7 +24,7 @@ export function laneChart(model, view) {
     lanes.rounds.map((round, at) => bars(model, round, { x, top: y[at], height, view })),
     criticalPath(model, lanes, { x, y, height }));
   return h("div", { class: "lanes", style: { "--lanes-axis": `${AXIS}px` } },
-    labels(lanes.rounds, y, height), roving(h("div", { class: "lanes-scroll scroll" }, axis(x, total, width), chart)));
+    labels(lanes.rounds, y, height), roving(h("div", { class: "lanes-chart-box" }, axis(x, total, width), chart)));
 }
 
 /** Return the calls in rounds, and within a round in rows in which no two overlap. */
@@ -47,10 +48,9 @@ function assign(round, call) {
   round.calls.push(call);
 }
 
-// Few rows get room for words, many must fit.
-function rowHeight(rows) {
-  if (rows <= 30) return 24;
-  return rows <= 80 ? 17 : 11;
+// All rows are to be seen at once as far as that goes; zooming in makes room for words.
+function rowHeight(rows, zoom) {
+  return Math.min(24, Math.max(4, HEIGHT / rows) * zoom);
 }
 
 function spanOf(trace) {
@@ -68,13 +68,13 @@ function tops(rounds, height) {
 function labels(rounds, y, height) {
   return h("div", { class: "lanes-labels", style: { height: `${AXIS + y.at(-1)}px` } },
     rounds.map((round, at) => h("div", { style: { top: `${AXIS + y[at]}px`, height: `${round.rows.length * height}px` } },
-      h("b", null, `round ${round.round}`), round.rows.length * height > 30 ? " " : ", ", h("span", { class: "soft" }, makeUp(round.calls)))));
+      h("div", { class: "lanes-label" }, h("b", null, `round ${round.round}`), " ", h("span", { class: "soft" }, makeUp(round.calls))))));
 }
 
 function makeUp(calls) {
   const counts = new Map();
   for (const call of calls) counts.set(call.role, (counts.get(call.role) ?? 0) + 1);
-  return [...counts].map(([role, number]) => `${number} × ${role}`).join(", ");
+  return [...counts].map(([role, number]) => `${number} × ${brief(role, 20)}`).join(", ");
 }
 
 function spoken(trace, lanes) {
@@ -117,7 +117,7 @@ function bar(model, call, { x, top, height, view }) {
   const sent = call.sent ?? call.start;
   const left = x(sent);
   const right = Math.max(x(call.end ?? model.trace.seconds ?? spanOf(model.trace)), left + 3);
-  const thick = height - (height > 16 ? 5 : 2);
+  const thick = height - (height > 16 ? 5 : height > 8 ? 2 : 1);
   const amiss = flaw(model, call);
   const shape = { x: left, y: top, width: right - left, height: thick, rx: Math.min(4, thick / 3) };
   const group = s("g", { class: `call role-${family(call.role)}${call.status === "running" ? " running" : ""}`, "aria-label": sentence(model, call) },
@@ -125,7 +125,7 @@ function bar(model, call, { x, top, height, view }) {
     left - x(call.start) > 1.5 && s("line", { class: "waited", x1: x(call.start), x2: left, y1: top + thick / 2, y2: top + thick / 2 }),
     s("rect", { class: "fill", ...shape }),
     amiss && s("rect", { fill: "url(#hatch)", ...shape }),
-    call.first_token !== null && s("path", { class: "first-token", d: `M${x(call.first_token)} ${top}v${thick}` }),
+    call.first_token !== null && s("path", { class: "first-token", d: `M${x(call.first_token)} ${top + thick}v${-Math.min(thick, 7)}` }),
     call.critical && s("rect", { class: "critical", ...shape }),
     thick > 11 && inscription(labelOf(model, call), amiss, shape));
   return opens(group, `call-${call.id}`, () => view.open("call", call.id));
@@ -165,7 +165,7 @@ export function laneLegend(model) {
   const flaws = new Set(model.trace.calls.map((call) => flaw(model, call)).filter(Boolean));
   const sign = (name, text) => h("span", null, h("i", { class: `sign ${name}` }), text);
   return h("div", { class: "legend" },
-    [...roles].map(([name, role]) => sign(`role-${name}`, name === "other" ? role : name)),
+    [...roles].map(([name, role]) => sign(`role-${name}`, name === "other" ? brief(role, 24) : name)),
     model.trace.critical_path.length > 0 && sign("sign-critical", "critical path: what the request waited for"),
     flaws.size > 0 && sign("sign-hatched", [...flaws].join(", ")),
     model.trace.calls.some((call) => call.first_token !== null) && sign("sign-token", "first token"),

@@ -1,5 +1,6 @@
 // The document with what the pictures look up again and again: groups of candidates, their colours, calls by id.
 
+import { h } from "../dom.js";
 import { brief, letter } from "./words.js";
 
 const COLOURS = 6;
@@ -60,6 +61,23 @@ export function labelOf(model, call) {
   const candidates = candidatesOf(model, call);
   if (candidates.length) return candidates.map((candidate) => nameOf(candidate)).join(", ");
   return call.role;
+}
+
+/** Return a sentence with the answers that it names as chips in their colours; any other word stays as it is. */
+export function withChips(model, sentence) {
+  const named = model.groups.filter((group) => group.answer !== null && group.answer.length <= 30);
+  if (!named.length) return [sentence];
+  const longestFirst = named.map((group) => group.answer).sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(`(?<![\\p{L}\\p{N}.,])(${longestFirst.map(escaped).join("|")})(?![\\p{L}\\p{N}]|[.,]\\p{N})`, "gu");
+  return sentence.split(pattern).map((part, index) => (index % 2 ? answerChip(model, named.find((group) => group.answer === part)) : part));
+}
+
+function escaped(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+function answerChip(model, group) {
+  return h("span", { class: `chip ${groupColour(model, group)}` }, group.answer);
 }
 
 /** Return a candidate's letter with its answer: "A · 86". */

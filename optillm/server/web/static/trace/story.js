@@ -1,7 +1,7 @@
 // What a person reads first: the question, the facts, and in words why this answer was chosen.
 
 import { h } from "../dom.js";
-import { answerOf, groupColour, colourOf } from "./model.js";
+import { answerOf, withChips } from "./model.js";
 import { sideBySide } from "./compare.js";
 import { brief, count, duration, letter, money, plural } from "./words.js";
 
@@ -47,13 +47,9 @@ function perRound(trace) {
 /** Return why this answer was chosen, or what went wrong, in a box. */
 export function whyBox(model) {
   const { trace } = model;
-  const chosen = model.groups.find((group) => group.chosen);
-  const runnerUp = model.candidates.get(trace.outcome.runner_up);
   return h("div", { class: `why panel${trace.error ? " error" : ""}` },
     trace.error && h("p", { class: "text" }, h("b", null, trace.error)),
-    trace.outcome.why.length > 0 && h("p", null, chosen?.answer && [h("span", { class: `chip ${groupColour(model, chosen)}` }, brief(chosen.answer, 60)), " "],
-      runnerUp?.answer && [h("span", { class: "soft" }, "over "), h("span", { class: `chip ${colourOf(model, runnerUp)}` }, brief(runnerUp.answer, 60)), " "],
-      h("span", { class: "text reasons" }, trace.outcome.why.join(" "))),
+    trace.outcome.why.length > 0 && h("p", { class: "text" }, trace.outcome.why.map((sentence) => [withChips(model, sentence), " "])),
     !trace.outcome.why.length && !trace.error && h("p", { class: "soft" }, trace.status === "running" ? "The request is still running: nothing is decided yet." : "Nothing had to be decided."),
     !trace.content && h("p", { class: "soft" }, "Prompts and replies were not kept: start the server with --trace-content to see them."));
 }

@@ -19,7 +19,7 @@ export function treeChart(model, tree, view) {
   const best = new Set(tree.best);
   const at = (node) => [node.y + EDGE, node.x - highest + EDGE];
   const most = Math.max(1, ...tree.nodes.map((node) => node.visits ?? 0));
-  const chart = s("svg", { class: "tree", width, height, role: "group", "aria-label": `${tree.kind}: ${plural(tree.nodes.length, "node")}. Arrow keys move, Enter opens.` },
+  const chart = s("svg", { class: "tree", width, height, role: "group", "aria-label": `${tree.kind ?? "Search tree"}: ${plural(tree.nodes.length, "node")}. Arrow keys move, Enter opens.` },
     root.links().map((link) => edge(at(link.source), at(link.target), best.has(link.target.data.id))),
     nodes.map((node) => vertex(model, tree, node.data, at(node), best.has(node.data.id), most, view)));
   return roving(h("div", { class: "panel scroll" }, chart));

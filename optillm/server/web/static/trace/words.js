@@ -35,7 +35,7 @@ export function money(cost) {
   if (cost === null || cost === undefined) return "–";
   if (cost === 0) return "$0";
   if (cost >= 0.1) return `$${cost.toFixed(2)}`;
-  return `$${cost.toFixed(Math.min(10, 1 - Math.floor(Math.log10(cost))))}`;
+  return `$${cost.toFixed(Math.min(10, 1 - Math.floor(Math.log10(cost)))).replace(/0+$/, "")}`;
 }
 
 /** Return a score or value with two digits. */
