@@ -55,7 +55,7 @@ def self_contained(document: dict[str, Any]) -> str:
     scripts = list(_scripts(document))
     return PAGE.format(
         policy=html.escape(_policy(style, scripts)),
-        title=html.escape(_title(document)),
+        title=html.escape(title(document)),
         style=style,
         note=html.escape(f"trace {document['id']}"),
         document=data_block(document),
@@ -69,7 +69,8 @@ def data_block(document: dict[str, Any]) -> str:
     return "".join(_ESCAPED.get(character, character) for character in text)
 
 
-def _title(document: dict[str, Any]) -> str:
+def title(document: dict[str, Any]) -> str:
+    """Return what a page with this trace is called: technique and question."""
     question = document["request"]["question"] or document["model"]
     return " ".join(f"{document['technique']}: {question}".split())[:120]
 
@@ -118,7 +119,9 @@ def _visit(name: str, order: dict[str, str]) -> None:
 
 def _wrapped(name: str, source: str) -> str:
     exported = ", ".join(match[2] for match in _EXPORT.finditer(source))
-    body = _IMPORT.sub(lambda match: f'const {{ {match[1]} }} = modules["{_resolved(name, match[2])}"];', source)
+    body = _IMPORT.sub(
+        lambda match: f'const {{ {match[1]} }} = modules["{_resolved(name, match[2])}"];', source
+    )
     body = _EXPORT.sub(r"\1 \2", body)
     return f'modules["{name}"] = (() => {{\n{body}return {{ {exported} }};\n}})();'
 

@@ -133,7 +133,8 @@ def bon() -> dict[str, Any]:
     scores = [0.94, 0.31, 0.94, 0.19]
     ends = [0.25, 0.27, 0.22, 0.3]
     samples = [
-        call(i, end=ends[i], candidates=[i], replies=[reply(TEXTS[answers[i]])], critical=i == 3) for i in range(4)
+        call(i, end=ends[i], candidates=[i], replies=[reply(TEXTS[answers[i]])], critical=i == 3)
+        for i in range(4)
     ]
     orders: list[list[list[int]] | None] = [[[0], [1], [3]], [[0], [3], [1]], None]
     judges = [
@@ -149,7 +150,11 @@ def bon() -> dict[str, Any]:
             end=(0.57, 0.61, 0.6)[i],
             ballot=i,
             critical=i == 1,
-            replies=[reply('Candidate A doubles what is left.\n{"ranking": ["A", "D", "B"]}' if orders[i] else "Hm.")],
+            replies=[
+                reply(
+                    'Candidate A doubles what is left.\n{"ranking": ["A", "D", "B"]}' if orders[i] else "Hm."
+                )
+            ],
         )
         for i in range(3)
     ]
@@ -179,7 +184,16 @@ def bon() -> dict[str, Any]:
         losses={"unreadable": 1},
         options={"n": 4, "temperature": 0.7},
         calls=[*samples, *judges],
-        steps=[{"id": 0, "name": "judge", "parent": None, "start": 0.305, "end": 0.61, "attributes": {"candidates": 3}}],
+        steps=[
+            {
+                "id": 0,
+                "name": "judge",
+                "parent": None,
+                "start": 0.305,
+                "end": 0.61,
+                "attributes": {"candidates": 3},
+            }
+        ],
         candidates=[candidate(i, answers[i], groups[i], score=scores[i]) for i in range(4)],
         groups=[
             {"id": 0, "answer": "86", "candidates": [0, 2], "votes": 2, "chosen": True},
@@ -188,7 +202,13 @@ def bon() -> dict[str, Any]:
         ],
         ballots=ballots,
         decisions=[
-            {"at": 0.305, "step": 0, "kind": "note", "text": "Four samples gave three answers.", "data": {"answers": 3}},
+            {
+                "at": 0.305,
+                "step": 0,
+                "kind": "note",
+                "text": "Four samples gave three answers.",
+                "data": {"answers": 3},
+            },
             {"at": 0.61, "step": 0, "kind": "note", "text": "Ballots count 0.7, votes 0.3.", "data": {}},
         ],
         outcome={
@@ -230,7 +250,15 @@ def mcts(width: int = 3, depth: int = 3) -> dict[str, Any]:
                 )
                 start = (level - 1) * 0.4
                 calls.append(
-                    call(index - 1, round=level, start=start, queued=0.0, sent=start, first_token=None, end=start + 0.3 + 0.02 * child)
+                    call(
+                        index - 1,
+                        round=level,
+                        start=start,
+                        queued=0.0,
+                        sent=start,
+                        first_token=None,
+                        end=start + 0.3 + 0.02 * child,
+                    )
                 )
                 grown.append(index)
         parents = grown
@@ -295,7 +323,16 @@ def large(number: int = 200) -> dict[str, Any]:
         for i in range(samples)
     ]
     calls += [
-        call(samples + i, role="judge", round=2, start=1.4, sent=1.4, first_token=1.6, end=2 + 0.07 * (i % 9), ballot=i)
+        call(
+            samples + i,
+            role="judge",
+            round=2,
+            start=1.4,
+            sent=1.4,
+            first_token=1.6,
+            end=2 + 0.07 * (i % 9),
+            ballot=i,
+        )
         for i in range(judges)
     ]
     shown = list(range(4))
@@ -303,7 +340,9 @@ def large(number: int = 200) -> dict[str, Any]:
         "technique": f"bon(n={samples})",
         "seconds": 2.8,
         "calls": calls,
-        "candidates": [candidate(i, answer, distinct.index(answer), score=0.5) for i, answer in enumerate(answers)],
+        "candidates": [
+            candidate(i, answer, distinct.index(answer), score=0.5) for i, answer in enumerate(answers)
+        ],
         "groups": [
             {
                 "id": i,
@@ -322,7 +361,7 @@ def large(number: int = 200) -> dict[str, Any]:
 HOSTILE = [
     "<script>document.title = 'owned'</script>",
     "</script><script>document.title = 'owned'</script><!--<script>",
-    '<img src=x onerror="document.title = \'owned\'">',
+    "<img src=x onerror=\"document.title = 'owned'\">",
     "<svg onload=\"document.title = 'owned'\"><a href='javascript:document.title=1'>x</a></svg>",
     "[link](javascript:document.title='owned') {{ 7 * 7 }} ${7*7} \u2028\u2029 & &lt;",
     "left \u202e thgir \u2066 never closed \u2067",
@@ -337,22 +376,45 @@ def hostile() -> dict[str, Any]:
     everything = "\n".join(HOSTILE)
     made = bon()
     texts = [HOSTILE[i % len(HOSTILE)] for i in range(4)]
-    made["request"] = {"body": {"model": everything, "messages": [{"role": everything, "content": everything}]}, "question": everything[:500]}
+    made["request"] = {
+        "body": {"model": everything, "messages": [{"role": everything, "content": everything}]},
+        "question": everything[:500],
+    }
     made["technique"] = made["model"] = HOSTILE[0]
     made["error"] = HOSTILE[2]
     made["client"] = HOSTILE[1]
     for each in made["calls"]:
         each |= {"role": HOSTILE[3], "model": HOSTILE[0], "upstream": HOSTILE[1], "error": HOSTILE[2]}
-        each |= {"prompt": [{"role": HOSTILE[0], "content": everything}], "replies": [reply(everything) | {"thoughts": everything}]}
+        each |= {
+            "prompt": [{"role": HOSTILE[0], "content": everything}],
+            "replies": [reply(everything) | {"thoughts": everything}],
+        }
     for each, text in zip(made["candidates"], texts, strict=True):
         each |= {"answer": text, "text": everything, "origin": HOSTILE[0]}
     for each, text in zip(made["groups"], texts, strict=False):
         each["answer"] = text
     for each in made["ballots"]:
-        each |= {"labels": HOSTILE[0], "verdict": {HOSTILE[0]: everything}, "note": everything, "kind": HOSTILE[0]}
+        each |= {
+            "labels": HOSTILE[0],
+            "verdict": {HOSTILE[0]: everything},
+            "note": everything,
+            "kind": HOSTILE[0],
+        }
     made["ballots"][2]["unread"] = everything
-    made["decisions"] = [{"at": 0.1, "step": None, "kind": "note", "text": everything, "data": {HOSTILE[0]: everything}}]
-    made["trees"] = [{"step": 0, "kind": HOSTILE[0], "nodes": [node(0, None, label=HOSTILE[3], answer=everything, candidate=0)], "best": [0]}]
-    made["composition"] = {"nodes": [{"id": i, "label": text, "kind": text} for i, text in enumerate(texts)], "edges": [[0, 1]]}
+    made["decisions"] = [
+        {"at": 0.1, "step": None, "kind": "note", "text": everything, "data": {HOSTILE[0]: everything}}
+    ]
+    made["trees"] = [
+        {
+            "step": 0,
+            "kind": HOSTILE[0],
+            "nodes": [node(0, None, label=HOSTILE[3], answer=everything, candidate=0)],
+            "best": [0],
+        }
+    ]
+    made["composition"] = {
+        "nodes": [{"id": i, "label": text, "kind": text} for i, text in enumerate(texts)],
+        "edges": [[0, 1]],
+    }
     made["outcome"] = {"chosen": [0], "runner_up": 1, "text": everything, "why": texts}
     return made

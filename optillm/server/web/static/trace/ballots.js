@@ -42,18 +42,19 @@ function ballotRow(model, ballot, columns, view) {
   const ignored = !ballot.counted && !ballot.unread;
   return h("tr", { class: `${ballot.unread ? "unread" : ""}${ignored ? " ignored" : ""}` },
     h("th", { scope: "row" }, judge(model, ballot, view), ignored && h("span", { class: "soft" }, " · not counted")),
-    cells(ballot, columns));
+    cells(ballot, columns, model.calls.get(ballot.call)));
 }
 
 function judge(model, ballot, view) {
   const button = h("button", { type: "button", class: "quiet" }, `${ballot.index + 1} · ${brief(ballot.kind, 16)}`);
   opens(button, `ballot-${ballot.index}`, () => view.open("call", ballot.call));
   const order = ballot.shown.map(letter);
-  return [button, order.length > 1 && order.length <= 12 && h("span", { class: "soft", title: "the order in which the judge was shown the candidates" }, ` shown ${order.join(" ")}`)];
+  return [button, order.length > 1 && order.length <= 12 && h("span", { class: "soft order", title: "the order in which the judge was shown the candidates" }, `shown ${order.join(" ")}`)];
 }
 
-function cells(ballot, columns) {
+function cells(ballot, columns, call) {
   const whole = (text, kind) => h("td", { colspan: Math.max(1, columns.length), class: kind }, text);
+  if (call?.status === "cancelled") return whole("called off: no longer needed", "abstained off");
   if (ballot.unread) return whole(`abstained: ${brief(ballot.unread, 120)}`, "abstained");
   if (ballot.kind === "groups") return whole(groupWords(ballot.verdict), "grouped");
   return columns.map((candidate) => cell(ballot, candidate));

@@ -6,7 +6,8 @@ import { groupColour } from "./model.js";
 import { brief, letter, listed, plural, score } from "./words.js";
 
 const SHOWN = 6;
-const EXCERPT = 420;
+const EXCERPT = 280;
+const LINES = 4;
 
 /** Return one card per answer, the chosen one first; those after the first few wait behind a fold. */
 export function candidateCards(model, view, wide) {
@@ -58,5 +59,6 @@ function looseCard(candidates, view) {
 // An answer stands at the end more often than at the beginning.
 function ending(text) {
   const trimmed = text.trim();
-  return trimmed.length > EXCERPT ? `… ${trimmed.slice(-EXCERPT)}` : trimmed;
+  const last = trimmed.slice(-EXCERPT).split("\n").slice(-LINES).join("\n");
+  return last.length < trimmed.length ? `… ${last}` : trimmed;
 }

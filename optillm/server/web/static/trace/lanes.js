@@ -68,7 +68,7 @@ function tops(rounds, height) {
 function labels(rounds, y, height) {
   return h("div", { class: "lanes-labels", style: { height: `${AXIS + y.at(-1)}px` } },
     rounds.map((round, at) => h("div", { style: { top: `${AXIS + y[at]}px`, height: `${round.rows.length * height}px` } },
-      h("div", { class: "lanes-label" }, h("b", null, `round ${round.round}`), " ", h("span", { class: "soft" }, makeUp(round.calls))))));
+      h("div", { class: round.rows.length * height < 34 ? "lanes-label tight" : "lanes-label" }, h("b", null, `round ${round.round}`), " ", h("span", { class: "soft" }, makeUp(round.calls))))));
 }
 
 function makeUp(calls) {

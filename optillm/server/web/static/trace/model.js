@@ -47,6 +47,7 @@ export function flaw(model, call) {
   const ballot = model.ballots.get(call.id);
   if (call.status === "cancelled") return "cancelled";
   if (call.status === "failed") return "failed";
+  if (call.status === "cancelled") return "cancelled";
   if (ballot?.unread) return "unreadable";
   if (call.repetitions > 0) return "hedged";
   return null;
@@ -56,6 +57,7 @@ export function flaw(model, call) {
 export function labelOf(model, call) {
   const ballot = model.ballots.get(call.id);
   if (ballot?.order) return ballot.order.map((tied) => tied.map(letter).join(" = ")).join(" > ");
+  if (call.status === "cancelled") return "cancelled";
   if (ballot?.unread) return "unreadable";
   if (ballot?.scores) return Object.entries(ballot.scores).map(([index, value]) => `${letter(+index)} ${Number(value).toFixed(2)}`).join("  ");
   const candidates = candidatesOf(model, call);

@@ -44,13 +44,14 @@ function perRound(trace) {
   return ` = ${trace.rounds} rounds × ${duration(trace.seconds / trace.rounds)}`;
 }
 
-/** Return why this answer was chosen, or what went wrong, in a box. */
+/** Return why this answer was chosen, or what went wrong, in a box; null where there is nothing to say. */
 export function whyBox(model) {
   const { trace } = model;
+  if (!trace.error && !trace.outcome.why.length && trace.content && trace.status !== "running") return null;
   return h("div", { class: `why panel${trace.error ? " error" : ""}` },
     trace.error && h("p", { class: "text" }, h("b", null, trace.error)),
     trace.outcome.why.length > 0 && h("p", { class: "text" }, trace.outcome.why.map((sentence) => [withChips(model, sentence), " "])),
-    !trace.outcome.why.length && !trace.error && h("p", { class: "soft" }, trace.status === "running" ? "The request is still running: nothing is decided yet." : "Nothing had to be decided."),
+    trace.status === "running" && h("p", { class: "soft" }, "The request is still running: nothing is decided yet."),
     !trace.content && h("p", { class: "soft" }, "Prompts and replies were not kept: start the server with --trace-content to see them."));
 }
 
