@@ -9,6 +9,7 @@ const AXIS = 24;
 const GAP = 14;
 const MARGIN = 14;
 const HEIGHT = 640;
+const LETTER = 7.8;
 
 /** Return the lane chart of a trace. `view` holds `width` in pixels, `zoom` (1: all of it) and `open(kind, id)`. */
 export function laneChart(model, view) {
@@ -125,19 +126,19 @@ function bar(model, call, { x, top, height, view }) {
     left - x(call.start) > 1.5 && s("line", { class: "waited", x1: x(call.start), x2: left, y1: top + thick / 2, y2: top + thick / 2 }),
     s("rect", { class: "fill", ...shape }),
     amiss && s("rect", { fill: "url(#hatch)", ...shape }),
-    call.first_token !== null && s("path", { class: "first-token", d: `M${x(call.first_token)} ${top + thick}v${-Math.min(thick, 7)}` }),
+    call.first_token !== null && s("path", { class: "first-token", d: `M${x(call.first_token)} ${top + thick}v${-Math.min(thick, 5)}` }),
     call.critical && s("rect", { class: "critical", ...shape }),
     thick > 11 && inscription(labelOf(model, call), amiss, shape));
   return opens(group, `call-${call.id}`, () => view.open("call", call.id));
 }
 
-// A bar says in it what it fits: about seven pixels a letter.
+// A bar says in it what fits.
 function inscription(label, amiss, shape) {
-  const most = Math.floor((shape.width - 14) / 6.6);
+  const most = Math.floor((shape.width - 14) / LETTER);
   const text = amiss && !label.startsWith(amiss) ? `${amiss} · ${label}` : label;
   if (most < 2) return null;
   const shown = brief(text, most);
-  return [amiss && s("rect", { class: "behind", x: shape.x + 4, y: shape.y + 2, width: Math.min(shape.width - 8, shown.length * 6.8 + 8), height: shape.height - 4, rx: 3 }),
+  return [amiss && s("rect", { class: "behind", x: shape.x + 4, y: shape.y + 2, width: Math.min(shape.width - 8, shown.length * LETTER + 10), height: shape.height - 4, rx: 3 }),
     s("text", { class: "inscription", x: shape.x + 8, y: shape.y + shape.height / 2 + 4 }, shown)];
 }
 

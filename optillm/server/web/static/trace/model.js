@@ -27,6 +27,12 @@ export function colourOf(model, candidate) {
   return rank === undefined ? "" : `answer-${rank % COLOURS}`;
 }
 
+/** Return the class that colours an answer by what it says; "" for one that no group has. */
+export function answerColour(model, answer) {
+  const group = answer === null ? undefined : model.groups.find((one) => one.answer === answer);
+  return group ? groupColour(model, group) : "";
+}
+
 /** Return the class that colours a group. */
 export function groupColour(model, group) {
   return `answer-${model.ranks.get(group.id) % COLOURS}`;

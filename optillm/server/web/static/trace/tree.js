@@ -2,7 +2,7 @@
 
 import { h, s } from "../dom.js";
 import { opens, roving } from "./keys.js";
-import { colourOf } from "./model.js";
+import { answerColour, colourOf } from "./model.js";
 import { brief, plural, score } from "./words.js";
 
 const ROW = 44;
@@ -46,7 +46,7 @@ function vertex(model, tree, node, [x, y], best, most, view) {
   const radius = 5 + 9 * Math.sqrt((node.visits ?? 0) / most);
   const words = [node.value !== null && score(node.value), node.visits !== null && `${node.visits}×`].filter(Boolean).join(" · ");
   const name = node.answer ?? node.label;
-  const group = s("g", { class: `vertex ${colourOf(model, candidate)}${best ? " best" : ""}`, "aria-label": `${node.label}, ${node.answer === null ? "" : `answer ${brief(node.answer, 60)}, `}value ${score(node.value)}, ${plural(node.visits ?? 0, "visit")}${best ? ", on the path to the winner" : ""}` },
+  const group = s("g", { class: `vertex ${candidate ? colourOf(model, candidate) : answerColour(model, node.answer)}${best ? " best" : ""}`, "aria-label": `${node.label}, ${node.answer === null ? "" : `answer ${brief(node.answer, 60)}, `}value ${score(node.value)}, ${plural(node.visits ?? 0, "visit")}${best ? ", on the path to the winner" : ""}` },
     s("title", null, `${node.label} · ${words}`),
     s("circle", { cx: x, cy: y, r: radius }),
     s("text", { class: "name", x: x + radius + 5, y: y - 1 }, brief(name, 14)),
