@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from optillm.server.web import sign_in  # noqa: F401 - its views are those of the blueprint
+from optillm.server.web import sign_in, traces  # noqa: F401 - their views are those of the blueprint
 from optillm.server.web.assets import Assets
 from optillm.server.web.blueprint import NAME, views
 
