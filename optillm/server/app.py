@@ -25,6 +25,7 @@ from optillm.server.state import NAME, Engine, State
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
+    from optillm.observe.traces.store import Traces
 
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -55,13 +56,14 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     accounts: Accounts | None = None,
     metrics: Metrics | None = None,
+    traces: Traces | None = None,
 ) -> Flask:
     """The proxy as a WSGI application, for `optillm.server.http.front`; make it in the process that serves it."""
     accounts = accounts or Accounts.of(settings)
     app = Proxy(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     metrics = metrics or Metrics()
-    app.extensions[NAME] = State(settings, engine, accounts, metrics, Owners.of(settings), clock)
+    app.extensions[NAME] = State(settings, engine, accounts, metrics, Owners.of(settings), clock, traces)
     ops.count(app, metrics)
     app.before_request(identify)
     tell_browsers(app, settings.cors_origins)

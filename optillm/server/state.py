@@ -23,6 +23,7 @@ from optillm.server.readiness import Readiness
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
     from optillm.observe.metrics import Metrics
+    from optillm.observe.traces.store import Traces
 
 NAME: Final = "optillm"
 
@@ -63,6 +64,7 @@ class State:
     """What one application serves with; `draining` says that it takes no new clients.
 
     `serving` holds the running chat requests by client and id, `cancelled` those that somebody has cancelled.
+    `traces` is the store of traces, `None` if none are kept.
     """
 
     settings: Settings
@@ -71,6 +73,7 @@ class State:
     metrics: Metrics
     owners: Owners
     clock: Callable[[], float] = time.monotonic
+    traces: Traces | None = None
     draining: bool = False
     serving: defaultdict[str, list[ViewTask]] = field(default_factory=lambda: defaultdict(list))
     cancelled: set[str] = field(default_factory=set)

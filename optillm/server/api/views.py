@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import ClientDisconnected
@@ -16,7 +15,7 @@ from werkzeug.exceptions import ClientDisconnected
 from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
 from optillm.engine.upstream.models import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
-from optillm.server.access.cors import welcome
+from optillm.server.access.origins import refuse_other_sites
 from optillm.server.access.policy import VERSION, Policy
 from optillm.server.api.client_hints import deadline, keep_alive_interval, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
@@ -197,15 +196,6 @@ def _body(*media_types: str) -> bytes:
     if request.mimetype == FORM:
         refuse_other_sites()
     return _received()
-
-
-def refuse_other_sites() -> None:
-    """Refuse what any web page may send to a local server without asking first: forms, and bodies of no type."""
-    origin = request.headers.get("Origin")
-    if origin is None or welcome(origin, here().settings.cors_origins):
-        return
-    if urlsplit(origin).netloc != request.host:
-        raise InvalidRequest("Requests of other web sites are not accepted here")
 
 
 def _received() -> bytes:

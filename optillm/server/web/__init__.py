@@ -1,0 +1,1 @@
+"""Pages for people: what the proxy is, the playground, the traces."""
