@@ -86,8 +86,7 @@ def plan() -> Response:
 @Policy(spending=False)
 def techniques() -> Response:
     """What there is to choose from, for this sender."""
-    described = [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
-    return Response(dumps({"object": "list", "data": described}), content_type=JSON)
+    return Response(dumps({"object": "list", "data": allowed_techniques()}), content_type=JSON)
 
 
 @views.get("/v1/models")
@@ -170,6 +169,11 @@ def granted() -> Grant:
     """What the sender of this request may do."""
     grant: Grant | None = g.get("grant")
     return grant or Grant()
+
+
+def allowed_techniques() -> list[dict[str, Any]]:
+    """Return the techniques that the sender of this request may use, described."""
+    return [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
 
 
 def _models() -> list[dict[str, Any]]:
