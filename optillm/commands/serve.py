@@ -6,6 +6,7 @@ It is assembled here from its parts; imports that other commands do not need wai
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -49,7 +50,8 @@ def run(invocation: Invocation) -> None:
         announce(effective, invocation.faults, no_upstream=settings.demo == "auto")
         for line in first_steps(effective, url_of(listener)):
             logger.info("%s", line)
-        serve(effective, listener, load_app, partial(reread, invocation.read, effective))
+        load = partial(load_app, session_secret=secrets.token_bytes(32))  # one for all workers
+        serve(effective, listener, load, partial(reread, invocation.read, effective))
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -79,7 +81,7 @@ def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
     return settings
 
 
-def load_app(settings: Settings) -> Flask:
+def load_app(settings: Settings, session_secret: bytes) -> Flask:
     """Create the WSGI application and its engine, in the process that serves it."""
     from optillm import sandbox
     from optillm.engine.engine import Engine
@@ -100,7 +102,7 @@ def load_app(settings: Settings) -> Flask:
 
         observers.append(connect(settings, __version__))
     engine = Engine.from_settings(settings, techniques, observers)
-    return create_app(settings, engine, accounts=accounts, metrics=metrics)
+    return create_app(settings, engine, accounts=accounts, metrics=metrics, session_secret=session_secret)
 
 
 def _check_workers_needs(settings: Settings) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from optillm.config.settings import Settings
     from optillm.observe.metrics import Metrics
     from optillm.observe.traces.store import Traces
+    from optillm.server.access.auth import Authenticator
+    from optillm.server.access.sessions import Sessions
 
 NAME: Final = "optillm"
 
@@ -72,6 +74,8 @@ class State:
     accounts: Accounts
     metrics: Metrics
     owners: Owners
+    authenticator: Authenticator
+    sessions: Sessions
     clock: Callable[[], float] = time.monotonic
     traces: Traces | None = None
     draining: bool = False

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from flask import request
 
-from optillm.errors import InvalidRequest
+from optillm.errors import InvalidRequest, PermissionDenied
 from optillm.server.access.cors import welcome
 from optillm.server.state import here
 
@@ -29,6 +29,12 @@ def same_origin() -> bool:
     """Whether a browser says that a page of this server sends the request."""
     origin = request.headers.get("Origin")
     return bool(origin and request.host) and urlsplit(origin).netloc == request.host
+
+
+def refuse_forgeries() -> None:
+    """Refuse what changes something and may come of a page that is not of this server: a browser adds its cookie."""
+    if not same_origin():
+        raise PermissionDenied("Only pages of this server may do this for somebody who has signed in")
 
 
 def refuse_other_sites() -> None:

@@ -12,9 +12,10 @@ from typing import Any, Final
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import ClientDisconnected
 
-from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
+from optillm.chat import Budget, ChatRequest, RawRequest, Relay, Stream
 from optillm.engine.upstream.models import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
+from optillm.server.access.guard import granted
 from optillm.server.access.origins import refuse_other_sites
 from optillm.server.access.policy import VERSION, Policy
 from optillm.server.api.client_hints import deadline, keep_alive_interval, sender
@@ -163,12 +164,6 @@ def _chat_request(state: State) -> ChatRequest:
 def _own(request_id: str) -> str:
     """A request of this sender's key, as the state knows it: nobody calls off what is another's."""
     return f"{granted().client or ''}/{request_id}"
-
-
-def granted() -> Grant:
-    """What the sender of this request may do."""
-    grant: Grant | None = g.get("grant")
-    return grant or Grant()
 
 
 def allowed_techniques() -> list[dict[str, Any]]:

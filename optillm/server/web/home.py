@@ -7,10 +7,10 @@ from typing import Any
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 
-from optillm.config.keys import OWN_NAME_PREFIX
-from optillm.config.values import masked
+from optillm.config.values import is_loopback, masked
+from optillm.server.access.guard import owner
 from optillm.server.access.policy import PAGE, VERSION
-from optillm.server.api.views import allowed_techniques, granted
+from optillm.server.api.views import allowed_techniques
 from optillm.server.first_request import ANY_KEY, SOME_MODEL, FirstRequest
 from optillm.server.state import here
 from optillm.server.web.blueprint import views
@@ -54,8 +54,9 @@ def familiar_first(slugs: list[str]) -> list[str]:
 
 def described_upstreams() -> list[dict[str, Any]]:
     """Return the upstreams by name; their addresses and keys are nobody's business but the operator's."""
-    settings, client = here().settings, granted().client
-    private = client is not None and not client.startswith(OWN_NAME_PREFIX)
+    settings = here().settings
+    open_to_all = not (settings.wants_key or is_loopback(settings.host))
+    private = owner() is not None or open_to_all
     passes_through = "none" if settings.wants_key else "the client's own"
     return [
         {

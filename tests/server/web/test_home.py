@@ -6,6 +6,8 @@ import html
 import json
 import re
 import shlex
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -15,6 +17,10 @@ from tests.server.fakes import FakeEngine, served
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 PAGES: Final = ("/", "/playground", "/techniques")
+CLIENT: Final = f"""
+[keys.client]
+key = "sha256:{sha256(b"sk-client").hexdigest()}"
+"""
 
 
 class Described(FakeEngine):
@@ -26,10 +32,10 @@ class Described(FakeEngine):
         return [*(technique.described() for technique in registry().values()), odd]
 
 
-def text_of(path: str, engine: FakeEngine | None = None, host: str = "localhost:8000", **changes: Any) -> str:
+def text_of(path: str, address: str = "localhost:8000", **changes: Any) -> str:
     """A page as a browser gets it."""
-    with served(engine or Described(), **changes) as client:
-        response = client.get(path, headers={**BROWSER, "Host": host})
+    with served(Described(), **changes) as client:
+        response = client.get(path, headers={**BROWSER, "Host": address})
     assert response.status_code == 200
     assert response.content_type == "text/html; charset=utf-8"
     return str(response.text)
@@ -103,7 +109,7 @@ def test_the_command_is_one_for_a_shell() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_each_program_has_the_address_that_the_page_was_opened_by(number: int) -> None:
-    assert "http://127.0.0.1:9000/v1" in program(text_of("/", host="127.0.0.1:9000"), number)
+    assert "http://127.0.0.1:9000/v1" in program(text_of("/", "127.0.0.1:9000"), number)
 
 
 def test_the_python_program_is_python() -> None:
@@ -122,7 +128,7 @@ def test_each_program_names_the_key_where_one_is_needed(number: int) -> None:
     assert "API_KEY" not in program(text_of("/"), number)
 
 
-def test_a_client_of_many_sees_no_addresses_of_upstreams(tmp_path: Any) -> None:
+def test_a_client_of_many_sees_no_addresses_of_upstreams(tmp_path: Path) -> None:
     keys = tmp_path / "keys.toml"
     keys.write_text(CLIENT, encoding="utf-8")
     with served(Described(), keys=str(keys), optillm_api_key=("operator",)) as client:
@@ -130,6 +136,11 @@ def test_a_client_of_many_sees_no_addresses_of_upstreams(tmp_path: Any) -> None:
         other = client.get("/", headers={**BROWSER, "Authorization": "Bearer sk-client"}).text
     assert "upstream.test" in own
     assert "upstream.test" not in other
+
+
+def test_a_server_without_keys_that_is_open_to_other_machines_shows_no_addresses() -> None:
+    assert "upstream.test" in text_of("/")
+    assert "upstream.test" not in text_of("/", host="0.0.0.0", insecure=True)  # noqa: S104 - not listened on
 
 
 def test_a_password_in_an_upstreams_address_is_not_shown() -> None:
