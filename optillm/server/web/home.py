@@ -57,13 +57,14 @@ def described_upstreams() -> list[dict[str, Any]]:
     settings = here().settings
     open_to_all = not (settings.wants_key or is_loopback(settings.host))
     private = owner() is not None or open_to_all
-    passes_through = "none" if settings.wants_key else "the client's own"
+    own = "demo model" if settings.demo == "on" else "local model" if settings.local else None
+    keyless = "none needed" if own else "none" if settings.wants_key else "the client’s own"
     return [
         {
-            "name": upstream.name,
+            "name": own or upstream.name,
             "models": ", ".join(upstream.models),
             "address": None if private else masked(upstream.base_url),
-            "key": None if private else ("set" if upstream.key else passes_through),
+            "key": None if private else ("set" if upstream.key else keyless),
         }
         for upstream in settings.upstreams()
     ]

@@ -28,10 +28,10 @@ export class Column {
     this.element = h("section", { class: "panel lane" },
       h("div", { class: "row spread" },
         h("label", {}, "Technique", this.#choice),
-        h("button", { type: "button", class: "quiet remove", onclick: () => removed(this) }, "Remove")),
+        h("button", { type: "button", class: "quiet remove", title: "Remove this column", onclick: () => removed(this) }, "×")),
       h("label", { class: "wide" }, "Expression", this.#input),
-      this.#options,
-      this.#plan);
+      this.#plan,
+      this.#options);
     this.#input.value = expression;
     this.#show();
   }
@@ -57,7 +57,7 @@ export class Column {
     const { calls, rounds, prompt_tokens: prompt, completion_tokens: completion, cost } = plan.worst_case;
     const takes = [`${counted(calls, "call")} in ${counted(rounds, "round")}`];
     if (prompt !== null) takes.push(`${whole(prompt + completion)} tokens${assumed ? "*" : ""}`);
-    takes.push(cost === null ? "price unknown" : dollars(cost));
+    if (cost !== null) takes.push(dollars(cost));
     this.#plan.className = "plan soft";
     this.#plan.replaceChildren("At most ", h("b", {}, takes.join(" · ")), ...remarks(plan).map((remark) => h("span", { class: "remark" }, remark)));
   }

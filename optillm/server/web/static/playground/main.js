@@ -126,7 +126,7 @@ function total() {
     return;
   }
   const { calls, tokens, cost } = together(worsts);
-  const takes = [counted(calls, "call"), tokens !== null && `${whole(tokens)} tokens`, cost !== null && dollars(cost)];
+  const takes = [counted(calls, "call"), tokens !== null && `${whole(tokens)} tokens`, cost === null ? "price unknown" : dollars(cost)];
   const note = limit.value || tokens === null ? "" : `, for replies of up to ${whole(ASSUMED)} tokens`;
   at("total").textContent = `Together at most ${takes.filter(Boolean).join(" · ")}${note}`;
 }
@@ -149,6 +149,8 @@ async function send() {
   turns.push(turn);
   at("turns").append(turn.element);
   const sent = turn.send(requests);
+  at("turns").after(at("composer")); // what comes next is asked below the answers
+  question.focus();
   question.value = "";
   images.clear();
   progress();
@@ -172,6 +174,8 @@ function restart() {
   stop();
   turns = [];
   at("turns").replaceChildren();
+  at("set-up").before(at("composer"));
+  question.focus();
   progress();
   planAll();
 }
@@ -183,6 +187,8 @@ function running() {
 function progress() {
   const turn = turns.at(-1);
   const { all, running: left } = turn?.progress ?? { all: 0, running: 0 };
+  at("playground").classList.toggle("asked", Boolean(turn));
+  at("composer").setAttribute("aria-busy", String(left > 0));
   at("send").disabled = left > 0;
   at("stop").disabled = left === 0;
   at("restart").hidden = !turn;
