@@ -318,7 +318,7 @@ class Report:
     `cost` is in US dollars, `None` unless the prices of all calls are known. `requested_options` are the options
     before they were reduced to fit the budget, `None` if they were not; `cached` counts by role the replies that
     came from the cache and cost no call; `verdicts` counts those that could be read, by how judges gave them.
-    `trace_url` is where the stored trace can be looked at.
+    `trace_id` is the id of the stored trace, if there is one, and `trace_url` where it can be looked at.
     """
 
     technique: str
@@ -334,6 +334,7 @@ class Report:
     cached: Mapping[str, int] | None = None
     verdicts: Mapping[str, int] = field(default_factory=dict)
     trace: Mapping[str, Any] | None = None
+    trace_id: str | None = None
     trace_url: str | None = None
 
     def wire(self) -> dict[str, Any]:
@@ -365,10 +366,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer of a technique in the wire's shape: one reply per choice, the best first.
-
-    `trace_id` is the id of its stored trace, if there is one.
-    """
+    """The answer of a technique in the wire's shape: one reply per choice, the best first."""
 
     replies: Sequence[Reply]
     usage: Usage | None
@@ -376,7 +374,6 @@ class Completion:
     model: str
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
-    trace_id: str | None = None
 
     @property
     def system_fingerprint(self) -> str | None:
@@ -407,8 +404,7 @@ class Relay:
     """An upstream's own reply on its way to the client, unchanged.
 
     `headers` are those the client may see. A whole reply has its bytes in `body`; for a stream `body` is `None`,
-    and the bytes arrive in `chunks`. `model` is the upstream's own name for the model, if it may have one;
-    `trace_id` is the id of the stored trace, if there is one.
+    and the bytes arrive in `chunks`. `model` is the upstream's own name for the model, if it may have one.
     """
 
     status: int
@@ -416,7 +412,6 @@ class Relay:
     body: bytes | None = None
     chunks: AsyncIterator[bytes] | None = None
     model: str | None = None
-    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

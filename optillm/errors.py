@@ -19,8 +19,6 @@ class OptillmError(Exception):
     code: str | None = None
     recorded = False
     """Whether the request that ends with this error is already in the access log, with all that it used."""
-    trace_id: str | None = None
-    """The id of the stored trace of that request, if there is one."""
 
     def __init__(
         self,

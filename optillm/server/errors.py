@@ -22,7 +22,7 @@ from optillm.errors import (
     UpstreamError,
 )
 from optillm.server.access.cors import page_headers
-from optillm.server.api.wire import dumps, trace_header
+from optillm.server.api.wire import dumps
 
 KINDS: dict[int, type[InvalidRequest]] = {
     error.status: error for error in (NotFound, PayloadTooLarge, UnsupportedMediaType)
@@ -67,7 +67,6 @@ def explain(error: Exception, request_id: str) -> OptillmError:
 def error_response(error: OptillmError) -> Response:
     """Return the wire's form of an error: its status, headers and object."""
     response = Response(dumps(error.body()), error.status, error.headers, content_type="application/json")
-    response.headers.update(trace_header(error.trace_id))
     wait = error.retry_after if isinstance(error, UpstreamError) else None
     if isinstance(error, ShuttingDown):
         wait = 1

@@ -14,7 +14,7 @@ from optillm.chat import ChatRequest, Completion, Relay, Stream
 from optillm.errors import Cancelled, OptillmError
 from optillm.server.access.origins import own_url
 from optillm.server.api import sse
-from optillm.server.api.wire import completion_json, trace_header
+from optillm.server.api.wire import completion_json
 from optillm.server.batches import Batches
 from optillm.server.bridge import ClientGone
 from optillm.server.errors import explain
@@ -22,6 +22,11 @@ from optillm.server.errors import explain
 JSON: Final = "application/json"
 EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n")
 """What separates the events of a stream."""
+
+
+def trace_header(trace_id: str | None) -> dict[str, str]:
+    """Return the header that names the stored trace of a request; none if there is no trace."""
+    return {} if trace_id is None else {"x-optillm-trace": trace_id}
 
 
 def trace_url(trace_id: str | None) -> str | None:
@@ -36,9 +41,10 @@ def never() -> bool:
 
 def completed(completion: Completion) -> Response:
     """Return a technique's answer as a response."""
-    report = replace(completion.report, trace_url=trace_url(completion.trace_id))
+    trace_id = completion.report.trace_id
+    report = replace(completion.report, trace_url=trace_url(trace_id))
     headers = {
-        **trace_header(completion.trace_id),
+        **trace_header(trace_id),
         "x-optillm-technique": report.technique,
         "x-optillm-calls": str(sum(report.calls.values())),
         "x-optillm-rounds": str(report.rounds),
@@ -69,7 +75,7 @@ def streamed(stream: Stream, chat_request: ChatRequest, silence: float) -> Respo
 
 def relayed(relay: Relay, called_off: Callable[[], bool] = never) -> Response:
     """Return an upstream's own reply, with its status and bytes unchanged; a stream is passed on as it comes."""
-    headers = {name.lower(): value for name, value in relay.headers.items()} | trace_header(relay.trace_id)
+    headers = {name.lower(): value for name, value in relay.headers.items()}
     media_type = headers.get("content-type", "application/octet-stream")
     if relay.chunks is None:
         return Response(relay.body, relay.status, headers, content_type=media_type)

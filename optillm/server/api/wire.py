@@ -149,11 +149,6 @@ def completion_json(completion: Completion) -> bytes:
     return dumps(wire)
 
 
-def trace_header(trace_id: str | None) -> dict[str, str]:
-    """Return the header that names the stored trace of a request; none if there is no trace."""
-    return {} if trace_id is None else {"x-optillm-trace": trace_id}
-
-
 def finish_reason(reply: Reply) -> str:
     """Return why the reply ended; if the upstream did not say, what its content implies."""
     implied = "tool_calls" if reply.tool_calls else "function_call" if reply.actions else "stop"
