@@ -133,6 +133,35 @@ def test_an_expression_that_is_none_is_refused_in_the_servers_words_before_it_is
     expect(column.get_by_role("textbox", name="Expression")).to_have_attribute("aria-invalid", "true")
 
 
+def test_equal_final_answers_have_one_colour_and_name_who_gave_them(opened: Opened) -> None:
+    def respond(call: Call) -> None:
+        call.answer("2 + 2 = 4. The answer is 4.")
+
+    page = opened("bon", "self_consistency", respond=respond)
+    ask(page, "What is 2 + 2?")
+    expect(page.locator(".agreement")).to_have_text("4 bon, self_consistency")
+    chips = page.locator(".answer .chip")
+    expect(chips).to_have_text(["4", "4"])
+    assert chips.first.get_attribute("class") == chips.last.get_attribute("class")
+
+
+def test_an_answer_leads_to_its_trace_while_it_comes(opened: Opened) -> None:
+    go_on = threading.Event()
+
+    def respond(call: Call) -> None:
+        go_on.wait(60)
+        call.answer("four")
+
+    page = opened("bon", respond=respond)
+    ask(page, "What is 2 + 2?")
+    link = page.get_by_label("Answer of bon").get_by_role("link", name="Trace")
+    expect(link).to_have_attribute("href", re.compile("^/traces/trace_[0-9a-f]{24}$"))
+    go_on.set()
+    expect(page.locator(".status", has_text="done")).to_be_visible()
+    link.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("What is 2 + 2?")
+
+
 def test_words_and_progress_are_shown_as_they_come(opened: Opened, stub: Stub) -> None:
     go_on = threading.Event()
 
