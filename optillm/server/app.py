@@ -23,6 +23,7 @@ from optillm.server.access.owners import Owners
 from optillm.server.access.policy import VERSION, current_policy
 from optillm.server.access.sessions import Sessions
 from optillm.server.api import ops, views
+from optillm.server.api.traces import views as trace_views
 from optillm.server.bridge import ClientGone
 from optillm.server.errors import error_response, explain, new_request_id
 from optillm.server.state import NAME, Engine, State
@@ -94,6 +95,7 @@ def create_app(
     app.register_error_handler(Exception, answer)
     web.register(app)  # before the API, which also has some of the pages' paths
     app.register_blueprint(views.views)
+    app.register_blueprint(trace_views)
     app.register_blueprint(ops.views)
     serve_without_version(app)
     prefer_data(app, web.NAME)

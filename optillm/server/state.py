@@ -124,10 +124,12 @@ class State:
         return bool(tasks)
 
     async def close(self) -> None:
-        """Close the engine, and write down what has been used."""
+        """Close the engine, and write down what has been used and traced."""
         self.draining = True
         await self.engine.close()
         await asyncio.to_thread(self.accounts.close)
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.close)
 
 
 def state_of(app: Flask) -> State:

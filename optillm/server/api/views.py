@@ -87,8 +87,7 @@ def plan() -> Response:
 @Policy(spending=False)
 def techniques() -> Response:
     """What there is to choose from, for this sender."""
-    described = [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
-    return Response(dumps({"object": "list", "data": described}), content_type=JSON)
+    return Response(dumps({"object": "list", "data": allowed_techniques()}), content_type=JSON)
 
 
 @views.get("/v1/models")
@@ -165,6 +164,11 @@ def _chat_request(state: State) -> ChatRequest:
 def _own(request_id: str) -> str:
     """A request of this sender's key, as the state knows it: nobody calls off what is another's."""
     return f"{granted().client or ''}/{request_id}"
+
+
+def allowed_techniques() -> list[dict[str, Any]]:
+    """Return the techniques that the sender of this request may use, described."""
+    return [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
 
 
 def _models() -> list[dict[str, Any]]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from optillm.server.web import sign_in, traces  # noqa: F401 - their views are those of the blueprint
+from optillm.server.web import (  # noqa: F401 - their views are those of the blueprint
+    home,
+    playground,
+    sign_in,
+    techniques,
+    traces,
+)
 from optillm.server.web.assets import Assets
 from optillm.server.web.blueprint import NAME, views
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,8 @@ from optillm.server.access.policy import Policy
 
 FOLDERS: Final = {"static": "", "vendor": "vendor/"}
 """The folders of files, and what the names of their files begin with."""
+MEDIA_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+"""By the end of a file's name; what the system thinks of it may differ. Others are plain text."""
 FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -59,7 +60,6 @@ class Assets:
         """Return a file; of another version than the current one, it is not to be kept."""
         if name not in self.files:
             raise NotFound("There is no such file")
-        media_type = mimetypes.guess_type(name)[0] or "text/plain"
-        response = Response(self.files[name], mimetype=media_type)
+        response = Response(self.files[name], mimetype=MEDIA_TYPES.get(Path(name).suffix, "text/plain"))
         response.headers["Cache-Control"] = FOREVER if version == self.version else "no-cache"
         return response
