@@ -120,15 +120,17 @@ function bar(model, call, { x, top, height, view }) {
   const right = Math.max(x(call.end ?? model.trace.seconds ?? spanOf(model.trace)), left + 3);
   const thick = height - (height > 16 ? 5 : height > 8 ? 2 : 1);
   const amiss = flaw(model, call);
+  const label = labelOf(model, call);
+  const words = sentence(call, label, amiss);
   const shape = { x: left, y: top, width: right - left, height: thick, rx: Math.min(4, thick / 3) };
-  const group = s("g", { class: `call role-${family(call.role)}${call.status === "running" ? " running" : ""}`, "aria-label": sentence(model, call) },
-    s("title", null, sentence(model, call)),
+  const group = s("g", { class: `call role-${family(call.role)}${call.status === "running" ? " running" : ""}`, "aria-label": words },
+    s("title", null, words),
     left - x(call.start) > 1.5 && s("line", { class: "waited", x1: x(call.start), x2: left, y1: top + thick / 2, y2: top + thick / 2 }),
     s("rect", { class: "fill", ...shape }),
     amiss && s("rect", { fill: "url(#hatch)", ...shape }),
     call.first_token !== null && s("path", { class: "first-token", d: `M${x(call.first_token)} ${top + thick}v${-Math.min(thick, 5)}` }),
     call.critical && s("rect", { class: "critical", ...shape }),
-    thick > 11 && inscription(labelOf(model, call), amiss, shape));
+    thick > 11 && inscription(label, amiss, shape));
   return opens(group, `call-${call.id}`, () => view.open("call", call.id));
 }
 
@@ -142,9 +144,9 @@ function inscription(label, amiss, shape) {
     s("text", { class: "inscription", x: shape.x + 8, y: shape.y + shape.height / 2 + 4 }, shown)];
 }
 
-function sentence(model, call) {
-  const parts = [`Call ${call.id}, ${call.role}`, labelOf(model, call) === call.role ? null : labelOf(model, call), call.model,
-    call.end === null ? "running" : `${duration(call.start)} to ${duration(call.end)}`, flaw(model, call), call.critical ? "on the critical path" : null];
+function sentence(call, label, amiss) {
+  const parts = [`Call ${call.id}, ${call.role}`, label === call.role ? null : label, call.model,
+    call.end === null ? "running" : `${duration(call.start)} to ${duration(call.end)}`, amiss, call.critical ? "on the critical path" : null];
   return brief(parts.filter(Boolean).join(" · "), 220);
 }
 
