@@ -56,7 +56,7 @@ class Spans:
         self._provider = provider
         self._tracer = provider.get_tracer("optillm")
         self._common = common
-        self._content = content
+        self.content = content
         self._records: queue.Queue[tuple[Record, float] | None] = queue.Queue(QUEUE_SIZE)
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
@@ -90,7 +90,7 @@ class Spans:
             return began + round(seconds * 1e9)
 
         parent = TraceContextTextMapPropagator().extract(record.headers, Context())
-        described = spans(_document(record, start, content=self._content), content=self._content)
+        described = spans(_document(record, start, content=self.content), content=self.content)
         made: list[Span] = []
         for each in described:
             inside = parent if each.parent is None else set_span_in_context(made[each.parent], Context())
@@ -153,12 +153,12 @@ def connect(settings: Settings, version: str) -> Spans:
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     content = (variable(CONTENT) or "").lower() in CAPTURING
-    observer = Spans(provider, _upstream_attributes(settings), content=content)
+    observer = Spans(provider, upstream_attributes(settings), content=content)
     atexit.register(observer.close)
     return observer
 
 
-def _upstream_attributes(settings: Settings) -> Attributes:
+def upstream_attributes(settings: Settings) -> Attributes:
     """Return what is the same for all calls; with several upstreams, each call has its own attributes."""
     upstream, *others = settings.upstreams()
     if others:
