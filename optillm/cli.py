@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from optillm import __version__
@@ -100,7 +101,7 @@ def parse(
     Raises `SettingsError` for an unknown flag or command; exits for `--help` and `--version`.
     """
     commands = discovered()
-    words = [_dashed(argument) for argument in argv]
+    words = list(_apart([_dashed(argument) for argument in argv], commands))
     # Flags may come before the command, and a flag's value may look like one: only the parser of the command can tell.
     for name in (*(word for word in words if word in commands), None):
         command = commands[name or DEFAULT]
@@ -178,6 +179,12 @@ def _overview(commands: Iterable[Command]) -> str:
 def _dashed(argument: str) -> str:
     flag, equals, value = argument.partition("=")
     return (flag.replace("_", "-") if flag.startswith("--") else flag) + equals + value
+
+
+def _apart(words: Sequence[str], commands: Collection[str]) -> Iterator[str]:
+    """Yield the words so that argparse takes no command for the value of `--demo`, which needs none."""
+    for word, following in pairwise([*words, ""]):
+        yield f"{word}=on" if word == "--demo" and following in commands else word
 
 
 def _check_approach(settings: Settings, techniques: Mapping[str, Technique]) -> None:

@@ -45,13 +45,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Span:
-    """A named step inside another `step`, if any; times are in seconds of the trace's clock."""
+    """A named step inside another `step`, if any; times are in seconds of the trace's clock.
+
+    What models wrote goes among the `texts`, which the reply's own trace does not have.
+    """
 
     name: str
     start: float
     step: Span | None = None
     end: float | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def parent(self) -> str | None:

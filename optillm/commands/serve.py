@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,8 @@ def run(invocation: Invocation) -> None:
         announce(effective, invocation.faults, no_upstream=settings.demo == "auto")
         for line in first_steps(effective, url_of(listener)):
             logger.info("%s", line)
-        serve(effective, listener, load_app, partial(reread, invocation.read, effective))
+        load = partial(load_app, session_secret=secrets.token_bytes(32))  # one for all workers
+        serve(effective, listener, load, partial(reread, invocation.read, effective))
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -90,7 +92,7 @@ def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
     return settings
 
 
-def load_app(settings: Settings) -> Flask:
+def load_app(settings: Settings, session_secret: bytes) -> Flask:
     """Create the WSGI application and its engine, in the process that serves it."""
     from optillm import sandbox
     from optillm.engine.engine import Engine
@@ -113,7 +115,14 @@ def load_app(settings: Settings) -> Flask:
         observers.append(connect(settings, __version__))
     traces = open_traces(settings)
     engine = Engine.from_settings(settings, techniques, observers, traces)
-    return create_app(settings, engine, accounts=accounts, metrics=metrics)
+    return create_app(
+        settings,
+        engine,
+        accounts=accounts,
+        metrics=metrics,
+        traces=traces,
+        session_secret=session_secret,
+    )
 
 
 def _check_workers_needs(settings: Settings) -> None:

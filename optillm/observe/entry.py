@@ -122,8 +122,8 @@ class Entry:
             self.close(error.status, reason=reason, **more())
             error.recorded = True
             raise
-        except asyncio.CancelledError:
-            self.close(CLIENT_CLOSED, **more())
+        except asyncio.CancelledError as cancelled:
+            self.close(_status_of(cancelled), **more())
             raise
         except Exception:  # recorded here, handled by whoever called
             self.close(HTTPStatus.INTERNAL_SERVER_ERROR, **more())
@@ -171,8 +171,17 @@ class Entry:
         except OptillmError as error:
             end = error.status
             raise
+        except asyncio.CancelledError as cancelled:
+            end = _status_of(cancelled)
+            raise
         finally:
             self.close(end, **usage_and_cost(meter.usage))
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
+
+
+def _status_of(cancelled: asyncio.CancelledError) -> int:
+    """Return the status of a request that was cancelled: by the server for the error it names, else by its client."""
+    reason = cancelled.args[0] if cancelled.args else None
+    return reason.status if isinstance(reason, OptillmError) else CLIENT_CLOSED

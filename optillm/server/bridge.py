@@ -52,7 +52,7 @@ class ViewTask(ABC):
         if self._interruption is None:
             self._interruption = error
             if self._interruptible and self._task is not None:
-                self._task.cancel()
+                self._task.cancel(error)
 
     async def interruptible(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what a coroutine returns; `interrupt` cancels it."""

@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from optillm.panel import distinct_first, grouped, promoted, quoted, rank, typical
+from optillm.panel import distinct_first, grouped, promoted, quoted, rank, scores, typical
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.judging.ballots import LABELS, mean_marks, order_of, orders
 from optillm.toolkit.judging.verdicts import Groups, Ranking
@@ -127,9 +127,10 @@ async def elected(ctx: Context, candidates: Sequence[Candidate], options: Option
 
 async def preferred(ctx: Context, rivals: Sequence[Candidate]) -> Candidate:
     """Return the rival that two judges prefer, one of whom sees them reversed; the shortest if neither can say."""
-    with ctx.span("tie", rivals=len(rivals)):
+    with ctx.span("tie", rivals=len(rivals)) as span:
         opinions = await ctx.collect(*(rank(ctx, rivals, order) for order in orders(len(rivals), 2)))
-    marks = mean_marks(opinions, len(rivals), expected=2)
+        marks = mean_marks(opinions, len(rivals), expected=2)
+        span.attributes["scores"] = scores(rivals, marks)
     return min(zip(-marks, rivals, strict=True), key=lambda rated: (rated[0], len(rated[1].text)))[1]
 
 

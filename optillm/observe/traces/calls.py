@@ -9,7 +9,7 @@ from optillm.chat import THOUGHTS, Message, Reply
 from optillm.observe.traces.roster import Roster
 from optillm.trace import CallSpan, Span, Trace
 
-LONGEST_WORD: Final = 80
+LONGEST_TEXT: Final = 2000
 """Characters of a text among a step's attributes."""
 
 
@@ -123,20 +123,25 @@ def steps_of(trace: Trace, times: Times, *, content: bool) -> list[dict[str, Any
             "parent": None if span.step is None else steps.get(id(span.step)),
             "start": times.of(span.start),
             "end": times.of(span.end),
-            "attributes": _short(dict(span.attributes), content=content),
+            "attributes": _short({**span.attributes, **(span.texts if content else {})}, content=content),
         }
         for number, span in enumerate(spans)
     ]
 
 
 def _short(attributes: Mapping[str, Any], *, content: bool) -> dict[str, Any]:
-    """Return the attributes that are numbers, and short texts where content is shown: models may have written them."""
-    kinds = (str, int, float) if content else (int, float)
-    return {
-        name: value[:LONGEST_WORD] if isinstance(value, str) else value
-        for name, value in attributes.items()
-        if isinstance(value, kinds)
-    }
+    """Return the numbers among attributes, also those by candidate; and texts where content is shown."""
+    short: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if isinstance(value, int | float):
+            short[name] = value
+        elif isinstance(value, dict) and all(isinstance(number, int) for number in value):
+            short[name] = {str(number): round(each, 4) for number, each in value.items()}
+        elif isinstance(value, str) and content:
+            short[name] = value[:LONGEST_TEXT]
+        elif isinstance(value, list) and content:
+            short[name] = [text[:LONGEST_TEXT] for text in value if isinstance(text, str)]
+    return short
 
 
 def decisions_of(trace: Trace, times: Times) -> list[dict[str, Any]]:
