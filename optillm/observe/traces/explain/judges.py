@@ -103,7 +103,8 @@ def _contest(document: Document, contest: Mapping[str, Any]) -> list[str]:
     cast, lead = won + lost + tied, contest["lead"]
     if lead:
         why = f"{rival} has {counted(lead, 'more vote')} than the judges' favourite, {favourite}"
-        burden = f"to overrule it, {favourite} had to win {number(contest['needed'])} of them"
+        needed, planned = number(contest["needed"]), number(contest["comparisons"])
+        burden = f"to overrule it, {favourite} had to win {needed} of {planned}"
     else:
         why = f"{rival} has as many votes as the judges' favourite, {favourite}"
         burden = f"{favourite} only had to win as often as it lost"
@@ -111,9 +112,13 @@ def _contest(document: Document, contest: Mapping[str, Any]) -> list[str]:
     outcome += f", and {number(tied)} {verb(tied, 'was a tie', 'were ties')}" if tied else ""
     stands = favourite if contest["proved"] else rival
     return [
-        f"{why}, so the two met head to head in {counted(cast, 'comparison')} that could be read",
+        f"{why}, so judges compared the two head to head, {_times(cast)}",
         f"{burden}: {outcome}, so {stands} stands",
     ]
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{number(count)} times")
 
 
 def unread(document: Document) -> list[str]:
