@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from optillm.chat import NONE
-from optillm.observe.traces.explain.words import Document, counted, listed, number, share, verb
+from optillm.observe.traces.explain.words import Document, counted, listed, none_or, number, share, verb
 
 STOPS: Final = {
     "budget": "the budget allowed no further call: this is the best answer until then",
@@ -29,7 +29,8 @@ def without_answer(document: Document) -> list[str]:
     status, calls = document["status"], document["calls"]
     if status == "running":
         ended = sum(call["status"] != "running" for call in calls)
-        return [f"the request is running: {number(ended)} of {counted(len(calls), 'call')} so far have ended"]
+        until_now = f"{counted(len(calls), 'call')} until now, of which {none_or(ended)} {_has(ended)} ended"
+        return [f"the request is running: {until_now}" if calls else "the request is running"]
     if status == "cancelled":
         return [
             f"the client left, or the request was cancelled, after {counted(len(calls), 'call')}: "
@@ -40,6 +41,10 @@ def without_answer(document: Document) -> list[str]:
     failed = sum(call["status"] == "failed" for call in calls)
     reason = f"the request failed: {document['error']}"
     return [reason, *([f"{share(failed, len(calls), 'call')} failed"] if failed and calls else [])]
+
+
+def _has(count: int) -> str:
+    return verb(count or 1, "has", "have")
 
 
 def passed_on(document: Document) -> list[str]:

@@ -12,6 +12,7 @@ from optillm.observe.traces.explain.words import (
     answer_name,
     counted,
     mark,
+    none_or,
     number,
     share,
     singular_share,
@@ -108,7 +109,7 @@ def _contest(document: Document, contest: Mapping[str, Any]) -> list[str]:
     else:
         why = f"{rival} has as many votes as the judges' favourite, {favourite}"
         burden = f"{favourite} only had to win as often as it lost"
-    outcome = f"it won {number(won)} and lost {number(lost)}"
+    outcome = f"it won {none_or(won)} and lost {none_or(lost)}"
     outcome += f", and {number(tied)} {verb(tied, 'was a tie', 'were ties')}" if tied else ""
     stands = favourite if contest["proved"] else rival
     return [

@@ -21,6 +21,11 @@ def number(count: int) -> str:
     return NUMBERS[count] if 0 <= count < len(NUMBERS) else f"{count:,}"
 
 
+def none_or(count: int) -> str:
+    """Return a number that stands alone: "none", "one", "two"."""
+    return number(count) if count else "none"
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a number of things: "one sample", "four samples"."""
     return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
@@ -37,7 +42,7 @@ def share(part: int, whole: int, noun: str) -> str:
         return f"the only {noun}"
     if part == whole:
         return f"both {noun}s" if whole == 2 else f"all {counted(whole, noun)}"
-    return f"{'none' if part == 0 else number(part)} of {counted(whole, noun)}"
+    return f"{none_or(part)} of {counted(whole, noun)}"
 
 
 def singular_share(part: int, whole: int) -> bool:
