@@ -121,8 +121,8 @@ class ChatRequest:
     """One chat completion request, validated.
 
     `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`, `progress`,
-    `merge` and `trace` are those fields; `grant` is what the sender may do. With `trace`, the reply holds a trace of the
-    request; `False` keeps the request out of the stored traces, too. `authorization` is the header to send
+    `merge` and `trace` are those fields; `grant` is what the sender may do. With `trace`, the reply holds a trace; if
+    it is `False`, the request is not in the stored traces either. `authorization` is the header to send
     upstream if the client's key is passed through. `raw` is the client's body byte for byte, if `body` is all of
     it: what a verbatim relay sends. `approach_field` is the field or place that held `approach`.
     """
@@ -317,8 +317,8 @@ class Report:
 
     `cost` is in US dollars, `None` unless the prices of all calls are known. `requested_options` are the options
     before they were reduced to fit the budget, `None` if they were not; `cached` counts by role the replies that
-    came from the cache and cost no call; `verdicts` counts those that could be read, by how judges gave them. `trace_id`
-    names the stored trace, `None` if there is none.
+    came from the cache and cost no call; `verdicts` counts those that could be read, by how judges gave them.
+    `trace_id` names the stored trace, `None` if there is none.
     """
 
     technique: str

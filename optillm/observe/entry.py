@@ -67,9 +67,7 @@ class Entry:
         self.recording: Recording | None = None
         if recorder is not None and record_as is not None:
             identity = (record_as, request_id, endpoint, client, technique, model, more.get("stream", False))
-            self.recording = Recording(
-                *identity, body, self._fields["started"], self._clock, self._started
-            )
+            self.recording = Recording(*identity, body, self._fields["started"], self._clock, self._started)
             self._recorder = recorder
             _report(recorder.begin, self.recording)
 

@@ -22,7 +22,9 @@ from tests.observe.traces.fakes import Recorded, answer, in_turn
 
 def world(script: Any = None, **more: Any) -> tuple[World, Recorded]:
     recordings = Recorded()
-    return World(script or in_turn(answer(86), answer(69), judges="no"), recorder=recordings, **more), recordings
+    return World(
+        script or in_turn(answer(86), answer(69), judges="no"), recorder=recordings, **more
+    ), recordings
 
 
 def kinds(recording: Recording) -> list[str]:

@@ -40,12 +40,12 @@ def test_a_call_refers_to_what_it_sends_and_gets() -> None:
     async def main() -> CallSpan:
         made = call()
         made.judgement = Judgement(Ranking)
-        await Traced(trace)(made, next)
+        await Traced(trace)(made, below)
         assert made.span.payload is made.payload
         assert made.span.judgement is made.judgement
         return made.span
 
-    trace, next = Trace(lambda: 0.0), Next(result("4", usage=Usage(10, 5, cached_tokens=3)))
+    trace, below = Trace(lambda: 0.0), Next(result("4", usage=Usage(10, 5, cached_tokens=3)))
     span = run(main())
     assert [reply.text for reply in span.replies] == ["4"]
     assert span.usage is not None

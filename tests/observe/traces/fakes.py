@@ -34,7 +34,9 @@ class Recorded(list[Recording]):
         """Nothing to close."""
 
 
-def recorded(script: Script, model: str, question: Any = QUESTION, *, world: Any = None, **fields: Any) -> Recording:
+def recorded(
+    script: Script, model: str, question: Any = QUESTION, *, world: Any = None, **fields: Any
+) -> Recording:
     """Return the recording of one request, whatever becomes of it."""
     recordings = Recorded()
     options = dict(world or {})
@@ -55,7 +57,9 @@ def recorded(script: Script, model: str, question: Any = QUESTION, *, world: Any
     return recording
 
 
-def told(script: Script, model: str, question: Any = QUESTION, *, content: bool = True, **more: Any) -> dict[str, Any]:
+def told(
+    script: Script, model: str, question: Any = QUESTION, *, content: bool = True, **more: Any
+) -> dict[str, Any]:
     """Return the document of one request."""
     whole = document(recorded(script, model, question, **more), content=content)
     orjson.dumps(whole)  # it is JSON
@@ -148,4 +152,18 @@ class Passing(World):
             await asyncio.sleep(self.latency)
 
 
-__all__ = ["ChatRequest", "Completion", "Passing", "Recorded", "Say", "answer", "finish", "in_turn", "made", "recorded", "running", "texts_in", "told"]
+__all__ = [
+    "ChatRequest",
+    "Completion",
+    "Passing",
+    "Recorded",
+    "Say",
+    "answer",
+    "finish",
+    "in_turn",
+    "made",
+    "recorded",
+    "running",
+    "texts_in",
+    "told",
+]

@@ -171,7 +171,9 @@ def test_a_recording_of_which_no_document_can_be_made_is_no_reason_to_write_no_o
     traces.close()
 
 
-def test_more_than_can_wait_is_lost(path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_more_than_can_wait_is_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("optillm.observe.traces.database.WAITING", 3)
     monkeypatch.setattr(DatabaseTraces, "_write_all", lambda self: None)
     traces = opened(path)

@@ -15,14 +15,68 @@ from tests.observe.traces.fakes import Recorded, answer, in_turn, made, recorded
 from tests.techniques.test_mcts_demo import demo
 
 FIELDS = {
-    *("object", "version", "id", "request_id", "created", "endpoint", "client", "technique", "model", "stream"),
-    *("status", "http_status", "stop", "error", "seconds", "rounds", "usage", "cost", "call_counts", "losses"),
-    *("options", "requested_options", "content", "request", "calls", "steps", "candidates", "groups", "ballots"),
+    *(
+        "object",
+        "version",
+        "id",
+        "request_id",
+        "created",
+        "endpoint",
+        "client",
+        "technique",
+        "model",
+        "stream",
+    ),
+    *(
+        "status",
+        "http_status",
+        "stop",
+        "error",
+        "seconds",
+        "rounds",
+        "usage",
+        "cost",
+        "call_counts",
+        "losses",
+    ),
+    *(
+        "options",
+        "requested_options",
+        "content",
+        "request",
+        "calls",
+        "steps",
+        "candidates",
+        "groups",
+        "ballots",
+    ),
     *("trees", "decisions", "composition", "outcome", "critical_path"),
 }
 CALL_FIELDS = {
-    *("id", "role", "step", "after", "round", "status", "start", "queued", "sent", "first_token", "end", "model"),
-    *("upstream", "cached", "retries", "repetitions", "input_tokens", "cached_tokens", "output_tokens", "cost"),
+    *(
+        "id",
+        "role",
+        "step",
+        "after",
+        "round",
+        "status",
+        "start",
+        "queued",
+        "sent",
+        "first_token",
+        "end",
+        "model",
+    ),
+    *(
+        "upstream",
+        "cached",
+        "retries",
+        "repetitions",
+        "input_tokens",
+        "cached_tokens",
+        "output_tokens",
+        "cost",
+    ),
     *("error", "prompt", "replies", "candidates", "ballot", "critical"),
 }
 FIRST = json.dumps({"ranking": ["A", "B"]})
@@ -46,8 +100,17 @@ def test_a_document_has_all_fields_of_version_1() -> None:
 
 def test_the_head_says_what_ran_and_what_it_took() -> None:
     whole = bon(world={"prices": {"m": Price(input=1, output=2)}})
-    assert (whole["technique"], whole["model"], whole["status"], whole["http_status"]) == ("bon", "m", "ok", 200)
-    assert (whole["stop"], whole["rounds"], whole["call_counts"]) == ("complete", 2, {"generate": 3, "judge": 2})
+    assert (whole["technique"], whole["model"], whole["status"], whole["http_status"]) == (
+        "bon",
+        "m",
+        "ok",
+        200,
+    )
+    assert (whole["stop"], whole["rounds"], whole["call_counts"]) == (
+        "complete",
+        2,
+        {"generate": 3, "judge": 2},
+    )
     assert whole["usage"]["total_tokens"] == 75
     assert whole["cost"] == pytest.approx(sum(call["cost"] for call in whole["calls"]))
     assert whole["options"]["n"] == 3
@@ -102,7 +165,11 @@ def test_groups_hold_equal_answers_the_largest_first_and_mark_the_chosen_one() -
 
 def test_texts_without_a_final_answer_are_grouped_by_their_words() -> None:
     poem = "The moon is out,\nand nobody about.\nThe night is long,\nand so is this song."
-    whole = told(in_turn(poem, poem, "Another\npoem, which goes on\nfor some lines\nand ends."), "bon(n=3)-m", "A poem!")
+    whole = told(
+        in_turn(poem, poem, "Another\npoem, which goes on\nfor some lines\nand ends."),
+        "bon(n=3)-m",
+        "A poem!",
+    )
     assert [group["votes"] for group in whole["groups"]] == [2, 1]
     assert [group["answer"] for group in whole["groups"]] == [None, None]
 
@@ -126,7 +193,12 @@ def test_several_choices_of_one_call_are_candidates_of_that_call() -> None:
 def test_ballots_say_what_was_shown_and_who_is_preferred() -> None:
     whole = bon()
     first, second = whole["ballots"]
-    assert (first["kind"], first["labels"], first["source"], first["counted"]) == ("ranking", "AB", "reasoned", True)
+    assert (first["kind"], first["labels"], first["source"], first["counted"]) == (
+        "ranking",
+        "AB",
+        "reasoned",
+        True,
+    )
     assert (first["shown"], first["order"]) == ([0, 1], [[0], [1]])
     assert (second["shown"], second["order"]) == ([1, 0], [[1], [0]])
     assert first["verdict"] == {"ranking": ["A", "B"]}
@@ -204,7 +276,12 @@ def test_an_answer_of_an_earlier_stage_is_a_seed_of_the_same_call() -> None:
 def test_a_composition_is_drawn_as_a_graph() -> None:
     whole = told(in_turn(answer(86), judges=FIRST), "re2&(bon(n=2)|moa(proposers=2))-m")
     assert whole["technique"] == "re2&(bon(n=2)|moa(proposers=2))"
-    assert [node["label"] for node in whole["composition"]["nodes"]] == ["re2", "bon(n=2)", "moa(proposers=2)", "merge"]
+    assert [node["label"] for node in whole["composition"]["nodes"]] == [
+        "re2",
+        "bon(n=2)",
+        "moa(proposers=2)",
+        "merge",
+    ]
     assert whole["composition"]["edges"] == [[0, 1], [0, 2], [1, 3], [2, 3]]
     assert bon()["composition"] is None
 
@@ -259,13 +336,19 @@ def test_a_stream_shows_when_the_first_token_came() -> None:
 
 
 def test_the_request_is_the_clients_own_body_with_the_proxys_fields() -> None:
-    body = b'{"model": "bon-m", "messages": [{"role": "user", "content": "Hi"}], "optillm": {"merge": "first"}}'
+    body = (
+        b'{"model": "bon-m", "messages": [{"role": "user", "content": "Hi"}], "optillm": {"merge": "first"}}'
+    )
     whole = told(in_turn(answer(1)), "bon-m", "Hi", sender=Sender(content=body))
     assert whole["request"] == {"body": json.loads(body), "question": "Hi"}
 
 
 def test_the_question_is_the_beginning_of_the_last_user_turn() -> None:
-    turns = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "q" * 900}]
+    turns = [
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "q" * 900},
+    ]
     assert told(in_turn(answer(1)), "bon(n=1)-m", turns)["request"]["question"] == "q" * 500
 
 
@@ -284,6 +367,8 @@ def test_a_summary_is_the_same_with_and_without_the_document(content: bool) -> N
 def test_a_summary_has_the_answer_in_a_line() -> None:
     listed = summary(bon())
     assert (listed["answer"], listed["calls"], listed["total_tokens"]) == ("86", 5, 75)
-    poem = summary(told(in_turn("The moon\nis out\nand nobody\nabout\n" + "la " * 60), "bon(n=1)-m", "A poem!"))
+    poem = summary(
+        told(in_turn("The moon\nis out\nand nobody\nabout\n" + "la " * 60), "bon(n=1)-m", "A poem!")
+    )
     assert len(poem["answer"]) == 80
     assert "\n" not in poem["answer"]

@@ -82,7 +82,7 @@ def test_a_cursor_can_be_read_again() -> None:
 
 @pytest.mark.parametrize("text", ["", "12", "x:trace_1", "1.5:"])
 def test_any_other_text_is_no_cursor(text: str) -> None:
-    with pytest.raises(ValueError, match="cursor|convert"):
+    with pytest.raises(ValueError, match=r"cursor|convert"):
         Cursor.read(text)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from optillm.observe.traces.document import document, summary, summary_of
 from optillm.observe.traces.recording import LONGEST_REPLY
-from tests.observe.traces.fakes import Passing, QUESTION, answer, recorded
+from tests.observe.traces.fakes import QUESTION, Passing, answer, recorded
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 
@@ -75,6 +75,8 @@ def test_an_error_status_of_the_upstream_is_a_failed_call() -> None:
 
 def test_without_content_a_plain_request_keeps_its_numbers() -> None:
     plain = document(recorded(unasked, "m", world=passing(whole_reply(answer(86)))), content=False)
-    assert (plain["request"]["body"], plain["calls"][0]["prompt"], plain["calls"][0]["replies"]) == (None,) * 3
+    assert (plain["request"]["body"], plain["calls"][0]["prompt"], plain["calls"][0]["replies"]) == (
+        None,
+    ) * 3
     assert plain["calls"][0]["output_tokens"] == 5
     assert plain["outcome"]["text"] is None

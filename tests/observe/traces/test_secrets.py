@@ -12,16 +12,20 @@ import pytest
 from optillm.chat import Budget, Grant, Sender
 from optillm.observe.traces.document import document, summary, summary_of
 from optillm.techniques import z3
-from tests.fakes import Say, Sent, failing
+from tests.fakes import Say, Sent, World, failing
 from tests.observe.traces.fakes import Recorded, answer, recorded, texts_in
-from tests.fakes import World
 from tests.techniques.test_z3 import formalised, found
 
-SECRET = "sk-swordfish"  # noqa: S105 - not a secret
+SECRET = "sk-swordfish"
 WORD = "elephant"
 """A word in all that the client and the models write."""
 EXPRESSIONS = (
-    *("bon(n=4)", "bon(n=2,judge=rate)", "self_consistency(samples=4)", "moa(proposers=3,layers=3,critique=each)"),
+    *(
+        "bon(n=4)",
+        "bon(n=2,judge=rate)",
+        "self_consistency(samples=4)",
+        "moa(proposers=3,layers=3,critique=each)",
+    ),
     *("mcts(simulations=2)", "rstar(max_depth=3)", "pvg(rounds=2)", "rto", "z3", "cot_reflection", "re2"),
     "re2&(bon(n=2)|moa(proposers=2))",
 )
@@ -69,8 +73,12 @@ def test_without_content_the_structure_is_the_same(expression: str) -> None:
     for name in ("calls", "steps", "candidates", "groups", "ballots", "trees", "decisions"):
         assert len(shown[name]) == len(hidden[name])
     assert [call["role"] for call in shown["calls"]] == [call["role"] for call in hidden["calls"]]
-    assert [group["candidates"] for group in shown["groups"]] == [group["candidates"] for group in hidden["groups"]]
-    assert [ballot["order"] for ballot in shown["ballots"]] == [ballot["order"] for ballot in hidden["ballots"]]
+    assert [group["candidates"] for group in shown["groups"]] == [
+        group["candidates"] for group in hidden["groups"]
+    ]
+    assert [ballot["order"] for ballot in shown["ballots"]] == [
+        ballot["order"] for ballot in hidden["ballots"]
+    ]
     assert shown["outcome"]["chosen"] == hidden["outcome"]["chosen"]
 
 

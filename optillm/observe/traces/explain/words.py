@@ -78,5 +78,5 @@ def answer_name(document: Document, group_id: int | None) -> str:
 
 def letter(group_id: int) -> str:
     """Return the letter of a group: A to Z, then with numbers."""
-    turn, place = divmod(group_id, len(ascii_uppercase))
-    return ascii_uppercase[place] + (str(turn + 1) if turn else "")
+    turn, position = divmod(group_id, len(ascii_uppercase))
+    return ascii_uppercase[position] + (str(turn + 1) if turn else "")

@@ -121,15 +121,22 @@ def test_a_favourite_that_does_not_prove_itself() -> None:
     script = in_turn(answer(86), answer(86), answer(69), answer(103), judges=judges)
     sentences = why(script, "bon(n=4)-m")
     assert sentences[0] == "86 was chosen."
-    assert "86 has one more vote than the judges' favourite, 69, so judges compared the two head to head, four times." in sentences
-    assert "To overrule it, 69 had to win eleven of twelve: it won two and lost two, so 86 stands." in sentences
+    assert (
+        "86 has one more vote than the judges' favourite, 69, so judges compared the two head to head, four times."
+        in sentences
+    )
+    assert (
+        "To overrule it, 69 had to win eleven of twelve: it won two and lost two, so 86 stands." in sentences
+    )
 
 
 def test_a_favourite_that_proves_itself() -> None:
     script = in_turn(answer(86), answer(86), answer(69), answer(103), judges=prefers("69"))
     sentences = why(script, "bon(n=4)-m")
     assert sentences[0] == "69 was chosen."
-    assert any(each.startswith("To overrule it, 69 had to win eleven of twelve: it won") for each in sentences)
+    assert any(
+        each.startswith("To overrule it, 69 had to win eleven of twelve: it won") for each in sentences
+    )
     assert any(each.endswith("and lost none, so 69 stands.") for each in sentences)
 
 
@@ -157,9 +164,14 @@ def test_a_tie_that_judges_break() -> None:
 
 def test_texts_that_a_judge_sorts_into_groups() -> None:
     verdict = json.dumps({"groups": [["A", "C"], ["B"]], "pick": "A"})
-    sentences = why(in_turn(POEM, SONG, POEM.upper(), judges=verdict), "self_consistency(samples=3)-m", question="A poem!")
+    sentences = why(
+        in_turn(POEM, SONG, POEM.upper(), judges=verdict), "self_consistency(samples=3)-m", question="A poem!"
+    )
     assert sentences[0] == "Answer A was chosen."
-    assert "A judge sorted three texts into two groups that say the same; the largest has two texts." in sentences
+    assert (
+        "A judge sorted three texts into two groups that say the same; the largest has two texts."
+        in sentences
+    )
     assert "The judge picked this one to speak for it." in sentences
 
 
@@ -185,11 +197,16 @@ def test_an_answer_that_no_draft_gives_is_rejected() -> None:
 
 
 def test_notes_and_answer_in_one_reply() -> None:
-    assert why(in_turn(writes=answer(4)), "cot_reflection-m") == ["4 is the only answer: there was nothing to choose from."]
+    assert why(in_turn(writes=answer(4)), "cot_reflection-m") == [
+        "4 is the only answer: there was nothing to choose from."
+    ]
 
 
 def test_a_question_put_twice() -> None:
-    assert why(in_turn(answer(4), writes=answer(4)), "re2-m")[0] == "4 is the only answer: there was nothing to choose from."
+    assert (
+        why(in_turn(answer(4), writes=answer(4)), "re2-m")[0]
+        == "4 is the only answer: there was nothing to choose from."
+    )
 
 
 # Searches, verifiers, round trips, solvers.
@@ -219,7 +236,10 @@ def test_completions_of_a_discriminator() -> None:
     script = in_turn(*(answer(value, after=steps) for value in (1, 2, 1, 3)), judges=judges)
     sentences = why(script, "rstar(max_depth=2)-m")
     assert sentences[0] == "1 was chosen."
-    assert any("completions, in which the discriminator finished the beginning of a solution, lead to it" in each for each in sentences)
+    assert any(
+        "completions, in which the discriminator finished the beginning of a solution, lead to it" in each
+        for each in sentences
+    )
 
 
 def test_a_verifier_that_knows_decoys_is_believed() -> None:
@@ -232,7 +252,9 @@ def test_a_verifier_that_knows_decoys_is_believed() -> None:
     sentences = why(script, "pvg-m")
     assert sentences[:2] == ["86 was chosen.", "Two of three samples say so."]
     assert "The verifier gives it 0.90 of 1 on average." in sentences
-    assert "The verifier was tested on one decoy that is wrong on purpose, to which it gives 0.10." in sentences
+    assert (
+        "The verifier was tested on one decoy that is wrong on purpose, to which it gives 0.10." in sentences
+    )
     assert any(each.startswith("Its scores count for ") for each in sentences)
 
 
@@ -265,7 +287,9 @@ def test_drafts_that_come_back_and_drafts_that_do_not(version: str, sentence: st
     question = "Write a Python function f that adds one to x."
     sentences = why(script, "rto(equivalence=ast)-m", question=question)
     assert sentence in sentences
-    assert any("were described and written again from that alone, in three versions" in each for each in sentences)
+    assert any(
+        "were described and written again from that alone, in three versions" in each for each in sentences
+    )
 
 
 def _solver(monkeypatch: pytest.MonkeyPatch, *outcomes: Checked) -> None:
