@@ -159,8 +159,9 @@ class Engine:
         plan = self._decided(request)
         if plan.work is None:
             relay = await self._plain(request, plan.model)
-            bypass = {"x-optillm-bypassed": plan.bypassed} if plan.bypassed else {}
-            return replace(relay, headers={**relay.headers, **bypass})
+            if plan.bypassed is None:
+                return relay
+            return replace(relay, headers={**relay.headers, "x-optillm-bypassed": plan.bypassed})
         log.info("Using approach %s, with %s, request %s", plan.work, plan.model, request.request_id)
         job = self._job(request, plan.work, plan.model)
         if request.stream:

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -27,7 +27,8 @@ from optillm.observe.entry import Entry
 from optillm.observe.record import Observer
 from optillm.observe.traces.recording import Recorder, new_id
 
-TECHNIQUE = "x-optillm-technique"
+SIGNED: Final = {"x-optillm-technique": NONE}
+"""The header of a reply in which no technique took part."""
 
 
 class Relays:
@@ -57,9 +58,9 @@ class Relays:
         key = key_of(self._routes.address, cache.owner(request), {**request.body, "model": model})
         relay = await recalled(cache, key)
         if relay is not None:
-            relay = entry.passing(relay)
+            relay = entry.passing(relay, SIGNED)
             entry.close(relay.status, usage=Usage(), cost=0.0)
-            return _signed(relay)
+            return relay
         relay = await self._chat(request, model, budget, entry)
         await remembered(cache, key, relay)
         return relay
@@ -78,7 +79,7 @@ class Relays:
             )
             relay = await _in_time(self._routes.relay(passed_on), budget.seconds)
         prompt = estimate(request.body).prompt_tokens if relay.chunks else 0
-        return _signed(entry.of(relay, self._prices, prompt))
+        return entry.of(relay, self._prices, prompt, SIGNED)
 
     def _check_room(self, request: ChatRequest, model: str, budget: Budget) -> None:
         """Refuse a call whose worst case is beyond the budget; raises `BudgetExhausted`."""
@@ -104,10 +105,6 @@ class Relays:
         with entry.failing():
             relay = await _in_time(self._routes.relay(request), seconds)
         return entry.of(relay, self._prices, len(content) // 4)
-
-
-def _signed(relay: Relay) -> Relay:
-    return replace(relay, headers={**relay.headers, TECHNIQUE: NONE})
 
 
 async def _in_time(passing_on: Coroutine[Any, Any, Relay], seconds: float | None) -> Relay:
