@@ -13,15 +13,15 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'Pass arguments in ARGS: make run ARGS="--port 8001"'
 
-.PHONY: help run test test-slow test-one real test-real check shape audit lock bench bench-peers clients clients-heavy format clean
+.PHONY: help run test test-slow test-one test-web real test-real check shape audit lock bench bench-peers clients clients-heavy format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	@OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
 
 # Compiled beforehand: the servers that tests start would each do so again where bytecode is not written.
-# A file stays with one worker, since its tests share a server; clients and the real model have targets of their own.
+# A file stays with one worker, since its tests share a server; clients, browser and real model have targets of their own.
 PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-SUITES := tests simulator/tests --ignore tests/clients --ignore tests/real
+SUITES := tests simulator/tests --ignore tests/clients --ignore tests/real --ignore tests/web
 test: $(VENV)/.dev ## run the tests: about 8 minutes on two cores
 	@$(PYTHON) -m compileall -q optillm simulator tests
 	$(PYTEST) -m "not slow" $(SUITES) $(ARGS)
@@ -32,6 +32,9 @@ test-slow: $(VENV)/.dev ## run what is slow by nature: attacks, restarts, floods
 
 test-one: $(VENV)/.dev ## run one file, folder or test, to its first failure: make test-one T=tests/test_cli.py
 	$(PYTHON) -m pytest -x -q $(T) $(ARGS)
+
+test-web: $(VENV)/.web ## drive the pages in a real browser; needs Chromium: apt-get install chromium
+	$(PYTHON) -m pytest tests/web $(ARGS)
 
 real: $(VENV)/.core $(REAL)/.done ## start the proxy on a small real model, which is downloaded once: 130 MB
 	@OPTILLM_DEMO=off OPTILLM_LOCAL=$$(echo $(REAL)/*.gguf) exec $(PYTHON) optillm.py $(ARGS)
@@ -45,6 +48,7 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) .ci/words.py
+	$(PYTHON) .ci/docstrings.py
 	$(PYTHON) .ci/audit.py
 
 shape: $(VENV)/.core ## how large functions and modules are, what imports what, how much is tested
@@ -95,6 +99,10 @@ $(VENV)/.core: requirements.txt simulator/pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.core pyproject.toml
 	@$(SETUP) $(VENV) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.web: $(VENV)/.dev
+	@$(SETUP) $(VENV) -e '.[web]'
 	@touch $@
 
 $(TOOLS)/bin/uv:

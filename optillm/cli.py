@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from optillm import __version__
@@ -100,7 +101,7 @@ def parse(
     Raises `SettingsError` for an unknown flag or command; exits for `--help` and `--version`.
     """
     commands = discovered()
-    words = [_dashed(argument) for argument in argv]
+    words = list(_apart([_dashed(argument) for argument in argv], commands))
     # Flags may come before the command, and a flag's value may look like one: only the parser of the command can tell.
     for name in (*(word for word in words if word in commands), None):
         command = commands[name or DEFAULT]
@@ -150,7 +151,10 @@ class _Parser(argparse.ArgumentParser):
 def command_parser(
     command: Command, model: type[Settings], techniques: Mapping[str, Technique], *, overview: bool = False
 ) -> _Parser:
-    """Return the parser of one command. With `overview`, its help begins with a list of all commands."""
+    """Return the parser of one command.
+
+    With `overview`, its help begins with a list of all commands.
+    """
     parser = _Parser(
         prog="optillm",
         usage=(_overview(discovered().values()) if overview else command.usage).replace("%", "%%"),
@@ -169,7 +173,10 @@ def command_parser(
 
 
 def _overview(commands: Iterable[Command]) -> str:
-    """Return all commands with what they do, the default one first, as a usage that argparse puts after `usage: `."""
+    """Return all commands with what they do, the default one first.
+
+    The text is a usage that argparse puts after `usage: `.
+    """
     ordered = sorted(commands, key=lambda command: command.name != DEFAULT)
     width = max(len(command.usage) for command in ordered)
     return "\n       ".join(f"{command.usage:{width}}  {command.summary}" for command in ordered)
@@ -178,6 +185,12 @@ def _overview(commands: Iterable[Command]) -> str:
 def _dashed(argument: str) -> str:
     flag, equals, value = argument.partition("=")
     return (flag.replace("_", "-") if flag.startswith("--") else flag) + equals + value
+
+
+def _apart(words: Sequence[str], commands: Collection[str]) -> Iterator[str]:
+    """Yield the words so that argparse takes no command for `--demo`'s value, which may lack."""
+    for word, following in pairwise([*words, ""]):
+        yield f"{word}=on" if word == "--demo" and following in commands else word
 
 
 def _check_approach(settings: Settings, techniques: Mapping[str, Technique]) -> None:

@@ -83,6 +83,12 @@ def test_refuses_mistakes_in_one_line(argv: tuple[str, ...], line: str) -> None:
     assert refusal(*argv) == line
 
 
+def test_a_command_is_no_value_of_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["--demo", "settings"], TECHNIQUES)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("demo ")]
+    assert line.split()[1] == "on"
+
+
 def test_refuses_an_approach_that_is_no_technique() -> None:
     assert refusal("--approach", "bom").startswith("approach: unknown technique expression 'bom'")
 

@@ -199,7 +199,7 @@ class Engine:
         return request_and_model
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
-        """The models that can be asked for: the upstream's, and those names that stand for techniques."""
+        """The models that can be requested: the upstream's, and names that stand for techniques."""
         return await self.catalogue.models(authorization)
 
     def techniques(self) -> list[dict[str, Any]]:
@@ -211,7 +211,10 @@ class Engine:
         return await self.routes.reachable()
 
     def wind_down(self) -> bool:
-        """Wind down: running techniques return their best answer so far. Return whether any were running."""
+        """Wind down: running techniques return their best answer so far.
+
+        Return whether any were running.
+        """
         return self.runs.wind_down()
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Requests without a technique, and those for other endpoints: what the upstream says, untouched.
+"""Pass on requests without a technique, and those for other endpoints, untouched.
 
 Here is done as little as can be: a deadline, a look at the budget, a note of what passed.
 """
@@ -88,7 +88,10 @@ class Relays:
             ledger.reserve("generate", worst_case(request.body, self._routes.price(model, self._prices)))
 
     async def other(self, request: RawRequest, model: str, seconds: float | None) -> Relay:
-        """Pass a request for another endpoint on, byte for byte; `model` is the one it names, empty for none."""
+        """Pass a request for another endpoint on, byte for byte.
+
+        `model` is the one it names, empty for none.
+        """
         content, grant = request.content, request.grant
         if grant.ceiling.max_cost is not None and content and self._routes.price(model, self._prices) is None:
             raise PermissionDenied(
@@ -108,7 +111,10 @@ class Relays:
 
 
 async def _in_time(passing_on: Coroutine[Any, Any, Relay], seconds: float | None) -> Relay:
-    """Return a relay that ends within so many seconds; if it is a stream of events, none of its pauses is longer."""
+    """Return a relay that ends within so many seconds.
+
+    If it is a stream of events, none of its pauses is longer.
+    """
     deadline = _from_now(seconds)
     try:
         async with asyncio.timeout_at(deadline):
@@ -146,7 +152,10 @@ async def _timed(
 
 
 async def _small_enough(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Pass chunks on as long as they are a reply and no flood; raises `UpstreamError` after `LARGEST` bytes."""
+    """Pass chunks on as long as they are a reply and no flood.
+
+    Raises `UpstreamError` after `LARGEST` bytes.
+    """
     length = 0
     async with aclosing(chunks):
         async for part in chunks:

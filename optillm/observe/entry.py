@@ -109,7 +109,7 @@ class Entry:
 
     @contextmanager
     def failing(self, more: Callable[[], Mapping[str, Any]] = dict) -> Iterator[None]:
-        """Record an error that leaves the block, or its cancellation, with `more` fields of the record."""
+        """Record an error that leaves the block, or its cancellation, with `more` fields."""
         try:
             yield
         except OptillmError as error:
@@ -120,8 +120,8 @@ class Entry:
             self.close(error.status, reason=reason, **more())
             error.recorded = True
             raise
-        except asyncio.CancelledError:
-            self.close(CLIENT_CLOSED, **more())
+        except asyncio.CancelledError as cancelled:
+            self.close(_status_of(cancelled), **more())
             raise
         except Exception:  # recorded here, handled by whoever called
             self.close(HTTPStatus.INTERNAL_SERVER_ERROR, **more())
@@ -130,7 +130,7 @@ class Entry:
     def of(
         self, relay: Relay, prices: Prices, prompt_tokens: int, headers: Mapping[str, str] = NO_HEADERS
     ) -> Relay:
-        """Return a reply that is passed on with these headers, which is recorded once all of it has passed."""
+        """Return a reply with these headers, which is recorded once all of it has passed."""
 
         def usage_and_cost(usage: Usage | None) -> Mapping[str, Any]:
             price = prices.of(relay.model or self._fields["model"], self._fields["model"])
@@ -145,7 +145,10 @@ class Entry:
         )
 
     def passing(self, relay: Relay, headers: Mapping[str, str]) -> Relay:
-        """Return a reply with these headers and the name of its trace; what there is of it now is recorded."""
+        """Return a reply with these headers and the name of its trace.
+
+        What there is of it now is recorded.
+        """
         if self.recording is None:
             return replace(relay, headers={**relay.headers, **headers}) if headers else relay
         self.recording.passed = Passed(cached=CACHE in relay.headers)
@@ -171,11 +174,20 @@ class Entry:
         except OptillmError as error:
             end = error.status
             raise
+        except asyncio.CancelledError as cancelled:
+            end = _status_of(cancelled)
+            raise
         finally:
             self.close(end, **usage_and_cost(meter.usage))
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
+
+
+def _status_of(cancelled: asyncio.CancelledError) -> int:
+    """Return the status of a cancelled request: that of the server's error, else the client's."""
+    reason = cancelled.args[0] if cancelled.args else None
+    return reason.status if isinstance(reason, OptillmError) else CLIENT_CLOSED
 
 
 def _report(observer: Callable[[T], None], value: T) -> None:

@@ -45,7 +45,10 @@ PROVIDERS: Final = {"azure": "azure.ai.openai"}
 
 
 class Spans:
-    """Reports ended requests to a tracer provider; an observer. Every call has the attributes `common`."""
+    """Reports ended requests to a tracer provider; an observer.
+
+    Every call has the attributes `common`.
+    """
 
     def __init__(self, provider: TracerProvider, common: dict[str, Any]) -> None:
         self._provider = provider
@@ -127,7 +130,10 @@ class Spans:
 
 
 def connect(settings: Settings, version: str) -> Spans:
-    """Return an observer that sends spans as the `OTEL_*` variables say; it closes when the process ends."""
+    """Return an observer that sends spans as the `OTEL_*` variables say.
+
+    It closes when the process ends.
+    """
     resource = Resource.create({SERVICE_VERSION: version})
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # the SDK's placeholder
         resource = resource.merge(Resource({SERVICE_NAME: "optillm"}))
@@ -139,7 +145,10 @@ def connect(settings: Settings, version: str) -> Spans:
 
 
 def _upstream_attributes(settings: Settings) -> dict[str, str]:
-    """Return what is the same for all calls; with several upstreams, each call has its own attributes."""
+    """Return what is the same for all calls.
+
+    With several upstreams, each call has its own attributes.
+    """
     upstream, *others = settings.upstreams()
     if others:
         return {}

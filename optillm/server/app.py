@@ -56,7 +56,10 @@ def create_app(
     accounts: Accounts | None = None,
     metrics: Metrics | None = None,
 ) -> Flask:
-    """The proxy as a WSGI application, for `optillm.server.http.front`; make it in the process that serves it."""
+    """The proxy as a WSGI application, for `optillm.server.http.front`.
+
+    Make it in the process that serves it.
+    """
     accounts = accounts or Accounts.of(settings)
     app = Proxy(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20

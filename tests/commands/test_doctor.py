@@ -10,6 +10,7 @@ import pytest
 
 from optillm import cli
 from optillm.config.settings import Settings
+from optillm.config.sources import SettingsError
 from tests.commands.fakes import TECHNIQUES, TWO, refusal
 from tests.config.test_settings import bare_machine
 
@@ -52,6 +53,8 @@ def test_the_doctor_says_when_no_upstream_is_configured(
     cli.run(["doctor"], TECHNIQUES)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("No upstream is configured: set OPENAI_API_KEY or --base-url, or try --demo")
+    with pytest.raises(SettingsError, match="unknown upstream zz"):
+        cli.run(["doctor", "--upstream", "zz"], TECHNIQUES)
     cli.run(["doctor", "--base-url", "http://127.0.0.1:9/v1"], TECHNIQUES)
     assert capsys.readouterr().err == ""
 

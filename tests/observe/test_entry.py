@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Sender, Stream, Usage
 from optillm.config.prices import Price
-from optillm.errors import BudgetExhausted, OptillmError, UpstreamError
+from optillm.errors import BudgetExhausted, OptillmError, ShuttingDown, UpstreamError
 from optillm.observe.record import Record
 from tests.fakes import HANG, Sent, Wire, World, failing
 
@@ -85,6 +86,45 @@ def test_a_client_that_leaves_is_noted_with_what_it_cost(stream: bool) -> None:
     assert record.status == 499
     assert record.usage is not None
     assert record.usage.estimated
+
+
+def test_a_plain_request_that_the_server_ends_is_noted_with_the_status_its_client_gets() -> None:
+    world = World(lambda sent: ANSWER)
+
+    async def hang(*_: Any, **__: Any) -> Relay:
+        return await asyncio.get_running_loop().create_future()
+
+    world.relay = hang  # type: ignore[method-assign]
+
+    async def shut_down() -> None:
+        serving = asyncio.ensure_future(world.serve("m"))
+        await asyncio.sleep(1)
+        serving.cancel(ShuttingDown("The server is shutting down"))
+        await asyncio.gather(serving, return_exceptions=True)
+
+    world.run(shut_down())
+    assert only(world).status == 503
+
+
+def test_a_plain_stream_that_the_server_ends_is_noted_with_the_status_its_client_gets() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"data: {}\n\n"
+        await asyncio.Event().wait()
+
+    world = passing_on(Relay(200, {}, chunks=endless()))
+
+    async def shut_down() -> None:
+        relay = await world.serve("m", stream=True)
+        assert isinstance(relay, Relay)
+        assert relay.chunks is not None
+        await anext(relay.chunks)
+        reading = asyncio.ensure_future(anext(relay.chunks))
+        await asyncio.sleep(1)
+        reading.cancel(ShuttingDown("The server is shutting down"))
+        await asyncio.gather(reading, return_exceptions=True)
+
+    world.run(shut_down())
+    assert only(world).status == 503
 
 
 def test_a_retry_that_joins_is_noted_once() -> None:

@@ -164,6 +164,29 @@ def test_an_interruption_breaks_off_what_the_code_waits_for() -> None:
     assert work.cleaned
 
 
+def test_what_is_cancelled_by_an_interruption_can_read_its_reason() -> None:
+    reasons: list[Any] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancelled:
+            reasons.extend(cancelled.args)
+            raise
+
+    def code() -> None:
+        with pytest.raises(ShuttingDown):
+            await_only(work())
+
+    async def interrupt() -> None:
+        greenlet, task = await begun(code)
+        greenlet.interrupt(ShuttingDown("bye"))
+        await task
+
+    asyncio.run(interrupt())
+    assert [str(reason) for reason in reasons] == ["bye"]
+
+
 def test_an_interruption_of_code_that_waits_for_something_else_is_felt_the_next_time() -> None:
     async def interrupt() -> Any:
         going = asyncio.Event()

@@ -1,4 +1,7 @@
-"""`optillm doctor [flags]`: check what the upstream supports, and how the proxy works around the rest."""
+"""`optillm doctor [flags]`: check what the upstream supports.
+
+It also says how the proxy works around the rest.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +46,14 @@ def diagnose(settings: Settings, name: str | None = None, *, as_json: bool, plac
     from optillm.commands.doctor.checks import examine
 
     logs.configure("warning", settings.secrets())
-    if settings.demo == "off" and not settings.upstream_configured:
-        hint = "set OPENAI_API_KEY or --base-url, or try --demo. Checking OpenAI without a key"
-        print(f"No upstream is configured: {hint}", file=sys.stderr)
     with own_model(settings) as effective:
         upstreams = {upstream.name: upstream for upstream in effective.upstreams()}
         if name is not None and name not in upstreams:
             there = f"there is {', '.join(upstreams)}"
             raise SettingsError(f"unknown upstream {name}{nearest(name, upstreams, there)}")
+        if settings.demo == "off" and not settings.upstream_configured:
+            hint = "set OPENAI_API_KEY or --base-url, or try --demo. Checking OpenAI without a key"
+            print(f"No upstream is configured: {hint}", file=sys.stderr)
         target = next(iter(upstreams.values())) if name is None else upstreams[name]
         diagnosis = asyncio.run(examine(effective, target=target, placements=placements))
     print(diagnosis.json() if as_json else diagnosis.table())

@@ -29,7 +29,7 @@ class Shelved:
 
 
 class MemoryTraces:
-    """The last traces of one process, at most `size` bytes of them; see `optillm.observe.traces.store.Traces`.
+    """The last traces of one process, at most `size` bytes of them; see `Traces`.
 
     A recording stays what it is until somebody reads it. Without `content`, a document is made of it when the request
     ends, and what the client and the models wrote is let go.

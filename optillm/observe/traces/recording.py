@@ -43,7 +43,7 @@ class Recorder(Protocol):
 
 @dataclass(slots=True)
 class Passed:
-    """A reply that is passed on: its bytes in parts, as long as they are few, and when the first came."""
+    """A reply that is passed on: its bytes, if they are few, and when the first came."""
 
     cached: bool = False
     parts: list[bytes] = field(default_factory=list)

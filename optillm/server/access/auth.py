@@ -1,4 +1,7 @@
-"""Who may come in: with keys, those who send one; without, those who call this server by a name of its own."""
+"""Decide who may come in: with keys, those who send one.
+
+Without keys, those who call this server by a name of its own.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ def guard(
     lock = threading.Lock()  # with `--server threads`, views run side by side
 
     def check_host() -> None:
-        """Refuse names that are not ours: a web page may have one of its own resolve to this machine."""
+        """Refuse names that are not ours.
+
+        A web page may have one of its own resolve to this machine.
+        """
         host = request.headers.get("Host")
         name = None if host is None else _name(host)
         if name is not None and name not in names and not is_loopback(name):
@@ -106,7 +112,10 @@ def naming_the_limit(error: OptillmError) -> OptillmError:
 
 
 def settle(response: Response) -> Response:
-    """Tell the client what is left for its key, and give back what the request held when it has been served."""
+    """Tell the client what is left for its key.
+
+    When the request has been served, give back what it held.
+    """
     admission: Admission | None = g.get("admission")
     if admission is None:
         return response
@@ -150,9 +159,10 @@ class Attempts:
 
 
 def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
-    """Where a request comes from: the last address that is no trusted proxy's, as far as those tell.
+    """Return where a request comes from: the last address that is no trusted proxy's.
 
-    `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client has all of it.
+    Proxies tell it. `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client
+    has all of it.
     """
     last: Address | None = None
     for hop in (remote, *reversed(forwarded.split(","))):
@@ -173,7 +183,10 @@ _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~-]+))(?::\d*)?")
 
 
 def _name(host: str) -> str:
-    """Return the name in a Host header, without port and brackets; "" for anything but a name or an address."""
+    """Return the name in a Host header, without port and brackets.
+
+    It is "" for anything but a name or an address.
+    """
     match = _HOST.fullmatch(host)
     return (match[1] or match[2]).lower().rstrip(".") if match else ""
 

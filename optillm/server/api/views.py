@@ -200,7 +200,10 @@ def _body(*media_types: str) -> bytes:
 
 
 def refuse_other_sites() -> None:
-    """Refuse what any web page may send to a local server without asking first: forms, and bodies of no type."""
+    """Refuse what any web page may send to a local server unasked.
+
+    That is forms, and bodies of no type.
+    """
     origin = request.headers.get("Origin")
     if origin is None or welcome(origin, here().settings.cors_origins):
         return
