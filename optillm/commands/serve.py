@@ -170,7 +170,10 @@ def own_model(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def common_traces(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings to serve with: several workers keep traces in a private file instead of in memory."""
+    """Yield the settings to serve with.
+
+    Several workers keep traces in a private file instead of in memory.
+    """
     if settings.traces != MEMORY or settings.workers == 1:
         yield settings
         return

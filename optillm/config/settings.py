@@ -282,7 +282,10 @@ class Settings(BaseSettings):
 
     @property
     def keeps_trace_content(self) -> bool:
-        """Return whether traces hold what clients and models write: where that stays on the user's own machine."""
+        """Return whether traces hold what clients and models write.
+
+        They do where that stays on the user's own machine.
+        """
         return self.trace_content or (is_loopback(self.host) and not self.keys)
 
     @cached_property
