@@ -126,9 +126,9 @@ def own_keys(keys: Sequence[str]) -> Keys:
 
 
 def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Keys:
-    """Return the keys of a file together with those in `own`; `techniques` are the slugs that exist.
+    """Return the keys of a file together with those in `own`.
 
-    Raises `ValueError`, one line, if the file is not a keys file.
+    `techniques` are the slugs that exist. Raises `ValueError`, one line, if the file is not a keys file.
     """
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -151,7 +151,10 @@ def readable_by_others(path: str) -> bool:
 
 
 def digest(key: bytes) -> bytes:
-    """Return the SHA-256 of a key; as keys made here are long and random, no slower hash is needed."""
+    """Return the SHA-256 of a key.
+
+    As keys made here are long and random, no slower hash is needed.
+    """
     return hashlib.sha256(key).digest()
 
 
