@@ -35,8 +35,9 @@ def request_of(exported: Mapping[str, Any]) -> ExportTraceServiceRequest:
     def binary(digits: str) -> str:
         return base64.b64encode(bytes.fromhex(digits)).decode()
 
-    # A field that OTLP does not have is an error here.
-    return ParseDict(encoded(json.loads(json.dumps(exported))), ExportTraceServiceRequest())
+    request = ExportTraceServiceRequest()
+    ParseDict(encoded(json.loads(json.dumps(exported))), request)  # a field that OTLP does not have is an error
+    return request
 
 
 def spans_of(trace: Mapping[str, Any]) -> list[Span]:
