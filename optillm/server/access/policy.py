@@ -71,7 +71,7 @@ UNMATCHED: Final = Policy(counted=False, spending=False)
 ASTRAY: Final = Policy(counted=False, spending=False, measured=False)
 """The same for any other path: metrics are of the API, and not of what scanners try."""
 READING: Final = Policy(counted=False, spending=False, measured=False)
-"""The policy of what only reads what is kept here: it takes nothing from a key's limits."""
+"""The policy of what only deals with what is kept here: it takes nothing from a key's limits."""
 PAGE: Final = replace(READING, page=True, content_security=OWN_PAGE)
 """The policy of a page."""
 OPEN_PAGE: Final = replace(PAGE, authenticated=False)
