@@ -62,7 +62,7 @@ export function answerSection(model) {
   const text = outcome.text ?? chosen?.text;
   if (!text) return null;
   const runnerUp = model.candidates.get(outcome.runner_up);
-  const left = { title: chosen ? `Chosen: ${nameWithLetter(chosen)}` : "The answer", text };
+  const left = { title: chosen && model.trace.candidates.length > 1 ? `Chosen: ${nameWithLetter(chosen)}` : "The answer", text };
   if (!runnerUp?.text) return h("div", { class: "panel side" }, h("h3", null, left.title), h("div", { class: "text long" }, text));
   return sideBySide({ title: `Runner-up: ${nameWithLetter(runnerUp)}`, text: runnerUp.text }, left);
 }
