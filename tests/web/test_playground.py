@@ -93,7 +93,9 @@ def test_the_four_columns_of_a_first_visit_are_ready_to_send(demo: Proxy, open_p
     page = open_page(f"{demo.url}/playground")
     expect(plans(page)).to_have_count(4)
     expect(page.get_by_label("Question")).not_to_be_empty()
-    expect(page.get_by_role("textbox", name="Expression").nth(3)).to_have_value("self_consistency(samples=16)")
+    expect(page.get_by_role("textbox", name="Expression").nth(3)).to_have_value(
+        "self_consistency(samples=16)"
+    )
     expect(page.get_by_role("button", name="Add a column")).to_be_disabled()
     expect(page.locator("#total")).to_contain_text("Together at most")
 
@@ -322,7 +324,9 @@ def test_it_works_with_the_keyboard_alone(opened: Opened, stub: Stub) -> None:
 def test_columns_can_be_added_and_removed(opened: Opened) -> None:
     page = opened("none", "bon")
     page.get_by_role("button", name="Add a column").click()
-    expect(page.get_by_role("region", name="Column 3").get_by_role("textbox", name="Expression")).to_be_focused()
+    expect(
+        page.get_by_role("region", name="Column 3").get_by_role("textbox", name="Expression")
+    ).to_be_focused()
     page.get_by_role("button", name="Remove column 1").click()
     expect(page.get_by_role("textbox", name="Expression")).to_have_count(2)
     expect(page.get_by_role("textbox", name="Expression").first).to_have_value("bon")
