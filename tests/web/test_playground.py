@@ -93,7 +93,9 @@ def test_the_four_columns_of_a_first_visit_are_ready_to_send(demo: Proxy, open_p
     page = open_page(f"{demo.url}/playground")
     expect(plans(page)).to_have_count(4)
     expect(page.get_by_label("Question")).not_to_be_empty()
-    expect(page.get_by_role("textbox", name="Expression").nth(3)).to_have_value("self_consistency(samples=16)")
+    expect(page.get_by_role("textbox", name="Expression").nth(3)).to_have_value(
+        "self_consistency(samples=16)"
+    )
     expect(page.get_by_role("button", name="Add a column")).to_be_disabled()
     expect(page.locator("#total")).to_contain_text("Together at most")
 
@@ -322,7 +324,9 @@ def test_it_works_with_the_keyboard_alone(opened: Opened, stub: Stub) -> None:
 def test_columns_can_be_added_and_removed(opened: Opened) -> None:
     page = opened("none", "bon")
     page.get_by_role("button", name="Add a column").click()
-    expect(page.get_by_role("region", name="Column 3").get_by_role("textbox", name="Expression")).to_be_focused()
+    expect(
+        page.get_by_role("region", name="Column 3").get_by_role("textbox", name="Expression")
+    ).to_be_focused()
     page.get_by_role("button", name="Remove column 1").click()
     expect(page.get_by_role("textbox", name="Expression")).to_have_count(2)
     expect(page.get_by_role("textbox", name="Expression").first).to_have_value("bon")
@@ -342,6 +346,30 @@ def test_a_reload_keeps_the_question_and_nothing_outlives_the_tab(opened: Opened
     expect(page.get_by_label("Question")).to_have_value("Why is the sky blue?")
     assert "sky" not in page.url
     assert page.evaluate("() => [localStorage.length, document.cookie]") == [0, ""]
+
+
+def test_with_keys_one_signs_in_and_asks_without_showing_the_key_to_scripts(
+    stub: Stub, open_page: OpenPage
+) -> None:
+    stub.respond = lambda call: call.answer("four")
+    flags = ("--base-url", stub.base_url, "--model", "m")
+    with serving(*flags, environment={"OPTILLM_API_KEY": "a-secret-key"}) as proxy:
+        page = open_page(f"{proxy.url}/playground")
+        page.get_by_label("Your key for this server").fill("a-secret-key")
+        page.keyboard.press("Enter")
+        expect(plans(page)).to_have_count(4)
+        ask(page, "What is 2 + 2?")
+        expect(page.locator(".status", has_text="done")).to_have_count(4)
+        assert page.evaluate("() => document.cookie") == ""
+        page.close()  # it looks for traces and plans, and complains when the server is gone
+
+
+def test_a_server_that_is_gone_is_named(stub: Stub, open_page: OpenPage) -> None:
+    with serving("--base-url", stub.base_url, "--model", "m") as proxy:
+        page = open_page(f"{proxy.url}/playground#e=none", expected_errors=["ERR_CONNECTION_REFUSED"])
+        expect(plans(page)).to_have_count(1)
+    ask(page, "What is 2 + 2?")
+    expect(page.get_by_label("Answer of plain").get_by_role("alert")).to_contain_text("cannot be reached")
 
 
 def test_an_empty_question_is_not_sent(opened: Opened, stub: Stub) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
@@ -23,7 +24,7 @@ def techniques() -> Response:
     return page("techniques.html", techniques=described)
 
 
-def option_rows(options: dict[str, Any]) -> list[dict[str, str]]:
+def option_rows(options: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the options of a technique as words: name, default, values, meaning."""
     return [
         {

@@ -107,6 +107,12 @@ def test_the_command_is_one_for_a_shell() -> None:
     assert json.loads(words[-1])["model"] == "bon-it's-7b"
 
 
+def test_a_server_with_one_technique_for_all_shows_plain_models() -> None:
+    page = text_of("/", approach="moa", model="m")
+    assert '"model": "m"' in program(page, 1)
+    assert "every request goes through <code>moa</code>" in page
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_each_program_has_the_address_that_the_page_was_opened_by(number: int) -> None:
     assert "http://127.0.0.1:9000/v1" in program(text_of("/", "127.0.0.1:9000"), number)
