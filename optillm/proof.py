@@ -160,7 +160,7 @@ async def head_to_head(ctx: Context, contest: Contest, comparisons: int, *, mode
         calls = map(comparison, range(comparisons))
         outcomes = Counter(await ctx.collect(*calls, enough=needed(comparisons), until=decided))
         proved = wins(outcomes, comparisons, contest.lead)
-        span.attributes.update(outcomes, needed=needed(outcomes.total()), proved=proved)
+        span.attributes.update(outcomes, needed=needed(comparisons), proved=proved)
     return proved
 
 

@@ -176,7 +176,7 @@ def own_model(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def common_traces(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings to serve with: where several workers are to keep traces in memory, they share a private file."""
+    """Yield the settings to serve with: several workers keep traces in a private file instead of in memory."""
     if settings.traces != MEMORY or settings.workers == 1:
         yield settings
         return

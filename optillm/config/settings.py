@@ -114,7 +114,9 @@ class Settings(BaseSettings):
         False,
         "keep texts in traces even where other machines or client keys are served; without, structure and numbers",
     )
-    traces_mb: int = _server(64, "the megabytes that traces may take, the oldest go first", ge=1, le=1_048_576)
+    traces_mb: int = _server(
+        64, "the megabytes that traces may take, the oldest go first", ge=1, le=1_048_576
+    )
     traces_days: float = _server(7.0, "days that a file keeps traces", gt=0, le=3650)
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
     keys: File | None = _server(

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from optillm.chat import CHAT, ChatRequest, Relay, Usage
 from optillm.config.prices import Prices
@@ -25,6 +25,8 @@ TRACE: Final = "x-optillm-trace"
 """The header that names the stored trace of a request."""
 CACHE: Final = "x-optillm-cache"
 """The header of a reply that came from the cache."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +67,9 @@ class Entry:
         self.recording: Recording | None = None
         if recorder is not None and record_as is not None:
             identity = (record_as, request_id, endpoint, client, technique, model, more.get("stream", False))
-            self.recording = Recording(
-                *identity, body, self._fields["started"], self._clock, self._started
-            )
+            self.recording = Recording(*identity, body, self._fields["started"], self._clock, self._started)
             self._recorder = recorder
-            recorder.begin(self.recording)
+            _report(recorder.begin, self.recording)
 
     @classmethod
     def of_chat(
@@ -102,12 +102,9 @@ class Entry:
         record = Record(**{**self._fields, "status": status, "seconds": seconds, **more})
         if self.recording is not None:
             self.recording.record = record
-            self._recorder.end(self.recording)
+            _report(self._recorder.end, self.recording)
         for observer in self._observers:
-            try:
-                observer(record)
-            except Exception:  # bookkeeping is no reason to lose an answer
-                log.exception("An observer of finished requests failed")
+            _report(observer, record)
 
     @contextmanager
     def failing(self, more: Callable[[], Mapping[str, Any]] = dict) -> Iterator[None]:
@@ -185,3 +182,11 @@ def _status_of(cancelled: asyncio.CancelledError) -> int:
     """Return the status of a request that was cancelled: by the server for the error it names, else by its client."""
     reason = cancelled.args[0] if cancelled.args else None
     return reason.status if isinstance(reason, OptillmError) else CLIENT_CLOSED
+
+
+def _report(observer: Callable[[T], None], value: T) -> None:
+    """Report something to an observer; bookkeeping is no reason to lose an answer."""
+    try:
+        observer(value)
+    except Exception:  # whatever an observer does wrong
+        log.exception("An observer of finished requests failed")

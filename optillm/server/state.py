@@ -124,12 +124,10 @@ class State:
         return bool(tasks)
 
     async def close(self) -> None:
-        """Close the engine, and write down what has been used and traced."""
+        """Close the engine, and write down what has been used."""
         self.draining = True
         await self.engine.close()
         await asyncio.to_thread(self.accounts.close)
-        if self.traces is not None:
-            await asyncio.to_thread(self.traces.close)
 
 
 def state_of(app: Flask) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from queue import Queue
 from typing import Any
 
@@ -55,15 +55,11 @@ def turning_loop() -> Iterator[asyncio.AbstractEventLoop]:
     thread.join()
 
 
-def threaded(app: Flask, loop: asyncio.AbstractEventLoop) -> Any:
+def threaded(app: Any, loop: asyncio.AbstractEventLoop) -> Any:
     """Return the application such that each request runs in the thread that serves it."""
 
     def serve(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
-        with ThreadTask(loop).running():
-            parts = app(environ, start_response)
-            try:
-                yield from parts
-            finally:
-                parts.close()
+        with ThreadTask(loop).running(), closing(app(environ, start_response)) as parts:
+            yield from parts
 
     return serve

@@ -118,8 +118,8 @@ def test_every_call_has_a_bar_and_those_of_the_critical_path_an_outline(
     url: str, open_page: OpenPage
 ) -> None:
     page = open_page(f"{url}/{path_of(0)}")
-    expect(page.locator(".lanes .call")).to_have_count(7)
-    expect(page.locator(".lanes .critical")).to_have_count(2)
+    expect(page.locator(".lane-chart .call")).to_have_count(7)
+    expect(page.locator(".lane-chart .critical")).to_have_count(2)
     expect(page.locator(".critical-links path")).to_have_count(1)
     expect(page.locator("[data-key=call-6] rect[fill='url(#hatch)']")).to_have_count(1)
 
@@ -205,7 +205,7 @@ def test_hostile_words_do_nothing_in_the_list_either(url: str, open_page: OpenPa
 
 def test_two_hundred_calls_are_drawn_and_zoomed(url: str, open_page: OpenPage) -> None:
     page = open_page(f"{url}/{path_of(LARGE)}")
-    expect(page.locator(".lanes .call")).to_have_count(200)
+    expect(page.locator(".lane-chart .call")).to_have_count(200)
     print(f"200 calls: {page.evaluate(DRAWING):.0f} ms")
     before = page.locator(".lanes-chart").first.bounding_box()
     page.get_by_role("button", name="Zoom in").first.click()
@@ -223,10 +223,10 @@ def test_a_running_request_is_followed_to_its_end(url: str, store: Documents, op
     store.documents[running["id"]], store.counts[running["id"]] = running, 1
     page = open_page(f"{url}/{running['id']}")
     expect(page.get_by_text("running …")).to_be_visible()
-    expect(page.locator(".lanes .call")).to_have_count(4)
+    expect(page.locator(".lane-chart .call")).to_have_count(4)
     page.locator("[data-key=call-2]").click()
     store.documents[running["id"]], store.counts[running["id"]] = ended, 2
-    expect(page.locator(".lanes .call")).to_have_count(7)
+    expect(page.locator(".lane-chart .call")).to_have_count(7)
     expect(page.get_by_role("complementary", name="Details")).to_contain_text("Call 2")
 
 
@@ -274,7 +274,7 @@ def test_an_exported_trace_opens_from_disk(
     file = tmp_path / "trace.html"
     file.write_text(self_contained(document), encoding="utf-8")
     page = open_page(file.as_uri())
-    expect(page.locator(".lanes .call")).to_have_count(len(document["calls"]))
+    expect(page.locator(".lane-chart .call")).to_have_count(len(document["calls"]))
     page.locator("[data-key=call-0]").click()
     expect(page.get_by_role("complementary", name="Details")).to_contain_text("Call 0")
 
@@ -283,6 +283,6 @@ def test_an_exported_trace_with_hostile_words_does_nothing(tmp_path: Path, open_
     file = tmp_path / "trace.html"
     file.write_text(self_contained(documents.hostile()), encoding="utf-8")
     page = open_page(file.as_uri())
-    expect(page.locator(".lanes .call")).to_have_count(7)
+    expect(page.locator(".lane-chart .call")).to_have_count(7)
     assert page.evaluate("window.owned") is None
     assert json.loads(page.locator("#document").text_content() or "") == documents.hostile()

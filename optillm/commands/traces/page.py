@@ -53,7 +53,8 @@ def sections(document: Document, width: int) -> list[Section]:
 def _facts(document: Document, width: int) -> Iterator[Line]:
     question, seconds = document["request"]["question"], document["seconds"]
     if question is not None:
-        yield line(Piece(fit(safe(question), width).rstrip(), "bold"))
+        for part in paragraphs(question, width, LONGEST // 2):
+            yield [Piece(piece.text, "bold") for piece in part]
     took = [
         document["status"] if document["status"] != "ok" else document["stop"] or "ok",
         "" if seconds is None else f"in {seconds:.2f} s",

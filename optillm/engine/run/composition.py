@@ -29,7 +29,7 @@ L = TypeVar("L")
 M = TypeVar("M")
 
 
-SETTLED: Final = "{technique} stopped early: more calls would hardly have changed the answer"
+SETTLED: Final = "the technique {technique} stopped early: more calls would hardly have changed the answer"
 SKIPPED: Final = "{part} failed and was skipped"
 FEWER: Final = "{failed} of {branches} branches failed"
 """What is recorded of a composition."""

@@ -23,7 +23,7 @@ def described(work: Work, requested: Work) -> dict[str, Any]:
 
 
 def expression(work: Work) -> str:
-    """Return the expression for some work, as a request can name it: with the options that are not at their defaults."""
+    """Return the expression that a request can name some work by, with the options that are not at their defaults."""
     return str(work.mapped(_label))
 
 

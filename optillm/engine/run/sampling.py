@@ -21,7 +21,6 @@ from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 from optillm.trace import Fork
 
-
 SHORT: Final = "the budget had room for {room} of {calls} calls"
 """What is recorded of samples that the budget does not allow."""
 

@@ -91,7 +91,7 @@ def _order(verdict: Any, shown: Sequence[int], labels: str) -> list[list[int]] |
     """Return the candidates best first, those together that the judge did not tell apart."""
     if isinstance(verdict, Ranking):
         ranked = [labels.find(label) for label in verdict.ranking]
-        order = [[shown[place]] for place in dict.fromkeys(ranked) if 0 <= place < len(shown)]
+        order = [[shown[position]] for position in dict.fromkeys(ranked) if 0 <= position < len(shown)]
         rest = [index for index in shown if [index] not in order]
         return [*order, rest] if rest else order
     if isinstance(verdict, Preference) and len(shown) == 2:

@@ -33,8 +33,12 @@ def calls_of(trace: Trace, times: Times, roster: Roster, *, content: bool) -> li
         rounds[call.id] = 1 + max((rounds[earlier] for earlier in call.after), default=0)
     return [
         {
-            **{"id": call.id, "role": call.name, "step": steps.get(id(call.step)), "after": sorted(call.after)},
-            **{"round": rounds[call.id], "status": call.status},
+            "id": call.id,
+            "role": call.name,
+            "step": steps.get(id(call.step)),
+            "after": sorted(call.after),
+            "round": rounds[call.id],
+            "status": call.status,
             **_moments(call, times),
             **_origin(call),
             **_usage(call),

@@ -19,7 +19,7 @@ ENDED: Final = 2**31
 
 @dataclass(slots=True)
 class Kept:
-    """A trace: its recording, or its document where no content may be kept; `listed` is its summary once it is final."""
+    """A trace: its recording, or its document where no content is kept; `listed` is its summary once that is final."""
 
     client: str | None
     created: float
@@ -94,14 +94,14 @@ class MemoryTraces:
     def _summary(self, kept: Kept) -> dict[str, Any]:
         if kept.listed is not None:
             return kept.listed
-        recording, whole = kept.recording, kept.document
-        listed = summary(whole) if recording is None and whole is not None else None
-        if listed is None:
-            assert recording is not None
-            listed = summary_of(recording, content=self._content)
-            if recording.record is None:
-                return listed
-        kept.listed = listed
+        recording = kept.recording
+        if recording is None:
+            kept.listed = summary(kept.document or {})
+            return kept.listed
+        ended = recording.record is not None
+        listed = summary_of(recording, content=self._content)
+        if ended:
+            kept.listed = listed
         return listed
 
     def document(self, trace_id: str, owner: str | None) -> dict[str, Any] | None:

@@ -69,11 +69,12 @@ class Recording:
     """A running or ended request.
 
     `technique` is the expression that runs; `described` returns more about it: the `technique` with its options, the
-    `options`, the `requested_options` where these are others, and the `composition` as a graph. `body` is what the client sent: JSON, parsed or not.
-    `started` is a time of `clock`, `created` the same moment as Unix time. `spent` returns what is known of calls,
-    tokens and cost while the request runs; once it has ended, `record` says that. `returned` are the candidates of the
-    answer, best first, of which the client gets `choices`. A request that is passed on has `passed` in place of a
-    `trace`. `error` is the message of a request that failed.
+    `options`, the `requested_options` where these are others, and the `composition` as a graph. `body` is what
+    the client sent: JSON, parsed or not. `started` is a time of `clock`, `created` the same moment as Unix time.
+
+    `spent` returns what is known of calls, tokens and cost while the request runs; once it has ended, `record` says
+    that. `returned` are the candidates of the answer, best first, of which the client gets `choices`. A request that is
+    passed on has `passed` in place of a `trace`. `error` is the message of a request that failed.
     """
 
     id: str
@@ -124,6 +125,6 @@ class Recording:
             1 + (call.status != "running") + (call.sent is not None) + (call.first_piece is not None)
             for call in calls
         )
-        return (
-            events + len(self.trace.candidates) + len(self.trace.decisions) + len(self.trace.spans)
-        ) + (self.record is not None)
+        return (events + len(self.trace.candidates) + len(self.trace.decisions) + len(self.trace.spans)) + (
+            self.record is not None
+        )

@@ -87,15 +87,19 @@ class Roster:
 
     def index(self, candidate: Shown, origin: str = "decoy") -> int:
         """Return the number of a candidate; one that no call is known to have made is added, of this origin."""
-        if 0 <= candidate.index < len(self.entries):
-            if self.entries[candidate.index].candidate.reply is candidate.reply:
-                return candidate.index
+        if self._is_noted(candidate):
+            return candidate.index
         number = self._others.get(id(candidate.reply))
         if number is None:
             number = self._others[id(candidate.reply)] = len(self.entries)
             call_id, choice = self._by_text.get(candidate.reply.text, (None, 0))
             self.entries.append(Entry(candidate, origin, call_id, choice))
         return number
+
+    def _is_noted(self, candidate: Shown) -> bool:
+        if not 0 <= candidate.index < len(self.entries):
+            return False
+        return self.entries[candidate.index].candidate.reply is candidate.reply
 
     def of_call(self, call_id: int) -> list[int]:
         """Return the numbers of the candidates that came of a call."""

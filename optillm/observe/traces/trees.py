@@ -75,4 +75,6 @@ def scores_of(trace: Trace, roster: Roster, trees: Sequence[Mapping[str, Any]]) 
     }
     for span in list(trace.spans):
         scores |= dict(span.attributes).get("scores", {})
-    return {number: round(float(score), 4) for number, score in scores.items() if number < len(roster.entries)}
+    return {
+        number: round(float(score), 4) for number, score in scores.items() if number < len(roster.entries)
+    }

@@ -15,12 +15,16 @@ from werkzeug.routing import Rule
 PAGE: Final = "text/html"
 DATA: Final = "application/json"
 """Preferred where a client takes both alike, as curl does with `*/*`."""
+HTMX: Final = "HX-Request"
+"""The header by which htmx says that it requests a part of a page."""
 
 _VARIABLE = re.compile(r"<[^>]*>")
 
 
 def wants_page() -> bool:
-    """Whether the sender of this request would rather have a page than JSON."""
+    """Whether the sender of this request would rather have a page than JSON; htmx wants one, whatever it accepts."""
+    if HTMX in request.headers:
+        return True
     return request.accept_mimetypes.best_match([DATA, PAGE], default=DATA) == PAGE
 
 
@@ -41,7 +45,7 @@ def prefer_data(app: Flask, blueprint: str) -> None:
 
     def vary(response: Response) -> Response:
         if request.url_rule is not None and request.url_rule.rule in paths:
-            response.vary.add("Accept")
+            response.vary.update(("Accept", HTMX))
         return response
 
     # Before all others: they ask for the policy of the endpoint that serves.

@@ -24,7 +24,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def test_the_facts_come_first() -> None:
-    facts = shown(bon())[""].splitlines()
+    facts = shown(bon(), width=120)[""].splitlines()
     assert facts[0].startswith("Tom has 5 bags")
     assert facts[1] == "bon(n=4) · gpt-4o-mini · complete in 0.61 s"
     counts = "8 calls (4 generate, 4 judge) · of no use: 1 abstained, 1 cancelled"

@@ -26,11 +26,11 @@ class Documents(FakeTraces):
 
 def summary(document: Document) -> Document:
     """Return what lists show of a document."""
-    same = ("id", "request_id", "created", "endpoint", "client", "technique", "model", "stream", "status")
-    same += ("http_status", "stop", "seconds", "rounds", "cost")
+    names = "id request_id created endpoint client technique model stream status http_status stop seconds rounds cost"
+    same = {name: document[name] for name in names.split()}
     chosen = [group["answer"] for group in document["groups"] if group["chosen"]]
     return {
-        **{name: document[name] for name in same},
+        **same,
         "calls": len(document["calls"]),
         "total_tokens": (document["usage"] or {}).get("total_tokens"),
         "question": document["request"]["question"],

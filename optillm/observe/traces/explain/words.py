@@ -21,6 +21,11 @@ def number(count: int) -> str:
     return NUMBERS[count] if 0 <= count < len(NUMBERS) else f"{count:,}"
 
 
+def none_or(count: int) -> str:
+    """Return a number that stands alone: "none", "one", "two"."""
+    return number(count) if count else "none"
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a number of things: "one sample", "four samples"."""
     return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
@@ -37,7 +42,7 @@ def share(part: int, whole: int, noun: str) -> str:
         return f"the only {noun}"
     if part == whole:
         return f"both {noun}s" if whole == 2 else f"all {counted(whole, noun)}"
-    return f"{'none' if part == 0 else number(part)} of {counted(whole, noun)}"
+    return f"{none_or(part)} of {counted(whole, noun)}"
 
 
 def singular_share(part: int, whole: int) -> bool:
@@ -73,5 +78,5 @@ def answer_name(document: Document, group_id: int | None) -> str:
 
 def letter(group_id: int) -> str:
     """Return the letter of a group: A to Z, then with numbers."""
-    turn, place = divmod(group_id, len(ascii_uppercase))
-    return ascii_uppercase[place] + (str(turn + 1) if turn else "")
+    turn, position = divmod(group_id, len(ascii_uppercase))
+    return ascii_uppercase[position] + (str(turn + 1) if turn else "")

@@ -59,6 +59,7 @@ function looseCard(candidates, view) {
 // An answer stands at the end more often than at the beginning.
 function ending(text) {
   const trimmed = text.trim();
-  const last = trimmed.slice(-EXCERPT).split("\n").slice(-LINES).join("\n");
-  return last.length < trimmed.length ? `… ${last}` : trimmed;
+  const lines = trimmed.slice(-EXCERPT).split("\n").filter((line) => line.trim());
+  const last = lines.slice(-LINES).join("\n");
+  return trimmed.endsWith(last) && last.length === trimmed.length ? trimmed : `… ${last}`;
 }

@@ -24,7 +24,7 @@ export function laneChart(model, view) {
     hatching(), grid(x, total, width, end),
     lanes.rounds.map((round, at) => bars(model, round, { x, top: y[at], height, view })),
     criticalPath(model, lanes, { x, y, height }));
-  return h("div", { class: "lanes", style: { "--lanes-axis": `${AXIS}px` } },
+  return h("div", { class: "lane-chart", style: { "--lanes-axis": `${AXIS}px` } },
     labels(lanes.rounds, y, height), roving(h("div", { class: "lanes-chart-box" }, axis(x, total, width), chart)));
 }
 

@@ -17,7 +17,7 @@ export function headline(model) {
       h("span", { class: `status status-${trace.status}` }, `${SIGNS[trace.status] ?? ""} ${STATES[trace.status] ?? trace.status}`),
       h("time", { datetime: new Date(trace.created * 1000).toISOString() }, new Date(trace.created * 1000).toLocaleString()),
       trace.client && h("span", null, "key ", h("b", null, trace.client)), h("span", null, h("bdi", null, trace.request_id)), trace.stream && h("span", null, "streamed")),
-    h("h1", null, h("bdi", null, question ? brief(question, 260) : `${trace.technique} on ${trace.model}`)),
+    h("h1", { class: question?.length > 140 ? "wordy" : null }, h("bdi", null, question ? brief(question, 260) : `${trace.technique} on ${trace.model}`)),
     h("div", { class: "facts" }, numbers(trace)));
 }
 
