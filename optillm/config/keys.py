@@ -114,7 +114,10 @@ class Keys:
 
 
 def own_keys(keys: Sequence[str]) -> Keys:
-    """Return the keys that the settings hold in plain text: the operator's, without limits of their own."""
+    """Return the keys that the settings hold in plain text.
+
+    They are the operator's, and have no limits of their own.
+    """
     named = ((f"{OWN_NAME_PREFIX}{number}", key) for number, key in enumerate(keys, 1))
     digests = ((name, digest(key.encode())) for name, key in named)
     return Keys(
