@@ -23,7 +23,8 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 def filters_of(query: Mapping[str, str]) -> Filters:
     """Return the filters in a query.
 
-    A parameter that is empty, as an empty field of a form is, counts as absent. Raises `InvalidRequest`, whose `param` names the one at fault.
+    A parameter that is empty, as an empty field of a form is, counts as absent. Raises `InvalidRequest`, whose
+    `param` names the one at fault.
     """
     chosen: dict[str, Any] = {}
     for parameter, (field, read) in PARAMETERS.items():

@@ -1,6 +1,7 @@
 """Serve a page or the API at one path, by what the client accepts.
 
-Browsers that navigate say that they want HTML, and nobody else does. Every path of the API is also served without `/v1`, so `/techniques` is a list for programs and a page for people.
+Browsers that navigate say that they want HTML, and nobody else does. Every path of the API is also served without
+`/v1`, so `/techniques` is a list for programs and a page for people.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def wants_page() -> bool:
 def prefer_data(app: Flask, blueprint: str) -> None:
     """Serve the API at a page's path unless the client wants the page.
 
-    The pages are those of the blueprint with this name. Call it when the application has all its rules, the pages' before the API's. Two endpoints of one path must take
-    the same arguments.
+    The pages are those of the blueprint with this name. Call it when the application has all its rules, the pages'
+    before the API's. Two endpoints of one path must take the same arguments.
     """
     data_rules = _data_rules(app, blueprint)
     paths = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in data_rules}
