@@ -153,6 +153,11 @@ async def merged_by_judges(ctx: Context, texts: Sequence[str], groups: Groups) -
         return merged(groups, await ctx.collect(opinion(order), opinion(order[::-1])))
 
 
+def scores(candidates: Sequence[Candidate], values: Sequence[float]) -> dict[int, float]:
+    """Return the candidates' values by index, for a trace."""
+    return {candidate.index: float(value) for candidate, value in zip(candidates, values, strict=True)}
+
+
 def quoted(ctx: Context, shown: Sequence[Candidate], limit: int | None = None) -> str:
     """Return candidates as data, labelled A, B, … in this order.
 

@@ -162,11 +162,13 @@ async def head_to_head(ctx: Context, contest: Contest, comparisons: int, *, mode
         hopeless = not wins(at_best, comparisons, contest.lead)
         return hopeless or wins(at_worst, comparisons, contest.lead)
 
-    with ctx.span("head to head", comparisons=comparisons, lead=contest.lead) as span:
+    rivals = {"favourite": contest.favourites[0].index, "rival": contest.rivals[0].index}
+    with ctx.span("head to head", comparisons=comparisons, lead=contest.lead, **rivals) as span:
         calls = map(comparison, range(comparisons))
         outcomes = Counter(await ctx.collect(*calls, enough=needed(comparisons), until=decided))
-        span.attributes.update(outcomes)
-    return wins(outcomes, comparisons, contest.lead)
+        proved = wins(outcomes, comparisons, contest.lead)
+        span.attributes.update(outcomes, needed=needed(comparisons), proved=proved)
+    return proved
 
 
 def wins(outcomes: Counter[str], comparisons: int, lead: int) -> bool:

@@ -57,14 +57,17 @@ class Technique:
             name: getattr(self, name)
             for name in ("slug", "name", "summary", "paper", "url", "rounds", "calls")
         }
-        return {**texts, "options": self.Options.model_json_schema()["properties"]}
+        return {**texts, "options": _schemas(self.Options)}
 
 
-@cache
+@cache  # to make the schemas of all techniques takes 20 ms, in which an event loop would stand still
+def _schemas(options: type[BaseOptions]) -> Mapping[str, Any]:
+    properties: dict[str, Any] = options.model_json_schema()["properties"]
+    return properties
+
+
 def _most_selected(options: type[BaseOptions]) -> int:
-    return (
-        int(options.model_json_schema()["properties"][options.selects]["maximum"]) if options.selects else 0
-    )
+    return int(_schemas(options)[options.selects]["maximum"]) if options.selects else 0
 
 
 def registry() -> Mapping[str, Technique]:

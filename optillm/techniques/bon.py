@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from optillm.panel import Judge, Manner, Scorer, grouped
+from optillm.panel import Judge, Manner, Scorer, grouped, scores
 from optillm.proof import COMPARISONS, burden, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.judging.ballots import Marks, decided, mean_marks
@@ -116,9 +116,10 @@ async def ranked(ctx: Context, pool: Sequence[Candidate], options: Options) -> l
         ctx.offer(plurality, score=plurality.copies + len(opinions) / len(ballots))
         return decided(opinions, len(ballots) - len(opinions), len(pool), agreement(pool), expected)
 
-    with ctx.span("judge", candidates=len(pool), ballots=len(ballots)):
+    with ctx.span("judge", candidates=len(pool), ballots=len(ballots)) as span:
         judges = (options.scorer.marks(ctx, pool, slate) for slate in ballots)
         opinions = await ctx.collect(*judges, until=closed)
+        span.attributes["scores"] = scores(pool, merits(pool, opinions, expected))
     return by_marks(pool, opinions, expected)
 
 
@@ -128,8 +129,13 @@ def agreement(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
     return np.array([AGREEMENT * (candidate.copies - 1) / sampled for candidate in pool], dtype=np.float64)
 
 
+def merits(pool: Sequence[Candidate], opinions: Sequence[Marks], expected: int) -> npt.NDArray[np.float64]:
+    """Return the judges' mean marks with what agreement adds to them, shape (len(pool),)."""
+    return mean_marks(opinions, len(pool), expected) + agreement(pool)
+
+
 def by_marks(pool: Sequence[Candidate], opinions: Sequence[Marks], expected: int) -> list[Candidate]:
     """Return the pool, best first; without any mark, by agreement and then brevity."""
-    merits = mean_marks(opinions, len(pool), expected) + agreement(pool)
-    order = sorted(range(len(pool)), key=lambda number: (-merits[number], len(pool[number].text), number))
+    merit_of = merits(pool, opinions, expected)
+    order = sorted(range(len(pool)), key=lambda number: (-merit_of[number], len(pool[number].text), number))
     return [pool[number] for number in order]

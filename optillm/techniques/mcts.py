@@ -97,7 +97,8 @@ class State:
 
     def described(self) -> dict[str, Any]:
         """What the drawing of the tree says of it."""
-        return {"answer": self.candidate.answer and self.candidate.answer.value, "marks": len(self.marks)}
+        answer = self.candidate.answer and self.candidate.answer.value
+        return {"answer": answer, "marks": len(self.marks), "candidate": self.candidate.index}
 
 
 Search = Tree[State | None]
@@ -107,7 +108,7 @@ Search = Tree[State | None]
 async def run(ctx: Context, options: Options) -> Answer:
     """Expand, evaluate, back up, wave by wave; return the answers by value."""
     tree: Search = Tree(None, options.exploration, widening=True)
-    with ctx.span("tree") as span:
+    with ctx.span("tree", kind="mcts") as span:
         first = await ctx.sample(max(options.width, ctx.choices), temperature=options.temperature)
         for candidate in first:
             tree.plant(tree.root, State(candidate))
@@ -118,6 +119,9 @@ async def run(ctx: Context, options: Options) -> Answer:
             await evaluate(ctx, tree, grown, options)
             ctx.offer(presumed(by_value(tree), by_value(tree)), score=1 + wave)
         span.attributes["tree"] = tree.render(lambda state: state.described() if state else {})
+        span.attributes["scores"] = {
+            state.candidate.index: value for states, value in valued(tree) for state in states
+        }
     if settled:
         return Answer.of(*by_value(tree), stop="settled")
     # Refinements vote like samples: most of them are right more often than their drafts. Judges have chosen what was

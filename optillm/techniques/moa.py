@@ -158,10 +158,13 @@ async def aggregate(
     ctx.say(f"writing one answer from {len(references)}")
     first = options.aggregator or ctx.model
     models = [first, *(model for model in options.models if model != first)][:2]
-    written = await ctx.write(instruction, models=models, after=ctx.marker if inline else None, held=guarded)
-    if guarded:
-        written = [candidate for candidate in written if not stands_alone(candidate, references)]
-    return Answer.written(written, otherwise=best)
+    after = ctx.marker if inline else None
+    with ctx.span("aggregate", references=len(references), guarded=guarded) as span:
+        written = kept = await ctx.write(instruction, models=models, after=after, held=guarded)
+        if guarded:
+            kept = [candidate for candidate in written if not stands_alone(candidate, references)]
+        span.attributes["rejected"] = len(written) - len(kept)
+    return Answer.written(kept, otherwise=best)
 
 
 async def review(ctx: Context, references: Sequence[Candidate], options: Options) -> str:

@@ -228,8 +228,13 @@ async def verify(ctx: Context, game: Game, fresh: Sequence[Solution]) -> None:
 
     ballots = ctx.rng.sample(fresh, len(fresh)) * options.votes
     ctx.say(f"verifying {len(fresh)} solutions")
-    with ctx.span("verify", solutions=len(fresh), votes=len(ballots)):
+    with ctx.span("verify", solutions=len(fresh), votes=len(ballots), decoys=len(game.decoys)) as span:
         await ctx.collect(*map(examined, ballots))
+        scored = [proof for proof in game.proofs if proof.scores]
+        span.attributes["belief"] = game.belief
+        span.attributes["scores"] = {proof.candidate.index: mean(proof.scores) for proof in scored}
+        if planted := [score for decoy in game.decoys for score in decoy.scores]:
+            span.attributes["decoy_score"] = mean(planted)
 
 
 def accepted(game: Game) -> bool:

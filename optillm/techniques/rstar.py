@@ -122,7 +122,7 @@ class State:
 async def run(ctx: Context, options: Options) -> Answer:
     """Generate, reward, discriminate."""
     tree: Tree[State] = Tree(State(), options.c)
-    with ctx.span("tree") as span:
+    with ctx.span("tree", kind="rstar") as span:
         await expand_root(ctx, tree, options)
         for depth in range(2, options.max_depth + 1):
             if settled(tree, options):
@@ -217,8 +217,15 @@ async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Op
         return extract(text or "", ctx.question)
 
     calls = [completed(prefix) for solution in masked for prefix in beginnings(solution.text, options.masks)]
-    with ctx.span("discriminate", solutions=len(masked), masks=len(calls)):
-        return await ctx.collect(*calls)
+    with ctx.span("discriminate", solutions=len(masked), masks=len(calls)) as span:
+        completions = await ctx.collect(*calls)
+        span.attributes["completions"] = len(completions)
+        span.attributes["votes"] = {
+            solution.index: sum(solution.answer.matches(answer) for answer in completions)
+            for solution in masked
+            if solution.answer
+        }
+    return completions
 
 
 def by_votes(solutions: Sequence[Candidate], completions: Sequence[FinalAnswer] = ()) -> list[Candidate]:
@@ -234,8 +241,9 @@ def by_votes(solutions: Sequence[Candidate], completions: Sequence[FinalAnswer] 
     )
 
 
-def described(state: State) -> dict[str, str | None]:
+def described(state: State) -> dict[str, str | int | None]:
     """What the drawing of the tree says of a node."""
     answer = state.solution.answer if state.solution else None
     action = state.action.name.lower() if state.action else None
-    return {"action": action, "answer": answer.value if answer else None}
+    candidate = state.solution.index if state.solution else None
+    return {"action": action, "answer": answer.value if answer else None, "candidate": candidate}

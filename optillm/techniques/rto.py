@@ -159,7 +159,10 @@ async def run(ctx: Context, options: Options) -> Answer:
     if 2 * len(groups[0]) > len(drafts) > 1:
         return Answer.of(*promoted(distinct[0], drafts), stop="settled")
     trips = await round_trips(ctx, options, task, distinct)
-    best = await returned(ctx, options, task, trips)
+    with ctx.span("return", drafts=len(trips), versions=sum(len(trip.versions) for trip in trips)) as span:
+        best = await returned(ctx, options, task, trips)
+        span.attributes["scores"] = {trip.draft.index: trip.score for trip in trips}
+        span.attributes["came_back"] = sum(trip.score >= BACK for trip in trips)
     if best is None and options.reconcile:
         return await reconcile(ctx, trips)
     return Answer.of(*promoted(best or favourite(trips), drafts))

@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from optillm.panel import distinct_first, grouped, promoted, quoted, rank, typical
+from optillm.panel import distinct_first, grouped, promoted, quoted, rank, scores, typical
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.judging.ballots import LABELS, mean_marks, order_of, orders
 from optillm.toolkit.judging.verdicts import Groups, Ranking
@@ -130,9 +130,10 @@ async def preferred(ctx: Context, rivals: Sequence[Candidate]) -> Candidate:
 
     If neither can say, it is the shortest.
     """
-    with ctx.span("tie", rivals=len(rivals)):
+    with ctx.span("tie", rivals=len(rivals)) as span:
         opinions = await ctx.collect(*(rank(ctx, rivals, order) for order in orders(len(rivals), 2)))
-    marks = mean_marks(opinions, len(rivals), expected=2)
+        marks = mean_marks(opinions, len(rivals), expected=2)
+        span.attributes["scores"] = scores(rivals, marks)
     return min(zip(-marks, rivals, strict=True), key=lambda rated: (rated[0], len(rated[1].text)))[1]
 
 

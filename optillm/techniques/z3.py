@@ -129,8 +129,12 @@ async def run(ctx: Context, options: Options) -> Answer:
     direct, formalised = await first_round(ctx, options)
     results: list[Result] = []
     for repairs_left in range(options.max_repairs, -1, -1):
-        outcomes = await solve_all(ctx, formalised, options)
-        results += [outcome for outcome in outcomes if outcome.finding.facts]
+        with ctx.span("solve", formalisations=len(formalised)) as span:
+            outcomes = await solve_all(ctx, formalised, options)
+            solved = [outcome for outcome in outcomes if outcome.finding.facts]
+            results += solved
+            span.attributes.update(solved=len(solved), confirmed=confirmed(direct, results))
+            span.texts["findings"] = [str(o.finding.facts or o.finding.complaint) for o in outcomes]
         if confirmed(direct, results):
             return Answer.of(*direct, stop="settled")
         faulty = [outcome for outcome in outcomes if outcome.finding.complaint]
@@ -204,8 +208,7 @@ async def solve_all(ctx: Context, formalised: Sequence[Formalisation], options: 
         return Result(formalisation, finding, canonical(finding.facts, ctx.question))
 
     ctx.say(f"solving {len(formalised)} formalisations")
-    with ctx.span("solve", formalisations=len(formalised)):
-        return await ctx.gather(*map(solved, formalised))
+    return await ctx.gather(*map(solved, formalised))
 
 
 def confirmed(direct: Sequence[Candidate], results: Sequence[Result]) -> bool:

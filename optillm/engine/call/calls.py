@@ -24,7 +24,7 @@ from optillm.engine.call.retries import Retries
 from optillm.engine.call.routed import Routed
 from optillm.engine.call.traced import Traced
 from optillm.engine.upstream.routes import Routes
-from optillm.trace import Trace
+from optillm.trace import Judgement, Trace
 
 
 def composed(layers: Sequence[Layer], last: Next) -> Next:
@@ -83,13 +83,20 @@ class Calls:
         """Release the memory that is accounted to the replies."""
         self._memory.release()
 
-    async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
+    async def complete(
+        self,
+        role: str,
+        payload: Payload,
+        until: Condition | None = None,
+        judgement: Judgement | None = None,
+    ) -> list[Reply]:
         """Return the choices of one completion.
 
         There are none if the upstream refuses to give several in one call. A reply that comes as a stream, and goes on
-        after its text has met the condition `until`, is ended. Raises `UpstreamError` or `BudgetExhausted`.
+        after its text has met the condition `until`, is ended. With `judgement`, the call is recorded as made for that.
+        Raises `UpstreamError` or `BudgetExhausted`.
         """
-        call = Call(role, payload, until=until, traffic=self.traffic)
+        call = Call(role, payload, until=until, traffic=self.traffic, judgement=judgement)
         try:
             return (await self._make(call)).replies
         except BundleRefused as refused:

@@ -25,6 +25,7 @@ class Metered:
             call.role, self._ledger.worst_case(call.body, price), optional=call.is_repetition
         )
         call.mark_sent()
+        call.span.price = price
         try:
             result = await next(call)
         except UpstreamError as error:

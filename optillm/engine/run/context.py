@@ -76,7 +76,7 @@ class RequestContext(Context):
         self._execute = execute
         self._admitted = admitted
         self._tags = Tags(fence)
-        self._screen = ReplyScreen(calls.ledger, form, canonical, self._tags)
+        self._screen = ReplyScreen(calls.ledger, calls.trace, form, canonical, self._tags)
         self._judges = Judges(calls, self._screen, fence, verdicts)
         self._opinions = 0
         bodies = Bodies.of(request, respect_temperature=respect_temperature)
@@ -315,7 +315,12 @@ class RequestContext(Context):
     def say(self, text: str) -> None:
         """See `Context.say`."""
         self._calls.trace.note("%s", text)
+        self.decide("note", text)
         self.client.note(text)
+
+    def decide(self, kind: str, text: str, **data: Any) -> None:
+        """Record a decision in the trace, see `optillm.trace.Decision`."""
+        self._calls.trace.decide(kind, text, **data)
 
     def quote(self, label: str, text: str) -> str:
         """See `Context.quote`."""

@@ -18,6 +18,8 @@ from optillm.engine.run.quote_tags import TagFilter, Tags
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Candidate
 
+MENDING: Final = "mend"
+"""The step in which an answer is brought into the demanded form."""
 ATTEMPTS: Final = 2
 """How many times a model is asked whose reply says nothing."""
 
@@ -105,7 +107,8 @@ class Writer:
         violation = self.screen.violation(candidate)
         instruction = MEND.format(draft=self.tags.quote("draft", candidate.text), violation=violation)
         try:
-            replies = await self.calls.complete("write", self.bodies.candidate(model, instruction))
+            with self.calls.trace.span(MENDING):
+                replies = await self.calls.complete("write", self.bodies.candidate(model, instruction))
         except (UpstreamError, BudgetExhausted):
             replies = []
         for reply in replies[:1]:
