@@ -177,7 +177,9 @@ def _headless(cells: Sequence[str]) -> bool:
 
 def _cell_row(columns: Sequence[str], cells: Sequence[str]) -> Row | BadRow:
     if len(cells) > len(columns):
-        return BadRow(f"{len(cells)} cells, but the table has {len(columns)} columns: quote cells with commas")
+        return BadRow(
+            f"{len(cells)} cells, but the table has {len(columns)} columns: quote cells with commas"
+        )
     row: dict[str, Any] = dict(zip(columns, cells, strict=False))
     for name in ("messages", "answers", "choices", "tests"):
         if row.get(name, "").lstrip().startswith("["):

@@ -148,7 +148,11 @@ def test_a_program_has_to_pass_its_tests(body: str, value: float) -> None:
 
 
 def test_a_completion_goes_behind_its_prompt() -> None:
-    row = {"prompt": "def double(n):\n", "entry_point": "double", "test": "def check(f):\n    assert f(2) == 4"}
+    row = {
+        "prompt": "def double(n):\n",
+        "entry_point": "double",
+        "test": "def check(f):\n    assert f(2) == 4",
+    }
     assert worth("python", question(**row), "    return n + n") == 1
 
 
@@ -172,7 +176,9 @@ def test_a_judge_is_asked_about_the_rubric() -> None:
         return "It is polite.\nVERDICT: RIGHT"
 
     asked = question(question="Greet me", answer="Good day")
-    assert mark('judge("large", "Is it polite?")', asked, "Good morning!", tools(answer)) == Mark(1.0, 10, 0.01)
+    assert mark('judge("large", "Is it polite?")', asked, "Good morning!", tools(answer)) == Mark(
+        1.0, 10, 0.01
+    )
     ((model, prompt),) = prompts
     assert model == "large"
     assert all(text in prompt for text in ("Is it polite?", "Greet me", "Good day", "Good morning!"))

@@ -39,9 +39,7 @@ def test_rows_that_never_differ_are_as_alike_as_can_be() -> None:
     assert mcnemar(Pairs(40, 3, 3, 10)) == 1.0
 
 
-@pytest.mark.parametrize(
-    ("pairs", "low", "high"), [(AIRWAYS, -0.507, -0.026), (RESPONSES, -0.1186, -0.0046)]
-)
+@pytest.mark.parametrize(("pairs", "low", "high"), [(AIRWAYS, -0.507, -0.026), (RESPONSES, -0.1186, -0.0046)])
 def test_the_paired_interval_is_that_of_the_textbook(pairs: Pairs, low: float, high: float) -> None:
     assert newcombe(pairs) == pytest.approx((low, high), abs=5e-4)
 

@@ -96,5 +96,13 @@ class Scorers:
 
     def judges(self) -> set[str]:
         """Return the models that judge."""
-        used = {self._default, *self._named.values()}
-        return {each.model for each in used if isinstance(each, Judge)}
+        return {used.model for used in self._used if isinstance(used, Judge)}
+
+    @property
+    def run_programs(self) -> bool:
+        """Return whether any scorer needs the sandbox."""
+        return any(isinstance(used, Python) for used in self._used)
+
+    @property
+    def _used(self) -> list[Scorer]:
+        return [self._default, *self._named.values()]

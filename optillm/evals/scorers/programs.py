@@ -38,7 +38,9 @@ class Python:
 
     async def score(self, question: Question, reply: str, tools: Tools) -> Mark:  # noqa: ARG002
         """Run a reply's program and the tests."""
-        passed = f"passed {secrets.token_hex(8)}"  # a word that the program cannot know, and so not print itself
+        passed = (
+            f"passed {secrets.token_hex(8)}"  # a word that the program cannot know, and so not print itself
+        )
         tests = question.row["tests"]
         tests = "\n".join(map(str, tests)) if isinstance(tests, list) else tests
         program = f"{_program(question, reply)}\n{tests}\nprint({passed!r})\n"

@@ -88,7 +88,11 @@ class Numeric:
 
     def __post_init__(self) -> None:
         """Refuse what is no tolerance."""
-        if isinstance(self.tolerance, bool) or not isinstance(self.tolerance, int | float) or self.tolerance < 0:
+        if (
+            isinstance(self.tolerance, bool)
+            or not isinstance(self.tolerance, int | float)
+            or self.tolerance < 0
+        ):
             raise ValueError(f"numeric: the tolerance {self.tolerance!r} is no number from 0 up")
 
     def problem(self, question: Question) -> str | None:
@@ -101,7 +105,9 @@ class Numeric:
     async def score(self, question: Question, reply: str, tools: Tools) -> Mark:  # noqa: ARG002
         """Compare the number that a reply ends with."""
         value = number(reply, question.text)
-        return Mark.of(value is not None and any(self._near(value, right) for right in self._rights(question)))
+        return Mark.of(
+            value is not None and any(self._near(value, right) for right in self._rights(question))
+        )
 
     def _rights(self, question: Question) -> Sequence[Fraction]:
         numbers = (number(right, question.text) for right in question.answers)
