@@ -111,7 +111,7 @@ class PlainLines:
         now = self._progress.clock()
         if now >= self._next:
             self._next = now + BETWEEN_LINES
-            print(self._progress.line(), file=self._stream, flush=True)  # noqa: T201
+            print(self._progress.line(), file=self._stream, flush=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final, Self
@@ -30,8 +30,8 @@ class Result:
     """What a target made of a question.
 
     `score` is from 0 to 1, `None` for an error and for a reply that could not be scored; `unscored` is why not. Tokens
-    and cost are `None` if not known; those of judges are apart, in `scoring_tokens` and `scoring_cost`. `candidates` are
-    the replies that the target chose among, if they are known: each with its `score`, its `group`, and its tokens.
+    and cost are `None` if not known; those of judges are apart, in `scoring_tokens` and `scoring_cost`. `candidates`
+    are the replies that the target chose among, if they are known: each with its `score`, `group` and tokens.
     """
 
     question: str
@@ -50,7 +50,7 @@ class Result:
     seconds: float = 0.0
     scoring_tokens: int = 0
     scoring_cost: float | None = 0.0
-    candidates: Sequence[Mapping[str, Any]] = ()
+    candidates: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -170,22 +170,31 @@ class ResultsFile:
             data = data[self._file.write(data) :]
 
     def _repaired(self) -> Iterator[Any]:
-        """Yield the lines, having removed the last one if it is torn."""
+        """Yield the lines, having ended the last one, or removed it if it is torn."""
         content = self._file.readall()
-        whole, newline, torn = content.rpartition(b"\n")
-        if torn:
-            end = len(whole) + len(newline)
-            self._file.truncate(end)
-            self._file.seek(end)
+        whole, newline, last = content.rpartition(b"\n")
+        if last and _is_json(last):
+            self._file.write(b"\n")
+            whole = content
+        elif last:
+            self._file.truncate(len(whole) + len(newline))
+            self._file.seek(0, os.SEEK_END)
         for number, line in enumerate(whole.split(b"\n") if whole else (), start=1):
-            try:
-                yield orjson.loads(line)
-            except ValueError:
-                raise SettingsError(f"{self.path}:{number}: not JSON; remove this line to go on") from None
+            if not _is_json(line):
+                raise SettingsError(f"{self.path}:{number}: not JSON; remove this line to go on")
+            yield orjson.loads(line)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _latest(lines: Sequence[Mapping[str, Any]]) -> list[Result]:
     """Return the last result of each question and target."""
-    names = {field.name for field in fields(Result)}
+    names = {declared.name for declared in fields(Result)}
     results = [Result(**{name: line[name] for name in names & line.keys()}) for line in lines]
     return list({result.key: result for result in results}.values())

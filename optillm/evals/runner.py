@@ -189,9 +189,9 @@ class Run:
         """Return whether no more is to be begun, and end the run if this item would break a limit."""
         if self.ended is not None:
             return True
-        names = [*self._running.elements(), item.target.name]
-        needs = [_values(self._each.get(name, NOTHING)) for name in names]
-        _, tokens, cost, _ = (sum(values) for values in zip(_values(self._spent), *needs, strict=True))
+        running = self._running + Counter([item.target.name])
+        needs = [self._each.get(name, NOTHING).times(count) for name, count in running.items()]
+        _, tokens, cost, _ = map(sum, zip(*map(_values, [self._spent, *needs]), strict=True))
         limits = self._limits
         if limits.cost is not None and cost > limits.cost:
             self.end(f"the next request would go beyond ${limits.cost:g} (--max-cost)")

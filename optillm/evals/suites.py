@@ -1,8 +1,8 @@
 """Suites: questions by name, from installed packages.
 
-A package offers suites as entry points of the group `optillm.suites`. Each is a function `(count, seed)` that returns so
-many rows in the shape of a file's, the same ones for the same seed; a row's `score` may name a function of that package.
-Beside them there are the data sets of reasoning-gym, if that is installed (`optillm[eval]`), with its own verifiers.
+A package offers suites as entry points of the group `optillm.suites`. Each is a function `(count, seed)` that returns
+so many rows in the shape of a file's, the same ones for the same seed; a row's `score` may name a function of that
+package. Beside them there are the data sets of reasoning-gym, if it is installed, with its own verifiers.
 """
 
 from __future__ import annotations
