@@ -135,7 +135,7 @@ async def _evaluated(
     records = Records()
     # The rows say what runs: neither the operator's approach nor a model's name does.
     chosen = settings.model_copy(update={"approach": "none", "background_bypass": False})
-    engine = Engine.from_settings(chosen, techniques, [records.note])
+    engine = Engine.from_settings(chosen, techniques, [records.note], records)
     try:
         return await evaluation.run(engine, records, lambda forecasts: _confirmed(arguments, forecasts))
     finally:

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from optillm.evals.candidates import scored
 from optillm.evals.forecast import NOTHING, Need
 from optillm.evals.questions import Question
 from optillm.evals.results import Result
-from optillm.evals.scorers import Scorers, ScoringError, Tools
+from optillm.evals.scorers import Judge, Scorers, ScoringError, Tools
 from optillm.evals.targets import Answerer, Outcome, Target
 
 HOPELESS: Final = (401, 402, 403, 404)
@@ -145,7 +146,16 @@ class Run:
             self.end(f"{item.target.name} cannot be used: {outcome.error}")
             return None
         result = _unscored(item, outcome)
-        return result if result.error is not None else await self._scored(item.question, result)
+        if result.error is not None:
+            return result
+        return await self._scored(item.question, await self._with_candidates(item.question, result, outcome))
+
+    async def _with_candidates(self, question: Question, result: Result, outcome: Outcome) -> Result:
+        """Return a result with what its technique chose among, unless scoring that would have to be paid for."""
+        scorer = self._scorers.of(question)
+        if outcome.trace is None or isinstance(scorer, Judge):
+            return result
+        return replace(result, candidates=await scored(outcome.trace, question, scorer, self._tools))
 
     async def _scored(self, question: Question, result: Result) -> Result:
         try:

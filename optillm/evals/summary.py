@@ -8,6 +8,7 @@ from statistics import mean
 from typing import Any, Final
 
 from optillm.evals.results import Result
+from optillm.evals.selection import Samples, Selection, pooled, selection
 from optillm.evals.statistics import (
     Interval,
     Pairs,
@@ -68,6 +69,7 @@ class Row:
     settled: float
     scoring_tokens: int
     scoring_cost: float | None
+    selection: Selection | None
 
     @property
     def accuracy(self) -> float:
@@ -80,16 +82,17 @@ def summarised(results: Sequence[Result], targets: Sequence[str]) -> list[Row]:
     by_target: dict[str, list[Result]] = {name: [] for name in targets}
     for result in results:
         by_target.get(result.target, []).append(result)
+    pool = pooled(results)
     rows: list[Row] = []
     first: Sequence[Result] = ()
     for name in targets:
         if own := by_target[name]:
-            rows.append(_row(name, own, first))
+            rows.append(_row(name, own, first, pool))
             first = first or own
     return rows
 
 
-def _row(name: str, results: Sequence[Result], first: Sequence[Result]) -> Row:
+def _row(name: str, results: Sequence[Result], first: Sequence[Result], pool: Mapping[str, Samples]) -> Row:
     right = sum(result.right for result in results)
     answered = [result for result in results if result.error is None]
     seconds = [result.seconds for result in results]
@@ -113,6 +116,7 @@ def _row(name: str, results: Sequence[Result], first: Sequence[Result]) -> Row:
         settled=mean(result.stop == SETTLED for result in results),
         scoring_tokens=sum(result.scoring_tokens for result in results),
         scoring_cost=_sum([result.scoring_cost for result in results]),
+        selection=selection(results, pool),
     )
 
 
@@ -148,7 +152,13 @@ def text(rows: Sequence[Row]) -> str:
     """Return the tables, and a sentence on each row that is compared with the first one."""
     if not rows:
         return "No question was answered."
-    parts = [table(_accuracies(rows)), table(_costs(rows)), "\n".join(sentences(rows))]
+    selected = [row for row in rows if row.selection is not None]
+    parts = [
+        table(_accuracies(rows)),
+        table(_costs(rows)),
+        table(_selections(selected)) if selected else "",
+        "\n".join(sentences(rows)),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -206,6 +216,25 @@ def _costs(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
             str(row.degraded),
             percent(row.settled),
         ]
+
+
+def _selections(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
+    yield ["of its candidates", "oracle", "random", "returned", "regret", "vote at equal tokens", "samples"]
+    for row in rows:
+        if row.selection is not None:
+            chosen, vote = row.selection, row.selection.vote
+            short = vote is not None and vote.paid > vote.samples + 0.05
+            yield [
+                row.target,
+                percent(chosen.oracle),
+                percent(chosen.random),
+                percent(row.accuracy),
+                percent(chosen.regret),
+                UNKNOWN if vote is None else percent(vote.accuracy),
+                UNKNOWN
+                if vote is None
+                else f"{vote.samples:.1f}{f' (paid for {vote.paid:.1f})' if short else ''}",
+            ]
 
 
 def sentences(rows: Sequence[Row]) -> Iterator[str]:

@@ -20,6 +20,8 @@ from optillm.errors import InvalidRequest, OptillmError, UpstreamError
 from optillm.evals.questions import Question
 from optillm.evals.scorers.contract import Asked, ScoringError
 from optillm.observe.record import Record
+from optillm.observe.traces.document import document
+from optillm.observe.traces.recording import Recording
 
 PLAIN: Final = "plain"
 SEPARATE: Final = 1_000
@@ -107,7 +109,7 @@ class Outcome:
     """What came of one request.
 
     `error` is one line, `None` for an answer; `stop` is why a technique stopped; `usage` and `cost` are `None` if not
-    known.
+    known, and so is `trace`, the trace document of a technique that ran here.
     """
 
     text: str = ""
@@ -119,28 +121,44 @@ class Outcome:
     usage: Usage | None = None
     cost: float | None = None
     seconds: float = 0.0
+    trace: Mapping[str, Any] | None = None
 
 
 class Records:
-    """The records of running requests by id: what each took, however it ended. `note` is an observer of the engine."""
+    """What running requests took, and how they went, by id: an observer and a recorder of the engine."""
 
     def __init__(self) -> None:
         self._records: dict[str, list[Record]] = {}
+        self._recordings: dict[str, Recording] = {}
 
     def note(self, record: Record) -> None:
-        """Keep a record until it is taken."""
+        """Keep the record of a request, or of an attempt at it, until it is taken."""
         self._records.setdefault(record.request_id, []).append(record)
 
-    def take(self, request_id: str) -> list[Record]:
-        """Return the records of a request and forget them."""
-        return self._records.pop(request_id, [])
+    def begin(self, recording: Recording) -> None:
+        """Keep the recording of a request that begins."""
+        self._recordings[recording.request_id] = recording
+
+    def end(self, recording: Recording) -> None:
+        """Do nothing: a recording is complete by itself."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is written down."""
+
+    def take(self, request_id: str) -> tuple[list[Record], Mapping[str, Any] | None]:
+        """Return the records of a request and the trace of its technique, and forget both."""
+        recording = self._recordings.pop(request_id, None)
+        trace = None
+        if recording is not None and recording.trace is not None:
+            trace = document(recording, content=True)
+        return self._records.pop(request_id, []), trace
 
 
 class Answerer:
     """Puts questions to targets.
 
-    `engine` runs nothing unless it is told to (its approach is `none`), and `records` observes it; `fields` go into the
-    body of each request.
+    `engine` runs nothing unless it is told to (its approach is `none`); `records` is its observer and its recorder;
+    `fields` go into the body of each request.
     """
 
     def __init__(
@@ -181,7 +199,8 @@ class Answerer:
             outcome = Outcome(error=_line(error.message), status=error.status)
         except Exception as error:  # noqa: BLE001 - a fault of ours is the loss of one answer, not of the run
             outcome = Outcome(error=_line(f"{type(error).__name__}: {error}"), status=500)
-        return _with_records(outcome, self._records.take(request.request_id), clock() - started)
+        records, trace = self._records.take(request.request_id)
+        return replace(_with_records(outcome, records, clock() - started), trace=trace)
 
     async def _answered(self, request: ChatRequest) -> Outcome:
         reply = await self._repeated(request)

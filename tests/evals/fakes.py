@@ -43,7 +43,7 @@ def tools(answer: Callable[[str, str], str] = lambda model, prompt: "VERDICT: RI
 def bench(script: Script, **more: Any) -> tuple[World, Records]:
     """A scripted upstream whose engine runs only what a target says, and the records of its requests."""
     records = Records()
-    world = Plain(script, observers=[records.note], **more)
+    world = Plain(script, observers=[records.note], recorder=records, **more)
     world.engine.planner.approach = "none"
     return world, records
 

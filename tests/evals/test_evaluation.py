@@ -360,7 +360,10 @@ def test_without_a_limit_of_replies_there_is_none_of_tokens(tmp_path: Path) -> N
         "no",
         "limit",
         "480",
-        *"no limit 0.0006 0.1".split(),
+        "no",
+        "limit",
+        "0.0006",
+        "0.1",
     ]
 
 

@@ -23,7 +23,7 @@ from optillm.evals.scorers.programs import Python
 from optillm.evals.scorers.stated import Auto, Choice, Contains, Exact, Numeric, Regex
 from optillm.evals.scorers.structured import Json
 
-__all__ = ["SCORERS", "Mark", "Scorer", "Scorers", "ScoringError", "Tools", "scorer"]
+__all__ = ["SCORERS", "Judge", "Mark", "Scorer", "Scorers", "ScoringError", "Tools", "scorer"]
 
 SCORERS: Final[Mapping[str, type[Any]]] = {
     "auto": Auto,
