@@ -13,7 +13,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'Pass arguments in ARGS: make run ARGS="--port 8001"'
 
-.PHONY: help run test test-slow test-one test-web real test-real check shape audit lock bench bench-peers clients clients-heavy format clean
+.PHONY: help run test test-slow test-one test-web real test-real check vendor-check shape audit lock bench bench-peers clients clients-heavy format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	@OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
@@ -48,7 +48,11 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) .ci/words.py
+	$(PYTHON) .ci/vendor.py
 	$(PYTHON) .ci/audit.py
+
+vendor-check: $(VENV)/.core ## whether the vendored scripts are what was published; ARGS=--online asks npm
+	$(PYTHON) .ci/vendor.py $(ARGS)
 
 shape: $(VENV)/.core ## how large functions and modules are, what imports what, how much is tested
 	@$(PYTHON) .ci/shape.py $(ARGS)

@@ -123,7 +123,8 @@ class ChatRequest:
     `body` is the client's JSON object without the proxy's own fields; `approach`, `options`, `budget`, `progress`,
     `merge` and `trace` are those fields; `grant` is what the sender may do. `authorization` is the header to send
     upstream if the client's key is passed through. `raw` is the client's body byte for byte, if `body` is all of
-    it: what a verbatim relay sends. `approach_field` is the field or place that held `approach`.
+    it: what a verbatim relay sends. `approach_field` is the field or place that held `approach`. `trace` set to
+    `True` adds the trace to the reply, and to `False` keeps the request out of the stored traces.
     """
 
     body: Mapping[str, Any]
@@ -132,7 +133,7 @@ class ChatRequest:
     budget: Budget = field(default_factory=Budget)
     progress: Progress = "comments"
     merge: Merge | None = None
-    trace: bool = False
+    trace: bool | None = None
     request_id: str = ""
     authorization: str | None = None
     raw: bytes | None = None
@@ -317,6 +318,7 @@ class Report:
     `cost` is in US dollars, `None` unless the prices of all calls are known. `requested_options` are the options
     before they were reduced to fit the budget, `None` if they were not; `cached` counts by role the replies that
     came from the cache and cost no call; `verdicts` counts those that could be read, by how judges gave them.
+    `trace_id` is the id of the stored trace, if there is one, and `trace_url` where it can be looked at.
     """
 
     technique: str
@@ -332,6 +334,8 @@ class Report:
     cached: Mapping[str, int] | None = None
     verdicts: Mapping[str, int] = field(default_factory=dict)
     trace: Mapping[str, Any] | None = None
+    trace_id: str | None = None
+    trace_url: str | None = None
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON form of this report."""
@@ -353,6 +357,8 @@ class Report:
             block["verdicts"] = dict(self.verdicts)
         if self.cost is not None:
             block["cost"] = round(self.cost, 8)
+        if self.trace_url is not None:
+            block["trace_url"] = self.trace_url
         if self.trace is not None:
             block["trace"] = self.trace
         return block
@@ -444,8 +450,8 @@ class Stream:
     """A running technique: events that end with the one `Completion`, or raise an `OptillmError`.
 
     The completion's replies are whole: what no `Delta` has carried is still to be shown. `id`, `created`, `model`
-    and the number of choices are those of the completion, known in advance; so is `technique`, unless only the
-    first reply decides whether one runs.
+    and the number of choices are those of the completion, known in advance; so are `trace_id`, if its trace is
+    stored, and `technique`, unless only the first reply decides whether one runs.
     """
 
     events: Events
@@ -454,3 +460,4 @@ class Stream:
     id: str
     created: int
     choices: int = 1
+    trace_id: str | None = None

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import Field
 
-from optillm.panel import grouped, quoted
+from optillm.panel import grouped, promoted, quoted
 from optillm.technique import Candidate, Context, Cost
 from optillm.toolkit.judging.verdicts import Preference
 
@@ -56,7 +55,7 @@ def burden(comparisons: int, samples: int) -> Cost:
     """Return what the burden of proof can cost: nothing with two samples, which cannot outvote the favourite."""
     if samples < 3 or comparisons < needed(comparisons):
         return Cost(0, 0)
-    return Cost(comparisons, 1, comparisons, 2 * comparisons)
+    return Cost.judging(comparisons, quoted_answers=2 * comparisons)
 
 
 async def compare(
@@ -92,11 +91,6 @@ async def upheld(
         favourite_wins = await head_to_head(ctx, contest, comparisons, model=model)
         winner = (contest.favourites if favourite_wins else contest.rivals)[0]
     return promoted(winner, ranked)
-
-
-def promoted(winner: Candidate, ranked: Sequence[Candidate]) -> list[Candidate]:
-    """Return the ranked candidates with one of them first."""
-    return [winner, *(candidate for candidate in ranked if candidate.index != winner.index)]
 
 
 def presumed(ranked: Sequence[Candidate], samples: Sequence[Candidate]) -> Candidate:
@@ -155,19 +149,19 @@ async def head_to_head(ctx: Context, contest: Contest, comparisons: int, *, mode
             return TIED
         return WON if (preference.better == "A") is favourite_first else LOST
 
-    outcomes = Counter[str]()
-    with ctx.span("head to head", comparisons=comparisons, lead=contest.lead) as span:
+    def decided(outcomes: Sequence[str]) -> bool:
+        outstanding = comparisons - len(outcomes)
+        at_best, at_worst = (Counter([*outcomes, *[rest] * outstanding]) for rest in (WON, LOST))
+        hopeless = not wins(at_best, comparisons, contest.lead)
+        return hopeless or wins(at_worst, comparisons, contest.lead)
+
+    rivals = {"favourite": contest.favourites[0].index, "rival": contest.rivals[0].index}
+    with ctx.span("head to head", comparisons=comparisons, lead=contest.lead, **rivals) as span:
         calls = map(comparison, range(comparisons))
-        async with aclosing(ctx.arriving(*calls, enough=needed(comparisons))) as arriving:
-            async for outcome in arriving:
-                outcomes[outcome] += 1
-                outstanding = comparisons - outcomes.total()
-                at_best, at_worst = (outcomes + Counter({rest: outstanding}) for rest in (WON, LOST))
-                hopeless = not wins(at_best, comparisons, contest.lead)
-                if hopeless or wins(at_worst, comparisons, contest.lead):
-                    break
-        span.attributes.update(outcomes)
-    return wins(outcomes, comparisons, contest.lead)
+        outcomes = Counter(await ctx.collect(*calls, enough=needed(comparisons), until=decided))
+        proved = wins(outcomes, comparisons, contest.lead)
+        span.attributes.update(outcomes, needed=needed(outcomes.total()), proved=proved)
+    return proved
 
 
 def wins(outcomes: Counter[str], comparisons: int, lead: int) -> bool:

@@ -7,7 +7,7 @@ world only through its `Context`; whether that is a live upstream or a scripted 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from random import Random
@@ -28,15 +28,21 @@ V = TypeVar("V", bound=BaseModel)
 class Cost:
     """Upstream calls, and rounds of calls that wait for each other.
 
-    `asks` are those of the calls that judge or help. Beside the conversation and the technique's own words, all
-    prompts together quote `quotes` texts as long as an answer may be, and `notes` as long as a helper's reply may be.
+    `judge_calls` are those of the calls that judge or help. Beside the conversation and the technique's own words, all
+    prompts together quote `quoted_answers` texts as long as an answer may be, and `quoted_judge_replies` as long as the
+    reply to a judge call may be.
     """
 
     calls: int
     rounds: int
-    asks: int = 0
-    quotes: int = 0
-    notes: int = 0
+    judge_calls: int = 0
+    quoted_answers: int = 0
+    quoted_judge_replies: int = 0
+
+    @classmethod
+    def judging(cls, calls: int, *, quoted_answers: int = 0, quoted_judge_replies: int = 0) -> Cost:
+        """Judge calls that are made together: one round, or none without any."""
+        return cls(calls, min(calls, 1), calls, quoted_answers, quoted_judge_replies)
 
     def __add__(self, later: Cost) -> Cost:
         """This and then something else."""
@@ -47,9 +53,9 @@ class Cost:
         return Cost(
             self.calls + beside.calls,
             max(self.rounds, beside.rounds),
-            self.asks + beside.asks,
-            self.quotes + beside.quotes,
-            self.notes + beside.notes,
+            self.judge_calls + beside.judge_calls,
+            self.quoted_answers + beside.quoted_answers,
+            self.quoted_judge_replies + beside.quoted_judge_replies,
         )
 
 
@@ -108,6 +114,11 @@ class Candidate:
         return f"{self.reply.text}\nTool calls: {self.answer.text}".lstrip()
 
     @property
+    def refused(self) -> bool:
+        """Whether the model declined to answer."""
+        return self.reply.kind is ReplyKind.REFUSAL
+
+    @property
     def complete(self) -> bool:
         """Whether the upstream finished this reply of its own accord."""
         return self.reply.kind is ReplyKind.OK
@@ -137,6 +148,12 @@ class Answer:
         if not candidates:
             raise ValueError("an answer needs a candidate")
         return cls(candidates, stop)
+
+    @classmethod
+    def written(cls, candidates: Sequence[Candidate], otherwise: Candidate) -> Answer:
+        """An answer from what the last call wrote; `otherwise` stands in where the model declined."""
+        answers = [candidate for candidate in candidates if not candidate.refused]
+        return cls.of(*(answers or [otherwise]))
 
 
 class Context(ABC):
@@ -290,16 +307,7 @@ class Context(ABC):
 
         Stragglers are cut once most results, or `enough`, are in. A call that gives nothing (`None`, or anything empty)
         abstains: it is passed over and hurries nobody. `until` is called with the results so far whenever one arrives;
-        once it returns true, the other calls are cancelled.
-        """
-
-    @abstractmethod
-    def arriving(
-        self, *calls: Coroutine[Any, Any, T | None], enough: int | None = None
-    ) -> AsyncGenerator[T, None]:
-        """Yield results in order of arrival, see `collect`.
-
-        Iterate inside `contextlib.aclosing`; leaving the loop cancels the rest.
+        once it returns true, the other calls are cancelled. It may also offer a better answer.
         """
 
     @abstractmethod

@@ -5,17 +5,22 @@ context variable, so the graph follows the flow of data, not the accident of tim
 siblings is still one round. Names follow OpenTelemetry's conventions for generative AI.
 
 When a step or a call ends, one line is logged at the level debug.
+
+Beside times and attributes, a trace refers to what the request has at hand anyway: payloads, replies, candidates,
+verdicts. Nothing is copied or formatted for it while the request runs; whoever stores or shows the trace does that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Set
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
+
+from optillm.chat import Message, Reply, Usage
 
 if TYPE_CHECKING:
     import networkx
@@ -26,7 +31,7 @@ T = TypeVar("T")
 Status = Literal["running", "ok", "failed", "cancelled"]
 
 _awaited: ContextVar[Set[int]] = ContextVar("calls whose results this task has awaited", default=frozenset())
-_step: ContextVar[str | None] = ContextVar("the innermost named step", default=None)
+_step: ContextVar[Span | None] = ContextVar("the innermost named step", default=None)
 
 
 LOG_NAMES: Final = {"gen_ai.provider.name": "upstream"}
@@ -40,13 +45,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Span:
-    """A named step; times are in seconds of the trace's clock."""
+    """A named step inside another `step`, if any; times are in seconds of the trace's clock.
+
+    What models wrote goes among the `texts`, which the reply's own trace does not have.
+    """
 
     name: str
     start: float
-    parent: str | None = None
+    step: Span | None = None
     end: float | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def parent(self) -> str | None:
+        """Return the name of the step that this one is a part of."""
+        return None if self.step is None else self.step.name
 
     @property
     def seconds(self) -> float:
@@ -54,13 +68,100 @@ class Span:
         return 0.0 if self.end is None else self.end - self.start
 
 
+class Sent(Protocol):
+    """What a call sends, before it is adapted to an upstream."""
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The conversation that it goes on with, or the prompt of a judge."""
+
+    @property
+    def instruction(self) -> str | None:
+        """What is added to the conversation."""
+
+    def conversation(self) -> Sequence[Message]:
+        """Return the messages with the instruction in its place."""
+
+
+class Priced(Protocol):
+    """What a model costs."""
+
+    def of(self, usage: Usage) -> float:
+        """Return the US dollars for so many tokens."""
+
+
 @dataclass(slots=True)
 class CallSpan(Span):
-    """One upstream call, its retries included; `after` are the calls it had to wait for."""
+    """One upstream call, its retries included; `after` are the calls it had to wait for.
+
+    `payload` is what it was to send and `body` what it sent in the end, `replies` are the choices that came back.
+    `sent` is when it first left and `first_piece` when its reply began, if that came as a stream. `failure` is the
+    status and the message of a failed call. With `judgement`, the call was to get the verdict of a judge.
+    """
 
     id: int = 0
     after: Set[int] = frozenset()
     status: Status = "running"
+    payload: Sent | None = None
+    body: Mapping[str, Any] | None = None
+    replies: Sequence[Reply] = ()
+    usage: Usage | None = None
+    price: Priced | None = None
+    sent: float | None = None
+    first_piece: float | None = None
+    failure: tuple[int, str] | None = None
+    judgement: Judgement | None = None
+
+
+class Shown(Protocol):
+    """A candidate, as far as a trace knows it."""
+
+    @property
+    def index(self) -> int:
+        """Its number among the candidates of the request."""
+
+    @property
+    def reply(self) -> Reply:
+        """What it says."""
+
+    @property
+    def text(self) -> str:
+        """What judges see of it."""
+
+    @property
+    def answer(self) -> Any:
+        """The final answer that it gives, `None` for a free-form text."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the upstream finished it of its own accord."""
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What a judge is asked: a kind of verdict on candidates, shown under `labels` in this order.
+
+    `verdict` is what was read and `source` how it was given. Without a verdict, `unread` says why: there was no reply,
+    no verdict in it, or instead of one an answer that favours no single candidate.
+    """
+
+    kind: type
+    candidates: Sequence[Shown] = ()
+    labels: str = ""
+    verdict: Any = None
+    source: str | None = None
+    unread: Literal["no reply", "no verdict", "other answer"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Something that was decided on the way, in a sentence that may name fields of `data` in braces."""
+
+    at: float
+    step: Span | None
+    kind: str
+    text: str
+    data: Mapping[str, Any]
 
 
 class Trace:
@@ -71,6 +172,8 @@ class Trace:
         self.request_id = request_id
         self.spans: list[Span] = []
         self.calls: list[CallSpan] = []
+        self.candidates: list[tuple[Shown, Reply]] = []
+        self.decisions: list[Decision] = []
         _awaited.set(frozenset())  # the task that begins a trace has seen nothing of it
 
     @contextmanager
@@ -78,7 +181,7 @@ class Trace:
         """Record a step for as long as the block runs."""
         span = Span(name, self.clock(), _step.get(), attributes=attributes)
         self.spans.append(span)
-        token = _step.set(name)
+        token = _step.set(span)
         try:
             yield span
         finally:
@@ -97,6 +200,7 @@ class Trace:
         try:
             yield call
         except Exception as error:
+            call.failure = getattr(error, "status", 500), getattr(error, "message", type(error).__name__)
             self._end(call, "failed", error)
             raise
         except BaseException:  # the task was cancelled
@@ -112,6 +216,14 @@ class Trace:
             reason = "" if error is None else f" with {getattr(error, 'status', type(error).__name__)}"
             outcome = f"{status}{reason} in {call.seconds:.2f} s"
             self.note("call %d, %s: %s%s", call.id, call.name, outcome, _shown_attributes(call.attributes))
+
+    def add(self, candidate: Shown, reply: Reply) -> None:
+        """Record a candidate, and the reply it was made of."""
+        self.candidates.append((candidate, reply))
+
+    def decide(self, kind: str, text: str, **data: Any) -> None:
+        """Record a decision, see `Decision`."""
+        self.decisions.append(Decision(self.clock(), _step.get(), kind, text, data))
 
     def note(self, message: str, *values: object) -> None:
         """Log something about this request at the level debug, but never the content of a message."""

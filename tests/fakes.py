@@ -38,6 +38,7 @@ from optillm.engine.plan.planner import Planner
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import OptillmError, UpstreamError
 from optillm.observe.record import Observer, Record
+from optillm.observe.traces.recording import Recorder
 from optillm.techniques import Technique, registry
 
 T = TypeVar("T")
@@ -162,6 +163,7 @@ class World:
         cache: Cache | None = None,
         observers: Sequence[Observer] = (),
         routes: Routes | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.records: list[Record] = []
         self.observers = [*observers, self.records.append]
@@ -180,6 +182,7 @@ class World:
             prices=Prices(prices),
             observers=self.observers,
             cache=cache,
+            recorder=recorder,
         )
         self.engine.runs.offload.share = lambda: no_algebra  # type: ignore[method-assign]
 

@@ -10,6 +10,7 @@ import optillm.observe.access
 import optillm.server.access.auth
 import optillm.server.access.budgets
 import optillm.server.access.cors
+import optillm.server.access.guard
 import optillm.server.api.views
 import optillm.server.http.loop
 import optillm.server.http.serve

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from optillm.chat import Reply
-from optillm.panel import Judge, grouped
+from optillm.panel import Judge, distinct_first, grouped, promoted, unanimous
 from optillm.technique import Candidate
 from optillm.toolkit.answers import extract
 
@@ -41,3 +41,27 @@ def test_more_than_eight_candidates_get_four_rankings_unless_more_are_asked_for(
 def test_ratings_show_each_candidate_alone_twice_and_pairs_are_ranked_both_ways() -> None:
     assert Counter(map(tuple, Judge("rate").slates(3))) == {(0,): 2, (1,): 2, (2,): 2}
     assert sorted(map(tuple, Judge("pairwise").slates(3))) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+
+
+def test_one_candidate_of_each_answer_comes_before_all_repetitions() -> None:
+    groups = grouped(candidates("The answer is 23.", "The answer is 29.", "It is 23: the answer is 23."))
+    ordered = distinct_first(groups)
+    assert [(candidate.index, candidate.copies) for candidate in ordered] == [(0, 2), (1, 1), (2, 1)]
+
+
+def test_a_promoted_candidate_is_in_the_list_once() -> None:
+    first, second, third = candidates("a", "b", "c")
+    assert promoted(third.standing_for(2), [first, second, third]) == [third.standing_for(2), first, second]
+
+
+@pytest.mark.parametrize(
+    ("texts", "agree"),
+    [
+        (["The answer is 23.", "It is 23: the answer is 23."], True),
+        (["The answer is 23.", "The answer is 29."], False),
+        (["The answer is 23.", "A long day at the sea, and then some."], False),
+        (["A long day at the sea, and then some."] * 2, False),
+    ],
+)
+def test_candidates_are_unanimous_if_all_state_the_same_final_answer(texts: list[str], agree: bool) -> None:
+    assert unanimous(candidates(*texts)) is agree

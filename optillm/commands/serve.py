@@ -6,6 +6,10 @@ It is assembled here from its parts; imports that other commands do not need wai
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
     from optillm.observe.record import Observer
 
+MEMORY: Final = "memory"
+"""The setting of traces that end with the server."""
 SHARED: Final = ("optillm.engine.engine", "optillm.observe.metrics", "optillm.server.app")
 """What all workers need: imported before they are forked, so that they share most of its memory."""
 
@@ -43,13 +49,18 @@ def run(invocation: Invocation) -> None:
     logs.configure(settings.log, settings.secrets(), settings.log_format)
     listener = bind(settings)  # before anything slow, or anything to clean up
     _check_workers_needs(settings)
-    with own_model(settings) as effective, counting_folder(settings.workers):
+    with (
+        own_model(settings) as own,
+        common_traces(own) as effective,
+        counting_folder(settings.workers),
+    ):
         for part in SHARED:
             import_module(part)
         announce(effective, invocation.faults, no_upstream=settings.demo == "auto")
         for line in first_steps(effective, url_of(listener)):
             logger.info("%s", line)
-        serve(effective, listener, load_app, partial(reread, invocation.read, effective))
+        load = partial(load_app, session_secret=secrets.token_bytes(32))  # one for all workers
+        serve(effective, listener, load, partial(reread, invocation.read, effective))
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -74,17 +85,20 @@ def reread(read: Callable[[], Settings], serving: Settings) -> Settings:
     settings = read()
     _check_workers_needs(settings)
     logs.configure(settings.log, settings.secrets(), settings.log_format)
+    if settings.traces == MEMORY:
+        settings = settings.model_copy(update={"traces": serving.traces})
     if serving.local or serving.demo == "on":
         return served_by_own(settings, serving.base_url, local=serving.local)
     return settings
 
 
-def load_app(settings: Settings) -> Flask:
+def load_app(settings: Settings, session_secret: bytes) -> Flask:
     """Create the WSGI application and its engine, in the process that serves it."""
     from optillm import sandbox
     from optillm.engine.engine import Engine
     from optillm.observe.access import log_request
     from optillm.observe.metrics import Metrics
+    from optillm.observe.traces.store import open_traces
     from optillm.server.access.budgets import Accounts
     from optillm.server.app import create_app
     from optillm.techniques import registry
@@ -99,8 +113,16 @@ def load_app(settings: Settings) -> Flask:
         from optillm.observe.otel import connect
 
         observers.append(connect(settings, __version__))
-    engine = Engine.from_settings(settings, techniques, observers)
-    return create_app(settings, engine, accounts=accounts, metrics=metrics)
+    traces = open_traces(settings)
+    engine = Engine.from_settings(settings, techniques, observers, traces)
+    return create_app(
+        settings,
+        engine,
+        accounts=accounts,
+        metrics=metrics,
+        traces=traces,
+        session_secret=session_secret,
+    )
 
 
 def _check_workers_needs(settings: Settings) -> None:
@@ -150,6 +172,21 @@ def own_model(settings: Settings) -> Iterator[Settings]:
 
         with launch(latency=settings.demo_latency) as demo:
             yield served_by_own(settings, demo.base_url)
+
+
+@contextmanager
+def common_traces(settings: Settings) -> Iterator[Settings]:
+    """Yield the settings to serve with: where several workers are to keep traces in memory, they share a private file."""
+    if settings.traces != MEMORY or settings.workers == 1:
+        yield settings
+        return
+    owner = os.getpid()
+    folder = tempfile.mkdtemp(prefix="optillm-traces-")
+    try:
+        yield settings.model_copy(update={"traces": str(Path(folder, "traces.sqlite3"))})
+    finally:
+        if os.getpid() == owner:  # a worker leaves this block as well when it ends
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def served_by_own(settings: Settings, base_url: str | None, local: str | None = None) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic_settings import BaseSettings
@@ -32,6 +32,13 @@ def add_setting_flags(
         for setting in members:
             if setting.flag and not taken.intersection(setting.flags):
                 _add_flag(section, setting, schemas[setting.name])
+
+
+def add_flags_of(parser: argparse._ArgumentGroup, model: type[BaseSettings], names: Iterable[str]) -> None:
+    """Add the flags of a few settings, for a command that reads only these."""
+    settings, schemas = setting_specs(model), shapes(model)
+    for name in names:
+        _add_flag(parser, settings[name], schemas[name])
 
 
 def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -87,13 +87,17 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The client that a key stands for; `digest` is the SHA-256 of the key."""
+    """The client that a key stands for; `digest` is the SHA-256 of the key.
+
+    `operator`: whoever has the key runs this server, and may see what others do here.
+    """
 
     name: str
     digest: bytes = field(repr=False)
     grant: Grant
     limits: UsageLimits = UNLIMITED
     disabled: bool = False
+    operator: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,15 @@ class Keys:
 
 
 def own_keys(keys: Sequence[str]) -> Keys:
-    """Return the keys that the settings hold in plain text; these have no limits of their own."""
+    """Return the keys that the settings hold in plain text: the operator's, without limits of their own."""
     named = ((f"{OWN_NAME_PREFIX}{number}", key) for number, key in enumerate(keys, 1))
     digests = ((name, digest(key.encode())) for name, key in named)
-    return Keys([Client(name, sha256, Grant(name, key_digest=sha256.hex())) for name, sha256 in digests])
+    return Keys(
+        [
+            Client(name, sha256, Grant(name, key_digest=sha256.hex()), operator=True)
+            for name, sha256 in digests
+        ]
+    )
 
 
 def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Keys:

@@ -48,6 +48,7 @@ from optillm.config.values import (
     SandboxLevel,
     ServerKind,
     StoreLocation,
+    TraceStore,
     Url,
     VerdictStyle,
     is_loopback,
@@ -105,6 +106,16 @@ class Settings(BaseSettings):
     otel: bool = _server(
         False, "send a trace of each request to OTEL_EXPORTER_OTLP_ENDPOINT; run pip install '.[otel]' first"
     )
+    traces: TraceStore = _server(
+        "memory",
+        "where the last requests are kept for /traces: off, memory, or a file, which outlives the server",
+    )
+    trace_content: bool = _server(
+        False,
+        "keep texts in traces even where other machines or client keys are served; without, structure and numbers",
+    )
+    traces_mb: int = _server(64, "the megabytes that traces may take, the oldest go first", ge=1, le=1_048_576)
+    traces_days: float = _server(7.0, "days that a file keeps traces", gt=0, le=3650)
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
     keys: File | None = _server(
         None, "a TOML file of client keys, each with its limits; `optillm key NAME` makes a key for it"
@@ -266,6 +277,11 @@ class Settings(BaseSettings):
     def wants_key(self) -> bool:
         """Return whether a client has to send a key."""
         return bool(self.optillm_api_key or self.keys)
+
+    @property
+    def keeps_trace_content(self) -> bool:
+        """Return whether traces hold what clients and models write: where that stays on the user's own machine."""
+        return self.trace_content or (is_loopback(self.host) and not self.keys)
 
     @cached_property
     def client_keys(self) -> ClientKeys:

@@ -126,6 +126,14 @@ def _store(value: str) -> str:
     return value if "://" in value else str(Path(value).expanduser().absolute())
 
 
+def _traces(value: str) -> str:
+    if value.lower() in ("off", "memory"):
+        return value.lower()
+    if "://" in value:
+        raise ValueError("write off, memory or the path of a file")
+    return str(Path(value).expanduser().absolute())
+
+
 def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value, strict=False))
@@ -157,6 +165,7 @@ Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Befor
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_none_or_list)]
 Url = Annotated[str, AfterValidator(_url)]
 StoreLocation = Annotated[str, AfterValidator(_store)]
+TraceStore = Annotated[str, AfterValidator(_traces)]
 File = Annotated[str, AfterValidator(_file)]
 GgufFile = Annotated[str, AfterValidator(_gguf)]
 Headers = Annotated[dict[str, str], BeforeValidator(_json), AfterValidator(_headers)]

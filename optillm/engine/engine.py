@@ -45,6 +45,7 @@ from optillm.engine.run.structured import demanded_form
 from optillm.engine.upstream.models import Catalogue, as_error
 from optillm.engine.upstream.routes import Routes
 from optillm.observe.record import Observer
+from optillm.observe.traces.recording import Recorder, new_id
 from optillm.techniques import Technique, selector
 
 if TYPE_CHECKING:
@@ -85,13 +86,15 @@ class Engine:
         prices: Prices | None = None,
         observers: Sequence[Observer] = (),
         cache: Cache | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.routes = routes
         self.planner = planner
         self.limits = limits or Limits()
         self.prices = prices or Prices()
         self._cache = cache
-        self._relays = Relays(routes, self.prices, observers, cache)
+        self._recorder = recorder
+        self._relays = Relays(routes, self.prices, observers, cache, recorder)
         self._selector = selector(planner.techniques)
         self.runs = Runs(
             routes,
@@ -101,15 +104,23 @@ class Engine:
             respect_temperature=self.limits.respect_temperature,
             admitted=self.limits.admitted,
             verdicts=self.limits.verdicts,
+            recorder=recorder,
         )
         self.catalogue = Catalogue(routes, self.limits.advertised)
         self._coalescer: Coalescer[Completion] = Coalescer()
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, techniques: Mapping[str, Technique], observers: Sequence[Observer] = ()
+        cls,
+        settings: Settings,
+        techniques: Mapping[str, Technique],
+        observers: Sequence[Observer] = (),
+        recorder: Recorder | None = None,
     ) -> Engine:
-        """The engine that the settings describe; `observers` are told of each request that has ended."""
+        """The engine that the settings describe.
+
+        `observers` are told of each request that has ended; `recorder` takes a recording of each that begins.
+        """
         defaults = {slug: settings.technique_options(slug) for slug in techniques}
         slugs = techniques if settings.advertise is None else settings.advertise
         return cls(
@@ -132,6 +143,7 @@ class Engine:
             ),
             prices=settings.price_table,
             observers=observers,
+            recorder=recorder,
             cache=open_cache(
                 settings.cache,
                 settings.cache_seconds,
@@ -153,7 +165,8 @@ class Engine:
         job = self._job(request, plan.work, plan.model)
         if request.stream:
             choices = job.request.choices
-            return Stream(self.runs.events(job), job.technique, plan.model, job.id, job.created, choices)
+            identity = (job.technique, plan.model, job.id, job.created)
+            return Stream(self.runs.events(job), *identity, choices, job.trace_id)
         return await self._coalescer.run(
             request.sender, lambda attended: self.runs.answer(job, None, attended)
         )
@@ -207,6 +220,8 @@ class Engine:
         await self.routes.close()
         if self._cache is not None:
             await self._cache.close()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
 
     def _decided(self, request: ChatRequest) -> Plan:
         """Return the plan to execute; raises `InvalidRequest` or `PermissionDenied`.
@@ -256,7 +271,9 @@ class Engine:
             )
         form = demanded_form(request.body)
         number = f"chatcmpl-{secrets.token_hex(12)}"
-        return Job(work, requested, model, request, form, merging, budget, number, int(time.time()))
+        record_as = None if self._recorder is None or request.trace is False else new_id()
+        identity = (number, int(time.time()), record_as)
+        return Job(work, requested, model, request, form, merging, budget, *identity)
 
     def _estimator(self, request: ChatRequest, model: str) -> Estimator:
         price = partial(self.routes.price, prices=self.prices)

@@ -19,11 +19,13 @@ from optillm.config.prices import Prices
 from optillm.engine.call.cache import Cache, key_of
 from optillm.engine.call.cached import recalled, remembered
 from optillm.engine.call.ledger import Ledger, estimate, worst_case
-from optillm.engine.upstream.client import EVENTS
+from optillm.engine.upstream.client import EVENTS, JSON
 from optillm.engine.upstream.http import LARGEST
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import DeadlineExceeded, PermissionDenied, UpstreamError
-from optillm.observe.record import Entry, Observer
+from optillm.observe.entry import Entry
+from optillm.observe.record import Observer
+from optillm.observe.traces.recording import Recorder, new_id
 
 TECHNIQUE = "x-optillm-technique"
 
@@ -32,22 +34,30 @@ class Relays:
     """Passes requests on to `routes`; whole replies are kept in `cache` if there is one."""
 
     def __init__(
-        self, routes: Routes, prices: Prices, observers: Sequence[Observer], cache: Cache | None
+        self,
+        routes: Routes,
+        prices: Prices,
+        observers: Sequence[Observer],
+        cache: Cache | None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._routes = routes
         self._prices = prices
         self._observers = observers
         self._cache = cache
+        self._recorder = recorder
 
     async def chat(self, request: ChatRequest, model: str, budget: Budget) -> Relay:
         """Pass a chat request on, under this name of its model."""
-        entry = Entry.of_chat(request, NONE, model, self._observers)
+        record_as = None if self._recorder is None or request.trace is False else new_id()
+        entry = Entry.of_chat(request, NONE, model, self._observers, self._recorder, record_as)
         cache = None if request.stream or request.sender.fresh else self._cache
         if cache is None:
             return await self._chat(request, model, budget, entry)
         key = key_of(self._routes.address, cache.owner(request), {**request.body, "model": model})
         relay = await recalled(cache, key)
         if relay is not None:
+            relay = entry.passing(relay)
             entry.close(relay.status, usage=Usage(), cost=0.0)
             return _signed(relay)
         relay = await self._chat(request, model, budget, entry)
@@ -84,7 +94,13 @@ class Relays:
                 f"This key has a budget, and no price is known for {model!r}", param="model"
             )
         endpoint = request.path.partition("?")[0]
-        entry = Entry(self._observers, request.request_id, endpoint, grant.client, NONE, model)
+        recorded = self._recorder is not None and request.method == "POST"
+        entry = Entry(
+            *(self._observers, request.request_id, endpoint, grant.client, NONE, model),
+            recorder=self._recorder,
+            record_as=new_id() if recorded else None,
+            body=content if request.content_type.startswith(JSON) else None,
+        )
         with entry.failing():
             relay = await _in_time(self._routes.relay(request), seconds)
         return entry.of(relay, self._prices, len(content) // 4)

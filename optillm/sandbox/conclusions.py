@@ -3,8 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from optillm.sandbox.results import Checked, Value
+from optillm.sandbox.formalisation import Formalisation
+from optillm.sandbox.results import Checked, Solved, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a formalisation comes to: facts in words, or else a complaint that a model can act on.
+
+    Without either, another version could fare no better.
+    """
+
+    facts: str = ""
+    complaint: str = ""
+
+
+def printed(solved: Solved) -> Finding:
+    """Return what a program prints, or why it prints nothing."""
+    if (error := solved.error) is not None:
+        complaint = f"line {error.line}: {error.type}: {error.message}\n{error.hint}"
+        return Finding(complaint=complaint if error.repairable else "")
+    output = solved.output.strip()
+    return Finding(output, "" if output else "The program printed nothing.")
+
+
+def concluded(formalisation: Formalisation, checked: Checked, *, require_unique: bool) -> Finding:
+    """Return what the facts about a formalisation come to; a model of several may be `require_unique`."""
+    if (error := checked.error) is not None:
+        line = f" (line {error.line})" if error.line else ""
+        return Finding(complaint=f"{error.message}{line}\n{error.hint}" if error.repairable else "")
+    kind = formalisation.kind
+    facts = None if checked.status == "unsat" else conclusion(kind, checked, formalisation.labels)
+    ambiguous = kind == "model" and checked.unique is False and require_unique
+    if facts is None or ambiguous:
+        return Finding(complaint=objection(kind, checked))
+    return Finding(facts)
 
 
 def conclusion(kind: str, checked: Checked, labels: Sequence[str] = ()) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,25 @@ from flask import Flask, Response, g, request
 from optillm.errors import Cancelled
 from optillm.observe.access import LONGEST_REASON
 from optillm.observe.metrics import Metrics
-from optillm.server.access.auth import guard, naming_the_limit, settle
+from optillm.server import web
+from optillm.server.access.auth import Authenticator
 from optillm.server.access.budgets import Accounts
 from optillm.server.access.cors import tell_browsers
+from optillm.server.access.guard import guard, naming_the_limit, settle
 from optillm.server.access.owners import Owners
-from optillm.server.access.policy import VERSION
+from optillm.server.access.policy import VERSION, current_policy
+from optillm.server.access.sessions import Sessions
 from optillm.server.api import ops, views
+from optillm.server.api.traces import views as trace_views
 from optillm.server.bridge import ClientGone
 from optillm.server.errors import error_response, explain, new_request_id
 from optillm.server.state import NAME, Engine, State
+from optillm.server.web.negotiation import prefer_data, wants_page
+from optillm.server.web.rendering import error_page
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
+    from optillm.observe.traces.store import Traces
 
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -55,23 +63,42 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     accounts: Accounts | None = None,
     metrics: Metrics | None = None,
+    traces: Traces | None = None,
+    session_secret: bytes | None = None,
 ) -> Flask:
-    """The proxy as a WSGI application, for `optillm.server.http.front`; make it in the process that serves it."""
+    """The proxy as a WSGI application, for `optillm.server.http.front`; make it in the process that serves it.
+
+    `session_secret` is what all workers share, so that any of them knows who has signed in.
+    """
     accounts = accounts or Accounts.of(settings)
     app = Proxy(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_mb * 2**20
     metrics = metrics or Metrics()
-    app.extensions[NAME] = State(settings, engine, accounts, metrics, Owners.of(settings), clock)
+    clients = accounts.keys.clients
+    app.extensions[NAME] = State(
+        settings,
+        engine,
+        accounts,
+        metrics,
+        Owners.of(settings),
+        Authenticator(clients, settings.trusted_proxies, clock),
+        Sessions(clients, session_secret or secrets.token_bytes(32)),
+        clock,
+        traces,
+    )
     ops.count(app, metrics)
     app.before_request(identify)
     tell_browsers(app, settings.cors_origins)
-    app.before_request(guard(settings, accounts, clock))
+    app.before_request(guard(settings, accounts))
     app.after_request(sign)
     app.after_request(settle)
     app.register_error_handler(Exception, answer)
+    web.register(app)  # before the API, which also has some of the pages' paths
     app.register_blueprint(views.views)
+    app.register_blueprint(trace_views)
     app.register_blueprint(ops.views)
     serve_without_version(app)
+    prefer_data(app, web.NAME)
     return app
 
 
@@ -107,4 +134,5 @@ def answer(error: Exception) -> Response:
     if not failure.recorded:
         summary = f"{request.method} {request.path}: status {failure.status}, request {g.request_id}"
         log.info("%s: %s", summary, failure.message[:LONGEST_REASON])
-    return error_response(naming_the_limit(failure))
+    failure = naming_the_limit(failure)
+    return error_page(failure) if current_policy().page and wants_page() else error_response(failure)

@@ -23,6 +23,9 @@ from optillm.server.readiness import Readiness
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
     from optillm.observe.metrics import Metrics
+    from optillm.observe.traces.store import Traces
+    from optillm.server.access.auth import Authenticator
+    from optillm.server.access.sessions import Sessions
 
 NAME: Final = "optillm"
 
@@ -63,6 +66,7 @@ class State:
     """What one application serves with; `draining` says that it takes no new clients.
 
     `serving` holds the running chat requests by client and id, `cancelled` those that somebody has cancelled.
+    `traces` is the store of traces, `None` if none are kept.
     """
 
     settings: Settings
@@ -70,7 +74,10 @@ class State:
     accounts: Accounts
     metrics: Metrics
     owners: Owners
+    authenticator: Authenticator
+    sessions: Sessions
     clock: Callable[[], float] = time.monotonic
+    traces: Traces | None = None
     draining: bool = False
     serving: defaultdict[str, list[ViewTask]] = field(default_factory=lambda: defaultdict(list))
     cancelled: set[str] = field(default_factory=set)
@@ -117,10 +124,12 @@ class State:
         return bool(tasks)
 
     async def close(self) -> None:
-        """Close the engine, and write down what has been used."""
+        """Close the engine, and write down what has been used and traced."""
         self.draining = True
         await self.engine.close()
         await asyncio.to_thread(self.accounts.close)
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.close)
 
 
 def state_of(app: Flask) -> State:

@@ -13,13 +13,12 @@ samples give have to prove it head to head.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from optillm.panel import Judge, Manner, Scorer, grouped
+from optillm.panel import Judge, Manner, Scorer, grouped, scores
 from optillm.proof import COMPARISONS, burden, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.judging.ballots import Marks, decided, mean_marks
@@ -63,7 +62,7 @@ def judging(count: int, options: Options) -> Cost:
     """What it takes to rank so many answers, heats and their winners' meetings included."""
     if count <= options.group:
         shown = options.scorer.slates(count) if count > 1 else []
-        return Cost(len(shown), min(len(shown), 1), len(shown), sum(map(len, shown)))
+        return Cost.judging(len(shown), quoted_answers=sum(map(len, shown)))
     heats = -(-count // options.group)
     together = Cost(0, 0)
     for heat in range(heats):
@@ -108,16 +107,16 @@ async def ranked(ctx: Context, pool: Sequence[Candidate], options: Options) -> l
     ballots = options.scorer.slates(len(pool))
     # Ratings are absolute. The other marks depend on what else is shown and where, and are balanced only as a set.
     expected = 0 if options.judge == "rate" else sum(0 in slate for slate in ballots)
-    opinions: list[Marks] = []
-    with ctx.span("judge", candidates=len(pool), ballots=len(ballots)):
+
+    def closed(opinions: Sequence[Marks]) -> bool:
+        plurality = max(by_marks(pool, opinions, expected), key=lambda candidate: candidate.copies)
+        ctx.offer(plurality, score=plurality.copies + len(opinions) / len(ballots))
+        return decided(opinions, len(ballots) - len(opinions), len(pool), agreement(pool), expected)
+
+    with ctx.span("judge", candidates=len(pool), ballots=len(ballots)) as span:
         judges = (options.scorer.marks(ctx, pool, slate) for slate in ballots)
-        async with aclosing(ctx.arriving(*judges)) as arriving:
-            async for marks in arriving:
-                opinions.append(marks)
-                plurality = max(by_marks(pool, opinions, expected), key=lambda candidate: candidate.copies)
-                ctx.offer(plurality, score=plurality.copies + len(opinions) / len(ballots))
-                if decided(opinions, len(ballots) - len(opinions), len(pool), agreement(pool), expected):
-                    break
+        opinions = await ctx.collect(*judges, until=closed)
+        span.attributes["scores"] = scores(pool, merits(pool, opinions, expected))
     return by_marks(pool, opinions, expected)
 
 
@@ -127,8 +126,13 @@ def agreement(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
     return np.array([AGREEMENT * (candidate.copies - 1) / sampled for candidate in pool], dtype=np.float64)
 
 
+def merits(pool: Sequence[Candidate], opinions: Sequence[Marks], expected: int) -> npt.NDArray[np.float64]:
+    """Return the judges' mean mark of each candidate, and what agreement adds to it, shape (len(pool),)."""
+    return mean_marks(opinions, len(pool), expected) + agreement(pool)
+
+
 def by_marks(pool: Sequence[Candidate], opinions: Sequence[Marks], expected: int) -> list[Candidate]:
     """Return the pool, best first; without any mark, by agreement and then brevity."""
-    merits = mean_marks(opinions, len(pool), expected) + agreement(pool)
-    order = sorted(range(len(pool)), key=lambda number: (-merits[number], len(pool[number].text), number))
+    merit_of = merits(pool, opinions, expected)
+    order = sorted(range(len(pool)), key=lambda number: (-merit_of[number], len(pool[number].text), number))
     return [pool[number] for number in order]

@@ -47,7 +47,7 @@ class Options(BaseOptions):
 
     def worst_case(self, choices: int) -> Cost:
         """All notes are cut."""
-        return Cost(choices, 1) + (Cost(choices, 1, quotes=choices) if self.conclude else Cost(0, 0))
+        return Cost(choices, 1) + (Cost(choices, 1, quoted_answers=choices) if self.conclude else Cost(0, 0))
 
 
 async def run(ctx: Context, options: Options) -> Answer:

@@ -13,13 +13,12 @@ fresh sample or to go deeper is an arm of the bandit (Inoue et al., AB-MCTS, htt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import Field
 
-from optillm.panel import grouped, rank
+from optillm.panel import distinct_first, grouped, rank, unanimous
 from optillm.proof import burden, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.judging.ballots import orders
@@ -76,16 +75,13 @@ class Options(BaseOptions):
 
     def worst_case(self, choices: int) -> Cost:
         """The first answers do not agree, and every wave grows as wide as it may."""
-        first = max(self.width, choices)
-        shown, waves = min(first, MOST_SHOWN), self.simulations - 1
-        judges = min(self.width, MOST_SHOWN) * waves
-        later = Cost(self.width * waves + judges, 2 * waves, judges, self.width * waves + judges * MOST_SHOWN)
-        return (
-            Cost(first, 1)
-            + Cost(shown, 1, shown, shown * shown)
-            + later
-            + burden(self.proof, first + self.width * waves)
-        )
+        first, waves = max(self.width, choices), self.simulations - 1
+        shown, judges = min(first, MOST_SHOWN), min(self.width, MOST_SHOWN) * waves
+        refined = self.width * waves
+        sampled = Cost(first, 1) + Cost.judging(shown, quoted_answers=shown * shown)
+        grown = Cost(refined, waves, quoted_answers=refined)
+        evaluated = Cost(judges, waves, judge_calls=judges, quoted_answers=judges * MOST_SHOWN)
+        return sampled + grown + evaluated + burden(self.proof, first + refined)
 
 
 @dataclass(slots=True)
@@ -95,10 +91,14 @@ class State:
     candidate: Candidate
     marks: list[float] = field(default_factory=list)
 
-    @property
+    def brevity(self) -> tuple[int, int]:
+        """Return what sorts shorter answers before longer ones, and of equals the earlier ones first."""
+        return len(self.candidate.text), self.candidate.index
+
     def described(self) -> dict[str, Any]:
         """What the drawing of the tree says of it."""
-        return {"answer": self.candidate.answer and self.candidate.answer.value, "marks": len(self.marks)}
+        answer = self.candidate.answer and self.candidate.answer.value
+        return {"answer": answer, "marks": len(self.marks), "candidate": self.candidate.index}
 
 
 Search = Tree[State | None]
@@ -108,16 +108,20 @@ Search = Tree[State | None]
 async def run(ctx: Context, options: Options) -> Answer:
     """Expand, evaluate, back up, wave by wave; return the answers by value."""
     tree: Search = Tree(None, options.exploration, widening=True)
-    with ctx.span("tree") as span:
-        for candidate in await ctx.sample(max(options.width, ctx.choices), temperature=options.temperature):
-            plant(tree, tree.root, candidate)
-        settled = unanimous(tree)
+    with ctx.span("tree", kind="mcts") as span:
+        first = await ctx.sample(max(options.width, ctx.choices), temperature=options.temperature)
+        for candidate in first:
+            tree.plant(tree.root, State(candidate))
+        settled = len(first) >= UNANIMOUS and unanimous(first)
         for wave in range(options.simulations if not settled else 0):
             ctx.say(f"wave {wave + 1} of {options.simulations}")
             grown = await expand(ctx, tree, options) if wave else tree.nodes()
             await evaluate(ctx, tree, grown, options)
             ctx.offer(presumed(by_value(tree), by_value(tree)), score=1 + wave)
-        span.attributes["tree"] = tree.render(lambda state: state.described if state else {})
+        span.attributes["tree"] = tree.render(lambda state: state.described() if state else {})
+        span.attributes["scores"] = {
+            state.candidate.index: value for states, value in valued(tree) for state in states
+        }
     if settled:
         return Answer.of(*by_value(tree), stop="settled")
     # Refinements vote like samples: most of them are right more often than their drafts. Judges have chosen what was
@@ -128,27 +132,16 @@ async def run(ctx: Context, options: Options) -> Answer:
     )
 
 
-def plant(tree: Search, parent: Node[State | None], candidate: Candidate) -> Node[State | None]:
-    """A new node whose reward is still to come."""
-    tree.select(lambda node: node is parent)
-    return tree.add(parent, State(candidate))
-
-
 async def expand(ctx: Context, tree: Search, options: Options) -> list[Node[State | None]]:
     """Select a wave of nodes without waiting, then sample or refine at all of them together."""
-    chosen = [tree.select(lambda node: node.depth <= options.depth) for _ in range(options.width)]
-    selected = [node for node in chosen if node is not None]
 
-    async def child(node: Node[State | None]) -> tuple[Node[State | None], Candidate]:
-        return node, await (sample(ctx, options) if node.item is None else refine(ctx, node.item, options))
+    async def child(node: Node[State | None]) -> Node[State | None]:
+        candidate = await (sample(ctx, options) if node.item is None else refine(ctx, node.item, options))
+        return tree.add(node, State(candidate))
 
-    grown: list[Node[State | None]] = []
-    async with aclosing(ctx.arriving(*map(child, selected))) as arriving:
-        async for parent, candidate in arriving:
-            grown.append(tree.add(parent, State(candidate)))
-    for node in selected:
-        if node.expanding:  # its expansion came to nothing
-            tree.give_up(node)
+    selected = list(tree.wave(options.width, lambda node: node.depth <= options.depth))
+    grown = await ctx.collect(*map(child, selected))
+    tree.end_wave(selected)
     return grown
 
 
@@ -169,15 +162,14 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
 
     An answer no judge has placed is an abstention and counts as no visit.
     """
-    rivals = contenders(tree)
+    rivals = [states[0] for states, _ in valued(tree)][:MOST_SHOWN]
     candidates = [rival.candidate for rival in rivals]
     ballots = orders(len(rivals), min(len(nodes), len(rivals)))
     with ctx.span("evaluate", answers=len(rivals), ballots=len(ballots)):
         judges = (rank(ctx, candidates, order, model=options.judge_model) for order in ballots)
-        async with aclosing(ctx.arriving(*judges)) as arriving:
-            async for marks in arriving:
-                for index, mark in marks.items():
-                    rivals[index].marks.append(mark)
+        for marks in await ctx.collect(*judges):
+            for index, mark in marks.items():
+                rivals[index].marks.append(mark)
     value_of = {
         state.candidate.index: value if any(rival.marks for rival in states) else None
         for states, value in valued(tree)
@@ -187,43 +179,23 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
         tree.backpropagate(node, value_of[node.item.candidate.index] if node.item else None)
 
 
-def contenders(tree: Search) -> list[State]:
-    """Return one state for each answer, the most valued first, at most `MOST_SHOWN`."""
-    state_of = {state.candidate.index: state for states, _ in valued(tree) for state in states}
-    best_first = [state_of[candidate.index] for candidate in by_value(tree)]
-    return best_first[: len(valued(tree))][:MOST_SHOWN]
-
-
 def valued(tree: Search) -> list[tuple[list[State], float]]:
-    """Return the answers, each with all nodes that give it and its value in [0, 1], best first.
+    """Return the answers, best first, each with the nodes that give it, the shortest first, and its value in [0, 1].
 
     These nodes share their marks, and their share of all nodes counts too; a free-form answer has its own marks only.
     """
     state_of = {node.item.candidate.index: node.item for node in tree.nodes() if node.item}
-    valued = []
+    answers = []
     for group in grouped([state.candidate for state in state_of.values()]):
         states = [state_of[candidate.index] for candidate in group]
         marks = [mark for state in states for mark in state.marks]
         value = (sum(marks) + PRIOR) / (len(marks) + 1)  # shrunk: one lucky mark is no certainty
         if group[0].answer is not None:
             value = (1 - AGREEMENT) * value + AGREEMENT * len(group) / len(state_of)
-        valued.append((states, value))
-    return sorted(valued, key=lambda each: -each[1])
+        answers.append((sorted(states, key=State.brevity), value))
+    return sorted(answers, key=lambda answer: (-answer[1], answer[0][0].brevity()))
 
 
 def by_value(tree: Search) -> list[Candidate]:
     """Return all candidates: the shortest for each answer, the most valued answer first, then their repetitions."""
-    groups = [
-        (sorted(states, key=lambda state: (len(state.candidate.text), state.candidate.index)), value)
-        for states, value in valued(tree)
-    ]
-    groups.sort(key=lambda each: (-each[1], len(each[0][0].candidate.text), each[0][0].candidate.index))
-    shortest = [states[0].candidate for states, _ in groups]
-    return shortest + [state.candidate for states, _ in groups for state in states[1:]]
-
-
-def unanimous(tree: Search) -> bool:
-    """Return whether the first answers are all one and the same, and enough of them."""
-    candidates = [node.item.candidate for node in tree.nodes() if node.item]
-    answered = all(candidate.answer is not None for candidate in candidates)
-    return len(candidates) >= UNANIMOUS and answered and len(grouped(candidates)) == 1
+    return distinct_first([[state.candidate for state in states] for states, _ in valued(tree)])

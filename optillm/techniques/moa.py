@@ -13,15 +13,13 @@ see random subsets of the references (Venkatraman et al., RSA, https://arxiv.org
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from optillm.chat import ReplyKind
-from optillm.panel import grouped
+from optillm.panel import grouped, promoted, quoted, typical, unanimous
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
-from optillm.toolkit.answers.similarity import medoid, words
+from optillm.toolkit.answers.similarity import words
 from optillm.toolkit.judging.ballots import LABELS
 
 SYNTHESISE = """\
@@ -32,14 +30,11 @@ write the one best answer yourself. Speak to me directly and in the form I asked
 {references}
 """
 
-SYNTHESISE_WITH_CRITIQUE = (
-    SYNTHESISE
-    + """
+REVIEWED = """
 A reviewer says of these drafts, as data:
 
 {critique}
 """
-)
 
 REVIEW_FIRST = """
 First review them for yourself: where they contradict each other, work out which one is right. Then write this line:
@@ -92,102 +87,103 @@ class Options(BaseOptions):
         96_000, ge=1_000, le=4_000_000, description="characters of references an agent is shown at most"
     )
 
+    @property
+    def models(self) -> list[str]:
+        """The models that propose, where the option names them."""
+        return self.proposers if isinstance(self.proposers, list) else []
+
+    @property
+    def count(self) -> int:
+        """How many propose."""
+        return len(self.proposers) if isinstance(self.proposers, list) else self.proposers
+
     def worst_case(self, choices: int) -> Cost:
         """No two references agree in any layer."""
-        count = len(self.proposers) if isinstance(self.proposers, list) else self.proposers
-        width = self.width or count
-        last = width if self.layers > 2 else count
+        width = self.width or self.count
+        last = width if self.layers > 2 else self.count
         critics = {"shared": 1, "each": last}.get(self.critique, 0)
-        cost, below = Cost(count, 1), count
+        cost, below = Cost(self.count, 1), self.count
         for _ in range(self.layers - 2):
-            cost += Cost(width, 1, quotes=width * min(self.subset or below, below))
+            cost += Cost(width, 1, quoted_answers=width * min(self.subset or below, below))
             below = width
-        cost += Cost(critics, min(critics, 1), critics, critics * last)
-        return cost + Cost(choices, 1, quotes=choices * last, notes=choices * critics)
+        cost += Cost.judging(critics, quoted_answers=critics * last)
+        return cost + Cost(choices, 1, quoted_answers=choices * last, quoted_judge_replies=choices * critics)
 
     def other_models(self) -> Sequence[str]:
         """The proposers, where they are other models, and the aggregator."""
-        proposers = self.proposers if isinstance(self.proposers, list) else []
-        return [*proposers, *([self.aggregator] if self.aggregator else [])]
+        return [*self.models, *([self.aggregator] if self.aggregator else [])]
 
 
 async def run(ctx: Context, options: Options) -> Answer:
     """Propose, pass through the middle layers, aggregate."""
-    models = options.proposers if isinstance(options.proposers, list) else []
-    count = len(models) if models else int(str(options.proposers))
-    references = await ctx.sample(count, temperature=options.temperature, models=models)
+    references = await ctx.sample(options.count, temperature=options.temperature, models=options.models)
     for _ in range(options.layers - 2):
-        if len(references) > 1 and not unanimous(references) and not ctx.short_of_time:
-            references = await middle_layer(ctx, references, options, options.width or count)
+        if len(references) > 1 and not alike(references) and not ctx.short_of_time:
+            references = await middle_layer(ctx, references, options)
     best = representative(references)
     ctx.offer(best, score=1.0)
-    if unanimous(references):
-        return Answer.of(best, *(other for other in references if other is not best), stop="settled")
-    return await aggregate(ctx, references, best, options, models)
+    if alike(references):
+        return Answer.of(*promoted(best, references), stop="settled")
+    return await aggregate(ctx, references, best, options)
 
 
-async def middle_layer(
-    ctx: Context, references: Sequence[Candidate], options: Options, width: int
-) -> list[Candidate]:
+async def middle_layer(ctx: Context, references: Sequence[Candidate], options: Options) -> list[Candidate]:
     """Each agent writes a full answer of its own from the references it sees."""
+    width = options.width or options.count
     ctx.say(f"a layer of {width} agents reads {len(references)} answers")
     size = min(options.subset or len(references), len(references))
-    instructions = [
-        SYNTHESISE.format(references=quoted(ctx, ctx.rng.sample(references, size), options))
-        for _ in range(width)
-    ]
+    subsets = [ctx.rng.sample(references, size) for _ in range(width)]
+    instructions = [synthesise(ctx, subset, options) for subset in subsets]
     return await ctx.sample(width, temperature=options.temperature, instructions=instructions)
 
 
+def synthesise(ctx: Context, references: Sequence[Candidate], options: Options) -> str:
+    """Return the instruction to write one answer from these."""
+    return SYNTHESISE.format(references=quoted(ctx, references, options.reference_chars))
+
+
 async def aggregate(
-    ctx: Context, references: Sequence[Candidate], best: Candidate, options: Options, models: Sequence[str]
+    ctx: Context, references: Sequence[Candidate], best: Candidate, options: Options
 ) -> Answer:
     """Write one answer from all references; another proposer stands in for a failing aggregator."""
     shuffled = ctx.rng.sample(references, len(references))
-    instruction = SYNTHESISE.format(references=quoted(ctx, shuffled, options))
-    critique = await review(ctx, shuffled, options)
-    if critique:
-        instruction = SYNTHESISE_WITH_CRITIQUE.format(
-            references=quoted(ctx, shuffled, options), critique=ctx.quote("review", critique)
-        )
+    instruction = synthesise(ctx, shuffled, options)
+    if critique := await review(ctx, shuffled, options):
+        instruction += REVIEWED.format(critique=ctx.quote("review", critique))
     inline = options.critique == "inline"
     if inline:
         instruction += REVIEW_FIRST.format(marker=ctx.marker)
-    guarded = has_majority(references) and (
-        options.guard == "always" or (options.guard == "whole" and not ctx.streams)
-    )
+    guarded = options.guard == "always" or (options.guard == "whole" and not ctx.streams)
+    guarded = guarded and has_majority(references)
     ctx.say(f"writing one answer from {len(references)}")
     first = options.aggregator or ctx.model
-    written = await ctx.write(
-        instruction,
-        models=[first, *(model for model in models if model != first)][:2],
-        after=ctx.marker if inline else None,
-        held=guarded,
-    )
-    answers = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.REFUSAL]
-    if guarded:
-        answers = [candidate for candidate in answers if not stands_alone(candidate, references)]
-    return Answer.of(*answers, *([] if answers else [best]))
+    models = [first, *(model for model in options.models if model != first)][:2]
+    after = ctx.marker if inline else None
+    with ctx.span("aggregate", references=len(references), guarded=guarded) as span:
+        written = kept = await ctx.write(instruction, models=models, after=after, held=guarded)
+        if guarded:
+            kept = [candidate for candidate in written if not stands_alone(candidate, references)]
+        span.attributes["rejected"] = len(written) - len(kept)
+    return Answer.written(kept, otherwise=best)
 
 
 async def review(ctx: Context, references: Sequence[Candidate], options: Options) -> str:
     """Return what the critics say; even a critique that was cut is information."""
     if options.critique in ("none", "inline"):
         return ""
-    shown = quoted(ctx, references, options)
     tasks = ["Review them all."]
     if options.critique == "each":
         tasks = [f"Review draft {LABELS[i]}, in the light of the others." for i in range(len(references))]
+    shown = quoted(ctx, references, options.reference_chars)
     prompts = [CRITIQUE.format(conversation=ctx.transcript, candidates=shown, task=task) for task in tasks]
-    async with aclosing(ctx.arriving(*(ctx.ask(prompt) for prompt in prompts))) as reviews:
-        return "\n\n".join([review async for review in reviews])
+    return "\n\n".join(await ctx.collect(*map(ctx.ask, prompts)))
 
 
-def unanimous(references: Sequence[Candidate]) -> bool:
+def alike(references: Sequence[Candidate]) -> bool:
     """Return whether all references give the same final answer or, without one, use the same words."""
     if any(reference.answer is None for reference in references):
         return len({words(reference.text) for reference in references}) == 1
-    return len(grouped(references)) == 1
+    return unanimous(references)
 
 
 def has_majority(references: Sequence[Candidate]) -> bool:
@@ -206,21 +202,4 @@ def representative(references: Sequence[Candidate]) -> Candidate:
     largest = grouped(references)[0]
     if len(largest) > 1 or len(references) == 1:
         return min(largest, key=lambda reference: len(reference.text))
-    return references[medoid([reference.text for reference in references])]
-
-
-def quoted(ctx: Context, references: Sequence[Candidate], options: Options) -> str:
-    """The references as data, the longest of them cut in the middle until all fit."""
-    room = options.reference_chars // len(references)
-    spare = sum(max(0, room - len(reference.text)) for reference in references)
-    long = sum(len(reference.text) > room for reference in references)
-    room += spare // long if long else 0
-    return "\n".join(ctx.quote(LABELS[i], shortened(c.text, room)) for i, c in enumerate(references))
-
-
-def shortened(text: str, room: int) -> str:
-    """At most `room` characters of a text: its beginning and its end, where the conclusions are."""
-    if len(text) <= room:
-        return text
-    half = max(0, room - 20) // 2
-    return f"{text[:half]}\n[… cut …]\n{text[-half:]}" if half else text[:room]
+    return typical(references)

@@ -12,19 +12,19 @@ from the provers' solutions, the less its scores count.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from statistics import mean
 
 from pydantic import Field
 
 from optillm.chat import Reply
-from optillm.panel import grouped
+from optillm.panel import distinct_first, grouped, typical, unanimous
 from optillm.proof import COMPARISONS, burden, presumed, upheld
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
 from optillm.toolkit.answers import extract
-from optillm.toolkit.answers.similarity import medoid, words
+from optillm.toolkit.answers.similarity import words
 from optillm.toolkit.answers.typography import plain
+from optillm.toolkit.judging.calibration import belief
 from optillm.toolkit.judging.phrases import declines
 from optillm.toolkit.judging.verdicts import Examination
 
@@ -68,8 +68,6 @@ the claim it is in and why that fails, and score how likely the final answer is 
 (surely right).
 """
 
-PRIOR_AUC, PRIOR_VOTES = 0.8, 4
-"""The AUC assumed of a verifier before it has scored anything, and how many votes that is worth."""
 NOBODY = -1
 """The index of a decoy, which no candidate has."""
 MOST_ERRORS = 12
@@ -109,12 +107,12 @@ class Options(BaseOptions):
         proofs = max(self.helpful, choices)
         ballots = proofs * self.votes
         decoys = self.sneaky * self.votes
-        first = Cost(proofs + self.sneaky, 1, self.sneaky)
-        first += Cost(ballots + decoys, 1, ballots + decoys, ballots, decoys)
+        first = Cost(proofs, 1) | Cost.judging(self.sneaky)
+        first += Cost.judging(ballots + decoys, quoted_answers=ballots, quoted_judge_replies=decoys)
         later = self.rounds - 1
-        again = Cost(later * proofs, later, notes=later * proofs * MOST_ERRORS)
-        last = burden(self.proof, proofs * self.rounds)
-        return first + again + Cost(later * ballots, later, later * ballots, later * ballots) + last
+        proved = Cost(later * proofs, later, quoted_judge_replies=later * proofs * MOST_ERRORS)
+        verified = Cost(later * ballots, later, judge_calls=later * ballots, quoted_answers=later * ballots)
+        return first + proved + verified + burden(self.proof, proofs * self.rounds)
 
 
 @dataclass(slots=True)
@@ -125,46 +123,64 @@ class Solution:
     scores: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
+
+@dataclass(slots=True)
+class Game:
+    """All solutions so far; from the verifier's scores follow its worth and the ranking of the proofs."""
+
+    options: Options
+    proofs: list[Solution] = field(default_factory=list)
+    decoys: list[Solution] = field(default_factory=list)
+
     @property
-    def text(self) -> str:
-        """Return what the verifier is shown."""
-        return self.candidate.text
+    def candidates(self) -> list[Candidate]:
+        """Return the candidates behind the proofs."""
+        return [proof.candidate for proof in self.proofs]
+
+    @property
+    def belief(self) -> float:
+        """Return how much the verifier's scores are worth, from 0 (nothing) to 1.
+
+        All proofs count, not just the majority's, or a verifier that finds the majority wrong would look blind.
+        """
+        honest = [score for proof in self.proofs for score in proof.scores]
+        planted = [score for decoy in self.decoys for score in decoy.scores]
+        return belief(honest, planted, self.options.min_auc)
 
 
 async def run(ctx: Context, options: Options) -> Answer:
     """Prove and verify, and again in the light of the errors found, until a proof is accepted."""
-    proofs: list[Solution] = []
+    game = Game(options)
     sneaky = (deceive(ctx, options) for _ in range(options.sneaky if ctx.answers_in_text else 0))
-    _, lies = await ctx.beside(prove(ctx, options, proofs), *sneaky)
-    decoys = [decoy(lie, ctx.question) for lie in lies if lie]
-    plurality = ranked(proofs, belief=0)
+    _, lies = await ctx.beside(prove(ctx, game), *sneaky)
+    plurality = ranked(game)
     ctx.offer(plurality[0], score=1)
-    if options.rounds == 1 and unanimous(proofs):
+    if options.rounds == 1 and len(game.proofs) > 1 and unanimous(game.candidates):
         return Answer.of(*plurality, stop="settled")
-    decoys = [decoy for decoy in decoys if misleads(decoy.candidate, plurality[0])]
-    await verify(ctx, [*proofs, *decoys], proofs, decoys, options)
+    decoys = [decoy(lie, ctx.question) for lie in lies if lie]
+    game.decoys = [decoy for decoy in decoys if misleads(decoy.candidate, plurality[0])]
+    await verify(ctx, game, [*game.proofs, *game.decoys])
     for _ in range(options.rounds - 1):
-        if accepted(proofs, decoys, options) or not belief(proofs, decoys, options):
+        if accepted(game) or not game.belief:
             break
-        earlier = len(proofs)
-        await prove(ctx, options, proofs)
-        await verify(ctx, proofs[earlier:], proofs, decoys, options)
-    ranking = ranked(proofs, belief=belief(proofs, decoys, options))
-    final = await upheld(ctx, ranking, candidates(proofs), options.proof, model=options.verifier_model)
-    stop: StopReason = "complete"
-    if final[0] is ranking[0] and accepted(proofs, decoys, options):
-        stop = "settled"
+        earlier = len(game.proofs)
+        await prove(ctx, game)
+        await verify(ctx, game, game.proofs[earlier:])
+    ranking = ranked(game)
+    final = await upheld(ctx, ranking, game.candidates, options.proof, model=options.verifier_model)
+    stop: StopReason = "settled" if final[0] is ranking[0] and accepted(game) else "complete"
     return Answer.of(*final, stop=stop)
 
 
-async def prove(ctx: Context, options: Options, proofs: list[Solution]) -> None:
+async def prove(ctx: Context, game: Game) -> None:
     """Add helpful provers' solutions. They may know the errors of earlier proofs, but neither proofs nor scores."""
-    errors = list(dict.fromkeys(error for proof in proofs for error in proof.errors))[:MOST_ERRORS]
+    options = game.options
+    errors = list(dict.fromkeys(error for proof in game.proofs for error in proof.errors))[:MOST_ERRORS]
     noted = ctx.quote("errors", "\n".join(f"- {error}" for error in errors))
     instruction = PROVE_AGAIN.format(errors=noted) if errors else PROVE
     wanted = max(options.helpful, ctx.choices)
     samples = await ctx.sample(wanted, temperature=options.temperature, instructions=[instruction])
-    proofs += map(Solution, samples)
+    game.proofs += map(Solution, samples)
 
 
 async def deceive(ctx: Context, options: Options) -> str | None:
@@ -191,93 +207,63 @@ def misleads(decoy: Candidate, plurality: Candidate) -> bool:
     return decoy.answer is not None and not decoy.answer.matches(plurality.answer)
 
 
-async def verify(
-    ctx: Context,
-    fresh: Sequence[Solution],
-    proofs: Sequence[Solution],
-    decoys: Sequence[Solution],
-    options: Options,
-) -> None:
+async def verify(ctx: Context, game: Game, fresh: Sequence[Solution]) -> None:
     """Votes on new solutions: each is seen by itself, unlabelled, in an order that says nothing."""
+    options = game.options
 
-    async def examined(solution: Solution) -> tuple[Solution, Examination] | None:
-        prompt = VERIFY.format(conversation=ctx.transcript, solution=ctx.quote("A", solution.text))
+    async def examined(solution: Solution) -> Examination | None:
+        shown = solution.candidate
+        prompt = VERIFY.format(conversation=ctx.transcript, solution=ctx.quote("A", shown.text))
         model, temperature = options.verifier_model, options.temperature if options.votes > 1 else 0.0
         examination = await ctx.ask(
-            prompt, verdict=Examination, candidates=[solution.candidate], model=model, temperature=temperature
+            prompt, verdict=Examination, candidates=[shown], model=model, temperature=temperature
         )
-        return None if examination is None else (solution, examination)
+        if examination is None:
+            return None
+        solution.scores.append(examination.score / 10)
+        solution.errors += examination.errors
+        votes = sum(len(proof.scores) for proof in game.proofs)
+        ctx.offer(presumed(ranked(game), game.candidates), score=1 + votes)
+        return examination
 
     ballots = ctx.rng.sample(fresh, len(fresh)) * options.votes
     ctx.say(f"verifying {len(fresh)} solutions")
-    with ctx.span("verify", solutions=len(fresh), votes=len(ballots)):
-        async with aclosing(ctx.arriving(*map(examined, ballots))) as arriving:
-            async for solution, examination in arriving:
-                solution.scores.append(examination.score / 10)
-                solution.errors += examination.errors
-                ranking = ranked(proofs, belief=belief(proofs, decoys, options))
-                best = presumed(ranking, candidates(proofs))
-                ctx.offer(best, score=1 + sum(len(proof.scores) for proof in proofs))
+    with ctx.span("verify", solutions=len(fresh), votes=len(ballots), decoys=len(game.decoys)) as span:
+        await ctx.collect(*map(examined, ballots))
+        scored = [proof for proof in game.proofs if proof.scores]
+        span.attributes["belief"] = game.belief
+        span.attributes["scores"] = {proof.candidate.index: mean(proof.scores) for proof in scored}
+        if planted := [score for decoy in game.decoys for score in decoy.scores]:
+            span.attributes["decoy_score"] = mean(planted)
 
 
-def belief(proofs: Sequence[Solution], decoys: Sequence[Solution], options: Options) -> float:
-    """Return how much the verifier's scores are worth, from 0 (nothing) to 1.
-
-    This is how often a score given to a proof beats one given to a decoy, over single votes: the area under the curve,
-    ties aside, rescaled so that chance is worth nothing. Few votes say little, so it is shrunk towards a prior.
-    All proofs count, not just the majority's, or a verifier that finds the majority wrong would look blind.
-    """
-    honest = [score for proof in proofs for score in proof.scores]
-    planted = [score for decoy in decoys for score in decoy.scores]
-    if not honest:
-        return 0.0
-    wins = sum(a > b for a in honest for b in planted)
-    losses = sum(a < b for a in honest for b in planted)
-    if planted and wins < options.min_auc * (wins + losses):
-        return 0.0
-    auc = (wins + PRIOR_AUC * PRIOR_VOTES) / (wins + losses + PRIOR_VOTES)
-    return max(0.0, 2 * auc - 1)
-
-
-def accepted(proofs: Sequence[Solution], decoys: Sequence[Solution], options: Options) -> bool:
+def accepted(game: Game) -> bool:
     """Return whether the verifier believes the best proof enough, and more than it believes any decoy."""
-    worth = belief(proofs, decoys, options)
-    if not worth:
+    if not game.belief:
         return False
-    best = ranked(proofs, belief=worth)[0]
-    score = max(mean(proof.scores or [0.0]) for proof in proofs if proof.candidate.index == best.index)
-    return score >= options.accept and all(score > mean(decoy.scores or [0.0]) for decoy in decoys)
+    best = ranked(game)[0]
+    score = max(mean(proof.scores or [0.0]) for proof in game.proofs if proof.candidate.index == best.index)
+    return score >= game.options.accept and all(score > mean(decoy.scores or [0.0]) for decoy in game.decoys)
 
 
-def ranked(proofs: Sequence[Solution], *, belief: float) -> list[Candidate]:
+def ranked(game: Game) -> list[Candidate]:
     """Return the provers' candidates, best first: one for each answer, then those it stands for.
 
     Each proof has one vote. Its weight is the mean score of all proofs plus `belief` times its own deviation from it; a
     proof that the verifier did not score has the mean weight.
     """
-    scores = [score for proof in proofs for score in proof.scores]
+    worth = game.belief
+    scores = [score for proof in game.proofs for score in proof.scores]
     mean_score = mean(scores) if scores else 1.0
     weight = {
-        proof.candidate.index: mean_score + belief * (mean(proof.scores or [mean_score]) - mean_score)
-        for proof in proofs
+        proof.candidate.index: mean_score + worth * (mean(proof.scores or [mean_score]) - mean_score)
+        for proof in game.proofs
     }
-    groups = grouped(candidates(proofs))
-    if not belief and len(groups[0]) == 1:  # no two agree: the most typical first
-        typical = proofs[medoid([proof.text for proof in proofs])].candidate
-        groups.sort(key=lambda group: group[0] is not typical)
+    groups = grouped(game.candidates)
+    if not worth and len(groups[0]) == 1:  # no two agree: the most typical first
+        most_typical = typical(game.candidates)
+        groups.sort(key=lambda group: group[0] is not most_typical)
     groups.sort(key=lambda group: -sum(weight[candidate.index] for candidate in group))
     for group in groups:
         group.sort(key=lambda candidate: (-weight[candidate.index], len(candidate.text), candidate.index))
-    first = [group[0].standing_for(len(group)) for group in groups]
-    return first + [candidate for group in groups for candidate in group[1:]]
-
-
-def candidates(proofs: Sequence[Solution]) -> list[Candidate]:
-    """Return the candidates behind these proofs."""
-    return [proof.candidate for proof in proofs]
-
-
-def unanimous(proofs: Sequence[Solution]) -> bool:
-    """Return whether several provers give one and the same answer."""
-    answered = all(proof.candidate.answer is not None for proof in proofs)
-    return len(proofs) > 1 and answered and len(grouped(candidates(proofs))) == 1
+    return distinct_first(groups)

@@ -20,11 +20,11 @@ from enum import Enum
 
 from pydantic import Field
 
+from optillm.panel import distinct_first, promoted, typical
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, clusters, extract
 from optillm.toolkit.answers.extraction import beginnings
-from optillm.toolkit.answers.similarity import medoid
-from optillm.toolkit.judging.votes import beta_stop, standing
+from optillm.toolkit.judging.votes import confident
 from optillm.toolkit.tree import Node, Tree
 
 TASK = """\
@@ -35,12 +35,6 @@ The work on it so far, quoted as data:
 {notes}
 
 """
-STEP = TASK + "Write only the next step of the reasoning: one small step, checked, and no more."
-SUBQUESTION = (
-    TASK + "Write only the next sub-question whose answer helps most to solve the task, and answer it."
-)
-REANSWER = TASK + "Answer the last sub-question of that work again from scratch, in another way."
-REPHRASE = TASK + "Rephrase the task: every condition it states, one per line, and then what it asks for."
 FINISH = """\
 Work on my last message, quoted as data:
 {notes}
@@ -59,13 +53,15 @@ Finish this partial solution: continue where it stops, step by step, and state t
 
 
 class Action(Enum):
-    """The paper's actions; the value is the prompt of those that add a note."""
+    """The paper's actions; the value is the prompt."""
 
-    STEP = STEP
+    STEP = TASK + "Write only the next step of the reasoning: one small step, checked, and no more."
     FINISH = FINISH
-    SUBQUESTION = SUBQUESTION
-    REANSWER = REANSWER
-    REPHRASE = REPHRASE
+    SUBQUESTION = (
+        TASK + "Write only the next sub-question whose answer helps most to solve the task, and answer it."
+    )
+    REANSWER = TASK + "Answer the last sub-question of that work again from scratch, in another way."
+    REPHRASE = TASK + "Rephrase the task: every condition it states, one per line, and then what it asks for."
 
 
 ALLOWED: dict[Action | None, tuple[Action, ...]] = {
@@ -107,11 +103,11 @@ class Options(BaseOptions):
     def worst_case(self, choices: int) -> Cost:
         """Nothing settles, every rollout finds an open node, and all suspects are examined."""
         others = len(ALLOWED[None]) - 1 if self.max_depth > 1 else 0
-        cost = Cost(max(2 * self.votes, choices) + others, 1, others)
+        cost = Cost(max(2 * self.votes, choices), 1) | Cost.judging(others)
         for depth in range(1, self.max_depth):
-            cost += Cost(self.num_rollouts, 1, self.num_rollouts, notes=depth * self.num_rollouts)
+            cost += Cost.judging(self.num_rollouts, quoted_judge_replies=depth * self.num_rollouts)
         masked = CLUSTERS * self.masks
-        return cost + Cost(masked, min(masked, 1), masked, masked)
+        return cost + Cost.judging(masked, quoted_answers=masked)
 
 
 @dataclass(slots=True)
@@ -126,7 +122,7 @@ class State:
 async def run(ctx: Context, options: Options) -> Answer:
     """Generate, reward, discriminate."""
     tree: Tree[State] = Tree(State(), options.c)
-    with ctx.span("tree") as span:
+    with ctx.span("tree", kind="rstar") as span:
         await expand_root(ctx, tree, options)
         for depth in range(2, options.max_depth + 1):
             if settled(tree, options):
@@ -135,8 +131,7 @@ async def run(ctx: Context, options: Options) -> Answer:
         span.attributes["tree"] = tree.render(described)
     solutions = [leaf.item.solution for leaf in tree.nodes() if leaf.item.solution]
     if sum(solution.answer is None for solution in solutions) * 2 > len(solutions):
-        typical = solutions[medoid([solution.text for solution in solutions])]
-        return Answer.of(typical, *(solution for solution in solutions if solution is not typical))
+        return Answer.of(*promoted(typical(solutions), solutions))
     if settled(tree, options):
         return Answer.of(*by_votes(solutions), stop="settled")
     ctx.offer(by_votes(solutions)[0], score=1.0)
@@ -158,29 +153,25 @@ async def expand_root(ctx: Context, tree: Tree[State], options: Options) -> None
 
 async def expand(ctx: Context, tree: Tree[State], options: Options, *, last: bool) -> None:
     """Let each of the most promising open nodes take an action; in the last round, all of them finish."""
-    moves: list[tuple[Node[State], Action]] = []
-    for _ in range(options.num_rollouts):
-        node = tree.select(lambda node: node is not tree.root and bool(untried(node)))
-        if node is None:
-            break
-        action = ALLOWED[node.item.action][len(node.children) + node.expanding - 1]
-        moves.append((node, Action.FINISH if last else action))
+
+    def is_open(node: Node[State]) -> bool:
+        return node is not tree.root and taken(node) < len(ALLOWED[node.item.action])
 
     async def grow(node: Node[State], action: Action) -> Node[State] | None:
         state = await take(ctx, node, action, options)
         return None if state is None else tree.add(node, state)
 
+    wave = tree.wave(options.num_rollouts, is_open)
+    moves = [(node, Action.FINISH if last else ALLOWED[node.item.action][taken(node) - 1]) for node in wave]
     for child in await ctx.collect(*(grow(node, action) for node, action in moves)):
         tree.backpropagate(child, None)
-    for node, _ in moves:
-        while node.expanding:
-            tree.give_up(node)
+    tree.end_wave(node for node, _ in moves)
     reward(tree)
 
 
-def untried(node: Node[State]) -> Action | None:
-    """Return the next action that a node has neither taken nor is taking."""
-    return next(iter(ALLOWED[node.item.action][len(node.children) + node.expanding :]), None)
+def taken(node: Node[State]) -> int:
+    """Return how many of its actions a node has taken or is taking."""
+    return len(node.children) + node.expanding
 
 
 async def take(ctx: Context, node: Node[State], action: Action, options: Options) -> State | None:
@@ -204,8 +195,8 @@ def reward(tree: Tree[State]) -> None:
 
 def settled(tree: Tree[State], options: Options) -> bool:
     """Whether the solutions so far agree with confidence."""
-    lead, runner_up = standing([node.item.solution.answer for node in tree.nodes() if node.item.solution])
-    return lead >= FEWEST and beta_stop(lead, runner_up) >= options.confidence
+    answers = [node.item.solution.answer for node in tree.nodes() if node.item.solution]
+    return confident(answers, FEWEST, options.confidence)
 
 
 async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> list[FinalAnswer]:
@@ -223,8 +214,15 @@ async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Op
         return extract(text or "", ctx.question)
 
     calls = [completed(prefix) for solution in masked for prefix in beginnings(solution.text, options.masks)]
-    with ctx.span("discriminate", solutions=len(masked), masks=len(calls)):
-        return await ctx.collect(*calls)
+    with ctx.span("discriminate", solutions=len(masked), masks=len(calls)) as span:
+        completions = await ctx.collect(*calls)
+        span.attributes["completions"] = len(completions)
+        span.attributes["votes"] = {
+            solution.index: sum(solution.answer.matches(answer) for answer in completions)
+            for solution in masked
+            if solution.answer
+        }
+    return completions
 
 
 def by_votes(solutions: Sequence[Candidate], completions: Sequence[FinalAnswer] = ()) -> list[Candidate]:
@@ -235,12 +233,14 @@ def by_votes(solutions: Sequence[Candidate], completions: Sequence[FinalAnswer] 
     """
     groups = clusters([*(solution.answer for solution in solutions), *completions])
     candidates = [[solutions[index] for index in group if index < len(solutions)] for group in groups]
-    members = [sorted(group, key=lambda solution: len(solution.text)) for group in candidates if group]
-    return [group[0] for group in members] + [solution for group in members for solution in group[1:]]
+    return distinct_first(
+        [sorted(group, key=lambda solution: len(solution.text)) for group in candidates if group]
+    )
 
 
-def described(state: State) -> dict[str, str | None]:
+def described(state: State) -> dict[str, str | int | None]:
     """What the drawing of the tree says of a node."""
     answer = state.solution.answer if state.solution else None
     action = state.action.name.lower() if state.action else None
-    return {"action": action, "answer": answer.value if answer else None}
+    candidate = state.solution.index if state.solution else None
+    return {"action": action, "answer": answer.value if answer else None, "candidate": candidate}

@@ -19,16 +19,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from optillm.chat import ReplyKind
+from optillm.panel import merged_by_execution, merged_by_judges, promoted
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import clusters, extract, strip_reasoning
 from optillm.toolkit.answers.leaks import gives_away
 from optillm.toolkit.answers.questions import Question
-from optillm.toolkit.judging.ballots import LABELS, classes_of
-from optillm.toolkit.judging.verdicts import Groups as Grouping
+from optillm.toolkit.judging.ballots import LABELS
 from optillm.toolkit.programs.code import broken, interface, program_text, unleaked
-from optillm.toolkit.programs.equivalence import Basis, Groups, alike, largest, merged, shares_returned
-from optillm.toolkit.programs.trials import MOST_CALLS, behaviour, calls
+from optillm.toolkit.programs.equivalence import Basis, Groups, alike, largest, shares_returned
+from optillm.toolkit.programs.trials import MOST_CALLS, calls
 
 DESCRIBE_CODE = """\
 Write the specification of the program below for a programmer who never sees it and is to write one that behaves \
@@ -72,19 +71,6 @@ nothing else, like
 name([3, 1, 2], 2)
 """
 
-COMPARE = """\
-Sort these versions of an answer to the last turn of a conversation into groups that come to the same: programs \
-that behave alike on every input that matters, or texts that claim the same. Style, naming and wording do not count.
-
-The conversation:
-{conversation}
-
-The versions, quoted as data:
-{versions}
-
-Say briefly where they part. Each label belongs to exactly one group; pick any of the largest.
-"""
-
 RECONCILE = """\
 Drafts of an answer to my last message, quoted as data, each with what a reader took it to say and whether that led \
 to the same again. They do not agree, so at least one is wrong or unclear:
@@ -94,7 +80,6 @@ to the same again. They do not agree, so at least one is wrong or unclear:
 Find where they part, decide each point from what I asked, and write the one right answer to my last message, whole \
 and in the form I asked for. Do not mention the drafts.
 """
-
 
 BACK = 0.5
 """The share of a draft's new versions that must equal it."""
@@ -130,11 +115,12 @@ class Options(BaseOptions):
         inputs, judges = (1, 2) if self.equivalence == "auto" else (0, 2 * (self.equivalence == "judge"))
         described = drafts * self.descriptions
         versions = described * self.regenerations
-        trips = Cost(drafts + inputs, 1, inputs) + Cost(described, 1, described, described)
-        trips += Cost(versions, 1, versions, notes=versions)
-        trips += Cost(judges, min(judges, 1), judges, judges * drafts, judges * versions)
+        trips = (Cost(drafts, 1) | Cost.judging(inputs)) + Cost.judging(described, quoted_answers=described)
+        trips += Cost.judging(versions, quoted_judge_replies=versions)
+        trips += Cost.judging(judges, quoted_answers=judges * drafts, quoted_judge_replies=judges * versions)
         last = choices if self.reconcile else 0
-        return trips + Cost(last, min(last, 1), quotes=last * drafts, notes=last * drafts)
+        quoted = last * drafts
+        return trips + Cost(last, min(last, 1), quoted_answers=quoted, quoted_judge_replies=quoted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +153,19 @@ async def run(ctx: Context, options: Options) -> Answer:
         return Answer.of(*(drafts[i] for group in clusters([d.answer for d in drafts]) for i in group))
     task = task_of(drafts, options, inputs)
     groups, _ = await grouped(ctx, task, [draft.text for draft in drafts])
-    shortest = [min(group, key=lambda index: len(drafts[index].text)) for group in groups]
-    distinct = [drafts[i].standing_for(len(group)) for i, group in zip(shortest, groups, strict=True)]
+    shortest = [min((drafts[i] for i in group), key=lambda draft: len(draft.text)) for group in groups]
+    distinct = [draft.standing_for(len(group)) for draft, group in zip(shortest, groups, strict=True)]
     ctx.offer(distinct[0], score=1)
     if 2 * len(groups[0]) > len(drafts) > 1:
-        return Answer.of(*first(distinct[0], drafts), stop="settled")
+        return Answer.of(*promoted(distinct[0], drafts), stop="settled")
     trips = await round_trips(ctx, options, task, distinct)
-    best = await returned(ctx, options, task, trips)
+    with ctx.span("return", drafts=len(trips), versions=sum(len(trip.versions) for trip in trips)) as span:
+        best = await returned(ctx, options, task, trips)
+        span.attributes["scores"] = {trip.draft.index: trip.score for trip in trips}
+        span.attributes["came_back"] = sum(trip.score >= BACK for trip in trips)
     if best is None and options.reconcile:
         return await reconcile(ctx, trips)
-    return Answer.of(*first(best or favourite(trips), drafts))
+    return Answer.of(*promoted(best or favourite(trips), drafts))
 
 
 async def sample(ctx: Context, options: Options) -> tuple[list[Candidate], list[str]]:
@@ -257,7 +246,7 @@ async def returned(ctx: Context, options: Options, task: Task, trips: Sequence[T
     best = at_home(trips, groups)
     stated = task.basis == "answers" and all(extract(texts[group[0]], ctx.question) for group in groups)
     if best is None and options.equivalence != "ast" and not (all_ran or stated):
-        best = at_home(trips, await judged(ctx, [task.shown(text) for text in texts], groups))
+        best = at_home(trips, await merged_by_judges(ctx, [task.shown(text) for text in texts], groups))
     ctx.offer(best or favourite(trips), score=3)
     return best
 
@@ -278,33 +267,11 @@ def at_home(trips: Sequence[Trip], groups: Groups) -> Candidate | None:
 
 
 async def grouped(ctx: Context, task: Task, texts: Sequence[str]) -> tuple[Groups, bool]:
-    """Return the texts grouped by what is the same beyond doubt, and whether all of them could be run.
-
-    Programs are the same if they do the same at all inputs. One that fails or is refused keeps to itself: that costs
-    it the company of others, and nothing else.
-    """
+    """Return the texts grouped by what is the same beyond doubt, and whether all of them could be run."""
     groups = alike(texts, ctx.question, task.basis)
     if len(groups) < 2 or not task.inputs:
         return groups, False
-    with ctx.span("execute", versions=len(groups), calls=len(task.inputs)):
-        results = await ctx.gather(*(behaviour(texts[g[0]], task.inputs, ctx.execute) for g in groups))
-    same = {number: result for number, result in enumerate(results) if result}
-    return merged(groups, [same]), None not in results
-
-
-async def judged(ctx: Context, texts: Sequence[str], groups: Groups) -> Groups:
-    """Return the groups, merging those that two judges, who see them in opposite orders, both put together."""
-    order = range(len(groups))[: len(LABELS)]
-
-    async def opinion(order: Sequence[int]) -> dict[int, int]:
-        versions = "\n".join(ctx.quote(LABELS[i], texts[groups[g][0]]) for i, g in enumerate(order))
-        prompt = COMPARE.format(conversation=ctx.transcript, versions=versions)
-        verdict = await ctx.ask(prompt, verdict=Grouping, labels=LABELS[: len(order)])
-        return classes_of(verdict, order)
-
-    ctx.say(f"comparing {len(groups)} versions")
-    with ctx.span("compare", versions=len(groups)):
-        return merged(groups, await ctx.collect(opinion(order), opinion(order[::-1])))
+    return await merged_by_execution(ctx, texts, groups, task.inputs)
 
 
 async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
@@ -318,15 +285,9 @@ async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
             quoted.append(ctx.quote(f"{label} as read", trip.descriptions[0]))
             quoted.append(f"Written again, {label} was {outcome}.")
     written = await ctx.write(RECONCILE.format(drafts="\n".join(quoted)))
-    answers = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.REFUSAL]
-    return Answer.of(*answers, *([] if answers else [favourite(trips)]))
+    return Answer.written(written, otherwise=favourite(trips))
 
 
 def favourite(trips: Sequence[Trip]) -> Candidate:
     """Return the draft that fared best: by its trip, then by its copies, then by brevity."""
     return max(trips, key=lambda trip: (trip.score, trip.draft.copies, -len(trip.draft.text))).draft
-
-
-def first(best: Candidate, drafts: Sequence[Candidate]) -> list[Candidate]:
-    """Return the drafts, the best one before the others."""
-    return [best, *(draft for draft in drafts if draft.index != best.index)]

@@ -18,12 +18,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from optillm.panel import grouped, quoted, rank
+from optillm.panel import distinct_first, grouped, promoted, quoted, rank, scores, typical
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost, StopReason
-from optillm.toolkit.answers.similarity import medoid
 from optillm.toolkit.judging.ballots import LABELS, mean_marks, order_of, orders
 from optillm.toolkit.judging.verdicts import Groups, Ranking
-from optillm.toolkit.judging.votes import beta_stop, in_doubt, standing
+from optillm.toolkit.judging.votes import confident, in_doubt, standing
 
 GROUP = """\
 Sort these answers to the last turn of the conversation into groups that agree in substance: wording, length and \
@@ -66,7 +65,8 @@ class Options(BaseOptions):
         drawn = max(self.samples, choices)
         waves = -(-drawn // self.wave) if self.mode == "waves" else 1
         judges = 2 if self.tie == "judge" else 1 if self.free_form == "judge" else 0
-        return Cost(drawn, waves) + Cost(judges, min(judges, 1), judges, judges * min(drawn, len(LABELS)))
+        shown = judges * min(drawn, len(LABELS))
+        return Cost(drawn, waves) + Cost.judging(judges, quoted_answers=shown)
 
 
 async def run(ctx: Context, options: Options) -> Answer:
@@ -105,10 +105,10 @@ def settled(candidates: Sequence[Candidate], options: Options, choices: int = 1)
     """Return whether the vote may close early: the votes still out would hardly change the outcome, or cannot."""
     if options.mode == "fixed" or len(candidates) < choices:
         return False
-    lead, runner_up = standing([candidate.answer for candidate in candidates])
+    answers = [candidate.answer for candidate in candidates]
     outstanding = max(options.samples, choices) - len(candidates)
-    confident = lead >= options.min_votes and beta_stop(lead, runner_up) >= options.confidence
-    decided = confident or lead - runner_up > outstanding
+    lead, runner_up = standing(answers)
+    decided = lead - runner_up > outstanding or confident(answers, options.min_votes, options.confidence)
     return decided and outstanding > 0
 
 
@@ -122,16 +122,15 @@ async def elected(ctx: Context, candidates: Sequence[Candidate], options: Option
         groups.sort(key=lambda group: (-len(group), group[0] is not best))
     elif len(tied) > 1:
         groups.sort(key=lambda group: (-len(group), len(group[0].text)))
-    shortest = [group[0].standing_for(len(group)) for group in groups]
-    others = [candidate for candidate in candidates if candidate.answer is None]
-    return shortest + [candidate for group in groups for candidate in group[1:]] + others
+    return distinct_first(groups) + [candidate for candidate in candidates if candidate.answer is None]
 
 
 async def preferred(ctx: Context, rivals: Sequence[Candidate]) -> Candidate:
     """Return the rival that two judges prefer, one of whom sees them reversed; the shortest if neither can say."""
-    with ctx.span("tie", rivals=len(rivals)):
+    with ctx.span("tie", rivals=len(rivals)) as span:
         opinions = await ctx.collect(*(rank(ctx, rivals, order) for order in orders(len(rivals), 2)))
-    marks = mean_marks(opinions, len(rivals), expected=2)
+        marks = mean_marks(opinions, len(rivals), expected=2)
+        span.attributes["scores"] = scores(rivals, marks)
     return min(zip(-marks, rivals, strict=True), key=lambda rated: (rated[0], len(rated[1].text)))[1]
 
 
@@ -144,5 +143,4 @@ async def consensus(ctx: Context, candidates: Sequence[Candidate], options: Opti
         verdict = await ctx.ask(prompt, verdict=Groups, candidates=pool)
     pick = None if verdict is None else Ranking(ranking=[verdict.pick])
     picked = order_of(pick, range(len(pool)))
-    first = pool[picked[0] if picked else medoid([candidate.text for candidate in pool])]
-    return [first, *(candidate for candidate in candidates if candidate is not first)]
+    return promoted(pool[picked[0]] if picked else typical(pool), candidates)

@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import Field
 
-from optillm.sandbox import Checked, SandboxLimits, check, prepare, solve
-from optillm.sandbox.conclusions import conclusion, objection
+from optillm.sandbox import SandboxLimits, check, prepare, solve
+from optillm.sandbox.conclusions import Finding, concluded, printed
+from optillm.sandbox.formalisation import Formalisation
 from optillm.technique import Answer, BaseOptions, Candidate, Context, Cost
 from optillm.toolkit.answers import FinalAnswer, canonical, extract
 from optillm.toolkit.answers.extraction import fences
@@ -76,15 +77,6 @@ for, with the reasoning a reader needs. Do not mention the solver or the drafts.
 """
 
 
-def _texts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return list(value.values())
-    return [value] if isinstance(value, str) else value or []
-
-
-Texts = Annotated[list[str], BeforeValidator(_texts)]
-
-
 class Options(BaseOptions):
     """How many formalisations, in which language, and what they may cost."""
 
@@ -108,10 +100,9 @@ class Options(BaseOptions):
         """Every formalisation needs every repair, and the result has to be put into words."""
         formalised = self.formalizations
         repaired = self.max_repairs * formalised
-        tried = Cost(choices + formalised, 1, formalised) + Cost(
-            repaired, self.max_repairs, repaired, notes=2 * repaired
-        )
-        return tried + Cost(choices, 1, quotes=choices, notes=2 * choices)
+        tried = Cost(choices, 1) | Cost.judging(formalised)
+        tried += Cost(repaired, self.max_repairs, judge_calls=repaired, quoted_judge_replies=2 * repaired)
+        return tried + Cost(choices, 1, quoted_answers=choices, quoted_judge_replies=2 * choices)
 
     @property
     def limits(self) -> SandboxLimits:
@@ -119,38 +110,13 @@ class Options(BaseOptions):
         return SandboxLimits(wall=self.solver_seconds, check=self.solver_seconds / 2)
 
 
-class Formalisation(BaseModel):
-    """A model's formalisation of the task; `program` is Python if it wrote that instead of SMT-LIB."""
-
-    applicable: bool
-    kind: Literal["model", "entail", "choice", "optimize", "count"] = "model"
-    smt2: str = ""
-    query: Texts = []
-    options: Texts = []
-    answer_vars: Texts = []
-    program: str = ""
-
-    @property
-    def source(self) -> str:
-        """The formalisation as text."""
-        return self.program or "\n".join([self.smt2, *self.query])
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the solver found: facts in words, and the answer they come to if that is one value."""
+    """What the solver finds of a formalisation, and the answer that it comes to if that is one value."""
 
     formalisation: Formalisation
-    facts: str
+    finding: Finding
     answer: FinalAnswer | None
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """Why a formalisation gave no result, in words a model can act on."""
-
-    formalisation: Formalisation
-    text: str
 
 
 async def run(ctx: Context, options: Options) -> Answer:
@@ -163,14 +129,18 @@ async def run(ctx: Context, options: Options) -> Answer:
     direct, formalised = await first_round(ctx, options)
     results: list[Result] = []
     for repairs_left in range(options.max_repairs, -1, -1):
-        ctx.say(f"solving {len(formalised)} formalisations")
-        solved, complaints = await solve_all(ctx, formalised, options)
-        results += solved
+        with ctx.span("solve", formalisations=len(formalised)) as span:
+            outcomes = await solve_all(ctx, formalised, options)
+            solved = [outcome for outcome in outcomes if outcome.finding.facts]
+            results += solved
+            span.attributes.update(solved=len(solved), confirmed=confirmed(direct, results))
+            span.texts["findings"] = [str(o.finding.facts or o.finding.complaint) for o in outcomes]
         if confirmed(direct, results):
             return Answer.of(*direct, stop="settled")
-        if agreed(results) or not complaints or not repairs_left:
+        faulty = [outcome for outcome in outcomes if outcome.finding.complaint]
+        if agreed(results) or not faulty or not repairs_left:
             break
-        formalised = await repair(ctx, complaints, options)
+        formalised = await repair(ctx, faulty, options)
     if direct and not results:
         return Answer.of(*direct)
     return Answer.of(*await verbalise(ctx, best(results), direct), *direct)
@@ -178,19 +148,17 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 async def first_round(ctx: Context, options: Options) -> tuple[list[Candidate], list[Formalisation]]:
     """Return the direct answer and the formalisations, requested together; either may be missing."""
-    direct: list[list[Candidate]] = []
-    formalised: list[Formalisation] = []
+    direct: list[Candidate] = []
 
-    async def answer() -> None:
-        direct.extend(await ctx.collect(ctx.sample(ctx.choices)))
+    async def answer() -> list[Formalisation]:
+        for candidates in await ctx.collect(ctx.sample(ctx.choices)):
+            direct.extend(candidates)
+        return []
 
-    async def attempt() -> None:
-        tasks = [(FORMALISE, PROGRAM)[in_python(options, i)] for i in range(options.formalizations)]
-        prompts = [task.format(conversation=ctx.transcript) for task in tasks]
-        formalised.extend(await formalise(ctx, prompts, options))
-
-    await ctx.gather(answer(), attempt())
-    return (direct[0] if direct else []), formalised
+    tasks = [(FORMALISE, PROGRAM)[in_python(options, index)] for index in range(options.formalizations)]
+    prompts = [task.format(conversation=ctx.transcript) for task in tasks]
+    _, formalised = await ctx.gather(answer(), formalise(ctx, prompts, options))
+    return direct, formalised
 
 
 async def formalise(ctx: Context, prompts: Sequence[str], options: Options) -> list[Formalisation]:
@@ -213,62 +181,34 @@ def in_python(options: Options, index: int) -> bool:
     return options.lang == "python" or (options.lang == "auto" and index % 2 == 1)
 
 
-async def repair(ctx: Context, complaints: Sequence[Complaint], options: Options) -> list[Formalisation]:
+async def repair(ctx: Context, faulty: Sequence[Result], options: Options) -> list[Formalisation]:
     """Return new versions of the formalisations that did not work, requested together."""
 
-    def prompt(complaint: Complaint) -> str:
-        formalisation = complaint.formalisation.model_dump_json(exclude_defaults=True)
+    def prompt(result: Result) -> str:
+        formalisation = result.formalisation.model_dump_json(exclude_defaults=True)
         return REPAIR.format(
             conversation=ctx.transcript,
             formalisation=ctx.quote("formalisation", formalisation),
-            complaint=ctx.quote("complaint", complaint.text),
+            complaint=ctx.quote("complaint", result.finding.complaint),
         )
 
-    ctx.say(f"repairing {len(complaints)} formalisations")
-    return await formalise(ctx, [*map(prompt, complaints)], options)
+    ctx.say(f"repairing {len(faulty)} formalisations")
+    return await formalise(ctx, [*map(prompt, faulty)], options)
 
 
-async def solve_all(
-    ctx: Context, formalised: Sequence[Formalisation], options: Options
-) -> tuple[list[Result], list[Complaint]]:
-    """Return results, and complaints about what may be mended; the rest is dropped."""
+async def solve_all(ctx: Context, formalised: Sequence[Formalisation], options: Options) -> list[Result]:
+    """Return what each formalisation comes to in the sandbox."""
 
-    async def solved(formalisation: Formalisation) -> Result | Complaint | None:
+    async def solved(formalisation: Formalisation) -> Result:
         if formalisation.program:
-            return await executed(ctx, formalisation, options)
-        return judged(ctx, formalisation, await check(formalisation.model_dump(), options.limits), options)
+            finding = printed(await solve("z3py", formalisation.program, options.limits))
+            return Result(formalisation, finding, extract(finding.facts, ctx.question))
+        checked = await check(formalisation.model_dump(), options.limits)
+        finding = concluded(formalisation, checked, require_unique=options.require_unique)
+        return Result(formalisation, finding, canonical(finding.facts, ctx.question))
 
-    with ctx.span("solve", formalisations=len(formalised)):
-        outcomes = await ctx.gather(*map(solved, formalised))
-    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
-    return results, [outcome for outcome in outcomes if isinstance(outcome, Complaint)]
-
-
-async def executed(ctx: Context, formalisation: Formalisation, options: Options) -> Result | Complaint | None:
-    """Return what a program prints, or why it prints nothing; `None` if another version could fare no better."""
-    solved = await solve("z3py", formalisation.program, options.limits)
-    if (error := solved.error) is not None:
-        text = f"line {error.line}: {error.type}: {error.message}\n{error.hint}"
-        return Complaint(formalisation, text) if error.repairable else None
-    printed = solved.output.strip()
-    if not printed:
-        return Complaint(formalisation, "The program printed nothing.")
-    return Result(formalisation, printed, extract(printed, ctx.question))
-
-
-def judged(
-    ctx: Context, formalisation: Formalisation, checked: Checked, options: Options
-) -> Result | Complaint | None:
-    """Return what the facts about a formalisation are worth; `None` if another version could fare no better."""
-    if (error := checked.error) is not None:
-        line = f" (line {error.line})" if error.line else ""
-        return Complaint(formalisation, f"{error.message}{line}\n{error.hint}") if error.repairable else None
-    kind, labels = formalisation.kind, formalisation.options or formalisation.query
-    facts = None if checked.status == "unsat" else conclusion(kind, checked, labels)
-    ambiguous = kind == "model" and checked.unique is False and options.require_unique
-    if facts is None or ambiguous:
-        return Complaint(formalisation, objection(kind, checked))
-    return Result(formalisation, facts, canonical(facts.removeprefix("answer: "), ctx.question))
+    ctx.say(f"solving {len(formalised)} formalisations")
+    return await ctx.gather(*map(solved, formalised))
 
 
 def confirmed(direct: Sequence[Candidate], results: Sequence[Result]) -> bool:
@@ -284,7 +224,7 @@ def agreed(results: Sequence[Result]) -> bool:
 
 def same(a: Result, b: Result) -> bool:
     """Return whether two results say the same."""
-    return a.answer.matches(b.answer) if a.answer and b.answer else a.facts == b.facts
+    return a.answer.matches(b.answer) if a.answer and b.answer else a.finding == b.finding
 
 
 def best(results: Sequence[Result]) -> Result | None:
@@ -296,6 +236,6 @@ async def verbalise(ctx: Context, result: Result | None, direct: Sequence[Candid
     """Return the answer in the client's words, written from the certified facts; without any, a plain one."""
     if result is None:
         return await ctx.write()
-    facts = f"The formalisation:\n{result.formalisation.source}\n\nThe result:\n{result.facts}"
+    facts = f"The formalisation:\n{result.formalisation.source}\n\nThe result:\n{result.finding.facts}"
     drafts = "".join(ctx.quote("draft", candidate.text) for candidate in direct[:1])
     return await ctx.write(VERBALISE.format(facts=ctx.quote("result", facts), drafts=drafts))

@@ -99,6 +99,20 @@ class Tree(Generic[T]):
         self._begin(node)
         return node
 
+    def wave(self, width: int, expandable: Callable[[Node[T]], bool]) -> Iterator[Node[T]]:
+        """Yield up to `width` nodes to expand together, see `select`; one may be there several times."""
+        for _ in range(width):
+            node = self.select(expandable)
+            if node is None:
+                return
+            yield node
+
+    def end_wave(self, selected: Iterable[Node[T]]) -> None:
+        """Undo those selections of a wave whose expansions came to nothing."""
+        for node in selected:
+            if node.expanding:
+                self.give_up(node)
+
     def add(self, parent: Node[T], item: T) -> Node[T]:
         """Add and return the child that an expansion of `parent` led to; its reward is still in flight."""
         child = Node(item, parent, in_flight=1)

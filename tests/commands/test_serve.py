@@ -108,13 +108,19 @@ def test_automatic_demo_gives_way_to_a_configured_upstream(
 def test_the_application_is_made_only_when_the_server_asks_for_it(
     launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[Settings] = []
-    monkeypatch.setattr("optillm.commands.serve.load_app", made.append)
+    made: list[tuple[Settings, bytes]] = []
+    monkeypatch.setattr(
+        "optillm.commands.serve.load_app",
+        lambda settings, session_secret: made.append((settings, session_secret)),
+    )
     settings = started(launch)
     assert made == []
     assert launch.load is not None
     launch.load(settings)
-    assert made == [settings]
+    launch.load(settings)
+    assert made[0] == made[1]  # all workers know a session that one of them began
+    assert made[0][0] is settings
+    assert len(made[0][1]) == 32
 
 
 def test_a_local_model_takes_the_place_of_the_upstream(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from optillm.sandbox import Checked, OptionVerdict, SourceAssertion, Value
-from optillm.sandbox.conclusions import conclusion, objection
+from optillm.sandbox import Checked, Failure, OptionVerdict, Solved, SourceAssertion, Value
+from optillm.sandbox.conclusions import Finding, concluded, conclusion, objection, printed
+from optillm.sandbox.formalisation import Formalisation
 
 SEVEN, ROOT = Value("int", "7"), Value("algebraic", "(root-obj (+ (^ x 2) (- 2)) 2)", "1.414")
 POSSIBLE, CERTAIN, EXCLUDED = (
@@ -61,3 +62,45 @@ def test_the_answer_in_a_few_words(kind: str, facts: dict[str, Any], answer: str
 )
 def test_what_keeps_it_from_an_answer(kind: str, facts: dict[str, Any], words: str) -> None:
     assert words in objection(kind, checked(**facts))
+
+
+MISTAKE = Failure("error", "NameError", "name 'y' is not defined", 2, "define it")
+BUSY = Failure("busy", "Solver", "not now")
+
+
+def test_a_program_finds_what_it_prints() -> None:
+    assert printed(Solved(True, " 7\n", None, 1)) == Finding(facts="7")
+    assert printed(Solved(True, "\n", None, 1)) == Finding(complaint="The program printed nothing.")
+
+
+def test_only_a_failure_that_can_be_mended_is_a_complaint() -> None:
+    formalisation = Formalisation(applicable=True)
+    for failure, complaint in [(MISTAKE, "name 'y' is not defined"), (BUSY, "")]:
+        for finding in (
+            printed(Solved(False, "", failure, 1)),
+            concluded(formalisation, Checked(False, failure, 1), require_unique=True),
+        ):
+            assert finding.facts == ""
+            assert complaint in finding.complaint
+            assert bool(complaint) is bool(finding.complaint)
+
+
+@pytest.mark.parametrize("require_unique", [True, False])
+def test_one_solution_of_several_is_a_fact_only_where_it_need_not_be_unique(require_unique: bool) -> None:
+    several = checked(unique=False, values={"x": SEVEN}, other={"x": ROOT})
+    finding = concluded(Formalisation(applicable=True), several, require_unique=require_unique)
+    assert (finding.facts == "7", "several solutions" in finding.complaint) == (
+        not require_unique,
+        require_unique,
+    )
+
+
+@pytest.mark.parametrize("query", ["(p a)", ["(p a)"], {"first": "(p a)"}])
+def test_terms_come_as_one_text_as_several_or_by_name(query: Any) -> None:
+    formalisation = Formalisation.model_validate({"applicable": True, "smt2": "(p b)", "query": query})
+    assert formalisation.labels == ["(p a)"]
+    assert formalisation.source == "(p b)\n(p a)"
+
+
+def test_a_formalisation_may_lack_terms() -> None:
+    assert Formalisation.model_validate({"applicable": True, "query": None}).query == []

@@ -16,8 +16,10 @@ from greenlet import getcurrent
 
 from optillm.chat import ChatRequest, Completion, Event, RawRequest, Relay, Reply, Report, Stream, Usage
 from optillm.config.settings import Settings
+from optillm.observe.traces.filters import Filters, Page
 from optillm.server.app import create_app
 from optillm.server.bridge import GreenletTask
+from tests.blocking import loop_is_running
 
 Outcome = Relay | Completion | Stream
 CHAT = "/v1/chat/completions"
@@ -115,12 +117,56 @@ class FakeEngine:
         return self.outcome
 
 
+class FakeTraces:
+    """Holds whole documents of traces, and counts their changes as tests say."""
+
+    def __init__(self, *documents: dict[str, Any]) -> None:
+        self.documents = {document["id"]: document for document in documents}
+        self.counts = dict.fromkeys(self.documents, 1)
+        self.queries: list[tuple[Filters, str | None, int, str | None]] = []
+
+    def begin(self, recording: Any) -> None:
+        raise NotImplementedError
+
+    def end(self, recording: Any) -> None:
+        raise NotImplementedError
+
+    def page(self, filters: Filters, owner: str | None, limit: int, cursor: str | None) -> Page:
+        forbid_on_loop()
+        self.queries.append((filters, owner, limit, cursor))
+        owned = [each for each in self.documents.values() if owner in (None, each["client"])]
+        return Page.of([{"id": each["id"], "created": 1.0} for each in owned], limit)
+
+    def document(self, trace_id: str, owner: str | None) -> dict[str, Any] | None:
+        forbid_on_loop()
+        document = self.documents.get(trace_id)
+        return document if document is not None and owner in (None, document["client"]) else None
+
+    def delete(self, trace_id: str, owner: str | None) -> bool:
+        return self.document(trace_id, owner) is not None and bool(self.documents.pop(trace_id))
+
+    def changes(self, trace_id: str) -> int:
+        forbid_on_loop()
+        return self.counts.get(trace_id, 0)
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+def forbid_on_loop() -> None:
+    """Fail where an event loop runs, as what waits for a file would keep it waiting."""
+    assert not loop_is_running()
+
+
 @contextmanager
 def served(
-    engine: FakeEngine, clock: Callable[[], float] = time.monotonic, **changes: Any
+    engine: FakeEngine,
+    clock: Callable[[], float] = time.monotonic,
+    traces: FakeTraces | None = None,
+    **changes: Any,
 ) -> Iterator[Visitor]:
     """A test client of an application around the engine."""
-    with visiting(create_app(settings(**changes), engine, clock)) as client:
+    with visiting(create_app(settings(**changes), engine, clock, traces=traces)) as client:
         yield client
 
 

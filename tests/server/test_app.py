@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 from werkzeug.test import TestResponse
 
+from optillm.config.keys import Keys
 from optillm.errors import (
     BudgetExhausted,
     DeadlineExceeded,
@@ -45,14 +46,18 @@ def error_of(response: TestResponse) -> dict[str, Any]:
     return error
 
 
-def test_every_route_but_health_asks_for_the_key() -> None:
+OPEN = {"/health": {200}, "/static/x/x": {200, 404}, "/sign-in": {200, 403}, "/sign-out": {200, 403}}
+"""What is served to everybody, and how: files of pages, and where to sign in, which takes forms of our own page."""
+
+
+def test_every_route_asks_for_the_key_but_health_and_where_to_sign_in() -> None:
     with served(FakeEngine(), optillm_api_key=KEYS) as client:
         asked = 0
         for rule in client.application.url_map.iter_rules():
             path = re.sub(r"<[^>]*>", "x", rule.rule)
             for method in rule.methods or ():
                 response = client.open(path, method=method)
-                assert response.status_code == (200 if path == "/health" else 401), (method, path)
+                assert response.status_code in OPEN.get(path, {401}), (method, path)
                 asked += 1
         assert asked > 20
         assert client.get("/nowhere").status_code == 401
@@ -225,7 +230,7 @@ def test_a_client_that_left_gets_a_499() -> None:
 
 def test_closing_closes_the_engine_and_the_accounts() -> None:
     engine = FakeEngine()
-    accounts = Mock(Accounts.of(settings()))
+    accounts = Mock(Accounts.of(settings()), keys=Keys())
     asyncio.run(state_of(create_app(settings(), engine, accounts=accounts)).close())
     assert engine.closed
     accounts.close.assert_called_once_with()

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optillm.chat import Budget, Reply
+from optillm.chat import Budget
 from optillm.errors import UpstreamError
 from optillm.proof import COMPARE
-from optillm.technique import Candidate
-from optillm.techniques.pvg import DECEIVE, PROVE, VERIFY, Options, Solution, belief, decoy, misleads
+from optillm.techniques.pvg import DECEIVE, PROVE, VERIFY, decoy, misleads
 from optillm.toolkit.judging.verdicts import Examination, read
 from tests.fakes import HANG, Say, Sent, World, failing
 
@@ -297,31 +296,6 @@ def test_usage_is_that_of_the_request_alone_every_time() -> None:
     world = game([*WRONG, RIGHT], perfect)
     usages = [world.complete("pvg-m", QUESTION).usage for _ in range(3)]
     assert len(set(usages)) == 1
-
-
-def believed(proofs: Sequence[float], decoys: Sequence[float], **options: float) -> float:
-    candidate = Candidate(Reply({"role": "assistant", "content": ""}))
-    shown = [Solution(candidate, [score]) for score in proofs]
-    planted = [Solution(candidate, [score]) for score in decoys]
-    return belief(shown, planted, Options.model_validate(options))
-
-
-def test_the_verifier_counts_the_more_the_better_it_tells_proofs_from_decoys() -> None:
-    proofs = [0.9, 0.8, 0.7, 0.6]
-    worth = [believed(proofs, [decoy]) for decoy in (0.95, 0.85, 0.75, 0.65, 0.1)]
-    assert worth == sorted(set(worth))
-    assert 0 <= worth[0] < worth[-1] <= 1
-
-
-def test_a_verifier_without_a_decoy_is_believed_on_credit_and_one_without_a_word_is_not() -> None:
-    assert 0 < believed([0.9], []) == believed([0.9], [0.9]) < believed([0.9], [0.1])
-    assert believed([], [0.9]) == 0
-
-
-def test_below_the_least_that_is_demanded_scores_do_not_count_at_all() -> None:
-    assert believed([0.9, 0.1], [0.5]) > 0
-    assert believed([0.9, 0.1], [0.5], min_auc=0.6) == 0
-    assert believed([0.9, 0.6], [0.5], min_auc=0.6) > 0
 
 
 def test_a_decoy_must_answer_something_else_than_most() -> None:

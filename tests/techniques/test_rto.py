@@ -7,7 +7,8 @@ import pytest
 
 from optillm.chat import Budget, Completion, Delta
 from optillm.errors import UpstreamError
-from optillm.techniques.rto import COMPARE, DESCRIBE_ANSWER, DESCRIBE_CODE
+from optillm.panel import EQUATE
+from optillm.techniques.rto import DESCRIBE_ANSWER, DESCRIBE_CODE
 from tests.fakes import HANG, Say, Sent, World, failing
 
 QUESTION = "Write a Python function that doubles a zebra count."
@@ -26,7 +27,7 @@ def part(sent: Sent) -> Part:
     """The part that a call plays."""
     if sent.role != "judge":
         return "write" if sent.role == "write" else "draft"
-    if sent.prompt.startswith(COMPARE.partition("\n")[0]):
+    if sent.prompt.startswith(EQUATE.partition("\n")[0]):
         return "judge"
     starts = tuple(prompt.partition("\n")[0][:40] for prompt in (DESCRIBE_CODE, DESCRIBE_ANSWER))
     return "describe" if sent.prompt.startswith(starts) else "regenerate"

@@ -12,9 +12,10 @@ from optillm.chat import Budget
 from optillm.config.settings import load, settings_model
 from optillm.engine.engine import Engine, Limits
 from optillm.errors import InvalidRequest
+from optillm.panel import EQUATE
 from optillm.sandbox import Solved
 from optillm.techniques import registry
-from optillm.techniques.rto import COMPARE, DESCRIBE_CODE, INPUTS
+from optillm.techniques.rto import DESCRIBE_CODE, INPUTS
 from tests.e2e.proxy import serving
 from tests.fakes import Say, Sent, World, failing
 
@@ -69,11 +70,7 @@ def world(
             if opens(sent, INPUTS):
                 return proposed if isinstance(proposed, str) else proposed(sent)
             return (
-                "Hard to say."
-                if opens(sent, COMPARE)
-                else "Words."
-                if opens(sent, DESCRIBE_CODE)
-                else version
+                "Hard to say." if opens(sent, EQUATE) else "Words." if opens(sent, DESCRIBE_CODE) else version
             )
         return LAST if sent.role == "write" else next(waiting)
 
@@ -109,14 +106,14 @@ def test_the_draft_that_comes_back_in_other_words_is_returned_without_a_judge(pr
     completion = scene.complete("rto(drafts=2)-m", QUESTION)
     assert completion.replies[0].text == LOOP
     assert scene.seconds == completion.report.rounds == 3
-    assert not any(opens(sent, COMPARE) for sent in scene.sent)
+    assert not any(opens(sent, EQUATE) for sent in scene.sent)
 
 
 def test_programs_that_differ_somewhere_are_reconciled_without_a_judge(programs: list[str]) -> None:
     other = "```python\ndef above(xs, k):\n    return []\n```"
     scene = world([FAULTY, LOOP], version=other)
     assert scene.text("rto(drafts=2)-m", QUESTION) == LAST
-    assert not any(opens(sent, COMPARE) for sent in scene.sent)
+    assert not any(opens(sent, EQUATE) for sent in scene.sent)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -139,7 +136,7 @@ def test_an_answer_of_several_files_survives_whole(programs: list[str]) -> None:
 def test_without_inputs_trees_and_judges_decide(programs: list[str], proposed: str) -> None:
     scene = world([LOOP, FAULTY], version=COMPREHENSION, proposed=proposed)
     assert scene.text("rto(drafts=2)-m", QUESTION) == LAST
-    assert any(opens(sent, COMPARE) for sent in scene.sent)
+    assert any(opens(sent, EQUATE) for sent in scene.sent)
     assert not programs
 
 

@@ -144,3 +144,18 @@ def test_what_is_planted_is_in_flight_until_its_reward_comes() -> None:
     tree.backpropagate(child, 0.5)
     assert (tree.root.in_flight, child.in_flight) == (0, 0)
     assert (tree.root.visits, child.mean) == (1, 0.5)
+
+
+def test_a_wave_ends_where_nothing_is_left_to_expand() -> None:
+    tree: Tree[str] = Tree("root", 1.0)
+    room_for_two = lambda node: node is tree.root and node.expanding < 2  # noqa: E731
+    assert list(tree.wave(5, room_for_two)) == [tree.root] * 2
+    assert tree.root.in_flight == 2
+
+
+def test_at_the_end_of_a_wave_only_what_came_of_it_is_still_in_flight() -> None:
+    tree: Tree[str] = Tree("root", 1.0)
+    selected = list(tree.wave(3, lambda node: node is tree.root))
+    child = tree.add(selected[0], "child")
+    tree.end_wave(selected)
+    assert (tree.root.expanding, tree.root.in_flight, child.in_flight) == (0, 1, 1)

@@ -15,9 +15,10 @@ from optillm.engine.call.call import Call, Next, Result
 from optillm.engine.call.negotiation import BundleRefused
 from optillm.engine.upstream.replies import read_replies
 from optillm.errors import BudgetExhausted, UpstreamError
+from optillm.observe.entry import CACHE
 from optillm.trace import Trace
 
-HIT: Final = {"x-optillm-cache": "hit"}
+HIT: Final = {CACHE: "hit"}
 
 _INCIDENTAL = ("n", "stream", "stream_options")
 """What does not shape a reply, but how many there are and how they come."""
@@ -76,8 +77,8 @@ class Cached:
             self._kept[call_key] = max(self._kept[call_key], first + len(replies))
             with self._trace.call(
                 call.role, **{"gen_ai.request.model": call.payload.model, "cached": len(replies)}
-            ):
-                pass
+            ) as span:
+                span.payload, span.judgement, span.replies = call.payload, call.judgement, replies
         return replies
 
     async def _keep(self, call_key: bytes, replies: Sequence[Reply]) -> None:

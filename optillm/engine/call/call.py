@@ -16,7 +16,7 @@ from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.limiter import Turn
 from optillm.engine.upstream.routes import Route
 from optillm.errors import UpstreamError
-from optillm.trace import CallSpan
+from optillm.trace import CallSpan, Judgement
 
 Emit = Callable[[str], Awaitable[None]]
 Condition = Callable[[str], bool]
@@ -123,6 +123,7 @@ class Call:
 
     __slots__ = (
         *("role", "payload", "kind", "on_text", "screen", "until", "traffic", "history", "is_repetition"),
+        *("judgement",),
         *("span", "race", "route", "body", "turn", "usage", "sent_at", "first_piece_at"),
     )
 
@@ -139,6 +140,7 @@ class Call:
         screen: Callable[[Emit], Emit] = unscreened,
         until: Condition | None = None,
         traffic: Traffic | None = None,
+        judgement: Judgement | None = None,
     ) -> None:
         self.role = role
         self.payload = payload
@@ -147,6 +149,7 @@ class Call:
         self.screen = screen
         self.until = until
         self.traffic = traffic or Traffic()
+        self.judgement = judgement
         self.history = History()
         self.is_repetition = False
         self.race: Race | None = None
@@ -170,6 +173,12 @@ class Call:
         self.usage = None
         self.sent_at = self.traffic.last_sent = asyncio.get_running_loop().time()
         self.first_piece_at = None  # of an attempt at another upstream, which has failed
+        span = self.span
+        span.body = self.body
+        if span.sent is None:
+            span.sent = self.sent_at
+        if not self.is_repetition:
+            span.first_piece = None
         if self.race is not None:
             self.race.sent(self)
 
@@ -179,6 +188,8 @@ class Call:
         For an attempt whose text is shown, the first text that passes the screen decides instead.
         """
         self.traffic.last_piece = asyncio.get_running_loop().time()
+        if self.span.first_piece is None:
+            self.span.first_piece = self.traffic.last_piece
         if self.turn is not None:
             self.turn.heard()
         if self.on_text is None and self.race is not None:

@@ -14,7 +14,7 @@ from optillm.engine.call.call import Call, Condition, Emit, Layer, Next, Traffic
 from optillm.engine.call.client import Client
 from optillm.engine.call.hedged import Hedged
 from optillm.engine.call.hedging import Hedging
-from optillm.engine.call.ledger import Ledger, Worst
+from optillm.engine.call.ledger import Ledger, WorstCase
 from optillm.engine.call.limited import Limited
 from optillm.engine.call.metered import Metered
 from optillm.engine.call.negotiation import BundleRefused
@@ -24,7 +24,7 @@ from optillm.engine.call.routed import Routed
 from optillm.engine.call.traced import Traced
 from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.routes import Routes
-from optillm.trace import Trace
+from optillm.trace import Judgement, Trace
 
 
 def composed(layers: Sequence[Layer], last: Next) -> Next:
@@ -80,13 +80,19 @@ class Calls:
         """Release the memory that is accounted to the replies."""
         self._memory.release()
 
-    async def complete(self, role: str, payload: Payload, until: Condition | None = None) -> list[Reply]:
+    async def complete(
+        self,
+        role: str,
+        payload: Payload,
+        until: Condition | None = None,
+        judgement: Judgement | None = None,
+    ) -> list[Reply]:
         """Return the choices of one completion; none if the upstream refuses to give several in one call.
 
-        A reply that comes as a stream, and goes on after its text has met the condition `until`, is ended. Raises
-        `UpstreamError` or `BudgetExhausted`.
+        A reply that comes as a stream, and goes on after its text has met the condition `until`, is ended. With
+        `judgement`, the call is recorded as made for that. Raises `UpstreamError` or `BudgetExhausted`.
         """
-        call = Call(role, payload, until=until, traffic=self.traffic)
+        call = Call(role, payload, until=until, traffic=self.traffic, judgement=judgement)
         try:
             return (await self._make(call)).replies
         except BundleRefused as refused:
@@ -131,13 +137,13 @@ class Calls:
         """Remember that the model refused a call for several choices: request fewer of it at a time, or single ones."""
         self.routes.bound_n(model, self._most_choices.get(model))
 
-    def worst(self, payload: Payload) -> Worst:
+    def worst(self, payload: Payload) -> WorstCase:
         """Return the most a call may take, whichever upstream it goes to, of what the budget limits."""
         price = self.routes.price(payload.model, self.ledger.prices)
-        return self.ledger.worst_case(payload.body if self.ledger.counting else {}, price)
+        return self.ledger.worst_case(payload.body if self.ledger.needs_worst_cases else {}, price)
 
     def _has_room(self, call: Call) -> bool:
         """Return whether the request and the upstream have room for one more attempt at a call now."""
         if self.traffic.queued or not self.routes.may_repeat(self._authorization, call.payload.model):
             return False
-        return self.ledger.spare(self.worst(call.payload))
+        return self.ledger.affords_optional(self.worst(call.payload))

@@ -25,7 +25,7 @@ ASSUMED_REPLY: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Worst:
+class WorstCase:
     """What a call may take at worst: tokens of its prompt, tokens of its reply, and their price if it is known."""
 
     prompt: int = 0
@@ -43,13 +43,13 @@ class Worst:
         return float("inf") if self.price is None else self.price.of(Usage(self.prompt, self.completion))
 
 
-NOTHING: Final = Worst()
+NOT_ESTIMATED: Final = WorstCase()
 
 
-def worst_case(body: Mapping[str, Any], price: Price | None) -> Worst:
+def worst_case(body: Mapping[str, Any], price: Price | None) -> WorstCase:
     """Return the most a call may take: its prompt, estimated, and each of its choices at full length."""
     limit = reply_limit(body) or ASSUMED_REPLY
-    return Worst(estimate(body).prompt_tokens, limit * (body.get("n") or 1), price)
+    return WorstCase(estimate(body).prompt_tokens, limit * (body.get("n") or 1), price)
 
 
 def reply_limit(body: Mapping[str, Any]) -> int | None:
@@ -71,11 +71,18 @@ class Reservation:
     """Room for one call, and the worst case it was admitted with."""
 
     role: str
-    worst: Worst
+    worst: WorstCase
 
 
 class Ledger:
-    """Budget and usage of one request; `clock` gives seconds, `deadline` is a time on it."""
+    """Budget and usage of one request; `clock` gives seconds, `deadline` is a time on it.
+
+    `cost` is in US dollars, and `None` as soon as a call was made whose price is not known. `degraded`: some round got
+    by on less than half of what it asked for, or a part of the work was lost. `cut_for_time`: some work was cut so that
+    the last call has its time. `judge_calls` were made to judge or help, and `judge_replies` of them gave a reply that
+    could be read; `judge_round_lost`: in some round of them none did. `verdicts` counts those that were read, by how
+    judges gave them, see `optillm.engine.run.judges`.
+    """
 
     def __init__(self, budget: Budget, clock: Callable[[], float], prices: Prices | None = None) -> None:
         self.budget = budget
@@ -89,22 +96,14 @@ class Ledger:
         self.degraded = False
         self.judge_calls = self.judge_replies = 0
         self.verdicts: Counter[str] = Counter()
-        self.lost_round = False
-        self.pressed = False
+        self.judge_round_lost = False
+        self.cut_for_time = False
         self.best: Candidate | None = None
         self._offered: dict[int, Candidate] = {}
         self._best_score = float("-inf")
         self._reserved_tokens = 0
         self._reserved_cost = 0.0
         self._stopped_by_budget = False
-
-    # `cost`: US dollars, `None` as soon as a call was made whose price is not known.
-    # `degraded`: some round got by on less than half of what it asked for, or a part of the work was lost.
-    # `pressed`: some work was cut so that the last call has its time.
-    # `judge_calls`, `judge_replies`: how many judging and helping calls were made, and how many of them gave a reply
-    # that could be read.
-    # `verdicts`: how many verdicts were read, by how judges gave them, see `optillm.engine.run.judges`.
-    # `lost_round`: in some round of them none did: all failed, were unreadable, or were given up or cut.
 
     @property
     def stopped_by_budget(self) -> bool:
@@ -117,37 +116,37 @@ class Ledger:
         return float("inf") if self.deadline is None else self.deadline - self.clock()
 
     @property
-    def counting(self) -> bool:
+    def needs_worst_cases(self) -> bool:
         """Whether worst cases matter; where they do not, nobody need estimate them."""
         return self.budget.max_tokens is not None or self.budget.max_cost is not None
 
-    def worst_case(self, body: Mapping[str, Any], price: Price | None) -> Worst:
+    def worst_case(self, body: Mapping[str, Any], price: Price | None) -> WorstCase:
         """Return the most a call may take of what the budget limits; what it does not limit is not estimated."""
-        if not self.counting:
-            return NOTHING if price is None else Worst(price=price)
+        if not self.needs_worst_cases:
+            return NOT_ESTIMATED if price is None else WorstCase(price=price)
         return worst_case(body, price)
 
-    def room(self, worst_cases: Sequence[Worst]) -> int:
-        """How many of these calls, first ones first, fit the budget at their worst case."""
-        fit = self._fit(worst_cases)
-        self._stopped_by_budget |= fit < len(worst_cases)
-        return fit
+    def affordable(self, worst_cases: Sequence[WorstCase]) -> int:
+        """Return how many of these calls, first ones first, fit the budget at their worst; note if not all do."""
+        count = self._affordable(worst_cases)
+        self._stopped_by_budget |= count < len(worst_cases)
+        return count
 
-    def spare(self, worst: Worst) -> bool:
-        """Whether there is room for a call that the request can do without: its want stops nothing."""
-        return self._fit([worst]) == 1
+    def affords_optional(self, worst: WorstCase) -> bool:
+        """Whether the budget allows a call that the request can do without: if it does not, that stops nothing."""
+        return self._affordable([worst]) == 1
 
-    def _fit(self, worst_cases: Sequence[Worst]) -> int:
-        fit = len(worst_cases)
+    def _affordable(self, worst_cases: Sequence[WorstCase]) -> int:
+        count = len(worst_cases)
         if self.budget.max_calls is not None:
-            fit = min(fit, max(0, self.budget.max_calls - self.calls.total()))
+            count = min(count, max(0, self.budget.max_calls - self.calls.total()))
         if self.budget.max_tokens is not None:
             left = self.budget.max_tokens - self.usage.total_tokens - self._reserved_tokens
-            fit = min(fit, sum(needed <= left for needed in accumulate(w.tokens for w in worst_cases)))
+            count = min(count, sum(needed <= left for needed in accumulate(w.tokens for w in worst_cases)))
         if self.budget.max_cost is not None:
             dollars = self.budget.max_cost - (self.cost or 0.0) - self._reserved_cost
-            fit = min(fit, sum(needed <= dollars for needed in accumulate(w.cost for w in worst_cases)))
-        return fit
+            count = min(count, sum(needed <= dollars for needed in accumulate(w.cost for w in worst_cases)))
+        return count
 
     @property
     def choices(self) -> list[Candidate]:
@@ -157,19 +156,19 @@ class Ledger:
         return [*best, *(c for c in others if self.best is None or c.index != self.best.index)]
 
     @property
-    def unheard(self) -> bool:
-        """Whether judging or helping calls were made and none of them was of use, in the request or in a round."""
-        return self.lost_round or (self.losses["abstained"] > 0 and not self.judge_replies)
+    def judges_lost(self) -> bool:
+        """Whether judge calls were made and none of them was of use, in the whole request or in a round."""
+        return self.judge_round_lost or (self.losses["abstained"] > 0 and not self.judge_replies)
 
-    def reserve(self, role: str, worst: Worst = NOTHING, *, spare: bool = False) -> Reservation:
-        """Admit one call, or raise `BudgetExhausted`; the want of a `spare` one stops nothing."""
+    def reserve(self, role: str, worst: WorstCase = NOT_ESTIMATED, *, optional: bool = False) -> Reservation:
+        """Admit one call, or raise `BudgetExhausted`; an `optional` one that is refused stops nothing."""
         # Until there is an answer, a call is kept for it.
-        kept = [Worst(price=worst.price)] if role == JUDGE and self.best is None else []
-        fit = self._fit if spare else self.room
-        if fit([*kept, worst]) <= len(kept):
+        kept = [WorstCase(price=worst.price)] if role == JUDGE and self.best is None else []
+        affordable = self._affordable if optional else self.affordable
+        if affordable([*kept, worst]) <= len(kept):
             raise self.exhausted(worst, kept=len(kept))
         self.calls[role] += 1
-        if self.counting:
+        if self.needs_worst_cases:
             self._reserved_tokens += worst.tokens
             self._reserved_cost += 0.0 if worst.price is None else worst.cost
         return Reservation(role, worst)
@@ -177,7 +176,7 @@ class Ledger:
     def settle(self, reservation: Reservation, usage: Usage | None, loss: str | None = None) -> None:
         """Close a reservation with the tokens the call really took and, if it was lost, why."""
         worst = reservation.worst
-        if self.counting:
+        if self.needs_worst_cases:
             self._reserved_tokens -= worst.tokens
             self._reserved_cost -= 0.0 if worst.price is None else worst.cost
         if usage is not None:
@@ -193,11 +192,11 @@ class Ledger:
         self.settle(reservation, None)
         self.calls -= Counter([reservation.role])
 
-    def lose(self, loss: str) -> None:
+    def count_loss(self, loss: str) -> None:
         """Count a reply that was paid for and cannot be used."""
         self.losses[loss] += 1
 
-    def settle_on(self, candidate: Candidate) -> None:
+    def adopt(self, candidate: Candidate) -> None:
         """Make a stage's answer the best so far; scores of the next stage start from nought."""
         self.best, self._best_score = candidate, 0.0
 
@@ -208,13 +207,13 @@ class Ledger:
         if rank > self._best_score:
             self.best, self._best_score = candidate, rank
 
-    def exhausted(self, worst: Worst, kept: int = 0) -> BudgetExhausted:
+    def exhausted(self, worst: WorstCase, kept: int = 0) -> BudgetExhausted:
         """The error of a call that the budget does not allow, in numbers; `kept` calls are for others."""
         return BudgetExhausted(
             f"the budget of this request allows no further call: {self._shortage(worst, kept)}"
         )
 
-    def _shortage(self, worst: Worst, kept: int) -> str:
+    def _shortage(self, worst: WorstCase, kept: int) -> str:
         budget, taken = self.budget, self.calls.total() + kept
         if budget.max_calls is not None and taken >= budget.max_calls:
             return f"{taken} of {budget.max_calls} calls are made or kept"

@@ -21,9 +21,10 @@ class Metered:
         model = call.body["model"]
         price = self._ledger.prices.of(model, call.route.clients_name(model))
         reservation = self._ledger.reserve(
-            call.role, self._ledger.worst_case(call.body, price), spare=call.is_repetition
+            call.role, self._ledger.worst_case(call.body, price), optional=call.is_repetition
         )
         call.mark_sent()
+        call.span.price = price
         try:
             result = await next(call)
         except UpstreamError as error:

@@ -15,7 +15,10 @@ class Traced:
     async def __call__(self, call: Call, next: Next) -> Result:
         """Return the result of `next`; the layers below add to the call's `span`."""
         with self._trace.call(call.role, **{"gen_ai.request.model": call.payload.model}) as call.span:
+            span = call.span
+            span.payload, span.judgement = call.payload, call.judgement
             result = await next(call)
-            call.span.attributes["gen_ai.usage.input_tokens"] = result.usage.prompt_tokens
-            call.span.attributes["gen_ai.usage.output_tokens"] = result.usage.completion_tokens
+            span.replies, span.usage = result.replies, result.usage
+            span.attributes["gen_ai.usage.input_tokens"] = result.usage.prompt_tokens
+            span.attributes["gen_ai.usage.output_tokens"] = result.usage.completion_tokens
             return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
+from typing import Final
 
 from optillm.chat import Reply, ReplyKind
 from optillm.engine.call.ledger import Ledger
@@ -18,9 +19,18 @@ from optillm.engine.run.structured import AnswerForm
 from optillm.technique import Candidate
 from optillm.toolkit import answers
 from optillm.toolkit.answers import FinalAnswer
+from optillm.trace import Trace
 
 LAST_RESORT = (ReplyKind.TRUNCATED, ReplyKind.OK)
 """Kinds that may be returned when there is nothing better; a complete reply is one that lacks the demanded form."""
+LOST: Final = {
+    "truncated": "a reply was cut off at its length limit",
+    "refusal": "a reply declined to answer",
+    "empty": "a reply said nothing",
+    "invalid": "a reply did not have the form that the request demands",
+}
+"""What is recorded of replies that are not usable."""
+TOO_FEW: Final = "{usable} replies were usable, where {enough} would have been enough"
 CUT, EMPTY = -1.0, -2.0
 """Scores of truncated and of empty replies: below all others, and some text is better than none."""
 
@@ -42,11 +52,13 @@ class ReplyScreen:
     def __init__(
         self,
         ledger: Ledger,
+        trace: Trace,
         form: AnswerForm | None,
         canonical: Callable[[str], Awaitable[str | None]],
         tags: Tags,
     ) -> None:
         self.ledger = ledger
+        self.trace = trace
         self.form = form
         self._canonical = canonical
         self._tags = tags
@@ -58,11 +70,13 @@ class ReplyScreen:
         The reply is reduced to what follows the request's marker, without quotation tags, and to what has the demanded
         form, if any.
         """
-        reply = self._tags.without(excerpts.after(reply, self._tags.marker))
+        whole, reply = reply, self._tags.without(excerpts.after(reply, self._tags.marker))
         if self.form is not None:
             reply = self.form.bare(reply)
         answer = await self._resolved(_answer(reply, question))
-        return Candidate(reply, next(self._numbers), answer)
+        candidate = Candidate(reply, next(self._numbers), answer)
+        self.trace.add(candidate, whole)
+        return candidate
 
     async def answer(self, text: str, question: str, *, cut: bool = False) -> FinalAnswer | None:
         """Return the final answer that a text gives, read as a candidate's would be; `None` if there is none.
@@ -144,11 +158,14 @@ class SampleRound:
         refusals = [each for each in self._withheld if each.reply.kind is ReplyKind.REFUSAL]
         if refusals and 2 * len(refusals) >= self.answers + len(refusals):
             raise Refused(refusals)
-        self._ledger.degraded |= self.answers < self.enough
+        if self.answers < self.enough:
+            self._ledger.degraded = True
+            self._screen.trace.decide("degraded", TOO_FEW, usable=self.answers, enough=self.enough)
         return [] if self.usable else self._last_resort()
 
     def _withhold(self, candidate: Candidate, loss: str) -> None:
-        self._ledger.lose(loss)
+        self._ledger.count_loss(loss)
+        self._screen.trace.decide("lost", LOST[loss], candidate=candidate.index)
         self._withheld.append(candidate)
 
     def _last_resort(self) -> list[Candidate]:

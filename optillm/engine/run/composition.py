@@ -29,6 +29,12 @@ L = TypeVar("L")
 M = TypeVar("M")
 
 
+SETTLED: Final = "{technique} stopped early: more calls would hardly have changed the answer"
+SKIPPED: Final = "{part} failed and was skipped"
+FEWER: Final = "{failed} of {branches} branches failed"
+"""What is recorded of a composition."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One technique with its options."""
@@ -98,7 +104,10 @@ class Leaf(Composition[L]):
     async def run(self: Leaf[Stage], ctx: RequestContext, merging: Merging) -> Answer:  # noqa: ARG002
         """See `Composition.run`."""
         technique, options = self.content.technique, self.content.options
-        return await technique.run(ctx.at(technique.slug, ends_by_writing=options.ends_by_writing), options)
+        answer = await technique.run(ctx.at(technique.slug, ends_by_writing=options.ends_by_writing), options)
+        if answer.stop == "settled":
+            ctx.decide("settled", SETTLED, technique=technique.slug)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +167,11 @@ async def _in_turn(parts: Sequence[Work], ctx: RequestContext, merging: Merging)
         if proceeded:
             raise
         ctx.ledger.degraded = True
+        ctx.decide("degraded", SKIPPED, part=str(head))
         return await _in_turn(tail, ctx, merging)
     if proceeded:
         return answer
-    ctx.ledger.settle_on(answer.candidates[0])
+    ctx.ledger.adopt(answer.candidates[0])
     return await _in_turn(tail, ctx.seeded(answer.candidates[: ctx.choices]), merging)
 
 
@@ -200,7 +210,9 @@ class Parallel(Operator[L]):
                     break
         if not answers:
             raise most_telling(errors)
-        ctx.ledger.degraded |= bool(errors)
+        if errors:
+            ctx.ledger.degraded = True
+            ctx.decide("degraded", FEWER, failed=len(errors), branches=len(branches))
         first = next(iter(answers.values()))
         return await merging.merged([answers[index] for index in sorted(answers)], first, ctx)
 

@@ -27,6 +27,10 @@ AT_WORK: Final = 4.0
 GRAIN: Final = 0.001
 """Seconds that are not waited for: a wait ends a little early or late, and the rest would be waited for in vain."""
 
+CUT: Final = "{cut} of {calls} calls were no longer needed"
+PRESSED: Final = "work was cut, so that there is time for the last call"
+"""What is recorded of a round."""
+
 FIRST_STEPS: Final = 3
 """Steps of the loop after which the calls of a round have gone out: essential ones go before their helpers,
 who get what the budget leaves."""
@@ -52,7 +56,8 @@ async def race(
     """
     loop = asyncio.get_running_loop()
     if optional() and last_call() <= loop.time():
-        calls.ledger.pressed = True
+        calls.ledger.cut_for_time = True
+        calls.trace.decide("deadline", PRESSED)
         for part in work:
             part.close()
         return
@@ -67,7 +72,9 @@ async def race(
             if elapsed or optional():
                 patience = max(0.0, min(patience, last_call() - loop.time()))
             if idle and patience <= GRAIN:
-                calls.ledger.pressed |= last_call() <= loop.time() + GRAIN
+                if last_call() <= loop.time() + GRAIN:
+                    calls.ledger.cut_for_time = True
+                    calls.trace.decide("deadline", PRESSED)
                 return
             timeout = None if patience == inf else patience
             done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -86,6 +93,7 @@ async def race(
     finally:
         if unneeded := sum(not task.done() for task in forks):
             calls.trace.note("%d of %d calls are no longer needed", unneeded, len(forks))
+            calls.trace.decide("cut", CUT, calls=len(forks), cut=unneeded)
         await cancelled(forks)
 
 

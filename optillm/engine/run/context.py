@@ -74,7 +74,7 @@ class RequestContext(Context):
         self._execute = execute
         self._admitted = admitted
         self._tags = Tags(fence)
-        self._screen = ReplyScreen(calls.ledger, form, canonical, self._tags)
+        self._screen = ReplyScreen(calls.ledger, calls.trace, form, canonical, self._tags)
         self._judges = Judges(calls, self._screen, fence, verdicts)
         self._opinions = 0
         bodies = Bodies.of(request, respect_temperature=respect_temperature)
@@ -254,29 +254,20 @@ class RequestContext(Context):
         until: Callable[[Sequence[T]], bool] | None = None,
     ) -> list[T]:
         """See `Context.collect`."""
-        results: list[T] = []
-        async with aclosing(self.arriving(*calls, enough=enough)) as arriving:
-            async for result in arriving:
-                results.append(result)
-                if until is not None and until(results):
-                    break
-        return results
-
-    async def arriving(
-        self, *calls: Coroutine[Any, Any, T | None], enough: int | None = None
-    ) -> AsyncGenerator[T, None]:
-        """See `Context.arriving`."""
         made_before, read_before = self.ledger.judge_calls, self.ledger.judge_replies
-        came = False
+        results: list[T] = []
         last_call = self._schedule.last_call
         helping = race(calls, enough or quorum(len(calls)), self._calls, last_call, self._answerable)
-        async with aclosing(helping) as arriving:
-            async for result in arriving:
-                if result and not isinstance(result, Exception):
-                    came = True
-                    yield result
+        async with aclosing(helping) as outcomes:
+            async for outcome in outcomes:
+                if not outcome or isinstance(outcome, Exception):
+                    continue
+                results.append(outcome)
+                if until is not None and until(results):
+                    break
         judged = self.ledger.judge_replies > read_before
-        self.ledger.lost_round |= self.ledger.judge_calls > made_before and not (came or judged)
+        self.ledger.judge_round_lost |= self.ledger.judge_calls > made_before and not (results or judged)
+        return results
 
     def _answerable(self) -> bool:
         return self.ledger.best is not None
@@ -310,7 +301,12 @@ class RequestContext(Context):
     def say(self, text: str) -> None:
         """See `Context.say`."""
         self._calls.trace.note("%s", text)
+        self.decide("note", text)
         self.client.note(text)
+
+    def decide(self, kind: str, text: str, **data: Any) -> None:
+        """Record a decision in the trace, see `optillm.trace.Decision`."""
+        self._calls.trace.decide(kind, text, **data)
 
     def quote(self, label: str, text: str) -> str:
         """See `Context.quote`."""

@@ -54,8 +54,9 @@ class Estimator:
         helped = max(limit, TEXT_LIMIT)
         question = self.request.messages[-1]  # which may be put twice
         each = prompt + len(content_text(question)) // 4 + PROMPT
-        quoted = cost.quotes * (limit + MARKS) + cost.notes * (TEXT_LIMIT + MARKS)
-        return cost.calls * each + quoted, (cost.calls - cost.asks) * limit + cost.asks * helped
+        quoted = cost.quoted_answers * (limit + MARKS) + cost.quoted_judge_replies * (TEXT_LIMIT + MARKS)
+        generated = (cost.calls - cost.judge_calls) * limit + cost.judge_calls * helped
+        return cost.calls * each + quoted, generated
 
     def dollars(self, work: Work | None, tokens: tuple[int, int] | None) -> float | None:
         """The price of so many tokens, all of them of the dearest model; `None` where a price is not known."""
@@ -119,5 +120,5 @@ def _cost(work: Work, request: ChatRequest, merging: Merging) -> Cost:
     forced = CallForm.of(request.body) is not None
     faithful = Cost(1, 1) if request.offers_tools and not forced else Cost(0, 0)
     asks_for_json = (request.body.get("response_format") or {}).get("type") in ("json_object", "json_schema")
-    mended = Cost(choices, 1, quotes=choices) if forced or asks_for_json else Cost(0, 0)
+    mended = Cost(choices, 1, quoted_answers=choices) if forced or asks_for_json else Cost(0, 0)
     return faithful + work.worst_case(choices, merging) + mended

@@ -25,6 +25,7 @@ from optillm.toolkit.answers import FinalAnswer
 from optillm.toolkit.judging import verdicts
 from optillm.toolkit.judging.forms import SHAPES, Mode, closing, response_format, token_limit
 from optillm.toolkit.judging.verdicts import Preference, Ranking, Rating
+from optillm.trace import Judgement
 
 T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
@@ -120,11 +121,15 @@ class Judges:
         """
         self.calls.ledger.judge_calls += 1
         mode = self._mode(model)
-        reply = await self._verdict_reply(ballot, partial(_composed, ballot, prompt, mode, compose), model)
+        judgement = Judgement(ballot.verdict, ballot.candidates, ballot.labels)
+        composed = partial(_composed, ballot, prompt, mode, compose)
+        reply = await self._verdict_reply(ballot, composed, model, judgement)
         if reply is None:
+            judgement.unread = "no reply"
             return self._counted(None)
         text = _without_quotations(reply.text, self.fence, cut=reply.cut)
-        verdict = ballot.read(text)
+        verdict = judgement.verdict = ballot.read(text)
+        judgement.unread = "no verdict" if verdict is None else None
         if not ballot.has_form:
             return self._counted(verdict)
         if reply.kind is not ReplyKind.REFUSAL:
@@ -133,13 +138,16 @@ class Judges:
         if verdict is None and ballot.candidates and not _speaks_of_candidates(text):
             cut = reply.cut or verdicts.is_endless(text)
             answer = await self.screen.answer(_unwrapped(text), question, cut=cut)
-            verdict = None if answer is None else ballot.implied(answer)
+            if answer is not None:
+                verdict = judgement.verdict = ballot.implied(answer)
+                judgement.unread = "other answer" if verdict is None else None
         if verdict is not None:
+            judgement.source = source
             self.calls.ledger.verdicts[source] += 1
         return self._counted(verdict)
 
     async def _verdict_reply(
-        self, ballot: Ballot[V], composed: Callable[[bool], Payload], model: str
+        self, ballot: Ballot[V], composed: Callable[[bool], Payload], model: str, judgement: Judgement
     ) -> Reply | None:
         """Return the reply of a judge, `composed` with or without room for thoughts; `None` if it fails."""
 
@@ -147,10 +155,10 @@ class Judges:
             return verdicts.is_endless(text) or ballot.is_complete(text)
 
         thinks = self.calls.routes.thinks(model)
-        reply = await self._reply(composed(thinks), until)
+        reply = await self._reply(composed(thinks), until, judgement)
         cut_short = reply is not None and _only_thought(reply) and ballot.has_form and not thinks
         if cut_short and self.calls.routes.thinks(model):
-            reply = await self._reply(composed(True), until)
+            reply = await self._reply(composed(True), until, judgement)
         return reply
 
     def _mode(self, model: str) -> Mode:
@@ -158,16 +166,18 @@ class Judges:
             return self.style
         return "direct" if self.calls.routes.reasons_in_vain(model) else "reasoned"
 
-    async def _reply(self, payload: Payload, until: Callable[[str], bool]) -> Reply | None:
+    async def _reply(
+        self, payload: Payload, until: Callable[[str], bool], judgement: Judgement | None = None
+    ) -> Reply | None:
         try:
-            return (await self.calls.complete(JUDGE, payload, until))[0]
+            return (await self.calls.complete(JUDGE, payload, until, judgement))[0]
         except (UpstreamError, BudgetExhausted):
             return None
 
     def _counted(self, result: T | None) -> T | None:
         ledger = self.calls.ledger
         if result is None:
-            ledger.lose("abstained")
+            ledger.count_loss("abstained")
         else:
             ledger.judge_replies += 1
         return result

@@ -12,6 +12,7 @@ from typing import Final
 from optillm.chat import Message, Reply, content_text
 from optillm.engine.call.call import Emit
 from optillm.engine.run.excerpts import leaving_out
+from optillm.toolkit.shortening import shortened
 
 LONGEST_QUOTE: Final = 200_000
 """Characters of a text that is quoted in a prompt: its two ends, if it is longer."""
@@ -39,9 +40,9 @@ class Tags:
 
     def quote(self, label: str, text: str) -> str:
         """See `Context.quote`."""
-        if len(text) > LONGEST_QUOTE:  # no judge reads it, and a round of them would fill the memory
-            left_out = len(text) - LONGEST_QUOTE
-            text = f"{text[: LONGEST_QUOTE // 2]}\n[{left_out} characters left out]\n{text[-LONGEST_QUOTE // 2 :]}"
+        text = shortened(
+            text, LONGEST_QUOTE
+        )  # no judge reads more, and a round of them would fill the memory
         return f'<candidate-{self._fence} label="{label}">\n{text}\n</candidate-{self._fence}>'
 
     def transcript(self, messages: Sequence[Message]) -> str:

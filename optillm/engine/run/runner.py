@@ -12,7 +12,7 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from random import Random
 from typing import Any, Final
@@ -40,18 +40,28 @@ from optillm.engine.call.ledger import Ledger
 from optillm.engine.run.candidates import Refused
 from optillm.engine.run.composition import Work
 from optillm.engine.run.context import RequestContext
+from optillm.engine.run.drawing import described
 from optillm.engine.run.estimate import options_of
 from optillm.engine.run.events import EventQueue
 from optillm.engine.run.merging import Merging
 from optillm.engine.run.structured import AnswerForm, CallForm
 from optillm.engine.upstream.routes import Routes
 from optillm.errors import BudgetExhausted, DeadlineExceeded, OptillmError, ShuttingDown, UpstreamError
-from optillm.observe.record import Entry, Observer
+from optillm.observe.entry import Entry
+from optillm.observe.record import Observer
+from optillm.observe.traces.recording import Recorder
 from optillm.technique import Answer, Candidate
 from optillm.trace import Trace
 
 log = logging.getLogger(__name__)
 
+ENDED: Final = {
+    "deadline": "the time was up: the best answer so far was returned",
+    "budget": "the budget allowed no further call: the best answer so far was returned",
+    "degraded": "a part of the work failed: the best answer so far was returned",
+}
+"""What is recorded of a technique that did not come to its end, by the reason."""
+REFUSED: Final = "the upstream refused what the technique sends: one plain call gave the answer"
 OUTLET: Final = 256
 """Events that may wait for a slow client before the technique waits too."""
 
@@ -60,7 +70,8 @@ OUTLET: Final = 256
 class Job:
     """One request with techniques: `work` is what fits the budget of the `requested` work.
 
-    `form` is what the client demands of an answer; `id` and `created` are those of the completion.
+    `form` is what the client demands of an answer; `id` and `created` are those of the completion. `trace_id` is the
+    one under which it is recorded, `None` if it is not.
     """
 
     work: Work
@@ -72,6 +83,7 @@ class Job:
     budget: Budget
     id: str
     created: int
+    trace_id: str | None = None
 
     @property
     def technique(self) -> str | None:
@@ -111,6 +123,7 @@ class Runs:
         respect_temperature: bool,
         admitted: Collection[str],
         verdicts: VerdictStyle = "auto",
+        recorder: Recorder | None = None,
     ) -> None:
         self.offload = Offload()
         self._routes = routes
@@ -120,6 +133,7 @@ class Runs:
         self._respect_temperature = respect_temperature
         self._admitted = admitted
         self._verdicts = verdicts
+        self._recorder = recorder
         self._shares_secret = cache is None
         self._secret = secrets.token_bytes(32)
         self._deadlines: set[asyncio.Timeout] = set()
@@ -171,12 +185,14 @@ class Runs:
             respect_temperature=self._respect_temperature,
             verdicts=self._verdicts,
         )
-        entry = Entry.of_chat(request, str(job.work), job.model, self._observers)
+        entry = self._entry(job, ledger, trace)
         try:
             with entry.failing(lambda: _spent(ledger, trace)):
                 outcome = await self._run(job, ctx)
         finally:
             calls.close()
+        if entry.recording is not None:
+            entry.recording.returned = outcome.candidates
         replies = [candidate.reply for candidate in outcome.candidates[: request.choices]]
         spent = _spent(ledger, trace)
         ran = None if outcome.plain else job.work
@@ -194,12 +210,24 @@ class Runs:
             cached=None if calls.cached is None else calls.cached.hits,
             verdicts=dict(ledger.verdicts),
             trace=trace.wire() if request.trace else None,
+            trace_id=job.trace_id,
         )
         entry.close(
             HTTPStatus.OK, technique=report.technique, stop=None if ran is None else outcome.stop, **spent
         )
         model = replies[0].model or job.model
         return Completion(replies, ledger.usage, report, model, job.id, job.created)
+
+    def _entry(self, job: Job, ledger: Ledger, trace: Trace) -> Entry:
+        """Open the entry of a request, and its recording if it has one."""
+        observed = (job.model, self._observers, self._recorder, job.trace_id)
+        entry = Entry.of_chat(job.request, str(job.work), *observed)
+        if entry.recording is not None:
+            entry.recording.trace = trace
+            entry.recording.spent = lambda: _spent(ledger, trace)
+            entry.recording.described = cache(partial(described, job.work, job.requested))
+            entry.recording.choices = job.request.choices
+        return entry
 
     async def _calls(self, job: Job, ledger: Ledger, trace: Trace, attended: asyncio.Event | None) -> Calls:
         """The request's door to the upstream, and its chance: equal requests share it where replies are kept."""
@@ -243,7 +271,7 @@ class Runs:
                         return Outcome(first, "degraded" if ledger.degraded else "complete", plain=True)
                     ctx = ctx.answering(first)
                 answer = await self._performed(job, ctx)
-                ledger.settle_on(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
+                ledger.adopt(next(filter(ctx.has_form, answer.candidates), answer.candidates[0]))
                 candidates = await ctx.in_form(await _filled_up(answer.candidates, ctx))
         except Refused as refusal:
             return Outcome(refusal.candidates, "complete")
@@ -266,9 +294,9 @@ class Runs:
             return best
         if ledger.stopped_by_budget:
             return Outcome(candidates, "budget")
-        if ledger.pressed:
+        if ledger.cut_for_time:
             return Outcome(candidates, "deadline")
-        return Outcome(candidates, "degraded" if ledger.degraded or ledger.unheard else answer.stop)
+        return Outcome(candidates, "degraded" if ledger.degraded or ledger.judges_lost else answer.stop)
 
     async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
         """Return the answer of the techniques, or of a plain call if the upstream refuses what they send."""
@@ -278,6 +306,7 @@ class Runs:
             if not ctx.plain_may_do(refusal):
                 raise
             ctx.ledger.degraded = True
+            ctx.decide("degraded", REFUSED)
             try:
                 return Answer.of(*await ctx.faithful())
             except BudgetExhausted:
@@ -286,6 +315,7 @@ class Runs:
     @staticmethod
     def _best(ctx: RequestContext, stop: str, error: Exception) -> Outcome:
         shown = ctx.client.text
+        ctx.decide(stop, ENDED[stop])
         if shown and stop == "deadline":  # the client has read this much: it is the answer, cut
             return Outcome([Candidate(Reply({"role": "assistant", "content": shown}, "length"))], stop)
         if shown.strip() or ctx.ledger.best is None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -20,6 +20,10 @@ from optillm.engine.run.single_flight import SingleFlight
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 from optillm.trace import Fork
+
+
+SHORT: Final = "the budget had room for {room} of {calls} calls"
+"""What is recorded of samples that the budget does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,12 @@ class Sampler:
         bundled = n > 1 and sampling.uniform and not sampling.singly
         bundles = self._bundled(payloads) if bundled else [[payload] for payload in payloads]
         worst_cases = [self.calls.worst(bundle[0]) for bundle in bundles]
-        room = self.calls.ledger.room(worst_cases)
-        if not room and not seeds:
+        affordable = self.calls.ledger.affordable(worst_cases)
+        if affordable < len(bundles):
+            self.calls.trace.decide("budget", SHORT, room=affordable, calls=len(bundles))
+        if not affordable and not seeds:
             raise self.calls.ledger.exhausted(worst_cases[0])
-        drawn = [self._drawn(bundle, index) for index, bundle in enumerate(bundles[:room])]
+        drawn = [self._drawn(bundle, index) for index, bundle in enumerate(bundles[:affordable])]
         return [*map(self._seeded, seeds), *drawn]
 
     def _bundled(self, payloads: list[Payload]) -> list[list[Payload]]:

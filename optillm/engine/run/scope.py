@@ -50,7 +50,7 @@ class Schedule:
     def late(self) -> bool:
         """Whether another round as long as a writing call would be too long; if so, the ledger is told."""
         late = asyncio.get_running_loop().time() + self._writing > self.last_call()
-        self.calls.ledger.pressed |= late
+        self.calls.ledger.cut_for_time |= late
         return late
 
     def last_call(self) -> float:

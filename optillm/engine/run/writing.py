@@ -18,6 +18,8 @@ from optillm.engine.run.quote_tags import TagFilter, Tags
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Candidate
 
+MENDING: Final = "mend"
+"""The step in which an answer is brought into the demanded form."""
 ATTEMPTS: Final = 2
 """How many times a model is asked whose reply says nothing."""
 
@@ -62,7 +64,7 @@ class Writer:
                 usable = [candidate for candidate in written if candidate.reply.kind is not ReplyKind.EMPTY]
                 if usable:
                     return usable
-                self.calls.ledger.lose("empty")
+                self.calls.ledger.count_loss("empty")
                 empty += written
                 errors.append(UpstreamError("the upstream wrote nothing"))
         for candidate in empty:
@@ -102,13 +104,14 @@ class Writer:
         violation = self.screen.violation(candidate)
         instruction = MEND.format(draft=self.tags.quote("draft", candidate.text), violation=violation)
         try:
-            replies = await self.calls.complete("write", self.bodies.candidate(model, instruction))
+            with self.calls.trace.span(MENDING):
+                replies = await self.calls.complete("write", self.bodies.candidate(model, instruction))
         except (UpstreamError, BudgetExhausted):
             replies = []
         for reply in replies[:1]:
             mended = await self.screen.candidate(reply, self.question)
             if self.screen.violation(mended) is None:
                 return mended
-        self.calls.ledger.lose("invalid")
+        self.calls.ledger.count_loss("invalid")
         self.calls.ledger.degraded = True
         return None

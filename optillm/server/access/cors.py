@@ -28,7 +28,8 @@ def welcome(origin: str | None, origins: Collection[str]) -> bool:
 def tell_browsers(app: Flask, origins: Collection[str]) -> None:
     """Answer the preflights of welcome pages before anybody asks for a key, and put headers on every reply.
 
-    Credentials are never allowed: a page sends its key in a header of its own, and there are no cookies.
+    Credentials are never allowed: a page of another site sends its key in a header of its own, and the cookie of those
+    who have signed in is for the pages of this server alone.
     """
 
     def preflight() -> Response | None:

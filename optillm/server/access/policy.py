@@ -11,7 +11,7 @@ shares its policy, so that no way of writing a path leads around it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from flask import Flask, current_app, request
@@ -20,6 +20,11 @@ VERSION: Final = "/v1"
 """What the paths of the API begin with."""
 NO_PAGE: Final = "default-src 'none'; frame-ancestors 'none'; sandbox"
 """The Content-Security-Policy of what is no page, even if it should come as HTML."""
+OWN_PAGE: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of a page of this server: its own files, and nothing that the page itself contains."""
 DECLARED: Final = "optillm_policy"
 """The attribute of a view function that holds its policy."""
 
@@ -33,6 +38,7 @@ class Policy:
     `authenticated`: a client key is needed, if the server has any. `counted`: a request counts against the rate of
     its key. `spending`: it may cost something upstream, so it is bounded by its key's daily budget and holds a part of
     it. `measured`: the metrics of requests and responses include it. `vital`: it is served however busy the server is.
+    `page`: people look at it, so that whoever has no key is led to where they can sign in, and errors are pages, too.
     `content_security` is the Content-Security-Policy of its replies.
 
     Raises `ValueError` for an endpoint that asks for no key and yet counts or spends: there is no key to charge.
@@ -43,6 +49,7 @@ class Policy:
     spending: bool = True
     measured: bool = True
     vital: bool = False
+    page: bool = False
     content_security: str = NO_PAGE
 
     def __post_init__(self) -> None:
@@ -63,6 +70,12 @@ UNMATCHED: Final = Policy(counted=False, spending=False)
 """The policy of a request to a path of the API that leads to no endpoint, or not with this method."""
 ASTRAY: Final = Policy(counted=False, spending=False, measured=False)
 """The same for any other path: metrics are of the API, and not of what scanners try."""
+READING: Final = Policy(counted=False, spending=False, measured=False)
+"""The policy of what only reads what is kept here: it takes nothing from a key's limits."""
+PAGE: Final = replace(READING, page=True, content_security=OWN_PAGE)
+"""The policy of a page."""
+OPEN_PAGE: Final = replace(PAGE, authenticated=False)
+"""The policy of a page that needs no key."""
 
 
 def declared_policy(app: Flask, endpoint: str) -> Policy | None:

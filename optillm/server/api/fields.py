@@ -25,7 +25,7 @@ class Extension:
     budget: Budget = field(default_factory=Budget)
     progress: Progress | None = None
     merge: Merge | None = None
-    trace: bool = False
+    trace: bool | None = None
 
 
 NOTHING: Final = Extension()
@@ -44,7 +44,7 @@ def take_extension(body: dict[str, Any]) -> Extension:
         _budget(own.get("budget")),
         cast("Progress | None", _one_of(get_args(Progress), own.get("progress"), "optillm.progress")),
         cast("Merge | None", _one_of(get_args(Merge), own.get("merge"), "optillm.merge")),
-        of_kind(own.get("trace"), bool, "optillm.trace") or False,
+        of_kind(own.get("trace"), bool, "optillm.trace"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from errno import ECONNRESET
 from functools import partial
 from typing import Final
@@ -11,6 +12,7 @@ from flask import Response, g
 
 from optillm.chat import ChatRequest, Completion, Relay, Stream
 from optillm.errors import Cancelled, OptillmError
+from optillm.server.access.origins import own_url
 from optillm.server.api import sse
 from optillm.server.api.wire import completion_json
 from optillm.server.batches import Batches
@@ -22,6 +24,16 @@ EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n")
 """What separates the events of a stream."""
 
 
+def trace_header(trace_id: str | None) -> dict[str, str]:
+    """Return the header that names the stored trace of a request; none if there is no trace."""
+    return {} if trace_id is None else {"x-optillm-trace": trace_id}
+
+
+def trace_url(trace_id: str | None) -> str | None:
+    """Return the address of the page that shows a stored trace, as this client reaches it."""
+    return None if trace_id is None else own_url(f"/traces/{trace_id}")
+
+
 def never() -> bool:
     """Return that nobody has cancelled the request."""
     return False
@@ -29,15 +41,18 @@ def never() -> bool:
 
 def completed(completion: Completion) -> Response:
     """Return a technique's answer as a response."""
-    report = completion.report
+    trace_id = completion.report.trace_id
+    report = replace(completion.report, trace_url=trace_url(trace_id))
     headers = {
+        **trace_header(trace_id),
         "x-optillm-technique": report.technique,
         "x-optillm-calls": str(sum(report.calls.values())),
         "x-optillm-rounds": str(report.rounds),
         "x-optillm-stop-reason": report.stop_reason,
         "x-optillm-turn": report.turn,
     }
-    return Response(completion_json(completion), headers=headers, content_type=JSON)
+    content = completion_json(replace(completion, report=report))
+    return Response(content, headers=headers, content_type=JSON)
 
 
 def streamed(stream: Stream, chat_request: ChatRequest, silence: float) -> Response:
@@ -47,9 +62,10 @@ def streamed(stream: Stream, chat_request: ChatRequest, silence: float) -> Respo
     """
     batches = Batches(stream.events, silence)
     explained = partial(explain, request_id=g.request_id)
-    events = sse.Chunks(stream, chat_request).events(batches, explained, chat_request.sender.called_off)
+    chunks = sse.Chunks(stream, chat_request, trace_url(stream.trace_id))
+    events = chunks.events(batches, explained, chat_request.sender.called_off)
     technique = {} if stream.technique is None else {"x-optillm-technique": stream.technique}
-    headers = {**sse.HEADERS, **technique}
+    headers = {**sse.HEADERS, **technique, **trace_header(stream.trace_id)}
     response = Response(events, headers=headers, content_type=sse.MEDIA_TYPE)
     response.call_on_close(
         batches.close

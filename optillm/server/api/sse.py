@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from optillm.chat import ChatRequest, Completion, Delta, Event, Note, Reply, Stream
@@ -38,9 +39,13 @@ def pieces(text: str) -> Iterator[str]:
 
 
 class Chunks:
-    """Renders the events of one stream; all its chunks share id, creation time and model."""
+    """Renders the events of one stream; all its chunks share id, creation time and model.
 
-    def __init__(self, stream: Stream, request: ChatRequest) -> None:
+    `trace_url` is where its stored trace can be looked at.
+    """
+
+    def __init__(self, stream: Stream, request: ChatRequest, trace_url: str | None = None) -> None:
+        self._trace_url = trace_url
         self._head: dict[str, Any] = {
             "id": stream.id,
             "object": "chat.completion.chunk",
@@ -105,7 +110,7 @@ class Chunks:
         replies = completion.replies[: self._choices]
         parts = [self._opened(index) + self._rest(index, reply) for index, reply in enumerate(replies)]
         ends = [[_choice(index, {}, reply)] for index, reply in enumerate(replies)]
-        report = {"optillm": completion.report.wire()}
+        report = {"optillm": replace(completion.report, trace_url=self._trace_url).wire()}
         if self._usage:
             usage = completion.usage.wire() if completion.usage else None
             parts += [self._chunk(end) for end in ends]

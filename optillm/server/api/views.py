@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import ClientDisconnected
 
-from optillm.chat import Budget, ChatRequest, Grant, RawRequest, Relay, Stream
+from optillm.chat import Budget, ChatRequest, RawRequest, Relay, Stream
 from optillm.engine.upstream.models import OWNER
 from optillm.errors import InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
-from optillm.server.access.cors import welcome
+from optillm.server.access.guard import granted
+from optillm.server.access.origins import refuse_other_sites
 from optillm.server.access.policy import VERSION, Policy
 from optillm.server.api.client_hints import deadline, keep_alive_interval, sender
 from optillm.server.api.responses import JSON, completed, relayed, streamed
@@ -87,8 +87,7 @@ def plan() -> Response:
 @Policy(spending=False)
 def techniques() -> Response:
     """What there is to choose from, for this sender."""
-    described = [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
-    return Response(dumps({"object": "list", "data": described}), content_type=JSON)
+    return Response(dumps({"object": "list", "data": allowed_techniques()}), content_type=JSON)
 
 
 @views.get("/v1/models")
@@ -167,10 +166,9 @@ def _own(request_id: str) -> str:
     return f"{granted().client or ''}/{request_id}"
 
 
-def granted() -> Grant:
-    """What the sender of this request may do."""
-    grant: Grant | None = g.get("grant")
-    return grant or Grant()
+def allowed_techniques() -> list[dict[str, Any]]:
+    """Return the techniques that the sender of this request may use, described."""
+    return [technique for technique in here().engine.techniques() if _allowed(technique["slug"])]
 
 
 def _models() -> list[dict[str, Any]]:
@@ -197,15 +195,6 @@ def _body(*media_types: str) -> bytes:
     if request.mimetype == FORM:
         refuse_other_sites()
     return _received()
-
-
-def refuse_other_sites() -> None:
-    """Refuse what any web page may send to a local server without asking first: forms, and bodies of no type."""
-    origin = request.headers.get("Origin")
-    if origin is None or welcome(origin, here().settings.cors_origins):
-        return
-    if urlsplit(origin).netloc != request.host:
-        raise InvalidRequest("Requests of other web sites are not accepted here")
 
 
 def _received() -> bytes:

@@ -9,15 +9,14 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from optillm.config.settings import OPENAI_URL
 from optillm.config.values import is_loopback
+from optillm.server.first_request import FirstRequest
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
 
 BACKLOG: Final = 2048
 FIRST_PASSED: Final = 3  # file descriptor of the first socket that systemd passes
-QUESTION: Final = "What is 48 / 4 + 7 * 13?"
 _ANY: Final = {"http://0.0.0.0:": "http://127.0.0.1:", "http://[::]:": "http://[::1]:"}
 
 
@@ -60,28 +59,15 @@ def first_steps(settings: Settings, url: str) -> Iterator[str]:
     """Yield lines for a newcomer: a first request to copy, and the base URL for clients."""
     for wildcard, loopback in _ANY.items():
         url = url.replace(wildcard, loopback)
-    upstream = settings.upstreams()[0]
-    openai = upstream.base_url == OPENAI_URL
+    first = FirstRequest.of(settings, settings.option_models)
     command = ["curl", "-s"]
-    if settings.wants_key or (openai and not upstream.key):
-        key = "OPENAI_API_KEY"
-        if settings.wants_key:  # one key alone is in the variable as it is sent
-            key = "OPTILLM_API_KEY" if len(settings.optillm_api_key) == 1 else "YOUR_KEY"
-        command += ["--oauth2-bearer", f'"${key}"']  # the log would redact a spelled-out header
-    if openai or settings.demo == "on" or "model" in settings.model_fields_set:
-        slug = next(iter(settings.option_models), None) if settings.approach == "auto" else None
-        model = f"{slug}-{settings.model}" if slug else settings.model
-        messages = [{"role": "user", "content": QUESTION}]
-        body = json.dumps({"model": model, "messages": messages})
-        command += [
-            f"{url}/v1/chat/completions",
-            "-H",
-            "'Content-Type: application/json'",
-            "-d",
-            shlex.quote(body),
-        ]
-    else:
+    if first.key:
+        command += ["--oauth2-bearer", f'"${first.key}"']  # the log would redact a spelled-out header
+    if first.model is None:
         command.append(f"{url}/v1/models")
+    else:
+        command += [f"{url}/v1/chat/completions", "-H", "'Content-Type: application/json'"]
+        command += ["-d", shlex.quote(json.dumps(first.body))]
     yield f"A first request: {' '.join(command)}"
     yield f"The base URL for clients: {url}/v1"
 

@@ -39,3 +39,9 @@ def beta_stop(lead: int, runner_up: int) -> float:
         raise ValueError("the lead has at least as many votes as the runner-up, and nobody fewer than none")
     trials = lead + runner_up + 1
     return float(sum(comb(trials, k) for k in range(lead + 1)) / 2**trials)
+
+
+def confident(answers: Sequence[FinalAnswer | None], least: int, confidence: float) -> bool:
+    """Return whether the leading answer has `least` votes and is probably the more frequent of the top two."""
+    lead, runner_up = standing(answers)
+    return lead >= least and beta_stop(lead, runner_up) >= confidence

@@ -4,7 +4,7 @@ import pytest
 
 from optillm.chat import Budget, Reply, Usage
 from optillm.config.prices import Price
-from optillm.engine.call.ledger import Ledger, Worst
+from optillm.engine.call.ledger import Ledger, WorstCase
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 
@@ -37,27 +37,27 @@ def test_keeps_a_call_for_an_answer_until_there_is_one() -> None:
 
 def test_reserves_the_worst_case_and_gives_back_what_was_not_used() -> None:
     book = ledger(max_tokens=100)
-    first = book.reserve("generate", Worst(50, 30))
-    assert book.room([Worst(10, 20)]) == 0
+    first = book.reserve("generate", WorstCase(50, 30))
+    assert book.affordable([WorstCase(10, 20)]) == 0
     book.settle(first, Usage(10, 5))
-    assert book.room([Worst(30)] * 3) == 2
+    assert book.affordable([WorstCase(30)] * 3) == 2
     assert book.usage == Usage(10, 5)
 
 
 def test_says_how_many_calls_of_a_round_still_fit() -> None:
     book = ledger(max_calls=5)
     book.reserve("generate")
-    assert book.room([Worst()] * 4) == 4
+    assert book.affordable([WorstCase()] * 4) == 4
     assert not book.stopped_by_budget
-    assert book.room([Worst()] * 8) == 4
+    assert book.affordable([WorstCase()] * 8) == 4
     assert book.stopped_by_budget
-    assert ledger().room([10**9] * 8) == 8
+    assert ledger().affordable([10**9] * 8) == 8
 
 
 def test_counts_losses_by_kind() -> None:
     book = ledger()
     book.settle(book.reserve("generate"), None, "failed")
-    book.lose("empty")
+    book.count_loss("empty")
     assert book.losses == {"failed": 1, "empty": 1}
 
 
@@ -82,16 +82,16 @@ PRICE = Price(input=1.0, output=4.0)
 
 def test_a_bound_on_cost_counts_calls_at_their_worst_price() -> None:
     book = ledger(max_cost=0.001)
-    first = book.reserve("generate", Worst(200, 200, PRICE))
-    assert book.room([Worst(1, 0, PRICE)]) == 0
+    first = book.reserve("generate", WorstCase(200, 200, PRICE))
+    assert book.affordable([WorstCase(1, 0, PRICE)]) == 0
     book.settle(first, Usage(200, 50))
     assert book.cost == 0.0004
-    assert book.room([Worst(100, 50, PRICE)] * 3) == 2
+    assert book.affordable([WorstCase(100, 50, PRICE)] * 3) == 2
 
 
 def test_a_call_of_unknown_price_makes_the_cost_unknown_and_is_refused_where_that_is_bounded() -> None:
     book = ledger()
-    book.settle(book.reserve("generate", Worst(price=PRICE)), Usage(100, 50))
+    book.settle(book.reserve("generate", WorstCase(price=PRICE)), Usage(100, 50))
     assert book.cost == pytest.approx(0.0003)
     book.settle(book.reserve("generate"), Usage(1, 1))
     assert book.cost is None
@@ -102,12 +102,16 @@ def test_a_call_of_unknown_price_makes_the_cost_unknown_and_is_refused_where_tha
 @pytest.mark.parametrize(
     ("bounds", "worst", "told"),
     [
-        ({"max_calls": 0}, Worst(), "0 of 0 calls"),
-        ({"max_tokens": 10}, Worst(8, 3), "may take 11 tokens, and 10 of 10 are left"),
-        ({"max_cost": 0.0001}, Worst(100, 100, PRICE), r"may cost \$0.000500, and \$0.000100 of \$0.000100"),
+        ({"max_calls": 0}, WorstCase(), "0 of 0 calls"),
+        ({"max_tokens": 10}, WorstCase(8, 3), "may take 11 tokens, and 10 of 10 are left"),
+        (
+            {"max_cost": 0.0001},
+            WorstCase(100, 100, PRICE),
+            r"may cost \$0.000500, and \$0.000100 of \$0.000100",
+        ),
     ],
 )
-def test_a_refusal_says_the_numbers(bounds: dict[str, Any], worst: Worst, told: str) -> None:
+def test_a_refusal_says_the_numbers(bounds: dict[str, Any], worst: WorstCase, told: str) -> None:
     with pytest.raises(BudgetExhausted, match=told):
         ledger(**bounds).reserve("generate", worst)
 

@@ -308,7 +308,7 @@ class Toy(BaseOptions):
 
     def worst_case(self, choices: int) -> Cost:
         """A few calls."""
-        return Cost(choices + 9, 9, 9)
+        return Cost(choices + 9, 9, judge_calls=9)
 
 
 def performing(run: Callable[[Context], Awaitable[Answer]], script: Script, **more: Any) -> World:

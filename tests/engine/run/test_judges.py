@@ -29,7 +29,7 @@ class Options(BaseOptions):
 
     def worst_case(self, choices: int) -> Cost:
         """A candidate or more, and some judges."""
-        return Cost(choices + 9, 9, 9)
+        return Cost(choices + 9, 9, judge_calls=9)
 
 
 class Court:

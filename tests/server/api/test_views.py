@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -11,7 +12,7 @@ from optillm.chat import Delta, Relay, Reply
 from optillm.errors import UpstreamError
 from optillm.server.bridge import GreenletTask
 from optillm.server.state import state_of
-from tests.server.fakes import CHAT, HELLO, FakeEngine, completion, data, report, served, stream
+from tests.server.fakes import CHAT, HELLO, FakeEngine, Outcome, completion, data, report, served, stream
 
 
 async def chunks(*parts: bytes | Exception) -> AsyncIterator[bytes]:
@@ -116,6 +117,61 @@ def test_streams_a_technique_at_work() -> None:
         None,
     ]
     assert response.data.endswith(b"data: [DONE]\n\n")
+
+
+TRACE_ID = "trace_0123456789abcdef01234567"
+TRACE_URL = f"http://localhost/traces/{TRACE_ID}"
+
+
+def test_a_stored_trace_is_named_by_a_header_and_by_an_address() -> None:
+    with served(FakeEngine(completion(report=report(trace_id=TRACE_ID)))) as client:
+        response = client.post(CHAT, json=HELLO)
+    assert response.headers["x-optillm-trace"] == TRACE_ID
+    assert response.get_json()["optillm"]["trace_url"] == TRACE_URL
+
+
+def test_a_stream_names_its_trace_at_its_start_and_the_address_at_its_end() -> None:
+    events = replace(stream(Delta("fo"), completion()), trace_id=TRACE_ID)
+    with served(FakeEngine(events)) as client:
+        response = client.post(CHAT, json=HELLO | {"stream": True})
+    assert response.headers["x-optillm-trace"] == TRACE_ID
+    *rest, last = data(response.data)
+    assert last["optillm"]["trace_url"] == TRACE_URL
+    assert not any("optillm" in event for event in rest)
+
+
+@pytest.mark.parametrize("outcome", [completion(), Relay(200, {}, b"{}"), UpstreamError("gone")])
+def test_without_a_stored_trace_none_is_named(outcome: Outcome | Exception) -> None:
+    with served(FakeEngine(outcome)) as client:
+        response = client.post(CHAT, json=HELLO)
+    assert "x-optillm-trace" not in response.headers
+    assert b"trace_url" not in response.data
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({"Host": "proxy.test:81"}, "http://proxy.test:81/traces/"),
+        ({"Host": "proxy.test", "X-Forwarded-Proto": "https"}, "https://proxy.test/traces/"),
+        ({"Host": "proxy.test", "X-Forwarded-Proto": "https, http"}, "http://proxy.test/traces/"),
+        ({"Host": "proxy.test", "X-Forwarded-Proto": "javascript"}, "http://proxy.test/traces/"),
+        ({"Host": 'a/b"<x>'}, None),
+    ],
+)
+def test_the_address_of_a_trace_is_the_one_by_which_the_client_came(
+    headers: dict[str, str], url: str | None
+) -> None:
+    with served(FakeEngine(completion(report=report(trace_id=TRACE_ID))), optillm_api_key=("k",)) as client:
+        response = client.post(CHAT, json=HELLO, headers=headers | {"Authorization": "Bearer k"})
+    assert response.get_json()["optillm"].get("trace_url") == (url and url + TRACE_ID)
+
+
+@pytest.mark.parametrize(("field", "trace"), [({}, None), ({"trace": False}, False), ({"trace": True}, True)])
+def test_a_request_may_keep_out_of_the_stored_traces(field: dict[str, bool], trace: bool | None) -> None:
+    engine = FakeEngine()
+    with served(engine) as client:
+        client.post(CHAT, json=HELLO | {"optillm": field})
+    assert engine.asked[0].trace is trace
 
 
 def test_lists_models() -> None:

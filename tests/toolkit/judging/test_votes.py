@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optillm.toolkit.answers import FinalAnswer, clusters
-from optillm.toolkit.judging.votes import beta_stop
+from optillm.toolkit.judging.votes import beta_stop, confident
 
 ANSWER = FinalAnswer("", "number", "0")
 
@@ -44,6 +44,13 @@ def test_the_stopping_probability_grows_with_the_lead(lead: int, runner_up: int)
 def test_the_stopping_probability_needs_a_leader() -> None:
     with pytest.raises(ValueError, match="lead"):
         beta_stop(1, 2)
+
+
+@pytest.mark.parametrize(("lead", "least", "sure"), [(5, 5, True), (5, 6, False), (3, 1, False)])
+def test_a_leader_is_certain_with_enough_votes_and_enough_of_a_lead(
+    lead: int, least: int, sure: bool
+) -> None:
+    assert confident([ANSWER] * lead + [None], least, 0.95) is sure
 
 
 def _counts(votes: int, outcomes: int) -> Iterator[tuple[int, ...]]:

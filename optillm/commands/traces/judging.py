@@ -1,0 +1,112 @@
+"""What judges made of the candidates: a matrix of ballots and candidates, and search trees as outlines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from optillm.commands.traces.terminal import Line, Piece, fit, letter, line, safe
+
+CELL: Final = 6
+LABEL: Final = 24
+ABSENT: Final = "·"
+"""What stands in the matrix for a candidate that a judge was not shown."""
+DECIMALS: Final = 3
+
+Ballot = Mapping[str, Any]
+
+
+def placed(ballot: Ballot) -> str:
+    """Return how a ballot places the candidates: `A > B = C`, or their scores."""
+    if ballot["order"]:
+        return " > ".join(" = ".join(map(letter, group)) for group in ballot["order"])
+    scores = ballot["scores"] or {}
+    return ", ".join(f"{letter(int(index))} {score:.{DECIMALS}g}" for index, score in scores.items())
+
+
+def ballots(document: Mapping[str, Any], width: int) -> list[Line]:
+    """Return one line per ballot: the rank or score of each candidate, and why some do not count."""
+    listed: Sequence[Ballot] = document["ballots"]
+    if not listed:
+        return []
+    judged = sorted({index for ballot in listed for index in ballot["shown"]})
+    room = max(1, (width - LABEL) // CELL - 3)  # three more for the words at the end
+    if len(judged) > room:
+        return [line(fit(_judge(ballot), LABEL), *_verdict(ballot)) for ballot in listed]
+    head = [line(" " * LABEL, Piece("".join(letter(index).ljust(CELL) for index in judged), "bold"))]
+    rows = [
+        line(
+            fit(_judge(ballot), LABEL),
+            *(_cell(ballot, index) for index in judged),
+            *_remark(ballot),
+        )
+        for ballot in listed
+    ]
+    return [*head, *rows]
+
+
+def _judge(ballot: Ballot) -> str:
+    return f"{ballot['call']:>3}  {safe(ballot['kind'])} of {''.join(map(letter, ballot['shown']))}"
+
+
+def _cell(ballot: Ballot, candidate: int) -> Piece:
+    first = candidate in (ballot["order"] or [[]])[0]
+    return Piece(fit(_mark(ballot, candidate), CELL), "bold green" if first else "")
+
+
+def _mark(ballot: Ballot, candidate: int) -> str:
+    """Return a candidate's score, or its rank, with `=` if it shares it."""
+    if candidate not in ballot["shown"]:
+        return ABSENT
+    score = (ballot["scores"] or {}).get(str(candidate))
+    if score is not None:
+        return f"{score:.{DECIMALS}g}"
+    rank = 1
+    for group in ballot["order"] or ():
+        if candidate in group:
+            return f"{rank}." + "=" * (len(group) > 1)
+        rank += len(group)
+    return "?"
+
+
+def _verdict(ballot: Ballot) -> Iterator[Piece]:
+    yield Piece(placed(ballot) + "  ")
+    yield from _remark(ballot)
+
+
+def _remark(ballot: Ballot) -> Iterator[Piece]:
+    if ballot["unread"] is not None:
+        yield Piece(f"not readable: {safe(ballot['unread'])}", "bold yellow")
+    elif not ballot["counted"]:
+        yield Piece(f"does not count: {safe(ballot['note'] or 'no reason on record')}", "yellow")
+
+
+def tree(searched: Mapping[str, Any]) -> list[Line]:
+    """Return a search tree as an outline, with the path to the winner marked."""
+    below: defaultdict[int | None, list[Mapping[str, Any]]] = defaultdict(list)
+    for node in searched["nodes"]:
+        below[node["parent"]].append(node)
+    best = set(searched["best"])
+    lines: list[Line] = []
+    # Not recursive: a path through a tree may be longer than Python's stack.
+    waiting = [(node, "", "") for node in reversed(below[None])]
+    while waiting:
+        node, lead, branch = waiting.pop()
+        won = node["id"] in best
+        lines.append(line(Piece(lead + branch, "dim"), Piece(_node(node, won), "bold" if won else "")))
+        deeper = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+        members = below[node["id"]]
+        branches = ["├─ "] * (len(members) - 1) + ["└─ "] * bool(members)
+        waiting += [
+            (member, deeper, sign) for member, sign in reversed(list(zip(members, branches, strict=True)))
+        ]
+    return lines
+
+
+def _node(node: Mapping[str, Any], won: bool) -> str:
+    value = "" if node["value"] is None else f", value {node['value']:.{DECIMALS}g}"
+    visits = "" if node["visits"] is None else f", visits {node['visits']}"
+    name = "" if node["candidate"] is None else f" {letter(node['candidate'])}"
+    answer = "" if node["answer"] is None else f": {safe(node['answer'])}"
+    return f"{'* ' if won else ''}{safe(node['label'])}{name}{answer}{value}{visits}"

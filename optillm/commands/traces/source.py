@@ -1,0 +1,125 @@
+"""Where traces are read: a running server, by its API, or the file that servers keep them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import quote, urlsplit
+
+from optillm.commands.traces.terminal import safe
+from optillm.config.sources import SettingsError
+from optillm.config.values import is_loopback, masked
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from optillm.config.settings import Settings
+
+Document = dict[str, Any]
+TIMEOUT: Final = 30.0
+"""Seconds that a server has for a reply."""
+PARAMETERS: Final = {"least_seconds": "min_seconds", "text": "q"}
+"""The API's names of filters, where they are others than the store's."""
+ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach what listens everywhere
+"""Where to reach a server that listens on all addresses."""
+
+
+class NoServer(SettingsError):
+    """No server answers at the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Summaries of traces, newest first; `more` says whether there are further ones."""
+
+    data: list[Document]
+    more: bool
+
+
+class Source(Protocol):
+    """Where traces are read; each method raises `SettingsError` with one line for the operator."""
+
+    def page(self, filters: Mapping[str, Any], limit: int) -> Found:
+        """Return the newest traces that the filters let through."""
+
+    def document(self, trace_id: str) -> Document:
+        """Return one trace."""
+
+    def delete(self, trace_id: str) -> None:
+        """Delete one trace."""
+
+
+class Server:
+    """A running server, asked through its API with this key."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        self._url = url.removesuffix("/").removesuffix("/v1")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    def page(self, filters: Mapping[str, Any], limit: int) -> Found:
+        """Return the newest traces that the filters let through."""
+        query = {PARAMETERS.get(name, name): value for name, value in filters.items()}
+        listed = self._ask("GET", "/v1/traces", {**query, "limit": limit})
+        return Found(listed["data"], listed["has_more"])
+
+    def document(self, trace_id: str) -> Document:
+        """Return one trace."""
+        return self._ask("GET", f"/v1/traces/{quote(trace_id, safe='')}")
+
+    def delete(self, trace_id: str) -> None:
+        """Delete one trace."""
+        self._ask("DELETE", f"/v1/traces/{quote(trace_id, safe='')}")
+
+    def _ask(self, method: str, path: str, query: Mapping[str, Any] | None = None) -> Document:
+        import httpx2  # 0.1 s to import: every command's module is imported for the help
+
+        # A proxy that the environment names is for other machines.
+        direct = is_loopback(urlsplit(self._url).hostname or "")
+        try:
+            with httpx2.Client(trust_env=not direct, timeout=TIMEOUT, headers=self._headers) as client:
+                response = client.request(method, self._url + path, params=query)
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            reason = safe(error) or type(error).__name__
+            raise NoServer(
+                f"no server answers at {masked(self._url)} ({reason}): name another one with --server"
+            ) from None
+        return self._read(response)
+
+    def _read(self, response: httpx2.Response) -> Document:
+        try:
+            content = response.json()
+            error = content.get("error")
+        except (ValueError, AttributeError):
+            raise SettingsError(f"what answers at {masked(self._url)} is no optillm server") from None
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            fault = "does not know this key" if self._headers else "wants one of its keys"
+            raise SettingsError(f"the server {fault}: set OPTILLM_API_KEY, or give --key")
+        if response.is_error:
+            message = error.get("message") if isinstance(error, dict) else None
+            raise SettingsError(safe(message or f"the server replied with status {response.status_code}"))
+        return dict(content)
+
+
+class File:
+    """The file in which servers keep their traces, all of which its reader may see."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    @classmethod
+    def of(cls, settings: Settings) -> Iterator[Source]:
+        """Yield the file that the settings name, if they name one."""
+        yield from ()
+
+
+def address(settings: Settings) -> str:
+    """Return the URL of the server that has these settings.
+
+    Raises `SettingsError` if it has taken a port that only it knows.
+    """
+    if settings.port == 0:
+        raise SettingsError("port is 0, so the server has a port of its own choice: name it with --server")
+    host = ANY_ADDRESS.get(settings.host, settings.host)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"

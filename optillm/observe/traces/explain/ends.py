@@ -1,0 +1,113 @@
+"""How a request ended: without an answer, passed on, or before its time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from optillm.chat import NONE
+from optillm.observe.traces.explain.words import Document, counted, listed, number, share, verb
+
+STOPS: Final = {
+    "budget": "the budget allowed no further call: this is the best answer until then",
+    "deadline": "the time was up before all was done: this is the best answer until then",
+    "degraded": "a part of the work was lost: this is the best answer that the rest gave",
+}
+"""What is said of work that did not come to its end."""
+LOSSES: Final = {
+    "truncated": ("reply was cut off at its length limit", "replies were cut off at their length limits"),
+    "refusal": ("reply declined to answer", "replies declined to answer"),
+    "empty": ("reply said nothing", "replies said nothing"),
+    "invalid": ("reply lacked the form that was demanded", "replies lacked the form that was demanded"),
+}
+"""What is said of replies that could not be used, one or several of them."""
+
+
+def without_answer(document: Document) -> list[str]:
+    """Explain a request that runs, or ended without an answer."""
+    status, calls = document["status"], document["calls"]
+    if status == "running":
+        ended = sum(call["status"] != "running" for call in calls)
+        return [f"the request is running: {number(ended)} of {counted(len(calls), 'call')} so far have ended"]
+    if status == "cancelled":
+        return [
+            f"the client left, or the request was cancelled, after {counted(len(calls), 'call')}: "
+            "there is no answer"
+        ]
+    if status == "ok":
+        return []
+    failed = sum(call["status"] == "failed" for call in calls)
+    reason = f"the request failed: {document['error']}"
+    return [reason, *([f"{share(failed, len(calls), 'call')} failed"] if failed and calls else [])]
+
+
+def passed_on(document: Document) -> list[str]:
+    """Explain a request without a technique."""
+    if document["technique"] != NONE:
+        return []
+    if document["calls"] and all(call["cached"] for call in document["calls"]):
+        return ["the reply came from the cache: no call was made"]
+    calls = len(document["calls"])
+    if document["steps"] or document["candidates"] and document["candidates"][0]["origin"] != "answer":
+        if _acts(document):
+            return [
+                f"{counted(calls, 'plain call')}: the reply calls a tool, which is passed on without a technique"
+            ]
+        return [f"{counted(calls, 'plain call')}, without a technique"]
+    return [f"{counted(calls, 'call')}, passed on as {verb(calls, 'it', 'they')} came"]
+
+
+def _acts(document: Document) -> bool:
+    replies = (reply for call in document["calls"] for reply in call["replies"] or ())
+    return any(reply["tool_calls"] for reply in replies)
+
+
+def limits(document: Document) -> list[str]:
+    """Explain what cut the work short, and what was made smaller from the start."""
+    said = []
+    smaller = _smaller(document["requested_options"], document["options"])
+    if smaller:
+        said.append(f"to fit the budget, {listed(smaller)}")
+    if document["stop"] in STOPS:
+        said.append(STOPS[document["stop"]])
+        calls = document["calls"]
+        failed = sum(call["status"] == "failed" for call in calls)
+        ended = sum(call["status"] == "cancelled" for call in calls)
+        if failed:
+            said.append(f"{share(failed, len(calls), 'call')} failed")
+        if ended and document["stop"] == "deadline":
+            was = verb(ended, "was", "were")
+            said.append(f"{counted(ended, 'call')} {was} ended before {verb(ended, 'its', 'their')} reply")
+    return said
+
+
+def _smaller(requested: Mapping[str, Any] | None, options: Mapping[str, Any]) -> list[str]:
+    """Return which options were reduced, of one technique or of several."""
+    changes = []
+    for name, value in (requested or {}).items():
+        reduced = options.get(name)
+        if isinstance(value, Mapping) and isinstance(reduced, Mapping):
+            changes += [f"{name}'s {change}" for change in _smaller(value, reduced)]
+        elif value != reduced:
+            changes.append(f"{name} was reduced from {value} to {reduced}")
+    return changes
+
+
+def losses(document: Document) -> list[str]:
+    """Explain which replies could not be used."""
+    counts = Counter({name: count for name, count in document["losses"].items() if name in LOSSES})
+    return [
+        f"{number(count)} {LOSSES[name][count != 1]} and {verb(count, 'was', 'were')} not used"
+        for name, count in sorted(counts.items())
+    ]
+
+
+def parts(document: Document) -> Sequence[str]:
+    """Explain which parts of a composition there were, and which of them stopped early or failed."""
+    composition = document["composition"]
+    if composition is None:
+        return []
+    techniques = [node["label"] for node in composition["nodes"] if node["kind"] == "technique"]
+    said = [f"{counted(len(techniques), 'technique')} took part: {listed(techniques)}"]
+    return [*said, *(d["text"] for d in document["decisions"] if d["kind"] in ("settled", "degraded"))]

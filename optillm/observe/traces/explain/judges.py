@@ -1,0 +1,145 @@
+"""What judges say: rankings, ratings, groups, the comparisons of a proof, and who could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any, Final
+
+from optillm.observe.traces.explain.outcome import winner
+from optillm.observe.traces.explain.words import (
+    Document,
+    answer_name,
+    counted,
+    mark,
+    number,
+    share,
+    singular_share,
+    verb,
+)
+
+HEAD_TO_HEAD: Final = "head to head"
+"""The step in which two answers are compared until one has proved itself."""
+RELEASED: Final = "no longer needed"
+"""Words of a ballot that was not waited for."""
+
+
+def rankings(document: Document) -> list[str]:
+    """Explain how many judges rank the chosen answer first."""
+    return _placed(document, [ballot for ballot in document["ballots"] if ballot["kind"] == "ranking"])
+
+
+def _placed(document: Document, ballots: Sequence[Mapping[str, Any]]) -> list[str]:
+    group = _group(document)
+    shown = [ballot for ballot in ballots if group & set(ballot["shown"])]
+    read = [ballot for ballot in shown if ballot["counted"]]
+    if not shown:
+        return []
+    if not read:
+        return ["no judge came to a verdict that could be read"]
+    first = sum(bool(ballot["order"]) and bool(group & set(ballot["order"][0])) for ballot in read)
+    who = share(first, len(read), "judge")
+    if any(ballot["unread"] and not _released(ballot) for ballot in shown):
+        who += " that could be read"
+    ranks = "ranks" if singular_share(first, len(read)) else "rank"
+    return [f"{who} {ranks} it first"]
+
+
+def ratings(document: Document) -> list[str]:
+    """Explain how judges rate the chosen answer and the one after it."""
+    rated = [ballot for ballot in document["ballots"] if ballot["kind"] == "rating" and ballot["scores"]]
+    own = _scores(rated, _group(document))
+    if not own:
+        return []
+    said = f"judges give it {mark(mean(own))} of 1 on average"
+    rival = document["outcome"]["runner_up"]
+    theirs = [] if rival is None else _scores(rated, _members(document, rival))
+    return [f"{said}, and the runner-up {mark(mean(theirs))}" if theirs else said]
+
+
+def _scores(ballots: Sequence[Mapping[str, Any]], members: set[int]) -> list[float]:
+    return [
+        score
+        for ballot in ballots
+        for number_of_candidate, score in ballot["scores"].items()
+        if int(number_of_candidate) in members
+    ]
+
+
+def sorting(document: Document) -> list[str]:
+    """Explain a judge's groups of texts that say the same."""
+    said = []
+    for ballot in document["ballots"]:
+        if ballot["kind"] != "groups" or not ballot["shown"] or ballot["verdict"] is None:
+            continue
+        groups = ballot["verdict"]["groups"]
+        largest = max(map(len, groups))
+        picked = ballot["labels"].find(ballot["verdict"]["pick"])
+        said.append(
+            f"a judge sorted {counted(len(ballot['shown']), 'text')} into {counted(len(groups), 'group')} "
+            f"that say the same; the largest has {counted(largest, 'text')}"
+        )
+        if 0 <= picked < len(ballot["shown"]) and ballot["shown"][picked] in _group(document):
+            said.append("the judge picked this one to speak for it")
+    return said
+
+
+def proof(document: Document) -> list[str]:
+    """Explain how an answer that judges prefer fared against the one that most samples give."""
+    return [
+        each
+        for step in document["steps"]
+        if step["name"] == HEAD_TO_HEAD and {"favourite", "rival"} <= step["attributes"].keys()
+        for each in _contest(document, step["attributes"])
+    ]
+
+
+def _contest(document: Document, contest: Mapping[str, Any]) -> list[str]:
+    favourite, rival = (
+        answer_name(document, document["candidates"][contest[name]]["group"])
+        for name in ("favourite", "rival")
+    )
+    won, lost, tied = (contest.get(name, 0) for name in ("won", "lost", "tied"))
+    cast, lead = won + lost + tied, contest["lead"]
+    if lead:
+        why = f"{rival} has {counted(lead, 'more vote')} than the judges' favourite, {favourite}"
+        burden = f"to overrule it, {favourite} had to win {number(contest['needed'])} of them"
+    else:
+        why = f"{rival} has as many votes as the judges' favourite, {favourite}"
+        burden = f"{favourite} only had to win as often as it lost"
+    outcome = f"it won {number(won)} and lost {number(lost)}"
+    outcome += f", and {number(tied)} {verb(tied, 'was a tie', 'were ties')}" if tied else ""
+    stands = favourite if contest["proved"] else rival
+    return [
+        f"{why}, so the two met head to head in {counted(cast, 'comparison')} that could be read",
+        f"{burden}: {outcome}, so {stands} stands",
+    ]
+
+
+def unread(document: Document) -> list[str]:
+    """Explain which judges count for nobody."""
+    lost = [b for b in document["ballots"] if b["unread"] and b["kind"] != "other"]
+    released = sum(_released(ballot) for ballot in lost)
+    unreadable = len(lost) - released
+    said = []
+    if unreadable:
+        counts = verb(unreadable, "counts", "count")
+        said.append(f"{counted(unreadable, 'judge')} could not be read and {counts} for nobody")
+    if released:
+        said.append(f"{counted(released, 'judge')} {verb(released, 'was', 'were')} not waited for")
+    return said
+
+
+def _released(ballot: Mapping[str, Any]) -> bool:
+    return RELEASED in (ballot["unread"] or "")
+
+
+def _group(document: Document) -> set[int]:
+    """Return the candidates with the chosen answer."""
+    candidate = winner(document)
+    return set() if candidate is None else _members(document, candidate["index"])
+
+
+def _members(document: Document, number_of_candidate: int) -> set[int]:
+    group = document["candidates"][number_of_candidate]["group"]
+    return {number_of_candidate} if group is None else set(document["groups"][group]["candidates"])

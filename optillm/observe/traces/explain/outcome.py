@@ -1,0 +1,114 @@
+"""Which answer was chosen, how many say so, and which answer came next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from optillm.observe.traces.explain.words import (
+    Document,
+    answer_name,
+    counted,
+    mark,
+    number,
+    share,
+    singular_share,
+    verb,
+)
+
+VOTERS: Final = ("sample", "refinement")
+"""Origins of candidates whose answers are counted as votes."""
+
+
+def winner(document: Document) -> Mapping[str, Any] | None:
+    """Return the candidate that the client got."""
+    chosen_ones = document["outcome"]["chosen"]
+    return document["candidates"][chosen_ones[0]] if chosen_ones else None
+
+
+def voters(document: Document) -> list[Mapping[str, Any]]:
+    """Return the candidates that have a vote."""
+    return [candidate for candidate in document["candidates"] if candidate["origin"] in VOTERS]
+
+
+def noun_of(candidates: list[Mapping[str, Any]]) -> str:
+    """Return what these candidates are called."""
+    return "sample" if all(candidate["origin"] == "sample" for candidate in candidates) else "answer"
+
+
+def chosen(document: Document) -> list[str]:
+    """Explain which answer was chosen, and who says so."""
+    candidate = winner(document)
+    if candidate is None:
+        return ["no answer was chosen"]
+    name = answer_name(document, candidate["group"])
+    if candidate["origin"] == "synthesis":
+        return _written(document, candidate, name)
+    if candidate["origin"] == "mended":
+        return [f"{name} was chosen, after one more call had brought it into the form that was demanded"]
+    if candidate["origin"] == "shown":
+        return ["the answer is what the client had been shown until then"]
+    if candidate["origin"] == "answer" or len(document["candidates"]) == 1:
+        return [f"{name} is the only answer: there was nothing to choose from"]
+    return [f"{name} was chosen", *_votes(document, candidate)]
+
+
+def _votes(document: Document, candidate: Mapping[str, Any]) -> list[str]:
+    electorate = voters(document)
+    agreeing = [voter for voter in electorate if voter["group"] == candidate["group"]]
+    if not agreeing or len(electorate) < 2:
+        return []
+    if len(agreeing) == 1 and len(document["groups"]) == len(electorate):
+        return [f"no two of {counted(len(electorate), noun_of(electorate))} give the same answer"]
+    who = share(len(agreeing), len(electorate), noun_of(electorate))
+    say = "says so" if singular_share(len(agreeing), len(electorate)) else "say so"
+    return [f"{who} {say}"]
+
+
+def _written(document: Document, candidate: Mapping[str, Any], name: str) -> list[str]:
+    drafts = voters(document)
+    if not drafts:
+        return [f"{name} was written for the client at the end"]
+    agreeing = sum(draft["group"] == candidate["group"] for draft in drafts)
+    said = f"{name} was written from {counted(len(drafts), 'earlier answer')}"
+    if agreeing:
+        give = "gives" if singular_share(agreeing, len(drafts)) else "give"
+        return [f"{said}, of which {number(agreeing)} {give} the same answer"]
+    return [f"{said}, of which none gives the same answer"]
+
+
+def early(document: Document) -> list[str]:
+    """Explain why the work stopped before all planned calls."""
+    if document["stop"] != "settled":
+        return []
+    drawn = [call for call in document["calls"] if call["role"] == "generate"]
+    open_calls = sum(call["status"] == "cancelled" for call in drawn)
+    if open_calls:
+        was = verb(open_calls, "was", "were")
+        return [
+            "the outcome was settled: what was still to come would hardly have changed it",
+            f"{counted(open_calls, 'other sample')} {was} not waited for",
+        ]
+    if not document["ballots"] and not document["steps"]:
+        return ["that is clear enough, so nothing more was asked"]
+    return ["it stopped early: more calls would hardly have changed the answer"]
+
+
+def runner_up(document: Document) -> list[str]:
+    """Explain how the best candidate with another answer fared."""
+    number_of_candidate = document["outcome"]["runner_up"]
+    candidate = winner(document)
+    if number_of_candidate is None or candidate is None:
+        return []
+    rival = document["candidates"][number_of_candidate]
+    name = answer_name(document, rival["group"])
+    electorate = voters(document)
+    votes = sum(voter["group"] == rival["group"] for voter in electorate)
+    said = f"the runner-up, {name}, "
+    if votes:
+        said += f"was given by {counted(votes, noun_of(electorate))}"
+    else:
+        said += "had no votes"
+    if candidate["score"] is not None and rival["score"] is not None and candidate["origin"] in VOTERS:
+        said += f"; its mark is {mark(rival['score'])}, that of the chosen one {mark(candidate['score'])}"
+    return [said]

@@ -1,0 +1,39 @@
+"""The sentences that a person reads first, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from optillm.observe.traces.explain import ends, judges, methods, outcome
+from optillm.observe.traces.explain.words import Document, sentence
+
+Explanation = Callable[[Document], Sequence[str]]
+
+PARTS: Final[Sequence[Explanation]] = (
+    outcome.chosen,
+    outcome.early,
+    judges.rankings,
+    judges.ratings,
+    judges.sorting,
+    judges.proof,
+    methods.search,
+    methods.verifier,
+    methods.round_trips,
+    methods.guard,
+    methods.solver,
+    outcome.runner_up,
+    judges.unread,
+    ends.parts,
+    ends.limits,
+    ends.losses,
+)
+"""What there is to say of an answer; a part that has nothing to say of a document says nothing."""
+
+
+def why(document: Document) -> list[str]:
+    """Return why a request gave its answer, or none, in sentences, from its trace document alone."""
+    end = ends.without_answer(document) or ends.passed_on(document)
+    if end:
+        return [sentence(each) for each in end]
+    return [sentence(each) for part in PARTS for each in part(document)]
