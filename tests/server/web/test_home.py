@@ -28,7 +28,7 @@ class Described(FakeEngine):
 
     def techniques(self) -> list[dict[str, Any]]:
         hostile = dict.fromkeys(("name", "summary", "paper", "rounds", "calls"), "<script>alert(1)</script>")
-        odd = {"slug": "odd", "url": "https://example.org/\"><script>", "options": {}, **hostile}
+        odd = {"slug": "odd", "url": 'https://example.org/"><script>', "options": {}, **hostile}
         return [*(technique.described() for technique in registry().values()), odd]
 
 
