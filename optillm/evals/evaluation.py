@@ -60,27 +60,23 @@ class Evaluation:
         """
         scorers = await self._checked_scorers()
         answerer = Answerer(engine, records, self.fields)
-        tools = Tools(engine.runs.offload.share(), answerer.ask)
-        store, results = self._open()
+        header = Header(digest(self.questions), self.model, self.fields, self.score)
+        file, results = ResultsFile.open(self.output, header, resume=self.resume)
         try:
             pending = items(self.questions, self.targets, results, retry_errors=self.retry_errors)
             forecasts = list(self._forecasts(answerer, pending, results))
             self._check_prices(forecasts, scorers, engine)
             if pending and not confirm(forecasts):
                 return [], "nothing was sent"
+            store = Collected(results, file)
             each = {forecast.target.name: forecast.each for forecast in forecasts}
-            run_results = Collected(results, store)
             with shown(self._progress(pending, results), self.stream) as watchers:
-                run = Run(answerer, scorers, tools, run_results, self.limits, each, watchers)
+                run = Run(answerer, scorers, _tools(engine, answerer), store, self.limits, each, watchers)
                 with _interruptible(run):
                     await run.complete(pending)
         finally:
-            store.close()
-        return summarised(run_results.latest(), [target.name for target in self.targets]), run.ended
-
-    def _open(self) -> tuple[ResultsFile, list[Result]]:
-        header = Header(digest(self.questions), self.model, self.fields, self.score)
-        return ResultsFile.open(self.output, header, resume=self.resume)
+            file.close()
+        return summarised(store.latest(), [target.name for target in self.targets]), run.ended
 
     async def _checked_scorers(self) -> Scorers:
         for name in OWN_FIELDS:
@@ -122,6 +118,11 @@ class Evaluation:
             if result.target in tallies and result.question in ids and result.key not in again:
                 tallies[result.target].note(result)
         return Progress(tallies, asyncio.get_running_loop().time)
+
+
+def _tools(engine: Engine, answerer: Answerer) -> Callable[[], Tools]:
+    """Return what makes the tools to score one answer: the time for algebra is limited, and that of each its own."""
+    return lambda: Tools(engine.runs.offload.share(), answerer.ask)
 
 
 class Collected:

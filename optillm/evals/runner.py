@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -87,7 +87,7 @@ class Run:
         self,
         answerer: Answerer,
         scorers: Scorers,
-        tools: Tools,
+        tools: Callable[[], Tools],
         store: Store,
         limits: Limits,
         each: Mapping[str, Need],
@@ -155,11 +155,11 @@ class Run:
         scorer = self._scorers.of(question)
         if outcome.trace is None or isinstance(scorer, Judge):
             return result
-        return replace(result, candidates=await scored(outcome.trace, question, scorer, self._tools))
+        return replace(result, candidates=await scored(outcome.trace, question, scorer, self._tools()))
 
     async def _scored(self, question: Question, result: Result) -> Result:
         try:
-            mark = await self._scorers.of(question).score(question, result.text, self._tools)
+            mark = await self._scorers.of(question).score(question, result.text, self._tools())
         except ScoringError as error:
             return replace(result, unscored=str(error))
         return replace(result, score=mark.value, scoring_tokens=mark.tokens, scoring_cost=mark.cost)

@@ -47,7 +47,8 @@ class Comparison:
 class Row:
     """What came of one target; means are per question, `None` where nothing is known.
 
-    `right` has full marks; errors and what could not be scored are wrong. `mean_score` is the mean of all marks.
+    `right` has full marks; errors and what could not be scored are wrong. `mean_score` is the mean of all marks;
+    `groups` says how many of each group of questions are right, and of how many.
     """
 
     target: str
@@ -69,6 +70,7 @@ class Row:
     settled: float
     scoring_tokens: int
     scoring_cost: float | None
+    groups: Mapping[str, tuple[int, int]]
     selection: Selection | None
 
     @property
@@ -116,8 +118,18 @@ def _row(name: str, results: Sequence[Result], first: Sequence[Result], pool: Ma
         settled=mean(result.stop == SETTLED for result in results),
         scoring_tokens=sum(result.scoring_tokens for result in results),
         scoring_cost=_sum([result.scoring_cost for result in results]),
+        groups=_groups(results),
         selection=selection(results, pool),
     )
+
+
+def _groups(results: Sequence[Result]) -> dict[str, tuple[int, int]]:
+    groups: dict[str, tuple[int, int]] = {}
+    for result in results:
+        if result.group is not None:
+            right, total = groups.get(result.group, (0, 0))
+            groups[result.group] = (right + result.right, total + 1)
+    return groups
 
 
 def compared(results: Sequence[Result], first: Sequence[Result]) -> Comparison | None:

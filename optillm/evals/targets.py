@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from http import HTTPStatus
 from random import Random
 from typing import Any, Final
@@ -14,7 +16,7 @@ import orjson
 from optillm.chat import NONE, ChatRequest, Completion, Relay, Usage, content_text
 from optillm.config.sources import SettingsError
 from optillm.engine.engine import Engine
-from optillm.engine.plan.expression import parse
+from optillm.engine.plan.expression import parse, split
 from optillm.engine.upstream.models import as_error
 from optillm.errors import InvalidRequest, OptillmError, UpstreamError
 from optillm.evals.questions import Question
@@ -30,6 +32,7 @@ BACKOFF: Final = 0.5
 """Seconds before a plain request is repeated; doubled each time, with full jitter, as client libraries do it."""
 PASSING: Final = frozenset([408, 409, 425, 429, 500, 502, 503, 504])
 """Statuses of failures that may pass."""
+LONGEST_PAUSE: Final = 60.0
 LONGEST_ERROR: Final = 300
 
 
@@ -83,25 +86,30 @@ def _split(text: str) -> list[str]:
 def _target(name: str, slugs: Collection[str], model: str) -> Target:
     if name in (PLAIN, NONE):
         return Target(name, NONE, model)
-    head = name.partition("(")[0].partition("|")[0].partition("&")[0]
     try:
         parse(name, slugs)
     except InvalidRequest as error:
-        if head in slugs:
+        if not _is_model(name, slugs):
             raise SettingsError(f"--with {name}: {error.message}") from None
-        _refuse_slip(name, slugs)
         return Target(name, NONE, name, here=False)
     return Target(name, name, model)
 
 
-def _refuse_slip(name: str, slugs: Collection[str]) -> None:
-    """Refuse a name that is almost a technique's: a model of that name hardly exists."""
-    from difflib import get_close_matches
+def _is_model(name: str, slugs: Collection[str]) -> bool:
+    """Return whether a name may be a model's; raises `SettingsError` for one that is almost a technique's.
 
-    word = name.partition("(")[0]
+    A technique in front of a model's name is one for the server.
+    """
+    try:
+        if split(name, slugs)[0] is not None:
+            return True
+    except InvalidRequest:
+        return False
+    word = re.split(r"[(|&]", name, maxsplit=1)[0]
     close = get_close_matches(word, [*slugs, PLAIN], n=1, cutoff=0.75)
-    if close:
+    if close and word not in slugs:
         raise SettingsError(f"--with {name}: there is no technique {word}; did you mean {close[0]}?")
+    return word not in slugs
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +231,13 @@ class Answerer:
             except UpstreamError as error:
                 if last or not error.retryable:
                     raise
-                pause = error.retry_after or pause
+                pause = min(error.retry_after or pause, LONGEST_PAUSE)
             else:
                 if not isinstance(reply, Completion | Relay):
                     raise TypeError("evaluations do not stream")
                 if last or isinstance(reply, Completion) or reply.status not in PASSING:
                     return reply
-                pause = _seconds(reply.headers.get("retry-after")) or pause
+                pause = min(_seconds(reply.headers.get("retry-after")) or pause, LONGEST_PAUSE)
             await asyncio.sleep(pause)
         raise AssertionError("the last repetition returns or raises")
 
@@ -281,10 +289,8 @@ def _relayed(relay: Relay) -> Outcome:
 
 
 def _seconds(header: str | None) -> float | None:
-    try:
-        return max(0.0, min(float(header or ""), 60.0))
-    except ValueError:
-        return None
+    """Return the seconds of a `Retry-After`, `None` for a date and for nothing."""
+    return float(header) if header and re.fullmatch(r"\d+(\.\d+)?", header) else None
 
 
 def _line(message: str) -> str:

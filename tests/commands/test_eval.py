@@ -15,7 +15,7 @@ from optillm_simulator.problems import generate
 from optillm import cli
 from optillm.local.demo import launch
 from tests.config.test_settings import bare_machine
-from tests.e2e.proxy import ROOT, clean_environment
+from tests.e2e.proxy import ROOT, Proxy, clean_environment
 from tests.evals.interruptions import AFTER
 
 __all__ = ["bare_machine"]
@@ -118,6 +118,19 @@ def test_three_commands_lead_from_questions_to_an_answer(
     with pytest.raises(SystemExit):
         cli.main(arguments(questions, demo_url, "--with", "plain,re2", "--n", "5"))
     assert "go on with it by --resume" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_an_optillm_server_is_a_black_box(
+    questions: Path, demo: Proxy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(questions.parent)
+    names = "demo-small,self_consistency(samples=3,mode=fixed)-demo-small"
+    cli.main([*arguments(questions, demo.base_url, "--with", names, "--n", "4", "--json")])
+    plain, voted = json.loads(capsys.readouterr().out)["rows"]
+    assert (plain["calls"], plain["rounds"], plain["errors"]) == (1, 1, 0)
+    assert (voted["calls"], voted["rounds"], voted["errors"]) == (3, 1, 0)
+    assert voted["input_tokens"] > plain["input_tokens"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,9 +13,7 @@ from typing import Any
 import pytest
 
 from optillm.config.sources import SettingsError
-from optillm.evals.evaluation import Evaluation
-from optillm.evals.forecast import Forecast
-from optillm.evals.results import Result
+from optillm.evals.forecast import Forecast, described
 from optillm.evals.runner import DOWN, Limits
 from optillm.evals.summary import Row, summarised, wire
 from tests.evals.fakes import PRICES, bench, evaluated, questions
@@ -267,44 +264,6 @@ def test_a_reply_that_could_not_be_scored_is_scored_later_without_being_paid_aga
     assert {sent.body["model"] for sent in world.sent} == {"j"}
 
 
-def test_interrupted_requests_are_cut_and_what_is_there_stays(tmp_path: Path) -> None:
-    world, records = bench(right)
-    path = tmp_path / "r.jsonl"
-    evaluation = Evaluation(ASKED, [], "auto", "m", str(path))
-
-    async def cut() -> None:
-        from optillm.evals.forecast import NOTHING
-        from optillm.evals.runner import Item, Run
-        from optillm.evals.scorers import Scorers
-        from optillm.evals.targets import Answerer, read_targets
-        from tests.evals.fakes import tools
-
-        (target,) = read_targets("plain", [], "m")
-        kept: list[Result] = []
-
-        class Store:
-            def append(self, result: Result) -> None:
-                kept.append(result)
-
-        run = Run(
-            Answerer(world.engine, records),
-            Scorers("auto", ASKED),
-            tools(),
-            Store(),
-            Limits(concurrency=4),
-            {"plain": NOTHING},
-        )
-        task = asyncio.create_task(run.complete([Item(asked, target) for asked in evaluation.questions]))
-        await asyncio.sleep(2.5)
-        run.end("enough")
-        run.cancel()
-        await task
-        assert (len(kept), run.ended) == (8, "enough")
-
-    world.run(cut())
-    assert {sent.outcome for sent in world.sent[8:]} == {"cancelled"}
-
-
 # What it will take
 
 
@@ -336,8 +295,6 @@ def test_the_forecast_bounds_what_is_used(tmp_path: Path) -> None:
 
 
 def test_without_a_limit_of_replies_there_is_none_of_tokens(tmp_path: Path) -> None:
-    from optillm.evals.forecast import described
-
     texts: list[str] = []
 
     def confirm(forecasts: Sequence[Forecast]) -> bool:

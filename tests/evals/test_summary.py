@@ -106,3 +106,9 @@ def test_what_judges_took_is_said_apart() -> None:
     assert list(sentences(summarised(judged, ["plain"]))) == [
         "Scoring took 1,200 tokens ($0.5000) beside these."
     ]
+
+
+def test_groups_of_questions_are_counted_apart() -> None:
+    made = [*results("plain", [1.0, 0.0], group="sums"), *results("plain", [1.0], group="words")]
+    (row,) = summarised(made, ["plain"])
+    assert row.groups == {"sums": (1, 2), "words": (1, 1)}

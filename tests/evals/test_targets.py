@@ -33,13 +33,13 @@ def outcome(name: str, script: Script, fields: Any = None, **more: Any) -> tuple
 
 
 def test_rows_are_named_with_commas_outside_of_brackets() -> None:
-    named = targets(" plain, bon(n=8, judge=rate) ,moa(proposers=[a,b])&re2,gpt-4o,bon-gpt-4o")
+    named = targets(" plain, bon(n=8, judge=rate) ,moa(proposers=[a,b])&re2,gpt-4o,bon(n=2)-gpt-4o")
     assert [(target.name, target.approach, target.model, target.here) for target in named] == [
         ("plain", "none", "m", True),
         ("bon(n=8, judge=rate)", "bon(n=8, judge=rate)", "m", True),
         ("moa(proposers=[a,b])&re2", "moa(proposers=[a,b])&re2", "m", True),
         ("gpt-4o", "none", "gpt-4o", False),
-        ("bon-gpt-4o", "none", "bon-gpt-4o", False),
+        ("bon(n=2)-gpt-4o", "none", "bon(n=2)-gpt-4o", False),
     ]
 
 
