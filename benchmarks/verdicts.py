@@ -100,6 +100,13 @@ def is_right(question: str, candidate: Candidate) -> bool:
     return candidate.answer is not None and candidate.answer.value == str(truth)
 
 
+def judged_by(trial: Trial, base_url: str, verdicts: str) -> Engine:
+    """Return an engine in which the trial takes the place of `bon`."""
+    techniques = {**registry(), "bon": replace(registry()["bon"], Options=Options, run=trial.run)}
+    model = settings_model({slug: technique.Options for slug, technique in techniques.items()})
+    return Engine.from_settings(load(model, {"base_url": base_url, "verdicts": verdicts}), techniques)
+
+
 async def ask_all(engine: Engine, batch: Sequence[str], tokens: int) -> None:
     """Ask all questions, a few at a time."""
     questions = iter(batch)
@@ -147,11 +154,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     os.environ["LLAMA_ARG_THREADS"] = str(options.threads)
     trial = Trial(options.answers)
-    technique = replace(registry()["bon"], Options=Options, run=trial.run)
     with running() as server:
-        flags = {"base_url": server.base_url, "verdicts": options.verdicts}
-        settings = load(settings_model({"bon": Options}), flags)
-        engine = Engine.from_settings(settings, {"bon": technique})
+        engine = judged_by(trial, server.base_url, options.verdicts)
         asyncio.run(ask_all(engine, questions(options.questions), options.max_tokens))
     kinds = ("Ranking", "Preference")
     rows = [row(kind, [opinion for opinion in trial.opinions if opinion.kind == kind]) for kind in kinds]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from benchmarks import bench, peers, real, slots, upstream
+from benchmarks import bench, peers, real, slots, upstream, verdicts
 from benchmarks.bench import BARE, Effort, Server
 from benchmarks.clients import Request, ask
 from benchmarks.machine import cpu, memory
@@ -155,3 +155,9 @@ def test_a_peer_that_does_not_start_is_named_with_the_reason(monkeypatch: pytest
     )
     with pytest.raises(peers.Absent, match="no licence"), peers.started(broken, ""):
         pass
+
+
+def test_verdicts_are_measured_in_place_of_a_technique() -> None:
+    trial = verdicts.Trial(answers=2)
+    engine = verdicts.judged_by(trial, "http://127.0.0.1:9/v1", "direct")
+    assert engine.planner.techniques["bon"].run == trial.run

@@ -20,15 +20,17 @@ def add_setting_flags(
 ) -> None:
     """Add the flags of all settings, with one help section for each group.
 
-    `titles` are the headings of the groups whose names are no headings.
+    `titles` are the headings of the groups whose names are no headings. A flag of the command's own hides that of a
+    setting of the same name.
     """
     settings = setting_specs(model)
+    taken = frozenset(parser._option_string_actions)
     schemas = shapes(model)
     for group in dict.fromkeys(setting.group for setting in settings.values()):
         members = [setting for setting in settings.values() if setting.group == group]
         section = parser.add_argument_group(titles.get(group, group), _without_flag(members))
         for setting in members:
-            if setting.flag:
+            if setting.flag and not taken.intersection(setting.flags):
                 _add_flag(section, setting, schemas[setting.name])
 
 

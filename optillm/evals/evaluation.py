@@ -1,0 +1,165 @@
+"""A whole evaluation: what is asked of whom, what it will take, the run, and the table.
+
+evaluation = Evaluation(questions, targets, "auto", "gpt-4o-mini", output="results.jsonl")
+rows, ended = await evaluation.run(engine, records, confirm=lambda forecasts: True)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, TextIO
+
+from optillm import sandbox
+from optillm.config.sources import SettingsError
+from optillm.engine.engine import Engine
+from optillm.evals.forecast import Forecast, foreseen
+from optillm.evals.progress import Progress, Tally, shown
+from optillm.evals.questions import Question, digest
+from optillm.evals.results import Header, Result, ResultsFile
+from optillm.evals.runner import Item, Limits, Run, items
+from optillm.evals.scorers import Scorers, Tools
+from optillm.evals.scorers.programs import OUR_FAULT
+from optillm.evals.summary import Row, summarised
+from optillm.evals.targets import Answerer, Records, Target
+
+INTERRUPTED: Final = "stopped by Ctrl-C"
+OWN_FIELDS: Final = ("model", "messages", "stream", "n")
+"""Fields of a request that are not for the user to set."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is to be evaluated.
+
+    `score` is the scorer of questions that name none; `fields` go into the body of each request. `output` is the file
+    of results. With `resume` it may have some already, and with `retry_errors` errors among them are tried again.
+    """
+
+    questions: Sequence[Question]
+    targets: Sequence[Target]
+    score: str
+    model: str
+    output: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    resume: bool = False
+    retry_errors: bool = False
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+
+    async def run(
+        self, engine: Engine, records: Records, confirm: Callable[[Sequence[Forecast]], bool]
+    ) -> tuple[list[Row], str | None]:
+        """Ask, run, and return the rows of the table, and why the run ended early (`None`: it did not).
+
+        Raises `SettingsError` for whatever is wrong, before anything is sent.
+        """
+        scorers = await self._checked_scorers()
+        answerer = Answerer(engine, records, self.fields)
+        header = Header(digest(self.questions), self.model, self.fields, self.score)
+        file, results = ResultsFile.open(self.output, header, resume=self.resume)
+        try:
+            pending = items(self.questions, self.targets, results, retry_errors=self.retry_errors)
+            forecasts = list(self._forecasts(answerer, pending, results))
+            self._check_prices(forecasts, scorers, engine)
+            if pending and not confirm(forecasts):
+                return [], "nothing was sent"
+            store = Collected(results, file)
+            each = {forecast.target.name: forecast.each for forecast in forecasts}
+            with shown(self._progress(pending, results), self.stream) as watchers:
+                run = Run(answerer, scorers, _tools(engine, answerer), store, self.limits, each, watchers)
+                with _interruptible(run):
+                    await run.complete(pending)
+        finally:
+            file.close()
+        return summarised(store.latest(), [target.name for target in self.targets]), run.ended
+
+    async def _checked_scorers(self) -> Scorers:
+        for name in OWN_FIELDS:
+            if name in self.fields:
+                raise SettingsError(f"--fields must not hold {name}")
+        scorers = Scorers(self.score, self.questions)
+        if scorers.run_programs:
+            error = (await sandbox.solve("sympy", "print(1)")).error
+            if error is not None and error.kind in OUR_FAULT:
+                raise SettingsError(
+                    f"the scorer python needs the sandbox, which runs nothing: {error.message}"
+                )
+        return scorers
+
+    def _forecasts(
+        self, answerer: Answerer, pending: Sequence[Item], results: Sequence[Result]
+    ) -> Iterator[Forecast]:
+        for target in self.targets:
+            unanswered = [item.question for item in pending if item.target is target and item.reply is None]
+            own = [result for result in results if result.target == target.name]
+            yield foreseen(answerer, target, unanswered, own)
+
+    def _check_prices(self, forecasts: Sequence[Forecast], scorers: Scorers, engine: Engine) -> None:
+        """Refuse a limit in dollars where a model's price is not known."""
+        if self.limits.cost is None:
+            return
+        unpriced = [forecast.target.name for forecast in forecasts if forecast.probable.cost is None]
+        unpriced += [model for model in scorers.judges() if engine.routes.price(model, engine.prices) is None]
+        if unpriced:
+            raise SettingsError(
+                f"--max-cost cannot be kept: no price is known for {', '.join(unpriced)}; add one with --prices"
+            )
+
+    def _progress(self, pending: Sequence[Item], results: Sequence[Result]) -> Progress:
+        tallies = {target.name: Tally(len(self.questions)) for target in self.targets}
+        again = {(item.question.id, item.target.name) for item in pending}
+        ids = {question.id for question in self.questions}
+        for result in results:
+            if result.target in tallies and result.question in ids and result.key not in again:
+                tallies[result.target].note(result)
+        return Progress(tallies, asyncio.get_running_loop().time)
+
+
+def _tools(engine: Engine, answerer: Answerer) -> Callable[[], Tools]:
+    """Return what makes the tools to score one answer: the time for algebra is limited, and that of each its own."""
+    return lambda: Tools(engine.runs.offload.share(), answerer.ask)
+
+
+class Collected:
+    """The results of all runs, the latest of each question and target, also written to the file."""
+
+    def __init__(self, results: Sequence[Result], file: ResultsFile) -> None:
+        self._results = {result.key: result for result in results}
+        self._file = file
+
+    def append(self, result: Result) -> None:
+        """Keep and write a result."""
+        self._file.append(result)
+        self._results[result.key] = result
+
+    def latest(self) -> list[Result]:
+        """Return the results, those of the same question and target only once."""
+        return list(self._results.values())
+
+
+@contextmanager
+def _interruptible(run: Run) -> Iterator[None]:
+    """Let the first Ctrl-C end the run after the requests that are running, and the second at once."""
+
+    def interrupt() -> None:
+        if run.ended == INTERRUPTED:
+            run.cancel()
+        run.end(INTERRUPTED)
+
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    try:
+        for number in signals:
+            loop.add_signal_handler(number, interrupt)
+    except (ValueError, RuntimeError, NotImplementedError):  # not the main thread
+        signals = ()
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
