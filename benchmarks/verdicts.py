@@ -33,6 +33,8 @@ from tests.real.server import NAME, running
 
 CLIENTS: Final = 8
 """Questions in flight: as many as the server has slots."""
+REPLACED: Final = "mcts"
+"""The technique whose name the trial goes by; not `bon`, by which engines choose among branches."""
 HEAD: Final = ("verdict", "requested", "read", "reasoned", "direct", "answered", "right first", "chance")
 
 
@@ -101,8 +103,8 @@ def is_right(question: str, candidate: Candidate) -> bool:
 
 
 def judged_by(trial: Trial, base_url: str, verdicts: str) -> Engine:
-    """Return an engine in which the trial takes the place of `bon`."""
-    techniques = {**registry(), "bon": replace(registry()["bon"], Options=Options, run=trial.run)}
+    """Return an engine in which the trial takes the place of a technique."""
+    techniques = {**registry(), REPLACED: replace(registry()[REPLACED], Options=Options, run=trial.run)}
     model = settings_model({slug: technique.Options for slug, technique in techniques.items()})
     return Engine.from_settings(load(model, {"base_url": base_url, "verdicts": verdicts}), techniques)
 
@@ -114,7 +116,7 @@ async def ask_all(engine: Engine, batch: Sequence[str], tokens: int) -> None:
     async def client() -> None:
         for question in questions:
             messages = [{"role": "user", "content": question}]
-            body = {"model": f"bon-{NAME}", "messages": messages, "max_tokens": tokens, "seed": 13}
+            body = {"model": f"{REPLACED}-{NAME}", "messages": messages, "max_tokens": tokens, "seed": 13}
             await engine.complete(ChatRequest(body, request_id=question))
 
     try:

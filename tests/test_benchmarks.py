@@ -160,4 +160,4 @@ def test_a_peer_that_does_not_start_is_named_with_the_reason(monkeypatch: pytest
 def test_verdicts_are_measured_in_place_of_a_technique() -> None:
     trial = verdicts.Trial(answers=2)
     engine = verdicts.judged_by(trial, "http://127.0.0.1:9/v1", "direct")
-    assert engine.planner.techniques["bon"].run == trial.run
+    assert engine.planner.techniques[verdicts.REPLACED].run == trial.run
