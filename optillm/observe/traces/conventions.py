@@ -127,8 +127,9 @@ def parameters(body: Mapping[str, Any]) -> Attributes:
     """Return the attributes of what a request's body says beside its messages."""
     attributes: Attributes = dict(named(body, PARAMETERS))
     stop, choices = body.get("stop"), body.get("n")
-    if stop:
-        attributes["gen_ai.request.stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
+    words = [each for each in (stop if isinstance(stop, list) else [stop]) if isinstance(each, str)]
+    if words:
+        attributes["gen_ai.request.stop_sequences"] = words
     if isinstance(choices, int) and choices != 1:
         attributes["gen_ai.request.choice.count"] = choices
     return attributes
