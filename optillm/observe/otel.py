@@ -1,4 +1,4 @@
-"""Traces for OpenTelemetry: one span per request, and below it one per step and per upstream call.
+"""Traces for OpenTelemetry: one span per request, and per step and call below it.
 
 Spans are made when the request has ended. The record already holds everything, so serving only pays for a place in
 a queue; a thread makes the spans, of the same document that stored traces are, and the SDK's own thread sends them.
@@ -119,7 +119,7 @@ class Spans:
         return span
 
     def _attributes(self, span: SpanData) -> Attributes:
-        """Return a span's attributes with those that all calls have; of a request, these only correct its own."""
+        """Return a span's attributes with those of all calls, which only correct a request's own."""
         common = {
             name: value
             for name, value in self._common.items()

@@ -1,4 +1,4 @@
-"""One request as sections of text: what it was, why this answer, its calls, its candidates and their judges."""
+"""One request as sections of text: why this answer, its calls, its candidates, their judges."""
 
 from __future__ import annotations
 

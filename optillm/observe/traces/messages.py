@@ -1,4 +1,4 @@
-"""Messages in the forms of spans: OpenTelemetry's parts in JSON, and OpenInference's flat attributes."""
+"""Messages as spans hold them: OpenTelemetry's parts, and OpenInference's flat attributes."""
 
 from __future__ import annotations
 
