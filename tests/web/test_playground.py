@@ -348,6 +348,30 @@ def test_a_reload_keeps_the_question_and_nothing_outlives_the_tab(opened: Opened
     assert page.evaluate("() => [localStorage.length, document.cookie]") == [0, ""]
 
 
+def test_with_keys_one_signs_in_and_asks_without_showing_the_key_to_scripts(
+    stub: Stub, open_page: OpenPage
+) -> None:
+    stub.respond = lambda call: call.answer("four")
+    flags = ("--base-url", stub.base_url, "--model", "m")
+    with serving(*flags, environment={"OPTILLM_API_KEY": "a-secret-key"}) as proxy:
+        page = open_page(f"{proxy.url}/playground")
+        page.get_by_label("Your key for this server").fill("a-secret-key")
+        page.keyboard.press("Enter")
+        expect(plans(page)).to_have_count(4)
+        ask(page, "What is 2 + 2?")
+        expect(page.locator(".status", has_text="done")).to_have_count(4)
+        assert page.evaluate("() => document.cookie") == ""
+        page.close()  # it looks for traces and plans, and complains when the server is gone
+
+
+def test_a_server_that_is_gone_is_named(stub: Stub, open_page: OpenPage) -> None:
+    with serving("--base-url", stub.base_url, "--model", "m") as proxy:
+        page = open_page(f"{proxy.url}/playground#e=none", expected_errors=["ERR_CONNECTION_REFUSED"])
+        expect(plans(page)).to_have_count(1)
+    ask(page, "What is 2 + 2?")
+    expect(page.get_by_label("Answer of plain").get_by_role("alert")).to_contain_text("cannot be reached")
+
+
 def test_an_empty_question_is_not_sent(opened: Opened, stub: Stub) -> None:
     page = opened("none")
     ask(page, " ")

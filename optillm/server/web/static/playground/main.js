@@ -204,8 +204,8 @@ function progress() {
 
 function save() {
   const expressions = columns.map(({ expression }) => expression);
-  const asked = question.value || (turns.at(-1)?.question ?? ""); // answers do not outlive the page: its question does
-  keep({ model: model.value, expressions, question: asked, system: system.value, limit: limit.value });
+  const kept = question.value || (turns.at(-1)?.question ?? ""); // answers do not outlive the page: its question does
+  keep({ model: model.value, expressions, question: kept, system: system.value, limit: limit.value });
 }
 
 function complain(message) {
