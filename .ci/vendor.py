@@ -1,4 +1,4 @@
-"""`make vendor-check`: are the vendored scripts what their table says, and what npm publishes?
+"""`make vendor-check`: are the vendored scripts what was recorded, and what npm publishes?
 
 Offline, each file's SHA-256 is compared with `VENDORED.toml`, and no file may be missing from that table. Online, the
 packages are fetched as well; their hash must be the recorded one, and the files in them the vendored ones.
