@@ -52,7 +52,8 @@ PAGE: Final = """<!doctype html>
 def self_contained(document: dict[str, Any]) -> str:
     """Return a trace document as a page that needs no server.
 
-    It reads files, so call it in a thread. The page's Content-Security-Policy allows the scripts and the style in it by their hashes, and nothing else.
+    It reads files, so call it in a thread. The page's Content-Security-Policy allows the scripts and the style in it
+    by their hashes, and nothing else.
     """
     style = _read("style.css")
     scripts = list(_scripts(document))
