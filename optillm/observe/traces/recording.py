@@ -60,6 +60,10 @@ class Passed:
         if self.size <= LONGEST_REPLY:
             self.parts.append(part)
 
+    def forget(self) -> None:
+        """Let go of the bytes."""
+        self.parts, self.size = [], 0
+
     @property
     def whole(self) -> bytes | None:
         """Return all that came, `None` if that was too much to keep."""
@@ -102,6 +106,12 @@ class Recording:
     error: str | None = None
     kept_size: int = 0
     summary: dict[str, Any] | None = None
+
+    def forget(self) -> None:
+        """Let go of what the client sent, and of a reply that was passed on."""
+        self.body = self.error = None
+        if self.passed is not None:
+            self.passed.forget()
 
     @property
     def size(self) -> int:
