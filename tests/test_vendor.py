@@ -58,7 +58,9 @@ def test_a_file_as_recorded_has_no_fault(vendor: ModuleType, folder: Path) -> No
 
 
 def test_a_changed_a_missing_and_an_unrecorded_file_are_faults(vendor: ModuleType, folder: Path) -> None:
-    assert list(vendor.offline(folder, [package(sha256="0")])) == ["a.js: its content is not what was recorded"]
+    assert list(vendor.offline(folder, [package(sha256="0")])) == [
+        "a.js: its content is not what was recorded"
+    ]
     assert list(vendor.offline(folder, [])) == ["a.js: there, but not recorded"]
     (folder / "a.js").unlink()
     assert list(vendor.offline(folder, [package()])) == ["a.js: recorded, but not there"]

@@ -146,7 +146,10 @@ def _document(record: Record, start: float, *, content: bool) -> Document:
 
 
 def connect(settings: Settings, version: str) -> Spans:
-    """Return an observer that sends spans as the `OTEL_*` variables say; it closes when the process ends."""
+    """Return an observer that sends spans as the `OTEL_*` variables say.
+
+    It closes when the process ends.
+    """
     resource = Resource.create({SERVICE_VERSION: version})
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # the SDK's placeholder
         resource = resource.merge(Resource({SERVICE_NAME: "optillm"}))
@@ -159,7 +162,10 @@ def connect(settings: Settings, version: str) -> Spans:
 
 
 def upstream_attributes(settings: Settings) -> Attributes:
-    """Return what is the same for all calls; with several upstreams, each call has its own attributes."""
+    """Return what is the same for all calls.
+
+    With several upstreams, each call has its own attributes.
+    """
     upstream, *others = settings.upstreams()
     if others:
         return {}

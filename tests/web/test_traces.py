@@ -106,6 +106,14 @@ def test_the_list_is_cards_on_a_phone(url: str, open_page: OpenPage) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.parametrize("number", [0, TREE, HOSTILE, LARGE, COMPOSED])
+def test_the_page_of_a_trace_fits_a_phone(url: str, open_page: OpenPage, number: int) -> None:
+    page = open_page(f"{url}/{path_of(number)}", **PHONE)
+    page.locator("[data-key^=call]").first.click()
+    expect(page.get_by_role("complementary", name="Details")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_the_page_says_first_why_the_answer_was_chosen(url: str, open_page: OpenPage) -> None:
     page = open_page(f"{url}/{path_of(0)}")
     box = page.locator(".why")
@@ -263,6 +271,14 @@ def test_axe_finds_nothing_wrong(url: str, open_page: OpenPage, path: str, schem
     expect(page.locator("table").first).to_be_visible() if not path else page.locator(
         "[data-key^=call]"
     ).first.click()
+    assert faults(page) == []
+
+
+def test_axe_finds_nothing_wrong_with_two_runs_side_by_side(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/{path_of(0)}")
+    page.get_by_role("button", name="Run again with…").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("link", name="its trace")).to_be_visible()
     assert faults(page) == []
 
 

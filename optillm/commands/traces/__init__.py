@@ -175,7 +175,7 @@ def _export(source: Source, arguments: argparse.Namespace) -> None:
         raise SettingsError(f"cannot write {arguments.output}: {error.strerror}") from None
 
 
-def _exported(document: Mapping[str, Any], form: str) -> str:
+def _exported(document: dict[str, Any], form: str) -> str:
     """Return a trace in one of the formats."""
     if form == "html":
         from optillm.server.web.export import self_contained

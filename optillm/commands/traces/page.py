@@ -44,6 +44,7 @@ def sections(document: Document, width: int) -> list[Section]:
         Section("Answers", [*_answers(document)]),
         Section("Ballots", ballots(document, width)),
         *trees,
+        Section("Composition", [*_composition(document)]),
         Section("Decisions", [*_decisions(document)]),
         Section("Answer", paragraphs(outcome["text"] or "", width, LONGEST)),
         Section("Runner-up", paragraphs((runner_up or {}).get("text") or "", width, LONGEST // 2)),
@@ -111,6 +112,16 @@ def _answers(document: Document) -> Iterator[Line]:
             + (f"  mark {max(marks):.3g}" if marks else "")
             + f"  {members}",
         )
+
+
+def _composition(document: Document) -> Iterator[Line]:
+    """Yield each part of a composition with those that take over from it."""
+    graph = document["composition"] or {"nodes": [], "edges": []}
+    labels = {node["id"]: safe(node["label"]) for node in graph["nodes"]}
+    for number, label in labels.items():
+        following = [labels[after] for before, after in graph["edges"] if before == number]
+        if following:
+            yield line(Piece(label, "bold"), f" → {', '.join(following)}")
 
 
 def _decisions(document: Document) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""Compositions: `a & b` hands the answer of a to b as a candidate, `a | b` runs both and keeps the better one.
+"""Compositions: `a & b` hands a's answer to b, `a | b` runs both and keeps the better one.
 
 A composition is a tree. The planner reads one whose leaves are slugs with their arguments, and makes of it one whose
 leaves are stages, that is, techniques with valid options. What there is to know of an operator is in its class: its

@@ -1,4 +1,4 @@
-"""The ballots of a trace document: what judges were shown, what they said, and what that counts."""
+"""The ballots of a trace document: what judges were shown, and what they said."""
 
 from __future__ import annotations
 

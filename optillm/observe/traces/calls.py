@@ -134,7 +134,7 @@ def steps_of(trace: Trace, times: Times, *, content: bool) -> list[dict[str, Any
 
 
 def _short(attributes: Mapping[str, Any], *, content: bool) -> dict[str, Any]:
-    """Return the numbers among attributes, also those by candidate; and texts where content is shown."""
+    """Return the numbers among attributes, and the texts where content is shown."""
     short: dict[str, Any] = {}
     for name, value in attributes.items():
         if isinstance(value, int | float):

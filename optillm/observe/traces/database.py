@@ -213,7 +213,10 @@ def _row(whole: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _size(database: sqlite3.Connection) -> int:
-    """Return how many bytes of the file are in use; what is free is written again before the file grows."""
+    """Return how many bytes of the file are in use.
+
+    What is free is written again before the file grows.
+    """
     pages, free, size = (
         database.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_count", "freelist_count", "page_size")

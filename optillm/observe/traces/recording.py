@@ -43,7 +43,7 @@ class Recorder(Protocol):
 
 @dataclass(slots=True)
 class Passed:
-    """A reply that is passed on: its bytes in parts, as long as they are few, and when the first came."""
+    """A reply that is passed on: its bytes, if they are few, and when the first came."""
 
     cached: bool = False
     parts: list[bytes] = field(default_factory=list)
@@ -75,6 +75,8 @@ class Recording:
     `spent` returns what is known of calls, tokens and cost while the request runs; once it has ended, `record` says
     that. `returned` are the candidates of the answer, best first, of which the client gets `choices`. A request that is
     passed on has `passed` in place of a `trace`. `error` is the message of a request that failed.
+
+    A store notes the `kept_size` that it accounts for, and the `summary` once that is final.
     """
 
     id: str
@@ -96,6 +98,8 @@ class Recording:
     choices: int = 1
     passed: Passed | None = None
     error: str | None = None
+    kept_size: int = 0
+    summary: dict[str, Any] | None = None
 
     @property
     def size(self) -> int:

@@ -66,12 +66,15 @@ def sign_out() -> Response:
 
 
 def local_path(target: str) -> str:
-    """Return where to go after signing in, which is the start page for anything but a path on this server."""
+    """Return where to go after signing in: a path of this server, or its start page."""
     return target if _LOCAL_PATH.fullmatch(target) else START
 
 
 def _form(target: str, problem: OptillmError | None = None, *, elsewhere: bool = False) -> Response:
-    """Return the form; `elsewhere`: who followed a link from another site may have a session, so try once more."""
+    """Return the form.
+
+    `elsewhere`: somebody has followed a link on another site, and may have a session. So their browser tries once more.
+    """
     values: dict[str, Any] = {"next": target, "elsewhere": elsewhere, "hours": SECONDS // 3600}
     if problem is None:
         return page("sign_in.html", **values)

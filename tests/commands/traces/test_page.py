@@ -55,6 +55,17 @@ def test_decisions_have_their_time() -> None:
     assert lines_of(shown(bon())["Decisions"]) == ["0.60 s One judge was no longer needed."]
 
 
+def test_a_composition_says_what_takes_over_from_what() -> None:
+    nodes = [
+        {"id": index, "label": label, "kind": "technique"}
+        for index, label in enumerate(["re2", "bon", "moa"])
+    ]
+    nodes.append({"id": 3, "label": "merge", "kind": "merge"})
+    graph = {"nodes": nodes, "edges": [[0, 1], [0, 2], [1, 3], [2, 3]]}
+    lines = lines_of(shown(document(composition=graph))["Composition"])
+    assert lines == ["re2 → bon, moa", "bon → merge", "moa → merge"]
+
+
 def test_a_search_tree_is_shown() -> None:
     assert "refine C: 86" in shown(mcts())["Search tree (mcts)"]
 

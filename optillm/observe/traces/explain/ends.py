@@ -111,7 +111,7 @@ def losses(document: Document) -> list[str]:
 
 
 def parts(document: Document) -> Sequence[str]:
-    """Explain which parts of a composition there were, and which of them stopped early or failed."""
+    """Explain which techniques took part, and which of them stopped early or failed."""
     composition = document["composition"]
     if composition is None:
         return []

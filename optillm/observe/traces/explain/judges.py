@@ -1,4 +1,4 @@
-"""What judges say: rankings, ratings, groups, the comparisons of a proof, and who could not be read."""
+"""What judges say: rankings, ratings, groups, comparisons, and who could not be read."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def search(document: Document) -> list[str]:
 
 
 def _completions(document: Document, attributes: Mapping[str, Any]) -> list[str]:
-    """Explain how often the beginning of a solution, finished by somebody else, led to the chosen answer."""
+    """Explain how often finished beginnings of solutions led to the chosen answer."""
     candidate = winner(document)
     if "completions" not in attributes or candidate is None:
         return []

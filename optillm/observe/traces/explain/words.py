@@ -1,4 +1,4 @@
-"""Words of the sentences that explain a trace: numbers, plurals, and what answers are called."""
+"""Words of the sentences that explain a trace: numbers, plurals, names of answers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def verb(count: int, singular: str, plural: str) -> str:
 
 
 def share(part: int, whole: int, noun: str) -> str:
-    """Return which part of so many things: "all four samples", "both samples", "one of four samples"."""
+    """Return which part of so many things: "all four samples", "one of four samples"."""
     if part == whole == 1:
         return f"the only {noun}"
     if part == whole:
@@ -67,7 +67,7 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def answer_name(document: Document, group_id: int | None) -> str:
-    """Return what an answer is called: by its own words if they are few, else by a letter for its group."""
+    """Return the words of an answer if they are few, else a letter for its group."""
     if group_id is None:
         return "an answer"
     answer = document["groups"][group_id]["answer"]

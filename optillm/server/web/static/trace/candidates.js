@@ -32,7 +32,7 @@ function groupCard(model, group, view) {
 }
 
 function chip(group, members) {
-  const label = group.answer === null ? `text of ${listed(members.map((candidate) => letter(candidate.index)), 4)}` : brief(group.answer, 60);
+  const label = group.answer === null ? `answer ${listed(members.map((candidate) => letter(candidate.index)), 4)}` : brief(group.answer, 60);
   return h("span", { class: "chip" }, group.chosen && h("span", { class: "visually-hidden" }, "chosen: "), group.chosen && h("span", { "aria-hidden": "true" }, "✓"), label);
 }
 

@@ -5,6 +5,7 @@ import { opens, roving } from "./keys.js";
 import { flaw, labelOf } from "./model.js";
 import { brief, duration, family, plural } from "./words.js";
 
+const TURNS = new Set(["settled", "cut", "budget", "deadline", "degraded"]);
 const AXIS = 24;
 const GAP = 14;
 const MARGIN = 14;
@@ -21,7 +22,7 @@ export function laneChart(model, view) {
   const y = tops(lanes.rounds, height);
   const end = y.at(-1);
   const chart = s("svg", { class: "lanes-chart", width, height: end, role: "group", "aria-label": spoken(model.trace, lanes) },
-    hatching(), grid(x, total, width, end),
+    hatching(), grid(x, total, width, end), turningPoints(model.trace, x, end),
     lanes.rounds.map((round, at) => bars(model, round, { x, top: y[at], height, view })),
     criticalPath(model, lanes, { x, y, height }));
   return h("div", { class: "lane-chart", style: { "--lanes-axis": `${AXIS}px` } },
@@ -61,15 +62,20 @@ function spanOf(trace) {
 
 function tops(rounds, height) {
   const tops = [6];
-  for (const round of rounds) tops.push(tops.at(-1) + round.rows.length * height + GAP);
+  for (const round of rounds) tops.push(tops.at(-1) + thickness(round, height) + GAP);
   return tops;
+}
+
+// Room for the label of a round, too: two lines, or one where rows are thin.
+function thickness(round, height) {
+  return Math.max(round.rows.length * height, height > 16 ? 32 : 15);
 }
 
 // The labels stay where they are while the chart scrolls to the right.
 function labels(rounds, y, height) {
   return h("div", { class: "lanes-labels", style: { height: `${AXIS + y.at(-1)}px` } },
-    rounds.map((round, at) => h("div", { style: { top: `${AXIS + y[at]}px`, height: `${round.rows.length * height}px` } },
-      h("div", { class: round.rows.length * height < 34 ? "lanes-label tight" : "lanes-label" }, h("b", null, `round ${round.round}`), " ", h("span", { class: "soft" }, makeUp(round.calls))))));
+    rounds.map((round, at) => h("div", { style: { top: `${AXIS + y[at]}px`, height: `${thickness(round, height)}px` } },
+      h("div", { class: thickness(round, height) < 32 ? "lanes-label tight" : "lanes-label" }, h("b", null, `round ${round.round}`), " ", h("span", { class: "soft" }, makeUp(round.calls))))));
 }
 
 function makeUp(calls) {
@@ -102,6 +108,16 @@ function tick(seconds) {
 
 function grid(x, total, width, end) {
   return s("g", { class: "grid" }, ticks(total, width / 130).map((mark) => s("line", { x1: x(mark), x2: x(mark), y1: 0, y2: end })));
+}
+
+// Where work was cut short or settled: a dashed line each, those of one moment as one.
+function turningPoints(trace, x, end) {
+  const moments = new Map();
+  for (const decision of trace.decisions.filter((one) => TURNS.has(one.kind))) {
+    moments.set(decision.at, [...(moments.get(decision.at) ?? []), decision.text]);
+  }
+  return s("g", { class: "turns" }, [...moments].map(([at, texts]) => s("g", null,
+    s("title", null, `${duration(at)}: ${texts.join("; ")}`), s("path", { d: `M${x(at)} 0V${end}` }))));
 }
 
 /** Return the patterns with which a picture hatches: stripes in the colour of the ground, over any bar. */
@@ -171,6 +187,7 @@ export function laneLegend(model) {
     [...roles].map(([name, role]) => sign(`role-${name}`, name === "other" ? brief(role, 24) : name)),
     model.trace.critical_path.length > 0 && sign("sign-critical", "critical path: what the request waited for"),
     flaws.size > 0 && sign("sign-hatched", [...flaws].join(", ")),
+    model.trace.decisions.some((decision) => TURNS.has(decision.kind)) && sign("sign-turn", "settled or cut short"),
     model.trace.calls.some((call) => call.first_token !== null) && sign("sign-token", "first token"),
     model.trace.calls.some((call) => (call.queued ?? 0) > 0.02) && sign("sign-waited", "waited for its turn"));
 }
