@@ -1,4 +1,4 @@
-"""The home page: what this is, a first request that works here, and what there is to choose from."""
+"""The home page: what this is, a first request that works here, what there is to choose."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def home() -> Response:
 
 
 def example(techniques: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return a technique with one of its options as an expression, `None` if no technique has a number to set."""
+    """Return an expression that sets an option; `None` if no technique has a number to set."""
     for technique in techniques:
         for name, schema in technique["options"].items():
             if schema.get("type") == "integer":
@@ -56,7 +56,7 @@ def example(techniques: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def described_upstreams() -> list[dict[str, Any]]:
-    """Return the upstreams by name; their addresses and keys are nobody's business but the operator's."""
+    """Return the upstreams by name; their addresses and keys only for the operator."""
     settings = here().settings
     open_to_all = not (settings.wants_key or is_loopback(settings.host))
     private = owner() is not None or open_to_all

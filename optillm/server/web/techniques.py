@@ -32,7 +32,7 @@ def techniques() -> Response:
 
 
 def option_rows(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the options of a technique as words: name, the default that this server has, values, meaning."""
+    """Return the options of a technique in words, with the defaults that hold on this server."""
     return [
         {
             "name": name,
