@@ -348,7 +348,7 @@ def test_refuses_a_local_model_beside_the_demo_model() -> None:
 def test_traces_hold_texts_where_these_stay_on_the_users_machine_or_if_it_is_wanted(
     flags: dict[str, Any], kept: bool
 ) -> None:
-    Path("keys.toml").write_text('[[key]]\nname = "a"\nkey = "sk-aaaaaaaaaaaaaaaaaaaa"\n', encoding="utf-8")
+    Path("keys.toml").write_text(f'[keys.alice]\nkey = "sha256:{"0" * 64}"', encoding="utf-8")
     assert load(Model, flags).keeps_trace_content is kept
 
 

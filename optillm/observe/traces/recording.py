@@ -60,6 +60,10 @@ class Passed:
         if self.size <= LONGEST_REPLY:
             self.parts.append(part)
 
+    def forget(self) -> None:
+        """Let go of the bytes."""
+        self.parts, self.size = [], 0
+
     @property
     def whole(self) -> bytes | None:
         """Return all that came, `None` if that was too much to keep."""
@@ -103,6 +107,12 @@ class Recording:
     kept_size: int = 0
     summary: dict[str, Any] | None = None
 
+    def forget(self) -> None:
+        """Let go of what the client sent, and of a reply that was passed on."""
+        self.body = self.error = None
+        if self.passed is not None:
+            self.passed.forget()
+
     @property
     def size(self) -> int:
         """Return roughly how many bytes it keeps from being freed."""
@@ -139,7 +149,7 @@ class Recording:
 
 
 def _size(reply: Reply) -> int:
-    """Return roughly how many bytes a reply takes: its texts, thoughts included, and log probabilities."""
+    """Return roughly how many bytes a reply takes: texts, thoughts and log probabilities."""
     texts = sum(len(value) for value in reply.message.values() if isinstance(value, str))
     actions = sum(len(str(action)) for action in reply.actions) if reply.actions else 0
     if not isinstance(reply.logprobs, Mapping):

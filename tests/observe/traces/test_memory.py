@@ -34,10 +34,10 @@ def test_only_so_many_traces_are_kept_the_newest_ones() -> None:
 
 
 def test_traces_take_only_so_many_bytes() -> None:
-    size = 4 * RECORDING_SIZE
+    size = 7 * RECORDING_SIZE
     traces = MemoryTraces(size, content=True)
     for number in range(30):
-        keep(traces, made(1000.0 + number, body=b"x" * RECORDING_SIZE))
+        keep(traces, made(1000.0 + number, body=b"x" * RECORDING_SIZE))  # which is also there as objects
     assert count(traces) == 2
 
 
