@@ -105,7 +105,7 @@ def test_ctrl_c_ends_a_run_with_the_table_so_far(questions: Path, demo_url: str)
 
 
 @pytest.mark.usefixtures("bare_machine")
-def test_three_commands_lead_from_questions_to_an_answer(
+def test_one_command_leads_from_questions_to_a_table(
     questions: Path, demo_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(questions.parent)
