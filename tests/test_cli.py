@@ -65,11 +65,11 @@ def test_a_list_is_given_with_commas_or_by_repeating_its_flag(launch: Launch) ->
         (("docter",), "unknown command docter; did you mean `doctor`?"),
         (("frobnicate",), "unknown command frobnicate; `optillm --help` lists all"),
         (("--xyz",), "unknown flag --xyz; `optillm --help` lists all"),
-        (("techniques", "--json"), "--json works only with optillm doctor, eval and usage"),
+        (("techniques", "--json"), "--json works only with optillm doctor and usage"),
         (("techniques", "--markdwn"), "unknown flag --markdwn; did you mean `--markdown`?"),
         (("--n", "4", "frobnicate"), "unknown command frobnicate; `optillm --help` lists all"),
         (("--upstream", "doctor", "settings"), "--upstream works only with optillm doctor"),
-        (("--json", "--n", "4"), "--json works only with optillm doctor, eval and usage"),
+        (("--json", "--n", "4"), "--json works only with optillm doctor and usage"),
         (("key",), "name the owner of the key: optillm key NAME"),
         (("key", "a b"), "'a b' is not a valid key name: use up to 64 ASCII letters, digits and . _ @ + -"),
         (("key", "alice", "settings"), "give one command at a time, not both key and settings"),
@@ -146,7 +146,7 @@ def test_a_command_that_reads_no_settings_has_no_flags_for_them(capsys: pytest.C
     for name in ("key", "techniques"):
         assert "--port" not in helped(capsys, name, "--help")
         assert refusal(name, "--port", "1") == (
-            "--port works only with optillm doctor, eval, serve, settings and usage"
+            "--port works only with optillm doctor, serve, settings and usage"
         )
 
 

@@ -21,7 +21,7 @@ from tests.evals.interruptions import AFTER
 __all__ = ["bare_machine"]
 
 QUESTIONS = 20
-TARGETS = "plain,self_consistency(samples=3,mode=fixed)"
+TARGETS = "plain,re2"
 
 
 @pytest.fixture(scope="module")
