@@ -49,6 +49,7 @@ check: $(VENV)/.dev ## static checks: style, types, import rules
 	$(VENV)/bin/lint-imports
 	$(PYTHON) .ci/words.py
 	$(PYTHON) .ci/vendor.py
+	$(PYTHON) .ci/docstrings.py
 	$(PYTHON) .ci/audit.py
 
 vendor-check: $(VENV)/.core ## whether the vendored scripts are what was published; ARGS=--online asks npm

@@ -1,8 +1,8 @@
-"""Print the shape of the code as Markdown tables: `python .ci/shape.py [COMMIT]`, by default of the working tree.
+"""Print the shape of the code as Markdown tables: `python .ci/shape.py [COMMIT]`.
 
-Lines are physical lines of Python files. Functions count with their docstrings; names are those that a module defines
-at its top level; comments do not count what only speaks to a tool. Imports inside functions count for cycles, those for
-type checkers do not.
+The default is the working tree. Lines are physical lines of Python files. Functions count with their docstrings; names
+are those that a module defines at its top level; comments do not count what only speaks to a tool. Imports inside
+functions count for cycles, those for type checkers do not.
 """
 
 from __future__ import annotations
@@ -86,7 +86,10 @@ def module_of(path: str) -> str:
 
 
 def imported(node: ast.AST, package: str) -> Iterator[str]:
-    """Yield the modules that may be imported below a node; a name may be a module or a member of one."""
+    """Yield the modules that may be imported below a node.
+
+    A name may be a module or a member of one.
+    """
     match node:
         case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
             children: Sequence[ast.AST] = node.orelse

@@ -1,4 +1,4 @@
-"""Fail where a variable has a name that says nothing of what it is: `python .ci/words.py [FILE …]`.
+"""Fail where a variable's name says nothing of what it is: `python .ci/words.py [FILE …]`.
 
 A name like `found` or `told` can be bound to anything, so a reader has to look up each time what it holds. The words
 below are not the field's; docs/architecture.md says what to write instead.

@@ -1,3 +1,3 @@
-"""An OpenAI-compatible proxy that makes any model reason better by spending compute at inference time."""
+"""An OpenAI-compatible proxy that makes models reason better by spending compute."""
 
 __version__ = "2026.11.0"

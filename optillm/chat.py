@@ -1,4 +1,4 @@
-"""The nouns of the wire: a chat request, the replies of an upstream, the completion for a client.
+"""The nouns of the wire: a chat request, an upstream's replies, a client's completion.
 
 Messages stay the plain JSON objects that the client sent, unknown fields included: nothing here flattens, renames or
 drops what it does not understand.
@@ -41,7 +41,10 @@ def content_text(message: Message) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Bounds on one request; `None` is no bound. Seconds are wall-clock time, cost is in US dollars."""
+    """Bounds on one request; `None` is no bound.
+
+    Seconds are wall-clock time, cost is in US dollars.
+    """
 
     max_calls: int | None = None
     max_tokens: int | None = None
@@ -222,7 +225,10 @@ class Usage:
         )
 
     def wire(self) -> dict[str, Any]:
-        """Return the OpenAI usage object; `estimated` is there only if some call's tokens were guessed."""
+        """Return the OpenAI usage object.
+
+        `estimated` is there only if some call's tokens were guessed.
+        """
         usage: dict[str, Any] = {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
@@ -313,12 +319,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a technique did for one request: the reply's `optillm` block and the `x-optillm-*` headers.
+    """What a technique did for one request.
 
-    `cost` is in US dollars, `None` unless the prices of all calls are known. `requested_options` are the options
-    before they were reduced to fit the budget, `None` if they were not; `cached` counts by role the replies that
-    came from the cache and cost no call; `verdicts` counts those that could be read, by how judges gave them.
-    `trace_id` is the id of the stored trace, if there is one, and `trace_url` where it can be looked at.
+    It becomes the reply's `optillm` block and the `x-optillm-*` headers. `cost` is in US dollars, `None` unless the
+    prices of all calls are known. `requested_options` are the options before they were reduced to fit the budget,
+    `None` if they were not; `cached` counts by role the replies that came from the cache and cost no call; `verdicts`
+    counts those that could be read, by how judges gave them. `trace_id` is the id of the stored trace, if
+    there is one, and `trace_url` where it can be looked at.
     """
 
     technique: str
@@ -416,7 +423,10 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of the answer for choice `index`; pieces come in the order in which they are shown."""
+    """A piece of the answer for choice `index`.
+
+    Pieces come in the order in which they are shown.
+    """
 
     content: str
     index: int = 0
@@ -447,7 +457,7 @@ class Events(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A running technique: events that end with the one `Completion`, or raise an `OptillmError`.
+    """A running technique: events that end with one `Completion` or raise an `OptillmError`.
 
     The completion's replies are whole: what no `Delta` has carried is still to be shown. `id`, `created`, `model`
     and the number of choices are those of the completion, known in advance; so are `trace_id`, if its trace is

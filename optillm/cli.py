@@ -151,7 +151,10 @@ class _Parser(argparse.ArgumentParser):
 def command_parser(
     command: Command, model: type[Settings], techniques: Mapping[str, Technique], *, overview: bool = False
 ) -> _Parser:
-    """Return the parser of one command. With `overview`, its help begins with a list of all commands."""
+    """Return the parser of one command.
+
+    With `overview`, its help begins with a list of all commands.
+    """
     parser = _Parser(
         prog="optillm",
         usage=(_overview(discovered().values()) if overview else command.usage).replace("%", "%%"),
@@ -170,7 +173,10 @@ def command_parser(
 
 
 def _overview(commands: Iterable[Command]) -> str:
-    """Return all commands with what they do, the default one first, as a usage that argparse puts after `usage: `."""
+    """Return all commands with what they do, the default one first.
+
+    The text is a usage that argparse puts after `usage: `.
+    """
     ordered = sorted(commands, key=lambda command: command.name != DEFAULT)
     width = max(len(command.usage) for command in ordered)
     return "\n       ".join(f"{command.usage:{width}}  {command.summary}" for command in ordered)
@@ -182,7 +188,7 @@ def _dashed(argument: str) -> str:
 
 
 def _apart(words: Sequence[str], commands: Collection[str]) -> Iterator[str]:
-    """Yield the words so that argparse takes no command for the value of `--demo`, which needs none."""
+    """Yield the words so that argparse takes no command for `--demo`'s value, which may lack."""
     for word, following in pairwise([*words, ""]):
         yield f"{word}=on" if word == "--demo" and following in commands else word
 

@@ -1,4 +1,4 @@
-"""The errors of optillm: one small tree, each class with its HTTP status and OpenAI type and code.
+"""The errors of optillm: one small tree, with HTTP statuses and OpenAI's types and codes.
 
 Errors are raised where they happen and rendered once, by the server's error handler. A message is written for the
 client that reads it: no internals, no keys, no prompts.
@@ -119,7 +119,7 @@ class UpstreamError(OptillmError):
         self.retry_after = retry_after
 
     def body(self) -> dict[str, Any]:
-        """Return the upstream's own error object with missing keys filled in, or ours if it sent none."""
+        """Return the upstream's own error object, completed, or ours if it sent none."""
         own = super().body()["error"]
         body = self.upstream_body or {}
         if isinstance(body.get("error"), Mapping):

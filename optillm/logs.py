@@ -62,9 +62,10 @@ def configure(level: str, secrets: Iterable[str] = (), style: str = "text") -> N
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Writes to stderr; on an event loop, many lines together a moment later, but warnings at once.
+    """Writes to stderr.
 
-    Writing a line takes longer than making it, and a loop that serves many requests logs many.
+    On an event loop, many lines together a moment later, but warnings at once. Writing a line takes longer than making
+    it, and a loop that serves many requests logs many.
     """
 
     def __init__(self) -> None:
@@ -125,7 +126,7 @@ class Json(logging.Formatter):
 
 
 def redaction(secrets: Iterable[str]) -> Callable[[str], str]:
-    """Return a function that replaces each of `secrets` in a text, however spelt, by `[redacted]`.
+    """Return a function that replaces `secrets` in a text, however spelt, by `[redacted]`.
 
     A short secret is replaced only where it stands alone: nobody can read a log without the letter x.
     """

@@ -66,10 +66,10 @@ Manner = Literal["rank", "rate", "pairwise"]
 
 
 class Scorer(Protocol):
-    """What gives marks to candidates: a judge, and anything else that can tell a better answer from a worse one."""
+    """Gives marks to candidates: a judge, and whatever else can tell better from worse."""
 
     def slates(self, count: int) -> Sequence[Sequence[int]]:
-        """Return which of `count` candidates are marked together, in the order in which they are shown."""
+        """Return which of `count` candidates are marked together, in the order they are shown."""
 
     async def marks(self, ctx: Context, pool: Sequence[Candidate], slate: Sequence[int]) -> Marks:
         """Return marks for the candidates of the pool that are on the slate; none for an abstention."""
@@ -77,10 +77,10 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A model that reads candidates and gives its verdict: the scorer that needs nothing but the question.
+    """A model that reads candidates and gives a verdict.
 
-    `ballots` is how many rankings to ask for: 0 stands for one for each candidate, or 4 if there are more than 8.
-    `model` is the request's own by default.
+    It is the scorer that needs nothing but the question. `ballots` is how many rankings to ask for: 0 stands for one
+    for each candidate, or 4 if there are more than 8. `model` is the request's own by default.
     """
 
     manner: Manner = "rank"
@@ -111,7 +111,10 @@ class Judge:
 async def rank(
     ctx: Context, rivals: Sequence[Candidate], order: Sequence[int], *, model: str | None = None
 ) -> Marks:
-    """Ask one judge to rank the rivals, shown in this order; return its Borda points, none if it abstains."""
+    """Ask one judge to rank the rivals, shown in this order.
+
+    Return its Borda points, none if it abstains.
+    """
     shown = [rivals[number] for number in order]
     prompt = RANK.format(conversation=ctx.transcript, candidates=quoted(ctx, shown))
     verdict = await ctx.ask(prompt, verdict=Ranking, candidates=shown, model=model)
@@ -121,9 +124,10 @@ async def rank(
 async def merged_by_execution(
     ctx: Context, texts: Sequence[str], groups: Groups, inputs: Sequence[str]
 ) -> tuple[Groups, bool]:
-    """Return groups of programs, merging those that do the same at all inputs, and whether all of them ran.
+    """Return groups of programs, merging those that do the same at all inputs.
 
-    A program that fails or is refused keeps to itself: that costs it the company of others, and nothing else.
+    Return also whether all of them ran. A program that fails or is refused keeps to itself: that costs it the company
+    of others, and nothing else.
     """
     with ctx.span("execute", versions=len(groups), calls=len(inputs)):
         results = await ctx.gather(*(behaviour(texts[group[0]], inputs, ctx.execute) for group in groups))
@@ -132,7 +136,10 @@ async def merged_by_execution(
 
 
 async def merged_by_judges(ctx: Context, texts: Sequence[str], groups: Groups) -> Groups:
-    """Return groups of texts, merging those that two judges, who see them in opposite orders, both put together."""
+    """Return groups of texts, merging those that two judges both put together.
+
+    The judges see them in opposite orders.
+    """
     order = range(len(groups))[: len(LABELS)]
 
     async def opinion(order: Sequence[int]) -> dict[int, int]:
@@ -162,7 +169,7 @@ def quoted(ctx: Context, shown: Sequence[Candidate], limit: int | None = None) -
 
 
 def grouped(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Return the candidates grouped by final answer, the largest group first, of equals the earliest.
+    """Return the candidates grouped by final answer, the largest group first, then the earliest.
 
     Those without a final answer are grouped by identical texts.
     """
@@ -185,7 +192,7 @@ def unanimous(candidates: Sequence[Candidate]) -> bool:
 
 
 def typical(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate whose words are most like those of all others, the earliest of equals."""
+    """Return the candidate whose words are most like those of all others, or the first such."""
     return candidates[medoid([candidate.text for candidate in candidates])]
 
 

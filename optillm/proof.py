@@ -47,12 +47,18 @@ WON, LOST, TIED = "won", "lost", "tied"
 
 
 def needed(comparisons: int) -> int:
-    """Return how many comparisons the favourite must win to overrule: eleven twelfths, and at least two."""
+    """Return how many comparisons the favourite must win to overrule.
+
+    That is eleven twelfths, and at least two.
+    """
     return max(2, -(-11 * comparisons // 12))
 
 
 def burden(comparisons: int, samples: int) -> Cost:
-    """Return what the burden of proof can cost: nothing with two samples, which cannot outvote the favourite."""
+    """Return what the burden of proof can cost.
+
+    It costs nothing with two samples, which cannot outvote the favourite.
+    """
     if samples < 3 or comparisons < needed(comparisons):
         return Cost(0, 0)
     return Cost.judging(comparisons, quoted_answers=2 * comparisons)
@@ -76,9 +82,10 @@ async def upheld(
     model: str | None = None,
     ties_only: bool = False,
 ) -> list[Candidate]:
-    """Return `ranked`, the judges' order, with the plurality's answer first unless it is proved worse.
+    """Return `ranked`, the plurality's answer first unless it is proved worse.
 
-    Each of the `samples` has one vote. With `ties_only` judges choose only among the answers with the most votes.
+    `ranked` is the judges' order. Each of the `samples` has one vote. With `ties_only` judges choose only among the
+    answers with the most votes.
     """
     contest = Contest.of(ranked, samples)
     if ties_only and contest.lead:
@@ -129,14 +136,14 @@ class Contest:
 
     @property
     def standing(self) -> Candidate:
-        """The candidate whose answer stands while nothing is decided: the rival's if it has more votes."""
+        """The candidate whose answer stands until a decision: the rival's if it has more votes."""
         return (self.rivals if self.lead else self.favourites)[0]
 
 
 async def head_to_head(ctx: Context, contest: Contest, comparisons: int, *, model: str | None) -> bool:
-    """Have judges compare representatives of both answers; return whether the favourite wins, see `wins`.
+    """Have judges compare representatives of both answers.
 
-    Each pair of representatives is compared in both orders.
+    Return whether the favourite wins, see `wins`. Each pair of representatives is compared in both orders.
     """
 
     async def comparison(number: int) -> str | None:
@@ -160,7 +167,7 @@ async def head_to_head(ctx: Context, contest: Contest, comparisons: int, *, mode
         calls = map(comparison, range(comparisons))
         outcomes = Counter(await ctx.collect(*calls, enough=needed(comparisons), until=decided))
         proved = wins(outcomes, comparisons, contest.lead)
-        span.attributes.update(outcomes, needed=needed(outcomes.total()), proved=proved)
+        span.attributes.update(outcomes, needed=needed(comparisons), proved=proved)
     return proved
 
 

@@ -1,4 +1,4 @@
-"""Stores that outlive one process: an SQLite file for the processes of one machine, Redis for several machines.
+"""Stores that outlive one process: an SQLite file on one machine, Redis for several.
 
 Here are the connection, its patience and its failures; the tables and keys belong to whoever keeps something. A store
 that fails is left alone for a second, so that not every request waits for it in vain.
@@ -40,7 +40,7 @@ class Availability:
 
     @contextmanager
     def attempt(self, failures: StoreErrors) -> Iterator[None]:
-        """Raise `StoreDown` for any of `failures` in the block, and for a second afterwards without running it."""
+        """Raise `StoreDown` for `failures` in the block, and for a second after one at once."""
         if self._clock() < self._down_until:
             raise StoreDown(f"it failed a moment ago: {self._reason}")
         try:
@@ -54,19 +54,22 @@ class Availability:
 
 @dataclass
 class _Connection:
-    """One process's connection to a database, opened when first needed, and the lock of its threads."""
+    """One process's connection to a database, opened when first needed, and its lock.
+
+    Threads take turns by it.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     connection: sqlite3.Connection | None = None
 
 
 class Database:
-    """An SQLite database in a file that all processes of a machine share, or in memory if `path` is `None`.
+    """An SQLite database in a file that a machine's processes share.
 
-    It is opened when first needed, with `schema`, a script that can be run again. Only its owner can read the file.
-    `synchronous` is SQLite's setting: with `OFF`, what was written last is lost if the machine (not the process) stops.
-    Every use raises `sqlite3.Error` or `OSError` if it fails; waiting longer than `STORE_TIMEOUT` for another process
-    is such a failure.
+    If `path` is `None`, it is in memory. It is opened when first needed, with `schema`, a script that can be run again.
+    Only its owner can read the file. `synchronous` is SQLite's setting: with `OFF`, what was written last is lost if
+    the machine (not the process) stops. Every use raises `sqlite3.Error` or `OSError` if it fails; waiting longer than
+    `STORE_TIMEOUT` for another process is such a failure.
     """
 
     def __init__(
@@ -81,7 +84,10 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """Hold the connection while the block runs; this process's threads take turns, and each statement commits."""
+        """Hold the connection while the block runs.
+
+        This process's threads take turns, and each statement commits.
+        """
         own = self._connections.setdefault(os.getpid(), _Connection())
         with own.lock:
             if not self.close.alive:
@@ -128,9 +134,9 @@ def _close(connections: dict[int, _Connection]) -> None:
 
 
 def redis_options(retry: Callable[..., Any]) -> dict[str, Any]:
-    """Return how any client of Redis connects; `retry` is the class `Retry` of the client's kind.
+    """Return how any client of Redis connects.
 
-    Raises `ImportError` without the redis package.
+    `retry` is the class `Retry` of the client's kind. Raises `ImportError` without the redis package.
     """
     from redis.backoff import NoBackoff
 

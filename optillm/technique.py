@@ -60,10 +60,10 @@ class Cost:
 
 
 class BaseOptions(BaseModel, ABC):
-    """Options of a technique: each field has a default, bounds and a description, and is declared once.
+    """Options of a technique: each field has a default, bounds and a description.
 
-    The declaration makes the command-line flag, the environment variable, the TOML key, the request field,
-    the slug argument and the row of the documentation table.
+    It is declared once. The declaration makes the command-line flag, the environment variable, the TOML key, the
+    request field, the slug argument and the row of the documentation table.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -85,7 +85,7 @@ class BaseOptions(BaseModel, ABC):
 
     @abstractmethod
     def worst_case(self, choices: int) -> Cost:
-        """The most a request for so many choices can take with these options, when every call is of use."""
+        """Return the most a request for so many choices can take, when every call is of use."""
 
     def other_models(self) -> Sequence[str]:
         """The models these options name, beside the one of the request."""
@@ -191,11 +191,11 @@ class Context(ABC):
         instructions: Sequence[str] = (),
         until: Callable[[Sequence[Candidate]], bool] | None = None,
     ) -> list[Candidate]:
-        """Return candidates for the client's own conversation, requested in parallel, in the order requested.
+        """Return candidates for the client's own conversation, requested in parallel.
 
-        At most `n`: truncated ones come only when no complete one did, failed ones not at all, and stragglers
-        are cut once a quorum is in. `models` and `instructions` are dealt out in turn; an instruction is one
-        trailing message. Raises the most telling upstream error when no candidate is usable.
+        They are in the order requested. At most `n`: truncated ones come only when no complete one did, failed ones not
+        at all, and stragglers are cut once a quorum is in. `models` and `instructions` are dealt out in turn; an
+        instruction is one trailing message. Raises the most telling upstream error when no candidate is usable.
 
         `until` is called with the candidates so far whenever one arrives; once it returns true, the others are
         cancelled. The candidates are then in order of arrival.
@@ -248,7 +248,7 @@ class Context(ABC):
         after: str | None = None,
         held: bool = False,
     ) -> list[Candidate]:
-        """Make the last call, whose words are the answer: one candidate for each choice the client wants.
+        """Make the last call, whose words are the answer: one candidate for each choice.
 
         The conversation plus one trailing instruction, streamed to the client when it asked for a stream.
         `models` are tried in order while nothing has reached the client. If `after` is given, it must be the `marker`:
@@ -263,7 +263,7 @@ class Context(ABC):
 
     @abstractmethod
     async def proceed(self, messages: Sequence[Message]) -> Answer:
-        """Go on with another form of the conversation: the next technique of a pipeline, else one plain call."""
+        """Go on with another form of the conversation: the next technique, else one plain call."""
 
     @property
     @abstractmethod

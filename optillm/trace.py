@@ -139,7 +139,7 @@ class Shown(Protocol):
 
 @dataclass(slots=True)
 class Judgement:
-    """What a judge is asked: a kind of verdict on candidates, shown under `labels` in this order.
+    """What a judge is asked: a kind of verdict on candidates shown under `labels`.
 
     `verdict` is what was read and `source` how it was given. Without a verdict, `unread` says why: there was no reply,
     no verdict in it, or instead of one an answer that favours no single candidate.
@@ -155,7 +155,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Something that was decided on the way, in a sentence that may name fields of `data` in braces."""
+    """Something that was decided, in words that may name fields of `data` in braces."""
 
     at: float
     step: Span | None
@@ -192,7 +192,10 @@ class Trace:
 
     @contextmanager
     def call(self, role: str, **attributes: Any) -> Iterator[CallSpan]:
-        """Record an upstream call for as long as the block runs; what follows in this task depends on it."""
+        """Record an upstream call for as long as the block runs.
+
+        What follows in this task depends on it.
+        """
         call = CallSpan(
             role, self.clock(), _step.get(), attributes=attributes, id=len(self.calls), after=_awaited.get()
         )
@@ -230,7 +233,7 @@ class Trace:
         log.debug("Request %s: " + message, self.request_id, *values)
 
     def graph(self) -> CallGraph:
-        """Return the calls that ended of their own accord, with an edge to each call that waited for one."""
+        """Return the calls that ended of their own accord, with edges to those that waited for them."""
         import networkx  # 0.1 s to import: only a process that traces pays for it
 
         graph: CallGraph = networkx.DiGraph()
@@ -287,7 +290,10 @@ class Trace:
 
 
 class Fork(Generic[T]):
-    """Work in a task of its own, which sees other calls than the task that began it; `task` runs at once."""
+    """Run work in a task of its own, which sees other calls than the task that began it.
+
+    `task` runs at once.
+    """
 
     __slots__ = ("_variables", "task")
 
@@ -296,7 +302,7 @@ class Fork(Generic[T]):
         self.task = asyncio.get_running_loop().create_task(work, context=self._variables)
 
     def join(self) -> None:
-        """Note that the running task has taken over the results that this one, which has ended, had seen."""
+        """Note that the running task has taken over what this one, which has ended, had seen."""
         _awaited.set(_awaited.get() | self._variables.get(_awaited, frozenset()))
 
 

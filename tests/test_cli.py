@@ -65,11 +65,11 @@ def test_a_list_is_given_with_commas_or_by_repeating_its_flag(launch: Launch) ->
         (("docter",), "unknown command docter; did you mean `doctor`?"),
         (("frobnicate",), "unknown command frobnicate; `optillm --help` lists all"),
         (("--xyz",), "unknown flag --xyz; `optillm --help` lists all"),
-        (("techniques", "--json"), "--json works only with optillm doctor and usage"),
+        (("techniques", "--json"), "--json works only with optillm doctor, eval, traces and usage"),
         (("techniques", "--markdwn"), "unknown flag --markdwn; did you mean `--markdown`?"),
         (("--n", "4", "frobnicate"), "unknown command frobnicate; `optillm --help` lists all"),
         (("--upstream", "doctor", "settings"), "--upstream works only with optillm doctor"),
-        (("--json", "--n", "4"), "--json works only with optillm doctor and usage"),
+        (("--json", "--n", "4"), "--json works only with optillm doctor, eval, traces and usage"),
         (("key",), "name the owner of the key: optillm key NAME"),
         (("key", "a b"), "'a b' is not a valid key name: use up to 64 ASCII letters, digits and . _ @ + -"),
         (("key", "alice", "settings"), "give one command at a time, not both key and settings"),
@@ -125,7 +125,7 @@ def test_help_begins_with_all_commands_and_what_they_do(capsys: pytest.CaptureFi
     listed = helped(capsys, "--help").split("\n\n")[0].splitlines()
     assert listed[0].split(None, 1)[1].startswith("optillm [serve] [flags]")
     commands = discovered()
-    assert len(listed) == len(commands) == 6
+    assert len(listed) == len(commands) == 8
     for each in commands.values():
         (line,) = [line for line in listed if f" {each.usage} " in line]
         assert line.endswith(f"  {each.summary}")
@@ -146,7 +146,7 @@ def test_a_command_that_reads_no_settings_has_no_flags_for_them(capsys: pytest.C
     for name in ("key", "techniques"):
         assert "--port" not in helped(capsys, name, "--help")
         assert refusal(name, "--port", "1") == (
-            "--port works only with optillm doctor, serve, settings and usage"
+            "--port works only with optillm doctor, eval, serve, settings, traces and usage"
         )
 
 

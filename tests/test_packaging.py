@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
-from pathlib import Path
 
 from optillm import __version__
 from tests.e2e.proxy import ROOT
@@ -77,9 +76,17 @@ def test_every_data_file_of_the_package_is_shipped() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
         "package-data"
     ]
-    shipped = {
-        Path(*package.split("."), pattern) for package, patterns in declared.items() for pattern in patterns
+    matches = {
+        (package, pattern): {
+            path.relative_to(ROOT)
+            for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+            if path.is_file()
+        }
+        for package, patterns in declared.items()
+        for pattern in patterns
     }
+    assert all(matches.values())  # no pattern without a file
+    shipped = set().union(*matches.values())
     files = {path.relative_to(ROOT) for path in (ROOT / "optillm").rglob("*") if path.is_file()}
     assert shipped == {path for path in files if path.suffix not in {".py", ".pyc"}}
 

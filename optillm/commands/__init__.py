@@ -1,8 +1,9 @@
-"""The commands, one module or package each: a file dropped in here is found, listed in the help and dispatched to.
+"""The commands, one module or package each.
 
-A command's docstring begins with `` `optillm NAME …`: what it does ``. It has `run(invocation)`, and, if it takes
-arguments of its own, `add_arguments(parser)`. One that reads no settings sets `TAKES_SETTINGS = False` and gets no
-flags for them. All are imported for the help, so what takes long to import is imported in `run`.
+A file dropped in here is found, listed in the help and dispatched to. A command's docstring begins with `` `optillm
+NAME …`: what it does ``. It has `run(invocation)`, and, if it takes arguments of its own, `add_arguments(parser)`. One
+that reads no settings sets `TAKES_SETTINGS = False` and gets no flags for them. All are imported for the help, so what
+takes long to import is imported in `run`.
 """
 
 from __future__ import annotations

@@ -156,7 +156,10 @@ def _check_workers_needs(settings: Settings) -> None:
 
 @contextmanager
 def own_model(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings to serve with, running the demo model or a local one if they ask for it."""
+    """Yield the settings to serve with, running the model of ours that they ask for.
+
+    That is the demo model, or a local one.
+    """
     if settings.local:
         from optillm.local import llama
 
@@ -176,7 +179,10 @@ def own_model(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def common_traces(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings to serve with: where several workers are to keep traces in memory, they share a private file."""
+    """Yield the settings to serve with.
+
+    Several workers keep traces in a private file instead of in memory.
+    """
     if settings.traces != MEMORY or settings.workers == 1:
         yield settings
         return
@@ -190,9 +196,9 @@ def common_traces(settings: Settings) -> Iterator[Settings]:
 
 
 def served_by_own(settings: Settings, base_url: str | None, local: str | None = None) -> Settings:
-    """Return the settings with a model that we started as upstream, without vendors' keys and headers.
+    """Return the settings with a model that we started as the upstream.
 
-    `local` is the file of that model, `None` for the demo model.
+    Vendors' keys and headers are left out. `local` is the file of that model, `None` for the demo model.
     """
     vendors = ("openai_api_key", "cerebras_api_key", "azure_openai_api_key", "azure_api_base")
     own: dict[str, Any] = {"base_url": base_url, "upstream": (), "upstream_headers": {}}

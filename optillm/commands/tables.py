@@ -17,7 +17,10 @@ _NARROWEST: Final = 30  # columns left for the last cell, however narrow the ter
 
 
 def columns(rows: Sequence[Row]) -> str:
-    """Return rows with their cells under one another; the last cell is wrapped at the width of the terminal."""
+    """Return rows with their cells under one another.
+
+    The last cell is wrapped at the width of the terminal.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     room = max(_NARROWEST, shutil.get_terminal_size((110, 24)).columns - sum(widths) - 2 * len(widths))
     lines = []
@@ -53,7 +56,10 @@ def add_markdown_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def publish(target: str, topic: str, content: str) -> None:
-    """Print the table if `target` is `-`, else write it between its markers in the document at that path."""
+    """Print the table if `target` is `-`, else write it into the document at that path.
+
+    It goes between its markers there.
+    """
     if target == "-":
         print(content)
     else:
@@ -62,7 +68,7 @@ def publish(target: str, topic: str, content: str) -> None:
 
 
 def renewed(document: str, topic: str, content: str) -> str:
-    """Return the document with what stands between its markers for `topic` replaced by `content`.
+    """Return the document with `content` between its markers for `topic`.
 
     Raises `SettingsError` if it does not have the markers.
     """

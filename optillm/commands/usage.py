@@ -58,9 +58,9 @@ def run(invocation: Invocation) -> None:
 
 
 def usage(settings: Settings, *, as_json: bool = False, now: float | None = None) -> str:
-    """Return the use of all keys from the server's store, as a table or JSON; `now` is Unix time.
+    """Return the use of all keys from the server's store, as a table or JSON.
 
-    Raises `SettingsError` if there is nothing to show.
+    `now` is Unix time. Raises `SettingsError` if there is nothing to show.
     """
     if not settings.keys:
         raise SettingsError("nothing is counted by key, because there is no keys file: name one with --keys")

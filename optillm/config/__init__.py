@@ -1,1 +1,4 @@
-"""Settings, keys, prices and upstreams: what the operator decides. The only reader of the environment."""
+"""What the operator decides: settings, keys, prices and upstreams.
+
+Nothing else reads the environment.
+"""

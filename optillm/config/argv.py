@@ -1,4 +1,7 @@
-"""Keep keys given as flags out of the command line, which every local user can read in `ps` and `/proc`."""
+"""Keep keys given as flags out of the command line.
+
+Every local user can read it in `ps` and `/proc`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ def conceal(argv: Sequence[str], flags: Collection[str], variable: str) -> None:
 
 
 def without(argv: Sequence[str], flags: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return the arguments without `flags`, spelt with dashes or underscores, and the values of these."""
+    """Return the arguments without `flags`, and the values of these.
+
+    Flags may be spelt with dashes or underscores.
+    """
     kept, values = list[str](), list[str]()
     words = iter(argv)
     for word in words:

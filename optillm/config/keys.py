@@ -114,7 +114,10 @@ class Keys:
 
 
 def own_keys(keys: Sequence[str]) -> Keys:
-    """Return the keys that the settings hold in plain text: the operator's, without limits of their own."""
+    """Return the keys that the settings hold in plain text.
+
+    They are the operator's, and have no limits of their own.
+    """
     named = ((f"{OWN_NAME_PREFIX}{number}", key) for number, key in enumerate(keys, 1))
     digests = ((name, digest(key.encode())) for name, key in named)
     return Keys(
@@ -126,9 +129,9 @@ def own_keys(keys: Sequence[str]) -> Keys:
 
 
 def load_keys(path: str, own: Sequence[str], techniques: Collection[str]) -> Keys:
-    """Return the keys of a file together with those in `own`; `techniques` are the slugs that exist.
+    """Return the keys of a file together with those in `own`.
 
-    Raises `ValueError`, one line, if the file is not a keys file.
+    `techniques` are the slugs that exist. Raises `ValueError`, one line, if the file is not a keys file.
     """
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -151,7 +154,10 @@ def readable_by_others(path: str) -> bool:
 
 
 def digest(key: bytes) -> bytes:
-    """Return the SHA-256 of a key; as keys made here are long and random, no slower hash is needed."""
+    """Return the SHA-256 of a key.
+
+    As keys made here are long and random, no slower hash is needed.
+    """
     return hashlib.sha256(key).digest()
 
 

@@ -1,8 +1,8 @@
-"""What tokens cost: a small table of models, which the operator can replace. Unknown prices stay unknown.
+"""What tokens cost: a small table of models, which the operator can replace.
 
-The table is TOML: a table for each model's name, or a pattern with `*`, with `input`, `output` and, if it differs
-from `input`, `cached`, in US dollars per million tokens. An exact name takes precedence over a pattern, and a
-longer pattern over a shorter one.
+Unknown prices stay unknown. The table is TOML: a table for each model's name, or a pattern with `*`, with `input`,
+`output` and, if it differs from `input`, `cached`, in US dollars per million tokens. An exact name takes precedence
+over a pattern, and a longer pattern over a shorter one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ MILLION = 1_000_000
 
 
 class Price(BaseModel):
-    """US dollars per million tokens; `cached` is for prompt tokens that the upstream had in its cache."""
+    """US dollars per million tokens.
+
+    `cached` is for prompt tokens that the upstream had in its cache.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

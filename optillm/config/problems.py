@@ -1,6 +1,7 @@
-"""What is wrong with a value from outside, in one line: the only reader of pydantic's list of errors.
+"""Say in one line what is wrong with a value from outside.
 
-A value may be a secret, so it is shown for settings that are none, and nowhere else.
+Nothing else reads pydantic's lists of errors. A value may be a secret, so it is shown for settings that are none, and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -56,9 +57,10 @@ def problems(error: ValidationError) -> list[Problem]:
 
 
 def explain_settings(error: ValidationError, model: type[BaseSettings], flags: Iterable[str]) -> str:
-    """Return all that is wrong with the settings: what was set where, to what, and what would do.
+    """Return all that is wrong with the settings.
 
-    `flags` are the settings that came from the command line.
+    Each line says what was set where, to what, and what would do. `flags` are the settings that came from the command
+    line.
     """
     settings, schemas = setting_specs(model), shapes(model)
     lines: dict[str, str] = {}
@@ -74,7 +76,7 @@ def explain_settings(error: ValidationError, model: type[BaseSettings], flags: I
 
 
 def explain_table(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return all that is wrong with one table of a setting, whose keys are the fields of `model`."""
+    """Return all that is wrong with one table whose keys are the fields of `model`."""
     fields = model.model_json_schema()["properties"]
     lines: dict[str, str] = {}
     for problem in problems(error):
@@ -94,7 +96,10 @@ def explain_table(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def explain_file(error: ValidationError, fields: Callable[[Sequence[str]], Iterable[str]]) -> str:
-    """Return the first thing that is wrong with a file; `fields` gives the names that the table at a path may hold."""
+    """Return the first thing that is wrong with a file.
+
+    `fields` gives the names that the table at a path may hold.
+    """
     first = problems(error)[0]
     where = ".".join(first.path)
     if first.kind == "unknown":

@@ -1,7 +1,7 @@
-"""Settings of the proxy: defaults < TOML file < environment < flags, checked once at start and then frozen.
+"""The settings of the proxy: defaults < TOML file < environment < flags.
 
-Each setting is declared once, here or as an option in a technique's module. Help, documentation and all three sources
-follow from the declaration.
+They are checked once at start and then frozen. Each setting is declared once, here or as an option in a technique's
+module. Help, documentation and all three sources follow from the declaration.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ class Settings(BaseSettings):
         False,
         "keep texts in traces even where other machines or client keys are served; without, structure and numbers",
     )
-    traces_mb: int = _server(64, "the megabytes that traces may take, the oldest go first", ge=1, le=1_048_576)
+    traces_mb: int = _server(
+        64, "the megabytes that traces may take, the oldest go first", ge=1, le=1_048_576
+    )
     traces_days: float = _server(7.0, "days that a file keeps traces", gt=0, le=3650)
     optillm_api_key: Keys = _server((), "keys of which a client must send one", secret=True, flag=True)
     keys: File | None = _server(
@@ -280,7 +282,10 @@ class Settings(BaseSettings):
 
     @property
     def keeps_trace_content(self) -> bool:
-        """Return whether traces hold what clients and models write: where that stays on the user's own machine."""
+        """Return whether traces hold what clients and models write.
+
+        They do where that stays on the user's own machine.
+        """
         return self.trace_content or (is_loopback(self.host) and not self.keys)
 
     @cached_property
@@ -302,9 +307,9 @@ class Settings(BaseSettings):
 
     @cached_property
     def trusted(self) -> ssl.SSLContext | bool:
-        """Return what upstreams' certificates are checked against, read once; `False` if they are not.
+        """Return what upstreams' certificates are checked against, read once.
 
-        Raises `ValueError`, one line, if `ssl_cert_path` holds no certificate.
+        That is `False` if they are not checked. Raises `ValueError`, one line, if `ssl_cert_path` holds no certificate.
         """
         if not self.ssl_verify:
             return False
@@ -338,10 +343,11 @@ class Settings(BaseSettings):
         return any(values)
 
     def upstreams(self) -> tuple[UpstreamTable, ...]:
-        """Return the upstreams to call, first ones first: those of the tables, or one made of other settings.
+        """Return the upstreams to call, first ones first.
 
-        That one is an explicit base URL, else Cerebras, OpenAI or Azure by their keys. A vendor's key goes to that
-        vendor only: with a base URL the OpenAI key is used, unless the URL is that of Cerebras.
+        They are those of the tables, or one made of other settings. That one is an explicit base URL, else Cerebras,
+        OpenAI or Azure by their keys. A vendor's key goes to that vendor only: with a base URL the OpenAI key is used,
+        unless the URL is that of Cerebras.
         """
         if self.upstream:
             return tuple(sorted(self.upstream, key=lambda upstream: upstream.order))
@@ -368,7 +374,10 @@ class Settings(BaseSettings):
         return {option: getattr(self, name) for option, name in self.option_fields.get(slug, {}).items()}
 
     def admits(self, slug: str) -> bool:
-        """Return whether the operator admits what a technique declares that it needs; `False` if it needs nothing."""
+        """Return whether the operator admits what a technique declares that it needs.
+
+        That is `False` if it needs nothing.
+        """
         return slug in self.needs_fields and getattr(self, self.needs_fields[slug])
 
     def secrets(self) -> tuple[str, ...]:
@@ -404,9 +413,9 @@ class Settings(BaseSettings):
 
 
 def load(model: type[S], flags: Mapping[str, Any]) -> S:
-    """Return the settings from all four sources; `flags` holds the raw values of the command line.
+    """Return the settings from all four sources.
 
-    Raises `SettingsError`, one line about everything that is wrong.
+    `flags` holds the raw values of the command line. Raises `SettingsError`, one line about everything that is wrong.
     """
     try:
         settings = model(**flags)
@@ -436,7 +445,7 @@ def load(model: type[S], flags: Mapping[str, Any]) -> S:
 
 
 def settings_model(techniques: Mapping[str, type[BaseModel]]) -> type[Settings]:
-    """Return `Settings` with one more field per technique option, given the option classes by slug.
+    """Return `Settings` with a field for each option of the techniques, given by slug.
 
     A technique with a need of the operator (`needs`) gets one more, `<slug>_<need>`, which admits it.
     An option's field is called `<slug>_<option>`, or what `json_schema_extra={"flag": …}` of the option says; then

@@ -37,7 +37,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its names, its heading in help and documentation, and whether its value is secret.
+    """One setting: its names, its heading in help and documentation, and whether it is secret.
 
     `aliases` are names accepted beside `name`; `vendor` is a variable of other tools that is read as well.
     """
@@ -52,7 +52,10 @@ class Setting:
 
     @classmethod
     def of(cls, name: str, field: FieldInfo) -> Setting:
-        """Return the setting that a declared field makes; `json_schema_extra` holds what a field cannot."""
+        """Return the setting that a declared field makes.
+
+        `json_schema_extra` holds what a field cannot.
+        """
         extra = dict[str, Any]()
         if isinstance(field.json_schema_extra, dict):
             extra.update(field.json_schema_extra)
@@ -74,7 +77,10 @@ class Setting:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Return the names on the command line; none for a secret, which `ps` would show to everybody."""
+        """Return the names on the command line.
+
+        A secret has none there: `ps` would show it to everybody.
+        """
         return tuple("--" + key.replace("_", "-") for key in self.keys) if self.flag else ()
 
     @property
@@ -90,7 +96,10 @@ class Setting:
 
 
 def declare(group: str, default: Any, description: str, **extra: Any) -> Any:
-    """Declare a field of a settings model; `env`, `secret`, `flag` and `aliases` are for its `Setting`."""
+    """Declare a field of a settings model.
+
+    `env`, `secret`, `flag` and `aliases` are for its `Setting`.
+    """
     spec: dict[str, Any] = {name: extra.pop(name) for name in _SPEC_FIELDS if name in extra}
     return Field(default, description=description, json_schema_extra={"group": group} | spec, **extra)
 
@@ -132,7 +141,10 @@ class Environment(_Named):
 
 
 class TomlFile(_Named):
-    """The file that a stronger source names as `config`, or `optillm.toml` in the working directory."""
+    """The configuration file, a source of settings.
+
+    It is the one that a stronger source names as `config`, or `optillm.toml` in the working directory.
+    """
 
     def __call__(self) -> dict[str, Any]:
         """Return raw values by setting.
@@ -186,9 +198,9 @@ def _refuse_twins(names: Sequence[str], location: str) -> None:
 
 
 def state_directory() -> Path:
-    """Return the directory for what has to survive a restart, by the XDG base directory specification.
+    """Return the directory for what has to survive a restart.
 
-    Raises `ValueError` if the user has no home.
+    See the XDG base directory specification. Raises `ValueError` if the user has no home.
     """
     try:
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "optillm"
@@ -197,7 +209,10 @@ def state_directory() -> Path:
 
 
 def nearest(name: str, candidates: Iterable[str], otherwise: str = "") -> str:
-    """Return `; did you mean …?` with the most similar candidate, or `; otherwise` if none is similar."""
+    """Return `; did you mean …?` with the most similar candidate.
+
+    If none is similar, that is `; otherwise`.
+    """
     similar = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
     advice = f"did you mean `{similar[0]}`?" if similar else otherwise
     return f"; {advice}" if advice else ""
@@ -210,7 +225,10 @@ def shapes(model: type[BaseSettings]) -> dict[str, dict[str, Any]]:
 
 
 def origin(setting: Setting, flags: Iterable[str]) -> str:
-    """Return the name under which a setting was set; `flags` are the settings of the command line."""
+    """Return the name under which a setting was set.
+
+    `flags` are the settings of the command line.
+    """
     if setting.name in flags and setting.flags:
         return setting.flags[0]
     present = {name for name, value in _environment() if value.strip()}

@@ -1,4 +1,4 @@
-"""The tables `[[upstream]]` of the TOML file: several upstreams, and which of them serves what."""
+"""The tables `[[upstream]]` of the TOML file: several upstreams, and what each serves."""
 
 from __future__ import annotations
 

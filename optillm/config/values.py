@@ -1,4 +1,4 @@
-"""The values of settings: how they are read from text, and how the allowed ones are put into words."""
+"""The values of settings: how they are read from text and how allowed ones are described."""
 
 from __future__ import annotations
 
@@ -180,7 +180,10 @@ Demo = Annotated[Literal["off", "auto", "on"], BeforeValidator(_switch)]
 
 
 def listed(annotation: Any) -> tuple[WrapValidator, ...]:
-    """Return a validator that reads comma-separated text for a type that may be a list; else nothing."""
+    """Return a validator that reads comma-separated text for a type that may be a list.
+
+    It does nothing for other types.
+    """
     kinds = set(_kinds(annotation))
     if not kinds & _LISTS:
         return ()

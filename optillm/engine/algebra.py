@@ -1,9 +1,9 @@
-"""Work that may run away, in a child process that can be killed: canonical forms of mathematical expressions.
+"""Run work that may run away in a child process that can be killed.
 
-Computer algebra on a model's output can loop for minutes and cannot be interrupted from a thread. One child serves
-all requests, so none may keep it for long. What counts is the processor time the child spends, not the time that
-passes: a busy machine makes requests wait, it does not change which answers are seen to be equal. Programs that a
-model wrote go to the sandbox.
+The work is to find canonical forms of mathematical expressions. Computer algebra on a model's output can loop for
+minutes and cannot be interrupted from a thread. One child serves all requests, so none may keep it for long. What
+counts is the processor time the child spends, not the time that passes: a busy machine makes requests wait, it does not
+change which answers are seen to be equal. Programs that a model wrote go to the sandbox.
 """
 
 from __future__ import annotations
@@ -43,14 +43,17 @@ _USUAL: Final = (
 
 
 class Form(NamedTuple):
-    """The canonical form of an expression, if it has one, and the processor time it took to find out."""
+    """The canonical form of an expression, if it has one, and the processor time it took."""
 
     text: str | None
     seconds: float
 
 
 async def executed(program: str) -> str | None:
-    """What a Python program prints in the sandbox; `None` when it fails there, is refused or finds no place."""
+    """Return what a Python program prints in the sandbox.
+
+    That is `None` when it fails there, is refused or gets no turn.
+    """
     solved = await sandbox.solve("sympy", program, sandbox.SandboxLimits(wall=EXECUTION))
     return solved.output if solved.ok else None
 
@@ -67,10 +70,11 @@ class Offload:
         return _Share(self).canonical
 
     async def canonical(self, source: str, seconds: float, patience: float) -> Form:
-        """The canonical form of an expression; without a text when it has none, takes too long or none is left.
+        """Return the canonical form of an expression.
 
-        `seconds` is the processor time that is left to the request, `patience` how long it still waits. What was
-        computed to its end is remembered, and costs nothing more.
+        It has no text when there is none, it takes too long, or no time is left. `seconds` is the processor time that
+        is left to the request, `patience` how long it still waits. What was computed to its end is remembered, and
+        costs nothing more.
         """
         if source in self._forms:
             return Form(self._forms[source], 0.0)
@@ -115,7 +119,10 @@ class Offload:
 
 
 class _Share:
-    """One request's share of the child: its expressions one after the other, until its time is up."""
+    """One request's share of the child.
+
+    Its expressions come one after the other, until its time is up.
+    """
 
     def __init__(self, offload: Offload) -> None:
         self._offload = offload
@@ -144,7 +151,10 @@ def _awaitable(job: Any) -> asyncio.Future[Any]:
 
 
 def begin(parent: int) -> None:
-    """Tie the child to the process `parent`, and make its first expression as quick as the others."""
+    """Tie the child to the process `parent`, and do its first work in advance.
+
+    Its first expression then takes no longer than the others.
+    """
     from optillm.sandbox.inside import kernel  # in the child only: the server needs no ctypes
 
     kernel.die_with_parent(parent)
@@ -155,7 +165,10 @@ def begin(parent: int) -> None:
 
 
 def timed_form(source: str) -> Form:
-    """Compute a canonical form in the child, which interrupts itself, or is ended, when that takes too long."""
+    """Compute a canonical form in the child.
+
+    The child interrupts itself, or is ended, when that takes too long.
+    """
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     signal.setitimer(signal.ITIMER_VIRTUAL, 2 * SECONDS)
     try:

@@ -1,7 +1,7 @@
-"""Retries of impatient clients join the request that is still running, instead of paying for it once more.
+"""Let retries of impatient clients join the request that is still running.
 
-A client library whose patience ends hangs up and asks again at once. Whoever may come back is waited for a
-moment, in which no further upstream call begins.
+It is not paid for once more. A client library whose patience ends hangs up and asks again at once. Whoever may come
+back is waited for a moment, in which no further upstream call begins.
 """
 
 from __future__ import annotations

@@ -159,8 +159,9 @@ class Engine:
         plan = self._decided(request)
         if plan.work is None:
             relay = await self._plain(request, plan.model)
-            bypass = {"x-optillm-bypassed": plan.bypassed} if plan.bypassed else {}
-            return replace(relay, headers={**relay.headers, **bypass})
+            if plan.bypassed is None:
+                return relay
+            return replace(relay, headers={**relay.headers, "x-optillm-bypassed": plan.bypassed})
         log.info("Using approach %s, with %s, request %s", plan.work, plan.model, request.request_id)
         job = self._job(request, plan.work, plan.model)
         if request.stream:
@@ -198,7 +199,7 @@ class Engine:
         return request_and_model
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
-        """The models that can be asked for: the upstream's, and those names that stand for techniques."""
+        """The models that can be requested: the upstream's, and names that stand for techniques."""
         return await self.catalogue.models(authorization)
 
     def techniques(self) -> list[dict[str, Any]]:
@@ -210,7 +211,10 @@ class Engine:
         return await self.routes.reachable()
 
     def wind_down(self) -> bool:
-        """Wind down: running techniques return their best answer so far. Return whether any were running."""
+        """Wind down: running techniques return their best answer so far.
+
+        Return whether any were running.
+        """
         return self.runs.wind_down()
 
     async def close(self) -> None:

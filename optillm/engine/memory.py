@@ -1,9 +1,9 @@
-"""The memory that replies of upstreams and bodies of requests take: bounded, and given back to the operating system.
+"""The memory that upstreams' replies and requests' bodies take.
 
-A reply is counted while it is read, and then what a technique keeps of it, until the request has ended. A reply that
-exceeds a bound fails its call only. The first megabyte of a reply is not counted: there are never more of those than
-calls in flight, and usual replies must not fail because others are large. A body is counted in the same way, in an
-account of its own, until its request has ended.
+It is bounded, and given back to the operating system. A reply is counted while it is read, and then what a technique
+keeps of it, until the request has ended. A reply that exceeds a bound fails its call only. The first megabyte of a
+reply is not counted: there are never more of those than calls in flight, and usual replies must not fail because others
+are large. A body is counted in the same way, in an account of its own, until its request has ended.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PAUSE: Final = 2.0
 
 
 def reclaim() -> None:
-    """Free large objects that only cycles keep alive, and return what is free to the operating system."""
+    """Free large objects that only cycles keep alive, and return free memory to the system."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -40,7 +40,10 @@ def reclaim() -> None:
 
 
 class Memory:
-    """What all replies, or all bodies, of one worker may take; `held` are the bytes that are counted now."""
+    """What all replies, or all bodies, of one worker may take.
+
+    `held` are the bytes that are counted now.
+    """
 
     def __init__(self, limit: int = 256 * MB, reclaim: Callable[[], None] = reclaim) -> None:
         self.limit = limit
@@ -62,7 +65,10 @@ class Memory:
         return Holding(self, int(self.limit * SHARE), spare=0)
 
     def of_body(self) -> Holding:
-        """Return the account of one request's body, to be released at its end; its first megabyte is free."""
+        """Return the account of one request's body, to be released at its end.
+
+        Its first megabyte is free.
+        """
         return Holding(self, inf, spare=USUAL, least=LARGE, too_large=_bodies_too_large)
 
     def reclaim_soon(self) -> None:
@@ -86,10 +92,10 @@ def _bodies_too_large(limit: int) -> OptillmError:
 
 
 class Holding:
-    """The bytes that one reply, request or body holds, at most `limit`; the first `spare` are not counted.
+    """The bytes that one reply, request or body holds, at most `limit`.
 
-    `too_large` makes the error that is raised when the memory has no room. If at least `least` bytes were held, their
-    release gives memory back to the operating system.
+    The first `spare` are not counted. `too_large` makes the error that is raised when the memory has no room. If at
+    least `least` bytes were held, their release gives memory back to the operating system.
     """
 
     def __init__(
@@ -113,7 +119,10 @@ class Holding:
             raise self._too_large(self._memory.limit)
 
     def take(self, count: int) -> None:
-        """Count more bytes; raises `UpstreamError`, or `Overloaded` for a body, when they are too many."""
+        """Count more bytes.
+
+        Raises `UpstreamError`, or `Overloaded` for a body, when they are too many.
+        """
         counted = max(0, count - self._spare)
         if self._held + counted > self._limit:
             raise UpstreamError(

@@ -1,4 +1,4 @@
-"""Requests without a technique, and those for other endpoints: what the upstream says, untouched.
+"""Pass on requests without a technique, and those for other endpoints, untouched.
 
 Here is done as little as can be: a deadline, a look at the budget, a note of what passed.
 """
@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -27,7 +27,8 @@ from optillm.observe.entry import Entry
 from optillm.observe.record import Observer
 from optillm.observe.traces.recording import Recorder, new_id
 
-TECHNIQUE = "x-optillm-technique"
+SIGNED: Final = {"x-optillm-technique": NONE}
+"""The header of a reply in which no technique took part."""
 
 
 class Relays:
@@ -57,9 +58,9 @@ class Relays:
         key = key_of(self._routes.address, cache.owner(request), {**request.body, "model": model})
         relay = await recalled(cache, key)
         if relay is not None:
-            relay = entry.passing(relay)
+            relay = entry.passing(relay, SIGNED)
             entry.close(relay.status, usage=Usage(), cost=0.0)
-            return _signed(relay)
+            return relay
         relay = await self._chat(request, model, budget, entry)
         await remembered(cache, key, relay)
         return relay
@@ -78,7 +79,7 @@ class Relays:
             )
             relay = await _in_time(self._routes.relay(passed_on), budget.seconds)
         prompt = estimate(request.body).prompt_tokens if relay.chunks else 0
-        return _signed(entry.of(relay, self._prices, prompt))
+        return entry.of(relay, self._prices, prompt, SIGNED)
 
     def _check_room(self, request: ChatRequest, model: str, budget: Budget) -> None:
         """Refuse a call whose worst case is beyond the budget; raises `BudgetExhausted`."""
@@ -87,7 +88,10 @@ class Relays:
             ledger.reserve("generate", worst_case(request.body, self._routes.price(model, self._prices)))
 
     async def other(self, request: RawRequest, model: str, seconds: float | None) -> Relay:
-        """Pass a request for another endpoint on, byte for byte; `model` is the one it names, empty for none."""
+        """Pass a request for another endpoint on, byte for byte.
+
+        `model` is the one it names, empty for none.
+        """
         content, grant = request.content, request.grant
         if grant.ceiling.max_cost is not None and content and self._routes.price(model, self._prices) is None:
             raise PermissionDenied(
@@ -106,12 +110,11 @@ class Relays:
         return entry.of(relay, self._prices, len(content) // 4)
 
 
-def _signed(relay: Relay) -> Relay:
-    return replace(relay, headers={**relay.headers, TECHNIQUE: NONE})
-
-
 async def _in_time(passing_on: Coroutine[Any, Any, Relay], seconds: float | None) -> Relay:
-    """Return a relay that ends within so many seconds; if it is a stream of events, none of its pauses is longer."""
+    """Return a relay that ends within so many seconds.
+
+    If it is a stream of events, none of its pauses is longer.
+    """
     deadline = _from_now(seconds)
     try:
         async with asyncio.timeout_at(deadline):
@@ -149,7 +152,10 @@ async def _timed(
 
 
 async def _small_enough(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Pass chunks on as long as they are a reply and no flood; raises `UpstreamError` after `LARGEST` bytes."""
+    """Pass chunks on as long as they are a reply and no flood.
+
+    Raises `UpstreamError` after `LARGEST` bytes.
+    """
     length = 0
     async with aclosing(chunks):
         async for part in chunks:

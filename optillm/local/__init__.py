@@ -1,1 +1,1 @@
-"""Models that the command starts as child processes: the simulator for `--demo`, llama.cpp for `--local`."""
+"""Models started as child processes: the simulator for `--demo`, llama.cpp for `--local`."""

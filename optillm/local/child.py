@@ -1,7 +1,8 @@
-"""`python -m optillm.local.child PARENT COMMAND …`: run a command that ends with the process PARENT.
+"""Run a command that ends with another process.
 
-This process becomes the command by `exec`, across which the kernel's parent-death signal stays set, so the command
-needs no support for it. Only Linux has this: elsewhere a parent that is killed leaves its child behind.
+Usage: `python -m optillm.local.child PARENT COMMAND …`, where PARENT is a process number. This process becomes the
+command by `exec`, across which the kernel's parent-death signal stays set, so the command needs no support for it. Only
+Linux has this: elsewhere a parent that is killed leaves its child behind.
 """
 
 from __future__ import annotations

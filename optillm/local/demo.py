@@ -20,7 +20,10 @@ START_TIMEOUT: Final = 30.0
 
 
 class DemoProcess:
-    """A demo model in a child process; a context manager. The child ends with its parent in any case."""
+    """Run a demo model in a child process; a context manager.
+
+    The child ends with its parent in any case.
+    """
 
     def __init__(self, child: subprocess.Popen[bytes], base_url: str) -> None:
         self.base_url = base_url

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A GGUF file, the name under which it is served, its slots, and the context of each in tokens."""
+    """A GGUF file, the name it is served under, its slots, and the context of each in tokens."""
 
     file: Path
     name: str
@@ -145,7 +145,7 @@ class LlamaServer:
             connection.close()
 
     def _follow(self) -> None:
-        """Read what the server prints, keep the last lines, and log an error if the server ends by itself.
+        """Read what the server prints, and log its last lines if it ends by itself.
 
         Unread, the pipe would fill up and block the server; a file would grow with every request.
         """

@@ -1,6 +1,7 @@
-"""llama.cpp's server from the package `xllamacpp`, with those flags of `llama-server` that `--local` uses.
+"""llama.cpp's server from the package `xllamacpp`.
 
-The Python of `make real` runs it, which has that package but not optillm.
+It has those flags of `llama-server` that `--local` uses. The Python of `make real` runs it, which has that package but
+not optillm.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""Observers of served requests: log lines, metrics, traces. Each takes a `Record` and nothing more."""
+"""Observers of served requests: log lines, metrics, traces.
+
+Each takes a `Record` and nothing more.
+"""

@@ -1,4 +1,7 @@
-"""The access log: one line for each request that has ended, with fields for `--log-format json`."""
+"""The access log: a line for each request that has ended.
+
+With `--log-format json` it has fields.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def log_request(record: Record) -> None:
 
 
 def sentence(record: Record) -> str:
-    """Return the log line for a request: what ran, how it ended, what it took, and why it failed."""
+    """Return a request's log line: what ran, how it ended, what it took, why it failed."""
     reason = f": {record.reason[:LONGEST_REASON]}" if record.reason else ""
     return f"{_outcome(record)}, request {record.request_id}{reason}"
 

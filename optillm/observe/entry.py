@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from optillm.chat import CHAT, ChatRequest, Relay, Usage
 from optillm.config.prices import Prices
@@ -23,8 +23,11 @@ from optillm.observe.usage import Meter, usage_in
 
 TRACE: Final = "x-optillm-trace"
 """The header that names the stored trace of a request."""
+NO_HEADERS: Final[Mapping[str, str]] = {}
 CACHE: Final = "x-optillm-cache"
 """The header of a reply that came from the cache."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +68,9 @@ class Entry:
         self.recording: Recording | None = None
         if recorder is not None and record_as is not None:
             identity = (record_as, request_id, endpoint, client, technique, model, more.get("stream", False))
-            self.recording = Recording(
-                *identity, body, self._fields["started"], self._clock, self._started
-            )
+            self.recording = Recording(*identity, body, self._fields["started"], self._clock, self._started)
             self._recorder = recorder
-            recorder.begin(self.recording)
+            _report(recorder.begin, self.recording)
 
     @classmethod
     def of_chat(
@@ -102,16 +103,13 @@ class Entry:
         record = Record(**{**self._fields, "status": status, "seconds": seconds, **more})
         if self.recording is not None:
             self.recording.record = record
-            self._recorder.end(self.recording)
+            _report(self._recorder.end, self.recording)
         for observer in self._observers:
-            try:
-                observer(record)
-            except Exception:  # bookkeeping is no reason to lose an answer
-                log.exception("An observer of finished requests failed")
+            _report(observer, record)
 
     @contextmanager
     def failing(self, more: Callable[[], Mapping[str, Any]] = dict) -> Iterator[None]:
-        """Record an error that leaves the block, or its cancellation, with `more` fields of the record."""
+        """Record an error that leaves the block, or its cancellation, with `more` fields."""
         try:
             yield
         except OptillmError as error:
@@ -129,14 +127,16 @@ class Entry:
             self.close(HTTPStatus.INTERNAL_SERVER_ERROR, **more())
             raise
 
-    def of(self, relay: Relay, prices: Prices, prompt_tokens: int) -> Relay:
-        """Return a reply that is passed on, which is recorded once all of it has passed."""
+    def of(
+        self, relay: Relay, prices: Prices, prompt_tokens: int, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Relay:
+        """Return a reply with these headers, which is recorded once all of it has passed."""
 
         def usage_and_cost(usage: Usage | None) -> Mapping[str, Any]:
             price = prices.of(relay.model or self._fields["model"], self._fields["model"])
             return {"usage": usage, "cost": price.of(usage) if price and usage else None}
 
-        relay = self.passing(relay)
+        relay = self.passing(relay, headers)
         if relay.chunks is None:
             self.close(relay.status, **usage_and_cost(usage_in(relay.body or b"")))
             return relay
@@ -144,14 +144,17 @@ class Entry:
             relay, chunks=self._counted(relay.chunks, relay.status, Meter(prompt_tokens), usage_and_cost)
         )
 
-    def passing(self, relay: Relay) -> Relay:
-        """Return a reply that is passed on, with the name of its trace; what there is of it now is recorded."""
+    def passing(self, relay: Relay, headers: Mapping[str, str]) -> Relay:
+        """Return a reply with these headers and the name of its trace.
+
+        What there is of it now is recorded.
+        """
         if self.recording is None:
-            return relay
+            return replace(relay, headers={**relay.headers, **headers}) if headers else relay
         self.recording.passed = Passed(cached=CACHE in relay.headers)
         if relay.body is not None:
             self.recording.passed.take(relay.body, self._clock())
-        return replace(relay, headers={**relay.headers, TRACE: self.recording.id})
+        return replace(relay, headers={**relay.headers, **headers, TRACE: self.recording.id})
 
     async def _counted(
         self,
@@ -182,6 +185,14 @@ class Entry:
 
 
 def _status_of(cancelled: asyncio.CancelledError) -> int:
-    """Return the status of a request that was cancelled: by the server for the error it names, else by its client."""
+    """Return the status of a cancelled request: that of the server's error, else the client's."""
     reason = cancelled.args[0] if cancelled.args else None
     return reason.status if isinstance(reason, OptillmError) else CLIENT_CLOSED
+
+
+def _report(observer: Callable[[T], None], value: T) -> None:
+    """Report something to an observer; bookkeeping is no reason to lose an answer."""
+    try:
+        observer(value)
+    except Exception:  # whatever an observer does wrong
+        log.exception("An observer of finished requests failed")

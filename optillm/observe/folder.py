@@ -22,7 +22,10 @@ _FORMER: Final = VARIABLE.lower()  # the library still reads it
 
 @contextmanager
 def counting_folder(workers: int) -> Iterator[None]:
-    """Give the workers forked in this block a fresh folder to count in; a single worker needs none."""
+    """Give the workers forked in this block a fresh folder to count in.
+
+    A single worker needs none.
+    """
     before = {name: os.environ.pop(name) for name in (VARIABLE, _FORMER) if name in os.environ}
     owner = os.getpid()
     folder = None

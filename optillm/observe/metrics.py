@@ -1,8 +1,8 @@
-"""Metrics for Prometheus: requests, calls, tokens, cost, losses and latencies by technique and model.
+"""Prometheus metrics: requests, calls, tokens, cost, losses, latencies.
 
-Several workers each count into files of a folder they share, and whoever is scraped adds them up, those of dead
-workers included. A client can send any model and any expression, so both become label values only after a request
-with them has succeeded, and only up to a number.
+They are counted by technique and model. Several workers each count into files of a folder they share, and whoever is
+scraped adds them up, those of dead workers included. A client can send any model and any expression, so both become
+label values only after a request with them has succeeded, and only up to a number.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ T = TypeVar("T", bound=Hashable)
 
 
 class LabelValues(Generic[T]):
-    """Label values that clients choose: `admitted` ones, and the first `most` that have proved to be real."""
+    """Label values that clients choose.
+
+    They are `admitted` ones, and the first `most` that have proved to be real.
+    """
 
     def __init__(self, admitted: Iterable[T], most: int) -> None:
         self._admitted = set(admitted)
@@ -127,7 +130,10 @@ class Metrics:
         self._count_client(record)
 
     def _series(self, endpoint: str, technique: str, model: str, status: int) -> tuple[Counter, Histogram]:
-        """Return the series for requests that end like this; cached, since looking up labels is slow."""
+        """Return the series for requests that end like this.
+
+        Cached, since looking up labels is slow.
+        """
         requests = self._requests.labels(endpoint, technique, model, str(status))
         return requests, self._seconds.labels(technique, model)
 
@@ -167,7 +173,7 @@ class Metrics:
 
 
 def endpoint_of(path: str) -> str:
-    """Return the endpoint of a path below `/v1`, without the parts that clients choose, such as ids."""
+    """Return the endpoint of a path below `/v1`, without ids and other parts of clients'."""
     return path if path == CHAT else "/" + path.lstrip("/").partition("/")[0]
 
 

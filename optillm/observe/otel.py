@@ -1,8 +1,9 @@
-"""Traces for OpenTelemetry: one span per request and one per upstream call.
+"""Traces for OpenTelemetry: one span per request, and below it one per step and per upstream call.
 
 Spans are made when the request has ended. The record already holds everything, so serving only pays for a place in
-a queue; a thread makes the spans, and the SDK's own thread sends them. The `OTEL_*` variables say where to, how
-often and under which name. No span holds the content of a message. Needs the extra `otel`.
+a queue; a thread makes the spans, of the same document that stored traces are, and the SDK's own thread sends them.
+The `OTEL_*` variables say where to, how often and under which name, and whether spans hold the content of messages: by
+default none does. Needs the extra `otel`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
@@ -24,8 +23,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from optillm.config.sources import variable
 from optillm.observe.record import Record
-from optillm.trace import CallSpan
+from optillm.observe.traces.conventions import PROVIDERS, Attributes
+from optillm.observe.traces.document import document
+from optillm.observe.traces.recording import Recording
+from optillm.observe.traces.spans import Document, SpanData, spans
 
 if TYPE_CHECKING:
     from optillm.config.settings import Settings
@@ -35,22 +38,25 @@ QUEUE_SIZE: Final = 1024
 FLUSH_TIMEOUT: Final = 10.0
 """Seconds that the end of the process waits for spans to be sent."""
 
-OPERATIONS: Final = {
-    "/chat/completions": "chat",
-    "/completions": "text_completion",
-    "/embeddings": "embeddings",
-}
-"""The conventions' names of endpoints' operations; other endpoints go by their own names."""
-PROVIDERS: Final = {"azure": "azure.ai.openai"}
+CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+"""The conventions' variable for the content of messages."""
+CAPTURING: Final = ("true", "span_only", "span_and_event")
+"""The values of that variable with which spans hold it."""
+DEFAULT_PORTS: Final = {"https": 443}
+KINDS: Final = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 
 
 class Spans:
-    """Reports ended requests to a tracer provider; an observer. Every call has the attributes `common`."""
+    """Reports ended requests to a tracer provider; an observer.
 
-    def __init__(self, provider: TracerProvider, common: dict[str, Any]) -> None:
+    Every call has the attributes `common`. With `content`, spans hold what was asked and answered.
+    """
+
+    def __init__(self, provider: TracerProvider, common: Attributes, *, content: bool = False) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer("optillm")
         self._common = common
+        self.content = content
         self._records: queue.Queue[tuple[Record, float] | None] = queue.Queue(QUEUE_SIZE)
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
@@ -77,92 +83,95 @@ class Spans:
 
     def _emit(self, record: Record, start: float) -> None:
         """Make the spans of a request that started at `start` of its trace's clock."""
+        began = round(record.started * 1e9)
 
         def at(seconds: float) -> int:
             # Added to the date as integers: a float that holds both is a fraction of a microsecond off.
-            return round(record.started * 1e9) + round((seconds - start) * 1e9)
+            return began + round(seconds * 1e9)
 
-        operation = OPERATIONS.get(record.endpoint, record.endpoint.strip("/"))
-        request = self._tracer.start_span(
-            f"{operation} {record.model}".rstrip(),
-            TraceContextTextMapPropagator().extract(record.headers, Context()),
-            SpanKind.SERVER,
-            attributes=dict(_request_attributes(record, operation)),
-            start_time=at(start),
-        )
-        if record.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            request.set_status(Status(StatusCode.ERROR))
-        end = start + record.seconds
-        if record.trace is not None:
-            inside, spans = set_span_in_context(request, Context()), list[Span]()
-            for call in record.trace.calls:
-                after = [Link(spans[earlier].get_span_context()) for earlier in call.after]
-                spans.append(self._call(call, inside, at(call.start), after))
-                spans[-1].end(at(end if call.end is None else call.end))
-        request.end(at(end))
+        parent = TraceContextTextMapPropagator().extract(record.headers, Context())
+        described = spans(_document(record, start, content=self.content), content=self.content)
+        made: list[Span] = []
+        for each in described:
+            inside = parent if each.parent is None else set_span_in_context(made[each.parent], Context())
+            span = self._tracer.start_span(
+                each.name,
+                inside,
+                KINDS[each.kind],
+                attributes=self._attributes(each),
+                links=[Link(made[earlier].get_span_context()) for earlier in each.after],
+                start_time=at(each.start),
+            )
+            for event in each.events:
+                span.add_event(event.name, event.attributes, at(event.at))
+            if each.failed:
+                span.set_status(Status(StatusCode.ERROR, each.error))
+            made.append(span)
+        request, *parts = zip(made, described, strict=True)
+        for span, each in (*parts, request):
+            span.end(at(each.end))
 
-    def _call(self, call: CallSpan, inside: Context, start: int, after: list[Link]) -> Span:
-        attributes = {
-            "gen_ai.operation.name": "chat",
-            **self._common,
-            **call.attributes,
-            "optillm.role": call.name,
-            "optillm.status": call.status,
+    def _attributes(self, span: SpanData) -> Attributes:
+        """Return a span's attributes with those that all calls have; of a request, these only correct its own."""
+        common = {
+            name: value
+            for name, value in self._common.items()
+            if span.kind == "client" or name in span.attributes
         }
-        if call.parent is not None:
-            attributes["optillm.step"] = call.parent
-        if call.status == "failed":
-            attributes["error.type"] = "_OTHER"
-        span = self._tracer.start_span(
-            f"chat {call.attributes.get('gen_ai.request.model', '')}".rstrip(),
-            inside,
-            SpanKind.CLIENT,
-            attributes=attributes,
-            links=after,
-            start_time=start,
-        )
-        if call.status == "failed":
-            span.set_status(Status(StatusCode.ERROR))
-        return span
+        return span.attributes | common
+
+
+def _document(record: Record, start: float, *, content: bool) -> Document:
+    """Return the document of a request that started at `start` of its trace's clock.
+
+    What is only passed on is not read here: such a request is one span.
+    """
+    recording = Recording(
+        id="",  # it may be kept under another id, or not at all
+        request_id=record.request_id,
+        endpoint=record.endpoint,
+        client=record.client,
+        technique=record.technique,
+        model=record.model,
+        stream=record.stream,
+        body=None,
+        created=record.started,
+        clock=lambda: start + record.seconds,
+        started=start,
+        trace=record.trace,
+        record=record,
+    )
+    made = document(recording, content=content) | {"id": None}
+    return made if record.trace is not None else made | {"calls": []}
 
 
 def connect(settings: Settings, version: str) -> Spans:
-    """Return an observer that sends spans as the `OTEL_*` variables say; it closes when the process ends."""
+    """Return an observer that sends spans as the `OTEL_*` variables say.
+
+    It closes when the process ends.
+    """
     resource = Resource.create({SERVICE_VERSION: version})
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # the SDK's placeholder
         resource = resource.merge(Resource({SERVICE_NAME: "optillm"}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    spans = Spans(provider, _upstream_attributes(settings))
-    atexit.register(spans.close)
-    return spans
+    content = (variable(CONTENT) or "").lower() in CAPTURING
+    observer = Spans(provider, upstream_attributes(settings), content=content)
+    atexit.register(observer.close)
+    return observer
 
 
-def _upstream_attributes(settings: Settings) -> dict[str, str]:
-    """Return what is the same for all calls; with several upstreams, each call has its own attributes."""
+def upstream_attributes(settings: Settings) -> Attributes:
+    """Return what is the same for all calls.
+
+    With several upstreams, each call has its own attributes.
+    """
     upstream, *others = settings.upstreams()
     if others:
         return {}
-    provider = {"gen_ai.provider.name": PROVIDERS.get(upstream.kind, upstream.kind)}
-    host = urlsplit(upstream.base_url).hostname
-    return provider | ({"server.address": host} if host else {})
-
-
-def _request_attributes(record: Record, operation: str) -> Iterator[tuple[str, Any]]:
-    yield "url.path", f"/v1{record.endpoint}"
-    yield "http.response.status_code", record.status
-    yield "gen_ai.operation.name", operation
-    yield "gen_ai.request.model", record.model
-    yield "gen_ai.request.stream", record.stream
-    yield "optillm.request.id", record.request_id
-    yield "optillm.technique", record.technique
-    yield "optillm.rounds", record.rounds
-    if record.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        yield "error.type", str(record.status)
-    if record.usage is not None:
-        yield "gen_ai.usage.input_tokens", record.usage.prompt_tokens
-        yield "gen_ai.usage.output_tokens", record.usage.completion_tokens
-    for name in ("stop", "cost", "client"):
-        value = getattr(record, name)
-        if value is not None:
-            yield f"optillm.{name}", value
+    attributes: Attributes = {"gen_ai.provider.name": PROVIDERS.get(upstream.kind, upstream.kind)}
+    url = urlsplit(upstream.base_url)
+    if url.hostname:
+        attributes["server.address"] = url.hostname
+        attributes["server.port"] = url.port or DEFAULT_PORTS.get(url.scheme, 80)
+    return attributes

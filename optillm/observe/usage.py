@@ -1,4 +1,4 @@
-"""The usage of a reply that is only passed on, read off its passing bytes as cheaply as possible."""
+"""Read the usage of a reply that is only passed on off its bytes, as cheaply as possible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _DECODER = json.JSONDecoder()
 
 
 class Meter:
-    """Counts a stream as it passes; `prompt_tokens` is an estimate for a stream that reports none."""
+    """Counts a stream as it passes.
+
+    `prompt_tokens` is an estimate for a stream that reports none.
+    """
 
     def __init__(self, prompt_tokens: int) -> None:
         self._prompt_tokens = prompt_tokens

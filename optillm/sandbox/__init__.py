@@ -118,7 +118,10 @@ def prepare(count: int, limits: SandboxLimits) -> None:
 
 
 def close() -> None:
-    """End all solver processes; blocks for a few milliseconds. A later program starts them again."""
+    """End all solver processes, which blocks for a few milliseconds.
+
+    A later program starts them again.
+    """
     _default.close()
 
 

@@ -1,4 +1,4 @@
-"""`python -m optillm.sandbox`: run one program from standard input, exactly as the server would.
+"""Run one program from standard input, as the server would: `python -m optillm.sandbox`.
 
 Reads {"language": ..., "program": ...}, prints {"ok": ..., "output": ..., "error": {...} or null}, exits with 0.
 """

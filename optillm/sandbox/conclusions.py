@@ -11,7 +11,7 @@ from optillm.sandbox.results import Checked, Solved, Value
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a formalisation comes to: facts in words, or else a complaint that a model can act on.
+    """What a formalisation comes to: facts in words, or a complaint that a model can act on.
 
     Without either, another version could fare no better.
     """
@@ -30,7 +30,10 @@ def printed(solved: Solved) -> Finding:
 
 
 def concluded(formalisation: Formalisation, checked: Checked, *, require_unique: bool) -> Finding:
-    """Return what the facts about a formalisation come to; a model of several may be `require_unique`."""
+    """Return what the facts about a formalisation come to.
+
+    A model of several may be `require_unique`.
+    """
     if (error := checked.error) is not None:
         line = f" (line {error.line})" if error.line else ""
         return Finding(complaint=f"{error.message}{line}\n{error.hint}" if error.repairable else "")
@@ -43,9 +46,9 @@ def concluded(formalisation: Formalisation, checked: Checked, *, require_unique:
 
 
 def conclusion(kind: str, checked: Checked, labels: Sequence[str] = ()) -> str | None:
-    """Return the answer to a question of this kind in a few words; `None` if nothing has been decided.
+    """Return the answer to a question of this kind in a few words.
 
-    `labels` are the options of a choice, in the order of the query.
+    Returns `None` if nothing has been decided. `labels` are the options of a choice, in the order of the query.
     """
     match kind:
         case "entail":

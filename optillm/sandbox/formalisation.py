@@ -1,4 +1,4 @@
-"""What a model hands to the sandbox: a task stated for a solver, in SMT-LIB or as a Python program."""
+"""A task stated for a solver by a model, in SMT-LIB or as a Python program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Texts = Annotated[list[str], BeforeValidator(_texts)]
 
 
 class Formalisation(BaseModel):
-    """A model's formalisation of a task, see `optillm.sandbox.check`; `program` is Python in place of SMT-LIB."""
+    """A model's formalisation of a task, see `optillm.sandbox.check`.
+
+    `program` is Python in place of SMT-LIB.
+    """
 
     applicable: bool
     kind: Literal["model", "entail", "choice", "optimize", "count"] = "model"

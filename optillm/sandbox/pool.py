@@ -1,4 +1,4 @@
-r"""Programs in, results out: how many run at once, who waits, and what happens if the zygote dies.
+r"""Programs in, results out: how many run at once, who waits, what if the zygote dies.
 
 >>> solver = Solver()
 >>> (await solver.run("smtlib2", "(check-sat)", SandboxLimits())).output
@@ -66,7 +66,10 @@ class _Ends:
 
 
 class Solver:
-    """The sandbox of one server process. Used from one event loop at a time; started by the first program."""
+    """The sandbox of one server process, started by the first program.
+
+    It is used from one event loop at a time.
+    """
 
     def __init__(self, *, language_only: bool = False, at_once: int | None = None, boot: Path = BOOT) -> None:
         self._language_only = language_only
@@ -109,15 +112,18 @@ class Solver:
         return solved
 
     async def warm(self) -> Level | None:
-        """Start the zygote before the first program; return its level, or `None` if it does not come up."""
+        """Start the zygote before the first program.
+
+        Return its level, or `None` if it does not come up.
+        """
         with contextlib.suppress(Rejected):
             await self._running()
         return self.level
 
     def prepare(self, count: int, limits: SandboxLimits) -> None:
-        """Have jobs ready for programs that will come soon, since forking a job and its walls takes time.
+        """Have jobs ready for programs that will come soon.
 
-        Only as many as run at once, and only while the zygote is up.
+        Forking a job and its walls takes time. Only as many as run at once, and only while the zygote is up.
         """
         process = self._process
         if process is None or self._owner != os.getpid() or not process.alive:
@@ -151,7 +157,7 @@ class Solver:
         process, self._process = self._process, None
         self._starts.clear()
         self._lost, self._not_before = 0, 0.0
-        if process is not None:
+        if process is not None:  # in a fork, it is the parent's, who may still use it
             (process.kill if self._owner == os.getpid() else process.forget)()
 
     def _admit(self, process: Process, language: str) -> None:
@@ -160,7 +166,10 @@ class Solver:
             raise Rejected(Failure("unavailable", "NoSandbox", message, None, "write SMT-LIB instead"))
 
     async def _running(self) -> Process:
-        """Return the zygote, started if there is none. Everybody waits for one start, which outlives them."""
+        """Return the zygote, started if there is none.
+
+        Everybody waits for one start, which outlives them.
+        """
         if self._owner != os.getpid():  # forked: the parent's zygote is not ours to use
             self.close()
             self._owner = os.getpid()
@@ -171,6 +180,7 @@ class Solver:
         loop = asyncio.get_running_loop()
         if starting is None or starting.done() or starting.get_loop() is not loop:
             starting = self._starting = loop.create_task(self._started())
+            # If nobody waits any more when it fails, asyncio would log that its exception was never retrieved.
             starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(starting)
 
@@ -201,6 +211,7 @@ class Solver:
 
     async def _wait_out_back_off(self) -> None:
         """Wait until the back-off is over, if that is soon enough for a waiting program."""
+        # Programs that kill the zygote in turn with programs that end well begin the back-off anew each time.
         now = time.monotonic()
         if len(self._starts) == _STARTS_A_MINUTE and now - self._starts[0] < 60:
             self._not_before = max(self._not_before, self._starts[-1] + _REST_SECONDS)

@@ -30,7 +30,7 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class Ready:
-    """What a zygote reports once it is up: how strong its jail is, and its start time in seconds."""
+    """What a zygote reports once it is up: its jail's strength, and the seconds it took."""
 
     level: Level
     landlock: int
@@ -38,7 +38,10 @@ class Ready:
 
 
 class Process:
-    """One running zygote. Its processes are gone when `kill` returns or, at the latest, when we end."""
+    """One running zygote.
+
+    Its processes are gone when `kill` returns or, at the latest, when we end.
+    """
 
     def __init__(self, child: subprocess.Popen[bytes], control: socket.socket, ready: Ready) -> None:
         self._child = child
@@ -81,7 +84,10 @@ class Process:
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """End a process group of ours and collect its leader; blocks until it is gone, which takes milliseconds."""
+    """End a process group of ours and collect its leader.
+
+    Blocks until it is gone, which takes milliseconds.
+    """
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)

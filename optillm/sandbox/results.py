@@ -89,7 +89,10 @@ class SourceAssertion:
 
 @dataclass(frozen=True, slots=True)
 class OptionVerdict:
-    """What the premises imply for one option: whether it could hold and whether it must; `None`: undecided."""
+    """What the premises imply for one option: whether it could hold and whether it must.
+
+    `None` stands for undecided.
+    """
 
     could: bool | None
     must: bool | None

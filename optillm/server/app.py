@@ -66,9 +66,10 @@ def create_app(
     traces: Traces | None = None,
     session_secret: bytes | None = None,
 ) -> Flask:
-    """The proxy as a WSGI application, for `optillm.server.http.front`; make it in the process that serves it.
+    """The proxy as a WSGI application, for `optillm.server.http.front`.
 
-    `session_secret` is what all workers share, so that any of them knows who has signed in.
+    Make it in the process that serves it. `session_secret` is what all workers share, so that any of them knows who has
+    signed in.
     """
     accounts = accounts or Accounts.of(settings)
     app = Proxy(__name__, static_folder=None)

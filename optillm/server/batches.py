@@ -19,11 +19,11 @@ AHEAD: Final = 64
 
 
 class Batches(Iterator[list[T]]):
-    """The events of an async iterator, pulled from now on; each batch is a list of all that have arrived.
+    """The events of an async iterator, pulled from now on.
 
-    An empty batch says that `silence` seconds passed without an event (0: never). What the iterator raises is raised
-    after the events before it; otherwise this raises what `await_only` raises. An iterator with `aclose` is closed in
-    the end, however that comes about.
+    Each batch is a list of all that have arrived. An empty batch says that `silence` seconds passed without an event
+    (0: never). What the iterator raises is raised after the events before it; otherwise this raises what `await_only`
+    raises. An iterator with `aclose` is closed in the end, however that comes about.
     """
 
     def __init__(self, events: AsyncIterator[T], silence: float = 0) -> None:
@@ -43,7 +43,7 @@ class Batches(Iterator[list[T]]):
         return batch
 
     def close(self) -> None:
-        """Cancel the producer if it still runs and wait for its end, also when the client leaves meanwhile.
+        """Cancel the producer if it still runs, and wait for its end even if the client leaves.
 
         A second call does nothing.
         """

@@ -41,14 +41,17 @@ class ViewTask(ABC):
 
     @abstractmethod
     def in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        """Return what a blocking function returns, or raise what it raises, without blocking the loop."""
+        """Return what a blocking function returns, or raise its error, without blocking the loop."""
 
     @abstractmethod
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start an asyncio task on the loop, with an empty context."""
 
     def interrupt(self, error: Exception) -> None:
-        """Raise an error in the code where it waits for the engine, now or the next time; the first one counts."""
+        """Raise an error in the code where it waits for the engine, now or the next time.
+
+        The first one counts.
+        """
         if self._interruption is None:
             self._interruption = error
             if self._interruptible and self._task is not None:
@@ -65,9 +68,10 @@ class ViewTask(ABC):
                     raise
             finally:
                 self._interruptible = False
+                # The code goes on with the error: its task must not count as cancelled, as it would if the client left.
                 if self._interruption is not None and self._task is not None:
                     self._task.uncancel()
-        coroutine.close()
+        coroutine.close()  # it has not begun if the interruption came first
         error, self._interruption = self._interruption, None
         raise error
 
@@ -105,6 +109,7 @@ class GreenletTask(greenlet, ViewTask):
             try:
                 outcome = await step
             except asyncio.CancelledError:
+                # A view must not take what cancelled itself for a client that has left.
                 error = ClientGone() if self._cancelled else RuntimeError("what was awaited cancelled itself")
                 step = self.throw(error)
             except Exception as error:  # noqa: BLE001 - the code's to handle
@@ -127,7 +132,10 @@ class GreenletTask(greenlet, ViewTask):
 
 
 class ThreadTask(ViewTask):
-    """Code in a thread beside that of `loop`, on which it waits. WSGI does not say when its client leaves."""
+    """Code in a thread beside that of `loop`, on which it waits.
+
+    WSGI does not say when its client leaves.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -143,6 +151,7 @@ class ThreadTask(ViewTask):
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Block the thread until the awaitable is done on the loop."""
+        # In an empty context: the task would keep alive what Flask has in this one.
         return Context().run(asyncio.run_coroutine_threadsafe, self._awaited(awaitable), self._loop).result()
 
     def in_thread(self, function: Callable[..., T], *args: Any) -> T:
@@ -189,12 +198,18 @@ def await_only(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Return what a function returns that blocks or takes long, or raise what it raises; it runs to its end."""
+    """Return what a function returns that blocks or takes long, or raise what it raises.
+
+    It runs to its end.
+    """
     return current_task().in_thread(function, *args)
 
 
 async def settled(work: asyncio.Future[Any]) -> None:
-    """Wait until this is done; a cancellation waits, too, and takes effect where the code waits next."""
+    """Wait until this is done.
+
+    A cancellation waits, too, and takes effect where the code waits next.
+    """
     cancelled = False
     while not work.done():
         try:
@@ -202,7 +217,7 @@ async def settled(work: asyncio.Future[Any]) -> None:
         except asyncio.CancelledError:
             cancelled = True
     task = asyncio.current_task()
-    if cancelled and task is not None:
+    if cancelled and task is not None:  # `wait` above has used the cancellation up
         task.cancel()
 
 

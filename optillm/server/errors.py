@@ -1,4 +1,4 @@
-"""The only place where an exception becomes an error of ours, and an error the wire's error object."""
+"""Turn an exception into an error of ours, and that into the wire's object, nowhere else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ log = logging.getLogger(__name__)
 
 
 def explain(error: Exception, request_id: str) -> OptillmError:
-    """Return the error to tell the client; a fault of our own is logged here, and reveals no internals."""
+    """Return the error to tell the client.
+
+    A fault of our own is logged here, and reveals no internals.
+    """
     if isinstance(error, OptillmError):
         return error
     if (

@@ -12,7 +12,10 @@ FRESH: Final = 5.0  # seconds for which a result holds
 
 
 class Readiness:
-    """One probe at a time, shared by all who ask; its result holds for `FRESH` seconds. For the event loop."""
+    """Share one probe at a time among all who ask; its result holds for `FRESH` seconds.
+
+    It is for the event loop.
+    """
 
     def __init__(self, probe: Callable[[], Awaitable[bool]], clock: Callable[[], float]) -> None:
         self._probe = probe

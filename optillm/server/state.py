@@ -55,7 +55,10 @@ class Engine(Protocol):
         """Return a request for another endpoint and its model; raises `InvalidRequest`."""
 
     def wind_down(self) -> bool:
-        """Wind down: running techniques return their best answer so far. Return whether any were running."""
+        """Wind down: running techniques return their best answer so far.
+
+        Return whether any were running.
+        """
 
     async def close(self) -> None:
         """Release what the engine holds."""
@@ -92,7 +95,10 @@ class State:
 
     @property
     def authorization(self) -> str | None:
-        """The `Authorization` of this request if the upstream is to see the client's key; raises `Unauthorized`."""
+        """Return this request's `Authorization` if the upstream is to see the client's key.
+
+        Raises `Unauthorized`.
+        """
         sent = request.headers.get("Authorization") if self._pass_through else None
         if sent is not None and not sent.isascii():
             raise Unauthorized("The Authorization header must be ASCII")
@@ -124,12 +130,10 @@ class State:
         return bool(tasks)
 
     async def close(self) -> None:
-        """Close the engine, and write down what has been used and traced."""
+        """Close the engine, and write down what has been used."""
         self.draining = True
         await self.engine.close()
         await asyncio.to_thread(self.accounts.close)
-        if self.traces is not None:
-            await asyncio.to_thread(self.traces.close)
 
 
 def state_of(app: Flask) -> State:

@@ -1,4 +1,4 @@
-"""The registry: every module of this folder, and every installed `optillm.techniques` entry point.
+"""The registry: every module of this folder, and installed `optillm.techniques` plugins.
 
 A module of this folder that does not have the shape of a technique fails here, at start, with its name and what it
 lacks. A plugin that does not, or that cannot be imported, is skipped, and one line says what is wrong with it.
@@ -27,7 +27,10 @@ RESERVED = ("none", "auto")
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """One technique as its module declares it; `rounds` and `calls` are formulas over its options."""
+    """One technique as its module declares it.
+
+    `rounds` and `calls` are formulas over its options.
+    """
 
     slug: str
     name: str
@@ -54,14 +57,17 @@ class Technique:
             name: getattr(self, name)
             for name in ("slug", "name", "summary", "paper", "url", "rounds", "calls")
         }
-        return {**texts, "options": self.Options.model_json_schema()["properties"]}
+        return {**texts, "options": _schemas(self.Options)}
 
 
-@cache
+@cache  # to make the schemas of all techniques takes 20 ms, in which an event loop would stand still
+def _schemas(options: type[BaseOptions]) -> Mapping[str, Any]:
+    properties: dict[str, Any] = options.model_json_schema()["properties"]
+    return properties
+
+
 def _most_selected(options: type[BaseOptions]) -> int:
-    return (
-        int(options.model_json_schema()["properties"][options.selects]["maximum"]) if options.selects else 0
-    )
+    return int(_schemas(options)[options.selects]["maximum"]) if options.selects else 0
 
 
 def registry() -> Mapping[str, Technique]:
@@ -71,7 +77,10 @@ def registry() -> Mapping[str, Technique]:
 
 
 def selector(techniques: Mapping[str, Technique]) -> Technique:
-    """Return the first technique that can choose among given candidates; raises `LookupError` if none can."""
+    """Return the first technique that can choose among given candidates.
+
+    Raises `LookupError` if none can.
+    """
     for technique in techniques.values():
         if technique.most_selected:
             return technique
@@ -104,7 +113,10 @@ def _plugin(entry: EntryPoint, techniques: Mapping[str, Technique]) -> Technique
 
 
 def read(slug: str, module: ModuleType) -> Technique:
-    """The technique that `module` declares; raises `TypeError` when it does not have the shape of one."""
+    """Return the technique that `module` declares.
+
+    Raises `TypeError` when it does not have the shape of one.
+    """
     if not SLUG.fullmatch(slug):
         raise TypeError(f"technique {slug!r}: a slug is lower-case letters, digits and underscores")
     if slug in RESERVED:

@@ -1,4 +1,4 @@
-"""Best of n: sample several answers, let a judge rank them in rotated orders, return the best verbatim.
+"""Best of n: sample answers, have judges rank them in rotation, return the best verbatim.
 
 Paper: Sharma, Patched MOA (2024), for the baseline; rotated ballots and Borda counts against position bias
 https://arxiv.org/abs/2407.18521
@@ -91,7 +91,10 @@ def agreed(pool: Sequence[Candidate]) -> bool:
 
 
 async def judged(ctx: Context, pool: Sequence[Candidate], options: Options) -> list[Candidate]:
-    """Return the pool, best first; more than a group holds is judged in heats whose winners meet again."""
+    """Return the pool, best first.
+
+    More than a group holds is judged in heats whose winners meet again.
+    """
     if len(pool) <= options.group:
         return await ranked(ctx, pool, options)
     heats = [pool[start :: -(-len(pool) // options.group)] for start in range(-(-len(pool) // options.group))]
@@ -127,7 +130,7 @@ def agreement(pool: Sequence[Candidate]) -> npt.NDArray[np.float64]:
 
 
 def merits(pool: Sequence[Candidate], opinions: Sequence[Marks], expected: int) -> npt.NDArray[np.float64]:
-    """Return the judges' mean mark of each candidate, and what agreement adds to it, shape (len(pool),)."""
+    """Return the judges' mean marks with what agreement adds to them, shape (len(pool),)."""
     return mean_marks(opinions, len(pool), expected) + agreement(pool)
 
 

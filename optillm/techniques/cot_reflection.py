@@ -1,4 +1,4 @@
-"""CoT reflection: reason, check the reasoning, and show only the answer that survives the check.
+"""CoT reflection: reason, check the reasoning, and show only the answer that survives.
 
 Paper: Wei et al., Chain-of-Thought Prompting Elicits Reasoning in Large Language Models (2022), with a self-check
 https://arxiv.org/abs/2201.11903
@@ -63,5 +63,5 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 def in_notes(candidate: Candidate) -> bool:
-    """Whether a reply ended while it was still in its notes: at its limit, or at one of the client's stop sequences."""
+    """Return whether a reply ended in its notes, at its limit or at a stop sequence."""
     return candidate.text.lstrip("#* \n").startswith(NOTES)

@@ -1,4 +1,4 @@
-"""Monte Carlo tree search: sample answers, refine the promising ones, and return the one valued highest.
+"""Monte Carlo tree search: sample answers, refine the promising ones, return the best.
 
 Paper: Zhang et al., Accessing GPT-4 level Mathematical Olympiad Solutions via Monte Carlo Tree Self-refine (2024)
 https://arxiv.org/abs/2406.07394
@@ -92,7 +92,7 @@ class State:
     marks: list[float] = field(default_factory=list)
 
     def brevity(self) -> tuple[int, int]:
-        """Return what sorts shorter answers before longer ones, and of equals the earlier ones first."""
+        """Return a key that sorts shorter answers before longer ones, and equals by their index."""
         return len(self.candidate.text), self.candidate.index
 
     def described(self) -> dict[str, Any]:
@@ -158,9 +158,9 @@ async def refine(ctx: Context, state: State, options: Options) -> Candidate:
 
 
 async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None]], options: Options) -> None:
-    """As many judges as there are new nodes rank the answers in rotated orders; then rewards are backed up.
+    """As many judges as there are new nodes rank the answers in rotated orders.
 
-    An answer no judge has placed is an abstention and counts as no visit.
+    Then rewards are backed up. An answer no judge has placed is an abstention and counts as no visit.
     """
     rivals = [states[0] for states, _ in valued(tree)][:MOST_SHOWN]
     candidates = [rival.candidate for rival in rivals]
@@ -180,9 +180,10 @@ async def evaluate(ctx: Context, tree: Search, nodes: Sequence[Node[State | None
 
 
 def valued(tree: Search) -> list[tuple[list[State], float]]:
-    """Return the answers, best first, each with the nodes that give it, the shortest first, and its value in [0, 1].
+    """Return each answer's nodes and its value in [0, 1], the best answer first.
 
-    These nodes share their marks, and their share of all nodes counts too; a free-form answer has its own marks only.
+    The shortest node of an answer comes first. These nodes share their marks, and their share of all nodes counts too;
+    a free-form answer has its own marks only.
     """
     state_of = {node.item.candidate.index: node.item for node in tree.nodes() if node.item}
     answers = []
@@ -197,5 +198,5 @@ def valued(tree: Search) -> list[tuple[list[State], float]]:
 
 
 def by_value(tree: Search) -> list[Candidate]:
-    """Return all candidates: the shortest for each answer, the most valued answer first, then their repetitions."""
+    """Return all candidates, by value: the shortest for each answer, then the repetitions."""
     return distinct_first([[state.candidate for state in states] for states, _ in valued(tree)])

@@ -1,4 +1,4 @@
-"""Mixture of agents: several proposers answer, and an aggregator writes one answer from all of them.
+"""Mixture of agents: several proposers answer, an aggregator makes one answer of them.
 
 Paper: Wang et al., Mixture-of-Agents Enhances Large Language Model Capabilities (2024)
 https://arxiv.org/abs/2406.04692
@@ -180,7 +180,7 @@ async def review(ctx: Context, references: Sequence[Candidate], options: Options
 
 
 def alike(references: Sequence[Candidate]) -> bool:
-    """Return whether all references give the same final answer or, without one, use the same words."""
+    """Return whether all references give the same final answer or, without one, say the same."""
     if any(reference.answer is None for reference in references):
         return len({words(reference.text) for reference in references}) == 1
     return unanimous(references)
@@ -198,7 +198,7 @@ def stands_alone(synthesis: Candidate, references: Sequence[Candidate]) -> bool:
 
 
 def representative(references: Sequence[Candidate]) -> Candidate:
-    """Return the reference to give if no aggregator does: the shortest of the plurality, else the most typical."""
+    """Return the shortest reference of the plurality, else the most typical one."""
     largest = grouped(references)[0]
     if len(largest) > 1 or len(references) == 1:
         return min(largest, key=lambda reference: len(reference.text))

@@ -1,4 +1,4 @@
-"""Prover-verifier game: provers argue checkably, a verifier tested on planted wrong solutions decides.
+"""Prover-verifier game: a verifier, tested on planted wrong solutions, judges proofs.
 
 Paper: Kirchner et al., Prover-Verifier Games improve legibility of LLM outputs (2024)
 https://arxiv.org/abs/2407.13692
@@ -117,7 +117,7 @@ class Options(BaseOptions):
 
 @dataclass(slots=True)
 class Solution:
-    """A proof or a decoy that the verifier is shown, and what the verifier says: scores in [0, 1] and errors."""
+    """A proof or a decoy that the verifier is shown, its scores in [0, 1] and its errors."""
 
     candidate: Candidate
     scores: list[float] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Solution:
 
 @dataclass(slots=True)
 class Game:
-    """All solutions so far; from the verifier's scores follow its worth and the ranking of the proofs."""
+    """All solutions so far, whose scores decide what the verifier and each proof are worth."""
 
     options: Options
     proofs: list[Solution] = field(default_factory=list)
@@ -173,7 +173,7 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 async def prove(ctx: Context, game: Game) -> None:
-    """Add helpful provers' solutions. They may know the errors of earlier proofs, but neither proofs nor scores."""
+    """Add helpful provers' solutions, written in the light of earlier errors and nothing else."""
     options = game.options
     errors = list(dict.fromkeys(error for proof in game.proofs for error in proof.errors))[:MOST_ERRORS]
     noted = ctx.quote("errors", "\n".join(f"- {error}" for error in errors))
@@ -238,7 +238,7 @@ async def verify(ctx: Context, game: Game, fresh: Sequence[Solution]) -> None:
 
 
 def accepted(game: Game) -> bool:
-    """Return whether the verifier believes the best proof enough, and more than it believes any decoy."""
+    """Return whether the verifier believes the best proof enough, and more than any decoy."""
     if not game.belief:
         return False
     best = ranked(game)[0]

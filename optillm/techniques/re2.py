@@ -39,7 +39,7 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 def reread(messages: Sequence[Message], max_chars: int) -> list[Message]:
-    """The conversation with the text of its last turn twice, or as it is where that would not help."""
+    """Return the conversation with its last text twice, or as it is where that is of no use."""
     *history, last = messages
     text, content = content_text(last), last.get("content")
     if last["role"] != "user" or not text.strip() or len(text) > max_chars or put_twice(text):

@@ -1,4 +1,4 @@
-"""rStar: search over human-like reasoning actions, and keep the answer that masked reasoning leads back to.
+"""rStar: search over typed reasoning steps, and keep what masked reasoning leads back to.
 
 Paper: Qi et al., Mutual Reasoning Makes Smaller LLMs Stronger Problem-Solvers (2024)
 https://arxiv.org/abs/2408.06195
@@ -152,7 +152,10 @@ async def expand_root(ctx: Context, tree: Tree[State], options: Options) -> None
 
 
 async def expand(ctx: Context, tree: Tree[State], options: Options, *, last: bool) -> None:
-    """Let each of the most promising open nodes take an action; in the last round, all of them finish."""
+    """Let each of the most promising open nodes take an action.
+
+    In the last round, all of them finish.
+    """
 
     def is_open(node: Node[State]) -> bool:
         return node is not tree.root and taken(node) < len(ALLOWED[node.item.action])
@@ -200,7 +203,7 @@ def settled(tree: Tree[State], options: Options) -> bool:
 
 
 async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Options) -> list[FinalAnswer]:
-    """Return the answers that the discriminator reaches from masked solutions of the leading answers.
+    """Return the answers that the discriminator reaches from masked leading solutions.
 
     A tool call has no partial reasoning to continue from, so it is not masked.
     """
@@ -226,7 +229,7 @@ async def discriminate(ctx: Context, solutions: Sequence[Candidate], options: Op
 
 
 def by_votes(solutions: Sequence[Candidate], completions: Sequence[FinalAnswer] = ()) -> list[Candidate]:
-    """Return the shortest solution for each answer, the answer with most votes first, then the others.
+    """Return the shortest solution for each answer, by votes, and then the others.
 
     Solutions vote, and so do the answers of `completions`: one that leads back supports its solution's answer, one that
     leads elsewhere supports the other answer. A completion is no candidate.

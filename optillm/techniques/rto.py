@@ -1,4 +1,4 @@
-"""Round-trip optimization: describe each draft, write it again from the description alone, trust what comes back.
+"""Round-trip optimization: describe drafts, write them again, trust what comes back.
 
 Paper: Sharma, Patched RTC (2024), after Allamanis et al., Unsupervised Evaluation of Code LLMs with Round-Trip
 Correctness (https://arxiv.org/abs/2402.08699); both measure with the round trip, here it selects
@@ -125,7 +125,7 @@ class Options(BaseOptions):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the drafts are, programs (`code`) or other answers, and how they are compared: `inputs` are for programs."""
+    """Whether the drafts are programs (`code`), compared at `inputs`, and what makes them equal."""
 
     code: bool
     basis: Basis
@@ -138,7 +138,7 @@ class Task:
 
 @dataclass(slots=True)
 class Trip:
-    """A draft, what readers took it to say, what was written from that, and the share that came back the same."""
+    """A draft, its descriptions, what was written from these, and the share that came back."""
 
     draft: Candidate
     descriptions: list[str] = field(default_factory=list)
@@ -169,7 +169,7 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 async def sample(ctx: Context, options: Options) -> tuple[list[Candidate], list[str]]:
-    """Return the drafts and, where programs may run, calls to tell them apart by, thought up at the same time."""
+    """Return the drafts and, where programs may run, calls that may tell them apart."""
     drafts = ctx.sample(max(options.drafts, ctx.choices), temperature=options.temperature)
     if not (ctx.executes and options.equivalence == "auto" and Question(ctx.question).asks_for_code):
         return await drafts, []
@@ -205,7 +205,7 @@ async def round_trips(ctx: Context, options: Options, task: Task, drafts: Sequen
 
 
 async def describe(ctx: Context, options: Options, task: Task, trip: Trip) -> str | None:
-    """Add what a reader who knows only the draft takes it to say, unless that gives the draft away."""
+    """Add what a reader takes the draft to say, unless that gives the draft away."""
     draft = task.shown(trip.draft.text)
     prompt = (DESCRIBE_CODE if task.code else DESCRIBE_ANSWER).format(draft=ctx.quote("A", draft))
     description = await ctx.ask(prompt, temperature=0.7 if options.descriptions > 1 else 0.0)
@@ -218,7 +218,7 @@ async def describe(ctx: Context, options: Options, task: Task, trip: Trip) -> st
 
 
 async def regenerate(ctx: Context, options: Options, task: Task, trip: Trip, description: str) -> str | None:
-    """Add what is written from a description alone; of the draft only the names that others rely on are known."""
+    """Add what is written from a description and, of a program, the names others rely on."""
     prompt = description
     if task.code:
         names = {kind: ", ".join(names) for kind, names in interface(trip.draft.text).items() if names}
@@ -234,9 +234,9 @@ async def regenerate(ctx: Context, options: Options, task: Task, trip: Trip, des
 
 
 async def returned(ctx: Context, options: Options, task: Task, trips: Sequence[Trip]) -> Candidate | None:
-    """Return the draft that comes back and has most company; if no trip ends, the one that was drafted most often.
+    """Return the draft that comes back and has most company.
 
-    A judge compares where nothing else says enough.
+    If no trip ends, it is the one that was drafted most often. A judge compares where nothing else says enough.
     """
     if not any(trip.versions for trip in trips):
         counts = [trip.draft.copies for trip in trips]
@@ -252,14 +252,14 @@ async def returned(ctx: Context, options: Options, task: Task, trips: Sequence[T
 
 
 def score(trips: Sequence[Trip], groups: Groups) -> None:
-    """Score each trip by the share of its versions in its draft's group; a program that does not parse gets nothing."""
+    """Score trips by the share of versions in the draft's group; broken programs get nothing."""
     shares = shares_returned(groups, [len(trip.versions) for trip in trips])
     for trip, share in zip(trips, shares, strict=True):
         trip.score = 0.0 if broken(trip.draft.text) else share
 
 
 def at_home(trips: Sequence[Trip], groups: Groups) -> Candidate | None:
-    """Score the trips, and return the draft that comes back best among those in the largest group, if any."""
+    """Score the trips; return the best of the drafts in the largest group that came back."""
     score(trips, groups)
     home = largest(groups, {number: trip.draft.copies for number, trip in enumerate(trips)}) or []
     back = [trip for number, trip in enumerate(trips) if number in home and trip.score >= BACK]
@@ -267,7 +267,7 @@ def at_home(trips: Sequence[Trip], groups: Groups) -> Candidate | None:
 
 
 async def grouped(ctx: Context, task: Task, texts: Sequence[str]) -> tuple[Groups, bool]:
-    """Return the texts grouped by what is the same beyond doubt, and whether all of them could be run."""
+    """Return the texts grouped by what is certainly the same, and whether all could be run."""
     groups = alike(texts, ctx.question, task.basis)
     if len(groups) < 2 or not task.inputs:
         return groups, False
@@ -275,7 +275,7 @@ async def grouped(ctx: Context, task: Task, texts: Sequence[str]) -> tuple[Group
 
 
 async def reconcile(ctx: Context, trips: Sequence[Trip]) -> Answer:
-    """Write one answer from all drafts and how they were read; the favourite stands in for a refusal."""
+    """Write one answer from all drafts and how they were read, or return the favourite."""
     ctx.say("no draft came back, writing one answer from all")
     quoted = []
     for label, trip in zip(LABELS, trips, strict=False):

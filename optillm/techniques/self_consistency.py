@@ -1,4 +1,4 @@
-"""Self-consistency: sample several solutions and return the one whose final answer most of them share.
+"""Self-consistency: sample solutions and return one with the answer most of them share.
 
 Paper: Wang et al., Self-Consistency Improves Chain of Thought Reasoning in Language Models (2022)
 https://arxiv.org/abs/2203.11171
@@ -102,7 +102,7 @@ async def sampled(
 
 
 def settled(candidates: Sequence[Candidate], options: Options, choices: int = 1) -> bool:
-    """Return whether the vote may close early: the votes still out would hardly change the outcome, or cannot."""
+    """Return whether the vote may close early: the rest would hardly change it, or cannot."""
     if options.mode == "fixed" or len(candidates) < choices:
         return False
     answers = [candidate.answer for candidate in candidates]
@@ -126,7 +126,10 @@ async def elected(ctx: Context, candidates: Sequence[Candidate], options: Option
 
 
 async def preferred(ctx: Context, rivals: Sequence[Candidate]) -> Candidate:
-    """Return the rival that two judges prefer, one of whom sees them reversed; the shortest if neither can say."""
+    """Return the rival that two judges prefer, one of whom sees them reversed.
+
+    If neither can say, it is the shortest.
+    """
     with ctx.span("tie", rivals=len(rivals)) as span:
         opinions = await ctx.collect(*(rank(ctx, rivals, order) for order in orders(len(rivals), 2)))
         marks = mean_marks(opinions, len(rivals), expected=2)

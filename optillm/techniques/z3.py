@@ -1,4 +1,4 @@
-"""Solver-aided: formalise the task for an SMT solver beside a direct answer, and let the exact result decide.
+"""Solver-aided: formalise the task beside a direct answer, and let an exact solver decide.
 
 Paper: Ye et al., SatLM: Satisfiability-Aided Language Models Using Declarative Prompting (2023)
 https://arxiv.org/abs/2305.09656
@@ -112,7 +112,7 @@ class Options(BaseOptions):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the solver finds of a formalisation, and the answer that it comes to if that is one value."""
+    """What the solver finds of a formalisation, and the answer if that is one value."""
 
     formalisation: Formalisation
     finding: Finding
@@ -147,7 +147,7 @@ async def run(ctx: Context, options: Options) -> Answer:
 
 
 async def first_round(ctx: Context, options: Options) -> tuple[list[Candidate], list[Formalisation]]:
-    """Return the direct answer and the formalisations, requested together; either may be missing."""
+    """Return a direct answer and formalisations, requested together; either may be missing."""
     direct: list[Candidate] = []
 
     async def answer() -> list[Formalisation]:
@@ -162,7 +162,7 @@ async def first_round(ctx: Context, options: Options) -> tuple[list[Candidate], 
 
 
 async def formalise(ctx: Context, prompts: Sequence[str], options: Options) -> list[Formalisation]:
-    """Return the applicable formalisations that come of these prompts; the first is sampled at temperature 0."""
+    """Return the applicable formalisations of these prompts, the first at temperature 0."""
 
     async def one(index: int, prompt: str) -> Formalisation | None:
         temperature = options.temperature if index else 0.0
@@ -228,12 +228,12 @@ def same(a: Result, b: Result) -> bool:
 
 
 def best(results: Sequence[Result]) -> Result | None:
-    """Return the result that most formalisations share, the earliest of equals; `None` without any."""
+    """Return the result that most formalisations share, the earliest of equals, if any."""
     return max(results, key=lambda result: sum(same(result, other) for other in results), default=None)
 
 
 async def verbalise(ctx: Context, result: Result | None, direct: Sequence[Candidate]) -> list[Candidate]:
-    """Return the answer in the client's words, written from the certified facts; without any, a plain one."""
+    """Return the answer, written from the certified facts, or a plain one without any."""
     if result is None:
         return await ctx.write()
     facts = f"The formalisation:\n{result.formalisation.source}\n\nThe result:\n{result.finding.facts}"

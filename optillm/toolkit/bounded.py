@@ -12,10 +12,11 @@ V = TypeVar("V")
 
 
 class BoundedMap(OrderedDict[K, V]):
-    """A dictionary of at most `size` entries: a new one takes the place of the one set or used longest ago.
+    """A dictionary of at most `size` entries.
 
-    Only `use` and setting count as using an entry; reading does not. While `busy` is true of an entry's value, the
-    entry is not dropped, so the map exceeds `size` if all of them are busy.
+    A new one takes the place of the one set or used longest ago. Only `use` and setting count as using an entry;
+    reading does not. While `busy` is true of an entry's value, the entry is not dropped, so the map exceeds `size` if
+    all of them are busy.
     """
 
     def __init__(self, size: int, busy: Callable[[V], bool] = lambda _: False) -> None:
@@ -33,7 +34,10 @@ class BoundedMap(OrderedDict[K, V]):
                 del self[other]
 
     def use(self, key: K, make: Callable[[], V]) -> V:
-        """Return the value of `key`, first set to what `make` returns if there is none, and count it as used."""
+        """Return the value of `key`, and count it as used.
+
+        If there is none, it is set to what `make` returns.
+        """
         if key in self:
             self.move_to_end(key)
         else:

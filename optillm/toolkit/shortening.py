@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return a text, or its two ends, `limit` characters together, with a note between them of how many are missing."""
+    """Return a text, or its two ends with a note of how many characters are missing between.
+
+    The ends have `limit` characters together.
+    """
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -14,7 +17,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 def fitted(texts: Sequence[str], limit: int) -> list[str]:
-    """Return texts of about `limit` characters together: the longest are shortened, the others as they are."""
+    """Return texts of about `limit` characters together, of which the longest are shortened."""
     share = limit // len(texts)
     spare = sum(max(0, share - len(text)) for text in texts)
     long = sum(len(text) > share for text in texts)

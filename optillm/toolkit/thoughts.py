@@ -82,9 +82,10 @@ _BEGINS: Final = frozenset('\n*_#{[$\\"`')
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
-    """Return the thoughts and the answer of a whole reply; thoughts that never close leave no answer.
+    """Return the thoughts and the answer of a whole reply.
 
-    A closing tag alone ends thoughts as well, as some servers put the opening one into the prompt.
+    Thoughts that never close leave no answer. A closing tag alone ends thoughts as well, as some servers put the
+    opening one into the prompt.
     """
     start = _after_lone_closing(text)
     if start is None and text.lstrip()[:1] not in _FIRST:
@@ -105,7 +106,10 @@ def strip_reasoning(text: str) -> str:
 
 
 def _after_lone_closing(text: str) -> re.Match[str] | None:
-    """Return the first tag that ends thoughts without a beginning, unless the text is about such tags."""
+    """Return the first tag that ends thoughts without a beginning.
+
+    A tag that the text is about does not count.
+    """
     if not any(sign[0] in text and sign in text for sign in _SIGNS) or _OPENING.match(text):
         return None
     for tag in islice(_LONE.finditer(text), _MOST_MENTIONS):
@@ -119,7 +123,7 @@ def _after_lone_closing(text: str) -> re.Match[str] | None:
 
 
 def _mentioned(before: str, after: str) -> bool:
-    """Return whether a tag is quoted, or a word of its sentence, as in "Use </think> to close it"."""
+    """Return whether a tag is quoted, or a word of its sentence ("Use </think> to close it")."""
     if before[-1:] and after[:1] and before[-1] in _OPENS and after[0] in _CLOSES:
         return True
     word = before.rstrip(" \t")

@@ -1,4 +1,6 @@
-"""A search tree for parallel Monte Carlo tree search: select, expand, backpropagate, without any model.
+"""A search tree for parallel Monte Carlo tree search, without any model.
+
+Its steps are select, expand and backpropagate.
 
 Several expansions are selected before the first one returns. Those in flight count as visits in the exploration
 term only, so that a wave spreads without learning false rewards (WU-UCT, Liu et al.,
@@ -61,7 +63,10 @@ class Node(Generic[T]):
 
 
 def uct(value: float, visits: int, parent_visits: int, exploration: float) -> float:
-    """Return the upper confidence bound of an arm (Kocsis and Szepesvári, 2006); infinite if never tried."""
+    """Return the upper confidence bound of an arm (Kocsis and Szepesvári, 2006).
+
+    It is infinite if the arm was never tried.
+    """
     if visits == 0:
         return inf
     return value + exploration * sqrt(log(max(parent_visits, 1)) / visits)
@@ -80,7 +85,10 @@ class Tree(Generic[T]):
         self.widening = widening
 
     def select(self, expandable: Callable[[Node[T]], bool]) -> Node[T] | None:
-        """Return the node to expand next, with its path marked as in flight; `None` if there is none."""
+        """Return the node to expand next, with its path marked as in flight.
+
+        Returns `None` if there is none.
+        """
         node = self.root
         if not any(map(expandable, node.subtree())):
             return None
@@ -100,7 +108,10 @@ class Tree(Generic[T]):
         return node
 
     def wave(self, width: int, expandable: Callable[[Node[T]], bool]) -> Iterator[Node[T]]:
-        """Yield up to `width` nodes to expand together, see `select`; one may be there several times."""
+        """Yield up to `width` nodes to expand together, see `select`.
+
+        One may be there several times.
+        """
         for _ in range(width):
             node = self.select(expandable)
             if node is None:
@@ -114,7 +125,10 @@ class Tree(Generic[T]):
                 self.give_up(node)
 
     def add(self, parent: Node[T], item: T) -> Node[T]:
-        """Add and return the child that an expansion of `parent` led to; its reward is still in flight."""
+        """Add and return the child that an expansion of `parent` led to.
+
+        Its reward is still in flight.
+        """
         child = Node(item, parent, in_flight=1)
         parent.children.append(child)
         parent.expanding -= 1
@@ -132,7 +146,10 @@ class Tree(Generic[T]):
             ancestor.in_flight -= 1
 
     def backpropagate(self, node: Node[T], reward: float | None) -> None:
-        """Add the reward of a new node along its path; `None` is an abstention and counts as no visit."""
+        """Add the reward of a new node along its path.
+
+        `None` is an abstention and counts as no visit.
+        """
         for ancestor in node.path():
             ancestor.in_flight -= 1
             if reward is not None:

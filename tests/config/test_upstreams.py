@@ -12,7 +12,7 @@ import pytest
 
 from optillm.config.settings import load
 from optillm.config.upstreams import UpstreamTable
-from optillm.engine.run.payloads import Payload
+from optillm.engine.call.payload import Payload
 from optillm.engine.upstream.routes import Routes
 from tests.config.test_settings import Model, bare_machine, refusal, toml
 

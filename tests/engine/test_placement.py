@@ -10,8 +10,8 @@ import pytest
 
 from optillm.chat import content_text
 from optillm.engine.call.adaptation import Adaptation
+from optillm.engine.call.payload import ON_BEHALF, PLACEMENTS, Payload, Placement
 from optillm.engine.call.remedies import Refusal, remedies
-from optillm.engine.run.payloads import ON_BEHALF, PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.capabilities import Capabilities
 from optillm.techniques import registry
 from tests.fakes import Sent, World, failing

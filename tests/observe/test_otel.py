@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from optillm.chat import Sender
+from optillm.config.settings import Settings
 from optillm.observe.record import Record
 from tests.fakes import Sent, World, failing
 from tests.observe.fakes import plain
@@ -20,7 +22,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from optillm.observe.otel import Spans
+from optillm.observe.otel import CONTENT, Spans, connect, upstream_attributes
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -141,3 +143,89 @@ def test_a_request_that_is_passed_on_is_one_span() -> None:
     assert attributes(span)["error.type"] == "502"
     assert span.start_time == 1_700_000_000 * 10**9
     assert seconds(span) == 1.5
+
+
+# What is asked and answered
+
+
+def contents(spans: Sequence[ReadableSpan]) -> str:
+    return "".join(span.to_json() for span in spans)
+
+
+@contextmanager
+def capturing(world: World) -> Iterator[list[ReadableSpan]]:
+    """As `noting`, where the operator wants messages in spans."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    observer, finished = Spans(provider, {}, content=True), list[ReadableSpan]()
+    world.observers.append(observer)
+    yield finished
+    observer.close()
+    finished += exporter.get_finished_spans()
+
+
+def judged(sent: Sent) -> str:
+    """Three answers, and judges that prefer the first one that they are shown."""
+    return f"The answer is {sent.number}." if sent.number < 3 else '{"ranking": ["A", "B", "C"]}'
+
+
+def test_with_the_operators_consent_calls_hold_their_messages() -> None:
+    world = World(judged)
+    with capturing(world) as spans:
+        world.complete("bon-m", "an unlikely question")
+    samples = [span for span in spans if attributes(span).get("optillm.role") == "generate"]
+    assert len(samples) == 3
+    for span in samples:
+        (message,) = json.loads(attributes(span)["gen_ai.input.messages"])
+        assert message == {"role": "user", "parts": [{"type": "text", "content": "an unlikely question"}]}
+        assert "The answer is" in attributes(span)["gen_ai.output.messages"]
+        assert attributes(span)["openinference.span.kind"] == "LLM"
+
+
+def test_ballots_are_results_on_the_candidates_spans_and_hold_no_text() -> None:
+    world = World(judged)
+    with noting(world) as spans:
+        world.complete("bon-m", "an unlikely question")
+    events = [event for span in spans for event in span.events]
+    assert {event.name for event in events} == {"gen_ai.evaluation.result"}
+    assert len(events) == 9
+    judging = next(span for span in spans if span.name == "judge")
+    judges = [span for span in spans if attributes(span).get("optillm.role") == "judge"]
+    assert {span.parent.span_id for span in judges if span.parent} == {judging.context.span_id}
+    assert "unlikely" not in contents(spans)
+    assert "The answer" not in contents(spans)
+
+
+@pytest.mark.parametrize(
+    ("value", "captured"),
+    [
+        (None, False),
+        ("true", True),
+        ("SPAN_ONLY", True),
+        ("span_and_event", True),
+        ("EVENT_ONLY", False),
+        ("0", False),
+    ],
+)
+def test_the_conventions_own_variable_gives_consent(
+    value: str | None, captured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value is not None:
+        monkeypatch.setenv(CONTENT, value)
+    monkeypatch.setattr("atexit.register", lambda _: None)
+    observer = connect(Settings(base_url="http://127.0.0.1:9/v1"), "1")
+    observer.close()
+    assert observer.content is captured
+
+
+def test_the_only_upstream_is_named_on_every_call() -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    common = upstream_attributes(Settings(base_url="https://llm.lan/v1"))
+    assert common == {"gen_ai.provider.name": "openai", "server.address": "llm.lan", "server.port": 443}
+    observer = Spans(provider, common)
+    observer(plain())
+    observer.close()
+    (span,) = exporter.get_finished_spans()
+    assert attributes(span)["gen_ai.provider.name"] == "openai"
+    assert "server.address" not in attributes(span)  # of a server's span, this would be its own

@@ -1,4 +1,7 @@
-"""`optillm doctor [flags]`: check what the upstream supports, and how the proxy works around the rest."""
+"""`optillm doctor [flags]`: check what the upstream supports.
+
+It also says how the proxy works around the rest.
+"""
 
 from __future__ import annotations
 

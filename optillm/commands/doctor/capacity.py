@@ -1,4 +1,4 @@
-"""What a local server says about itself: how many slots it has, the context of each, and the largest `n`.
+"""What a local server says about itself: its slots, the context of each, the largest `n`.
 
 llama.cpp reports the first two at `/props`, outside `/v1`. The largest `n` is read from the message with which a call
 is refused that asks for 128 choices of one token: hardly any local server has as many slots.
@@ -21,9 +21,10 @@ MANY: Final = 128
 
 
 async def capacity(upstream: Upstream, model: str, limit: str, patience: float) -> list[Finding]:
-    """Return what a local upstream says; nothing for other upstreams, and for servers that do not say.
+    """Return what a local upstream says of itself.
 
-    `limit` is the name of the token limit that the upstream understands. Each of the two calls gets `patience` seconds.
+    That is nothing for other upstreams, and for servers that do not say. `limit` is the name of the token limit that
+    the upstream understands. Each of the two calls gets `patience` seconds.
     """
     if not is_local(upstream.base_url):
         return []
@@ -56,7 +57,10 @@ async def _properties(upstream: Upstream, patience: float) -> Properties:
 
 
 async def _refusal(upstream: Upstream, body: Mapping[str, Any], patience: float) -> UpstreamError | None:
-    """Return the error with which a call is refused; `None` if it is not, or fails for a passing reason."""
+    """Return the error with which a call is refused.
+
+    Returns `None` if it is not, or fails for a passing reason.
+    """
     try:
         async with asyncio.timeout(patience):
             await upstream.chat(body, None)

@@ -23,8 +23,8 @@ from optillm.config.sources import nearest
 from optillm.config.values import masked
 from optillm.engine.call.adaptation import Adaptation
 from optillm.engine.call.negotiation import REFUSING, Negotiation
+from optillm.engine.call.payload import Payload
 from optillm.engine.call.remedies import SUSPECTS
-from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.client import Upstream, connect
 from optillm.engine.upstream.errors import redacted
 from optillm.engine.upstream.models import as_error, listed
@@ -55,9 +55,10 @@ CUT: Final = "output limit was reached"
 async def examine(
     settings: Settings, patience: float = PATIENCE, target: Target | None = None, *, placements: bool = False
 ) -> Diagnosis:
-    """Examine one upstream of the settings, by default the first; each of its calls gets `patience` seconds.
+    """Examine one upstream of the settings, by default the first.
 
-    With `placements`, it also finds where techniques' instructions should go, see `optillm.commands.doctor.placements`.
+    Each of its calls gets `patience` seconds. With `placements`, it also finds where techniques' instructions should
+    go, see `optillm.commands.doctor.placements`.
     """
     target = target or settings.upstreams()[0]
     upstream = connect(settings, target)

@@ -1,8 +1,8 @@
-"""Where a technique's instruction should go for a model: a dozen questions, asked with it in each place.
+"""Find where a technique's instruction should go for a model.
 
-The questions have known answers, and are the same for every model. The instruction is the one of `cot_reflection`. A
-place is recommended only if chance alone would hardly make it that much better; otherwise the default is, which keeps
-prompt caches.
+A dozen questions are asked with it in each place. The questions have known answers, and are the same for every model.
+The instruction is the one of `cot_reflection`. A place is recommended only if chance alone would hardly make it that
+much better; otherwise the default is, which keeps prompt caches.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from optillm.commands.doctor.report import Finding
 from optillm.engine.call.adapted import Adapted
 from optillm.engine.call.call import Call, Result
 from optillm.engine.call.ledger import estimate
+from optillm.engine.call.payload import PLACEMENTS, Payload, Placement
 from optillm.engine.run.excerpts import after
-from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.capabilities import Capabilities
 from optillm.engine.upstream.client import Upstream
 from optillm.engine.upstream.limiter import Limiters
@@ -73,7 +73,10 @@ Words = Callable[[UpstreamError], str]
 
 
 def questions() -> list[Question]:
-    """Return the questions, the same each time: sums and products of small numbers, letters in a word."""
+    """Return the questions, the same each time.
+
+    They are sums and products of small numbers, and letters in a word.
+    """
     chance = random.Random(SEED)  # noqa: S311 - chance, not secrecy
     return [kind(chance) for kind in islice(cycle((_sum, _product, _letters)), QUESTIONS)]
 
@@ -98,10 +101,10 @@ def _letters(chance: random.Random) -> Question:
 async def compared(
     upstream: Upstream, model: str, limit: str, patience: float, in_words: Words
 ) -> list[Finding]:
-    """Ask the questions with the instruction in each place; return the results and which place is best.
+    """Ask the questions with the instruction in each place.
 
-    `limit` is the name of the token limit that the upstream understands. Each call gets `patience` seconds, and none is
-    repeated.
+    Return the results and which place is best. `limit` is the name of the token limit that the upstream understands.
+    Each call gets `patience` seconds, and none is repeated.
     """
     survey = _Survey(upstream, model, limit, patience)
     surveys = [survey.outcomes(placement) for placement in PLACEMENTS.values()]
@@ -220,7 +223,7 @@ def _right(outcomes: Outcomes) -> int:
 
 
 def _differing(ones: Outcomes, others: Outcomes) -> tuple[int, int]:
-    """Return how many questions were right only in the first place, and how many only in the second.
+    """Return how many questions were right in the first place only, and in the second only.
 
     A question counts if both calls were answered.
     """
@@ -229,7 +232,7 @@ def _differing(ones: Outcomes, others: Outcomes) -> tuple[int, int]:
 
 
 def by_chance(better: int, worse: int) -> float:
-    """Return the probability of at least `better` heads in `better` + `worse` throws of a fair coin."""
+    """Return the chance of at least `better` heads in `better` + `worse` throws of a coin."""
     throws = better + worse
     ways = sum(comb(throws, heads) for heads in range(better, throws + 1))
     return ways * 0.5**throws

@@ -1,4 +1,7 @@
-"""The calls that the doctor makes: one for each thing to test, what a reply shows, and what the proxy does about it."""
+"""The calls that the doctor makes, one for each thing to test.
+
+Each says what a reply shows, and what the proxy does about it.
+"""
 
 from __future__ import annotations
 

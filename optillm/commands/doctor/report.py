@@ -11,7 +11,10 @@ from optillm.commands.tables import columns
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a diagnosis: what was examined, the result in a word, what was seen, what the proxy does about it."""
+    """One line of a diagnosis.
+
+    It has what was examined, the result in a word, what was seen, and what the proxy does about it.
+    """
 
     about: str
     result: str

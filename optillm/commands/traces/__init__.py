@@ -24,6 +24,8 @@ TAKES_SETTINGS: Final = False
 LATEST: Final = "last"
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 STATUSES: Final = ("running", "ok", "failed", "cancelled")
+KEPT_BY_SERVER: Final = ("off", "memory")
+"""The settings of traces with which there is no file."""
 FORMATS: Final = ("json", "otlp", "html")
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -64,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     server.add_argument("--server", metavar="URL", help="another server")
     server.add_argument("--key", help="the key to send to it; OPTILLM_API_KEY is not visible to other users")
-    add_flags_of(server, Settings, ("config", "host", "port"))
+    add_flags_of(server, Settings, ("config", "host", "port", "traces"))
 
 
 def run(invocation: Invocation) -> None:
@@ -102,7 +104,8 @@ def _sources(invocation: Invocation) -> Iterator[Source]:
     settings = invocation.read()
     keys = [key.get_secret_value() for key in settings.optillm_api_key]
     yield Server(address(settings), arguments.key or next(iter(keys), None))
-    yield from File.of(settings)
+    if settings.traces not in KEPT_BY_SERVER:
+        yield File(settings)
 
 
 def _first_key(keys: str) -> str | None:
@@ -172,7 +175,7 @@ def _export(source: Source, arguments: argparse.Namespace) -> None:
         raise SettingsError(f"cannot write {arguments.output}: {error.strerror}") from None
 
 
-def _exported(document: Mapping[str, Any], form: str) -> str:
+def _exported(document: dict[str, Any], form: str) -> str:
     """Return a trace in one of the formats."""
     if form == "html":
         from optillm.server.web.export import self_contained

@@ -32,18 +32,17 @@ def ballots(document: Mapping[str, Any], width: int) -> list[Line]:
         return []
     judged = sorted({index for ballot in listed for index in ballot["shown"]})
     room = max(1, (width - LABEL) // CELL - 3)  # three more for the words at the end
-    if len(judged) > room:
-        return [line(fit(_judge(ballot), LABEL), *_verdict(ballot)) for ballot in listed]
-    head = [line(" " * LABEL, Piece("".join(letter(index).ljust(CELL) for index in judged), "bold"))]
+    cells = judged if len(judged) <= room else []
+    head = [line(" " * LABEL, Piece("".join(letter(index).ljust(CELL) for index in cells), "bold"))]
     rows = [
         line(
             fit(_judge(ballot), LABEL),
-            *(_cell(ballot, index) for index in judged),
-            *_remark(ballot),
+            *((_cell(ballot, index) for index in cells) if cells else (f"{placed(ballot)}  ",)),
+            *_remark(ballot, document["calls"][ballot["call"]]),
         )
         for ballot in listed
     ]
-    return [*head, *rows]
+    return [*head, *rows] if cells else rows
 
 
 def _judge(ballot: Ballot) -> str:
@@ -70,13 +69,11 @@ def _mark(ballot: Ballot, candidate: int) -> str:
     return "?"
 
 
-def _verdict(ballot: Ballot) -> Iterator[Piece]:
-    yield Piece(placed(ballot) + "  ")
-    yield from _remark(ballot)
-
-
-def _remark(ballot: Ballot) -> Iterator[Piece]:
-    if ballot["unread"] is not None:
+def _remark(ballot: Ballot, judge: Mapping[str, Any]) -> Iterator[Piece]:
+    """Yield why a ballot says nothing; `judge` is its call."""
+    if judge["status"] == "cancelled":
+        yield Piece("not waited for", "dim")
+    elif ballot["unread"] is not None:
         yield Piece(f"not readable: {safe(ballot['unread'])}", "bold yellow")
     elif not ballot["counted"]:
         yield Piece(f"does not count: {safe(ballot['note'] or 'no reason on record')}", "yellow")

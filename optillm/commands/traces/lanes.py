@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from optillm.commands.traces.judging import placed
 from optillm.commands.traces.terminal import Line, Piece, fit, letter, line, safe
@@ -15,12 +15,16 @@ ROLES: Final = {"generate": "#56B4E9", "judge": "#E69F00", "write": "#009E73", "
 """The colours of roles, which colour-blind people can tell apart (Okabe and Ito)."""
 MORE: Final = ("#D55E00", "#F0E442", "#0072B2")
 """The colours of other roles, in the order in which they appear."""
-FULL, CUT, WAITING, FIRST, RUNNING, EIGHTHS = "█", "▒", "─", "◆", "▶", "▏▎▍▌▋▊▉"
+FULL, CUT, WAITING, FIRST, RUNNING, EIGHTHS = "█", "▒", "─", "◆", "▶", " ▏▎▍▌▋▊▉"
 RESULT: Final = 24
-"""Columns for what came of a call."""
+"""Columns for what came of a call, or a quarter of the width if that is less."""
+ROUND, MARK, SECONDS = 9, 2, 10
+"""Columns for the round, the mark of the longest chain, and how long a call took."""
+NARROWEST: Final = 20
+"""Columns for bars, at least."""
 STEPS: Final = (1, 2, 5, 10)
-TICKS: Final = 6
-"""At most so many times are marked on the axis."""
+TICK: Final = 10
+"""Columns between two times on the axis, at least."""
 
 Call = Mapping[str, Any]
 
@@ -38,7 +42,7 @@ class Scale:
 
     def axis(self) -> str:
         """Return a line with the times of round columns."""
-        rough = self.seconds / TICKS
+        rough = self.seconds / max(1, self.columns // TICK)
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(each * power for each in STEPS if each * power >= rough)
         text = ""
@@ -51,31 +55,55 @@ class Scale:
 
 def lanes(document: Mapping[str, Any], width: int) -> list[Line]:
     """Return the chart of a request's calls, and what its signs mean."""
-    calls = sorted(document["calls"], key=lambda call: (call["round"], call["start"], call["id"]))
-    if not calls:
+    if not document["calls"]:
         return []
-    names, digits = max(len(call["role"]) for call in calls), len(str(len(calls) - 1))
-    left = len("round 10") + digits + names + 5
-    end = max([document["seconds"] or 0.0, *(call["end"] or call["start"] for call in calls), 1e-3])
-    scale = Scale(end, max(20, width - left - RESULT - 10))
-    colours = role_colours(call["role"] for call in calls)
-    lines = [line(" " * left, Piece(scale.axis(), "dim"))]
+    chart = _Chart.of(document, width)
+    calls = sorted(document["calls"], key=lambda call: (call["round"], call["start"], call["id"]))
+    lines = [line(" " * chart.left, Piece(chart.scale.axis(), "dim"))]
     for number, members in groupby(calls, key=lambda call: call["round"]):
-        for index, call in enumerate(members):
-            label = f"round {number}" if index == 0 else ""
-            mark = Piece("* " if call["critical"] else "  ", "bold")
-            name = f"{call['id']:>{digits}} {call['role']:{names}} "
-            lines.append(
-                [
-                    Piece(f"{label:9}"),
-                    mark,
-                    Piece(name, "bold" if call["critical"] else ""),
-                    Piece(bar(call, scale, unread=_unread(call, document)), colours[call["role"]]),
-                    Piece(_seconds(call)),
-                    Piece(fit(result(call, document), RESULT).rstrip(), _result_style(call)),
-                ]
-            )
-    return [*lines, _legend(colours)]
+        first, *others = members
+        lines += [chart.row(first, f"round {number}"), *(chart.row(call, "") for call in others)]
+    return [*lines, *_legend(chart.colours, width)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    """What the lines of a chart have in common: the widths of their parts, and the colours of roles."""
+
+    document: Mapping[str, Any]
+    scale: Scale
+    digits: int
+    names: int
+    room: int
+    colours: Mapping[str, str]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], width: int) -> Self:
+        """Return the chart of a request that has calls."""
+        calls = document["calls"]
+        digits, names = len(str(len(calls) - 1)), max(len(call["role"]) for call in calls)
+        room = min(RESULT, width // 4)
+        columns = max(NARROWEST, width - ROUND - MARK - digits - names - 2 - SECONDS - room)
+        end = max([document["seconds"] or 0.0, *(call["end"] or call["start"] for call in calls), 1e-3])
+        colours = role_colours(call["role"] for call in calls)
+        return cls(document, Scale(end, columns), digits, names, room, colours)
+
+    @property
+    def left(self) -> int:
+        """Return the column in which bars begin."""
+        return ROUND + MARK + self.digits + self.names + 2
+
+    def row(self, call: Call, label: str) -> Line:
+        """Return the line of one call."""
+        bold = "bold" if call["critical"] else ""
+        return [
+            Piece(label.ljust(ROUND)),
+            Piece("* ".ljust(MARK) if call["critical"] else " " * MARK, bold),
+            Piece(f"{call['id']:>{self.digits}} {call['role']:{self.names}} ", bold),
+            Piece(bar(call, self.scale, unread=_unread(call, self.document)), self.colours[call["role"]]),
+            Piece(_seconds(call)),
+            Piece(fit(result(call, self.document, self.room), self.room).rstrip(), _result_style(call)),
+        ]
 
 
 def role_colours(roles: Iterable[str]) -> dict[str, str]:
@@ -88,27 +116,36 @@ def role_colours(roles: Iterable[str]) -> dict[str, str]:
 
 def bar(call: Call, scale: Scale, *, unread: bool) -> str:
     """Return a call's bar in the columns of the scale."""
-    start = scale.at(call["start"])
     end = scale.columns if call["end"] is None else scale.at(call["end"])
-    first, last = int(start), max(int(start) + 1, math.ceil(end))
+    first = min(scale.columns - 1, int(scale.at(call["start"])))
+    last = max(first + 1, math.ceil(end))
     broken = unread or call["status"] in ("cancelled", "failed") or bool(call["repetitions"])
     drawn = [CUT if broken else FULL] * (last - first)
     if not broken and end % 1 and len(drawn) > 1:
-        drawn[-1] = EIGHTHS[int(end % 1 * 8) - 1] if end % 1 >= 1 / 8 else " "
-    sent = None if call["sent"] is None else int(scale.at(call["sent"]))
-    for column in range(first, min(last - 1, first if sent is None else sent)):
-        drawn[column - first] = WAITING
+        drawn[-1] = EIGHTHS[int(end % 1 * 8)]
+    _mark_moments(drawn, call, scale, first)
+    return (" " * first + "".join(drawn)).ljust(scale.columns)
+
+
+def _mark_moments(drawn: list[str], call: Call, scale: Scale, first: int) -> None:
+    """Put the wait, the first token and the present into a bar that begins in the column `first`."""
+
+    def index(seconds: float | None) -> int:
+        column = first if seconds is None else int(scale.at(seconds))
+        return min(len(drawn) - 1, max(0, column - first))
+
+    waited = index(call["sent"])
+    drawn[:waited] = [WAITING] * waited
     if call["first_token"] is not None:
-        drawn[min(last - 1, int(scale.at(call["first_token"]))) - first] = FIRST
+        drawn[index(call["first_token"])] = FIRST
     if call["status"] == "running":
         drawn[-1] = RUNNING
-    return (" " * first + "".join(drawn))[: scale.columns].ljust(scale.columns)
 
 
-def result(call: Call, document: Mapping[str, Any]) -> str:
-    """Return in a few words what came of a call, without spaces if that makes it fit."""
+def result(call: Call, document: Mapping[str, Any], room: int = RESULT) -> str:
+    """Return in a few words what came of a call; a ranking that has not the room goes without spaces."""
     words = safe(", ".join(_results(call, document)))
-    return words if len(words) <= RESULT or " > " not in words else words.replace(" ", "")
+    return words if len(words) <= room or " > " not in words else words.replace(" ", "")
 
 
 def _results(call: Call, document: Mapping[str, Any]) -> Iterator[str]:
@@ -143,7 +180,12 @@ def _result_style(call: Call) -> str:
     return {"failed": "bold red", "cancelled": "dim", "running": "bold"}.get(call["status"], "")
 
 
-def _legend(colours: Mapping[str, str]) -> Line:
+def _legend(colours: Mapping[str, str], width: int) -> list[Line]:
+    """Return what colours and signs mean, on one line if that is wide enough."""
     roles = [Piece(f"{FULL} {role}  ", colour) for role, colour in colours.items()]
-    signs = f"{CUT} cut, failed, repeated or not readable  {WAITING} waiting  {FIRST} first token  * longest chain"
-    return [*roles, Piece(signs, "dim")]
+    signs = Piece(
+        f"{CUT} cut, failed, repeated or unread  {WAITING} waiting  {FIRST} first token  * longest chain",
+        "dim",
+    )
+    fits = sum(len(role.text) for role in roles) + len(signs.text) <= width
+    return [[*roles, signs]] if fits else [roles, [signs]]

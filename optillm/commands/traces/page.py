@@ -44,6 +44,7 @@ def sections(document: Document, width: int) -> list[Section]:
         Section("Answers", [*_answers(document)]),
         Section("Ballots", ballots(document, width)),
         *trees,
+        Section("Composition", [*_composition(document)]),
         Section("Decisions", [*_decisions(document)]),
         Section("Answer", paragraphs(outcome["text"] or "", width, LONGEST)),
         Section("Runner-up", paragraphs((runner_up or {}).get("text") or "", width, LONGEST // 2)),
@@ -53,7 +54,8 @@ def sections(document: Document, width: int) -> list[Section]:
 def _facts(document: Document, width: int) -> Iterator[Line]:
     question, seconds = document["request"]["question"], document["seconds"]
     if question is not None:
-        yield line(Piece(fit(safe(question), width).rstrip(), "bold"))
+        for part in paragraphs(question, width, LONGEST // 2):
+            yield [Piece(piece.text, "bold") for piece in part]
     took = [
         document["status"] if document["status"] != "ok" else document["stop"] or "ok",
         "" if seconds is None else f"in {seconds:.2f} s",
@@ -110,6 +112,16 @@ def _answers(document: Document) -> Iterator[Line]:
             + (f"  mark {max(marks):.3g}" if marks else "")
             + f"  {members}",
         )
+
+
+def _composition(document: Document) -> Iterator[Line]:
+    """Yield each part of a composition with those that take over from it."""
+    graph = document["composition"] or {"nodes": [], "edges": []}
+    labels = {node["id"]: safe(node["label"]) for node in graph["nodes"]}
+    for number, label in labels.items():
+        following = [labels[after] for before, after in graph["edges"] if before == number]
+        if following:
+            yield line(Piece(label, "bold"), f" → {', '.join(following)}")
 
 
 def _decisions(document: Document) -> Iterator[Line]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
+from optillm import logs
 from optillm.commands.traces.terminal import safe
 from optillm.config.sources import SettingsError
 from optillm.config.values import is_loopback, masked
+from optillm.errors import OptillmError
 
 if TYPE_CHECKING:
     import httpx2
 
     from optillm.config.settings import Settings
+    from optillm.observe.traces.database import DatabaseTraces
 
 Document = dict[str, Any]
 TIMEOUT: Final = 30.0
@@ -31,7 +36,7 @@ class NoServer(SettingsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Listing:
     """Summaries of traces, newest first; `more` says whether there are further ones."""
 
     data: list[Document]
@@ -41,7 +46,7 @@ class Found:
 class Source(Protocol):
     """Where traces are read; each method raises `SettingsError` with one line for the operator."""
 
-    def page(self, filters: Mapping[str, Any], limit: int) -> Found:
+    def page(self, filters: Mapping[str, Any], limit: int) -> Listing:
         """Return the newest traces that the filters let through."""
 
     def document(self, trace_id: str) -> Document:
@@ -58,11 +63,11 @@ class Server:
         self._url = url.removesuffix("/").removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
-    def page(self, filters: Mapping[str, Any], limit: int) -> Found:
+    def page(self, filters: Mapping[str, Any], limit: int) -> Listing:
         """Return the newest traces that the filters let through."""
         query = {PARAMETERS.get(name, name): value for name, value in filters.items()}
         listed = self._ask("GET", "/v1/traces", {**query, "limit": limit})
-        return Found(listed["data"], listed["has_more"])
+        return Listing(listed["data"], listed["has_more"])
 
     def document(self, trace_id: str) -> Document:
         """Return one trace."""
@@ -103,15 +108,55 @@ class Server:
 
 
 class File:
-    """The file in which servers keep their traces, all of which its reader may see."""
+    """The file in which servers with these settings keep their traces; whoever can read it may see them all."""
 
-    def __init__(self, store: Any) -> None:
-        self._store = store
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
-    @classmethod
-    def of(cls, settings: Settings) -> Iterator[Source]:
-        """Yield the file that the settings name, if they name one."""
-        yield from ()
+    def page(self, filters: Mapping[str, Any], limit: int) -> Listing:
+        """Return the newest traces that the filters let through."""
+        from optillm.observe.traces.filters import Filters
+
+        with self._opened() as store:
+            page = store.page(Filters(**filters), None, limit, None)
+        return Listing(page.data, page.next_cursor is not None)
+
+    def document(self, trace_id: str) -> Document:
+        """Return one trace."""
+        with self._opened() as store:
+            document = store.document(trace_id, None)
+        if document is None:
+            raise self._missing(trace_id)
+        return document
+
+    def delete(self, trace_id: str) -> None:
+        """Delete one trace."""
+        with self._opened() as store:
+            deleted = store.delete(trace_id, None)
+        if not deleted:
+            raise self._missing(trace_id)
+
+    def _missing(self, trace_id: str) -> SettingsError:
+        return SettingsError(f"there is no trace {safe(trace_id)} in {self._settings.traces}")
+
+    @contextmanager
+    def _opened(self) -> Iterator[DatabaseTraces]:
+        from optillm.observe.traces.database import DatabaseTraces
+
+        settings, path = self._settings, self._settings.traces
+        if not Path(path).exists():
+            raise SettingsError(f"there is no {path} yet: no server with these settings has served a request")
+        logs.configure(
+            "error", settings.secrets()
+        )  # what the store would warn of is this command's own error
+        size = settings.traces_mb * 2**20
+        store = DatabaseTraces(Path(path), size, settings.traces_days, content=settings.keeps_trace_content)
+        try:
+            yield store
+        except OptillmError as error:
+            raise SettingsError(f"{path} cannot be read: {safe(error.__cause__ or error)}") from None
+        finally:
+            store.close()
 
 
 def address(settings: Settings) -> str:

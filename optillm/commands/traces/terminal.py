@@ -67,7 +67,7 @@ def _in_boxes(sections: Iterable[Section]) -> None:
     from rich.panel import Panel
     from rich.text import Text
 
-    console = Console(highlight=False)  # it honours NO_COLOR
+    console = Console(width=columns() + FRAME, highlight=False)  # it honours NO_COLOR
     for section in sections:
         lines = [Text.assemble(*((piece.text, piece.style) for piece in line)) for line in section.lines]
         text = Text("\n", no_wrap=True, overflow="ellipsis").join(lines)

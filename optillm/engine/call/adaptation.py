@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from optillm.chat import Message
-from optillm.engine.run.payloads import Payload, Placement, extended
+from optillm.engine.call.payload import Payload, Placement, extended
 
 LIMITS: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """The two names of the token limit, each with the other to try instead."""

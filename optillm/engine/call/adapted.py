@@ -1,4 +1,4 @@
-"""The layer that brings a call into a form which its model accepts, and remembers what helped."""
+"""The layer that brings a call into a form its model accepts, and remembers what helped."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable, Hashable
 from optillm.engine.call.call import Call, Next, Result
 from optillm.engine.call.ledger import JUDGE
 from optillm.engine.call.negotiation import TOO_MUCH, BundleRefused, Negotiation, refuses
+from optillm.engine.call.payload import Payload
 from optillm.engine.call.remedies import Refusal, most_choices
-from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.capabilities import Capabilities, shape
 from optillm.engine.upstream.routes import Route
 from optillm.errors import BudgetExhausted, UpstreamError
 
 
 class Adapted:
-    """Sends each call in the form that its model is known to accept, and in others where that is refused.
+    """Sends each call in the form that its model is known to accept.
 
-    `capabilities` returns what is known of a model at an upstream. `refused_models` are those that refused the
-    conversation as the client sent it.
+    Where that is refused, it sends it in others. `capabilities` returns what is known of a model at an upstream.
+    `refused_models` are those that refused the conversation as the client sent it.
     """
 
     def __init__(self, capabilities: Callable[[Route, str], Capabilities]) -> None:
@@ -54,7 +54,10 @@ class Adapted:
     def _change(
         self, call: Call, payload: Payload, negotiation: Negotiation, error: UpstreamError | BudgetExhausted
     ) -> None:
-        """Change what is ours in a refused call; raise the error to give up with if it is no refusal, or in vain."""
+        """Change what is ours in a refused call.
+
+        Raise the error to give up with if it is no refusal, or if it is in vain.
+        """
         if isinstance(error, BudgetExhausted):
             raise negotiation.error or error from None
         own_words = list(payload.plainer or payload.messages)

@@ -34,7 +34,10 @@ class Attempts:
         self._loop = asyncio.get_running_loop()
 
     async def run(self, next: Next) -> Result:
-        """Return the reply that comes first; raise the failure of the call itself if its repetitions fail, too."""
+        """Return the reply that comes first.
+
+        Raise the failure of the call itself if its repetitions fail, too.
+        """
         self._next = next
         self._chosen: Call | None = None
         self._failure: UpstreamError | None = None
@@ -43,6 +46,7 @@ class Attempts:
         self._stalls = self._stalled = False
         self._rescue: asyncio.Task[Result] | None = None
         self.call.sent_at = None
+        # Never due by itself: `_end_call` moves it to now, which ends the call where it waits, without a task for each.
         self._scope = asyncio.timeout(None)
         try:
             async with self._scope:
@@ -55,11 +59,11 @@ class Attempts:
             if self._stalled:
                 raise _silent_in_the_middle() from None
             if self._rescue is None:
-                raise
+                raise  # not our timeout
         except UpstreamError as error:
             if self._rescue is None or self._chosen is self.call:
                 raise
-            self._failure = error
+            self._failure = error  # unless a repetition that is at work succeeds
             self._stirred.set()
         else:
             self._took(self.call)
@@ -67,7 +71,10 @@ class Attempts:
         return await self._rescue
 
     async def end(self) -> None:
-        """End what still runs, and let go of what refers back to this, so that replies wait for no collector."""
+        """End what still runs, and let go of what refers back to this.
+
+        Replies then wait for no garbage collector.
+        """
         if self._rescue is not None:
             self._rescue.cancel()
             await asyncio.gather(self._rescue, return_exceptions=True)
@@ -75,7 +82,7 @@ class Attempts:
         self._rescue = self._chosen = self._failure = None
 
     def _took(self, attempt: Call) -> None:
-        if attempt.sent_at is not None:
+        if attempt.sent_at is not None:  # what it waited for its turn before says nothing of the upstream
             end = self._loop.time()
             silence = (attempt.first_piece_at or end) - attempt.sent_at
             if self.policy.took(self.call.kind, Pace(silence, self._weight), end - attempt.sent_at):
@@ -119,9 +126,10 @@ class Attempts:
     # The timer.
 
     def due(self) -> float:
-        """Return when the silence will have lasted too long; never while repetitions are already at work.
+        """Return when the silence will have lasted too long.
 
-        Once a reply is chosen, only a silence in its middle counts.
+        That is never while repetitions are already at work. Once a reply is chosen, only a silence in its middle
+        counts.
         """
         if self._stalls and not self._stalled:
             return self._since + STALL
@@ -159,7 +167,10 @@ class Attempts:
     # Repetitions.
 
     async def _repeat(self) -> Result:
-        """Repeat the call, again whenever the silence has lasted too long; return the first reply to a repetition."""
+        """Repeat the call, again whenever the silence has lasted too long.
+
+        Return the first reply to a repetition.
+        """
         try:
             self._repeat_once()
             while True:
@@ -182,11 +193,16 @@ class Attempts:
             await asyncio.gather(*self._repetitions, return_exceptions=True)
 
     def _repeat_once(self) -> None:
-        """Make the call once more; if that is not possible now, wait as long again; at the end, give it up."""
+        """Make the call once more; if that is not possible now, wait as long again.
+
+        At the end, give it up.
+        """
         self._since = self._loop.time()
         if self.policy.gives_up(self.call, last=not self._left):
             raise UpstreamError("the upstream fell silent", status=504)
         if self.policy.admits(self.call):
+            # What nothing can replace is waited for until the deadline: a model that thinks for long must not become an
+            # error. At even intervals, such a call would be paid for too many times.
             self._stretch *= 1 if self._left else 2
             self._left = max(0, self._left - 1)
             attempt = self.call.repetition()
@@ -198,7 +214,10 @@ class Attempts:
             self._repetitions[task] = attempt
 
     def _succeeded(self, task: asyncio.Task[Result], attempt: Call) -> bool:
-        """Return whether a repetition ended in a reply; a failed one is ignored unless its reply was chosen."""
+        """Return whether a repetition ended in a reply.
+
+        A failed one is ignored unless its reply was chosen.
+        """
         if task.cancelled():
             if self._stalled:
                 raise _silent_in_the_middle()
@@ -206,6 +225,7 @@ class Attempts:
         failure = task.exception()
         if failure is None:
             self._took(attempt)
+        # A repetition that the budget does not allow is no failure either: the call itself still waits.
         elif attempt is self._chosen or not isinstance(failure, UpstreamError | BudgetExhausted):
             raise failure
         return failure is None
@@ -215,6 +235,7 @@ class Watch:
     """The calls of one request that are waited for, and one timer for all of them."""
 
     def __init__(self) -> None:
+        # One timer, not one for each call: nearly all calls end before they are late.
         self._attempts: set[Attempts] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._at = inf

@@ -1,8 +1,9 @@
-"""Upstream replies kept for the next call that is exactly the same; off unless the operator asks for it.
+"""Keep upstream replies for the next call that is exactly the same.
 
-A key covers everything that determines a reply: the upstream, the credential, every field of the body, and the number
-of the call among equal calls of one request, since those are meant to differ. It also covers the client key, unless
-clients share the cache. Replies are stored as JSON, in a file that several processes may share, or in Redis.
+This is off unless the operator asks for it. A key covers everything that determines a reply: the upstream, the
+credential, every field of the body, and the number of the call among equal calls of one request, since those are meant
+to differ. It also covers the client key, unless clients share the cache. Replies are stored as JSON, in a file that
+several processes may share, or in Redis.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ log = logging.getLogger(__name__)
 
 
 class ReplyStore(Protocol):
-    """Bytes by key; what is old may be gone. Raises `OSError` or `sqlite3.Error` when it cannot be reached."""
+    """Bytes by key; what is old may be gone.
+
+    Raises `OSError` or `sqlite3.Error` when it cannot be reached.
+    """
 
     async def get(self, key: bytes) -> bytes | None:
         """Return what is kept under a key."""
@@ -92,7 +96,10 @@ class Cache:
         await self._trying(lambda: self._store.put(key, content))
 
     async def secret(self) -> bytes:
-        """Return a secret that all who share the store share: equal requests must be put in equal words."""
+        """Return a secret that all who share the store share.
+
+        Equal requests must be put in equal words.
+        """
         fresh = secrets.token_bytes(32)
         await self._trying(lambda: self._store.put(SECRET, fresh, lasting=True))
         return await self._trying(lambda: self._store.get(SECRET)) or fresh

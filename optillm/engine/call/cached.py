@@ -1,4 +1,7 @@
-"""The layer that takes replies from the cache, and keeps new ones there; the same for whole relays."""
+"""The layer that takes replies from the cache, and keeps new ones there.
+
+Whole relays go through the same cache.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ _USEFUL = (ReplyKind.OK, ReplyKind.TRUNCATED)
 
 
 class Cached:
-    """Takes the replies of one request's calls from those kept for `owner` if it can; `hits` counts these by role.
+    """Takes the replies of one request's calls from those kept for `owner` if it can.
 
-    `address` identifies the upstreams. The first call of a request with some body gets the first reply kept for it,
-    the second the second, and so on: samples stay as many and as different as they were.
+    `hits` counts these by role. `address` identifies the upstreams. The first call of a request with some body gets the
+    first reply kept for it, the second the second, and so on: samples stay as many and as different as they were.
     """
 
     def __init__(self, cache: Cache, owner: str | None, address: str, trace: Trace) -> None:
@@ -117,7 +120,10 @@ async def recalled(cache: Cache, key: bytes) -> Relay | None:
 
 
 async def remembered(cache: Cache, key: bytes, relay: Relay) -> None:
-    """Keep a whole reply that is passed on, if it is a good one: some upstreams say 200 to an error, too."""
+    """Keep a whole reply that is passed on, if it is a good one.
+
+    Some upstreams say 200 to an error, too.
+    """
     if relay.status != 200 or relay.body is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""The call: what one upstream call is to ask for, what has become of it, and what its layers tell each other.
+"""The call: what it is to ask for, what has become of it, what its layers tell each other.
 
 A call goes down the layers that `optillm.engine.call.calls` lists, each of which passes it on to the `next`. A stream
 is a call with `on_text`. A call that is made again beside itself is a copy that shares the history of the first.
@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any, NamedTuple, Protocol
 
 from optillm.chat import Reply, ReplyKind, Usage
-from optillm.engine.run.payloads import Payload
+from optillm.engine.call.payload import Payload
 from optillm.engine.upstream.limiter import Turn
 from optillm.engine.upstream.routes import Route
 from optillm.errors import UpstreamError
@@ -37,11 +37,14 @@ class Layer(Protocol):
     """One thing that is done about every call; raises `UpstreamError` or `BudgetExhausted`."""
 
     async def __call__(self, call: Call, next: Next) -> Result:
-        """Return the result of `next`, having done before, after or instead of it what the layer is for."""
+        """Return the result of `next`, having done what the layer is for before, after or instead."""
 
 
 class Blank(UpstreamError):
-    """All choices of a reply say nothing; the call keeps them as its `blank` result, should no attempt say more."""
+    """All choices of a reply say nothing.
+
+    The call keeps them as its `blank` result, should no attempt say more.
+    """
 
     def __init__(self) -> None:
         super().__init__("the upstream's reply says nothing", retryable=True)
@@ -110,11 +113,11 @@ def unscreened(emit: Emit) -> Emit:
 
 
 class Call:
-    """One upstream call for the `payload`, or one attempt at it beside others; calls of a `kind` take about as long.
+    """One upstream call for the `payload`, or one attempt at it beside others.
 
-    The client is shown the text of the reply through `on_text` as it comes. For each attempt, `screen` wraps that and
-    decides what of the text is shown. Without `on_text`, a reply that comes as a stream and goes on after its text has
-    met the condition `until` is ended.
+    Calls of a `kind` take about as long. The client is shown the text of the reply through `on_text` as it comes. For
+    each attempt, `screen` wraps that and decides what of the text is shown. Without `on_text`, a reply that comes as a
+    stream and goes on after its text has met the condition `until` is ended.
 
     The layers add, each for those below it, the `span` that records the call, the `race` with its repetitions, the
     `route` to the upstream, the `body` to send and the `turn` to send it in. `usage` is what a reply is known to have

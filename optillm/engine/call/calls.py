@@ -18,17 +18,20 @@ from optillm.engine.call.ledger import Ledger, WorstCase
 from optillm.engine.call.limited import Limited
 from optillm.engine.call.metered import Metered
 from optillm.engine.call.negotiation import BundleRefused
+from optillm.engine.call.payload import Payload
 from optillm.engine.call.retried import Retried
 from optillm.engine.call.retries import Retries
 from optillm.engine.call.routed import Routed
 from optillm.engine.call.traced import Traced
-from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.routes import Routes
 from optillm.trace import Judgement, Trace
 
 
 def composed(layers: Sequence[Layer], last: Next) -> Next:
-    """Return one function that takes a call through these layers, outermost first, and through the `last` one."""
+    """Return one function that takes a call through these layers, and through `last`.
+
+    The first layer is the outermost.
+    """
     for layer in reversed(layers):
         last = partial(layer.__call__, next=last)
     return last
@@ -87,10 +90,11 @@ class Calls:
         until: Condition | None = None,
         judgement: Judgement | None = None,
     ) -> list[Reply]:
-        """Return the choices of one completion; none if the upstream refuses to give several in one call.
+        """Return the choices of one completion.
 
-        A reply that comes as a stream, and goes on after its text has met the condition `until`, is ended. With
-        `judgement`, the call is recorded as made for that. Raises `UpstreamError` or `BudgetExhausted`.
+        There are none if the upstream refuses to give several in one call. A reply that comes as a stream, and goes on
+        after its text has met the condition `until`, is ended. With `judgement`, the call is recorded as made for that.
+        Raises `UpstreamError` or `BudgetExhausted`.
         """
         call = Call(role, payload, until=until, traffic=self.traffic, judgement=judgement)
         try:
@@ -104,9 +108,10 @@ class Calls:
     async def stream(
         self, role: str, payload: Payload, on_text: Emit, screen: Callable[[Emit], Emit] = unscreened
     ) -> Reply:
-        """Return one completion, and pass its text to `on_text` as it comes; retry only while nothing has been shown.
+        """Return one completion, and pass its text to `on_text` as it comes.
 
-        For each attempt, `screen` wraps the function that shows its text, and decides what of it is shown.
+        It is retried only while nothing has been shown. For each attempt, `screen` wraps the function that shows its
+        text, and decides what of it is shown.
         """
         call = Call(role, payload, on_text=on_text, screen=screen, traffic=self.traffic)
         try:
@@ -126,15 +131,24 @@ class Calls:
         return self._hedging.typical_duration((role, model))
 
     def honours_n(self, model: str) -> bool | None:
-        """Return whether one call for this model gives as many choices as it asks for; `None` if that is not known."""
+        """Return whether one call for this model gives as many choices as it asks for.
+
+        Returns `None` if that is not known.
+        """
         return self.routes.honours_n(model)
 
     def most_choices(self, model: str) -> int | None:
-        """Return how many choices one call for this model may ask for; `None` when no bound is known."""
+        """Return how many choices one call for this model may ask for.
+
+        Returns `None` when no bound is known.
+        """
         return self.routes.most_choices(model)
 
     def bound_n(self, model: str) -> None:
-        """Remember that the model refused a call for several choices: request fewer of it at a time, or single ones."""
+        """Remember that the model refused a call for several choices.
+
+        From now on fewer are requested at a time, or single ones.
+        """
         self.routes.bound_n(model, self._most_choices.get(model))
 
     def worst(self, payload: Payload) -> WorstCase:

@@ -24,9 +24,10 @@ class Client:
         self._memory = memory
 
     async def __call__(self, call: Call) -> Result:
-        """Return the reply to the call's `body`; raises `UpstreamError` if there is none that can be used.
+        """Return the reply to the call's `body`.
 
-        The body says whether the reply comes as a stream; if it does not say, one whose text is shown does.
+        Raises `UpstreamError` if there is none that can be used. The body says whether the reply comes as a stream; if
+        it does not say, one whose text is shown does.
         """
         streams = call.body.get("stream", call.on_text is not None)
         result = await (self._streamed(call) if streams else self._whole(call))
@@ -50,7 +51,10 @@ class Client:
         return Result(replies, of_all_choices(reported, texts) or estimate(call.body, "".join(texts)))
 
     async def _streamed(self, call: Call) -> Result:
-        """Return the reply put together from a stream, shown as it comes or ended when it has said enough."""
+        """Return the reply put together from a stream.
+
+        It is shown as it comes, or ended when it has said enough.
+        """
         emit = None if call.on_text is None else call.screen(call.show)
         assembly, enough = Assembly(), False
         chunks = call.route.upstream.stream(call.body, call.route.credential(self._authorization))

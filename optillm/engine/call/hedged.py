@@ -1,4 +1,4 @@
-"""The layer that makes a silent call again beside itself, so that nobody waits for the slowest."""
+"""The layer that makes a silent call again beside itself, so that no slow one is waited for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ class Hedged:
         self._watch = Watch()
 
     async def __call__(self, call: Call, next: Next) -> Result:
-        """Return the first result of `next` for the call or a repetition; raise its own failure if all fail."""
+        """Return the first result of `next` for the call or a repetition.
+
+        Raise its own failure if all fail.
+        """
         attempts = call.race  # of the last try, when this is a retry
         if not isinstance(attempts, Attempts):
             attempts = call.race = Attempts(call, self.policy, self._watch)

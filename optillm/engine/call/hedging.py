@@ -15,7 +15,7 @@ from typing import Final
 
 from optillm.engine.call.call import Call
 from optillm.engine.call.ledger import Ledger
-from optillm.engine.run.payloads import prompt_tokens
+from optillm.engine.call.payload import prompt_tokens
 from optillm.engine.upstream.latency import LatencyTracker, Pace
 
 HEDGE: Final = 2.0
@@ -42,7 +42,10 @@ def weight_of(call: Call) -> float:
 
 
 class Typical:
-    """What is typical of one request's calls: the longest of its own, else what the latest of all requests took."""
+    """Knows what is typical of one request's calls.
+
+    That is the longest of its own, else what the latest of all requests took.
+    """
 
     def __init__(self, latest: LatencyTracker) -> None:
         self._latest = latest
@@ -54,6 +57,7 @@ class Typical:
 
     def of(self, kind: Hashable) -> Pace:
         """Return what is typical of a call of this kind; `NO_TIME` if that is not known."""
+        # The longest, not the mean: patience in excess costs seconds, impatience costs calls.
         own = self.longest.get(kind)
         return own or max((self._latest.typical(kind) or NO_TIME, *self.longest.values()))
 
@@ -96,9 +100,9 @@ class Hedging:
         return max(PATIENCE, min(UNKNOWN, self._ledger.seconds_left / 4))
 
     def patience(self, call: Call, weight: float, guess: float, *, last: bool) -> float:
-        """Return how many seconds a call of this weight may be silent, `guess` if nothing is known of its kind.
+        """Return how many seconds a call of this weight may be silent.
 
-        After its `last` repetition, it may be given up.
+        The answer is `guess` if nothing is known of its kind. After its `last` repetition, it may be given up.
         """
         typical = self.silence.of(call.kind).of(weight)
         patience = max(HEDGE * typical, typical + PATIENCE)
@@ -117,13 +121,17 @@ class Hedging:
         """
         if not (self.limit and self._has_room(call)):
             return False
+        # If answers are long, all calls of a round seem to be lost: to repeat one of them shows it for one call.
         return call.kind in self.silence.longest or self._probes.setdefault(call.kind, call) is call
 
     def gives_up(self, call: Call, *, last: bool) -> bool:
-        """Return whether to give a call up: all repetitions of it or of another one of its kind have been silent."""
+        """Return whether to give a call up.
+
+        That is so when all repetitions of it, or of another one of its kind, have been silent.
+        """
         if not self.limit:
             return False
-        if last:
+        if last:  # the others of its kind need not find out for themselves
             self._mute.add(call.kind)
         return call.kind in self._mute and self._ledger.best is not None
 

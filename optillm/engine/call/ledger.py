@@ -1,4 +1,4 @@
-"""The ledger of one request: what it may spend, what it has spent, and the best answer so far.
+"""The ledger of a request: what it may spend, what it has spent, its best answer so far.
 
 Every upstream call is reserved before it starts and settled when it ends, judges, failures and cancelled
 calls included. Nothing else counts tokens, and nothing else says no.
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from optillm.chat import Budget, Usage
 from optillm.config.prices import Price, Prices
-from optillm.engine.run.payloads import prompt_tokens
+from optillm.engine.call.payload import prompt_tokens
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 
@@ -26,7 +26,10 @@ ASSUMED_REPLY: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """What a call may take at worst: tokens of its prompt, tokens of its reply, and their price if it is known."""
+    """What a call may take at worst.
+
+    That is tokens of its prompt and of its reply, and their price if it is known.
+    """
 
     prompt: int = 0
     completion: int = 0
@@ -47,7 +50,10 @@ NOT_ESTIMATED: Final = WorstCase()
 
 
 def worst_case(body: Mapping[str, Any], price: Price | None) -> WorstCase:
-    """Return the most a call may take: its prompt, estimated, and each of its choices at full length."""
+    """Return the most a call may take.
+
+    That is its prompt, estimated, and each of its choices at full length.
+    """
     limit = reply_limit(body) or ASSUMED_REPLY
     return WorstCase(estimate(body).prompt_tokens, limit * (body.get("n") or 1), price)
 
@@ -121,19 +127,28 @@ class Ledger:
         return self.budget.max_tokens is not None or self.budget.max_cost is not None
 
     def worst_case(self, body: Mapping[str, Any], price: Price | None) -> WorstCase:
-        """Return the most a call may take of what the budget limits; what it does not limit is not estimated."""
+        """Return the most a call may take of what the budget limits.
+
+        What it does not limit is not estimated.
+        """
         if not self.needs_worst_cases:
             return NOT_ESTIMATED if price is None else WorstCase(price=price)
         return worst_case(body, price)
 
     def affordable(self, worst_cases: Sequence[WorstCase]) -> int:
-        """Return how many of these calls, first ones first, fit the budget at their worst; note if not all do."""
+        """Return how many of these calls, first ones first, fit the budget at their worst.
+
+        The ledger notes if not all do.
+        """
         count = self._affordable(worst_cases)
         self._stopped_by_budget |= count < len(worst_cases)
         return count
 
     def affords_optional(self, worst: WorstCase) -> bool:
-        """Whether the budget allows a call that the request can do without: if it does not, that stops nothing."""
+        """Return whether the budget allows a call that the request can do without.
+
+        If it does not, that stops nothing.
+        """
         return self._affordable([worst]) == 1
 
     def _affordable(self, worst_cases: Sequence[WorstCase]) -> int:
@@ -150,18 +165,24 @@ class Ledger:
 
     @property
     def choices(self) -> list[Candidate]:
-        """All that there is to return, the best so far first, then the others, complete ones before cut ones."""
+        """All that there is to return, the best so far first.
+
+        Of the others, complete ones come before cut ones.
+        """
         others = sorted(self._offered.values(), key=lambda candidate: not candidate.complete)
         best = [] if self.best is None else [self.best]
         return [*best, *(c for c in others if self.best is None or c.index != self.best.index)]
 
     @property
     def judges_lost(self) -> bool:
-        """Whether judge calls were made and none of them was of use, in the whole request or in a round."""
+        """Whether judge calls were made and none was of use, in the request or in a round of it."""
         return self.judge_round_lost or (self.losses["abstained"] > 0 and not self.judge_replies)
 
     def reserve(self, role: str, worst: WorstCase = NOT_ESTIMATED, *, optional: bool = False) -> Reservation:
-        """Admit one call, or raise `BudgetExhausted`; an `optional` one that is refused stops nothing."""
+        """Admit one call, or raise `BudgetExhausted`.
+
+        An `optional` one that is refused stops nothing.
+        """
         # Until there is an answer, a call is kept for it.
         kept = [WorstCase(price=worst.price)] if role == JUDGE and self.best is None else []
         affordable = self._affordable if optional else self.affordable
@@ -208,7 +229,10 @@ class Ledger:
             self.best, self._best_score = candidate, rank
 
     def exhausted(self, worst: WorstCase, kept: int = 0) -> BudgetExhausted:
-        """The error of a call that the budget does not allow, in numbers; `kept` calls are for others."""
+        """Return the error of a call that the budget does not allow, in numbers.
+
+        `kept` calls are for others.
+        """
         return BudgetExhausted(
             f"the budget of this request allows no further call: {self._shortage(worst, kept)}"
         )

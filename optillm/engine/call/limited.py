@@ -1,4 +1,4 @@
-"""The layer that waits for the turn of a call: no upstream gets more at a time than it takes."""
+"""The layer that waits for a call's turn: no upstream gets more at a time than it takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTICEABLE: Final = 0.001
 
 
 class Limited:
-    """Lets the calls of one request take turns with those of others, and reports what becomes of them.
+    """Lets the calls of one request take turns with others, and reports what becomes of them.
 
     No call begins while `attended` is clear, which says that a client waits for the request. The calls have windows
     of their own for the client's `authorization` where that is passed through.

@@ -1,4 +1,4 @@
-"""The layer that reserves the most a call may take before it is made, and settles what it took when it has ended."""
+"""The layer that reserves the most a call may take, and settles what it took at its end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ class Metered:
         self._ledger = ledger
 
     async def __call__(self, call: Call, next: Next) -> Result:
-        """Return the result of `next`; raises `BudgetExhausted` where the ledger has no room for the call.
+        """Return the result of `next`.
 
-        A call to a server that restarts has reached no model: the ledger does not count it.
+        Raises `BudgetExhausted` where the ledger has no room for the call. A call to a server that restarts has reached
+        no model: the ledger does not count it.
         """
         model = call.body["model"]
         price = self._ledger.prices.of(model, call.route.clients_name(model))

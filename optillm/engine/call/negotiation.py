@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from optillm.engine.call.adaptation import Adaptation
 from optillm.engine.call.call import Call
+from optillm.engine.call.payload import Payload
 from optillm.engine.call.remedies import MOST, Refusal, Remedy, remedies
-from optillm.engine.run.payloads import Payload
 from optillm.engine.upstream.capabilities import Capabilities
 from optillm.errors import UpstreamError
 
@@ -24,9 +24,9 @@ TOO_MUCH: Final = frozenset({400, 413, 422})
 
 
 class BundleRefused(Exception):
-    """The upstream refused a call, perhaps because it asked for several choices; request them one by one.
+    """The upstream refused a call, perhaps because it asked for several choices.
 
-    `most` is how many choices it gives at a time, `None` if it does not say so.
+    Request them one by one. `most` is how many choices it gives at a time, `None` if it does not say so.
     """
 
     def __init__(self, most: int | None) -> None:
@@ -41,6 +41,7 @@ def refuses(error: UpstreamError, call: Call, capabilities: Capabilities) -> boo
     """
     if error.status != FAILING:
         return error.status in REFUSING
+    # One passing failure must not cost a parameter for an hour.
     failed_before = call.route.name in call.history.failed_at
     call.history.failed_at.add(call.route.name)
     return failed_before and not capabilities.has_taken(call.body)
@@ -72,6 +73,7 @@ class Negotiation:
         """Record that the last form was refused, choose the next, and return whether there is one."""
         refusal = Refusal.read(error)
         self._refused.append(self.body)
+        # Another complaint than before has remedies of its own, beside the change that settled the last one.
         if self._refusal is None or self._helped(refusal):
             self.error, self._refusal = error, refusal
             if not refusal.is_about(self._payload):
@@ -80,7 +82,7 @@ class Negotiation:
         while self._left and len(self._refused) <= MOST:
             self._trying = self._left.pop(0)
             self.adaptation = self._trying.adaptation
-            if self.body not in self._refused:
+            if self.body not in self._refused:  # several remedies may come to the same form
                 return True
         return False
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from optillm.engine.call.adaptation import LIMITS, Adaptation, Fit
-from optillm.engine.run.payloads import Payload, Placement, prompt_tokens
+from optillm.engine.call.payload import Payload, Placement, prompt_tokens
 from optillm.engine.upstream.credit import out_of_credit
 from optillm.errors import UpstreamError
 
@@ -130,6 +130,7 @@ class Refusal:
         fields = " ".join(text for key, text in texts if key in _FIELDS).lower()
         codes = frozenset(text for key, text in texts if key in ("code", "type"))
         numbers = frozenset(int(digits.replace(",", "")) for digits in _NUMBER.findall(words))
+        # Many messages begin with the status, which is no bound.
         return cls(words, _names(fields) + _names(words), codes, numbers - {error.status})
 
     @property
@@ -140,7 +141,10 @@ class Refusal:
 
     @property
     def elsewhere(self) -> bool:
-        """Return whether the refusal is about a key, a model, a quota or the content, which no other form mends."""
+        """Return whether no other form of the call can help.
+
+        The refusal is then about a key, a model, a quota or the content.
+        """
         if self.codes & _CODES or _ELSEWHERE.search(self.words):
             return True
         return out_of_credit(self.words, self.codes)
@@ -227,7 +231,7 @@ def _of_ours(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iter
 
 
 def _of_streaming(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> Iterator[Remedy]:
-    """Yield the other way to make the call: for a whole reply if it was a stream, as a stream if it was not."""
+    """Yield the other way to make the call: whole if it was a stream, else as a stream."""
     if adaptation.streamed and "stream_options" not in adaptation.refused:
         yield Remedy(adaptation.refusing("stream_options"), _signs("stream_options"))
     named = refusal.position(STREAM) is not None
@@ -259,9 +263,8 @@ def _of_anybody(payload: Payload, adaptation: Adaptation, refusal: Refusal) -> I
         yield Remedy(replace(adaptation, alternating=True), TURNS)
     if not refusal.unsupported:
         return
-    for name in dict.fromkeys(
-        refusal.names
-    ):  # a message that names both limits is about the one that was sent
+    # A message that names both token limits is about the one that was sent.
+    for name in dict.fromkeys(refusal.names):
         if name in payload.clients and name in LIMITS and name not in adaptation.renamed:
             yield Remedy(adaptation.renaming(name), _signs(name))
         elif name in payload.clients and _ordinary(name, payload.parameters[name]):
@@ -304,7 +307,10 @@ def _ordinary(name: str, value: Any) -> bool:
 
 
 def most_choices(error: UpstreamError, requested: int) -> int | None:
-    """Return how many choices an upstream gives at a time, read from its refusal of more; `None` if not stated."""
+    """Return how many choices an upstream gives at a time, read from its refusal of more.
+
+    Returns `None` if not stated.
+    """
     refusal = Refusal.read(error)
     if refusal.position(SIGNS["n"]) is None:
         return None
@@ -317,6 +323,8 @@ def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:
     `prompt` is the estimated number of tokens of the prompt. Empty if the prompt alone fills the window.
     """
     numbers, hinted = refusal.numbers, refusal.position(LENGTH) is not None
+    # Two numbers that differ by the limit are the prompt and the sum: "5000 tokens, 4000 of them in the messages".
+    # Where there are none, a number close to the estimate is taken for the prompt.
     totals = [number for number in numbers if number and number + limit in numbers]
     near = [number for number in numbers if prompt / LIKENESS <= number <= prompt * LIKENESS]
     prompts = totals or (near if _PROMPT.search(refusal.words) else [])
@@ -331,6 +339,8 @@ def fits(refusal: Refusal, limit: int, prompt: int) -> list[Fit]:
         return []
     if not read and smaller:
         read = [Fit(max(smaller), guessed=not hinted)]
+    # Each try is a call that is refused: without a hint at a length, two are enough.
     halves = [limit >> shift for shift in ((1, 2, 3, 4) if hinted or read else (1, 3))]
+    # What is as large as the limit is probably the limit itself, repeated by the message.
     read.sort(key=lambda fit: (fit.window == limit, -fit.limit))
     return read[:1] + [Fit(half, guessed=True) for half in halves if half >= SHORTEST]

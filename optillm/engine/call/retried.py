@@ -49,7 +49,10 @@ class Retried:
             await asyncio.sleep(pause)
 
     def _pause(self, call: Call, error: UpstreamError | BudgetExhausted) -> float | None:
-        """Return the seconds until the next attempt, recorded in the call's span; `None` if a retry cannot help."""
+        """Return the seconds until the next attempt, recorded in the call's span.
+
+        Returns `None` if a retry cannot help.
+        """
         if call.history.shown or isinstance(error, BudgetExhausted):
             return None
         circumstances = Circumstances(

@@ -26,8 +26,11 @@ DISPENSABLE: Final = 10.0
 
 
 class Circumstances(NamedTuple):
-    """What a retry depends on beside the failure: the seconds left to the deadline, how many seconds such a call
-    typically takes if that is known, and whether there is an answer without it."""
+    """What a retry depends on beside the failure.
+
+    `seconds_left` are those to the deadline, `typical` is how many such a call takes, if that is known, and it is
+    `dispensable` if there is an answer without it.
+    """
 
     seconds_left: float
     typical: float | None
@@ -43,9 +46,10 @@ class Retries:
         self._rng = rng
 
     def pause(self, error: UpstreamError, circumstances: Circumstances, history: History) -> float | None:
-        """Count a failure; return the seconds to wait before the call is made again, `None` to give it up.
+        """Count a failure.
 
-        Other forms of the call that were tried count as retries, too.
+        Return the seconds to wait before the call is made again, `None` to give it up. Other forms of the call that
+        were tried count as retries, too.
         """
         if not error.retryable:
             return None
@@ -71,6 +75,6 @@ class Retries:
         return pause
 
     def _after(self, error: UpstreamError, shortest: float, longest: float) -> float:
-        """Return a pause within these bounds or, if the upstream says when to come back, one shortly after that."""
+        """Return a pause within these bounds, or one shortly after the time that the upstream names."""
         jittered = self._rng.uniform(shortest, longest)
         return jittered if error.retry_after is None else error.retry_after + jittered / 4

@@ -11,14 +11,17 @@ from optillm.errors import UpstreamError
 
 
 class Routed:
-    """Makes a call at one upstream after the other until one answers, or has shown the client some text."""
+    """Makes a call at one upstream after the other until one answers or has shown some text."""
 
     def __init__(self, routes: Routes, rng: Random) -> None:
         self._routes = routes
         self._rng = rng
 
     async def __call__(self, call: Call, next: Next) -> Result:
-        """Return the result of `next` at an upstream; raise the failure that leaves most hope when all have failed."""
+        """Return the result of `next` at an upstream.
+
+        Raise the failure that leaves most hope when all have failed.
+        """
         if self._routes.alone is not None:
             return await self._at(self._routes.alone, call, next)
         model, history = call.payload.model, call.history

@@ -1,4 +1,4 @@
-"""What a request asks for: "bon(n=8)-gpt-4o" becomes a technique, its options and the upstream's model.
+"""What a request asks for: "bon(n=8)-gpt-4o" is a technique with options, and a model.
 
 Grammar, with the operators `|` and `&` of `optillm.engine.run.composition`, the loosest first:
 `expression := term ("|" term)*`, `term := factor ("&" factor)*`,
@@ -38,7 +38,7 @@ class _NotAnExpression(Exception):
 
 
 def split(model: str, slugs: Collection[str]) -> tuple[Expression | None, str]:
-    """Return the technique expression in front of a model name, if any, and the upstream's model name.
+    """Return the technique expression before a model name, if any, and the upstream's model.
 
     Raises `InvalidRequest` for an expression of known techniques whose arguments cannot be read.
     """

@@ -1,4 +1,4 @@
-"""From a request to the work it asks for: techniques with validated options, composed, or a plain relay."""
+"""From a request to its work: techniques with valid options, composed, or a plain relay."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class Plan:
 
 
 class Planner:
-    """Turns requests into plans; `defaults` are the operator's options by slug, `approach` theirs for all."""
+    """Turns requests into plans.
+
+    `defaults` are the operator's options by slug, `approach` theirs for all.
+    """
 
     def __init__(
         self, techniques: Mapping[str, Technique], defaults: Mapping[str, Mapping[str, Any]], approach: str
@@ -60,7 +63,10 @@ class Planner:
             self._work(parse(self.approach, techniques), {})  # a bad --approach ends the start
 
     def plan(self, request: ChatRequest) -> Plan:
-        """The plan for a request: its field or tag before the slug, the slug before the operator's approach."""
+        """Return the plan for a request.
+
+        Its field or tag goes before the slug, the slug before the operator's approach.
+        """
         expression, model = self._split(request.model)
         requested = request.approach if request.approach != AUTO else None
         field = "model" if requested is None else request.approach_field
@@ -123,7 +129,10 @@ class Planner:
         return expression.mapped(lambda step: self._stage(step, chosen))
 
     def _stage(self, step: Step, chosen: Mapping[str, Mapping[str, Any]]) -> Stage | None:
-        """Return the technique that a step names, with valid options; `None` for `none`, which adds nothing."""
+        """Return the technique that a step names, with valid options.
+
+        Returns `None` for `none`, which adds nothing.
+        """
         if step.slug == NONE:
             return None
         technique = self.techniques[step.slug]
@@ -139,7 +148,10 @@ class Planner:
 
 
 def check_sampling(body: Mapping[str, Any]) -> None:
-    """Raise `InvalidRequest`, with the field as `param`, for a value that no call could be made with."""
+    """Raise `InvalidRequest` for a value that no call could be made with.
+
+    Its `param` is the field.
+    """
     for name, (low, high) in RANGES.items():
         value = body.get(name)
         if value is not None and (type(value) not in (int, float) or not low <= value <= high):
@@ -165,7 +177,10 @@ def check_grant(grant: Grant, work: Work | None, field: str) -> None:
 
 
 def _typed(technique: Technique, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a request, whose JSON tells text from numbers; a slug's arguments are all text."""
+    """The options of a request, whose JSON tells text from numbers.
+
+    A slug's arguments are all text.
+    """
     if not chosen:
         return {}
     try:
@@ -186,7 +201,7 @@ def _strict(options: type[BaseOptions]) -> type[BaseModel]:
 
 
 def _refusal(technique: Technique, error: ValidationError) -> InvalidRequest:
-    """What to tell the client: the first option that is wrong, wherever it was written, and what it may be."""
+    """Say which option is wrong first, wherever it was written, and what it may be."""
     first = problems(error)[0]
     name = first.name
     if first.kind == "unknown":

@@ -36,7 +36,10 @@ CUT, EMPTY = -1.0, -2.0
 
 
 class Refused(Exception):
-    """At least half of the usable replies decline the request; it is not our business to find a way around that."""
+    """At least half of the usable replies decline the request.
+
+    It is not our business to find a way around that.
+    """
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         super().__init__("the upstream declined the request")
@@ -79,9 +82,9 @@ class ReplyScreen:
         return candidate
 
     async def answer(self, text: str, question: str, *, cut: bool = False) -> FinalAnswer | None:
-        """Return the final answer that a text gives, read as a candidate's would be; `None` if there is none.
+        """Return the final answer that a text gives, read as a candidate's would be.
 
-        In a text that was `cut` off, only an explicit statement of the answer counts.
+        Returns `None` if there is none. In a text that was `cut` off, only an explicit statement of the answer counts.
         """
         return await self._resolved(answers.extract(text, question, cut=cut))
 
@@ -99,7 +102,10 @@ class ReplyScreen:
         return candidate.reply.kind is ReplyKind.REFUSAL or self.violation(candidate) is None
 
     def sample_round(self, wanted: int, *, limited: bool = False) -> SampleRound:
-        """Return a round without replies yet; `limited` says that the client limits the length of its candidates."""
+        """Return a round without replies yet.
+
+        `limited` says that the client limits the length of its candidates.
+        """
         return SampleRound(self, wanted, limited=limited)
 
 

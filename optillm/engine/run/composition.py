@@ -1,4 +1,4 @@
-"""Compositions: `a & b` hands the answer of a to b as a candidate, `a | b` runs both and keeps the better one.
+"""Compositions: `a & b` hands a's answer to b, `a | b` runs both and keeps the better one.
 
 A composition is a tree. The planner reads one whose leaves are slugs with their arguments, and makes of it one whose
 leaves are stages, that is, techniques with valid options. What there is to know of an operator is in its class: its
@@ -29,7 +29,7 @@ L = TypeVar("L")
 M = TypeVar("M")
 
 
-SETTLED: Final = "{technique} stopped early: more calls would hardly have changed the answer"
+SETTLED: Final = "the technique {technique} stopped early: more calls would hardly have changed the answer"
 SKIPPED: Final = "{part} failed and was skipped"
 FEWER: Final = "{failed} of {branches} branches failed"
 """What is recorded of a composition."""

@@ -1,4 +1,4 @@
-"""A round of calls: run together, taken in order of arrival, its stragglers cut, its failures summed up."""
+"""A round of calls, run together: stragglers are cut and failures summed up."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ async def race(
     last_call: Callable[[], float] = lambda: inf,
     optional: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[T | Lost, None]:
-    """Yield results and losses in order of arrival; once `enough` results are in, cut stragglers.
+    """Yield results and losses in order of arrival.
 
-    Work that is not done by `last_call()`, a time on the loop's clock, is also cut, provided that there is a result or
-    the work is `optional()`; optional work does not even begin after that time. Leaving the loop cancels the rest.
-    Any other error cancels all and is raised.
+    Once `enough` results are in, cut stragglers. Work that is not done by `last_call()`, a time on the loop's clock, is
+    also cut, provided that there is a result or the work is `optional()`; optional work does not even begin after that
+    time. Leaving the loop cancels the rest. Any other error cancels all and is raised.
     """
     loop = asyncio.get_running_loop()
     if optional() and last_call() <= loop.time():
         calls.ledger.cut_for_time = True
         calls.trace.decide("deadline", PRESSED)
         for part in work:
-            part.close()
+            part.close()  # or Python warns that it was never awaited
         return
     forks = {fork.task: fork for fork in map(Fork, work)}
     started, elapsed, pending = loop.time(), list[float](), set(forks)
@@ -67,10 +67,12 @@ async def race(
     try:
         while pending:
             patience = inf
+            # While calls of ours still queue here, it is not the upstream that is slow.
             if len(elapsed) >= enough and not calls.traffic.queued:
                 patience = _patience(median(elapsed), started, calls)
             if elapsed or optional():
                 patience = max(0.0, min(patience, last_call() - loop.time()))
+            # What is there already counts, however late it is: only a wait in which nothing came ends the round.
             if idle and patience <= GRAIN:
                 if last_call() <= loop.time() + GRAIN:
                     calls.ledger.cut_for_time = True
@@ -79,6 +81,7 @@ async def race(
             timeout = None if patience == inf else patience
             done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             idle = not done
+            # In the order begun, since `done` has none: the same replies must give the same answer every time.
             for task in [task for task in forks if task in done]:
                 forks[task].join()
                 error = task.exception()
@@ -100,7 +103,10 @@ async def race(
 async def beside(
     essential: Coroutine[Any, Any, T], helpers: Sequence[Coroutine[Any, Any, H | None]], calls: Calls
 ) -> tuple[T, list[H | None]]:
-    """Return the essential result, and those of its helpers in the order given, `None` for a late or lost one."""
+    """Return the essential result, and those of its helpers in the order given.
+
+    A helper that is late or lost gives `None`.
+    """
     loop = asyncio.get_running_loop()
     started = loop.time()
     main = Fork(essential)

@@ -1,5 +1,7 @@
-"""The context a technique runs in: what truncated, empty and refused replies mean, when a round is repeated, what is
-judged and what is shown. Decided once, for every technique; each kind of work has its own module.
+"""The context a technique runs in, the same for every technique.
+
+It decides what truncated, empty and refused replies mean, when a round is repeated, what is judged and what is shown.
+Each kind of work has its own module.
 """
 
 from __future__ import annotations
@@ -87,7 +89,10 @@ class RequestContext(Context):
         self.transcript = self._tags.transcript(messages)
 
     def _enter(self, scope: Scope, seeds: Sequence[Reply] = (), requested: int = 0) -> None:
-        """Make this the context of a scope, with replies at hand and so many samples already requested."""
+        """Make this the context of a scope.
+
+        It has replies at hand, and so many samples were already requested.
+        """
         calls, screen, bodies = self._calls, self._screen, scope.bodies
         self._scope = scope
         self.choices, self.executes = scope.choices, scope.executes
@@ -117,7 +122,10 @@ class RequestContext(Context):
         return self._scoped(keeps_time=ends_by_writing, executes=executes)
 
     def before(self, following: Callable[[RequestContext], Awaitable[Answer]]) -> RequestContext:
-        """Return this context for a stage that others follow: it does not stream, and `proceed` goes on with them."""
+        """Return this context for a stage that others follow.
+
+        It does not stream, and `proceed` goes on with the others.
+        """
         return self._scoped(streaming=False, following=following)
 
     def resumed(self, origin: RequestContext) -> RequestContext:
@@ -129,14 +137,20 @@ class RequestContext(Context):
         return self._scoped(seeds=[candidate.reply for candidate in candidates])
 
     def apart(self, branches: int) -> list[RequestContext]:
-        """Return contexts for parallel branches, which do not stream, give one choice and share their samples."""
+        """Return contexts for parallel branches.
+
+        They do not stream, give one choice each and share their samples.
+        """
         draws = SingleFlight[list[Candidate]]()
         return [
             self._scoped(streaming=False, following=None, choices=1, draws=draws) for _ in range(branches)
         ]
 
     def answering(self, first: Sequence[Candidate]) -> RequestContext:
-        """Return this context for a turn that answers though tools are offered: with `first` at hand, and no tools."""
+        """Return this context for a turn that answers though tools are offered.
+
+        It has `first` at hand, and no tools.
+        """
         seeds = [candidate.reply for candidate in first if not candidate.reply.actions]
         return self._scoped(seeds=seeds, bodies=self._scope.bodies.without_actions())
 
@@ -165,11 +179,11 @@ class RequestContext(Context):
         return self._schedule.late
 
     async def faithful(self) -> list[Candidate]:
-        """Return the replies to the client's request exactly as sent, tools included: one for each choice."""
+        """Return replies to the client's request exactly as sent, tools included, one per choice."""
         return await self.sample(self.choices)
 
     def plain_may_do(self, refusal: UpstreamError) -> bool:
-        """Return whether the client's own request may succeed although a call of a technique was refused.
+        """Return whether the client's own request may succeed though a technique's call did not.
 
         It may if the refusal is about what the call says, and there is no answer yet.
         """

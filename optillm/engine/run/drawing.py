@@ -1,4 +1,4 @@
-"""A composition for people: as an expression with its options, and as a graph of what hands its answer to what."""
+"""A composition for people: as an expression with its options, and as a graph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MERGE: Final = "merge"
 
 
 def described(work: Work, requested: Work) -> dict[str, Any]:
-    """Return what a trace says of some work, and of the work that was requested if a budget made it smaller."""
+    """Return what a trace says of some work, and of what was requested if that was more."""
     return {
         "technique": expression(work),
         "options": options_of(work),
@@ -23,7 +23,10 @@ def described(work: Work, requested: Work) -> dict[str, Any]:
 
 
 def expression(work: Work) -> str:
-    """Return the expression for some work, as a request can name it: with the options that are not at their defaults."""
+    """Return the expression that a request can name some work by.
+
+    It has the options that are not at their defaults.
+    """
     return str(work.mapped(_label))
 
 

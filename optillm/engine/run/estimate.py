@@ -27,7 +27,10 @@ MARKS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """Estimates what work takes: for this request, with branches merged so, at these prices of models."""
+    """Estimates what work takes for one request, with its branches merged in one way.
+
+    `price` gives the price of a model.
+    """
 
     request: ChatRequest
     model: str
@@ -43,7 +46,10 @@ class Estimator:
         return _within(self.cost(work).calls, budget.max_calls)
 
     def tokens(self, work: Work | None, cost: Cost) -> tuple[int, int] | None:
-        """Tokens of all prompts and of all replies at worst; `None` where the request sets replies no limit."""
+        """Return the tokens of all prompts and of all replies at worst.
+
+        That is `None` where the request sets replies no limit.
+        """
         body = self.request.body
         limit = reply_limit(body)
         if limit is None:
@@ -59,7 +65,10 @@ class Estimator:
         return cost.calls * each + quoted, generated
 
     def dollars(self, work: Work | None, tokens: tuple[int, int] | None) -> float | None:
-        """The price of so many tokens, all of them of the dearest model; `None` where a price is not known."""
+        """Return the price of so many tokens, all of them of the dearest model.
+
+        That is `None` where a price is not known.
+        """
         stages = () if work is None else work.leaves()
         models = {self.model, *(model for stage in stages for model in stage.options.other_models())}
         prices = [self.price(model) for model in models]
@@ -72,7 +81,10 @@ class Estimator:
 def forecast(
     requested: Work | None, work: Work | None, estimator: Estimator, budget: Budget
 ) -> dict[str, Any]:
-    """The plan of a request as JSON: `work` is what of the work asked for fits, `None` a plain call."""
+    """Return the plan of a request as JSON.
+
+    `work` is what of the requested work fits, `None` for a plain call.
+    """
     cost = estimator.cost(work)
     tokens = estimator.tokens(work, cost)
     dollars = estimator.dollars(work, tokens)
@@ -108,7 +120,7 @@ def _within(worst: float | None, bound: float | None) -> bool:
 
 
 def options_of(work: Work) -> dict[str, Any]:
-    """Return the options that run: a technique's own, or those of each technique of a composition by slug."""
+    """Return the options that run: a technique's own, or by slug those of a composition."""
     stages = list(work.leaves())
     if len(stages) == 1:
         return stages[0].options.model_dump()

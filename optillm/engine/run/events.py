@@ -15,10 +15,11 @@ Produce = Callable[[MemoryObjectSendStream[T]], Coroutine[Any, Any, None]]
 
 
 class EventQueue(AsyncIterator[T], Generic[T]):
-    """The events that `produce` sends, read one by one or in batches; at most `size` of them may wait to be read.
+    """The events that `produce` sends, read one by one or in batches.
 
-    The producer runs in a task of its own, at the latest from the first look at its events. What it raises is raised
-    after the events before it. It is cancelled when the queue is closed, or its reader is cancelled.
+    At most `size` of them may wait to be read. The producer runs in a task of its own, at the latest from the first
+    look at its events. What it raises is raised after the events before it. It is cancelled when the queue is closed,
+    or its reader is cancelled.
     """
 
     def __init__(self, produce: Produce[T], size: int) -> None:
@@ -54,7 +55,10 @@ class EventQueue(AsyncIterator[T], Generic[T]):
         return events
 
     async def _join(self) -> None:
-        """Wait for the end of the producer, and raise what it raised; may be broken off and called again."""
+        """Wait for the end of the producer, and raise what it raised.
+
+        May be broken off and called again.
+        """
         if self._task is not None:
             try:
                 await asyncio.shield(self._task)

@@ -10,7 +10,7 @@ from optillm.chat import Reply
 
 
 def after(reply: Reply, marker: str) -> Reply:
-    """Return the reply with what follows the first line that is `marker`, itself if nothing does."""
+    """Return the reply with what follows the first line that is `marker`, else as it is."""
     if marker not in reply.text:
         return reply
     lines = reply.text.split("\n")
@@ -28,7 +28,10 @@ def excerpt(reply: Reply, part: str) -> Reply:
 
 
 def leaving_out(reply: Reply, spans: Sequence[tuple[int, int]]) -> Reply:
-    """Return the reply without these spans (start, end) of its text, in order; itself if there are none."""
+    """Return the reply without these spans (start, end) of its text, in order.
+
+    It stays as it is if there are none.
+    """
     if not spans:
         return reply
     starts = [0, *(end for _, end in spans)]
@@ -44,9 +47,10 @@ def _reduced(reply: Reply, content: str, kept: Sequence[tuple[int, int]]) -> Rep
 
 
 def _tokens(logprobs: Any, kept: Sequence[tuple[int, int]]) -> Any:
-    """Return the log probabilities of the tokens in the kept parts, given as offsets from the end of the text.
+    """Return the log probabilities of the tokens in the kept parts.
 
-    Offsets are negative or zero. Reasoning that was taken out of the text may have left tokens at the beginning.
+    The parts are given as offsets from the end of the text. Offsets are negative or zero. Reasoning that was taken out
+    of the text may have left tokens at the beginning.
     """
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     if not isinstance(tokens, list) or not all(isinstance(token, Mapping) for token in tokens):

@@ -1,4 +1,4 @@
-"""Asking judges: how a verdict is requested, within which token limit, and what an unusual reply means.
+"""Ask judges: how a verdict is requested, with which limit, what an odd reply means.
 
 A verdict is requested with reasons first unless a model's reasoned verdicts have been unreadable too often; then it is
 requested directly. A judge that answers the question instead of judging has voted for the candidate with its answer.
@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from optillm.chat import Reply, ReplyKind, VerdictStyle
 from optillm.engine.call.calls import Calls
 from optillm.engine.call.ledger import JUDGE
+from optillm.engine.call.payload import Payload
 from optillm.engine.run.candidates import ReplyScreen
-from optillm.engine.run.payloads import Payload
 from optillm.errors import BudgetExhausted, UpstreamError
 from optillm.technique import Candidate
 from optillm.toolkit.answers import FinalAnswer
@@ -44,7 +44,10 @@ LEAST_REPEATED: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Ballot(Generic[V]):
-    """The kind of verdict that is requested, the labels it may name, and the candidates behind them, if known."""
+    """The kind of verdict that is requested, the labels it may name, and their candidates.
+
+    The candidates may not be known.
+    """
 
     verdict: type[V]
     labels: str = ""
@@ -64,7 +67,10 @@ class Ballot(Generic[V]):
         return verdicts.is_complete(text, self.verdict, self.labels)
 
     def implied(self, answer: FinalAnswer) -> V | None:
-        """Return the verdict of a judge that gave its own answer; `None` if that favours no single candidate."""
+        """Return the verdict of a judge that gave its own answer.
+
+        Returns `None` if that favours no single candidate.
+        """
         answers = [candidate.answer for candidate in self.candidates]
         matching = [index for index, other in enumerate(answers) if other and other.matches(answer)]
         if issubclass(self.verdict, Rating):
@@ -86,7 +92,10 @@ class Ballot(Generic[V]):
 
 
 class Compose(Protocol):
-    """Makes the call that puts a prompt to a judge; without a limit, the reply may be a long text."""
+    """Makes the call that puts a prompt to a judge.
+
+    Without a limit, the reply may be a long text.
+    """
 
     def __call__(
         self, prompt: str, *, limit: int | None = None, response_format: dict[str, Any] | None = None
@@ -149,7 +158,10 @@ class Judges:
     async def _verdict_reply(
         self, ballot: Ballot[V], composed: Callable[[bool], Payload], model: str, judgement: Judgement
     ) -> Reply | None:
-        """Return the reply of a judge, `composed` with or without room for thoughts; `None` if it fails."""
+        """Return the reply of a judge, `composed` with or without room for thoughts.
+
+        Returns `None` if it fails.
+        """
 
         def until(text: str) -> bool:
             return verdicts.is_endless(text) or ballot.is_complete(text)
@@ -203,9 +215,10 @@ def _only_thought(reply: Reply) -> bool:
 
 
 def _without_quotations(text: str, fence: str, *, cut: bool) -> str:
-    """Return what a judge says itself, without the quotations of its prompt: a candidate it repeats is no verdict.
+    """Return what a judge says itself, without the quotations of its prompt.
 
-    A quotation that does not close goes on to the end of a reply that was cut off; elsewhere its tag is only mentioned.
+    A candidate that it repeats is no verdict. A quotation that does not close goes on to the end of a reply that was
+    cut off; elsewhere its tag is only mentioned.
     """
     text = re.sub(rf"<(\w+)-{fence}\b[^>]*>.*?</\1-{fence}>", "", text, flags=re.DOTALL)
     return re.sub(rf"<\w+-{fence}\b[^>]*>.*\Z", "", text, flags=re.DOTALL) if cut else text
@@ -219,7 +232,10 @@ _OF_CANDIDATES = re.compile(
 
 
 def _speaks_of_candidates(text: str) -> bool:
-    """Return whether a judge speaks of what it was shown: then an answer in its reply may be one that it rejects."""
+    """Return whether a judge speaks of what it was shown.
+
+    An answer in its reply may then be one that it rejects.
+    """
     return _OF_CANDIDATES.search(text) is not None
 
 
@@ -227,7 +243,10 @@ _OPENING = re.compile(r'\s*\{\s*"\w{1,20}"\s*:\s*"')
 
 
 def _unwrapped(text: str) -> str:
-    """Return the reasons in a JSON verdict that was cut off inside them; any other text as it is."""
+    """Return the reasons in a JSON verdict that was cut off inside them.
+
+    Any other text is returned as it is.
+    """
     opening = _OPENING.match(text)
     if opening is None:
         return text

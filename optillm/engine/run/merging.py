@@ -13,7 +13,7 @@ from optillm.techniques import Technique
 
 @dataclass(frozen=True, slots=True)
 class Merging:
-    """The rule of a request for its parallel branches, and the technique that selects among their answers."""
+    """A request's rule for its parallel branches, and the technique that selects among them."""
 
     rule: Merge
     selector: Technique
@@ -38,7 +38,10 @@ class Merging:
         return cost if choices > 1 else replace(cost, calls=cost.calls - count, rounds=cost.rounds - 1)
 
     async def merged(self, answers: Sequence[Answer], first: Answer, ctx: RequestContext) -> Answer:
-        """Return one answer for those of the branches, in the order written; `first` arrived before the others."""
+        """Return one answer for those of the branches, in the order written.
+
+        `first` arrived before the others.
+        """
         if len(answers) == 1:
             return answers[0]
         best = [answer.candidates[0] for answer in answers]

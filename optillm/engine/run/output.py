@@ -12,7 +12,10 @@ from optillm.chat import Delta, Event, Note
 
 
 class ClientStream:
-    """The way to the client; without an outlet everything is kept for the whole answer at the end."""
+    """The way to the client.
+
+    Without an outlet everything is kept for the whole answer at the end.
+    """
 
     def __init__(self, outlet: MemoryObjectSendStream[Event] | None) -> None:
         self._outlet = outlet

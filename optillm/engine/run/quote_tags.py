@@ -1,4 +1,4 @@
-"""The tags around quoted text: put there, and removed where a model copies them into its reply.
+"""The tags around quoted text: added here, and removed where a model repeats them.
 
 Only tags with the request's fence are removed. Nobody can guess it, so no tag in a user's own text is touched.
 """
@@ -46,7 +46,10 @@ class Tags:
         return f'<candidate-{self._fence} label="{label}">\n{text}\n</candidate-{self._fence}>'
 
     def transcript(self, messages: Sequence[Message]) -> str:
-        """Return a conversation as text for a judge: each turn between tags with its role, which no turn can forge."""
+        """Return a conversation as text for a judge: each turn between tags that it cannot forge.
+
+        The tags name the role.
+        """
         tagged = ((f"{message['role']}-{self._fence}", content_text(message)) for message in messages)
         return "\n".join(f"<{tag}>\n{text}\n</{tag}>" for tag, text in tagged)
 
@@ -81,9 +84,10 @@ class Tags:
 
 
 class TagFilter:
-    """Passes on a streamed text without its tags; what may yet become a tag waits for the next piece.
+    """Passes on a streamed text without its tags.
 
-    What still waits at the end is left to the completion, which has the whole text.
+    What may yet become a tag waits for the next piece. What still waits at the end is left to the completion, which has
+    the whole text.
     """
 
     def __init__(self, tags: Tags, show: Emit) -> None:

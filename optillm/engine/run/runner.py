@@ -1,4 +1,4 @@
-"""Techniques at work: a ledger, a trace and a context for each request, its deadline, and what comes of it.
+"""Techniques at work: each request's ledger, trace, context and deadline, and its outcome.
 
 This is the task boundary: whatever ends a technique early, the best answer so far is what comes back.
 """
@@ -140,7 +140,10 @@ class Runs:
         self._winding_down = False
 
     def wind_down(self) -> bool:
-        """Wind down: running techniques return their best answer so far. Return whether any were running."""
+        """Wind down: running techniques return their best answer so far.
+
+        Return whether any were running.
+        """
         self._winding_down = True
         now = asyncio.get_running_loop().time()
         for deadline in self._deadlines:
@@ -161,7 +164,10 @@ class Runs:
         outlet: MemoryObjectSendStream[Event] | None,
         attended: asyncio.Event | None = None,
     ) -> Completion:
-        """The completion; `outlet` takes what is to be shown before, no call begins while `attended` is clear."""
+        """Return the completion.
+
+        `outlet` takes what is to be shown before, and no call begins while `attended` is clear.
+        """
         clock = asyncio.get_running_loop().time
         started, trace = clock(), Trace(clock, job.request.request_id)
         request = job.request
@@ -230,7 +236,10 @@ class Runs:
         return entry
 
     async def _calls(self, job: Job, ledger: Ledger, trace: Trace, attended: asyncio.Event | None) -> Calls:
-        """The request's door to the upstream, and its chance: equal requests share it where replies are kept."""
+        """Return the request's way to the upstream, and its chance.
+
+        Equal requests share their chance where replies are kept.
+        """
         request = job.request
         chance, cache = request.request_id, None if request.sender.fresh else self._cache
         if cache is not None:
@@ -244,7 +253,10 @@ class Runs:
         return Calls(self._routes, ledger, trace, rng, request.authorization, attended, cached)
 
     def _fence(self, request: ChatRequest) -> str:
-        """A mark nobody outside can guess; the same request gets the same, so that it gets the same answer."""
+        """A mark nobody outside can guess.
+
+        The same request gets the same, so that it gets the same answer.
+        """
         return hashlib.blake2b(orjson.dumps(request.body), key=self._secret, digest_size=4).hexdigest()
 
     @asynccontextmanager
@@ -299,7 +311,7 @@ class Runs:
         return Outcome(candidates, "degraded" if ledger.degraded or ledger.judges_lost else answer.stop)
 
     async def _performed(self, job: Job, ctx: RequestContext) -> Answer:
-        """Return the answer of the techniques, or of a plain call if the upstream refuses what they send."""
+        """Return the techniques' answer, or a plain call's if the upstream refuses what they send."""
         try:
             return await job.work.run(ctx, job.merging)
         except UpstreamError as refusal:
@@ -336,7 +348,7 @@ def _spent(ledger: Ledger, trace: Trace) -> dict[str, Any]:
 
 
 async def _filled_up(candidates: Sequence[Candidate], ctx: RequestContext) -> Sequence[Candidate]:
-    """The candidates, and as many fresh samples as are missing from the choices that the client wants."""
+    """Return the candidates, and as many fresh samples as the client's choices still lack."""
     missing = ctx.choices - len(candidates)
     if missing <= 0:
         return candidates

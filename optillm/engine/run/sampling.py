@@ -1,4 +1,4 @@
-"""Sampling candidates: what is at hand first, then calls, as few and as many as model and budget allow."""
+"""Sample candidates: what is at hand, then calls, as many as model and budget allow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import orjson
 
 from optillm.chat import Reply
 from optillm.engine.call.calls import Calls
+from optillm.engine.call.payload import Payload
 from optillm.engine.run.candidates import ReplyScreen
 from optillm.engine.run.concurrency import most_telling, race
-from optillm.engine.run.payloads import Bodies, Payload
+from optillm.engine.run.payloads import Bodies
 from optillm.engine.run.single_flight import SingleFlight
 from optillm.errors import BudgetExhausted
 from optillm.technique import Candidate
 from optillm.trace import Fork
-
 
 SHORT: Final = "the budget had room for {room} of {calls} calls"
 """What is recorded of samples that the budget does not allow."""
@@ -69,7 +69,10 @@ class Sampler:
     requested: int = 0
 
     async def arrivals(self, n: int, sampling: Sampling) -> AsyncGenerator[Candidate, None]:
-        """Yield n candidates in order of arrival, see `Context.sample`; leaving the loop cancels the rest."""
+        """Yield n candidates in order of arrival, see `Context.sample`.
+
+        Leaving the loop cancels the rest.
+        """
         sample_round = self.screen.sample_round(n, limited=self.bodies.limited)
         for first in (True, False):  # a second wave replaces what was lost
             if sample_round.done:
@@ -91,7 +94,7 @@ class Sampler:
             yield candidate
 
     def _wave(self, n: int, sampling: Sampling) -> list[Coroutine[Any, Any, list[Candidate]]]:
-        """Return the calls that request n candidates: as few as the model allows, as many as the budget does.
+        """Return the calls for n candidates: as few as the model allows, as many as the budget does.
 
         Raises `BudgetExhausted` if that is none.
         """
@@ -134,7 +137,10 @@ class Sampler:
         return [await self._candidate(reply)]
 
     async def _drawn(self, bundle: Sequence[Payload], index: int) -> list[Candidate]:
-        """Return the candidates of one call, the same for every branch that draws from the same body."""
+        """Return the candidates of one call.
+
+        They are the same for every branch that draws from the same body.
+        """
         if self.draws is None:
             return await self._generate(*bundle)
         return await self.draws.run(orjson.dumps(bundle[0].body), index, lambda: self._generate(*bundle))

@@ -22,11 +22,12 @@ SLACK: Final = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one part of a composition has for itself; calls, ledger and trace are shared by the whole request.
+    """What one part of a composition has for itself.
 
-    `bodies` makes the payloads of its calls and `choices` is how many answers it gives. What it writes is `streaming`
-    to the client. `following` is what `proceed` goes on with, `draws` are the samples that parallel branches share.
-    With `keeps_time`, the part ends by a writing call that time is kept for; `executes` admits running programs.
+    Calls, ledger and trace are shared by the whole request. `bodies` makes the payloads of its calls and `choices` is
+    how many answers it gives. What it writes is `streaming` to the client. `following` is what `proceed` goes on with,
+    `draws` are the samples that parallel branches share. With `keeps_time`, the part ends by a writing call that time
+    is kept for; `executes` admits running programs.
     """
 
     bodies: Bodies
@@ -48,13 +49,19 @@ class Schedule:
 
     @property
     def late(self) -> bool:
-        """Whether another round as long as a writing call would be too long; if so, the ledger is told."""
+        """Whether another round as long as a writing call would be too long.
+
+        If so, the ledger is told.
+        """
         late = asyncio.get_running_loop().time() + self._writing > self.last_call()
         self.calls.ledger.cut_for_time |= late
         return late
 
     def last_call(self) -> float:
-        """Return when the last call has to begin, on the loop's clock; infinity if nothing is kept for it."""
+        """Return when the last call has to begin, on the loop's clock.
+
+        That is infinity if nothing is kept for it.
+        """
         deadline = self.calls.ledger.deadline
         if not self.kept or deadline is None or not self._writing:
             return inf

@@ -16,7 +16,7 @@ from optillm.technique import BaseOptions
 
 
 def fitted(work: Work, fits: Callable[[Work], bool]) -> Work:
-    """Return the work itself if it fits, else the largest smaller form of it that does, else the smallest."""
+    """Return the work if it fits, else the largest smaller form that does, else the smallest."""
     if fits(work):
         return work
     most = max(sum(_room(stage.options).values()) for stage in work.leaves())
@@ -39,7 +39,10 @@ def _smaller(stage: Stage, steps: int) -> Stage:
 
 
 def _room(options: BaseOptions) -> dict[str, int]:
-    """Return how many steps down each option has, in the order they give way; none for one that is no number."""
+    """Return how many steps down each option has, in the order they give way.
+
+    One that is no number has none.
+    """
     least = _least(type(options))
     values = {name: getattr(options, name) for name in options.shrink_order}
     return {name: value - least[name] for name, value in values.items() if type(value) is int}

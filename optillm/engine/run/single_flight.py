@@ -1,4 +1,7 @@
-"""Work that several wait for is done once; when nobody waits for it any more, it is cancelled."""
+"""Work that several wait for is done once.
+
+When nobody waits for it any more, it is cancelled.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ T = TypeVar("T")
 
 
 class SharedTask(Generic[T]):
-    """A task that several wait for; `attended`, which the work is given, is set while anybody does."""
+    """A task that several wait for.
+
+    `attended`, which the work is given, is set while anybody does.
+    """
 
     def __init__(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> None:
         self.attended = asyncio.Event()
@@ -34,7 +40,10 @@ class SharedTask(Generic[T]):
         return self.task.done() and not self.task.cancelled() and self.task.exception() is None
 
     async def outcome(self, linger: Callable[[], float] = lambda: 0.0) -> T:
-        """Wait for the result; when the last to wait leaves early, the task is cancelled `linger()` seconds later."""
+        """Wait for the result.
+
+        When the last to wait leaves early, the task is cancelled `linger()` seconds later.
+        """
         self._waiting += 1
         self.attended.set()
         if self._cancelling is not None:
@@ -63,13 +72,19 @@ def _retrieve(task: asyncio.Task[Any]) -> None:
 
 
 class SingleFlight(Generic[T]):
-    """The calls that parallel branches share: the same call, the k-th time in each of them, is made once."""
+    """The calls that parallel branches share.
+
+    The same call, the k-th time in each of them, is made once.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[tuple[bytes, int], SharedTask[T]] = {}
 
     async def run(self, key: bytes, index: int, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return the result of the call identified by `key` the `index`-th time, made if nobody has made it yet."""
+        """Return the result of the call named `key`, for the `index`-th time.
+
+        It is made if nobody has made it yet.
+        """
         shared = self._calls.get((key, index))
         if shared is None or shared.cancelled:
             shared = self._calls[key, index] = SharedTask(lambda _: call())

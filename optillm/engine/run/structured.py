@@ -1,4 +1,4 @@
-"""The form that a request demands of its answer: JSON, or a call of a tool that it does not leave to the model.
+"""The form that a request demands of its answer: JSON, or a tool call it insists on.
 
 Libraries get structured output both ways: `response_format`, or a tool of which nothing is ever called but whose
 arguments are the answer. Where a request leaves it to the model whether to call a tool, no form is demanded of

@@ -1,4 +1,4 @@
-"""Writing the answer: the last call of a technique, streamed where that can be, and mended if it lacks the form."""
+"""Write the answer: the last call, streamed where possible, mended if it lacks the form."""
 
 from __future__ import annotations
 
@@ -82,7 +82,10 @@ class Writer:
         return [choices[0] for choices in replies]
 
     def _filter(self, after: str | None, show: Emit) -> Emit:
-        """Return a filter before `show`: it passes what follows the line `after`, without quotation tags."""
+        """Return a filter before `show` that passes what follows the line `after`.
+
+        It takes quotation tags out.
+        """
         filtered = TagFilter(self.tags, show).show
         return filtered if after is None else MarkerFilter(after, filtered).show
 

@@ -1,4 +1,4 @@
-"""A circuit breaker: whoever fails time after time is left alone for a while, then tried by one call.
+"""A circuit breaker: whoever keeps failing is left alone, then tried by one call.
 
 Closed, open and half-open as in Nygard, Release It! (2007), chapter 5. It never refuses anything itself: it is
 asked before a choice among upstreams, and told how the call ended.
@@ -36,7 +36,10 @@ class Breaker:
         return self._failures < TOLERATED
 
     def admits(self, now: float) -> bool:
-        """Whether a call should begin: always when closed, one at a time when half-open, never when open."""
+        """Whether a call should begin.
+
+        Always when closed, one at a time when half-open, never when open.
+        """
         return self.closed or (now >= self.reopens and not self.trying)
 
     def failed(self, now: float) -> float | None:

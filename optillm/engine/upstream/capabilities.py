@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from optillm.chat import Reply, ReplyKind, Usage
 from optillm.engine.call.adaptation import LIMITS, Adaptation, Fit
-from optillm.engine.run.payloads import Payload, Placement, prompt_tokens
+from optillm.engine.call.payload import Payload, Placement, prompt_tokens
 from optillm.toolkit.bounded import BoundedMap
 
 TTL: Final = 3600.0
@@ -84,6 +84,7 @@ class Capabilities:
         if accepted.streamed is not first.streamed:
             self.streamed = accepted.streamed
         for name in accepted.withheld - first.withheld - {"seed"}:  # our seed is the client's, counted up
+            # Refused beside both sets of the client's parameters: what they share is enough.
             value, beside = _value(payload, name), payload.clients
             self.unwelcome[value] = self.unwelcome.get(value, beside) & beside
         if accepted.placement is not first.placement:
@@ -97,9 +98,10 @@ class Capabilities:
             self.honours_n = received >= requested
 
     def notice(self, replies: Sequence[Reply], usage: Usage, *, judging: bool) -> None:
-        """Learn from replies whether the model thinks; one cut before its first word was spent on hidden thoughts.
+        """Learn from replies whether the model thinks.
 
-        Replies to the client's own words show that only by reported tokens: a client can have any limit and any tags.
+        One cut before its first word was spent on hidden thoughts. Replies to the client's own words show that only by
+        reported tokens: a client can have any limit and any tags.
         """
         self.thinks |= bool(usage.reasoning_tokens)
         if judging:
@@ -107,7 +109,7 @@ class Capabilities:
             self.thinks |= hidden or any(reply.thought for reply in replies)
 
     def judged(self, *, reasoned: bool, read: bool) -> None:
-        """Record a verdict that was requested with reasons first or alone, and whether it could be read.
+        """Record whether a verdict could be read that was requested with reasons first, or alone.
 
         After so many direct ones, reasons get another chance: what could not be read may have been one client's task.
         """
@@ -149,6 +151,7 @@ class Capabilities:
         bounds = [] if self.longest_reply is None else [self.longest_reply]
         if self.window is not None:
             prompt = int(CAUTION * prompt_tokens(payload.messages))
+            # The estimate may be much too high, so that some room is always left to try.
             bounds.append(max(self.window - prompt, self.window // 8))
         return Fit(min(bounds))
 
@@ -165,7 +168,10 @@ class Capabilities:
 
 
 def shape(body: Mapping[str, Any]) -> Hashable:
-    """Return the kind of a call: the names of its parameters, its last two roles, and the schema of its reply."""
+    """Return the kind of a call.
+
+    That is the names of its parameters, its last two roles, and the schema of its reply.
+    """
     roles = tuple(message["role"] for message in body["messages"][-2:])
     return frozenset(body), roles, _schema_name(body.get("response_format"))
 
@@ -188,13 +194,16 @@ def _value(payload: Payload, name: str) -> str:
 
 
 def _has_media(payload: Payload) -> bool:
-    """Return whether the last turn has images or the like: some models take no schema beside them."""
+    """Return whether the last turn has images or the like.
+
+    Some models take no schema beside them.
+    """
     content = payload.messages[-1].get("content")
     return isinstance(content, list) and any(part.get("type") != "text" for part in content)
 
 
 def _placement_key(payload: Payload) -> tuple[str, Placement]:
-    """Return what decides whether an instruction is accepted: the role of the last turn, and its place."""
+    """Return what decides whether an instruction is accepted: the last turn's role and place."""
     return str(payload.messages[-1]["role"]), payload.placement
 
 
@@ -209,10 +218,13 @@ class CapabilityTable:
         self._models = BoundedMap[tuple[str, str], Capabilities](MODELS)
 
     def of(self, base_url: str, model: str, *, streamed: bool | None = None) -> Capabilities:
-        """Return what is known of `model` at `base_url`; `streamed` is its initial value if nothing is known yet."""
+        """Return what is known of `model` at `base_url`.
+
+        `streamed` is its initial value if nothing is known yet.
+        """
         key, now = (base_url, model), self._clock()
         capabilities = self._models.get(key)
         if capabilities is None or capabilities.expires < now:
             capabilities = Capabilities(now + TTL, streamed=streamed)
-        self._models[key] = capabilities
+        self._models[key] = capabilities  # also if it was there: what is used last is forgotten last
         return capabilities

@@ -1,7 +1,8 @@
-"""Usage that counts only the first of several choices: detected by the length of their texts, and corrected.
+"""Correct usage that counts only the first of several choices.
 
-llama.cpp's server reports the tokens of the first of `n` choices. Correct usage must not be changed: few tokenizers
-have tokens for more than one word, so a text has at least about as many tokens as words, and mostly more.
+The length of their texts shows it. llama.cpp's server reports the tokens of the first of `n` choices. Correct usage
+must not be changed: few tokenizers have tokens for more than one word, so a text has at least about as many tokens as
+words, and mostly more.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ PER_TOKEN: Final = 4
 
 
 def of_all_choices(usage: Usage | None, texts: Sequence[str]) -> Usage | None:
-    """Return the usage of a reply with these texts as choices; estimated if it cannot have counted all of them."""
+    """Return the usage of a reply with these texts as choices.
+
+    It is estimated if it cannot have counted all of them.
+    """
     if usage is None or len(texts) < 2 or usage.completion_tokens >= sum(map(_fewest_tokens, texts)):
         return usage
     counted = len(texts[0]) if usage.completion_tokens else 0

@@ -56,7 +56,7 @@ class Upstream(Protocol):
     def stream(
         self, body: Mapping[str, Any], authorization: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """The chunks of one streamed chat completion, parsed, and `DONE` where it says that it has ended."""
+        """Yield the chunks of one streamed completion, parsed, and `DONE` where it says it ended."""
 
     async def relay(self, request: RawRequest) -> Relay:
         """One request passed on byte for byte; an error status is a reply like any other."""
@@ -66,7 +66,10 @@ class Upstream(Protocol):
 
 
 class OpenAIUpstream:
-    """An upstream that `client` knows how to address, over one connection pool for the whole process."""
+    """An upstream that `client` knows how to address.
+
+    All share one connection pool for the whole process.
+    """
 
     def __init__(self, client: AsyncOpenAI, exchange: Exchange) -> None:
         self.client = client
@@ -86,7 +89,7 @@ class OpenAIUpstream:
     async def stream(
         self, body: Mapping[str, Any], authorization: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """The chunks of one streamed chat completion, parsed, and `DONE` where it says that it has ended."""
+        """Yield the chunks of one streamed completion, parsed, and `DONE` where it says it ended."""
         address = await self._address("POST", CHAT, authorization, str(body.get("model")), JSON)
         content = orjson.dumps({**body, "stream": True})
         redact = _redact(address)
@@ -209,7 +212,7 @@ async def _check(response: Response, address: Address) -> None:
 
 
 def _redact(address: Address) -> Redact:
-    """What takes the credentials sent with a call, and whatever else looks like a key, out of its reply."""
+    """Return a function that hides the credentials of a call, and whatever looks like a key."""
 
     def redact(content: bytes) -> bytes:
         headers = address.headers.items()
@@ -231,9 +234,10 @@ class _Envelopes(httpx2.AsyncBaseTransport):
 
 
 def connect(settings: Settings, target: Target | None = None, memory: Memory | None = None) -> OpenAIUpstream:
-    """One upstream of the settings, by default the first; connections are opened when needed, on the running loop.
+    """One upstream of the settings, by default the first.
 
-    `memory` is what its replies may take together with those of others.
+    Connections are opened when needed, on the running loop. `memory` is what its replies may take together with those
+    of others.
     """
     target = target or settings.upstreams()[0]
     client = _client(settings, target)

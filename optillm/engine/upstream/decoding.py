@@ -1,4 +1,7 @@
-"""The bytes of replies, whole or streamed, as JSON objects; those of failures without anything like a key."""
+"""Read the bytes of replies, whole or streamed, as JSON objects.
+
+Of failures, nothing like a key is kept.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,15 @@ BLANKS: Final = b" \t\r\n" + BYTE_ORDER_MARK
 
 
 def is_json(content: bytes) -> bool:
-    """Whether a body, of which the beginning is there, is meant to be JSON: no event begins like that."""
+    """Return whether a body that begins like this is meant to be JSON: no event begins so."""
     return content.lstrip(BLANKS).startswith((b"{", b"["))
 
 
 def read_completion(content: bytes, redact: Redact) -> Mapping[str, Any]:
-    """The completion in a body; one that comes as a stream is put together. Raises `UpstreamError`."""
+    """Return the completion in a body; one that comes as a stream is put together.
+
+    Raises `UpstreamError`.
+    """
     if is_json(content):
         return _safe(read_object(content), content, redact)
     reader, assembly = EventReader(), Assembly()
@@ -37,7 +43,10 @@ def read_completion(content: bytes, redact: Redact) -> Mapping[str, Any]:
 
 
 def read_chunks(event: ServerEvent, redact: Redact) -> list[Mapping[str, Any]]:
-    """The chunks in an event of a stream, or `DONE`: one, but for servers that forget the blank line between two."""
+    """Return the chunks in an event of a stream, or `DONE`.
+
+    There is one, but for servers that forget the blank line between two.
+    """
     data = event.data.strip()
     if not data:
         return []

@@ -1,6 +1,7 @@
-"""What upstreams say when they fail a call, in whatever shape: a status, words, and nothing like a key.
+"""Read what upstreams say when they fail a call, in whatever shape.
 
-Failures come with an error status, or inside a 200: as the whole body, beside a choice, or in a chunk of a stream.
+The result is a status and words, and nothing like a key. Failures come with an error status, or inside a 200: as the
+whole body, beside a choice, or in a chunk of a stream.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ Redact = Callable[[bytes], bytes]
 
 
 def redacted(content: bytes) -> bytes:
-    """An error body without anything that looks like a key: some vendors quote the one they refuse."""
+    """Return an error body without anything like a key: some vendors quote the refused one."""
     return _WORD.sub(lambda word: b"[redacted]" if _like_a_key(word[0]) else word[0], content)
 
 
@@ -107,7 +108,10 @@ def refused(status: int, headers: Mapping[str, str], content: bytes, redact: Red
 
 
 def failure_in(wire: Mapping[str, Any]) -> UpstreamError | None:
-    """The failure that a reply with status 200, a chunk, or a choice of one holds; some hold an empty one."""
+    """Return the failure that a reply with status 200, a chunk, or a choice holds.
+
+    Some hold an empty one.
+    """
     error = wire.get("error")
     if not error:
         return failure(wire) if wire.get("object") == "error" or wire.get("success") is False else None
@@ -117,7 +121,10 @@ def failure_in(wire: Mapping[str, Any]) -> UpstreamError | None:
 
 
 def failure(error: Any, wire: Mapping[str, Any] = MappingProxyType({})) -> UpstreamError:
-    """The failure that an error object stands for; `wire` is what holds it, and may hold its status."""
+    """Return the failure that an error object stands for.
+
+    `wire` is what holds it, and may hold its status.
+    """
     status = _status(error) or _status(wire) or HTTPStatus.BAD_GATEWAY
     words = words_of(error) or "the upstream answered with an error that has no words"
     return UpstreamError(
@@ -235,7 +242,10 @@ def read_error(content: bytes) -> Any:
 
 
 def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a reply that clients get to see; `Retry-After` only where it says something."""
+    """Return the headers of a reply that clients get to see.
+
+    `Retry-After` is there only where it says something.
+    """
     lower_case = {name.lower(): value for name, value in headers.items()}
     return {
         name: value

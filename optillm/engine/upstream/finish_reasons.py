@@ -82,7 +82,10 @@ def ending(choice: Mapping[str, Any]) -> str | None:
 
 
 def fitting(reason: str | None, message: Mapping[str, Any]) -> str | None:
-    """The reason as it fits the message: calls are not a mere stop, and without calls there is nothing to call."""
+    """Return the reason as it fits the message.
+
+    Calls are not a mere stop, and without calls there is nothing to call.
+    """
     calls = next((name for name in CALLS if message.get(name)), None)
     if reason not in (STOP, *CALLS):
         return reason

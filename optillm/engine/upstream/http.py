@@ -186,7 +186,10 @@ async def whole(response: Response) -> bytes:
 
 
 async def beginning(response: Response, size: int) -> tuple[bytes, bool]:
-    """The first bytes of a body, a little more than `size` at most, and whether they are all of it."""
+    """Return the first bytes of a body, and whether they are all of it.
+
+    There are little more than `size` of them.
+    """
     parts, length = list[bytes](), 0
     try:
         async for part in unpacked(response):
@@ -224,7 +227,7 @@ async def events(response: Response) -> AsyncGenerator[ServerEvent, None]:
 
 
 async def unpacked(response: ClientResponse) -> AsyncGenerator[bytes, None]:
-    """The body of a reply in pieces, unpacked where it is packed although we ask for none of that."""
+    """Yield the body of a reply, unpacked where it is packed although we ask for none of that."""
     packing = response.headers.get("Content-Encoding", "").strip().lower()
     if packing in ("", "identity"):
         async for part in response.content.iter_any():

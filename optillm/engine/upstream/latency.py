@@ -1,4 +1,4 @@
-"""How long upstream calls take: the latest calls of each kind, by any request of this process."""
+"""Know how long upstream calls take: the latest of each kind, by any request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS: Final = 512
 
 
 class Pace(NamedTuple):
-    """How many seconds a call took, and its weight: how many times as long as a light call it may take."""
+    """How many seconds a call took, and its weight: how many times a light call's it may take."""
 
     seconds: float
     weight: float = 1.0

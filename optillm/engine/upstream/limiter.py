@@ -1,11 +1,12 @@
-"""How many calls run at a time: in all, and for each model and key, shared fairly between requests that wait.
+"""Limit how many calls run at a time.
 
-A window for each model and key starts at the operator's cap. A 429 narrows it, but never below the number of calls
-that the upstream was seen to accept at a time: refusals that come by chance, or that are due to others, must not
-stop what works. That number is measured by Little's law over one round trip, as BBR measures a path (Cardwell et
-al., 2016). Each success widens the window: by little while there are refusals, and by twice as much after each
-round trip without any, or in which fewer calls were accepted than shortly before. While the window is narrowed,
-starts are spaced, as TCP paces packets: a refused call must not be replaced at once by one that will be refused too.
+There is a limit for all, and one for each model and key, shared fairly between requests. A window for each model and
+key starts at the operator's cap. A 429 narrows it, but never below the number of calls that the upstream was seen to
+accept at a time: refusals that come by chance, or that are due to others, must not stop what works. That number is
+measured by Little's law over one round trip, as BBR measures a path (Cardwell et al., 2016). Each success widens the
+window: by little while there are refusals, and by twice as much after each round trip without any, or in which fewer
+calls were accepted than shortly before. While the window is narrowed, starts are spaced, as TCP paces packets: a
+refused call must not be replaced at once by one that will be refused too.
 
 A server with a few slots does not refuse calls, it queues them, which shows where replies come as streams (see
 `server_queue`). Its window starts small and grows with each first token that came without queueing. It shrinks to
@@ -75,7 +76,10 @@ class Limiter:
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def enter(self, request: Hashable) -> None:
-        """Wait for a place and take it, until `leave`; the requests that wait take turns by `request`."""
+        """Wait for a place and take it, until `leave`.
+
+        The requests that wait take turns by `request`.
+        """
         if not self.free:
             await self._turn(request)
         else:
@@ -101,12 +105,19 @@ class Limiter:
         seconds = now - sent
         self._latency += (seconds - self._latency) * (SMOOTHING if self._latency else 1.0)
         self._round.add(seconds)
-        if self._queue is None:
+        if (
+            self._queue is None
+        ):  # a server that queues takes any number: there first tokens count, see `began`
             self.window = min(self.cap, self.window + self._growth)
         self._end_round(now)
 
     def throttled(self, now: float) -> None:
-        """Narrow the window after a 429, but not below the number of calls that the upstream accepts at a time."""
+        """Narrow the window after a 429.
+
+        It stays at the number of calls that the upstream accepts at a time, at least.
+        """
+        # One call more was too much, the others were not. Halving, as TCP does, left 2 places of 256 where an upstream
+        # refused 30 % of all calls by chance.
         self._round.refused += 1
         others = self.running - 1.0
         self.window = min(self.cap, max(1.0, others, KEPT * self._accepted, CUT * self.window))
@@ -115,7 +126,10 @@ class Limiter:
     # The queue of an upstream that has one.
 
     def bound(self, cap: int, *, queues: bool) -> None:
-        """Set the most calls that may run at once; if that is new, learn anew how many keep the slots busy."""
+        """Set the most calls that may run at once.
+
+        If that is new, learn anew how many keep the slots busy.
+        """
         if cap != self.cap or queues != (self._queue is not None):
             self.cap = cap
             self.window = float(min(cap, FIRST_WINDOW) if queues else cap)
@@ -129,12 +143,16 @@ class Limiter:
 
     def began(self, call: Hashable, now: float) -> None:
         """Widen the window if a first token shows that the upstream has room for more."""
+        # A window that is not full has not been tried: there is no reason to widen it.
         if self._queue is not None and self._queue.began(call, now) and self.running >= int(self.window):
             self.window = min(self.cap, self.window + 1.0)
             self._wake()
 
     def ended(self, call: Hashable, now: float) -> None:
-        """Narrow the window if more than `IN_LINE` calls wait at the upstream while another one ends."""
+        """Narrow the window if too many calls wait at the upstream while another one ends.
+
+        Too many are more than `IN_LINE`.
+        """
         if self._queue is not None and self._queue.ended(call):
             queued = self._queue.length(now)
             if queued > IN_LINE:
@@ -146,6 +164,7 @@ class Limiter:
         if now - ended.begun < self._latency or not ended.answered:
             return
         accepted = ended.seconds / (now - ended.begun)
+        # A quiet round trip shows nothing of what would be accepted: only refusals lower the measure.
         self._accepted = max(accepted, self._accepted * ended.share)
         self._most_accepted = max(accepted, self._most_accepted * (FADING if ended.refused else 1.0))
         if ended.refused and accepted > USED * self._most_accepted:
@@ -197,7 +216,7 @@ class Limiter:
                 self._waiting.move_to_end(request)
             else:
                 del self._waiting[request]
-            if not turn.done():
+            if not turn.done():  # else it was cancelled while it stood in line
                 self._start()
                 turn.set_result(None)
 
@@ -227,7 +246,10 @@ class Round:
 
 
 class Turn:
-    """The turn of one call at its upstream; the call reports to it when it is heard, answered and over."""
+    """The turn of one call at its upstream.
+
+    The call reports to it when it is heard, answered and over.
+    """
 
     __slots__ = ("_limiters", "_sent", "_window", "begun")
 
@@ -307,8 +329,12 @@ class Limiters:
 
     @asynccontextmanager
     async def slot(self, request: Hashable, authorization: str | None, model: str) -> AsyncIterator[Turn]:
-        """Wait for the turn of one call, and hold it while the block runs; the block reports the outcome to it."""
+        """Wait for the turn of one call, and hold it while the block runs.
+
+        The block reports the outcome to it.
+        """
         window = self.of(authorization, model)
+        # The window before the total: a call held back by its own key must not take a place from others.
         await window.enter(request)
         try:
             await self.total.enter(request)

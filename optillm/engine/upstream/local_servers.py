@@ -1,4 +1,4 @@
-"""Model servers on the operator's own machines: llama.cpp, Ollama, LM Studio, vLLM and their like.
+"""Model servers on the operator's machines: llama.cpp, Ollama, LM Studio, vLLM and others.
 
 They differ from hosted ones in what limits them. A hosted upstream refuses excess calls with a 429; a local server
 has a few slots, queues every call beyond them, and refuses none. A call whose client has left frees its slot only if
@@ -30,9 +30,10 @@ NAMED_LOCALLY: Final = (".local", ".internal", ".lan", ".home.arpa", ".svc.clust
 
 
 def is_local(base_url: str) -> bool:
-    """Return whether an address belongs to this machine or to a private network; no name is looked up.
+    """Return whether an address belongs to this machine or to a private network.
 
-    A name without a dot is taken for one of a private network: a container, or another machine in it.
+    No name is looked up. A name without a dot is taken for one of a private network: a container, or another machine in
+    it.
     """
     host = (URL(base_url).host or "").rstrip(".").lower()
     if not host:
@@ -41,12 +42,12 @@ def is_local(base_url: str) -> bool:
 
 
 def root_of(base_url: str) -> str:
-    """Return the address of the server itself, without the `/v1` under which it speaks OpenAI's protocol."""
+    """Return the address of the server itself, without the `/v1` of OpenAI's protocol."""
     return base_url.rstrip("/").removesuffix("/v1")
 
 
 class Properties(NamedTuple):
-    """What a server says about itself: how many `slots` it has, and the `context` of each in tokens."""
+    """What a server says about itself: its `slots`, and the `context` of each in tokens."""
 
     slots: int | None = None
     context: int | None = None
@@ -55,9 +56,10 @@ class Properties(NamedTuple):
 async def read_properties(
     upstream: Upstream, authorization: str | None = None, seconds: float = SECONDS
 ) -> Properties:
-    """Return what a server reports at `/props`, as llama.cpp does; nothing if it has something else there.
+    """Return what a server reports at `/props`, as llama.cpp does.
 
-    Raises `UpstreamError` or `TimeoutError` if it does not answer within these seconds.
+    That is nothing if it has something else there. Raises `UpstreamError` or `TimeoutError` if it does not answer
+    within these seconds.
     """
     async with asyncio.timeout(seconds):
         path = f"{root_of(upstream.base_url)}/props"

@@ -28,7 +28,10 @@ UNLISTED: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStat
 
 
 class Catalogue:
-    """The models of all upstreams, the last good lists of those that are down, and the names in `advertised`."""
+    """The models of all upstreams, and the names in `advertised`.
+
+    Upstreams that are down are there with their last good lists.
+    """
 
     def __init__(self, routes: Routes, advertised: Sequence[str]) -> None:
         self._routes = routes.all
@@ -36,9 +39,9 @@ class Catalogue:
         self._lists = BoundedMap[tuple[str, str], list[dict[str, Any]]](LISTS * len(self._routes))
 
     async def models(self, authorization: str | None) -> list[dict[str, Any]]:
-        """The model objects, each name once; raises `UpstreamError` when no upstream gives or has given any.
+        """Return the model objects, each name once.
 
-        One that has been refused the key gives none.
+        Raises `UpstreamError` when no upstream gives or has given any. One that has been refused the key gives none.
         """
         key = hashlib.sha256((authorization or "").encode()).hexdigest()
         lists = await asyncio.gather(
@@ -83,7 +86,10 @@ def as_error(relay: Relay) -> UpstreamError:
 
 
 def listed(relay: Relay) -> list[dict[str, Any]]:
-    """The model objects of a list of models, in the usual object or bare; whatever has no name is left out."""
+    """Return the model objects of a list of models, in the usual object or bare.
+
+    Whatever has no name is left out.
+    """
     try:
         data = orjson.loads(relay.body or b"")
     except orjson.JSONDecodeError:

@@ -1,4 +1,7 @@
-"""Upstreams that are down and expected to come back; the log says so while calls wait for them."""
+"""Upstreams that are down and expected to come back.
+
+The log says so while calls wait for them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Outage:
-    """An outage of a server: why it cannot be called, since when on the loop's clock, and whether calls wait for it."""
+    """An outage of a server.
+
+    It has the reason, its beginning on the loop's clock, and whether calls wait for its end.
+    """
 
     reason: str
     since: float
@@ -21,7 +27,10 @@ class Outage:
 
 
 class Outages:
-    """The upstreams that are restarting, by name; logs when calls begin to wait, and when they stop."""
+    """The upstreams that are restarting, by name.
+
+    Logs when calls begin to wait, and when they stop.
+    """
 
     def __init__(self) -> None:
         self._outages: dict[str, Outage] = {}
@@ -42,7 +51,10 @@ class Outages:
             log.info("Upstream %s answers again after %.1f s", upstream, seconds)
 
     def wait(self) -> float:
-        """Note that a call waits for the upstreams that are down; return the seconds since the latest one went down."""
+        """Note that a call waits for the upstreams that are down.
+
+        Return the seconds since the latest one went down.
+        """
         for upstream, outage in self._outages.items():
             if not outage.awaited:
                 outage.awaited = True

@@ -49,7 +49,10 @@ def is_this_machine(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Return whether a host is this machine or an address of a private network; no name is looked up."""
+    """Return whether a host is this machine or an address of a private network.
+
+    No name is looked up.
+    """
     address = _address(host)
     return is_this_machine(host) if address is None else address.is_private
 

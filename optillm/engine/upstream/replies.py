@@ -1,4 +1,4 @@
-"""Replies as upstreams send them, whole or in chunks, in one shape, the thoughts apart from the answer.
+"""Bring upstreams' replies, whole or in chunks, into one shape, thoughts and answer apart.
 
 Servers put a model's thoughts into fields, into parts of the content, or as tags into the text itself. They are no
 part of the answer: nobody judges them, votes on them or is shown them as one. They move to `reasoning_content`.
@@ -69,7 +69,10 @@ def _message(choice: Mapping[str, Any]) -> Message:
 
 
 def _apart(message: Message) -> Message:
-    """The message with the thoughts of its content in a field of their own; itself when there are none."""
+    """Return the message with the thoughts of its content in a field of their own.
+
+    It stays as it is when there are none.
+    """
     content = message.get("content")
     if content is None:
         return message

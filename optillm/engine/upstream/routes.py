@@ -1,8 +1,9 @@
-"""Which upstream a call goes to: the next healthy one that serves its model, in order or shared by weight.
+"""Choose the upstream of a call: the next healthy one that serves its model.
 
-Each call chooses for itself, so that one request may be served by several upstreams. A call that fails at one of
-them through no fault of the client's goes to the next at once. Breakers say which upstreams to pass over, but every
-call goes somewhere: when all breakers are open, it goes to the upstream that is due for the next trial.
+Upstreams are tried in order, or shared by weight. Each call chooses for itself, so that one request may be served by
+several upstreams. A call that fails at one of them through no fault of the client's goes to the next at once. Breakers
+say which upstreams to pass over, but every call goes somewhere: when all breakers are open, it goes to the upstream
+that is due for the next trial.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ import orjson
 from optillm.chat import RawRequest, Relay
 from optillm.config.prices import Price, Prices, dearest
 from optillm.config.upstreams import by_model
+from optillm.engine.call.payload import PLACEMENTS, Payload, Placement
 from optillm.engine.memory import MB, Memory
-from optillm.engine.run.payloads import PLACEMENTS, Payload, Placement
 from optillm.engine.upstream.breaker import Breaker
 from optillm.engine.upstream.capabilities import Capabilities, CapabilityTable
 from optillm.engine.upstream.client import JSON, Upstream, connect
@@ -98,7 +99,10 @@ class Route:
         return self.rename.get(model, model)
 
     def clients_name(self, model: str) -> str | None:
-        """Return the clients' name for a model that this upstream calls otherwise; `None` if it has no other."""
+        """Return the clients' name for a model that this upstream calls otherwise.
+
+        Returns `None` if it has no other.
+        """
         return next((name for name, renamed in self.rename.items() if renamed == model), None)
 
     def placed(self, payload: Payload) -> Payload:
@@ -129,7 +133,9 @@ class Route:
         """Ask a local server now and then how many slots it has, in a task that nothing waits for."""
         now = asyncio.get_running_loop().time()
         if self.local and now >= self._slots_known_until:
-            self._slots_known_until = now + SLOTS_KNOWN
+            self._slots_known_until = (
+                now + SLOTS_KNOWN
+            )  # already, or each call until the reply would ask again
             self._reading_slots = asyncio.create_task(self._read_slots(authorization))
 
     async def _read_slots(self, authorization: str | None) -> None:
@@ -170,7 +176,7 @@ class Route:
         try:
             yield
         except UpstreamError as error:
-            if not _ailing(error):
+            if not _ailing(error):  # whoever refuses a call is well
                 self._recovered(model)
             # A rate limit of a client's own key concerns nobody else.
             elif self.keyed or error.status != HTTPStatus.TOO_MANY_REQUESTS:
@@ -194,7 +200,7 @@ class Route:
             log.info("Upstream %s answers again with %s", self.name, model)
 
     def excuses(self, error: UpstreamError) -> bool:
-        """Return whether another upstream may do better, since the failure is not the client's fault."""
+        """Return whether another upstream may do better, as the failure is not the client's fault."""
         if self.keyed and error.status in OURS:
             if not self._warned:
                 self._warned = True
@@ -204,7 +210,10 @@ class Route:
 
 
 class Routes:
-    """The upstreams of one process, at least one; `retries` is how often all of them are asked again."""
+    """The upstreams of one process, at least one.
+
+    `retries` is how often all of them are asked again.
+    """
 
     def __init__(
         self,
@@ -230,7 +239,10 @@ class Routes:
 
     @classmethod
     def to(cls, upstream: Upstream, *, cap: int = 256, retries: int = 3, local: bool = False) -> Routes:
-        """Return the routes to one upstream, for at most `cap` calls at a time; a `local` one is called by streams."""
+        """Return the routes to one upstream, for at most `cap` calls at a time.
+
+        A `local` one is called by streams.
+        """
         return cls([Route(upstream, Limiters(cap, queues=local), streams=local, local=local)], retries)
 
     @classmethod
@@ -241,9 +253,10 @@ class Routes:
         return cls(routes, settings.upstream_retries, memory=memory)
 
     def lap(self, model: str, rng: Random, avoided: Collection[Route] = ()) -> Lap:
-        """Return the upstreams to try for a call in turn; those `avoided` begin only if there is no other.
+        """Return the upstreams to try for a call in turn.
 
-        An empty `model` is served by all. Raises `UpstreamError` if none serves it.
+        Those `avoided` begin only if there is no other. An empty `model` is served by all. Raises `UpstreamError` if
+        none serves it.
         """
         serving = self._serving(model)
         if not serving:
@@ -259,22 +272,26 @@ class Routes:
         return self.capability_table.of(route.upstream.base_url, route.named(model), streamed=streamed)
 
     def honours_n(self, model: str) -> bool | None:
-        """Return whether every upstream that may be called first gives as many choices as requested; `None`: not known.
+        """Return whether every upstream that may be called first gives several choices at once.
 
-        Upstreams that are called by streams count as not doing so: a call for several choices cannot be a stream, and
-        at a local server it would wait until as many slots are free.
+        `None` stands for not known. Upstreams that are called by streams count as not doing so: a call for several
+        choices cannot be a stream, and at a local server it would wait until as many slots are free.
         """
+        # A round would lack choices whenever its bundle went to an upstream that ignores `n`.
         first = self._may_be_first(model)
         honours = {not route.streams and self.capabilities(route, model).honours_n for route in first}
         return False if False in honours else honours == {True} or None
 
     def most_choices(self, model: str) -> int | None:
-        """Return how many choices every upstream that may be called first gives at a time; `None`: no known bound."""
+        """Return how many choices every upstream that may be called first gives at a time.
+
+        `None` stands for no known bound.
+        """
         bounds = (self.capabilities(route, model).most_choices for route in self._may_be_first(model))
         return min((bound for bound in bounds if bound is not None), default=None)
 
     def bound_n(self, model: str, most: int | None) -> None:
-        """Request at most `most` choices of this model at a time from now on, wherever it may go first.
+        """Request at most `most` choices of this model at a time, wherever it may go first.
 
         `None` stands for one: the refusal did not say how many would be given.
         """
@@ -286,7 +303,10 @@ class Routes:
         return any(self.capabilities(route, model).thinks for route in self._may_be_first(model))
 
     def judged(self, model: str, *, reasoned: bool, read: bool) -> None:
-        """Record a verdict requested of this model, with reasons first or alone, and whether it could be read."""
+        """Record whether a verdict of this model could be read.
+
+        It was requested with reasons first, or alone.
+        """
         for route in self._may_be_first(model):
             self.capabilities(route, model).judged(reasoned=reasoned, read=read)
 
@@ -316,17 +336,21 @@ class Routes:
         return self.free(authorization, model)
 
     def price(self, model: str, prices: Prices) -> Price | None:
-        """Return the highest price of this model at any upstream; `None` if one of the prices is not known."""
+        """Return the highest price of this model at any upstream.
+
+        Returns `None` if one of the prices is not known.
+        """
         names = {model} if self.alone else {route.named(model) for route in self._serving(model)}
         prices_by_name = [prices.of(name, model) for name in names]
         listed = [price for price in prices_by_name if price is not None]
         return dearest(listed) if listed and len(listed) == len(names) else None
 
     async def relay(self, request: RawRequest) -> Relay:
-        """Pass on one request byte for byte, but with an upstream's own name for the model if it has one.
+        """Pass on one request byte for byte.
 
-        No upstream is tried twice; another one is, while nothing has come back but an excusable failure. A request
-        without a body is about something that the first upstream keeps.
+        Only the model's name is replaced where an upstream has its own. No upstream is tried twice; another one is,
+        while nothing has come back but an excusable failure. A request without a body is about something that the first
+        upstream keeps.
         """
         if self.alone or not request.content:
             return await self.all[0].relay(request)
@@ -369,9 +393,10 @@ class Routes:
 
 
 class Lap:
-    """One try at each upstream that may serve a call: iterate over the routes, report failures, raise the `failure`.
+    """One try at each upstream that may serve a call.
 
-    Routes that are unhealthy come only while no healthy one is left at the beginning, those `avoided` as late.
+    Iterate over the routes, report failures, and raise the `failure`. Routes that are unhealthy come only while no
+    healthy one is left at the beginning, those `avoided` as late.
     """
 
     def __init__(
@@ -389,6 +414,8 @@ class Lap:
         left, model = list(self._serving), self._model
         others = [route for route in left if route not in self._avoided]
         peers = _first(model, others) or _first(model, left)
+        # Breakers never refuse: failing fast would save a client a failure that it gets anyway, and cost it every call
+        # that would have worked.
         peers = peers or [min(left, key=lambda route: route.due(model))]
         while peers:
             weights = [peer.weight for peer in peers]
@@ -406,6 +433,7 @@ class Lap:
     def failure(self) -> UpstreamError:
         """Return the failure that leaves most hope, when all upstreams have failed."""
         failure = min(self._failures, key=_despair)
+        # One upstream that comes back is enough for the call to wait, whatever the others say.
         failure.restarting = any(self._outages.lasts(route.name) for route in self._serving)
         return failure
 
@@ -424,7 +452,10 @@ def calls_as_streams(settings: Settings, target: Target) -> bool:
 
 
 def placements(settings: Settings, target: Target) -> list[tuple[str, Placement]]:
-    """Return where instructions go at an upstream, by model-name pattern: its own settings, then the general ones."""
+    """Return where instructions go at an upstream, by patterns of model names.
+
+    Its own settings come before the general ones.
+    """
     stated = [*by_model(target.instructions), *by_model(settings.instructions)]
     return [(pattern, PLACEMENTS[word]) for pattern, word in stated]
 
@@ -455,7 +486,10 @@ class _Refusal(UpstreamError):
 
 
 def _ailing(error: UpstreamError) -> bool:
-    """Return whether the failure is the upstream's: it could not be reached, or is overloaded, slow or broken."""
+    """Return whether the failure is the upstream's own.
+
+    It could not be reached, or is overloaded, slow or broken.
+    """
     return (
         error.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
         or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -463,7 +497,10 @@ def _ailing(error: UpstreamError) -> bool:
 
 
 def _despair(error: UpstreamError) -> tuple[bool, bool, float, bool]:
-    """Return a sort key, lower where a failure leaves more hope; an upstream's own words go before its silence."""
+    """Return a sort key, lower where a failure leaves more hope.
+
+    An upstream's own words go before its silence.
+    """
     return error.status in OURS, not error.retryable, error.retry_after or 0.0, error.upstream_body is None
 
 

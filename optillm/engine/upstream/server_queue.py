@@ -32,7 +32,10 @@ class ServerQueue:
         self._silent[call] = now
 
     def began(self, call: Hashable, now: float) -> bool:
-        """Note the first token of a call; return whether the call did not queue and no other call is in the queue."""
+        """Note the first token of a call.
+
+        Return whether the call did not queue and no other call is in the queue.
+        """
         sent = self._silent.pop(call, None)
         if sent is None:
             return False

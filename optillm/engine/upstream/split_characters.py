@@ -1,4 +1,4 @@
-"""Characters that servers cut in two: halves of UTF-16 pairs, and single bytes of UTF-8, put together again.
+"""Put characters together that servers cut in two: UTF-16 pairs, and bytes of UTF-8.
 
 Python keeps both as surrogates: a half as it is, a byte as `surrogateescape` has it. Neither may leave the process.
 """
@@ -16,7 +16,10 @@ _BEGUN: Final = re.compile("(?:[\ud800-\udbff]|(?<![\ud800-\udbff])[\udcc2-\udcf
 
 
 def mended(text: str) -> str:
-    """The text with halves joined where they meet; one that stays alone becomes a replacement character."""
+    """Return the text with halves joined where they meet.
+
+    One that stays alone becomes a replacement character.
+    """
     if text.isascii() or not _HALVES.search(text):
         return text
     joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
@@ -24,9 +27,10 @@ def mended(text: str) -> str:
 
 
 def read_cut(content: bytes) -> Any:
-    """JSON that the strict reader refuses, halves kept: cut characters, infinities, a byte order mark.
+    """Read JSON that the strict reader refuses, and keep the halves of characters.
 
-    Raises `ValueError` or `RecursionError` where it is no JSON at all.
+    It may have infinities and a byte order mark, too. Raises `ValueError` or `RecursionError` where it is no JSON at
+    all.
     """
     return json.loads(content.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
 
@@ -37,7 +41,10 @@ def all_mended(value: Any) -> Any:
 
 
 class HalfKeeper:
-    """Takes text in pieces; the beginning of a character that ends one piece goes before the next."""
+    """Takes text in pieces.
+
+    The beginning of a character that ends one piece goes before the next.
+    """
 
     def __init__(self) -> None:
         self._half = ""

@@ -1,4 +1,4 @@
-"""Server-sent events, read as the HTML standard defines them (section 9.2.6), from bytes as they come.
+"""Server-sent events, read from bytes as the HTML standard defines them (section 9.2.6).
 
     >>> reader = EventReader()
     >>> reader.feed(b"data: 1\\n\\nda") + reader.feed(b"ta: 2\\r\\n\\r") + reader.close()
@@ -17,7 +17,7 @@ ERROR: Final = "error"
 
 
 class ServerEvent(NamedTuple):
-    """One event: its name, empty where the stream gives none, and its data lines, joined by line feeds.
+    """One event: its name, empty if there is none, and its data lines, joined by line feeds.
 
     `ended` says whether its blank line came: what the end of the stream ends may be cut.
     """
@@ -28,7 +28,10 @@ class ServerEvent(NamedTuple):
 
 
 class EventReader:
-    """Takes a stream in pieces of any size and gives its events; the cost is linear in the bytes."""
+    """Takes a stream in pieces of any size and gives its events.
+
+    The cost is linear in the bytes.
+    """
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []  # of an event that is not complete, its line ends all line feeds

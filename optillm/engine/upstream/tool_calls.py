@@ -32,7 +32,10 @@ def objects(value: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def with_calls_read(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message with its calls in OpenAI's shape; itself when they are. Raises `UpstreamError`."""
+    """Return the message with its calls in OpenAI's shape, itself if they are.
+
+    Raises `UpstreamError`.
+    """
     calls, function = message.get("tool_calls"), message.get("function_call")
     if calls:
         read = [_call(position, call) for position, call in enumerate(objects(calls))]
@@ -53,7 +56,10 @@ def _call(position: int, call: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _function(function: Any, call: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A function with its name, and its arguments as text; either may stand beside it in the call."""
+    """Return a function with its name, and its arguments as text.
+
+    Either may stand beside it in the call.
+    """
     if not isinstance(function, Mapping):
         function = {"name": function or call.get("name"), "arguments": call.get("arguments")}
         if function["arguments"] is None:
@@ -72,7 +78,10 @@ def _text(arguments: Any) -> str:
 
 @dataclass(slots=True)
 class _Nesting:
-    """Takes JSON in pieces and tells whether it is complete, in time proportional to what is new."""
+    """Takes JSON in pieces and tells whether it is complete.
+
+    The time is proportional to what is new.
+    """
 
     depth: int = 0
     in_string: bool = False
@@ -124,7 +133,10 @@ class _Open:
 
 
 class ActionAssembly:
-    """The calls of a reply that comes in pieces; a new id or a new name begins a new one, whatever its index."""
+    """The calls of a reply that comes in pieces.
+
+    A new id or a new name begins a new one, whatever its index.
+    """
 
     def __init__(self) -> None:
         self._calls: list[_Open] = []

@@ -1,4 +1,4 @@
-"""The ballots of a trace document: what judges were shown, what they said, and what that counts."""
+"""The ballots of a trace document: what judges were shown, and what they said."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _order(verdict: Any, shown: Sequence[int], labels: str) -> list[list[int]] |
     """Return the candidates best first, those together that the judge did not tell apart."""
     if isinstance(verdict, Ranking):
         ranked = [labels.find(label) for label in verdict.ranking]
-        order = [[shown[place]] for place in dict.fromkeys(ranked) if 0 <= place < len(shown)]
+        order = [[shown[position]] for position in dict.fromkeys(ranked) if 0 <= position < len(shown)]
         rest = [index for index in shown if [index] not in order]
         return [*order, rest] if rest else order
     if isinstance(verdict, Preference) and len(shown) == 2:

@@ -33,8 +33,12 @@ def calls_of(trace: Trace, times: Times, roster: Roster, *, content: bool) -> li
         rounds[call.id] = 1 + max((rounds[earlier] for earlier in call.after), default=0)
     return [
         {
-            **{"id": call.id, "role": call.name, "step": steps.get(id(call.step)), "after": sorted(call.after)},
-            **{"round": rounds[call.id], "status": call.status},
+            "id": call.id,
+            "role": call.name,
+            "step": steps.get(id(call.step)),
+            "after": sorted(call.after),
+            "round": rounds[call.id],
+            "status": call.status,
             **_moments(call, times),
             **_origin(call),
             **_usage(call),
@@ -130,7 +134,7 @@ def steps_of(trace: Trace, times: Times, *, content: bool) -> list[dict[str, Any
 
 
 def _short(attributes: Mapping[str, Any], *, content: bool) -> dict[str, Any]:
-    """Return the numbers among attributes, also those by candidate; and texts where content is shown."""
+    """Return the numbers among attributes, and the texts where content is shown."""
     short: dict[str, Any] = {}
     for name, value in attributes.items():
         if isinstance(value, int | float):

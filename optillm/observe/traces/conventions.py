@@ -105,6 +105,7 @@ def request_attributes(document: Mapping[str, Any]) -> Attributes:
     else:
         attributes |= dict(named({**tokens, "model": document["model"], "cost": document["cost"]}, CALL))
         attributes["openinference.span.kind"] = KINDS.get(name, "CHAIN")
+        attributes["gen_ai.provider.name"] = DEFAULT_PROVIDER
     if document["stream"]:
         attributes["gen_ai.request.stream"] = True
     if (document["http_status"] or 0) >= SERVER_ERROR:

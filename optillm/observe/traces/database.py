@@ -30,8 +30,8 @@ from optillm.stores import Database
 
 WAITING: Final = 1000
 """Ended requests that may wait to be written down; further ones are lost."""
-RUNNING_SIZE: Final = 2**28
-"""Bytes of requests that run or wait to be written."""
+MOST_UNWRITTEN: Final = 10_000
+"""Requests that run or wait to be written; of more than that, the oldest are lost."""
 CLOSE_SECONDS: Final = 10.0
 """Seconds that the end of the process waits for traces to be written."""
 LEVEL: Final = 1
@@ -89,7 +89,7 @@ class DatabaseTraces:
         self._content = content
         self._clock = clock
         self._warnings = RareWarnings(log)
-        self._unwritten = MemoryTraces(RUNNING_SIZE, content=True, most=2**20)
+        self._unwritten = MemoryTraces(0, content=content, most=MOST_UNWRITTEN)
         self._ended: queue.Queue[Recording | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._write_all, name="traces", daemon=True)
         self._thread.start()
@@ -102,7 +102,6 @@ class DatabaseTraces:
 
     def end(self, recording: Recording) -> None:
         """See `Recorder`."""
-        self._unwritten.end(recording)
         try:
             self._ended.put_nowait(recording)
         except queue.Full:
@@ -122,6 +121,7 @@ class DatabaseTraces:
                 log.exception("The trace of request %s cannot be written", recording.request_id)
             finally:
                 self._unwritten.delete(recording.id, None)
+                self._ended.task_done()
 
     def _write(self, recording: Recording) -> None:
         row = _row(document(recording, content=self._content))
@@ -139,6 +139,10 @@ class DatabaseTraces:
             oldest = "SELECT id FROM traces ORDER BY created, id LIMIT ?"
             database.execute(f"DELETE FROM traces WHERE id IN ({oldest})", (-(-count // DROPPED),))  # noqa: S608 - constant
 
+    def flush(self) -> None:
+        """Wait until all that has ended is written, or lost."""
+        self._ended.join()
+
     def close(self) -> None:
         """Write down what has ended, and close the file."""
         with suppress(queue.Full):
@@ -150,19 +154,17 @@ class DatabaseTraces:
 
     def page(self, filters: Filters, owner: str | None, limit: int, cursor: str | None) -> Page:
         """See `Traces`."""
-        fresh = self._unwritten.page(filters, owner, limit, cursor).data
+        fresh = self._unwritten.page(filters, owner, limit + 1, cursor).data
         names = {summary["id"] for summary in fresh}
         conditions, values = _conditions(filters, owner, cursor)
         query = f"SELECT summary FROM traces WHERE {conditions} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608 - ours
         with self._reading() as database:
             rows = database.execute(query, (*values, limit + 1)).fetchall()
         written = [summary for (row,) in rows if (summary := orjson.loads(row))["id"] not in names]
-        both = [self._listed(summary) for summary in fresh] + written
-        both.sort(key=lambda summary: (summary["created"], summary["id"]), reverse=True)
+        both = sorted(
+            [*fresh, *written], key=lambda summary: (summary["created"], summary["id"]), reverse=True
+        )
         return Page.of(both, limit)
-
-    def _listed(self, fresh: dict[str, Any]) -> dict[str, Any]:
-        return fresh if self._content else fresh | {"question": None, "answer": None}
 
     def document(self, trace_id: str, owner: str | None) -> dict[str, Any] | None:
         """See `Traces`."""
@@ -211,7 +213,10 @@ def _row(whole: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _size(database: sqlite3.Connection) -> int:
-    """Return how many bytes of the file are in use; what is free is written again before the file grows."""
+    """Return how many bytes of the file are in use.
+
+    What is free is written again before the file grows.
+    """
     pages, free, size = (
         database.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_count", "freelist_count", "page_size")

@@ -36,7 +36,10 @@ SUMMARY: Final = (
 
 
 def document(recording: Recording, *, content: bool) -> dict[str, Any]:
-    """Return the document of a request; without `content`, it holds no text of the client or of a model."""
+    """Return the document of a request.
+
+    Without `content`, it holds no text of the client or of a model.
+    """
     body = client_body(recording) if content else None
     trace = recording.trace
     parts = (
@@ -210,7 +213,10 @@ def _run(recording: Recording, trace: Trace, *, content: bool) -> dict[str, Any]
 def _runner_up(
     candidates: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]], returned: Sequence[int]
 ) -> int | None:
-    """Return the best candidate with another answer: the next one of the answer, else that of the largest group."""
+    """Return the best candidate with another answer.
+
+    It is the next one of those returned, else one of the largest group.
+    """
     if not returned:
         return None
     won = candidates[returned[0]]["group"]

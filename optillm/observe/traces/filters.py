@@ -90,14 +90,14 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Summaries of traces, newest first, and the cursor of the next page, `None` on the last one."""
+    """Summaries of traces, newest first, and the cursor of the next page if there is one."""
 
     data: list[dict[str, Any]]
     next_cursor: str | None = None
 
     @classmethod
     def of(cls, summaries: list[dict[str, Any]], limit: int) -> Self:
-        """Return the first `limit` of these summaries; one more of them shows that another page follows."""
+        """Return the first `limit` of these summaries; one more shows that a page follows."""
         data = summaries[:limit]
         if len(summaries) <= limit or not data:
             return cls(data)

@@ -18,19 +18,18 @@ ENDED: Final = 2**31
 
 
 @dataclass(slots=True)
-class Kept:
-    """A trace: its recording, or its document where no content may be kept; `listed` is its summary once it is final."""
+class Shelved:
+    """An ended request of which only the document is left; `summary` is what lists show of it."""
 
     client: str | None
     created: float
-    recording: Recording | None = None
-    document: dict[str, Any] | None = None
-    listed: dict[str, Any] | None = None
-    size: int = 0
+    document: dict[str, Any]
+    summary: dict[str, Any]
+    kept_size: int
 
 
 class MemoryTraces:
-    """The last traces of one process, at most `size` bytes of them; see `optillm.observe.traces.store.Traces`.
+    """The last traces of one process, at most `size` bytes of them; see `Traces`.
 
     A recording stays what it is until somebody reads it. Without `content`, a document is made of it when the request
     ends, and what the client and the models wrote is let go.
@@ -40,37 +39,35 @@ class MemoryTraces:
         self._size = size
         self._most = most
         self._content = content
-        self._kept = OrderedDict[str, Kept]()
+        self._kept = OrderedDict[str, Recording | Shelved]()
         self._taken = 0
         self._lock = threading.Lock()
 
     def begin(self, recording: Recording) -> None:
         """See `Recorder`."""
         with self._lock:
-            self._kept[recording.id] = Kept(recording.client, recording.created, recording)
+            self._kept[recording.id] = recording
             if len(self._kept) > self._most:
                 self._drop_oldest()
 
     def end(self, recording: Recording) -> None:
         """See `Recorder`."""
-        kept = self._kept.get(recording.id)
-        if kept is None:  # deleted while it ran, or pushed out by newer ones
-            return
-        whole = None if self._content else document(recording, content=False)
+        kept: Recording | Shelved = recording
+        if self._content:
+            kept.kept_size = recording.size
+        else:
+            kept = _shelved(recording)
         with self._lock:
-            if whole is None:
-                kept.size = recording.size
-            else:
-                kept.document = whole
-                kept.recording = None  # last, for those who read meanwhile
-                kept.size = RECORDING_SIZE + CALL_SIZE * len(whole["calls"])
-            self._taken += kept.size
+            if recording.id not in self._kept:  # deleted while it ran, or pushed out by newer ones
+                return
+            self._kept[recording.id] = kept
+            self._taken += kept.kept_size
             while self._taken > self._size and self._kept:
                 self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         _, dropped = self._kept.popitem(last=False)
-        self._taken -= dropped.size
+        self._taken -= dropped.kept_size
 
     def page(self, filters: Filters, owner: str | None, limit: int, cursor: str | None) -> Page:
         """See `Traces`."""
@@ -91,26 +88,23 @@ class MemoryTraces:
                     break
         return Page.of(summaries, limit)
 
-    def _summary(self, kept: Kept) -> dict[str, Any]:
-        if kept.listed is not None:
-            return kept.listed
-        recording, whole = kept.recording, kept.document
-        listed = summary(whole) if recording is None and whole is not None else None
-        if listed is None:
-            assert recording is not None
-            listed = summary_of(recording, content=self._content)
-            if recording.record is None:
-                return listed
-        kept.listed = listed
+    def _summary(self, kept: Recording | Shelved) -> dict[str, Any]:
+        if isinstance(kept, Shelved):
+            return kept.summary
+        if kept.summary is not None:
+            return kept.summary
+        ended = kept.record is not None
+        listed = summary_of(kept, content=self._content)
+        if ended:
+            kept.summary = listed
         return listed
 
     def document(self, trace_id: str, owner: str | None) -> dict[str, Any] | None:
         """See `Traces`."""
         kept = self._owned(trace_id, owner)
-        if kept is None:
-            return None
-        recording = kept.recording
-        return kept.document if recording is None else document(recording, content=self._content)
+        if isinstance(kept, Recording):
+            return document(kept, content=self._content)
+        return None if kept is None else kept.document
 
     def delete(self, trace_id: str, owner: str | None) -> bool:
         """See `Traces`."""
@@ -119,15 +113,15 @@ class MemoryTraces:
             if kept is None:
                 return False
             del self._kept[trace_id]
-            self._taken -= kept.size
+            self._taken -= kept.kept_size
             return True
 
     def recording(self, trace_id: str, owner: str | None) -> Recording | None:
         """Return the recording of a request, `None` if there is none here."""
         kept = self._owned(trace_id, owner)
-        return None if kept is None else kept.recording
+        return kept if isinstance(kept, Recording) else None
 
-    def _owned(self, trace_id: str, owner: str | None) -> Kept | None:
+    def _owned(self, trace_id: str, owner: str | None) -> Recording | Shelved | None:
         kept = self._kept.get(trace_id)
         return kept if kept is not None and owner in (None, kept.client) else None
 
@@ -136,8 +130,13 @@ class MemoryTraces:
         kept = self._kept.get(trace_id)
         if kept is None:
             return 0
-        recording = kept.recording
-        return ENDED if recording is None else recording.changes
+        return kept.changes if isinstance(kept, Recording) else ENDED
 
     def close(self) -> None:
         """See `Traces`; there is nothing to write down."""
+
+
+def _shelved(recording: Recording) -> Shelved:
+    whole = document(recording, content=False)
+    size = RECORDING_SIZE + CALL_SIZE * len(whole["calls"])
+    return Shelved(recording.client, recording.created, whole, summary(whole), size)

@@ -85,7 +85,7 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call.get("function") or {}
-    arguments = function.get("arguments")
+    arguments: Any = function.get("arguments")
     with suppress(TypeError, ValueError):  # a model wrote them: what is no JSON is shown as it is
         arguments = json.loads(arguments)
     return {"type": "tool_call", "id": call.get("id"), "name": function.get("name"), "arguments": arguments}

@@ -43,7 +43,7 @@ class Recorder(Protocol):
 
 @dataclass(slots=True)
 class Passed:
-    """A reply that is passed on: its bytes in parts, as long as they are few, and when the first came."""
+    """A reply that is passed on: its bytes, if they are few, and when the first came."""
 
     cached: bool = False
     parts: list[bytes] = field(default_factory=list)
@@ -69,11 +69,14 @@ class Recording:
     """A running or ended request.
 
     `technique` is the expression that runs; `described` returns more about it: the `technique` with its options, the
-    `options`, the `requested_options` where these are others, and the `composition` as a graph. `body` is what the client sent: JSON, parsed or not.
-    `started` is a time of `clock`, `created` the same moment as Unix time. `spent` returns what is known of calls,
-    tokens and cost while the request runs; once it has ended, `record` says that. `returned` are the candidates of the
-    answer, best first, of which the client gets `choices`. A request that is passed on has `passed` in place of a
-    `trace`. `error` is the message of a request that failed.
+    `options`, the `requested_options` where these are others, and the `composition` as a graph. `body` is what
+    the client sent: JSON, parsed or not. `started` is a time of `clock`, `created` the same moment as Unix time.
+
+    `spent` returns what is known of calls, tokens and cost while the request runs; once it has ended, `record` says
+    that. `returned` are the candidates of the answer, best first, of which the client gets `choices`. A request that is
+    passed on has `passed` in place of a `trace`. `error` is the message of a request that failed.
+
+    A store notes the `kept_size` that it accounts for, and the `summary` once that is final.
     """
 
     id: str
@@ -95,6 +98,8 @@ class Recording:
     choices: int = 1
     passed: Passed | None = None
     error: str | None = None
+    kept_size: int = 0
+    summary: dict[str, Any] | None = None
 
     @property
     def size(self) -> int:
@@ -124,6 +129,6 @@ class Recording:
             1 + (call.status != "running") + (call.sent is not None) + (call.first_piece is not None)
             for call in calls
         )
-        return (
-            events + len(self.trace.candidates) + len(self.trace.decisions) + len(self.trace.spans)
-        ) + (self.record is not None)
+        return (events + len(self.trace.candidates) + len(self.trace.decisions) + len(self.trace.spans)) + (
+            self.record is not None
+        )

@@ -19,15 +19,25 @@ def relayed(recording: Recording, body: Mapping[str, Any] | None, *, content: bo
     complete = recording.record is not None and recording.record.status < 400
     candidates = [
         {
-            **{"index": index, "call": 0, "choice": index, "answer": None, "group": None},
-            **{"complete": complete and reply["finish_reason"] != "length", "origin": "answer"},
-            **{"text": reply["text"] if content else None, "score": None},
+            "index": index,
+            "call": 0,
+            "choice": index,
+            "answer": None,
+            "group": None,
+            "complete": complete and reply["finish_reason"] != "length",
+            "origin": "answer",
+            "text": reply["text"] if content else None,
+            "score": None,
         }
         for index, reply in enumerate(replies)
     ]
     return {
         "calls": [_call(recording, body, replies, content=content)],
-        **{"steps": [], "groups": [], "ballots": [], "trees": [], "decisions": []},
+        "steps": [],
+        "groups": [],
+        "ballots": [],
+        "trees": [],
+        "decisions": [],
         "candidates": candidates,
         "outcome": {
             "chosen": [candidate["index"] for candidate in candidates] if complete else [],
@@ -52,12 +62,21 @@ def _call(
     end = None if record is None else round(record.seconds, 4)
     streamed = recording.stream and passed is not None
     return {
-        **{"id": 0, "role": "generate", "step": None, "after": [], "round": 1},
+        "id": 0,
+        "role": "generate",
+        "step": None,
+        "after": [],
+        "round": 1,
         "status": _status(recording),
-        **{"start": 0.0, "queued": None, "sent": 0.0},
+        "start": 0.0,
+        "queued": None,
+        "sent": 0.0,
         "first_token": Times(recording.started).of(passed.first_at) if streamed and passed else None,
         "end": end,
-        **{"model": recording.model, "upstream": None, "retries": 0, "repetitions": 0},
+        "model": recording.model,
+        "upstream": None,
+        "retries": 0,
+        "repetitions": 0,
         "cached": int(passed is not None and passed.cached),
         "input_tokens": None if usage is None else usage.prompt_tokens,
         "cached_tokens": None if usage is None else usage.cached_tokens,
@@ -67,7 +86,8 @@ def _call(
         "prompt": body.get("messages") if body is not None and content else None,
         "replies": replies if content and replies else None,
         "candidates": [index for index, _ in enumerate(replies)],
-        **{"ballot": None, "critical": True},
+        "ballot": None,
+        "critical": True,
     }
 
 

@@ -1,4 +1,4 @@
-"""The candidates of a trace document: each with the call it came of, and the answers they give in groups."""
+"""The candidates of a trace document, each with its call, and their answers in groups."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Roster:
         self.returned = [self.index(candidate, "shown") for candidate in returned]
 
     def _noted(self, candidate: Shown, reply: Reply, earlier: dict[int, Entry]) -> Entry:
-        """Return the entry of a candidate made of a reply; a reply of an earlier candidate is a seed."""
+        """Return the entry of a candidate made of a reply, which may be an earlier one's."""
         before = earlier.get(id(reply))
         if before is not None:
             return Entry(candidate, "seed", before.call, before.choice)
@@ -86,16 +86,20 @@ class Roster:
             self.ballots[call.id] = number
 
     def index(self, candidate: Shown, origin: str = "decoy") -> int:
-        """Return the number of a candidate; one that no call is known to have made is added, of this origin."""
-        if 0 <= candidate.index < len(self.entries):
-            if self.entries[candidate.index].candidate.reply is candidate.reply:
-                return candidate.index
+        """Return the number of a candidate; an unknown one is added, of this origin."""
+        if self._is_noted(candidate):
+            return candidate.index
         number = self._others.get(id(candidate.reply))
         if number is None:
             number = self._others[id(candidate.reply)] = len(self.entries)
             call_id, choice = self._by_text.get(candidate.reply.text, (None, 0))
             self.entries.append(Entry(candidate, origin, call_id, choice))
         return number
+
+    def _is_noted(self, candidate: Shown) -> bool:
+        if not 0 <= candidate.index < len(self.entries):
+            return False
+        return self.entries[candidate.index].candidate.reply is candidate.reply
 
     def of_call(self, call_id: int) -> list[int]:
         """Return the numbers of the candidates that came of a call."""
@@ -106,7 +110,10 @@ class Roster:
         ]
 
     def groups(self, *, content: bool) -> list[dict[str, Any]]:
-        """Return the candidates in groups that give the same answer, or the same text, and note it in the entries."""
+        """Return the candidates in groups that give the same answer, or the same text.
+
+        The entries then know their groups.
+        """
         voters = [number for number, entry in enumerate(self.entries) if entry.origin != "decoy"]
         groups = self._grouped(voters)
         chosen = self.returned[:1]

@@ -121,22 +121,23 @@ def _call(
 
 
 def _evaluations(document: Document) -> Mapping[int, list[Event]]:
-    """Return by call what the ballots say of its candidates, and on the judge's own call that it cannot be read."""
+    """Return by call what the ballots say of its candidates, and on the judge's own call that it says nothing."""
     events: defaultdict[int, list[Event]] = defaultdict(list)
     for ballot in document["ballots"]:
-        for call, attributes in _results(ballot, document["candidates"]):
-            judge = document["calls"][ballot["call"]]
-            at = judge["start"] if judge["end"] is None else judge["end"]
+        judge = document["calls"][ballot["call"]]
+        at = judge["start"] if judge["end"] is None else judge["end"]
+        for call, attributes in _results(ballot, judge["status"], document["candidates"]):
             events[call].append(Event(EVALUATION, at, attributes))
     return events
 
 
 def _results(
-    ballot: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]]
+    ballot: Mapping[str, Any], status: str, candidates: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[int, Attributes]]:
     judged: Attributes = {"optillm.judge": ballot["call"], "optillm.counted": bool(ballot["counted"])}
     if ballot["unread"] is not None:
-        unread = {"gen_ai.evaluation.name": ballot["kind"], "error.type": "unreadable"}
+        fault = "cancelled" if status == "cancelled" else "unreadable"
+        unread = {"gen_ai.evaluation.name": ballot["kind"], "error.type": fault}
         yield ballot["call"], {**unread, "gen_ai.evaluation.explanation": ballot["unread"], **judged}
         return
     for index in ballot["shown"]:

@@ -1,4 +1,4 @@
-"""The store of traces: what the server, the command and the tests ask of it, and how one is opened."""
+"""The store of traces: what others ask of it, and how one is opened."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Traces(Protocol):
         """Delete a trace; return whether there was one."""
 
     def changes(self, trace_id: str) -> int:
-        """Return a number that grows while the request runs and something happens to it; 0 if there is no trace."""
+        """Return a number that grows with what happens to a request; 0 for no trace."""
 
     def close(self) -> None:
         """Write down what has ended, and let go of the file."""

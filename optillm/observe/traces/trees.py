@@ -66,7 +66,7 @@ def _path(
 
 
 def scores_of(trace: Trace, roster: Roster, trees: Sequence[Mapping[str, Any]]) -> dict[int, float]:
-    """Return the scores of candidates: values in a tree, else what the latest step says, else what judges gave."""
+    """Return the scores of candidates: those of the latest step, else values in a tree."""
     scores = {
         node["candidate"]: node["value"]
         for tree in trees
@@ -75,4 +75,6 @@ def scores_of(trace: Trace, roster: Roster, trees: Sequence[Mapping[str, Any]]) 
     }
     for span in list(trace.spans):
         scores |= dict(span.attributes).get("scores", {})
-    return {number: round(float(score), 4) for number, score in scores.items() if number < len(roster.entries)}
+    return {
+        number: round(float(score), 4) for number, score in scores.items() if number < len(roster.entries)
+    }

@@ -1,4 +1,4 @@
-"""The script that the server executes to start a zygote: `python -I -B boot.py [--language-only]`."""
+"""The script that starts a zygote: `python -I -B boot.py [--language-only]`."""
 
 import importlib
 import sys

@@ -26,7 +26,7 @@ _MAX_THREADS: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """What one job may use: wall time in milliseconds, CPU time in seconds, address space in megabytes.
+    """What one job may use: wall time (ms), CPU time (s) and address space (MB).
 
     `threads` limits all threads of the user that the job runs as, see `thread_limit`.
     """
@@ -75,7 +75,7 @@ def holds(install_walls: Callable[[], None]) -> bool:
 
 
 def thread_limit(least: int = _THREADS) -> int:
-    """Return how many threads the user of this process may have so that half of them are still free.
+    """Return how many threads this process's user may have so that half of them stay free.
 
     The kernel counts the threads of all processes of a user, even in other containers, and z3 aborts if it
     cannot start the one that watches its time. So what others have started by now is measured, by trying.
@@ -94,7 +94,10 @@ def _fits_under(limit: int) -> bool:
 
 
 def _in_child(holds: Callable[[], bool]) -> bool:
-    """Return whether something holds in a fork of this process, which it may change; an error means no."""
+    """Return whether something holds in a fork of this process, which it may change.
+
+    An error means no.
+    """
     parent = os.getpid()
     child = os.fork()
     if child == 0:

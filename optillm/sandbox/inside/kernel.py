@@ -62,7 +62,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def end_with(connection: int) -> None:
-    """End at once, whatever is running, when the other end of a socket closes or has closed already.
+    """End at once, whatever is running, when a socket's other end closes or has closed.
 
     Until `stay` is called, any other sign of life on the socket ends this process, too. The parent's death signal
     would not do: the kernel sends it for the thread that started us, not for its process.
@@ -100,10 +100,11 @@ def leave_network() -> None:
 
 
 def drop_root() -> None:
-    """Become a user that nothing else runs as, if we are root and may: a container can take that right away.
+    """Become a user that nothing else runs as, if we are root and may.
 
-    The kernel counts threads per user: were it the same for all sandboxes, a flood of threads in one would leave none
-    to honest programs in the next. Where such users are not mapped, it is nobody.
+    A container can take that right away. The kernel counts threads per user: were it the same for all sandboxes, a
+    flood of threads in one would leave none to honest programs in the next. Where such users are not mapped, it is
+    nobody.
     """
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not LINUX:
         return

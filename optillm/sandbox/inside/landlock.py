@@ -17,9 +17,9 @@ _FILES: Final = {1: 13, 2: 14, 3: 15, 5: 16}
 
 
 def restrict() -> int:
-    """Give up every right that the kernel can take away; return the interface's version, 0 without one.
+    """Give up every right that the kernel can take away.
 
-    This is the second lock behind seccomp, so its absence is no error.
+    Return the interface's version, 0 without one. This is the second lock behind seccomp, so its absence is no error.
     """
     if not LINUX or MACHINE not in {"x86_64", "aarch64"}:
         return 0

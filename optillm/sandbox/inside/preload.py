@@ -43,7 +43,10 @@ def preload() -> None:
 
 
 def _warm_up() -> None:
-    """Fill caches and trigger lazy imports. Without a time limit for z3, which would start a thread."""
+    """Fill caches and trigger lazy imports.
+
+    z3 gets no time limit here, which would start a thread.
+    """
     import sympy
     import z3
 

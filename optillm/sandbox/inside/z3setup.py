@@ -15,7 +15,10 @@ _former_contexts: list[Any] = []
 
 
 def solver_timeout(limits: JobLimits) -> int:
-    """Return how many milliseconds one check may take: less than the job, so that it can reply `unknown`."""
+    """Return how many milliseconds one check may take.
+
+    That is less than the job has, so that it can reply `unknown`.
+    """
     return max(limits.wall_ms - _HEADROOM_MS, limits.wall_ms // 2)
 
 
@@ -33,9 +36,10 @@ def configure_z3(limits: JobLimits) -> None:
 
 
 def touch() -> None:
-    """Let z3 do a little work: a job is often prepared before its program, and its first steps copy memory.
+    """Let z3 do a little work.
 
-    Only before there is a time limit: z3 keeps one with a thread, which would not be behind the walls.
+    A job is often prepared before its program, and its first steps copy memory. Only before there is a time limit: z3
+    keeps one with a thread, which would not be behind the walls.
     """
     solver = z3.Solver()
     solver.from_string("(declare-const x Int)(assert (> x 3))")

@@ -1,9 +1,9 @@
-"""The process that all jobs are forked from: everything imported, nothing secret, no file access.
+"""The process that all jobs are forked from: all is imported, and nothing is secret.
 
-It is started by exec, never by a fork of the server, whose memory holds keys. It talks to nobody but the server, over
-the socket that it gets as descriptor 0, and ends when that socket does. Each order brings two descriptors: the socket
-from which the job reads its program and to which it writes its reply, and one on which the zygote reports how the job
-ended. If the server closes the latter, or dies, the job is cancelled.
+It has no access to files. It is started by exec, never by a fork of the server, whose memory holds keys. It talks to
+nobody but the server, over the socket that it gets as descriptor 0, and ends when that socket does. Each order brings
+two descriptors: the socket from which the job reads its program and to which it writes its reply, and one on which the
+zygote reports how the job ended. If the server closes the latter, or dies, the job is cancelled.
 """
 
 from __future__ import annotations

@@ -24,7 +24,10 @@ Network = IPv4Network | IPv6Network
 
 
 class Authenticator:
-    """Knows the clients by their keys; `proxies` are the reverse proxies that tell where a request comes from."""
+    """Knows the clients by their keys.
+
+    `proxies` are the addresses of reverse proxies that tell where a request comes from.
+    """
 
     def __init__(self, clients: Sequence[Client], proxies: Sequence[str], clock: Callable[[], float]) -> None:
         self._clients = clients
@@ -33,7 +36,10 @@ class Authenticator:
         self._lock = threading.Lock()  # with `--server threads`, views run side by side
 
     def client(self, key: bytes) -> Client:
-        """Return the client whose key the current request carries; raises `Unauthorized` or `RateLimited`."""
+        """Return the client whose key it is that the current request carries.
+
+        Raises `Unauthorized`, or `RateLimited` after too many wrong ones.
+        """
         sent = digest(key)
         origin = source(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""), self._proxies)
         wait = self._attempts.wait(origin, sent)
@@ -85,9 +91,10 @@ class Attempts:
 
 
 def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
-    """Where a request comes from: the last address that is no trusted proxy's, as far as those tell.
+    """Return where a request comes from: the last address that is no trusted proxy's.
 
-    `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client has all of it.
+    Proxies tell it. `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client
+    has all of it.
     """
     last: Address | None = None
     for hop in (remote, *reversed(forwarded.split(","))):

@@ -47,7 +47,10 @@ class Counters(Protocol):
         """The value of a counter after adding to it."""
 
     def hit(self, name: str, per_minute: int) -> tuple[bool, int, float]:
-        """Try for a place among so many per minute: got one, how many are left, Unix time of the next to be free."""
+        """Try for a place among so many per minute.
+
+        Return whether there was one, how many are left, and the Unix time of the next to be free.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,10 @@ class Accounts:
     def _spend(
         self, counters: Counters, admission: Admission, name: str, limits: UsageLimits, most: Budget
     ) -> None:
-        """Bound a request by what is left of the day; hold the most it may take, where that is bounded."""
+        """Bound a request by what is left of the day.
+
+        Hold the most it may take, where that is bounded.
+        """
         for kind, limit in _budgets(limits):
             now, wanted = self._clock(), min(limit, _amount(kind, most))
             day_ends = math.ceil(DAY - now % DAY)
@@ -194,7 +200,10 @@ class Accounts:
                 admission.headers |= _limit_headers(kind, limit, left, day_ends)
 
     def _hold(self, counters: Counters, admission: Admission, counter: str, amount: int) -> int:
-        """Hold so much of a budget, beyond its limit on paper only; gives what others have used or hold."""
+        """Hold so much of a budget, beyond its limit on paper only.
+
+        Return what others have used or hold.
+        """
         try:
             used = counters.add(counter, amount) - amount
         except StoreDown as error:  # a budget guards money
@@ -227,7 +236,10 @@ class Accounts:
 
 
 class Books:
-    """A thread that adds to counters, and tries again what has failed; it starts with the first entry."""
+    """A thread that adds to counters, and tries again what has failed.
+
+    It starts with the first entry.
+    """
 
     def __init__(self, add: Callable[[str, int], int], warn: Callable[[StoreDown], None]) -> None:
         self._write = add
@@ -252,7 +264,10 @@ class Books:
         self._lost(self._booked(Counter(dict(listed))))
 
     def close(self) -> None:
-        """Write what waits, with one last attempt where the store has failed; a second call only waits."""
+        """Write what waits, with one last attempt where the store has failed.
+
+        A second call only waits.
+        """
         with self._lock:
             again, self._closed = self._closed, True
             if self._thread is not None and not again:
@@ -299,7 +314,10 @@ class Books:
 
 
 def _budgets(limits: UsageLimits) -> Iterator[tuple[str, int]]:
-    """The budgets of a day that there are: their kind, and how many tokens or millionths of a dollar they are."""
+    """The budgets of a day that there are.
+
+    Each has a kind, and so many tokens or millionths of a dollar.
+    """
     if limits.tokens_per_day is not None:
         yield "tokens", limits.tokens_per_day
     if limits.cost_per_day is not None:

@@ -1,4 +1,7 @@
-"""Tell browsers which web pages may use this server, and what a reply may do if one is shown as a page."""
+"""Tell browsers which web pages may use this server.
+
+A reply that is shown as a page may do nothing.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def welcome(origin: str | None, origins: Collection[str]) -> bool:
 
 
 def tell_browsers(app: Flask, origins: Collection[str]) -> None:
-    """Answer the preflights of welcome pages before anybody asks for a key, and put headers on every reply.
+    """Answer preflights of welcome pages before a key is demanded, and put headers on replies.
 
     Credentials are never allowed: a page of another site sends its key in a header of its own, and the cookie of those
     who have signed in is for the pages of this server alone.

@@ -1,5 +1,6 @@
-"""What every request passes before its view: with keys, those come in who have one; without, those who call this
-server by a name of its own.
+"""Decide who may come in, before each view.
+
+With keys, those who have one or have signed in; without, those who call this server by a name of its own.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def guard(settings: Settings, accounts: Accounts) -> Callable[[], None]:
     has_keys = bool(accounts.keys.clients)
 
     def check_host() -> None:
-        """Refuse names that are not ours: a web page may have one of its own resolve to this machine."""
+        """Refuse names that are not ours.
+
+        A web page may have one of its own resolve to this machine.
+        """
         host = request.headers.get("Host")
         name = None if host is None else _name(host)
         if name is not None and name not in names and not is_loopback(name):
@@ -103,7 +107,10 @@ def naming_the_limit(error: OptillmError) -> OptillmError:
 
 
 def settle(response: Response) -> Response:
-    """Tell the client what is left for its key, and give back what the request held when it has been served."""
+    """Tell the client what is left for its key.
+
+    When the request has been served, give back what it held.
+    """
     admission: Admission | None = g.get("admission")
     if admission is None:
         return response
@@ -124,7 +131,10 @@ _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.~-]+))(?::\d*)?")
 
 
 def _name(host: str) -> str:
-    """Return the name in a Host header, without port and brackets; "" for anything but a name or an address."""
+    """Return the name in a Host header, without port and brackets.
+
+    It is "" for anything but a name or an address.
+    """
     match = _HOST.fullmatch(host)
     return (match[1] or match[2]).lower().rstrip(".") if match else ""
 

@@ -1,4 +1,4 @@
-"""By which name a client reaches this server, and whether a request comes from a page of its own."""
+"""Tell by which name a client reaches this server, and from whose page a request comes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def is_https() -> bool:
 
 
 def own_url(path: str) -> str | None:
-    """Return the URL of a path as the client reaches it; `None` if it has not said by which name that is."""
+    """Return the URL of a path as the client reaches it.
+
+    It is `None` if the client has not said by which name that is.
+    """
     return f"{'https' if is_https() else 'http'}://{request.host}{path}" if request.host else None
 
 
@@ -32,13 +35,19 @@ def same_origin() -> bool:
 
 
 def refuse_forgeries() -> None:
-    """Refuse what changes something and may come of a page that is not of this server: a browser adds its cookie."""
+    """Refuse a change that may come of a page that is not of this server.
+
+    The browser of somebody who has signed in adds the cookie, whichever page makes it send a request.
+    """
     if not same_origin():
         raise PermissionDenied("Only pages of this server may do this for somebody who has signed in")
 
 
 def refuse_other_sites() -> None:
-    """Refuse what any web page may send to a local server without asking first: forms, and bodies of no type."""
+    """Refuse what any web page may send to a local server unasked.
+
+    That is forms, and bodies of no type.
+    """
     origin = request.headers.get("Origin")
     if origin is None or welcome(origin, here().settings.cors_origins) or same_origin():
         return

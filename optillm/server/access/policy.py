@@ -1,4 +1,4 @@
-"""What each endpoint needs: declared where it is registered, and closed where nothing is declared.
+"""What each endpoint needs: declared at its registration, closed where nothing is declared.
 
     @views.get("/v1/things")
     @Policy(spending=False)
@@ -33,13 +33,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an endpoint needs. An instance decorates its view function, below the decorator that registers it.
+    """What an endpoint needs.
 
-    `authenticated`: a client key is needed, if the server has any. `counted`: a request counts against the rate of
-    its key. `spending`: it may cost something upstream, so it is bounded by its key's daily budget and holds a part of
-    it. `measured`: the metrics of requests and responses include it. `vital`: it is served however busy the server is.
-    `page`: people look at it, so that whoever has no key is led to where they can sign in, and errors are pages, too.
-    `content_security` is the Content-Security-Policy of its replies.
+    An instance decorates its view function, below the decorator that registers it. `authenticated`: a client key is
+    needed, if the server has any. `counted`: a request counts against the rate of its key. `spending`: it may cost
+    something upstream, so it is bounded by its key's daily budget and holds a part of it. `measured`: the metrics of
+    requests and responses include it. `vital`: it is served however busy the server is. `page`: people look
+    at it, so that whoever has no key is led to where they can sign in, and errors are pages, too. `content_security`
+    is the Content-Security-Policy of its replies.
 
     Raises `ValueError` for an endpoint that asks for no key and yet counts or spends: there is no key to charge.
     """
@@ -71,7 +72,7 @@ UNMATCHED: Final = Policy(counted=False, spending=False)
 ASTRAY: Final = Policy(counted=False, spending=False, measured=False)
 """The same for any other path: metrics are of the API, and not of what scanners try."""
 READING: Final = Policy(counted=False, spending=False, measured=False)
-"""The policy of what only reads what is kept here: it takes nothing from a key's limits."""
+"""The policy of what only deals with what is kept here: it takes nothing from a key's limits."""
 PAGE: Final = replace(READING, page=True, content_security=OWN_PAGE)
 """The policy of a page."""
 OPEN_PAGE: Final = replace(PAGE, authenticated=False)
@@ -92,7 +93,7 @@ def current_policy() -> Policy:
 
 
 def vital_paths(app: Flask) -> frozenset[str]:
-    """Return the paths of all vital endpoints, for whoever has to tell before a request is routed.
+    """Return the paths of all vital endpoints, to tell them before a request is routed.
 
     Raises `ValueError` if such a path has variable parts.
     """

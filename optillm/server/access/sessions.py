@@ -20,7 +20,10 @@ SECONDS: Final = 12 * 3600
 
 
 class Sessions:
-    """Issues the tokens of sessions and knows their clients; `secret` is the same in all workers."""
+    """Issues the tokens of sessions and knows their clients.
+
+    `secret` is the same in all workers.
+    """
 
     def __init__(
         self, clients: Sequence[Client], secret: bytes, clock: Callable[[], float] = time.time

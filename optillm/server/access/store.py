@@ -1,4 +1,4 @@
-"""Where the use of keys is counted: a file that the worker processes share, or Redis for several machines.
+"""Where the use of keys is counted: a file that worker processes share, or Redis.
 
 Both are storages of the `limits` package, which has one for Redis and none for a file.
 """
@@ -66,7 +66,10 @@ class Store:
             return storage.incr(f"{NAMESPACE}/{name}", COUNTER_SECONDS, amount)
 
     def hit(self, name: str, per_minute: int) -> tuple[bool, int, float]:
-        """Try for a place among so many per minute: got one, how many are left, Unix time of the next to be free."""
+        """Try for a place among so many per minute.
+
+        Return whether there was one, how many are left, and the Unix time of the next to be free.
+        """
         item = RateLimitItemPerMinute(per_minute, namespace=NAMESPACE)
         with self._opened() as storage:
             windows = MovingWindowRateLimiter(storage)
@@ -132,7 +135,10 @@ class FileStorage(Storage, MovingWindowSupport):
         return float(self._one("SELECT expires FROM counters WHERE name = ?", key) or self._clock())
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Return whether there was room for `amount` more in the last `expiry` seconds; if so, note them."""
+        """Return whether there was room for `amount` more in the last `expiry` seconds.
+
+        If so, note them.
+        """
         now = self._clock()
         with self._database.transaction() as database:
             database.execute("DELETE FROM hits WHERE name = ? AND at < ?", (key, now - expiry))
@@ -143,7 +149,10 @@ class FileStorage(Storage, MovingWindowSupport):
             return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002
-        """Return the Unix time of the oldest entry of the last `expiry` seconds, and how many there are."""
+        """Return the Unix time of the oldest entry, and how many there are.
+
+        Only those of the last `expiry` seconds count.
+        """
         now = self._clock()
         query = "SELECT min(at), count(*) FROM hits WHERE name = ? AND at >= ?"
         with self._database.connection() as database:

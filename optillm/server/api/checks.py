@@ -1,4 +1,7 @@
-"""What a chat request must look like where the proxy itself reads it; the rest is the upstream's to judge."""
+"""What a chat request must look like where the proxy itself reads it.
+
+The rest is the upstream's to judge.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,20 @@ _KINDS: Final[Mapping[str, type]] = {
 
 
 def of_kind(value: Any, kind: type[T], name: str) -> T | None:
-    """The value if it is of this JSON type, `None` for null; raises `InvalidRequest` for another one."""
+    """Return the value if it is of this JSON type, `None` for null.
+
+    Raises `InvalidRequest` for another one.
+    """
     if value is None or type(value) is kind:  # isinstance would take true for a number
         return value
     raise InvalidRequest(f"{name} must be {_WORDS[kind]}", param=name)
 
 
 def check_chat(body: Mapping[str, Any]) -> None:
-    """Raise `InvalidRequest`, with the field as `param`, for a request that cannot be served as it stands."""
+    """Raise `InvalidRequest` for a request that cannot be served as it stands.
+
+    Its `param` is the field.
+    """
     for name, kind in _KINDS.items():
         of_kind(body.get(name), kind, name)
     for name, value in body.items():

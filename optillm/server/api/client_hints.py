@@ -1,4 +1,4 @@
-"""What a client says about a request outside of its body: which attempt it is, how long it waits, and what for.
+"""What a client says of a request beside its body: its attempt, its patience, its purpose.
 
 The prompts of Open WebUI and LibreChat are recognised by their frame, at the beginning of the last user message, so
 that a user who writes about titles or tasks is not taken for a frontend.
@@ -58,7 +58,10 @@ def sender(
 
 
 def deadline(headers: Headers) -> float | None:
-    """Return how many seconds a request may take according to its headers; raises `InvalidRequest`."""
+    """Return how many seconds a request may take according to its headers.
+
+    Raises `InvalidRequest`.
+    """
     sent = headers.get(DEADLINE)
     seconds = _number(sent)
     if sent is not None and seconds is None:
@@ -67,7 +70,10 @@ def deadline(headers: Headers) -> float | None:
 
 
 def in_background(body: Mapping[str, Any]) -> bool:
-    """Return whether a chat frontend asks on its own behalf: for a title, tags, follow-ups or a completion."""
+    """Return whether a chat frontend asks on its own behalf.
+
+    That is for a title, tags, follow-ups or a completion.
+    """
     metadata = body.get("metadata")
     if isinstance(metadata, Mapping) and metadata.get("task") in TASKS:
         return True
@@ -89,7 +95,10 @@ def _is_frontends_prompt(text: str) -> bool:
 
 
 def _chooses_a_tool(system: Message, text: str) -> bool:
-    """Return whether Open WebUI has a model choose a tool in plain text, without offering it any."""
+    """Return whether Open WebUI has a model choose a tool in plain text.
+
+    The model is offered no tools then.
+    """
     listed = system["role"] == "system" and content_text(system).startswith("Available Tools:")
     return listed and text.startswith(("Query:", "History:"))
 
@@ -100,7 +109,10 @@ def keep_alive_interval(sending: Sender, keep_alive: float) -> float:
 
 
 def _patience(headers: Headers) -> float | None:
-    """Return how many seconds the client waits for a reply, less the slack; the OpenAI SDKs announce it."""
+    """Return how many seconds the client waits for a reply, less the slack.
+
+    The OpenAI SDKs announce it.
+    """
     for name in ("x-stainless-read-timeout", "x-stainless-timeout"):
         seconds = _number(headers.get(name))
         if seconds:
@@ -109,7 +121,10 @@ def _patience(headers: Headers) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    """Return a positive decimal number, `None` for anything else, some of which `float` would accept."""
+    """Return a positive decimal number, `None` for anything else.
+
+    `float` would accept some of that.
+    """
     if text is None or not _NUMBER.fullmatch(text):
         return None
     number = float(text)

@@ -1,4 +1,7 @@
-"""The proxy's own fields of a request: `optillm_approach`, and the `optillm` object with the finer choices."""
+"""The proxy's own fields of a request: `optillm_approach`, and the `optillm` object.
+
+The object has the finer choices.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ NOTHING: Final = Extension()
 
 
 def take_extension(body: dict[str, Any]) -> Extension:
-    """Take the proxy's own fields out of a body; raises `InvalidRequest` that names the wrong one."""
+    """Take the proxy's own fields out of a body.
+
+    Raises `InvalidRequest`, which names the wrong one.
+    """
     if "optillm" not in body and "optillm_approach" not in body:
         return NOTHING
     approach, block = body.pop("optillm_approach", None), body.pop("optillm", None)
@@ -84,7 +90,10 @@ def _options(value: Any) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _check_text(value: Any, name: str) -> None:
-    """Refuse text with control characters, a list's items included; a model's name is what it mostly is."""
+    """Refuse text with control characters, a list's items included.
+
+    Mostly it is a model's name.
+    """
     for text in value if type(value) is list else [value]:
         if type(text) is str and CONTROL.search(text):
             raise InvalidRequest(f"{name} must not hold control characters", param=name)

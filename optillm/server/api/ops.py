@@ -16,7 +16,10 @@ views = Blueprint("ops", __name__)
 
 
 def count(app: Flask, metrics: Metrics) -> None:
-    """Count the requests that are to be measured: those at work, until the last byte has left, and every response."""
+    """Count the requests that are to be measured, and every response.
+
+    A request is at work until its last byte has left.
+    """
 
     def arrive() -> None:
         if current_policy().measured:
@@ -35,7 +38,10 @@ def count(app: Flask, metrics: Metrics) -> None:
 @views.get("/health")
 @Policy(authenticated=False, counted=False, spending=False, measured=False, vital=True)
 def health() -> Response:
-    """Whether the server is up; with `?ready=1`, whether it can serve: it does not drain, its upstream answers."""
+    """Whether the server is up.
+
+    With `?ready=1`, whether it can serve: it does not drain, and its upstream answers.
+    """
     if request.args.get("ready") == "1":
         state = here()
         if state.draining:

@@ -1,4 +1,4 @@
-"""Turn what the engine returns into responses: an upstream's own reply, a completion, a stream."""
+"""Turn what the engine returns into responses: a relayed reply, a completion, a stream."""
 
 from __future__ import annotations
 
@@ -74,7 +74,10 @@ def streamed(stream: Stream, chat_request: ChatRequest, silence: float) -> Respo
 
 
 def relayed(relay: Relay, called_off: Callable[[], bool] = never) -> Response:
-    """Return an upstream's own reply, with its status and bytes unchanged; a stream is passed on as it comes."""
+    """Return an upstream's own reply, with its status and bytes unchanged.
+
+    A stream is passed on as it comes.
+    """
     headers = {name.lower(): value for name, value in relay.headers.items()}
     media_type = headers.get("content-type", "application/octet-stream")
     if relay.chunks is None:

@@ -1,4 +1,7 @@
-"""Render a running technique as server-sent events: chunks, progress, signs of life, errors after the first byte."""
+"""Render a running technique as server-sent events.
+
+They are chunks, progress, signs of life, and errors after the first byte.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ def error_event(error: OptillmError) -> bytes:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield the text in pieces that a reader can follow, cut after a blank where there is one; nothing is lost."""
+    """Yield the text in pieces that a reader can follow, cut after a blank where there is one.
+
+    Nothing is lost.
+    """
     start = 0
     while len(text) - start > MAX_PIECE:
         cut = max(text.rfind(blank, start + MIN_PIECE, start + MAX_PIECE) for blank in " \n")
@@ -64,7 +70,10 @@ class Chunks:
         explain: Callable[[Exception], OptillmError],
         called_off: Callable[[], bool],
     ) -> Iterator[bytes]:
-        """Yield the bytes of the whole stream: the role at once, empty batches as signs of life, errors as events."""
+        """Yield the bytes of the whole stream.
+
+        The role comes at once, empty batches are signs of life, errors are events.
+        """
         yield self._opened(0)
         try:
             for batch in batches:
@@ -103,7 +112,10 @@ class Chunks:
         return b""
 
     def _end(self, completion: Completion) -> bytes:
-        """Return what has not been shown yet, the ends of all choices, the usage, and the report on the last chunk."""
+        """Return what has not been shown yet.
+
+        That is the ends of all choices, the usage, and the report on the last chunk.
+        """
         self.complete = True
         if completion.system_fingerprint is not None:
             self._head["system_fingerprint"] = completion.system_fingerprint

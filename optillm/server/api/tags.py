@@ -1,4 +1,7 @@
-"""The tag `<optillm_approach>bon</optillm_approach>` in a message: found, and cut out before anything goes upstream."""
+"""The tag `<optillm_approach>bon</optillm_approach>` in a message.
+
+It is cut out before anything goes upstream.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ CLOSE: Final = "</optillm_approach>"
 
 
 def cut_tags(messages: Sequence[Message], in_user_messages: bool) -> tuple[Sequence[Message], str | None]:
-    """Return the messages without their tags, and what the first tag says; the same object if there is none.
+    """Return the messages without their tags, and what the first tag says.
 
-    Only developers' messages are read unless `in_user_messages`. A message or part that was nothing but a
-    tag goes with it.
+    Without tags it is the same object. Only developers' messages are read unless `in_user_messages`. A message or part
+    that was nothing but a tag goes with it.
     """
     roles = {"system", "developer", "user"} if in_user_messages else {"system", "developer"}
     if not any(message["role"] in roles and _tagged(message.get("content")) for message in messages):
@@ -46,7 +49,10 @@ def _text(part: Mapping[str, Any]) -> str:
 
 
 def _cut(content: Any, tags: list[str]) -> Any:
-    """Return the content without tags, empty if nothing is left; append what the tags say to `tags`."""
+    """Return the content without tags, empty if nothing is left.
+
+    Append what the tags say to `tags`.
+    """
     if isinstance(content, str):
         rest = _cut_text(content, tags)
         return rest if rest.strip() else ""

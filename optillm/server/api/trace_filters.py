@@ -21,9 +21,10 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 def filters_of(query: Mapping[str, str]) -> Filters:
-    """Return the filters in a query; a parameter that is empty, as an empty field of a form is, counts as absent.
+    """Return the filters in a query.
 
-    Raises `InvalidRequest`, whose `param` names the one at fault.
+    A parameter that is empty, as an empty field of a form is, counts as absent. Raises `InvalidRequest`, whose
+    `param` names the one at fault.
     """
     chosen: dict[str, Any] = {}
     for parameter, (field, read) in PARAMETERS.items():
@@ -46,7 +47,7 @@ def read_limit(text: str) -> int:
 
 
 def read_cursor(text: str) -> str | None:
-    """Return the place in the list from which on it is to be, `None` for its beginning; raises `InvalidRequest`."""
+    """Return the place behind which a list is to begin; raises `InvalidRequest`."""
     if not text:
         return None
     try:

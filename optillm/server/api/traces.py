@@ -126,7 +126,10 @@ def missing(trace_id: str) -> NotFound:
 async def _changing(
     store: Traces, trace_id: str, read: Callable[[], Document]
 ) -> AsyncGenerator[bytes, None]:
-    """Yield an event with the trace whenever it has changed, until its request has ended or it is gone."""
+    """Yield an event with the trace whenever it has changed.
+
+    That goes on until its request has ended, or the trace is gone.
+    """
 
     def look(before: int | None) -> tuple[int, Document | None]:
         changes = store.changes(trace_id)

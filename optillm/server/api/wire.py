@@ -1,4 +1,4 @@
-"""Turn the JSON of a request into a `ChatRequest`, checked here once, and a `Completion` into its JSON."""
+"""Turn JSON into a `ChatRequest`, checked here once, and a `Completion` into JSON."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _LONG = re.compile(rb"[0-9]{%d}" % (DIGITS - 1))
 def read_chat(
     content: bytes, settings: Settings, *, request_id: str = "", authorization: str | None = None
 ) -> ChatRequest:
-    """Return the chat request in a body; raises `InvalidRequest`, whose `param` names the field at fault.
+    """Return the chat request in a body.
 
-    `raw` of the request is the body as it came, if nothing had to be added to it or taken out.
+    Raises `InvalidRequest`, whose `param` names the field at fault. `raw` of the request is the body as it came, if
+    nothing had to be added to it or taken out.
     """
     body = read_object(content)
     own = take_extension(body)
@@ -77,7 +78,10 @@ def read_object(content: bytes) -> dict[str, Any]:
 
 
 def _structure(content: bytes) -> bytes:
-    """Return what of a JSON text is outside its strings, without a loop over millions of characters or values."""
+    """Return what of a JSON text is outside its strings.
+
+    No loop goes over millions of characters or values.
+    """
     bare = content
     if b"\\" in content:
         bare = content.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -87,7 +91,10 @@ def _structure(content: bytes) -> bytes:
 
 
 def _keys(body: dict[str, Any]) -> int:
-    """Return how many keys all objects in a body have together; raises `InvalidRequest` if it nests too deep."""
+    """Return how many keys all objects in a body have together.
+
+    Raises `InvalidRequest` if it nests too deep.
+    """
     level: list[Any] = [body]
     keys = 0
     for _ in range(MAX_DEPTH + 1):
@@ -156,7 +163,7 @@ def finish_reason(reply: Reply) -> str:
 
 
 def dumps(value: Any) -> bytes:
-    """Return the JSON of what the engine returns: any mapping is an object, any sequence an array."""
+    """Return the engine's result as JSON: mappings are objects and sequences arrays."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
 
 

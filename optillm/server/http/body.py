@@ -51,7 +51,10 @@ class Body:
         return length is None or length > size
 
     def check_room(self, largest: int) -> None:
-        """Raise `Overloaded` if memory lacks room for the announced length, or `largest` bytes if that is less."""
+        """Raise `Overloaded` if memory lacks room for the announced length, or for `largest` bytes.
+
+        The smaller of the two counts.
+        """
         self._holding.check(min(self._request.content_length or 0, largest))
 
     def release(self) -> None:
@@ -76,7 +79,10 @@ class Body:
         return io.BytesIO(self._received) if self._whole else self
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return so many bytes, or all of them; waits in the greenlet of a view, and may be interrupted."""
+        """Return so many bytes, or all of them.
+
+        Waits in the greenlet of a view, and may be interrupted.
+        """
         while size < 0 or len(self._received) < size:
             data = await_only(self._next())
             if not data:

@@ -1,4 +1,7 @@
-"""A client's connection: how long it may be idle, be read from and be written to; and errors in the wire's form."""
+"""A client's connection: how long it may be idle, be read from and be written to.
+
+Its errors have the wire's form.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +137,10 @@ class Connection(web.RequestHandler):
                 self.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's signature
-        """Give replies a moment to leave: a client that sends no more may have left, or may await an answer."""
+        """Give replies a moment to leave.
+
+        A client that sends no more may have left, or may await an answer.
+        """
         if self._waiter is not None and not self._waiter.done():
             return False  # it was between two requests
         if self._body is not None and not self._body.is_eof():
@@ -173,7 +179,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """Return the reply to a request that does not reach the application, in the shape of all our errors."""
+        """Return the reply to a request that does not reach the application, as an error of ours."""
         error = malformed(exc)
         if error is None and not isinstance(exc, ConnectionError):
             log.error("Error handling a request", exc_info=exc)
@@ -186,7 +192,10 @@ class Connection(web.RequestHandler):
 
 
 def malformed(error: BaseException | None) -> InvalidRequest | None:
-    """Return the error for a client whose request is not valid HTTP for aiohttp; `None` if that is not what failed."""
+    """Return the error for a client whose request is not valid HTTP for aiohttp.
+
+    Returns `None` if that is not what failed.
+    """
     if not isinstance(error, HttpProcessingError):
         return None
     # aiohttp's own message quotes the request, keys and all.

@@ -61,7 +61,10 @@ class Capacity:
 
 
 class Front(web.Server):
-    """Serves a WSGI application over at most `connections` connections; create it on the loop that serves."""
+    """Serves a WSGI application over at most `connections` connections.
+
+    Create it on the loop that serves.
+    """
 
     def __init__(self, app: Flask, connections: int) -> None:
         self._state = state_of(app)
@@ -102,7 +105,10 @@ class Front(web.Server):
         return Connection(self, loop=self._loop, error_reply=self._error_reply, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Add a connection; beyond the limit, close the oldest ones that have no request being served."""
+        """Add a connection.
+
+        Beyond the limit, close the oldest ones that have no request being served.
+        """
         super().connection_made(handler, transport)
         if len(self._connections) > self._max_connections:
             staying = [connection for connection in self._clients if not connection.aborted]
@@ -118,7 +124,10 @@ class Front(web.Server):
     # Shutdown.
 
     async def drain(self, grace: float) -> None:
-        """Wait until all requests have been served, at most `grace` seconds; replies say `Connection: close`."""
+        """Wait until all requests have been served, at most `grace` seconds.
+
+        Replies say `Connection: close`.
+        """
         self._state.draining = True
         await until(lambda: not self._connections, grace)
 
@@ -197,7 +206,10 @@ class Front(web.Server):
                 close()
 
     def _marked(self, response: web.StreamResponse, request: web.BaseRequest) -> web.StreamResponse:
-        """Return the reply, which says if it is the last: after half a body, what comes next may be no request."""
+        """Return the reply, which says if it is the last.
+
+        After half a body, what comes next may be no request.
+        """
         if self._state.draining or not request.content.is_eof():
             response.force_close()
         return response
@@ -230,7 +242,10 @@ class Front(web.Server):
         return environ
 
     def _error_reply(self, error: OptillmError) -> web.StreamResponse:
-        """Return the reply to a request that does not reach the application; the connection ends with it."""
+        """Return the reply to a request that does not reach the application.
+
+        The connection ends with it.
+        """
         self._state.metrics.responses.labels(str(error.status)).inc()
         response = web.Response(
             body=dumps(error.body()),
@@ -254,7 +269,10 @@ class Front(web.Server):
 
 @lru_cache(256)
 def _variable(name: bytes) -> str | None:
-    """Return a header's variable; `None` if it could be mistaken for another: WSGI turns hyphens into underscores."""
+    """Return a header's variable.
+
+    Returns `None` if it could be mistaken for another: WSGI turns hyphens into underscores.
+    """
     if b"_" in name:
         return None
     variable = name.decode("latin-1").upper().replace("-", "_")

@@ -73,7 +73,10 @@ def first_steps(settings: Settings, url: str) -> Iterator[str]:
 
 
 def _passed_sockets() -> int:
-    """Return how many sockets systemd passed to this process, once: gunicorn must not take them again."""
+    """Return how many sockets systemd passed to this process, once.
+
+    gunicorn must not take them again.
+    """
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return 0
     del os.environ["LISTEN_PID"]

@@ -1,4 +1,4 @@
-"""`--server loop`: workers whose event loop serves their clients, runs the views and the engine."""
+"""`--server loop`: workers whose event loop serves clients and runs views and engine."""
 
 from __future__ import annotations
 
@@ -145,7 +145,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn has no types
         return True
 
     async def _refuse(self, front: Front) -> None:
-        """Stop listening once all waiting clients have been accepted: closing would reset their connections."""
+        """Stop listening once all waiting clients are accepted.
+
+        Closing would reset their connections.
+        """
         for listener in self.sockets:
             asyncio.get_running_loop().remove_reader(listener)
             while self._accept(front, listener):

@@ -39,7 +39,10 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
         super().__init__(app)
 
     def reload(self) -> None:
-        """Replace all workers by ones with the settings as they are now; a mistake in those changes nothing."""
+        """Replace all workers by ones with the settings as they are now.
+
+        A mistake in those changes nothing.
+        """
         if not self.app.reload():
             return
         self.setup(self.app)

@@ -1,4 +1,7 @@
-"""The production server: gunicorn's master, and workers that drain on SIGTERM, with no configuration but ours."""
+"""The production server: gunicorn's master, and workers that drain on SIGTERM.
+
+Only our settings configure it.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,10 @@ def serve(
 
 
 def kind_of_server(settings: Settings) -> type[Server]:
-    """Return the server that the settings ask for; raises `SettingsError` if it does not fit the installed packages.
+    """Return the server that the settings ask for.
 
-    Only that one is imported: the server with threads must start although the other one no longer can.
+    Raises `SettingsError` if it does not fit the installed packages. Only that one is imported: the server with threads
+    must start although the other one no longer can.
     """
     if settings.server == "threads":
         from optillm.server.http.threads import ThreadServer
@@ -59,7 +63,10 @@ def kind_of_server(settings: Settings) -> type[Server]:
 
 
 def allow_files(count: int) -> None:
-    """Let this process and its children open so many files, if the system lets it: shells often allow 1,024."""
+    """Let this process and its children open so many files, if the system lets it.
+
+    Shells often allow 1,024.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         count = min(count, hard)

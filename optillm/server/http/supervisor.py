@@ -1,6 +1,7 @@
-"""gunicorn as the supervisor of our workers, told everything by our settings: what both kinds of server share.
+"""gunicorn as the supervisor of our workers: what both kinds of server share.
 
-Only gunicorn's documented interface is used here: custom applications, settings and server hooks.
+Our settings tell it everything. Only gunicorn's documented interface is used here: custom applications, settings and
+server hooks.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ log = logging.getLogger(__name__)
 
 
 class Server(BaseApplication, ABC):  # type: ignore[misc] # gunicorn has no types
-    """A gunicorn application whose workers serve on `listener`; `load` makes the Flask application in each."""
+    """A gunicorn application whose workers serve on `listener`.
+
+    `load` makes the Flask application in each.
+    """
 
     def __init__(
         self,
@@ -74,7 +78,10 @@ class Server(BaseApplication, ABC):  # type: ignore[misc] # gunicorn has no type
         """gunicorn's settings that are peculiar to this kind of server."""
 
     def load_config(self) -> None:
-        """Set what differs from gunicorn's defaults; its files and environment variables are not read."""
+        """Set what differs from gunicorn's defaults.
+
+        Its files and environment variables are not read.
+        """
         options: dict[str, Any] = {
             "bind": f"fd://{self._listener}",
             "backlog": BACKLOG,
@@ -115,7 +122,10 @@ class Server(BaseApplication, ABC):  # type: ignore[misc] # gunicorn has no type
 
 
 def connections(settings: Settings) -> int:
-    """Return how many connections a worker keeps: all that may have requests, and others that send or pause."""
+    """Return how many connections a worker keeps.
+
+    That is all that may have requests, and others that send or pause.
+    """
     return 2 * settings.concurrency + IDLE
 
 
@@ -126,7 +136,10 @@ def settle_memory() -> None:
 
 
 async def end_requests(state: State, tasks: Collection[ViewTask]) -> None:
-    """End running requests: techniques return their best answers so far, and everything else gets a 503."""
+    """End running requests.
+
+    Techniques return their best answers so far, and everything else gets a 503.
+    """
     state.draining = True
     if tasks and state.engine.wind_down():
         await until(lambda: not tasks, PARTING)
@@ -149,7 +162,10 @@ def release_signals() -> None:
 
 
 def _hold_signals(_: object, __: object) -> None:
-    """Keep signals for the worker about to be forked: until it has its own handlers, they would be lost on it."""
+    """Keep signals for the worker about to be forked.
+
+    Until it has its own handlers, they would be lost on it.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
 

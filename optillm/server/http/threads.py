@@ -1,4 +1,4 @@
-"""`--server threads`: the same application on gunicorn's threaded workers, one thread for each request.
+"""`--server threads`: the same application, with a thread of gunicorn's for each request.
 
 A fall-back for the day on which a new aiohttp or gunicorn no longer fits `loop.py`: nothing is used here but WSGI and
 gunicorn's documented settings and hooks. Views run in gunicorn's threads, the engine on one event loop in a thread of
@@ -87,7 +87,10 @@ class ThreadServer(Server):
         log.info("Requests are served by threads (--server threads), which is slower than --server loop")
 
     def _ready(self, _: object) -> None:
-        """Note SIGTERM before gunicorn does; gunicorn calls this in the worker once its handlers are installed."""
+        """Note SIGTERM before gunicorn does.
+
+        It calls this in the worker once its handlers are installed.
+        """
         settle_memory()
         handle_exit = signal.getsignal(signal.SIGTERM)
 
@@ -141,7 +144,10 @@ class ThreadFront:
             return ClosingIterator(self._app(environ, start_response), serving.pop_all().close)
 
     def drain(self, grace: float) -> None:
-        """Let running requests finish, and end those that still run after `grace` seconds; does not wait."""
+        """Let running requests finish, and end those that run on after `grace` seconds.
+
+        This does not wait.
+        """
         self._state.draining = True
         self._loop.call_soon_threadsafe(self._loop.call_later, grace, self._end_requests)
 
@@ -165,13 +171,19 @@ class ThreadFront:
 
 
 class RequestBody:
-    """The body of a request, as gunicorn reads it; what is wrong with its form is the client's mistake."""
+    """The body of a request, as gunicorn reads it.
+
+    What is wrong with its form is the client's mistake.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return so many bytes, or all; fewer at the end. Raises `InvalidRequest` for chunks that are malformed."""
+        """Return so many bytes, or all; fewer at the end.
+
+        Raises `InvalidRequest` for chunks that are malformed.
+        """
         try:
             data: bytes = self._stream.read(size)
         except OSError:  # the client has left

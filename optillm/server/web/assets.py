@@ -1,4 +1,7 @@
-"""The files that pages load, at addresses that change with the files: browsers keep them for ever."""
+"""Serve the files that pages load, at addresses that change with the files.
+
+So browsers may keep them for ever.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from optillm.config.values import is_loopback, masked
 from optillm.server.access.guard import owner
 from optillm.server.access.policy import PAGE, VERSION
 from optillm.server.api.views import allowed_techniques
-from optillm.server.first_request import ANY_KEY, SOME_MODEL, FirstRequest
+from optillm.server.first_request import SOME_MODEL, FirstRequest
 from optillm.server.state import here
 from optillm.server.web.blueprint import views
 from optillm.server.web.negotiation import wants_page
@@ -39,7 +39,7 @@ def home() -> Response:
             ("JavaScript", first.javascript(base_url)),
         ],
         first=first,
-        any_key=ANY_KEY,
+        approach=settings.approach,
         some_model=SOME_MODEL,
         demo=settings.demo == "on",
         upstreams=described_upstreams(),

@@ -1,6 +1,7 @@
-"""Serve a page or the API at one path: browsers that navigate say that they want HTML, and nobody else does.
+"""Serve a page or the API at one path, by what the client accepts.
 
-Every path of the API is also served without `/v1`, so `/techniques` is a list for programs and a page for people.
+Browsers that navigate say that they want HTML, and nobody else does. Every path of the API is also served without
+`/v1`, so `/techniques` is a list for programs and a page for people.
 """
 
 from __future__ import annotations
@@ -15,20 +16,27 @@ from werkzeug.routing import Rule
 PAGE: Final = "text/html"
 DATA: Final = "application/json"
 """Preferred where a client takes both alike, as curl does with `*/*`."""
+HTMX: Final = "HX-Request"
+"""The header by which htmx says that it requests a part of a page."""
 
 _VARIABLE = re.compile(r"<[^>]*>")
 
 
 def wants_page() -> bool:
-    """Whether the sender of this request would rather have a page than JSON."""
+    """Whether the sender of this request would rather have a page than JSON.
+
+    htmx wants a part of one, whatever it accepts.
+    """
+    if HTMX in request.headers:
+        return True
     return request.accept_mimetypes.best_match([DATA, PAGE], default=DATA) == PAGE
 
 
 def prefer_data(app: Flask, blueprint: str) -> None:
-    """Serve the API's endpoint in place of a blueprint's page of the same path unless the client wants a page.
+    """Serve the API at a page's path unless the client wants the page.
 
-    Call it when the application has all its rules, the pages' before the API's. Two endpoints of one path must take
-    the same arguments.
+    The pages are those of the blueprint with this name. Call it when the application has all its rules, the pages'
+    before the API's. Two endpoints of one path must take the same arguments.
     """
     data_rules = _data_rules(app, blueprint)
     paths = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in data_rules}
@@ -41,7 +49,7 @@ def prefer_data(app: Flask, blueprint: str) -> None:
 
     def vary(response: Response) -> Response:
         if request.url_rule is not None and request.url_rule.rule in paths:
-            response.vary.add("Accept")
+            response.vary.update(("Accept", HTMX))
         return response
 
     # Before all others: they ask for the policy of the endpoint that serves.

@@ -6,11 +6,12 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from flask import Response, current_app, redirect, request
+from flask import Response, current_app, request
 
 from optillm.errors import OptillmError, Unauthorized
 from optillm.server.access.guard import SAFE, granted
 from optillm.server.bridge import in_thread
+from optillm.server.web.negotiation import HTMX
 
 HTML: Final = "text/html; charset=utf-8"
 
@@ -32,15 +33,18 @@ def page(template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
 def error_page(error: OptillmError) -> Response:
     """Return an error as a page; who has no key is led to where they can sign in."""
     if isinstance(error, Unauthorized):
-        if (
-            "HX-Request" in request.headers
-        ):  # a part of a page: let the browser load the whole, which leads there
-            error.headers["HX-Refresh"] = "true"
+        if HTMX in request.headers:
+            error.headers["HX-Refresh"] = "true"  # loads the whole page anew, which leads there
         elif request.method in SAFE:
-            return redirect(sign_in_path(), HTTPStatus.SEE_OTHER)
+            return led_to(sign_in_path())
     response = page("error.html", error.status, code=error.status, message=error.message)
     response.headers.update(error.headers)
     return response
+
+
+def led_to(path: str) -> Response:
+    """Return what leads a browser to another page."""
+    return Response(status=HTTPStatus.SEE_OTHER, headers={"Location": path, "Cache-Control": "no-store"})
 
 
 def sign_in_path() -> str:

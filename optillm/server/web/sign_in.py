@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
-from flask import Response, redirect, request
+from flask import Response, request
 
 from optillm.errors import OptillmError, RateLimited, Unauthorized
 from optillm.server.access.guard import signed_in
@@ -15,7 +14,7 @@ from optillm.server.access.policy import OPEN_PAGE
 from optillm.server.access.sessions import COOKIE, SECONDS
 from optillm.server.state import here
 from optillm.server.web.blueprint import views
-from optillm.server.web.rendering import page
+from optillm.server.web.rendering import led_to, page
 
 START: Final = "/"
 LARGEST_FORM: Final = 2**14  # bytes
@@ -32,7 +31,7 @@ def sign_in() -> Response:
     """The form that takes a key; whoever needs none goes on."""
     target = local_path(request.args.get("next", ""))
     if not here().accounts.keys.clients or signed_in() is not None:
-        return _lead_to(target)
+        return led_to(target)
     return _form(target, elsewhere=request.headers.get("Sec-Fetch-Site") in ELSEWHERE)
 
 
@@ -45,12 +44,12 @@ def open_session() -> Response:
     request.max_content_length = LARGEST_FORM
     target = local_path(request.form.get("next", ""))
     if not state.accounts.keys.clients:
-        return _lead_to(target)
+        return led_to(target)
     try:
         client = state.authenticator.client(request.form.get("key", "").strip().encode())
     except (Unauthorized, RateLimited) as error:
         return _form(target, error)
-    response = _lead_to(target)
+    response = led_to(target)
     token = state.sessions.begin(client)
     response.set_cookie(COOKIE, token, max_age=SECONDS, secure=is_https(), httponly=True, samesite="Strict")
     return response
@@ -61,25 +60,22 @@ def open_session() -> Response:
 def sign_out() -> Response:
     """Have the browser forget its session."""
     refuse_forgeries()
-    response = _lead_to("/sign-in")
+    response = led_to("/sign-in")
     response.delete_cookie(COOKIE, secure=is_https(), httponly=True, samesite="Strict")
     return response
 
 
 def local_path(target: str) -> str:
-    """Return where to go after signing in, which is the start page for anything but a path on this server."""
+    """Return where to go after signing in: a path of this server, or its start page."""
     return target if _LOCAL_PATH.fullmatch(target) else START
 
 
-def _lead_to(path: str) -> Response:
-    response = redirect(path, HTTPStatus.SEE_OTHER, Response)
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 def _form(target: str, problem: OptillmError | None = None, *, elsewhere: bool = False) -> Response:
-    """Return the form; `elsewhere`: who followed a link from another site may have a session, so try once more."""
-    values = {"next": target, "elsewhere": elsewhere, "hours": SECONDS // 3600}
+    """Return the form.
+
+    `elsewhere`: somebody has followed a link on another site, and may have a session. So their browser tries once more.
+    """
+    values: dict[str, Any] = {"next": target, "elsewhere": elsewhere, "hours": SECONDS // 3600}
     if problem is None:
         return page("sign_in.html", **values)
     words = "This key is not valid here" if isinstance(problem, Unauthorized) else problem.message

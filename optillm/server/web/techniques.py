@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
@@ -9,6 +10,7 @@ from flask import Response
 from optillm.config.values import allowed
 from optillm.server.access.policy import PAGE
 from optillm.server.api.views import allowed_techniques
+from optillm.server.state import here
 from optillm.server.web.blueprint import views
 from optillm.server.web.rendering import page
 
@@ -17,18 +19,23 @@ from optillm.server.web.rendering import page
 @PAGE
 def techniques() -> Response:
     """Every technique that the reader may use, in full."""
+    settings = here().settings
     described = [
-        {**technique, "options": option_rows(technique["options"])} for technique in allowed_techniques()
+        {
+            **technique,
+            "options": option_rows(technique["options"], settings.technique_options(technique["slug"])),
+        }
+        for technique in allowed_techniques()
     ]
     return page("techniques.html", techniques=described)
 
 
-def option_rows(options: dict[str, Any]) -> list[dict[str, str]]:
-    """Return the options of a technique as words: name, default, values, meaning."""
+def option_rows(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the options of a technique as words: name, the default that this server has, values, meaning."""
     return [
         {
             "name": name,
-            "default": default_words(schema.get("default")),
+            "default": default_words(defaults.get(name, schema.get("default"))),
             "values": allowed(schema),
             "description": schema.get("description", ""),
         }
@@ -38,4 +45,6 @@ def option_rows(options: dict[str, Any]) -> list[dict[str, str]]:
 
 def default_words(default: object) -> str:
     """Return a default as an expression would have it; a dash if there is none."""
-    return "–" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+    if default is None:
+        return "–"
+    return str(default).lower() if isinstance(default, bool) else str(default)

@@ -15,6 +15,7 @@ from flask import Response, request
 
 from optillm.errors import InvalidRequest
 from optillm.server.access.guard import owner
+from optillm.server.access.origins import own_url
 from optillm.server.access.policy import PAGE, VERSION
 from optillm.server.api.trace_filters import filters_of, read_cursor
 from optillm.server.api.traces import reader
@@ -51,13 +52,8 @@ def traces() -> Response:
     """The stored traces, newest first; for htmx only the table."""
     store = here().traces
     chosen = {name: value for name in FIELDS if (value := request.args.get(name, "").strip())}
-    values = {
-        "chosen": chosen,
-        "statuses": STATUSES,
-        "stops": STOPS,
-        "periods": PERIODS,
-        "host": request.host_url,
-    }
+    values: dict[str, Any] = {"chosen": chosen, "statuses": STATUSES, "stops": STOPS, "periods": PERIODS}
+    values["endpoint"] = own_url(f"{VERSION}/chat/completions")
     template = "traces_table.html" if "HX-Request" in request.headers else "traces.html"
     if store is None:
         return page(template, off=True, **values)

@@ -1,4 +1,4 @@
-"""Ballots: the labels under which candidates are shown to judges, and the marks their verdicts yield.
+"""Ballots: the labels under which judges see candidates, and the marks that they give.
 
 Candidates are numbered from 0; `shown` lists those of one ballot in the order of their labels A, B, …
 """
@@ -50,14 +50,17 @@ def order_of(verdict: Ranking | None, shown: Sequence[int]) -> list[int]:
 
 
 def classes_of(verdict: Groups | None, shown: Sequence[int]) -> dict[int, int]:
-    """Return the number of the group into which a verdict sorts each of those shown; an abstention sorts none."""
+    """Return the number of the group into which a verdict sorts each of those shown.
+
+    An abstention sorts none.
+    """
     sorted_labels = enumerate(verdict.groups if verdict else ())
     group_of = {label: number for number, labels in sorted_labels for label in labels}
     return {each: group_of[label] for label, each in zip(LABELS, shown, strict=False) if label in group_of}
 
 
 def borda(shown: Sequence[int], ranking: Sequence[int]) -> dict[int, float]:
-    """Return the marks of one ballot: the best of m shown gets 1, each next one 1 / (m - 1) less.
+    """Return one ballot's marks: of m shown the best gets 1, each next one 1 / (m - 1) less.
 
     Candidates shown but not ranked share the mean of the remaining marks. An empty ranking marks nobody.
     """

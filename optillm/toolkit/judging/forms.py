@@ -1,4 +1,4 @@
-"""How judges are asked for a verdict: the closing words of a prompt, a JSON schema, and a token limit.
+"""Request a verdict: a prompt's closing words, a JSON schema, and a token limit.
 
 A verdict is given either at once or after reasons. Nothing in the words can be read as a verdict: small models
 repeat what they were shown, and an example of a verdict would be a vote.

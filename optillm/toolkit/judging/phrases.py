@@ -1,4 +1,4 @@
-"""How judges put a verdict into words: labels, scores on stated scales, rankings, preferences, yes and no.
+"""Read verdicts in words: labels, scores, rankings, preferences, yes and no.
 
 The functions of one word (`label`, `score`, …) read the value of a JSON field and raise `ValueError` for what they
 do not understand; the `stated_…` functions find the verdict in running text that is `plain` and return `None` if
@@ -73,7 +73,7 @@ def _rescaled(number: str, top: str | None, percent: str | None) -> float:
 
 
 def stated_score(text: str) -> float | None:
-    """Return the score after "Score:" or "Rating is", else one with its scale, else a lone number."""
+    """Return the score after "Score:" or "Rating is", else one with a scale, else a lone number."""
     labelled = list(_LABELLED.finditer(text))
     scaled = list(_SCALED.finditer(text))
     try:
@@ -113,7 +113,10 @@ _MARKUP = str.maketrans("", "", '*_`"[]{}()')
 
 
 def stated_ranking(text: str) -> list[str] | None:
-    """Return the labels of the last "B > A > C", "Ranking: B, A, C" or "1. B 2. A 3. C", or of the best."""
+    """Return the labels of the last ranking: "B > A > C", "Ranking: B, A, C", "1. B 2. A 3. C".
+
+    Failing that, those of the best.
+    """
     text = re.sub(r"(?<=\d)\)", ".", text).translate(_MARKUP)
     for labels in (_stated_chain(text), _stated_list(text), _stated_numbers(text)):
         if labels:
@@ -198,7 +201,7 @@ def side(value: Any) -> str:
 
 
 def stated_side(text: str) -> str | None:
-    """Return the side in "A is better", "Winner: **B**", "[[A]]" or "it is a tie", the last of several."""
+    """Return the last side in "A is better", "Winner: **B**", "[[A]]" or "it is a tie"."""
     bare = text.strip(_WRAPPING)
     if re.fullmatch(rf"(?:{_LABEL_NOUN}\s{{1,2}})?(?:[AB]|{_TIE})", bare, re.IGNORECASE):
         return side(bare)

@@ -1,8 +1,8 @@
-"""Read verdicts of judges tolerantly. An unreadable one is `None`, an abstention, never a default.
+"""Read verdicts of judges tolerantly.
 
-`read` tries, in this order: the whole reply as JSON, the last JSON object in it, that object repaired, and for the
-verdicts of this module the ways in which models put them into words (see `phrases`). `forms` has how judges are
-asked for them.
+An unreadable one is `None`, an abstention, never a default. `read` tries, in this order: the whole reply as JSON, the
+last JSON object in it, that object repaired, and for the verdicts of this module the ways in which models put them into
+words (see `phrases`). `forms` has how judges are asked for them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class Verdict(BaseModel):
 
 
 class Ranking(Verdict):
-    """Labels of candidates, the best first; possibly not all. If one is repeated, its first mention counts."""
+    """Labels of candidates, the best first; possibly not all.
+
+    If one is repeated, its first mention counts.
+    """
 
     ranking: Annotated[
         Annotated[list[AnyLabel], Field(min_length=1)],
@@ -75,7 +78,10 @@ class Ranking(Verdict):
 
 
 class Rating(Verdict):
-    """How good something is, from 0 to 10. Other scales are converted when the judge states them."""
+    """How good something is, from 0 to 10.
+
+    Other scales are converted when the judge states them.
+    """
 
     score: Annotated[float, BeforeValidator(phrases.score)] = Field(
         ge=0, le=10, validation_alias=AliasChoices("score", "rating", "grade")
@@ -83,7 +89,7 @@ class Rating(Verdict):
 
 
 class Examination(Rating):
-    """How likely something is right, from 0 to 10, and the errors found in it, each with its place."""
+    """How likely something is right, from 0 to 10, and its errors, each with its place."""
 
     errors: Annotated[list[str], BeforeValidator(phrases.remarks)] = Field(
         default_factory=list, validation_alias=AliasChoices("errors", "error", "mistakes", "flaws", "issues")
@@ -190,7 +196,7 @@ def is_unfinished_object(text: str) -> bool:
 
 
 def is_endless(text: str, least: int = _REPEATED) -> bool:
-    """Return whether an unfinished reply only repeats itself, as small models do up to their limit.
+    """Return whether an unfinished reply only repeats itself, as small models do to the limit.
 
     At least `least` characters at its end are repetitions then.
     """
@@ -211,7 +217,10 @@ def _valid(data: object, verdict: type[V], labels: str) -> V | None:
 
 
 def _objects(text: str) -> Iterator[object]:
-    """Yield JSON values to try as the verdict, the most trustworthy first; of the broken ones only the last."""
+    """Yield JSON values to try as the verdict, the most trustworthy first.
+
+    Of the broken ones it is only the last.
+    """
     whole = _loaded(text)
     if isinstance(whole, (dict, list)):
         yield whole
@@ -249,7 +258,7 @@ _MOST_RESTARTS = 8
 
 
 def json_pieces(text: str) -> tuple[list[str], str]:
-    """Return the outermost balanced `{…}` of `text` in order, and the object cut off at its end, if any.
+    """Return the outermost balanced `{…}` of `text`, and the object cut off at its end.
 
     Braces inside strings do not count. A brace that never closes is skipped, a bounded number of times, so that the
     cost stays linear.

@@ -42,6 +42,6 @@ def beta_stop(lead: int, runner_up: int) -> float:
 
 
 def confident(answers: Sequence[FinalAnswer | None], least: int, confidence: float) -> bool:
-    """Return whether the leading answer has `least` votes and is probably the more frequent of the top two."""
+    """Return whether the leader has `least` votes and probably leads the second for good."""
     lead, runner_up = standing(answers)
     return lead >= least and beta_stop(lead, runner_up) >= confidence

@@ -54,9 +54,9 @@ def _query(source: str) -> str:
 
 
 def programs(text: str) -> list[Fence]:
-    """Return the programs of a reply: its fenced blocks without commands and output, unless that is all.
+    """Return the programs of a reply: its fenced blocks without commands and output.
 
-    The language is the first word of the fence's info string.
+    If these are all there is, they are returned. The language is the first word of the fence's info string.
     """
     _, blocks = fences(strip_reasoning(text))
     labelled = [Fence(_language(block), dedent(block.content)) for block in blocks if block.content.strip()]
@@ -64,7 +64,7 @@ def programs(text: str) -> list[Fence]:
 
 
 def program_text(text: str) -> str:
-    """Return the programs of a reply in their fences and nothing else, or the reply if it has none."""
+    """Return the programs of a reply in their fences, or the reply if it has none."""
     blocks = (f"```{block.language}\n{block.content}\n```" for block in programs(text))
     return "\n\n".join(blocks) or strip_reasoning(text)
 
@@ -112,7 +112,10 @@ _TOKEN = re.compile(
 
 
 def _tokens(source: str) -> str:
-    """Return the tokens of a program with slashed comments, by line: in some languages lines matter."""
+    """Return a program's tokens by line, without slashed comments.
+
+    In some languages lines matter.
+    """
     lines: list[list[str]] = [[]]
     for match in _TOKEN.finditer(source):
         if match[0] == "\n":
@@ -123,7 +126,7 @@ def _tokens(source: str) -> str:
 
 
 def runnable(text: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return the one Python program of a reply that defines functions, and the keys of its other programs.
+    """Return the reply's one Python program with functions, and the keys of its others.
 
     Returns `None` if there is none, or several, as in an answer of several files. Python that defines nothing shows
     how to use the program and does not count.
@@ -155,7 +158,7 @@ _MOST_NAMES: Final = 40
 
 
 def interface(text: str) -> dict[str, list[str]]:
-    """Return what somebody needs to write the same programs again: languages, file names, names to define."""
+    """Return what is needed to write the same programs again: languages, files, names."""
     blocks = programs(text)
     names: list[str] = []
     for block in blocks:
@@ -175,13 +178,19 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def leaked(source: str, text: str) -> float:
-    """Return the share of the eight-token runs in `source` that `text` repeats; 0 for shorter sources."""
+    """Return the share of the eight-token runs in `source` that `text` repeats.
+
+    It is 0 for shorter sources.
+    """
     own, repeated = _grams(source), _grams(text)
     return len(own & repeated) / len(own) if own else 0.0
 
 
 def unleaked(source: str, text: str, most: float) -> str:
-    """Return a text that repeats at most this share of `source`: without its fenced blocks if need be, else nothing."""
+    """Return a text that repeats at most this share of `source`.
+
+    If need be it loses its fenced blocks, else it is empty.
+    """
     if leaked(source, text) > most:
         text = without_programs(text)
     return text if leaked(source, text) <= most else ""

@@ -21,7 +21,10 @@ _FIELD: Final = 2
 
 
 def parsed(source: str) -> ast.Module | None:
-    """Return the tree of a Python program; `None` if it is none, or longer than anybody would compare."""
+    """Return the tree of a Python program.
+
+    Returns `None` if it is none, or longer than anybody would compare.
+    """
     if len(source) > _LONGEST_PROGRAM:
         return None
     try:
@@ -60,10 +63,11 @@ def _parameters(args: ast.arguments) -> str:
 
 
 def plain_tree(tree: ast.Module) -> str | None:
-    """Return a string that is equal for programs which differ only in looks; `None` if the tree is too deep.
+    """Return a string that is equal for programs which differ only in looks.
 
-    Docstrings, annotations, the order of imports and the names of locals are looks; parameters count as locals unless
-    something is called with their names. A program that is a mere constant stays as it is. The tree is changed.
+    Returns `None` if the tree is too deep. Docstrings, annotations, the order of imports and the names of locals are
+    looks; parameters count as locals unless something is called with their names. A program that is a mere constant
+    stays as it is. The tree is changed.
     """
     try:
         if all(map(_idle, tree.body)):
@@ -162,7 +166,7 @@ def _rename_locals(tree: ast.Module) -> None:
 
 
 def _kept(tree: ast.Module) -> set[str]:
-    """Return names that stay: those of the module, of classes and builtins, and keywords of calls."""
+    """Return names that stay: those of modules, classes and builtins, and calls' keywords."""
     kept = {*dir(builtins), *_bound(tree.body)}
     for node in ast.walk(tree):
         match node:
@@ -189,7 +193,7 @@ def _outermost(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _bound(body: Sequence[ast.AST]) -> set[str]:
-    """Return the names that statements bind in their own scope, not in functions and classes within."""
+    """Return the names that statements bind in their own scope, not in those within it."""
     names: set[str] = set()
     pending = list(body)
     while pending:

@@ -1,4 +1,4 @@
-r"""Try programs out: which calls to try, the script that tries them, and what its output means.
+r"""Try programs out: the calls to try, the script for them, the meaning of its output.
 
 What this makes is run in a sandbox and nowhere else; nothing here runs anything.
 
@@ -103,7 +103,10 @@ def _plain(call: ast.Call) -> bool:
 
 
 def script(program: str, tried: Sequence[str]) -> str:
-    """Return the program followed by the calls; it prints one line of outcomes last, and nothing else."""
+    """Return the program followed by the calls.
+
+    It prints one line of outcomes last, and nothing else.
+    """
     lines = []
     for text in tried:
         call = ast.parse(text, mode="eval").body
@@ -128,7 +131,7 @@ def outcomes(output: str | None) -> str | None:
 async def behaviour(
     text: str, tried: Sequence[str], execute: Callable[[str], Awaitable[str | None]]
 ) -> tuple[str, tuple[str, ...]] | None:
-    """Return what the program of a reply does in these calls, and the keys of its programs in other languages.
+    """Return what a reply's program does in these calls, and the keys of its other programs.
 
     `execute` returns what a program prints. `None` if the reply has not just one program that can be tried.
     """

@@ -84,9 +84,10 @@ def _on_own_lines(text: str) -> Iterator[str]:
 
 
 def _top_level(text: str) -> list[str]:
-    """Return the outermost objects and arrays of a text; none if one of them is inside an unclosed bracket.
+    """Return the outermost objects and arrays of a text.
 
-    That one would be a part of JSON that is broken or was cut off, and not the answer.
+    There are none if one of them is inside an unclosed bracket. That one would be a part of JSON that is broken or was
+    cut off, and not the answer.
     """
     values, outside, position = list[str](), "", 0
     if len(text) > _MAX_SEARCHED:
@@ -101,7 +102,7 @@ def _top_level(text: str) -> list[str]:
 
 
 def _spans(text: str, opening: re.Pattern[str]) -> list[tuple[int, int]]:
-    """Return the starts and ends of JSON objects and arrays that begin with the last character of a match.
+    """Return starts and ends of JSON objects and arrays that begin where a match ends.
 
     Empty if there are too many places to try: the rest might hold other values.
     """

@@ -1,4 +1,4 @@
-"""An upper bound on the work of checking a value against a JSON schema, known before the check.
+"""Bound the work of checking a value against a JSON schema before it is done.
 
 A schema of a few lines can stand for billions: references multiply, and a schema that refers to itself multiplies
 with every level of the value. A validator would do that work in one call that nothing can interrupt.

@@ -35,7 +35,10 @@ _LONG_NUMBER = re.compile(r"[0-9]{31}|[0-9.][eE][+-]?[0-9]{3}")
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """JSON, an object, or an instance of a schema; `validator` is `None` if there is no usable schema."""
+    """JSON, an object, or an instance of a schema.
+
+    `validator` is `None` if there is no usable schema.
+    """
 
     validator: jsonschema_rs.Validator | None = None
     bounds: WorkBounds | None = None

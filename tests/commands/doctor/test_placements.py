@@ -12,7 +12,7 @@ from optillm.chat import content_text
 from optillm.commands.doctor.checks import examine
 from optillm.commands.doctor.placements import MARKER, QUESTIONS, TOKENS, by_chance, questions
 from optillm.config.settings import Settings
-from optillm.engine.run.payloads import ON_BEHALF
+from optillm.engine.call.payload import ON_BEHALF
 from tests.commands.doctor.test_checks import good
 from tests.config.test_settings import bare_machine
 from tests.stub import Call, Stub, completion

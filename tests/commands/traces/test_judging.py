@@ -23,7 +23,7 @@ def test_a_matrix_has_each_candidates_rank_and_who_abstained() -> None:
 def test_scores_stand_where_judges_gave_scores() -> None:
     rating = ballot(4, [0, 2], kind="rating", order=None, scores={"0": 7, "2": 0.12345})
     other = ballot(5, [1], kind="rating", order=None, scores={"1": 3})
-    head, first, second = drawn(document(ballots=[rating, other]))
+    head, first, second = drawn(bon() | {"ballots": [rating, other]})
     assert head == ["A", "B", "C"]
     assert first[4:] == ["7", "·", "0.123"] == first[-3:]
     assert second[-3:] == ["·", "3", "·"]
@@ -32,13 +32,18 @@ def test_scores_stand_where_judges_gave_scores() -> None:
 
 def test_a_ballot_that_does_not_count_says_why() -> None:
     spoilt = ballot(4, [0, 1], counted=False, note="it contradicts \x1b[31mits reasons")
-    row = " ".join(drawn(document(ballots=[spoilt]))[1])
+    row = " ".join(drawn(bon() | {"ballots": [spoilt]})[1])
     assert row.endswith("does not count: it contradicts \\x1b[31mits reasons")
+
+
+def test_a_judge_that_nobody_waited_for_says_so() -> None:
+    cut = ballot(7, [0, 1], order=None, unread="the call was ended")
+    assert drawn(bon() | {"ballots": [cut]})[1][4:] == ["?", "?", "not", "waited", "for"]
 
 
 def test_too_many_candidates_for_the_width_are_told_ballot_by_ballot() -> None:
     wide = ballot(4, list(range(26)))
-    (only,) = drawn(document(ballots=[wide]), width=80)
+    (only,) = drawn(bon() | {"ballots": [wide]}, width=80)
     assert " ".join(only).endswith(
         "A > B > C > D > E > F > G > H > I > J > K > L > M > N > O > P > Q > R > S > T > U > V > W > X > Y > Z"
     )

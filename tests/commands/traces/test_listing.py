@@ -21,18 +21,7 @@ def rows(*summaries: dict[str, Any], width: int = 200) -> list[str]:
 
 def test_each_trace_is_a_line_below_the_names_of_the_columns() -> None:
     head, *lines = rows(*map(summary, traces()))
-    assert head.split() == [
-        "TRACE",
-        "WHEN",
-        "TECHNIQUE",
-        "MODEL",
-        "END",
-        "SECONDS",
-        "CALLS",
-        "TOKENS",
-        "DOLLARS",
-        "QUESTION",
-    ]
+    assert tuple(head.split()) == HEAD
     assert [text.split()[0] for text in lines] == ["trace_running", "trace_bon", "trace_mcts", "trace_plain"]
     when = time.strftime("%H:%M:%S", time.localtime(1_700_000_000))
     start = "bon(n=4)   gpt-4o-mini  complete     0.61      8   1,124   0.0009  86 ← Tom has 5 bags"

@@ -24,7 +24,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def test_the_facts_come_first() -> None:
-    facts = shown(bon())[""].splitlines()
+    facts = shown(bon(), width=120)[""].splitlines()
     assert facts[0].startswith("Tom has 5 bags")
     assert facts[1] == "bon(n=4) · gpt-4o-mini · complete in 0.61 s"
     counts = "8 calls (4 generate, 4 judge) · of no use: 1 abstained, 1 cancelled"
@@ -53,6 +53,17 @@ def test_the_answer_stands_beside_the_runner_up() -> None:
 
 def test_decisions_have_their_time() -> None:
     assert lines_of(shown(bon())["Decisions"]) == ["0.60 s One judge was no longer needed."]
+
+
+def test_a_composition_says_what_takes_over_from_what() -> None:
+    nodes = [
+        {"id": index, "label": label, "kind": "technique"}
+        for index, label in enumerate(["re2", "bon", "moa"])
+    ]
+    nodes.append({"id": 3, "label": "merge", "kind": "merge"})
+    graph = {"nodes": nodes, "edges": [[0, 1], [0, 2], [1, 3], [2, 3]]}
+    lines = lines_of(shown(document(composition=graph))["Composition"])
+    assert lines == ["re2 → bon, moa", "bon → merge", "moa → merge"]
 
 
 def test_a_search_tree_is_shown() -> None:

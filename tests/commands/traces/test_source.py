@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from optillm.commands.traces.source import NoServer, Server, address
+from optillm.commands.traces.source import File, NoServer, Server, address
 from optillm.config.settings import Settings
 from optillm.config.sources import SettingsError
+from optillm.observe.traces.database import DatabaseTraces
+from optillm.observe.traces.recording import Recording
+from tests.commands.fakes import command
 from tests.commands.traces.fakes import archive, traces
 from tests.config.test_settings import bare_machine
+from tests.fakes import World
 from tests.stub import Call, Stub
 
 __all__ = ["bare_machine"]  # fixtures that the tests here run under
+
+
+@pytest.fixture(autouse=True)
+def own_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command sets up for a process of its own is left out here."""
+    monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
 
 
 def refusal(work: Callable[[], Any]) -> str:
@@ -116,3 +127,67 @@ def test_the_address_is_where_a_server_of_these_settings_can_be_reached(host: st
 
 def test_a_port_that_only_the_server_knows_has_to_be_named() -> None:
     assert refusal(lambda: address(Settings(port=0))).endswith("name it with --server")
+
+
+# The file
+
+
+def kept(path: Path) -> Settings:
+    """Settings that keep traces in this file, and one trace in it."""
+    settings = Settings(traces=str(path), port=1)
+    world = World(lambda sent: "The answer is 4.")
+    store = DatabaseTraces(path, 2**20, 36_500, content=True)
+    recording = recording_of(world)
+    store.begin(recording)
+    store.end(recording)
+    store.close()
+    return settings
+
+
+def recording_of(world: World) -> Recording:
+    world.complete("bon-m", "2 + 2?")
+    record = world.records[-1]
+    assert record.trace is not None
+    return Recording(
+        id="trace_1",
+        request_id="r",
+        endpoint=record.endpoint,
+        client="alice",
+        technique=record.technique,
+        model=record.model,
+        stream=False,
+        body=b'{"messages": [{"role": "user", "content": "2 + 2?"}]}',
+        created=record.started,
+        clock=record.trace.clock,
+        started=0.0,
+        trace=record.trace,
+        record=record,
+    )
+
+
+def test_a_file_is_read_as_a_server_would(tmp_path: Path) -> None:
+    source = File(kept(tmp_path / "traces.sqlite3"))
+    page = source.page({"technique": "bon", "text": "2 + 2"}, 10)
+    assert ([each["id"] for each in page.data], page.more) == (["trace_1"], False)
+    assert source.page({"technique": "moa"}, 10).data == []
+    assert source.document("trace_1")["request"]["question"] == "2 + 2?"
+    source.delete("trace_1")
+    assert source.page({}, 10).data == []
+    line = f"there is no trace trace_1 in {tmp_path / 'traces.sqlite3'}"
+    assert refusal(lambda: source.document("trace_1")) == refusal(lambda: source.delete("trace_1")) == line
+
+
+def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "traces.sqlite3"
+    assert refusal(lambda: File(Settings(traces=str(path))).page({}, 1)).startswith(
+        f"there is no {path} yet: "
+    )
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "traces.sqlite3"
+    path.write_bytes(b"this is no database" * 100)
+    ended = command("traces", "--traces", str(path), "--port", "9")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"optillm: {path} cannot be read: file is not a database\n"

@@ -12,9 +12,10 @@ from optillm import cli
 from optillm.observe.traces.otlp import otlp
 from tests.commands.fakes import TECHNIQUES, command, refusal
 from tests.commands.traces.fakes import archive, traces
+from tests.commands.traces.test_source import kept, own_logs
 from tests.config.test_settings import bare_machine
 
-__all__ = ["bare_machine"]  # fixtures that the tests here run under
+__all__ = ["bare_machine", "own_logs"]  # fixtures that the tests here run under
 BON = traces()[1]
 
 
@@ -24,7 +25,7 @@ def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 
 
 def test_traces_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    with archive() as (kept, url):
+    with archive() as (server, url):
         lines = printed(capsys, "--server", url, "--limit", "2").splitlines()
         assert [text.split()[0] for text in lines[1:3]] == ["trace_running", "trace_bon"]
         assert lines[-1] == "There are more than these 2: raise --limit, or choose with flags."
@@ -43,7 +44,7 @@ def test_traces_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
             "bags",
         ]
         printed(capsys, "list", *flags, "--server", url)
-    query = kept.queries[-1]
+    query = server.queries[-1]
     assert float(query.pop("since")) > 1_700_000_000
     assert query == {
         "technique": "bon",
@@ -91,9 +92,22 @@ def test_a_trace_is_exported_to_the_screen_or_a_file(capsys: pytest.CaptureFixtu
 
 
 def test_a_trace_is_deleted(capsys: pytest.CaptureFixture[str]) -> None:
-    with archive() as (kept, url):
+    with archive() as (server, url):
         assert printed(capsys, "delete", "trace_bon", "--server", url) == "Deleted trace_bon.\n"
-        assert "trace_bon" not in kept.kept
+        assert "trace_bon" not in server.kept
+
+
+def test_without_a_server_the_file_of_the_settings_is_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with archive() as (_, url):
+        port = url.rpartition(":")[2]
+        keeping = ("--port", port, "--traces", str(tmp_path / "traces.sqlite3"))
+        assert "trace_plain" in printed(capsys, *keeping)
+    assert refusal("traces", *keeping).startswith(f"there is no {tmp_path / 'traces.sqlite3'} yet")
+    kept(tmp_path / "traces.sqlite3")
+    assert printed(capsys, *keeping).splitlines()[1].startswith("trace_1 ")
+    assert refusal("traces", "--port", port).startswith("no server answers at")
 
 
 def test_scripts_get_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,8 +116,8 @@ def test_scripts_get_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_traces_are_no_table(capsys: pytest.CaptureFixture[str]) -> None:
-    with archive() as (kept, url):
-        kept.kept.clear()
+    with archive() as (server, url):
+        server.kept.clear()
         assert printed(capsys, "--server", url) == "There are no traces yet.\n"
         assert printed(capsys, "--slow", "9", "--server", url) == "There are no such traces.\n"
         assert refusal("traces", "show", "last", "--server", url) == "there are no traces yet"
@@ -131,9 +145,9 @@ def test_mistakes_are_told_in_one_line(argv: tuple[str, ...], line: str) -> None
 
 @pytest.mark.parametrize("since", ["2026-11-30", "2026-11-30T12:00:00+00:00", "90s", "1.5h", "7d"])
 def test_ages_and_dates_are_times(since: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with archive() as (kept, url):
+    with archive() as (server, url):
         printed(capsys, "--since", since, "--server", url)
-    assert re.fullmatch(r"1\d{9}\.\d+", kept.queries[-1]["since"])
+    assert re.fullmatch(r"1\d{9}\.\d+", server.queries[-1]["since"])
 
 
 def test_what_is_piped_has_no_escape_in_it() -> None:

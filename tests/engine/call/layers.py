@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from optillm.chat import Reply, Usage
 from optillm.engine.call.call import Call, Result
-from optillm.engine.run.payloads import Payload
+from optillm.engine.call.payload import Payload
 from optillm.engine.upstream.limiter import Limiters
 from optillm.engine.upstream.routes import Route
 from optillm.trace import CallSpan

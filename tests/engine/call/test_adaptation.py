@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from optillm.engine.call.adaptation import Adaptation, Fit, merge_turns
-from optillm.engine.run.payloads import ON_BEHALF, Payload, Placement
+from optillm.engine.call.payload import ON_BEHALF, Payload, Placement
 
 USER = {"role": "user", "content": "q"}
 SYSTEM = {"role": "system", "content": "Be brief."}

@@ -84,3 +84,30 @@ def test_the_time_that_a_client_takes_to_read_is_not_the_upstreams() -> None:
         await asyncio.sleep(3)
 
     assert run(main()) == (3.0, 0.0)
+
+
+def test_the_span_of_a_call_keeps_when_it_first_left_and_when_its_reply_began() -> None:
+    async def main() -> None:
+        made = layers.call()
+        made.mark_sent()
+        await asyncio.sleep(1)
+        await made.piece_arrived()
+        await asyncio.sleep(1)
+        await made.piece_arrived()
+        assert (made.span.sent, made.span.first_piece) == (0.0, 1.0)
+        made.mark_sent()  # again, after that attempt has failed
+        assert (made.span.sent, made.span.first_piece) == (0.0, None)
+
+    run(main())
+
+
+def test_a_repetition_takes_nothing_from_the_span_that_it_shares() -> None:
+    async def main() -> None:
+        made = layers.call()
+        made.mark_sent()
+        await made.piece_arrived()
+        await asyncio.sleep(1)
+        made.repetition().mark_sent()
+        assert (made.span.sent, made.span.first_piece) == (0.0, 0.0)
+
+    run(main())

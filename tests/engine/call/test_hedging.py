@@ -11,8 +11,8 @@ import pytest
 
 from optillm.chat import Budget, Completion, Delta, Usage
 from optillm.engine.call.hedging import HEDGE, LIGHT, PATIENCE, UNKNOWN
+from optillm.engine.call.payload import REPEATED
 from optillm.engine.run import concurrency
-from optillm.engine.run.payloads import REPEATED
 from optillm.engine.upstream.latency import Pace
 from optillm.errors import DeadlineExceeded
 from tests.fakes import HANG, LATENCY, Say, Sent, World, failing

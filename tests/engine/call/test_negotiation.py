@@ -9,7 +9,7 @@ import pytest
 
 from optillm.chat import Budget, Delta
 from optillm.engine.call.adaptation import Adaptation
-from optillm.engine.run.payloads import Payload
+from optillm.engine.call.payload import Payload
 from optillm.errors import UpstreamError
 from tests.fakes import Sent, World, failing
 

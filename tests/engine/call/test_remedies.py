@@ -8,8 +8,8 @@ import pytest
 
 from optillm.engine.call.adaptation import Adaptation, Fit
 from optillm.engine.call.negotiation import Negotiation
+from optillm.engine.call.payload import ON_BEHALF, Payload
 from optillm.engine.call.remedies import MOST, Refusal, fits, remedies
-from optillm.engine.run.payloads import ON_BEHALF, Payload
 from optillm.errors import UpstreamError
 
 USER = {"role": "user", "content": "q"}

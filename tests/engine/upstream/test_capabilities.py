@@ -6,7 +6,8 @@ from typing import Any
 
 from optillm.chat import ChatRequest
 from optillm.engine.call.adaptation import Adaptation, Fit
-from optillm.engine.run.payloads import TEXT_LIMIT, Bodies, Payload, Placement
+from optillm.engine.call.payload import Payload, Placement
+from optillm.engine.run.payloads import TEXT_LIMIT, Bodies
 from optillm.engine.upstream.capabilities import (
     LESSONS,
     MODELS,

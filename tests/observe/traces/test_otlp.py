@@ -35,8 +35,11 @@ def request_of(exported: Mapping[str, Any]) -> ExportTraceServiceRequest:
     def binary(digits: str) -> str:
         return base64.b64encode(bytes.fromhex(digits)).decode()
 
-    # A field that OTLP does not have is an error here.
-    return ParseDict(encoded(json.loads(json.dumps(exported))), ExportTraceServiceRequest())
+    request = ExportTraceServiceRequest()
+    ParseDict(
+        encoded(json.loads(json.dumps(exported))), request
+    )  # a field that OTLP does not have is an error
+    return request
 
 
 def spans_of(trace: Mapping[str, Any]) -> list[Span]:
@@ -140,6 +143,13 @@ def test_ballots_are_results_on_the_calls_that_they_judge() -> None:
     (unread,) = results[6]
     assert (unread["error.type"], unread["optillm.counted"]) == ("unreadable", False)
     assert unread["gen_ai.evaluation.explanation"] == "no ranking in the reply"
+
+
+def test_a_judge_that_nobody_waited_for_is_not_called_unreadable() -> None:
+    trace = bon()
+    trace["ballots"] = [{**trace["ballots"][2], "call": 7, "unread": "the call was ended"}]
+    _, _, *calls = spans_of(trace)
+    assert [attributes(event)["error.type"] for call in calls for event in call.events] == ["cancelled"]
 
 
 def test_a_judges_own_scores_are_kept_as_they_are() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Blueprint, Response
+from flask import Blueprint
 from flask.testing import FlaskClient
 
 from optillm.server.access.guard import granted, owner
@@ -205,8 +205,8 @@ def test_in_a_session_only_our_own_pages_change_anything(
     enter(client, "alice")
     headers = {} if origin is None else {"Origin": origin}
     for path in (CHAT, "/v1/responses/resp_1", "/v1/traces/trace_1", "/page", "/v1/nowhere"):
-        body = {"json": HELLO} if method == "POST" else {}
-        assert client.open(path, method=method, headers=headers, **body).status_code == 403
+        body = HELLO if method == "POST" else None
+        assert client.open(path, method=method, headers=headers, json=body).status_code == 403
     assert client.post(CHAT, json=HELLO, headers=OURS).status_code == 200
 
 
@@ -225,6 +225,6 @@ def test_a_part_of_a_page_without_a_session_has_the_whole_page_loaded_anew(clien
 
 
 def test_a_form_sent_without_a_session_is_refused_as_a_page(client: FlaskClient) -> None:
-    reply: Response = client.post("/page", headers=BROWSER)
+    reply = client.post("/page", headers=BROWSER)
     assert reply.status_code == 401
     assert reply.content_type == "text/html; charset=utf-8"

@@ -13,7 +13,16 @@ from flask import Blueprint, Flask, g
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from optillm.server.access.policy import CLOSED, NO_PAGE, VERSION, Policy, declared_policy, vital_paths
+from optillm.server.access.policy import (
+    CLOSED,
+    NO_PAGE,
+    OPEN_PAGE,
+    VERSION,
+    Policy,
+    declared_policy,
+    vital_paths,
+)
+from optillm.server.access.policy import PAGE as PAGE_POLICY
 from optillm.server.app import create_app
 from tests.server.access.test_auth import bearer
 from tests.server.access.test_budgets import Office, alice
@@ -63,6 +72,22 @@ def test_every_path_without_version_leads_to_the_endpoint_of_the_one_with_it() -
     assert len(versioned) > 10
     for path, *methods in versioned:
         assert endpoints[path.removeprefix(VERSION), *methods] == endpoints[path, *methods]
+
+
+def test_every_page_needs_a_key_but_where_one_signs_in_and_out() -> None:
+    served = app()
+    pages = {
+        rule.endpoint: declared_policy(served, rule.endpoint) or CLOSED
+        for rule in served.url_map.iter_rules()
+        if rule.endpoint.startswith("web.")
+    }
+    files = pages.pop("web.static")
+    assert not files.authenticated
+    assert not files.page
+    assert len(pages) > 5
+    for endpoint, policy in pages.items():
+        signing = endpoint in ("web.sign_in", "web.open_session", "web.sign_out")
+        assert policy == (OPEN_PAGE if signing else PAGE_POLICY), endpoint
 
 
 def test_an_endpoint_without_a_policy_is_closed(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def client(tmp_path: Path, store: FakeTraces) -> Iterator[FlaskClient]:
     """A client of a server with two keys in a file and one of the operator's."""
     file = tmp_path / "keys.toml"
     file.write_text("\n".join(["[keys.alice]", sealed("alices"), "[keys.beth]", sealed("beths")]))
-    keys = {"keys": str(file), "optillm_api_key": ("operators",)}
+    keys: dict[str, Any] = {"keys": str(file), "optillm_api_key": ("operators",)}
     with served(FakeEngine(), traces=store, **keys) as client:
         yield client
 
@@ -217,7 +217,7 @@ def test_a_running_trace_is_shown_as_often_as_it_changes_until_it_ends(
         store.counts[MINE] = count
 
     change(1)
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: None,
         lambda: change(2, rounds=1),
         lambda: None,

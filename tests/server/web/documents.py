@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-QUESTION = "Tom has 5 bags with 12 marbles each. He gives away 17 marbles and then doubles what he has. How many marbles does he have?"
+QUESTION = (
+    "Tom has 5 bags with 12 marbles each. He gives away 17 marbles and then doubles what he has. "
+    "How many marbles does he have?"
+)
 TEXTS = {
-    "86": "5 × 12 = 60 marbles. He gives away 17: 60 − 17 = 43. He doubles what he has: 43 × 2 = 86.\nThe answer is 86.",
-    "69": "5 × 12 = 60 marbles. He gives away 17: 60 − 17 = 43. He doubles, so 43 + 26 = 69.\nThe answer is 69.",
+    "86": "5 × 12 = 60. He gives away 17: 60 − 17 = 43. He doubles what he has: 43 × 2 = 86.\nThe answer is 86.",
+    "69": "5 × 12 = 60. He gives away 17: 60 − 17 = 43. He doubles, so 43 + 26 = 69.\nThe answer is 69.",
     "103": "5 × 12 = 60 marbles, doubled 120. He gives away 17: 120 − 17 = 103.\nThe answer is 103.",
 }
 
@@ -359,11 +362,11 @@ def large(number: int = 200) -> dict[str, Any]:
 
 
 HOSTILE = [
-    "<script>document.title = 'owned'</script>",
-    "</script><script>document.title = 'owned'</script><!--<script>",
-    "<img src=x onerror=\"document.title = 'owned'\">",
-    "<svg onload=\"document.title = 'owned'\"><a href='javascript:document.title=1'>x</a></svg>",
-    "[link](javascript:document.title='owned') {{ 7 * 7 }} ${7*7} \u2028\u2029 & &lt;",
+    "<script>window.owned = 1</script>",
+    "</script><script>window.owned = 1</script><!--<script>",
+    '<img src=x onerror="window.owned = 1">',
+    "<svg onload=\"window.owned = 1\"><a href='javascript:window.owned=1'>x</a></svg>",
+    "[link](javascript:window.owned=1) {{ 7 * 7 }} ${7*7} \u2028\u2029 & &lt;",
     "left \u202e thgir \u2066 never closed \u2067",
     "x" * 20_000,
     "Z\u0351\u036b\u0343" + "\u0301" * 300,

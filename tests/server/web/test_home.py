@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import pytest
 
+from optillm.config.settings import settings_model
+from optillm.server.app import create_app
 from optillm.techniques import registry
-from tests.server.fakes import FakeEngine, served
+from tests.server.fakes import FakeEngine, served, visiting
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 PAGES: Final = ("/", "/playground", "/techniques")
@@ -100,11 +102,26 @@ def test_every_option_is_listed_with_its_default_and_its_bounds() -> None:
             assert f"<code>{option}</code>" in page
 
 
+def test_a_default_is_that_of_this_server() -> None:
+    configured = settings_model({slug: technique.Options for slug, technique in registry().items()})
+    app = create_app(configured(base_url="http://upstream.test/v1", best_of_n=7), Described())
+    with visiting(app) as client:
+        page = client.get("/techniques", headers=BROWSER).text
+    bon = page[page.index('id="bon"') : page.index('id="cot_reflection"')]
+    assert re.search(r"<code>n</code></th><td[^>]*>7</td>", bon)
+
+
 def test_the_command_is_one_for_a_shell() -> None:
     page = text_of("/", model="it's-7b", base_url="http://localhost:11434/v1")
     words = shlex.split(program(page, 1).replace("\\\n", ""))
     assert words[:3] == ["curl", "-s", "http://localhost:8000/v1/chat/completions"]
     assert json.loads(words[-1])["model"] == "bon-it's-7b"
+
+
+def test_a_server_with_one_technique_for_all_shows_plain_models() -> None:
+    page = text_of("/", approach="moa", model="m")
+    assert '"model": "m"' in program(page, 1)
+    assert "every request goes through <code>moa</code>" in page
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

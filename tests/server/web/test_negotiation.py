@@ -54,7 +54,12 @@ def test_a_page_without_a_twin_is_served_to_everybody(client: FlaskClient) -> No
     assert client.get("/about").text == "about"
 
 
+@pytest.mark.parametrize("accept", [CHROMIUM, "*/*", "application/json"])
+def test_htmx_gets_its_part_of_the_page_whatever_it_accepts(client: FlaskClient, accept: str) -> None:
+    assert client.get("/things", headers={"Accept": accept, "HX-Request": "true"}).text == "page"
+
+
 def test_caches_are_told_that_the_reply_depends_on_what_is_accepted(client: FlaskClient) -> None:
     for accept in (CHROMIUM, "*/*"):
-        assert "Accept" in client.get("/things/a", headers={"Accept": accept}).headers["Vary"]
+        assert client.get("/things/a", headers={"Accept": accept}).headers["Vary"] == "Accept, HX-Request"
     assert "Vary" not in client.get("/about").headers

@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from optillm.chat import NONE
-from optillm.observe.traces.explain.words import Document, counted, listed, number, share, verb
+from optillm.observe.traces.explain.words import Document, counted, listed, none_or, number, share, verb
 
 STOPS: Final = {
     "budget": "the budget allowed no further call: this is the best answer until then",
     "deadline": "the time was up before all was done: this is the best answer until then",
     "degraded": "a part of the work was lost: this is the best answer that the rest gave",
 }
-"""What is said of work that did not come to its end."""
+"""What is sentences of work that did not come to its end."""
 LOSSES: Final = {
     "truncated": ("reply was cut off at its length limit", "replies were cut off at their length limits"),
     "refusal": ("reply declined to answer", "replies declined to answer"),
-    "empty": ("reply said nothing", "replies said nothing"),
+    "empty": ("reply sentences nothing", "replies sentences nothing"),
     "invalid": ("reply lacked the form that was demanded", "replies lacked the form that was demanded"),
 }
-"""What is said of replies that could not be used, one or several of them."""
+"""What is sentences of replies that could not be used, one or several of them."""
 
 
 def without_answer(document: Document) -> list[str]:
@@ -29,7 +29,8 @@ def without_answer(document: Document) -> list[str]:
     status, calls = document["status"], document["calls"]
     if status == "running":
         ended = sum(call["status"] != "running" for call in calls)
-        return [f"the request is running: {number(ended)} of {counted(len(calls), 'call')} so far have ended"]
+        until_now = f"{counted(len(calls), 'call')} until now, of which {none_or(ended)} {_has(ended)} ended"
+        return [f"the request is running: {until_now}" if calls else "the request is running"]
     if status == "cancelled":
         return [
             f"the client left, or the request was cancelled, after {counted(len(calls), 'call')}: "
@@ -42,6 +43,10 @@ def without_answer(document: Document) -> list[str]:
     return [reason, *([f"{share(failed, len(calls), 'call')} failed"] if failed and calls else [])]
 
 
+def _has(count: int) -> str:
+    return verb(count or 1, "has", "have")
+
+
 def passed_on(document: Document) -> list[str]:
     """Explain a request without a technique."""
     if document["technique"] != NONE:
@@ -49,7 +54,7 @@ def passed_on(document: Document) -> list[str]:
     if document["calls"] and all(call["cached"] for call in document["calls"]):
         return ["the reply came from the cache: no call was made"]
     calls = len(document["calls"])
-    if document["steps"] or document["candidates"] and document["candidates"][0]["origin"] != "answer":
+    if document["steps"] or (document["candidates"] and document["candidates"][0]["origin"] != "answer"):
         if _acts(document):
             return [
                 f"{counted(calls, 'plain call')}: the reply calls a tool, which is passed on without a technique"
@@ -65,21 +70,23 @@ def _acts(document: Document) -> bool:
 
 def limits(document: Document) -> list[str]:
     """Explain what cut the work short, and what was made smaller from the start."""
-    said = []
+    sentences = []
     smaller = _smaller(document["requested_options"], document["options"])
     if smaller:
-        said.append(f"to fit the budget, {listed(smaller)}")
+        sentences.append(f"to fit the budget, {listed(smaller)}")
     if document["stop"] in STOPS:
-        said.append(STOPS[document["stop"]])
+        sentences.append(STOPS[document["stop"]])
         calls = document["calls"]
         failed = sum(call["status"] == "failed" for call in calls)
         ended = sum(call["status"] == "cancelled" for call in calls)
         if failed:
-            said.append(f"{share(failed, len(calls), 'call')} failed")
+            sentences.append(f"{share(failed, len(calls), 'call')} failed")
         if ended and document["stop"] == "deadline":
             was = verb(ended, "was", "were")
-            said.append(f"{counted(ended, 'call')} {was} ended before {verb(ended, 'its', 'their')} reply")
-    return said
+            sentences.append(
+                f"{counted(ended, 'call')} {was} ended before {verb(ended, 'its', 'their')} reply"
+            )
+    return sentences
 
 
 def _smaller(requested: Mapping[str, Any] | None, options: Mapping[str, Any]) -> list[str]:
@@ -104,10 +111,10 @@ def losses(document: Document) -> list[str]:
 
 
 def parts(document: Document) -> Sequence[str]:
-    """Explain which parts of a composition there were, and which of them stopped early or failed."""
+    """Explain which techniques took part, and which of them stopped early or failed."""
     composition = document["composition"]
     if composition is None:
         return []
     techniques = [node["label"] for node in composition["nodes"] if node["kind"] == "technique"]
-    said = [f"{counted(len(techniques), 'technique')} took part: {listed(techniques)}"]
-    return [*said, *(d["text"] for d in document["decisions"] if d["kind"] in ("settled", "degraded"))]
+    sentences = [f"{counted(len(techniques), 'technique')} took part: {listed(techniques)}"]
+    return [*sentences, *(d["text"] for d in document["decisions"] if d["kind"] in ("settled", "degraded"))]

@@ -1,4 +1,4 @@
-"""What judges say: rankings, ratings, groups, the comparisons of a proof, and who could not be read."""
+"""What judges say: rankings, ratings, groups, comparisons, and who could not be read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from optillm.observe.traces.explain.words import (
     answer_name,
     counted,
     mark,
+    none_or,
     number,
     share,
     singular_share,
@@ -51,10 +52,10 @@ def ratings(document: Document) -> list[str]:
     own = _scores(rated, _group(document))
     if not own:
         return []
-    said = f"judges give it {mark(mean(own))} of 1 on average"
+    average = f"judges give it {mark(mean(own))} of 1 on average"
     rival = document["outcome"]["runner_up"]
     theirs = [] if rival is None else _scores(rated, _members(document, rival))
-    return [f"{said}, and the runner-up {mark(mean(theirs))}" if theirs else said]
+    return [f"{average}, and the runner-up {mark(mean(theirs))}" if theirs else average]
 
 
 def _scores(ballots: Sequence[Mapping[str, Any]], members: set[int]) -> list[float]:
@@ -68,20 +69,20 @@ def _scores(ballots: Sequence[Mapping[str, Any]], members: set[int]) -> list[flo
 
 def sorting(document: Document) -> list[str]:
     """Explain a judge's groups of texts that say the same."""
-    said = []
+    sentences = []
     for ballot in document["ballots"]:
         if ballot["kind"] != "groups" or not ballot["shown"] or ballot["verdict"] is None:
             continue
         groups = ballot["verdict"]["groups"]
         largest = max(map(len, groups))
         picked = ballot["labels"].find(ballot["verdict"]["pick"])
-        said.append(
+        sentences.append(
             f"a judge sorted {counted(len(ballot['shown']), 'text')} into {counted(len(groups), 'group')} "
             f"that say the same; the largest has {counted(largest, 'text')}"
         )
         if 0 <= picked < len(ballot["shown"]) and ballot["shown"][picked] in _group(document):
-            said.append("the judge picked this one to speak for it")
-    return said
+            sentences.append("the judge picked this one to speak for it")
+    return sentences
 
 
 def proof(document: Document) -> list[str]:
@@ -102,18 +103,23 @@ def _contest(document: Document, contest: Mapping[str, Any]) -> list[str]:
     won, lost, tied = (contest.get(name, 0) for name in ("won", "lost", "tied"))
     cast, lead = won + lost + tied, contest["lead"]
     if lead:
-        why = f"{rival} has {counted(lead, 'more vote')} than the judges' favourite, {favourite}"
-        burden = f"to overrule it, {favourite} had to win {number(contest['needed'])} of them"
+        reason = f"{rival} has {counted(lead, 'more vote')} than the judges' favourite, {favourite}"
+        needed, planned = number(contest["needed"]), number(contest["comparisons"])
+        burden = f"to overrule it, {favourite} had to win {needed} of {planned}"
     else:
-        why = f"{rival} has as many votes as the judges' favourite, {favourite}"
+        reason = f"{rival} has as many votes as the judges' favourite, {favourite}"
         burden = f"{favourite} only had to win as often as it lost"
-    outcome = f"it won {number(won)} and lost {number(lost)}"
+    outcome = f"it won {none_or(won)} and lost {none_or(lost)}"
     outcome += f", and {number(tied)} {verb(tied, 'was a tie', 'were ties')}" if tied else ""
     stands = favourite if contest["proved"] else rival
     return [
-        f"{why}, so the two met head to head in {counted(cast, 'comparison')} that could be read",
+        f"{reason}, so judges compared the two head to head, {_times(cast)}",
         f"{burden}: {outcome}, so {stands} stands",
     ]
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{number(count)} times")
 
 
 def unread(document: Document) -> list[str]:
@@ -121,13 +127,13 @@ def unread(document: Document) -> list[str]:
     lost = [b for b in document["ballots"] if b["unread"] and b["kind"] != "other"]
     released = sum(_released(ballot) for ballot in lost)
     unreadable = len(lost) - released
-    said = []
+    sentences = []
     if unreadable:
         counts = verb(unreadable, "counts", "count")
-        said.append(f"{counted(unreadable, 'judge')} could not be read and {counts} for nobody")
+        sentences.append(f"{counted(unreadable, 'judge')} could not be read and {counts} for nobody")
     if released:
-        said.append(f"{counted(released, 'judge')} {verb(released, 'was', 'were')} not waited for")
-    return said
+        sentences.append(f"{counted(released, 'judge')} {verb(released, 'was', 'were')} not waited for")
+    return sentences
 
 
 def _released(ballot: Mapping[str, Any]) -> bool:

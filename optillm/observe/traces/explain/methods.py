@@ -23,23 +23,30 @@ from optillm.observe.traces.explain.words import (
 def search(document: Document) -> list[str]:
     """Explain how the nodes with the chosen answer fared in a search tree."""
     candidate = winner(document)
-    said = []
+    sentences = []
     for tree in document["trees"]:
         nodes = [node for node in tree["nodes"] if node["parent"] is not None]
         leaves = [node for node in nodes if node["candidate"] is not None]
         grown = f"the search grew a tree of {counted(len(nodes), 'node')}"
-        some = "" if len(leaves) == len(nodes) else f", {number(len(leaves)) if leaves else 'none'} of them with an answer"
-        said.append(f"{grown}{some}")
+        some = (
+            ""
+            if len(leaves) == len(nodes)
+            else f", {number(len(leaves)) if leaves else 'none'} of them with an answer"
+        )
+        sentences.append(f"{grown}{some}")
         best = next((node for node in leaves if candidate and node["candidate"] == candidate["index"]), None)
         if best is not None:
-            said.append(
+            sentences.append(
                 f"the chosen node has the value {mark(best['value'])} after {counted(best['visits'], 'visit')}"
             )
-    return [*said, *(each for step in document["steps"] for each in _completions(document, step["attributes"]))]
+    return [
+        *sentences,
+        *(each for step in document["steps"] for each in _completions(document, step["attributes"])),
+    ]
 
 
 def _completions(document: Document, attributes: Mapping[str, Any]) -> list[str]:
-    """Explain how often the beginning of a solution, finished by somebody else, led to the chosen answer."""
+    """Explain how often finished beginnings of solutions led to the chosen answer."""
     candidate = winner(document)
     if "completions" not in attributes or candidate is None:
         return []
@@ -66,20 +73,20 @@ def verifier(document: Document) -> list[str]:
     if not verified:
         return []
     latest, candidate = verified[-1], winner(document)
-    said = []
+    sentences = []
     if candidate is not None and candidate["score"] is not None:
-        said.append(f"the verifier gives it {mark(candidate['score'])} of 1 on average")
+        sentences.append(f"the verifier gives it {mark(candidate['score'])} of 1 on average")
     if latest.get("decoys"):
         decoys = latest["decoys"]
         scored = f", to which it gives {mark(latest['decoy_score'])}" if "decoy_score" in latest else ""
-        said.append(
+        sentences.append(
             f"the verifier was tested on {counted(decoys, 'decoy')} that {verb(decoys, 'is', 'are')} wrong "
             f"on purpose{scored}"
         )
     belief = latest["belief"]
     if not belief:
-        return [*said, "it could not tell right from wrong, so its scores count for nothing"]
-    return [*said, f"its scores count for {round(100 * belief)} percent"]
+        return [*sentences, "it could not tell right from wrong, so its scores count for nothing"]
+    return [*sentences, f"its scores count for {round(100 * belief)} percent"]
 
 
 def round_trips(document: Document) -> list[str]:
@@ -89,13 +96,13 @@ def round_trips(document: Document) -> list[str]:
         return []
     drafts, back = trips[-1]["drafts"], trips[-1]["came_back"]
     versions = trips[-1].get("versions", 0)
-    said = [
+    sentences = [
         f"{counted(drafts, 'different draft')} {verb(drafts, 'was', 'were')} described and written again from "
         f"that alone, in {counted(versions, 'version')}"
     ]
     if back:
-        return [*said, f"{share(back, drafts, 'draft')} came back the same"]
-    return [*said, "no draft came back the same"]
+        return [*sentences, f"{share(back, drafts, 'draft')} came back the same"]
+    return [*sentences, "no draft came back the same"]
 
 
 def guard(document: Document) -> list[str]:
@@ -118,18 +125,22 @@ def solver(document: Document) -> list[str]:
         return []
     latest, formalised = solved[-1], sum(step["formalisations"] for step in solved)
     results = sum(step["solved"] for step in solved)
-    said = []
+    sentences = []
     if not formalised:
-        said.append("the task could not be formalised, so the direct answer stands")
+        sentences.append("the task could not be formalised, so the direct answer stands")
     elif not results:
         was = verb(formalised, "formalisation", "formalisations")
-        said.append(f"the solver came to no result with {number(formalised)} {was}, so it decided nothing")
+        sentences.append(
+            f"the solver came to no result with {number(formalised)} {was}, so it decided nothing"
+        )
     else:
-        said.append(f"the solver came to a result with {share(results, formalised, 'formalisation')}")
+        sentences.append(f"the solver came to a result with {share(results, formalised, 'formalisation')}")
     if latest.get("confirmed"):
-        said.append("it is that of the direct answer, which is thereby confirmed")
+        sentences.append("it is that of the direct answer, which is thereby confirmed")
     elif results:
-        said.append("it is not that of the direct answer, so the answer was written from the solver's result")
+        sentences.append(
+            "it is not that of the direct answer, so the answer was written from the solver's result"
+        )
     if len(solved) > 1:
-        said.append(f"{counted(len(solved) - 1, 'round')} of repair came before")
-    return said
+        sentences.append(f"{counted(len(solved) - 1, 'round')} of repair came before")
+    return sentences

@@ -70,11 +70,11 @@ def _written(document: Document, candidate: Mapping[str, Any], name: str) -> lis
     if not drafts:
         return [f"{name} was written for the client at the end"]
     agreeing = sum(draft["group"] == candidate["group"] for draft in drafts)
-    said = f"{name} was written from {counted(len(drafts), 'earlier answer')}"
+    origin = f"{name} was written from {counted(len(drafts), 'earlier answer')}"
     if agreeing:
         give = "gives" if singular_share(agreeing, len(drafts)) else "give"
-        return [f"{said}, of which {number(agreeing)} {give} the same answer"]
-    return [f"{said}, of which none gives the same answer"]
+        return [f"{origin}, of which {number(agreeing)} {give} the same answer"]
+    return [f"{origin}, of which none gives the same answer"]
 
 
 def early(document: Document) -> list[str]:
@@ -104,11 +104,11 @@ def runner_up(document: Document) -> list[str]:
     name = answer_name(document, rival["group"])
     electorate = voters(document)
     votes = sum(voter["group"] == rival["group"] for voter in electorate)
-    said = f"the runner-up, {name}, "
+    fate = f"the runner-up, {name}, "
     if votes:
-        said += f"was given by {counted(votes, noun_of(electorate))}"
+        fate += f"was given by {counted(votes, noun_of(electorate))}"
     else:
-        said += "had no votes"
+        fate += "had no votes"
     if candidate["score"] is not None and rival["score"] is not None and candidate["origin"] in VOTERS:
-        said += f"; its mark is {mark(rival['score'])}, that of the chosen one {mark(candidate['score'])}"
-    return [said]
+        fate += f"; its mark is {mark(rival['score'])}, that of the chosen one {mark(candidate['score'])}"
+    return [fate]

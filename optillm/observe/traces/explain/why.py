@@ -32,7 +32,7 @@ PARTS: Final[Sequence[Explanation]] = (
 
 
 def why(document: Document) -> list[str]:
-    """Return why a request gave its answer, or none, in sentences, from its trace document alone."""
+    """Return in sentences why a request gave its answer, or none."""
     end = ends.without_answer(document) or ends.passed_on(document)
     if end:
         return [sentence(each) for each in end]

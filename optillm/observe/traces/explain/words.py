@@ -1,4 +1,4 @@
-"""Words of the sentences that explain a trace: numbers, plurals, and what answers are called."""
+"""Words of the sentences that explain a trace: numbers, plurals, names of answers."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def number(count: int) -> str:
     return NUMBERS[count] if 0 <= count < len(NUMBERS) else f"{count:,}"
 
 
+def none_or(count: int) -> str:
+    """Return a number that stands alone: "none", "one", "two"."""
+    return number(count) if count else "none"
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a number of things: "one sample", "four samples"."""
     return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
@@ -32,12 +37,12 @@ def verb(count: int, singular: str, plural: str) -> str:
 
 
 def share(part: int, whole: int, noun: str) -> str:
-    """Return which part of so many things: "all four samples", "both samples", "one of four samples"."""
+    """Return which part of so many things: "all four samples", "one of four samples"."""
     if part == whole == 1:
         return f"the only {noun}"
     if part == whole:
         return f"both {noun}s" if whole == 2 else f"all {counted(whole, noun)}"
-    return f"{'none' if part == 0 else number(part)} of {counted(whole, noun)}"
+    return f"{none_or(part)} of {counted(whole, noun)}"
 
 
 def singular_share(part: int, whole: int) -> bool:
@@ -62,7 +67,7 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def answer_name(document: Document, group_id: int | None) -> str:
-    """Return what an answer is called: by its own words if they are few, else by a letter for its group."""
+    """Return the words of an answer if they are few, else a letter for its group."""
     if group_id is None:
         return "an answer"
     answer = document["groups"][group_id]["answer"]
@@ -73,5 +78,5 @@ def answer_name(document: Document, group_id: int | None) -> str:
 
 def letter(group_id: int) -> str:
     """Return the letter of a group: A to Z, then with numbers."""
-    turn, place = divmod(group_id, len(ascii_uppercase))
-    return ascii_uppercase[place] + (str(turn + 1) if turn else "")
+    turn, position = divmod(group_id, len(ascii_uppercase))
+    return ascii_uppercase[position] + (str(turn + 1) if turn else "")

@@ -1,4 +1,4 @@
-"""Classes that programs define: what they may inherit from, and their usual decorators and bases."""
+"""Classes that programs define: permitted parents, and their usual decorators and bases."""
 
 from __future__ import annotations
 

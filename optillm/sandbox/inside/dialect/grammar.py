@@ -1,4 +1,7 @@
-"""The allowed subset of Python: every node of a program's tree must be on a list, before all else."""
+"""The allowed subset of Python.
+
+Every node of a program's tree must be on a list, before all else.
+"""
 
 from __future__ import annotations
 

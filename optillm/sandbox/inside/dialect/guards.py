@@ -59,7 +59,10 @@ def factorial(number: Any) -> int:
 
 
 class TypeName:
-    """What `type(x)` returns for a library's object: it can be compared and printed, but not called."""
+    """What `type(x)` returns for a library's object.
+
+    It can be compared and printed, but not called.
+    """
 
     def __init__(self, kind: type) -> None:
         self._kind = kind

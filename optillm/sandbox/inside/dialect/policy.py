@@ -62,7 +62,10 @@ def register_module(kind: type, reader: Reader) -> None:
 
 
 class Slot:
-    """An object whose attributes are about to be written; `slot["name"] = value` obeys the policy."""
+    """An object whose attributes are about to be written.
+
+    `slot["name"] = value` obeys the policy.
+    """
 
     __slots__ = ("_owner",)
 

@@ -23,7 +23,10 @@ def full_name(kind: type) -> str:
 
 
 def _missing(owner: Any, name: str) -> Any:
-    """Return the error for a name that is not on a list: the usual one if there is no such attribute."""
+    """Return the error for a name that is not on a list.
+
+    It is the usual one if there is no such attribute.
+    """
     kind = owner if isinstance(owner, type) else type(owner)
     subject = f"type object '{kind.__name__}'" if owner is kind else f"'{kind.__name__}' object"
     if not name.startswith("_") and not any(name in vars(base) for base in kind.__mro__):
@@ -145,7 +148,10 @@ def _of_exception(owner: BaseException, name: str) -> Any:
 
 
 def _of_super(owner: Any, name: str) -> Any:
-    """Read `super().method`: the program's own methods, and the initialiser of whatever is behind them."""
+    """Read `super().method`.
+
+    That is the program's own methods, and the initialiser of whatever is behind them.
+    """
     instance, start = owner.__self__, owner.__thisclass__
     order = (instance if isinstance(instance, type) else type(instance)).__mro__
     if not is_own(type(instance)) and not is_own(instance):
@@ -184,7 +190,10 @@ def _of_z3(owner: Any, name: str) -> Any:
 
 
 def _of_sympy(owner: Any, name: str) -> Any:
-    """Read a public name that the class itself defines, but nothing that leads out of sympy's objects."""
+    """Read a public name that the class itself defines.
+
+    Nothing that leads out of sympy's objects is read.
+    """
     kind = owner if isinstance(owner, type) else type(owner)
     if name == "__name__":
         return str(getattr(owner, "__name__", ""))

@@ -44,7 +44,10 @@ def offer(values: Iterable[Any]) -> None:
 
 
 def check(*values: Any) -> None:
-    """Raise `Refused` for what leads out of the dialect: namespaces, modules, frames, foreign functions."""
+    """Raise `Refused` for what leads out of the dialect.
+
+    That is namespaces, modules, frames and foreign functions.
+    """
     for value in values:
         kind = type(value)
         if _is_plain(kind):

@@ -111,7 +111,10 @@ def _line(trace: TracebackType | None) -> int | None:
 
 
 def executed(text: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Return the names that a generated program of definitions and imports adds to those it gets."""
+    """Return the names that a generated program adds to those it gets.
+
+    It consists of definitions and imports.
+    """
     tree = ast.parse(text)
     check(tree)
     code = compile(rewritten(tree), "<generated>", "exec", dont_inherit=True)

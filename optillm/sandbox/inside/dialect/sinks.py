@@ -1,7 +1,7 @@
-"""The few functions through which z3 and sympy act on text, patched once, whatever route leads there.
+"""Patch the few functions through which z3 and sympy act on text.
 
-sympy evaluates strings in two functions. z3 reads options in two, opens files in a handful, and takes any object it
-gets for a context.
+They are patched once, whatever route leads there. sympy evaluates strings in two functions. z3 reads options in two,
+opens files in a handful, and takes any object it gets for a context.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class _Unsigned:
 
     @staticmethod
     def from_param(value: Any) -> Any:
-        """Return the value as a parameter, unless it would wrap around or is of the program's own class."""
+        """Return the value as a parameter.
+
+        Refuse one that would wrap around or is of the program's own class.
+        """
         if is_own(type(value)) or (isinstance(value, int) and value < 0):
             raise Refused("z3 takes a plain number here, from 0 on")
         return ctypes.c_uint.from_param(value)
@@ -102,14 +105,20 @@ def _check_option(name: Any, value: Any) -> None:
 
 
 def _of_no_use(name: Any) -> bool:
-    """Return whether models like to set an option that makes no difference to answers; it is ignored."""
+    """Return whether models like to set an option that makes no difference to answers.
+
+    It is ignored.
+    """
     return (
         type(name) is str and name.strip().lower().lstrip(":").replace("-", "_") in name_lists.Z3_PASSED_OVER
     )
 
 
 def _clamped(name: str, value: Any) -> Any:
-    """Return a setting that only lowers limits: 0 and the maximum mean no time limit, threads stay at 1."""
+    """Return a setting that only lowers limits.
+
+    0 and the maximum mean no time limit, and threads stay at 1.
+    """
     last = name.strip().lower().rpartition(".")[2]
     if last == "timeout":
         longest = int(core.get_param("timeout"))
@@ -156,7 +165,10 @@ def _context(context: Any = None) -> Any:
 
 def _guarded_datatypes(original: Any) -> Any:
     def create(*types: Any) -> Any:
-        """Refuse constructors and accessors that hide the sort's attributes, since they become attributes."""
+        """Refuse constructors and accessors that hide the sort's attributes.
+
+        They become attributes themselves.
+        """
         flat = types[0] if len(types) == 1 and isinstance(types[0], list | tuple) else types
         for declared in flat:
             for constructor in getattr(declared, "constructors", ()):

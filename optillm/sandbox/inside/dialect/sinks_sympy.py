@@ -1,4 +1,7 @@
-"""The functions in which sympy turns text into code, patched to read the dialect and its names only."""
+"""Patch the functions in which sympy turns text into code.
+
+They read the dialect and its names only.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,10 @@ def _evaluate(code: Any, local_names: Any, _: Any) -> Any:
 
 
 def _names_of_text(_: Any, names: dict[str, Any]) -> None:
-    """Fill the names that sympy passes to every transformation of a text with offered names only."""
+    """Fill the names that sympy passes to each transformation of a text.
+
+    Only offered names are there.
+    """
     offered = {n: v for n, v in tables.builtin_table().items() if n not in REFUSED}
     functions = {
         name: offered[name]

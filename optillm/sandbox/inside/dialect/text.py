@@ -1,4 +1,4 @@
-"""Text formatting without attribute access in field names and without widths that fill the memory."""
+"""Format text without attribute access in fields and without widths that fill the memory."""
 
 from __future__ import annotations
 

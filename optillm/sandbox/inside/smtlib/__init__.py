@@ -1,1 +1,1 @@
-"""SMT-LIB 2 as models write it: read strictly, checked against lists, and printed again for z3."""
+"""SMT-LIB 2 as models write it: read strictly, checked against lists, printed anew for z3."""

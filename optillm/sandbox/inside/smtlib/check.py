@@ -1,4 +1,4 @@
-"""Structured questions about a formalisation: the z3 technique's counterpart inside the jail.
+"""Answer structured questions about a formalisation, inside the jail.
 
 The model's text only ever passes through the reader and the allow-list; what z3 is asked is decided here. The
 answer is one JSON object, which is the job's output.
@@ -73,7 +73,10 @@ class _Check:
         return max(1, min(self._each, int((self._deadline - time.monotonic()) * 1000)))
 
     def _solve(self, *extra: Any) -> tuple[str, Any]:
-        """Return status and model of the premises and `extra`, trying other tactics if the default gives up."""
+        """Return status and model of the premises and `extra`.
+
+        Other tactics are tried if the default gives up.
+        """
         until = time.monotonic() + self._milliseconds() / 1000
         for index, name in enumerate(_TACTICS):
             left = int((until - time.monotonic()) * 1000)
@@ -99,7 +102,10 @@ class _Check:
         )
 
     def _core(self) -> list[dict[str, Any]]:
-        """Return the assertions that contradict each other, as written; empty if z3 finds none in time."""
+        """Return the assertions that contradict each other, as written.
+
+        There are none if z3 finds none in time.
+        """
         solver = z3.Solver()
         solver.set("timeout", self._milliseconds())
         solver.set("core.minimize", True)

@@ -31,7 +31,10 @@ class Assertion:
 
 @dataclass(slots=True)
 class Formalisation:
-    """A parsed formalisation: declarations live in the parser; assertions and objectives are terms."""
+    """A parsed formalisation: assertions and objectives are terms.
+
+    Declarations live in the parser.
+    """
 
     parser: Any = field(default_factory=z3.ParserContext)
     assertions: list[Assertion] = field(default_factory=list)

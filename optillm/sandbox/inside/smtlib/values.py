@@ -11,7 +11,7 @@ _MAX_LENGTH: Final = 2000
 
 
 def describe(value: Any) -> dict[str, Any]:
-    """Return a value as the reply carries it: `kind`, exact `text`, and a `decimal` for algebraic numbers.
+    """Return a value for the reply: `kind`, exact `text`, and `decimal` if it is algebraic.
 
     Integers are written plainly, fractions as p/q in lowest terms, algebraic numbers as z3's root objects with
     their decimal expansion, bit-vectors as unsigned integers.

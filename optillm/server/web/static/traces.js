@@ -7,7 +7,8 @@ const list = document.getElementById("traces");
 let shown = null;
 
 document.body.addEventListener("htmx:configRequest", (event) => {
-  const { parameters } = event.detail;
+  const { headers, parameters } = event.detail;
+  headers.Accept = "text/html"; // at this address there is JSON, too
   for (const name of Object.keys(parameters)) if (parameters[name] === "") delete parameters[name];
 });
 

@@ -128,7 +128,7 @@ export class Answer {
     const lost = losses && Object.values(losses).reduce((sum, count) => sum + count, 0);
     const facts = [
       [seconds(this.took), first !== null && `first word after ${seconds(first)}`],
-      [total && counted(total, "call"), rounds && `in ${counted(rounds, "round")}`, lost > 0 && `, ${lost} lost`],
+      [total && counted(total, "call"), rounds && `in ${counted(rounds, "round")}`, lost > 0 && `(${lost} lost)`],
       [this.#usage && counted(this.#usage.total_tokens, "token"), this.#usage?.estimated && "(estimated)"],
       [typeof cost === "number" && dollars(cost)],
       [stop && stopWords(stop)],

@@ -35,10 +35,14 @@ export async function* chat(body, signal) {
     yield* parts(await response.json());
     return;
   }
-  for await (const { comment, data } of serverSentEvents(response.body)) {
-    if (data === "[DONE]") return;
-    if (data !== undefined) yield* parts(chunk(data));
-    else if (comment && comment !== "keep-alive") yield { note: comment };
+  try {
+    for await (const { comment, data } of serverSentEvents(response.body)) {
+      if (data === "[DONE]") return;
+      if (data !== undefined) yield* parts(chunk(data));
+      else if (comment && comment !== "keep-alive") yield { note: comment };
+    }
+  } catch (error) {
+    throw error instanceof TypeError ? new ApiError({ message: "The connection to the server broke off." }) : error;
   }
 }
 

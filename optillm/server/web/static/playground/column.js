@@ -25,7 +25,7 @@ export class Column {
     this.#changed = changed;
     const names = [...declared.values()].map(({ slug, name }) => h("option", { value: slug }, name));
     this.#choice.append(h("option", { value: "none" }, "Plain"), ...names, h("option", { value: OTHER }, "Other expression"));
-    this.element = h("section", { class: "panel lane" },
+    this.element = h("section", { class: "panel column" },
       h("div", { class: "row spread" },
         h("label", {}, "Technique", this.#choice),
         h("button", { type: "button", class: "quiet remove", title: "Remove this column", onclick: () => removed(this) }, "×")),

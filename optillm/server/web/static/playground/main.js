@@ -126,8 +126,9 @@ function total() {
     return;
   }
   const { calls, tokens, cost } = together(worsts);
-  const takes = [counted(calls, "call"), tokens !== null && `${whole(tokens)} tokens`, cost === null ? "price unknown" : dollars(cost)];
-  const note = limit.value || tokens === null ? "" : `, for replies of up to ${whole(ASSUMED)} tokens`;
+  const assumed = tokens !== null && !limit.value;
+  const takes = [counted(calls, "call"), tokens !== null && `${whole(tokens)} tokens${assumed ? "*" : ""}`, cost === null ? "price unknown" : dollars(cost)];
+  const note = assumed ? ` (*if no reply is longer than ${whole(ASSUMED)} tokens)` : "";
   at("total").textContent = `Together at most ${takes.filter(Boolean).join(" · ")}${note}`;
 }
 
@@ -203,8 +204,8 @@ function progress() {
 
 function save() {
   const expressions = columns.map(({ expression }) => expression);
-  const asked = question.value || (turns.at(-1)?.question ?? ""); // answers do not outlive the page: its question does
-  keep({ model: model.value, expressions, question: asked, system: system.value, limit: limit.value });
+  const kept = question.value || (turns.at(-1)?.question ?? ""); // answers do not outlive the page: its question does
+  keep({ model: model.value, expressions, question: kept, system: system.value, limit: limit.value });
 }
 
 function complain(message) {

@@ -2,6 +2,8 @@
 
 import { h } from "../dom.js";
 
+let numbered = 0; // fields so far: labels name their fields by ids
+
 /** The fields of the techniques in one expression; `changed(index, name, value)` hears of what is set by hand. */
 export class OptionsForm {
   element = h("div", { class: "options" });
@@ -50,7 +52,12 @@ export class OptionsForm {
     input.addEventListener("input", () => this.#changed(index, name, input.value.trim()));
     this.#fields[index].set(name, input);
     showDefault(input, schema.default);
-    return h("label", {}, h("span", {}, h("code", {}, name), bounds(schema)), input, h("small", {}, schema.description ?? ""));
+    input.id = `option-${(numbered += 1)}`;
+    input.setAttribute("aria-describedby", `${input.id}-help`);
+    return h("div", { class: "field" },
+      h("label", { for: input.id }, h("span", {}, h("code", {}, name), bounds(schema))),
+      input,
+      h("small", { id: `${input.id}-help`, class: "soft" }, schema.description ?? ""));
   }
 }
 

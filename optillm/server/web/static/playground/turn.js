@@ -5,7 +5,7 @@ import { Answer, name } from "./answer.js";
 import { chat, json } from "./api.js";
 import { thumbnails } from "./images.js";
 
-const LOOKS = 5;
+const LOOKS = 20;
 const PAUSE = 200; // milliseconds between two looks at a trace that is still being written
 
 /** A question on its way to several columns; `changed()` hears of ends and of choices. */
@@ -13,7 +13,7 @@ export class Turn {
   chosen = null; // the column whose answer all go on from
   #answers = [];
   #stopping = new AbortController();
-  #agreement = h("p", { class: "agreement" });
+  #agreement = h("p", { class: "facts agreement" });
   #changed;
 
   constructor(question, images, changed) {
@@ -46,7 +46,7 @@ export class Turn {
   /** Send requests, `{ column, expression, body }` each, and show what comes until all have ended. */
   async send(requests) {
     this.#answers = requests.map(({ column, expression }) => new Answer(column, expression, (answer) => this.#choose(answer)));
-    this.element.append(h("div", { class: "lanes" }, this.#answers.map(({ element }) => element)));
+    this.element.append(h("div", { class: "beside" }, this.#answers.map(({ element }) => element)));
     await Promise.all(requests.map(({ body }, index) => this.#receive(this.#answers[index], body)));
     await this.#compare();
   }
@@ -87,15 +87,13 @@ export class Turn {
       if (traces[index]) answer.showTraced(traces[index]);
       if (finals[index] !== null) answer.group(finals[index], distinct.indexOf(finals[index]));
     });
-    const compared = finals.filter((final) => final !== null).length;
-    if (compared > 1) this.#agreement.textContent = agreement(distinct, finals, compared);
+    if (distinct.length) this.#agreement.replaceChildren(...distinct.map((final, number) => this.#sayers(final, number, finals)));
   }
-}
 
-function agreement(distinct, finals, compared) {
-  if (distinct.length === 1) return `All ${compared} say ${distinct[0]}.`;
-  const counts = distinct.map((answer) => `${answer} (${finals.filter((final) => final === answer).length})`);
-  return `They differ: ${counts.join(", ")}.`;
+  #sayers(final, number, finals) {
+    const names = this.#answers.filter((_, index) => finals[index] === final).map(({ expression }) => name(expression));
+    return h("span", {}, h("span", { class: `chip answer-${number % 6}` }, final), ` ${names.join(", ")}`);
+  }
 }
 
 // Return a trace that has ended, or null; a trace is a help, so that one which cannot be read is no error.

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { sideBySide } from "./compare.js";
-import { count, duration, money } from "./words.js";
+import { brief, count, duration, money, plural } from "./words.js";
 
 /** Open the dialog in which a trace's request is sent again. */
 export function runAgainDialog(trace) {
@@ -75,14 +75,15 @@ async function newTrace(id) {
 }
 
 function row(trace, text) {
-  return { technique: `${trace.technique} · ${trace.model}`, seconds: trace.seconds, cost: trace.cost, calls: trace.calls.length, rounds: trace.rounds, tokens: trace.usage?.total_tokens ?? null, text };
+  const answer = trace.groups.find((group) => group.chosen)?.answer ?? null;
+  return { technique: `${trace.technique} · ${trace.model}`, answer, seconds: trace.seconds, cost: trace.cost, calls: trace.calls.length, rounds: trace.rounds, tokens: trace.usage?.total_tokens ?? null, text };
 }
 
 // The trace of the second run may be off or not yet there: then the reply itself has to do.
 function rerun(answer, again, body, seconds) {
   const text = answer.choices?.[0]?.message?.content ?? "";
   if (again) return row(again, text || again.outcome.text || "");
-  return { technique: `${body.optillm.approach} · ${body.model}`, seconds, cost: null, calls: null, rounds: null, tokens: answer.usage?.total_tokens ?? null, text };
+  return { technique: `${body.optillm.approach} · ${body.model}`, answer: null, seconds, cost: null, calls: null, rounds: null, tokens: answer.usage?.total_tokens ?? null, text };
 }
 
 function comparison(before, after, id) {
@@ -90,7 +91,7 @@ function comparison(before, after, id) {
   return h("div", null,
     h("div", { class: "scroll" }, h("table", null,
       h("thead", null, h("tr", null, h("td"), h("th", { scope: "col" }, "This trace"), h("th", { scope: "col" }, "The new run", id && [" · ", h("a", { href: `/traces/${encodeURIComponent(id)}` }, "its trace")]))),
-      h("tbody", null, line("technique", (one) => one.technique), line("time", (one) => duration(one.seconds)), line("cost", (one) => money(one.cost)),
-        line("calls", (one) => `${count(one.calls)} in ${count(one.rounds)} rounds`), line("tokens", (one) => count(one.tokens))))),
+      h("tbody", null, line("technique", (one) => one.technique), (before.answer ?? after.answer) !== null && line("answer", (one) => brief(one.answer ?? "–", 80)), line("time", (one) => duration(one.seconds)), line("cost", (one) => money(one.cost)),
+        line("calls", (one) => one.calls === null ? "–" : `${count(one.calls)} in ${plural(one.rounds, "round")}`), line("tokens", (one) => count(one.tokens))))),
     sideBySide({ title: "This trace", text: before.text }, { title: "The new run", text: after.text }));
 }

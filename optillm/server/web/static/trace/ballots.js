@@ -54,7 +54,7 @@ function judge(model, ballot, view) {
 
 function cells(ballot, columns, call) {
   const whole = (text, kind) => h("td", { colspan: Math.max(1, columns.length), class: kind }, text);
-  if (call?.status === "cancelled") return whole("called off: no longer needed", "abstained off");
+  if (call?.status === "cancelled") return whole("called off before its verdict", "abstained off");
   if (ballot.unread) return whole(`abstained: ${brief(ballot.unread, 120)}`, "abstained");
   if (ballot.kind === "groups") return whole(groupWords(ballot.verdict), "grouped");
   return columns.map((candidate) => cell(ballot, candidate));

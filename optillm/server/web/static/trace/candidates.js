@@ -32,7 +32,7 @@ function groupCard(model, group, view) {
 }
 
 function chip(group, members) {
-  const label = group.answer === null ? `text of ${listed(members.map((candidate) => letter(candidate.index)), 4)}` : brief(group.answer, 60);
+  const label = group.answer === null ? `answer ${listed(members.map((candidate) => letter(candidate.index)), 4)}` : brief(group.answer, 60);
   return h("span", { class: "chip" }, group.chosen && h("span", { class: "visually-hidden" }, "chosen: "), group.chosen && h("span", { "aria-hidden": "true" }, "✓"), label);
 }
 
@@ -59,6 +59,7 @@ function looseCard(candidates, view) {
 // An answer stands at the end more often than at the beginning.
 function ending(text) {
   const trimmed = text.trim();
-  const last = trimmed.slice(-EXCERPT).split("\n").slice(-LINES).join("\n");
-  return last.length < trimmed.length ? `… ${last}` : trimmed;
+  const lines = trimmed.slice(-EXCERPT).split("\n").filter((line) => line.trim());
+  const last = lines.slice(-LINES).join("\n");
+  return trimmed.endsWith(last) && last.length === trimmed.length ? trimmed : `… ${last}`;
 }

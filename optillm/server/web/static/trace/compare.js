@@ -15,9 +15,9 @@ export function wordDiff(before, after) {
   return middle && merged([["same", a.slice(0, start)], ...middle, ["same", a.slice(a.length - end)]]);
 }
 
-// Words, runs of blanks, and single other characters.
+// Numbers whole, words, runs of blanks, and single other characters.
 function pieces(text) {
-  return text.match(/[\p{L}\p{N}_]+|\s+|[^\p{L}\p{N}_\s]/gu) ?? [];
+  return text.match(/\p{N}+(?:[.,]\p{N}+)+|[\p{L}\p{N}_]+|\s+|[^\p{L}\p{N}_\s]/gu) ?? [];
 }
 
 // The longest common subsequence by its table of lengths, read from the front.

@@ -5,6 +5,7 @@ import { opens, roving } from "./keys.js";
 import { flaw, labelOf } from "./model.js";
 import { brief, duration, family, plural } from "./words.js";
 
+const TURNS = new Set(["settled", "cut", "budget", "deadline", "degraded"]);
 const AXIS = 24;
 const GAP = 14;
 const MARGIN = 14;
@@ -21,10 +22,10 @@ export function laneChart(model, view) {
   const y = tops(lanes.rounds, height);
   const end = y.at(-1);
   const chart = s("svg", { class: "lanes-chart", width, height: end, role: "group", "aria-label": spoken(model.trace, lanes) },
-    hatching(), grid(x, total, width, end),
+    hatching(), grid(x, total, width, end), turningPoints(model.trace, x, end),
     lanes.rounds.map((round, at) => bars(model, round, { x, top: y[at], height, view })),
     criticalPath(model, lanes, { x, y, height }));
-  return h("div", { class: "lanes", style: { "--lanes-axis": `${AXIS}px` } },
+  return h("div", { class: "lane-chart", style: { "--lanes-axis": `${AXIS}px` } },
     labels(lanes.rounds, y, height), roving(h("div", { class: "lanes-chart-box" }, axis(x, total, width), chart)));
 }
 
@@ -61,15 +62,20 @@ function spanOf(trace) {
 
 function tops(rounds, height) {
   const tops = [6];
-  for (const round of rounds) tops.push(tops.at(-1) + round.rows.length * height + GAP);
+  for (const round of rounds) tops.push(tops.at(-1) + thickness(round, height) + GAP);
   return tops;
+}
+
+// Room for the label of a round, too: two lines, or one where rows are thin.
+function thickness(round, height) {
+  return Math.max(round.rows.length * height, height > 16 ? 32 : 15);
 }
 
 // The labels stay where they are while the chart scrolls to the right.
 function labels(rounds, y, height) {
   return h("div", { class: "lanes-labels", style: { height: `${AXIS + y.at(-1)}px` } },
-    rounds.map((round, at) => h("div", { style: { top: `${AXIS + y[at]}px`, height: `${round.rows.length * height}px` } },
-      h("div", { class: round.rows.length * height < 34 ? "lanes-label tight" : "lanes-label" }, h("b", null, `round ${round.round}`), " ", h("span", { class: "soft" }, makeUp(round.calls))))));
+    rounds.map((round, at) => h("div", { style: { top: `${AXIS + y[at]}px`, height: `${thickness(round, height)}px` } },
+      h("div", { class: thickness(round, height) < 32 ? "lanes-label tight" : "lanes-label" }, h("b", null, `round ${round.round}`), " ", h("span", { class: "soft" }, makeUp(round.calls))))));
 }
 
 function makeUp(calls) {
@@ -104,6 +110,16 @@ function grid(x, total, width, end) {
   return s("g", { class: "grid" }, ticks(total, width / 130).map((mark) => s("line", { x1: x(mark), x2: x(mark), y1: 0, y2: end })));
 }
 
+// Where work was cut short or settled: a dashed line each, those of one moment as one.
+function turningPoints(trace, x, end) {
+  const moments = new Map();
+  for (const decision of trace.decisions.filter((one) => TURNS.has(one.kind))) {
+    moments.set(decision.at, [...(moments.get(decision.at) ?? []), decision.text]);
+  }
+  return s("g", { class: "turns" }, [...moments].map(([at, texts]) => s("g", null,
+    s("title", null, `${duration(at)}: ${texts.join("; ")}`), s("path", { d: `M${x(at)} 0V${end}` }))));
+}
+
 /** Return the patterns with which a picture hatches: stripes in the colour of the ground, over any bar. */
 export function hatching() {
   return s("defs", null, s("pattern", { id: "hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
@@ -120,15 +136,17 @@ function bar(model, call, { x, top, height, view }) {
   const right = Math.max(x(call.end ?? model.trace.seconds ?? spanOf(model.trace)), left + 3);
   const thick = height - (height > 16 ? 5 : height > 8 ? 2 : 1);
   const amiss = flaw(model, call);
+  const label = labelOf(model, call);
+  const words = sentence(call, label, amiss);
   const shape = { x: left, y: top, width: right - left, height: thick, rx: Math.min(4, thick / 3) };
-  const group = s("g", { class: `call role-${family(call.role)}${call.status === "running" ? " running" : ""}`, "aria-label": sentence(model, call) },
-    s("title", null, sentence(model, call)),
+  const group = s("g", { class: `call role-${family(call.role)}${call.status === "running" ? " running" : ""}`, "aria-label": words },
+    s("title", null, words),
     left - x(call.start) > 1.5 && s("line", { class: "waited", x1: x(call.start), x2: left, y1: top + thick / 2, y2: top + thick / 2 }),
     s("rect", { class: "fill", ...shape }),
     amiss && s("rect", { fill: "url(#hatch)", ...shape }),
     call.first_token !== null && s("path", { class: "first-token", d: `M${x(call.first_token)} ${top + thick}v${-Math.min(thick, 5)}` }),
     call.critical && s("rect", { class: "critical", ...shape }),
-    thick > 11 && inscription(labelOf(model, call), amiss, shape));
+    thick > 11 && inscription(label, amiss, shape));
   return opens(group, `call-${call.id}`, () => view.open("call", call.id));
 }
 
@@ -142,9 +160,9 @@ function inscription(label, amiss, shape) {
     s("text", { class: "inscription", x: shape.x + 8, y: shape.y + shape.height / 2 + 4 }, shown)];
 }
 
-function sentence(model, call) {
-  const parts = [`Call ${call.id}, ${call.role}`, labelOf(model, call) === call.role ? null : labelOf(model, call), call.model,
-    call.end === null ? "running" : `${duration(call.start)} to ${duration(call.end)}`, flaw(model, call), call.critical ? "on the critical path" : null];
+function sentence(call, label, amiss) {
+  const parts = [`Call ${call.id}, ${call.role}`, label === call.role ? null : label, call.model,
+    call.end === null ? "running" : `${duration(call.start)} to ${duration(call.end)}`, amiss, call.critical ? "on the critical path" : null];
   return brief(parts.filter(Boolean).join(" · "), 220);
 }
 
@@ -169,6 +187,7 @@ export function laneLegend(model) {
     [...roles].map(([name, role]) => sign(`role-${name}`, name === "other" ? brief(role, 24) : name)),
     model.trace.critical_path.length > 0 && sign("sign-critical", "critical path: what the request waited for"),
     flaws.size > 0 && sign("sign-hatched", [...flaws].join(", ")),
+    model.trace.decisions.some((decision) => TURNS.has(decision.kind)) && sign("sign-turn", "settled or cut short"),
     model.trace.calls.some((call) => call.first_token !== null) && sign("sign-token", "first token"),
     model.trace.calls.some((call) => (call.queued ?? 0) > 0.02) && sign("sign-waited", "waited for its turn"));
 }

@@ -75,7 +75,7 @@ function parts(model, view, actions) {
     headline(model), whyBox(model), actions(trace),
     ...titled("Where the time went", trace.calls.length > 0 && lanesSection(model, view)),
     ...titled("Techniques at work", trace.composition && trace.composition.nodes.length > 1 && compositionGraph(trace.composition)),
-    h("div", { class: ballots ? "columns" : "" }, titledSection("Candidates", trace.candidates.length > 0 && candidateCards(model, view, !ballots)), titledSection("Ballots", ballots)),
+    h("div", { class: ballots ? "columns" : "" }, titledSection("Candidates", trace.candidates.length + trace.groups.length > 1 && candidateCards(model, view, !ballots)), titledSection("Ballots", ballots)),
     ...trees.flatMap((tree) => titled(trees.length > 1 ? `Search tree ${trees.indexOf(tree) + 1}` : "Search tree", treeChart(model, tree, view))),
     ...titled(trace.outcome.runner_up === null ? "The answer" : "The answer and its runner-up", answerSection(model)),
     ...titled("What happened on the way", decisionList(model)),

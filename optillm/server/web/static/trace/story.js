@@ -17,7 +17,7 @@ export function headline(model) {
       h("span", { class: `status status-${trace.status}` }, `${SIGNS[trace.status] ?? ""} ${STATES[trace.status] ?? trace.status}`),
       h("time", { datetime: new Date(trace.created * 1000).toISOString() }, new Date(trace.created * 1000).toLocaleString()),
       trace.client && h("span", null, "key ", h("b", null, trace.client)), h("span", null, h("bdi", null, trace.request_id)), trace.stream && h("span", null, "streamed")),
-    h("h1", null, h("bdi", null, question ? brief(question, 260) : `${trace.technique} on ${trace.model}`)),
+    h("h1", { class: question?.length > 140 ? "wordy" : null }, h("bdi", null, question ? brief(question, 260) : `${trace.technique} on ${trace.model}`)),
     h("div", { class: "facts" }, numbers(trace)));
 }
 
@@ -49,7 +49,7 @@ export function whyBox(model) {
   const { trace } = model;
   if (!trace.error && !trace.outcome.why.length && trace.content && trace.status !== "running") return null;
   return h("div", { class: `why panel${trace.error ? " error" : ""}` },
-    trace.error && h("p", { class: "text" }, h("b", null, trace.error)),
+    trace.error && !trace.outcome.why.length && h("p", { class: "text" }, h("b", null, trace.error)),
     trace.outcome.why.length > 0 && h("p", { class: "text" }, trace.outcome.why.map((sentence) => [withChips(model, sentence), " "])),
     trace.status === "running" && h("p", { class: "soft" }, "The request is still running: nothing is decided yet."),
     !trace.content && h("p", { class: "soft" }, "Prompts and replies were not kept: start the server with --trace-content to see them."));
@@ -62,7 +62,7 @@ export function answerSection(model) {
   const text = outcome.text ?? chosen?.text;
   if (!text) return null;
   const runnerUp = model.candidates.get(outcome.runner_up);
-  const left = { title: chosen ? `Chosen: ${nameWithLetter(chosen)}` : "The answer", text };
+  const left = { title: chosen && model.trace.candidates.length > 1 ? `Chosen: ${nameWithLetter(chosen)}` : "The answer", text };
   if (!runnerUp?.text) return h("div", { class: "panel side" }, h("h3", null, left.title), h("div", { class: "text long" }, text));
   return sideBySide({ title: `Runner-up: ${nameWithLetter(runnerUp)}`, text: runnerUp.text }, left);
 }

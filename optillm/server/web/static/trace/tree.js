@@ -48,6 +48,7 @@ function vertex(model, tree, node, [x, y], best, most, view) {
   const name = node.answer ?? node.label;
   const group = s("g", { class: `vertex ${candidate ? colourOf(model, candidate) : answerColour(model, node.answer)}${best ? " best" : ""}`, "aria-label": `${node.label}, ${node.answer === null ? "" : `answer ${brief(node.answer, 60)}, `}value ${score(node.value)}, ${plural(node.visits ?? 0, "visit")}${best ? ", on the path to the winner" : ""}` },
     s("title", null, `${node.label} · ${words}`),
+    s("rect", { class: "target", x: x - radius, y: y - ROW / 2, width: COLUMN - EDGE, height: ROW }),
     s("circle", { cx: x, cy: y, r: radius }),
     s("text", { class: "name", x: x + radius + 5, y: y - 1 }, brief(name, 14)),
     s("text", { class: "soft", x: x + radius + 5, y: y + 13 }, words));

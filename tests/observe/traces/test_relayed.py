@@ -1,0 +1,82 @@
+"""Documents of requests that are only passed on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from optillm.observe.traces.document import document, summary, summary_of
+from optillm.observe.traces.recording import LONGEST_REPLY
+from tests.observe.traces.fakes import QUESTION, Passing, answer, recorded
+
+USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+
+
+def whole_reply(text: str, **more: Any) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return json.dumps({"choices": [choice], "usage": USAGE, **more}).encode()
+
+
+def event(**delta: Any) -> bytes:
+    reason = delta.pop("finish_reason", None)
+    choice = {"index": 0, "delta": delta, "finish_reason": reason}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+def passing(reply: bytes = b"", *chunks: bytes, status: int = 200) -> dict[str, Any]:
+    kind = type("Scene", (Passing,), {"reply": reply, "chunks": chunks, "status": status})
+    return {"kind": kind}
+
+
+def unasked(sent: Any) -> str:
+    raise AssertionError("a plain request is no chat call")
+
+
+def test_a_plain_request_is_one_call_with_its_prompt_and_its_reply() -> None:
+    recording = recorded(unasked, "m", world=passing(whole_reply(answer(86))))
+    plain = document(recording, content=True)
+    assert (plain["technique"], plain["status"], plain["stop"], plain["rounds"]) == ("none", "ok", None, 1)
+    (call,) = plain["calls"]
+    assert call["prompt"] == [{"role": "user", "content": QUESTION}]
+    assert call["replies"][0]["text"] == answer(86)
+    assert (call["input_tokens"], call["output_tokens"], call["end"]) == (7, 5, 1.0)
+    assert plain["outcome"]["text"] == answer(86)
+    assert plain["outcome"]["why"] == ["One call, passed on as it came."]
+    assert summary(plain) == summary_of(recording, content=True)
+
+
+def test_a_stream_is_put_together_and_its_first_chunk_is_its_first_token() -> None:
+    chunks = (
+        *(event(role="assistant", content="The "), event(content="answer"), event(reasoning_content="hm")),
+        event(finish_reason="stop") + b"data: [DONE]\n\n",
+    )
+    plain = document(recorded(unasked, "m", world=passing(b"", *chunks), stream=True), content=True)
+    (call,) = plain["calls"]
+    assert call["replies"] == [
+        {"text": "The answer", "thoughts": "hm", "tool_calls": None, "finish_reason": "stop"}
+    ]
+    assert (call["first_token"], call["end"]) == (1.0, 5.0)
+
+
+def test_a_long_reply_is_not_kept() -> None:
+    recording = recorded(unasked, "m", world=passing(whole_reply("a" * LONGEST_REPLY)))
+    plain = document(recording, content=True)
+    assert plain["calls"][0]["replies"] is None
+    assert plain["candidates"] == []
+    assert recording.size < 2 * LONGEST_REPLY
+
+
+def test_an_error_status_of_the_upstream_is_a_failed_call() -> None:
+    refused = b'{"error": {"message": "no such model"}}'
+    plain = document(recorded(unasked, "m", world=passing(refused, status=404)), content=True)
+    assert (plain["status"], plain["http_status"], plain["calls"][0]["error"]) == ("failed", 404, "404")
+    assert plain["outcome"]["chosen"] == []
+
+
+def test_without_content_a_plain_request_keeps_its_numbers() -> None:
+    plain = document(recorded(unasked, "m", world=passing(whole_reply(answer(86)))), content=False)
+    assert (plain["request"]["body"], plain["calls"][0]["prompt"], plain["calls"][0]["replies"]) == (
+        None,
+    ) * 3
+    assert plain["calls"][0]["output_tokens"] == 5
+    assert plain["outcome"]["text"] is None
