@@ -31,6 +31,12 @@ def demo_url() -> Iterator[str]:
         yield server.base_url
 
 
+@pytest.fixture(autouse=True)
+def log_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the log of this process alone."""
+    monkeypatch.setattr("optillm.logs.configure", lambda *_: None)
+
+
 @pytest.fixture
 def questions(tmp_path: Path) -> Path:
     path = tmp_path / "questions.jsonl"
