@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,7 +124,7 @@ async def _evaluated(
     arguments: argparse.Namespace,
     questions: Sequence[Question],
     settings: Settings,
-    techniques: dict[str, Technique],
+    techniques: Mapping[str, Technique],
 ) -> tuple[list[Row], str | None]:
     from optillm import sandbox
     from optillm.engine.engine import Engine
@@ -146,7 +146,7 @@ def _evaluation(
     arguments: argparse.Namespace,
     questions: Sequence[Question],
     settings: Settings,
-    techniques: dict[str, Technique],
+    techniques: Mapping[str, Technique],
 ) -> Evaluation:
     from optillm.evals.evaluation import Evaluation
     from optillm.evals.runner import Limits

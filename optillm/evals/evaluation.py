@@ -10,7 +10,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
@@ -152,14 +152,13 @@ def _interruptible(run: Run) -> Iterator[None]:
         run.end(INTERRUPTED)
 
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    handled = []
     try:
-        for number in signals:
-            loop.add_signal_handler(number, interrupt)
-    except (ValueError, RuntimeError, NotImplementedError):  # not the main thread
-        signals = ()
-    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread
+                loop.add_signal_handler(number, interrupt)
+                handled.append(number)
         yield
     finally:
-        for number in signals:
+        for number in handled:
             loop.remove_signal_handler(number)

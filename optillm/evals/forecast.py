@@ -1,7 +1,8 @@
 """What an evaluation will take, before anything is sent: at most, and probably.
 
-The most is that of the forecast behind `/v1/plan`, for every question. What is probable is the same with replies of
-ordinary length, or, once a row has results, their mean. Failed calls that are repeated come on top of both.
+The most is that of the forecast behind `/v1/plan`, for every question. What is probable are about half of these calls,
+with replies of ordinary length, or, once a row has results, their mean. Failed calls that are repeated come on top of
+both.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from optillm.chat import ChatRequest
+from optillm.chat import NONE, ChatRequest
 from optillm.config.sources import SettingsError
 from optillm.errors import InvalidRequest
 from optillm.evals.questions import Question
@@ -22,6 +23,8 @@ REPLY: Final = 300
 """Tokens that a reply has, as long as nothing is known of replies."""
 SECONDS: Final = 4.0
 """Seconds that a call takes, as long as nothing is known of calls."""
+USUAL: Final = 0.5
+"""The share of its calls at most that a technique makes: on the demo model between 0.3 and 0.8."""
 PLANNED: Final = 200
 """Questions of each row that are planned one by one; of more, the longest stand for all."""
 ENOUGH: Final = 5
@@ -94,13 +97,17 @@ def foreseen(
     sample = sorted(questions, key=lambda question: len(question.text), reverse=True)[:PLANNED]
     share = count / len(sample) if sample else 0.0
     try:
-        most = total([_planned(answerer, answerer.request(target, question)) for question in sample])
-        each = _measured(results) or total([_usual(answerer, target, question) for question in sample]).times(
-            1 / max(1, len(sample))
-        )
+        most = [_planned(answerer, answerer.request(target, question)) for question in sample]
     except InvalidRequest as error:
         raise SettingsError(f"--with {target.name}: {error.message}") from None
-    return Forecast(target, count, most.times(share), each.times(count))
+    probable = [_usual(answerer, target, question, need) for question, need in zip(sample, most, strict=True)]
+    measured = _measured(results)
+    return Forecast(
+        target,
+        count,
+        total(most).times(share),
+        measured.times(count) if measured else total(probable).times(share),
+    )
 
 
 def _planned(answerer: Answerer, request: ChatRequest) -> Need:
@@ -111,13 +118,15 @@ def _planned(answerer: Answerer, request: ChatRequest) -> Need:
     return Need(worst["calls"], tokens, worst["cost"], worst["rounds"] * SECONDS)
 
 
-def _usual(answerer: Answerer, target: Target, question: Question) -> Need:
-    request = answerer.request(target, question)
+def _usual(answerer: Answerer, target: Target, question: Question, most: Need) -> Need:
+    """Return what a question usually takes: some of the calls that it takes at most, each like a plain one."""
+    request = answerer.request(replace(target, approach=NONE), question)
     limited = {
         name: min(REPLY, request.body[name]) for name in LIMITS if isinstance(request.body.get(name), int)
     }
-    body = {**request.body, **(limited or {"max_tokens": REPLY})}
-    return _planned(answerer, replace(request, body=body))
+    plain = _planned(answerer, replace(request, body={**request.body, **(limited or {"max_tokens": REPLY})}))
+    calls = max(1.0, USUAL * most.calls)
+    return replace(plain.times(calls), seconds=max(SECONDS, USUAL * most.seconds))
 
 
 def _measured(results: Sequence[Result]) -> Need | None:
@@ -138,11 +147,13 @@ def described(forecasts: Sequence[Forecast], concurrency: int) -> str:
     if not pending:
         return "Everything has a result already."
     rows = [
-        (forecast.target.name, forecast.questions, forecast.most, forecast.probable) for forecast in pending
+        _cells(each.target.name, each.questions, each.most, each.probable, concurrency) for each in pending
     ]
-    if len(rows) > 1:
-        most, probable = (total([row[column] for row in rows]) for column in (2, 3))
-        rows.append(("together", sum(forecast.questions for forecast in pending), most, probable))
+    if len(pending) > 1:
+        most = total([forecast.most for forecast in pending])
+        probable = total([forecast.probable for forecast in pending])
+        questions = sum(forecast.questions for forecast in pending)
+        rows.append(_cells("together", questions, most, probable, concurrency))
     head = (
         "",
         "questions",
@@ -153,7 +164,7 @@ def described(forecasts: Sequence[Forecast], concurrency: int) -> str:
         "probably",
         "minutes",
     )
-    return table(iter([head, *(_cells(*row, concurrency) for row in rows)]))
+    return table(iter([head, *rows]))
 
 
 def _cells(name: str, questions: int, most: Need, probable: Need, concurrency: int) -> Sequence[str]:

@@ -228,8 +228,8 @@ def _unscored(item: Item, outcome: Outcome) -> Result:
         stop=outcome.stop,
         calls=outcome.calls,
         rounds=outcome.rounds,
-        input_tokens=usage and usage.prompt_tokens,
-        output_tokens=usage and usage.completion_tokens,
+        input_tokens=None if usage is None else usage.prompt_tokens,
+        output_tokens=None if usage is None else usage.completion_tokens,
         cost=outcome.cost,
         seconds=round(outcome.seconds, 4),
     )

@@ -75,7 +75,7 @@ def mcnemar(pairs: Pairs) -> float:
     """
     coins = pairs.first + pairs.second
     tail = sum(comb(coins, heads) for heads in range(min(pairs.first, pairs.second) + 1))
-    return min(1.0, 2 * tail / 2**coins)
+    return min(1.0, tail / 2 ** (coins - 1)) if coins else 1.0
 
 
 def newcombe(pairs: Pairs) -> Interval:

@@ -75,7 +75,6 @@ def test_plain_against_plain_shows_no_difference(tmp_path: Path, seed: int) -> N
     assert 0 < first.right < 40
     assert second.against_first is not None
     assert not second.against_first.differs
-    assert second.against_first.interval.low < 0 < second.against_first.interval.high
 
 
 def test_a_difference_that_is_there_shows(tmp_path: Path) -> None:
@@ -284,6 +283,7 @@ def test_the_forecast_bounds_what_is_used(tmp_path: Path) -> None:
     )
     for forecast, row in zip(shown, rows, strict=True):
         assert forecast.questions == 40
+        assert forecast.most.calls >= forecast.probable.calls >= 40
         assert forecast.most.calls >= row.calls * 40
         assert forecast.most.tokens is not None
         assert forecast.most.cost is not None

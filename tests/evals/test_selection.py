@@ -16,9 +16,7 @@ from tests.evals.fakes import bench, evaluated, questions
 from tests.fakes import Say, Sent
 
 
-def candidate(
-    answer: str | None, score: float, origin: str = "sample", tokens: float = 10
-) -> Mapping[str, Any]:
+def candidate(answer: str | None, score: float, origin: str = "sample", tokens: float = 10) -> dict[str, Any]:
     stated = None if answer is None else ["number", answer, None, None]
     return {"origin": origin, "score": score, "answer": stated, "tokens": tokens}
 

@@ -13,7 +13,7 @@ from optillm.evals.scorers import ScoringError
 from optillm.evals.targets import Answerer, Outcome, Target, read_targets
 from optillm.techniques import registry
 from tests.evals.fakes import PRICES, Plain, bench, question
-from tests.fakes import Say, Script, Sent, failing
+from tests.fakes import Say, Script, Sent, World, failing
 
 ASKED = question(question="2 + 2?", answer="4")
 ANSWER = "The answer is 4."
@@ -23,7 +23,7 @@ def targets(text: str) -> list[Target]:
     return read_targets(text, registry(), "m")
 
 
-def outcome(name: str, script: Script, fields: Any = None, **more: Any) -> tuple[Outcome, Plain]:
+def outcome(name: str, script: Script, fields: Any = None, **more: Any) -> tuple[Outcome, World]:
     world, records = bench(script, prices=PRICES, **more)
     (target,) = targets(name)
     return world.run(Answerer(world.engine, records, fields).answer(target, ASKED)), world
@@ -71,7 +71,8 @@ def test_a_plain_answer_has_its_tokens_its_cost_and_its_time() -> None:
     answer, _ = outcome("plain", lambda _: ANSWER)
     assert (answer.text, answer.error, answer.calls, answer.rounds) == (ANSWER, None, 1, 1)
     assert answer.usage is not None
-    assert (answer.usage.total_tokens, answer.cost, answer.seconds) == (15, pytest.approx(20e-6), 1.0)
+    assert (answer.usage.total_tokens, answer.seconds) == (15, 1.0)
+    assert answer.cost == pytest.approx(20e-6)
 
 
 def test_a_technique_answers_with_the_sum_of_its_calls() -> None:
@@ -160,6 +161,7 @@ def test_a_judge_is_asked_and_its_failure_is_no_verdict() -> None:
     world, records = bench(script, prices=PRICES)
     answerer = Answerer(world.engine, records)
     judgement = world.run(answerer.ask("m", "Is it?"))
-    assert (judgement.text, judgement.tokens, judgement.cost) == ("VERDICT: RIGHT", 15, pytest.approx(20e-6))
+    assert (judgement.text, judgement.tokens) == ("VERDICT: RIGHT", 15)
+    assert judgement.cost == pytest.approx(20e-6)
     with pytest.raises(ScoringError, match="m could not be asked"):
         world.run(answerer.ask("m", "fail"))

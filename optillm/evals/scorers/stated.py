@@ -140,7 +140,7 @@ class Choice:
 
     async def score(self, question: Question, reply: str, tools: Tools) -> Mark:  # noqa: ARG002
         """Compare the option that a reply chooses."""
-        return Mark.of(self._chosen(question, reply) in map(str.upper, question.answers))
+        return Mark.of(self._chosen(question, reply) in {right.upper() for right in question.answers})
 
     @staticmethod
     def _chosen(question: Question, reply: str) -> str | None:
@@ -183,7 +183,7 @@ class Regex:
         if self.pattern is not None:
             return None
         faults = [fault for right in question.answers if (fault := _pattern_fault(right))]
-        return (faults or [None])[0] if question.answers else NO_ANSWER
+        return next(iter(faults), None) if question.answers else NO_ANSWER
 
     async def score(self, question: Question, reply: str, tools: Tools) -> Mark:  # noqa: ARG002
         """Search a reply for the pattern."""
