@@ -40,6 +40,7 @@ def document(recording: Recording, *, content: bool) -> dict[str, Any]:
 
     Without `content`, it holds no text of the client or of a model.
     """
+    head = _head(recording, content=content)  # first: a request that ends meanwhile is still shown as running
     body = client_body(recording) if content else None
     trace = recording.trace
     parts = (
@@ -50,7 +51,7 @@ def document(recording: Recording, *, content: bool) -> dict[str, Any]:
     whole = {
         "object": "optillm.trace",
         "version": VERSION,
-        **_head(recording, content=content),
+        **head,
         "content": content,
         "request": {"body": body, "question": question_of(body)},
         **parts,
@@ -203,7 +204,7 @@ def _run(recording: Recording, trace: Trace, *, content: bool) -> dict[str, Any]
         "decisions": decisions_of(trace, times),
         "outcome": {
             "chosen": chosen,
-            "runner_up": _runner_up(candidates, groups, returned),
+            "runner_up": runner_up(candidates, groups, returned),
             "text": candidates[chosen[0]]["text"] if chosen else None,
             "why": [],
         },
@@ -211,16 +212,18 @@ def _run(recording: Recording, trace: Trace, *, content: bool) -> dict[str, Any]
     }
 
 
-def _runner_up(
+def runner_up(
     candidates: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]], returned: Sequence[int]
 ) -> int | None:
     """Return the best candidate with another answer.
 
-    It is the next one of those returned, else one of the largest group.
+    It is the next one of those returned, else the one with the highest score; without scores, one of the largest group.
     """
     if not returned:
         return None
     won = candidates[returned[0]]["group"]
-    others = (number for number in returned if candidates[number]["group"] not in (won, None))
-    largest = (group["candidates"][0] for group in groups if group["id"] != won)
-    return next(others, next(largest, None))
+    for number in returned:
+        if candidates[number]["group"] not in (won, None):
+            return number
+    others = [number for group in groups if group["id"] != won for number in group["candidates"]]
+    return max(others, key=lambda number: candidates[number]["score"] or 0.0, default=None)

@@ -9,7 +9,7 @@ import pytest
 
 from optillm.chat import Budget, Sender
 from optillm.config.prices import Price
-from optillm.observe.traces.document import document, summary, summary_of
+from optillm.observe.traces.document import document, runner_up, summary, summary_of
 from tests.fakes import HANG, Say, Sent, failing
 from tests.observe.traces.fakes import Recorded, answer, in_turn, made, recorded, running, told
 from tests.techniques.test_mcts_demo import demo
@@ -161,6 +161,22 @@ def test_groups_hold_equal_answers_the_largest_first_and_mark_the_chosen_one() -
     ]
     assert (whole["outcome"]["chosen"], whole["outcome"]["runner_up"]) == ([0], 1)
     assert whole["outcome"]["text"] == answer(86)
+
+
+def test_the_runner_up_is_the_best_of_the_others_though_no_other_answer_is_returned() -> None:
+    candidates = [
+        {"group": 0, "score": 0.5},
+        {"group": 1, "score": 0.3},
+        {"group": 2, "score": 0.7},
+        {"group": None, "score": 0.9},
+    ]
+    groups = [{"id": group, "candidates": [group]} for group in range(3)]
+    assert runner_up(candidates, groups, returned=[0]) == 2
+    assert runner_up(candidates, groups, returned=[0, 1]) == 1
+    unscored = [{**candidate, "score": None} for candidate in candidates]
+    assert runner_up(unscored, groups, returned=[0]) == 1
+    assert runner_up(candidates[:1], groups[:1], returned=[0]) is None
+    assert runner_up([], [], returned=[]) is None
 
 
 def test_texts_without_a_final_answer_are_grouped_by_their_words() -> None:
