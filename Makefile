@@ -13,7 +13,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'Pass arguments in ARGS: make run ARGS="--port 8001"'
 
-.PHONY: help run test test-slow test-one test-web real test-real check vendor-check shape audit lock bench bench-peers clients clients-heavy format clean
+.PHONY: help run test test-slow test-one test-web pictures real test-real check vendor-check shape audit lock bench bench-peers clients clients-heavy format clean
 
 run: $(VENV)/.core ## start the proxy, on the demo model unless an upstream is configured
 	@OPTILLM_DEMO=$${OPTILLM_DEMO:-auto} exec $(PYTHON) optillm.py $(ARGS)
@@ -35,6 +35,9 @@ test-one: $(VENV)/.dev ## run one file, folder or test, to its first failure: ma
 
 test-web: $(VENV)/.web ## drive the pages in a real browser; needs Chromium: apt-get install chromium
 	$(PYTHON) -m pytest tests/web $(ARGS)
+
+pictures: $(VENV)/.web ## make the pictures of the documentation anew; needs Chromium
+	$(PYTHON) .ci/pictures.py $(ARGS)
 
 real: $(VENV)/.core $(REAL)/.done ## start the proxy on a small real model, which is downloaded once: 130 MB
 	@OPTILLM_DEMO=off OPTILLM_LOCAL=$$(echo $(REAL)/*.gguf) exec $(PYTHON) optillm.py $(ARGS)
