@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from werkzeug.exceptions import NotFound
 
 from optillm.config.values import is_loopback, masked
 from optillm.server.access.guard import owner
+from optillm.server.access.origins import own_url
 from optillm.server.access.policy import PAGE, VERSION
 from optillm.server.api.views import allowed_techniques
 from optillm.server.first_request import SOME_MODEL, FirstRequest
@@ -26,7 +27,7 @@ def home() -> Response:
     if not wants_page():
         raise NotFound
     settings, techniques = here().settings, allowed_techniques()
-    base_url = f"{request.host_url.rstrip('/')}{VERSION}"
+    base_url = own_url(VERSION) or VERSION
     first = FirstRequest.of(settings, [technique["slug"] for technique in techniques])
     return page(
         "home.html",

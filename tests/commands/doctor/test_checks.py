@@ -363,9 +363,9 @@ def test_the_command_examines_the_first_upstream_or_the_one_named() -> None:
     assert ended.stdout.startswith(f"m at {spare.base_url}\n")
 
 
-def test_json_is_for_doctor_and_usage_only() -> None:
+def test_json_is_for_commands_that_print_tables_only() -> None:
     ended = command("settings", "--json")
     assert (ended.returncode, ended.stderr) == (
         2,
-        "optillm: --json works only with optillm doctor and usage\n",
+        "optillm: --json works only with optillm doctor, traces and usage\n",
     )
