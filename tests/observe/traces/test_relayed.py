@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from optillm.engine.call.cache import Cache
 from optillm.observe.traces.document import document, summary, summary_of
 from optillm.observe.traces.recording import LONGEST_REPLY
-from tests.observe.traces.fakes import QUESTION, Passing, answer, recorded
+from tests.engine.call.test_cached import Memory
+from tests.observe.traces.fakes import QUESTION, Passing, Recorded, answer, recorded
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 
@@ -80,3 +82,18 @@ def test_without_content_a_plain_request_keeps_its_numbers() -> None:
     ) * 3
     assert plain["calls"][0]["output_tokens"] == 5
     assert plain["outcome"]["text"] is None
+
+
+def test_a_reply_from_the_cache_says_so() -> None:
+    recordings = Recorded()
+    kind = type("Scene", (Passing,), {"reply": whole_reply(answer(86))})
+    scene = kind(unasked, recorder=recordings, cache=Cache(Memory()))
+
+    async def main() -> None:
+        for _ in range(2):
+            await scene.serve("m")
+
+    scene.run(main())
+    plain = document(recordings[1], content=True)
+    assert plain["calls"][0]["cached"] == 1
+    assert plain["outcome"]["why"] == ["The reply came from the cache: no call was made."]

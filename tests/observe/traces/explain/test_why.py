@@ -405,3 +405,15 @@ def test_without_content_answers_go_by_letters() -> None:
     whole = told(script, "bon(n=3)-m", content=False)
     assert whole["outcome"]["why"][0] == "Answer A was chosen."
     assert any("The runner-up, answer B," in each for each in whole["outcome"]["why"])
+
+
+def test_a_reply_that_calls_a_tool() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    tools = [{"type": "function", "function": {"name": "look"}}]
+
+    def script(sent: Sent) -> Say:
+        return Say(None, "tool_calls", {"tool_calls": [call]})
+
+    assert why(script, "bon-m", tools=tools) == [
+        "One plain call: the reply calls a tool, which is passed on without a technique."
+    ]
