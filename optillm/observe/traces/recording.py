@@ -149,11 +149,7 @@ class Recording:
 
 
 def _size(reply: Reply) -> int:
-<<<<<<< HEAD
     """Return roughly how many bytes a reply takes: texts, thoughts and log probabilities."""
-=======
-    """Return roughly how many bytes the texts and log probabilities of a reply take."""
->>>>>>> record
     texts = sum(len(value) for value in reply.message.values() if isinstance(value, str))
     actions = sum(len(str(action)) for action in reply.actions) if reply.actions else 0
     if not isinstance(reply.logprobs, Mapping):
