@@ -17,6 +17,7 @@ from typing import Any, Final, TextIO
 from optillm import sandbox
 from optillm.config.sources import SettingsError
 from optillm.engine.engine import Engine
+from optillm.evals.answering import Answerer, Records
 from optillm.evals.forecast import Forecast, foreseen
 from optillm.evals.progress import Progress, Tally, shown
 from optillm.evals.questions import Question, digest
@@ -25,7 +26,7 @@ from optillm.evals.runner import Item, Limits, Run, items
 from optillm.evals.scorers import Scorers, Tools
 from optillm.evals.scorers.programs import OUR_FAULT
 from optillm.evals.summary import Row, summarised
-from optillm.evals.targets import Answerer, Records, Target
+from optillm.evals.targets import Target
 
 INTERRUPTED: Final = "stopped by Ctrl-C"
 OWN_FIELDS: Final = ("model", "messages", "stream", "n")
