@@ -43,6 +43,12 @@ class Question:
     where: str = ""
 
     @property
+    def digest(self) -> str:
+        """Return a mark that changes with what is asked and what is right."""
+        parts = [[*self.messages], self.answers, self.score]
+        return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    @property
     def text(self) -> str:
         """Return the last user turn."""
         turns = [message for message in self.messages if message.get("role") == "user"]
@@ -83,15 +89,6 @@ def refuse(faults: Sequence[str]) -> None:
     if faults:
         more = len(faults) - MOST_NAMED
         raise SettingsError("\n".join([*faults[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])]))
-
-
-def digest(questions: Sequence[Question]) -> str:
-    """Return a mark that is equal only for the same questions with the same answers, in the same order."""
-    parts = [
-        [question.id, [*question.messages], question.answers, question.score, question.group]
-        for question in questions
-    ]
-    return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def _read(row: Row | BadRow, where: str, number: str) -> Question:

@@ -223,6 +223,7 @@ def _unscored(item: Item, outcome: Outcome) -> Result:
     return Result(
         question=item.question.id,
         target=item.target.name,
+        digest=item.question.digest,
         group=item.question.group,
         error=outcome.error and f"{outcome.status}: {outcome.error}",
         text=outcome.text,
