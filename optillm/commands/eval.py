@@ -128,7 +128,7 @@ async def _evaluated(
 ) -> tuple[list[Row], str | None]:
     from optillm import sandbox
     from optillm.engine.engine import Engine
-    from optillm.evals.targets import Records
+    from optillm.evals.answering import Records
 
     sandbox.configure(language_only=settings.solver_sandbox == "language-only")
     evaluation = _evaluation(arguments, questions, settings, techniques)
@@ -196,7 +196,8 @@ def _confirmed(arguments: argparse.Namespace, forecasts: Sequence[Forecast]) -> 
 
 
 def _print(rows: Sequence[Row], ended: str | None, *, as_json: bool) -> None:
-    from optillm.evals.summary import text, wire
+    from optillm.evals.summary import wire
+    from optillm.evals.tables import text
 
     if as_json:
         print(json.dumps({"rows": wire(rows), "ended": ended}, indent=2))

@@ -17,15 +17,16 @@ from typing import Any, Final, TextIO
 from optillm import sandbox
 from optillm.config.sources import SettingsError
 from optillm.engine.engine import Engine
+from optillm.evals.answering import Answerer, Records
 from optillm.evals.forecast import Forecast, foreseen
 from optillm.evals.progress import Progress, Tally, shown
-from optillm.evals.questions import Question, digest
+from optillm.evals.questions import Question, refuse
 from optillm.evals.results import Header, Result, ResultsFile
 from optillm.evals.runner import Item, Limits, Run, items
 from optillm.evals.scorers import Scorers, Tools
 from optillm.evals.scorers.programs import OUR_FAULT
 from optillm.evals.summary import Row, summarised
-from optillm.evals.targets import Answerer, Records, Target
+from optillm.evals.targets import Target
 
 INTERRUPTED: Final = "stopped by Ctrl-C"
 OWN_FIELDS: Final = ("model", "messages", "stream", "n")
@@ -60,9 +61,10 @@ class Evaluation:
         """
         scorers = await self._checked_scorers()
         answerer = Answerer(engine, records, self.fields)
-        header = Header(digest(self.questions), self.model, self.fields, self.score)
-        file, results = ResultsFile.open(self.output, header, resume=self.resume)
+        header = Header(self.model, self.fields, self.score)
+        file, stored = ResultsFile.open(self.output, header, resume=self.resume)
         try:
+            results = self._own(stored)
             pending = items(self.questions, self.targets, results, retry_errors=self.retry_errors)
             forecasts = list(self._forecasts(answerer, pending, results))
             self._check_prices(forecasts, scorers, engine)
@@ -77,6 +79,21 @@ class Evaluation:
         finally:
             file.close()
         return summarised(store.latest(), [target.name for target in self.targets]), run.ended
+
+    def _own(self, stored: Sequence[Result]) -> list[Result]:
+        """Return the results of our questions and rows; raises `SettingsError` for a question that has changed."""
+        questions = {question.id: question for question in self.questions}
+        names = {target.name for target in self.targets}
+        own = [result for result in stored if result.question in questions and result.target in names]
+        refuse(
+            [
+                f"{questions[result.question].where}: {self.output} has a result of question {result.question}, "
+                "which was another one then"
+                for result in own
+                if result.digest != questions[result.question].digest
+            ]
+        )
+        return own
 
     async def _checked_scorers(self) -> Scorers:
         for name in OWN_FIELDS:
@@ -113,9 +130,8 @@ class Evaluation:
     def _progress(self, pending: Sequence[Item], results: Sequence[Result]) -> Progress:
         tallies = {target.name: Tally(len(self.questions)) for target in self.targets}
         again = {(item.question.id, item.target.name) for item in pending}
-        ids = {question.id for question in self.questions}
         for result in results:
-            if result.target in tallies and result.question in ids and result.key not in again:
+            if result.key not in again:
                 tallies[result.target].note(result)
         return Progress(tallies, asyncio.get_running_loop().time)
 

@@ -14,10 +14,11 @@ from typing import Any, Final
 from optillm.chat import NONE, ChatRequest
 from optillm.config.sources import SettingsError
 from optillm.errors import InvalidRequest
+from optillm.evals.answering import Answerer
 from optillm.evals.questions import Question
 from optillm.evals.results import Result
-from optillm.evals.summary import UNKNOWN, table
-from optillm.evals.targets import Answerer, Target
+from optillm.evals.tables import UNKNOWN, table
+from optillm.evals.targets import Target
 
 REPLY: Final = 300
 """Tokens that a reply has, as long as nothing is known of replies."""

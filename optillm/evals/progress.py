@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from optillm.evals.results import Result
 from optillm.evals.statistics import wilson
-from optillm.evals.summary import percent
+from optillm.evals.tables import percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -120,20 +120,22 @@ def shown(progress: Progress, stream: TextIO) -> Iterator[list[Any]]:
     if not stream.isatty() or find_spec("rich") is None:
         yield [progress, PlainLines(progress, stream)]
         return
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
 
-    console = Console(file=stream)
-    with Live(get_renderable=lambda: drawn(progress), console=console, refresh_per_second=4, transient=True):
+    def whole() -> Group:
+        return Group(progress.headline, drawn(progress))
+
+    with Live(get_renderable=whole, console=Console(file=stream), refresh_per_second=4, transient=True):
         yield [progress]
 
 
 def drawn(progress: Progress) -> Table:
-    """Return the progress as a table."""
+    """Return the rows so far as a table."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(progress.headline), title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("")
     for head in ("done", "accuracy (95 %)", "errors", "tokens", "dollars"):
         table.add_column(head, justify="right")

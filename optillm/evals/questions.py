@@ -1,33 +1,27 @@
-"""Questions and their answers, from files of JSON lines or CSV.
+"""Questions and their answers, from the rows of a file or a suite.
 
 A row that cannot be used is named with its file and line before anything is spent.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from optillm.chat import Message, content_text
 from optillm.config.sources import SettingsError
+from optillm.evals.files import BadRow, rows_of
 from optillm.evals.shapes import Row, normalised
 
 MOST_NAMED: Final = 5
 """Bad rows that are named one by one."""
-LONGEST_CELL: Final = 32 * 2**20
-"""Characters that a cell of a CSV file may have."""
 OPTIONS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_HEADLESS: Final = ("question", "A", "B", "C", "D", "answer")
-"""The columns of MMLU's own files, which have no header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +43,16 @@ class Question:
     where: str = ""
 
     @property
+    def digest(self) -> str:
+        """Return a mark that changes with what is asked and what is right."""
+        parts = [[*self.messages], self.answers, self.score]
+        return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    @property
     def text(self) -> str:
         """Return the last user turn."""
         turns = [message for message in self.messages if message.get("role") == "user"]
         return content_text(turns[-1]) if turns else ""
-
-
-class BadRow(ValueError):
-    """A row that is no question; the message says why."""
 
 
 def load(path: str) -> list[Question]:
@@ -64,12 +60,7 @@ def load(path: str) -> list[Question]:
 
     Raises `SettingsError` with a line for each bad row, or for the first few of many.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror or error}") from None
-    table = Path(path).suffix.lower() in (".csv", ".tsv")
-    return questions_of(_table_rows(content, path) if table else _json_rows(content, path))
+    return questions_of(rows_of(path))
 
 
 def questions_of(rows: Iterable[tuple[str, Row | BadRow]]) -> list[Question]:
@@ -98,99 +89,6 @@ def refuse(faults: Sequence[str]) -> None:
     if faults:
         more = len(faults) - MOST_NAMED
         raise SettingsError("\n".join([*faults[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])]))
-
-
-def digest(questions: Sequence[Question]) -> str:
-    """Return a mark that is equal only for the same questions with the same answers, in the same order."""
-    parts = [
-        [question.id, [*question.messages], question.answers, question.score, question.group]
-        for question in questions
-    ]
-    return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-
-
-# Files.
-
-
-def _json_rows(content: bytes, path: str) -> Iterator[tuple[str, Row | BadRow]]:
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")  # no other character ends a line of JSON
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield f"{path}:{number}", _json_row(line)
-
-
-def _json_row(line: bytes) -> Row | BadRow:
-    try:
-        row = json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        return BadRow(f"byte {error.start + 1} is not UTF-8")
-    except ValueError as error:
-        return BadRow(f"not JSON: {error}")
-    except RecursionError:
-        return BadRow("nested too deep")
-    return row if isinstance(row, dict) else BadRow("not a JSON object: write one question per line")
-
-
-def _table_rows(content: bytes, path: str) -> Iterator[tuple[str, Row | BadRow]]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"{path}:{line}: not UTF-8; save the table as UTF-8") from None
-    previous = csv.field_size_limit(LONGEST_CELL)
-    try:
-        yield from _cells(text, path)
-    finally:
-        csv.field_size_limit(previous)
-
-
-def _cells(text: str, path: str) -> Iterator[tuple[str, Row | BadRow]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, path), strict=True)
-    columns: Sequence[str] | None = None
-    end = 0
-    while True:
-        start = end + 1  # a quoted cell may go over several lines
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            yield f"{path}:{start}", BadRow(f"not a row of a table: {error}")
-            return
-        if cells is None:
-            return
-        end = reader.line_num
-        if columns is None and not _headless(cells):
-            columns = [cell.strip() for cell in cells]
-        elif any(cells):
-            yield f"{path}:{start}", _cell_row(columns or _HEADLESS, cells)
-
-
-def _delimiter(text: str, path: str) -> str:
-    head = text.partition("\n")[0]
-    if path.lower().endswith(".tsv"):
-        return "\t"
-    return ";" if ";" in head and "," not in head else ","
-
-
-def _headless(cells: Sequence[str]) -> bool:
-    return len(cells) == len(_HEADLESS) and cells[-1] in _HEADLESS[1:-1] and "question" not in cells
-
-
-def _cell_row(columns: Sequence[str], cells: Sequence[str]) -> Row | BadRow:
-    if len(cells) > len(columns):
-        return BadRow(
-            f"{len(cells)} cells, but the table has {len(columns)} columns: quote cells with commas"
-        )
-    row: dict[str, Any] = dict(zip(columns, cells, strict=False))
-    for name in ("messages", "answers", "choices", "tests"):
-        if row.get(name, "").lstrip().startswith("["):
-            try:
-                row[name] = json.loads(row[name])
-            except ValueError:
-                return BadRow(f"{name} is no JSON list")
-    return row
-
-
-# Rows.
 
 
 def _read(row: Row | BadRow, where: str, number: str) -> Question:

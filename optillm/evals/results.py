@@ -22,12 +22,12 @@ from optillm.config.sources import SettingsError
 VERSION: Final = 1
 BATCH: Final = 32
 """Results that are written before the file is forced to the disk."""
-_MEANINGS: Final = {"questions": "questions", "model": "model", "fields": "fields", "score": "scorer"}
+_MEANINGS: Final = {"model": "model", "fields": "value of --fields", "score": "scorer"}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a target made of a question.
+    """What a target made of a question; `digest` is that of the question when it was asked.
 
     `score` is from 0 to 1, `None` for an error and for a reply that could not be scored; `unscored` is why not. Tokens
     and cost are `None` if not known; those of judges are apart, in `scoring_tokens` and `scoring_cost`. `candidates`
@@ -36,6 +36,7 @@ class Result:
 
     question: str
     target: str
+    digest: str = ""
     group: str | None = None
     score: float | None = None
     error: str | None = None
@@ -70,9 +71,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What results are of: the digest of the questions, the model, the fields of all requests, the scorer."""
+    """What results are of: the model, the fields of all requests, the scorer."""
 
-    questions: str
     model: str
     fields: Mapping[str, Any]
     score: str
@@ -88,9 +88,7 @@ class Header:
         for name, meaning in _MEANINGS.items():
             if line.get(name) != getattr(self, name):
                 raise SettingsError(
-                    f"{path} has results of other {meaning}: {line.get(name)}, not {getattr(self, name)}"
-                    if name != "questions"
-                    else f"{path} has results of other questions, or these have changed since"
+                    f"{path} has results of another {meaning}: {line.get(name)}, not {getattr(self, name)}"
                 )
 
 

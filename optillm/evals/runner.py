@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from optillm.evals.answering import Answerer, Outcome
 from optillm.evals.candidates import scored
 from optillm.evals.forecast import NOTHING, Need
 from optillm.evals.questions import Question
 from optillm.evals.results import Result
 from optillm.evals.scorers import Judge, Scorers, ScoringError, Tools
-from optillm.evals.targets import Answerer, Outcome, Target
+from optillm.evals.targets import Target
 
 HOPELESS: Final = (401, 402, 403, 404)
 """Statuses of a wrong key, no credit and an unknown model: a row that begins with one would have no other."""
@@ -222,6 +223,7 @@ def _unscored(item: Item, outcome: Outcome) -> Result:
     return Result(
         question=item.question.id,
         target=item.target.name,
+        digest=item.question.digest,
         group=item.question.group,
         error=outcome.error and f"{outcome.status}: {outcome.error}",
         text=outcome.text,

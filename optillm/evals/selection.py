@@ -46,12 +46,12 @@ class Selection:
 
 
 def selection(results: Sequence[Result], pool: Mapping[str, Samples]) -> Selection | None:
-    """Return the selection of a row; `None` if the candidates of any of its answers are not known, or not scored.
+    """Return the selection of a row; `None` if the candidates of any of its answers are not known.
 
-    A request that failed had no right candidate.
+    A request that failed had no right candidate, and a candidate that could not be scored is wrong.
     """
     answered = [result for result in results if result.error is None]
-    if not answered or not all(_is_known(result) for result in answered):
+    if not answered or not all(result.candidates for result in answered):
         return None
     shares = [mean(_is_right(each) for each in result.candidates) for result in answered]
     reached = [result.right or share > 0 for result, share in zip(answered, shares, strict=True)]
@@ -64,12 +64,8 @@ def selection(results: Sequence[Result], pool: Mapping[str, Samples]) -> Selecti
     )
 
 
-def _is_known(result: Result) -> bool:
-    return bool(result.candidates) and all(each["score"] is not None for each in result.candidates)
-
-
 def _is_right(candidate: Mapping[str, Any]) -> bool:
-    return bool(candidate["score"] >= FULL)
+    return candidate["score"] is not None and candidate["score"] >= FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +103,7 @@ def pooled(results: Sequence[Result]) -> dict[str, Samples]:
     most: dict[str, Sequence[Mapping[str, Any]]] = {}
     for result in results:
         samples = [each for each in result.candidates if each["origin"] == SAMPLE]
-        usable = all(each["tokens"] and each["score"] is not None for each in samples)
-        if usable and len(samples) > len(most.get(result.question, ())):
+        if all(each["tokens"] for each in samples) and len(samples) > len(most.get(result.question, ())):
             most[result.question] = samples
     return {question: Samples.of(samples) for question, samples in most.items()}
 

@@ -82,10 +82,21 @@ def _gym_rows(name: str, count: int, seed: int) -> Iterator[Row]:
 
 
 def verified(reply: str, row: Mapping[str, Any]) -> float:
-    """Return what reasoning-gym's own verifier thinks of the answer that a reply states."""
-    answer = extract(reply, row["question"])
-    stated = strip_reasoning(reply).strip() if answer is None else answer.text
-    return float(_verifier(row[GYM_NAME])(answer=stated, entry=row[GYM_ENTRY]))
+    """Return what reasoning-gym's own verifier thinks of a reply: of the answer that it states, its last line, or all.
+
+    Its verifiers take an answer with nothing around it, and some fail at what is none.
+    """
+    text = strip_reasoning(reply).strip()
+    answer = extract(text, row["question"])
+    stated = {text, text.rpartition("\n")[2].strip(), "" if answer is None else answer.text}
+    return max(_verdict(row, each) for each in stated)
+
+
+def _verdict(row: Mapping[str, Any], answer: str) -> float:
+    try:
+        return float(_verifier(row[GYM_NAME])(answer=answer, entry=row[GYM_ENTRY]))
+    except Exception:  # noqa: BLE001 - an answer that its verifier cannot read is not right
+        return 0.0
 
 
 @cache

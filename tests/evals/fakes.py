@@ -11,12 +11,13 @@ from typing import Any, TextIO
 from optillm.chat import RawRequest, Relay
 from optillm.config.prices import Price
 from optillm.errors import UpstreamError
+from optillm.evals.answering import Records
 from optillm.evals.evaluation import Evaluation
 from optillm.evals.forecast import Forecast
 from optillm.evals.questions import Question, questions_of
 from optillm.evals.scorers.contract import Asked, Tools
 from optillm.evals.summary import Row
-from optillm.evals.targets import Records, read_targets
+from optillm.evals.targets import read_targets
 from tests.fakes import Script, World, no_algebra
 
 

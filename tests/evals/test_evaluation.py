@@ -232,6 +232,26 @@ def test_a_resumed_run_may_have_more_rows(tmp_path: Path) -> None:
     assert len(world.sent) == 40
 
 
+def test_a_resumed_run_may_have_more_questions_or_fewer(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    evaluated(*bench(right), ASKED[:30], "plain", path)
+    world, records = bench(right)
+    (row,), _ = evaluated(world, records, ASKED, "plain", path, resume=True)
+    assert (row.questions, len(world.sent)) == (40, 10)
+    (row,), _ = evaluated(*bench(right), ASKED[:5], "plain", path, resume=True)
+    assert row.questions == 5
+
+
+def test_a_question_that_has_changed_since_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    evaluated(*bench(right), ASKED[:3], "plain", path)
+    changed = [ASKED[0], replace(ASKED[1], answers=("7",)), ASKED[2]]
+    with pytest.raises(
+        SettingsError, match=r"row 2: .* has a result of question 2, which was another one then"
+    ):
+        evaluated(*bench(right), changed, "plain", path, resume=True)
+
+
 def test_errors_are_tried_again_only_on_demand(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
 

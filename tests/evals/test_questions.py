@@ -10,7 +10,7 @@ import pytest
 
 from optillm.chat import content_text
 from optillm.config.sources import SettingsError
-from optillm.evals.questions import Question, digest, load
+from optillm.evals.questions import Question, load
 
 
 def lines(tmp_path: Path, *rows: Any, name: str = "questions.jsonl") -> str:
@@ -261,6 +261,6 @@ def test_files_without_questions_and_files_that_are_not_there_are_refused(tmp_pa
 
 
 def test_the_digest_tells_questions_apart(tmp_path: Path) -> None:
-    first = load(lines(tmp_path, {"question": "a", "answer": 1}))
-    assert digest(first) == digest(load(lines(tmp_path, {"question": "a", "answer": "1", "note": "x"})))
-    assert digest(first) != digest(load(lines(tmp_path, {"question": "a", "answer": 2})))
+    digest = one(tmp_path, {"question": "a", "answer": 1}).digest
+    assert digest == one(tmp_path, {"question": "a", "answer": "1", "note": "x", "id": 7}).digest
+    assert digest != one(tmp_path, {"question": "a", "answer": 2}).digest

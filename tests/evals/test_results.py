@@ -11,7 +11,7 @@ import pytest
 from optillm.config.sources import SettingsError
 from optillm.evals.results import Header, Result, ResultsFile
 
-HEADER = Header("digest", "m", {"temperature": 0}, "auto")
+HEADER = Header("m", {"temperature": 0}, "auto")
 FIRST = Result("1", "plain", score=1.0, text="日本\u2028\n", candidates=[{"score": 1.0}])
 SECOND = Result("2", "plain", error="500: no")
 
@@ -82,10 +82,9 @@ def test_a_file_with_results_is_not_written_unless_a_run_is_resumed(path: Path) 
 @pytest.mark.parametrize(
     ("other", "difference"),
     [
-        (replace(HEADER, questions="x"), "other questions"),
-        (replace(HEADER, model="n"), "other model: m, not n"),
-        (replace(HEADER, fields={}), "other fields"),
-        (replace(HEADER, score="exact"), "other scorer: auto, not exact"),
+        (replace(HEADER, model="n"), "another model: m, not n"),
+        (replace(HEADER, fields={}), "another value of --fields"),
+        (replace(HEADER, score="exact"), "another scorer: auto, not exact"),
     ],
 )
 def test_results_of_another_evaluation_are_refused(path: Path, other: Header, difference: str) -> None:

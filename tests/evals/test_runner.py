@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from optillm.evals.answering import Answerer
 from optillm.evals.forecast import NOTHING
 from optillm.evals.results import Result
 from optillm.evals.runner import Item, Limits, Run, items
 from optillm.evals.scorers import Scorers
-from optillm.evals.targets import Answerer, read_targets
+from optillm.evals.targets import read_targets
 from tests.evals.fakes import bench, questions, tools
 
 ASKED = questions(*({"question": f"{number} + 1?", "answer": number + 1} for number in range(40)))

@@ -165,6 +165,11 @@ def test_a_sandbox_that_runs_nothing_says_nothing_of_a_program(monkeypatch: pyte
         worth("python", question(**DOUBLE), "def double(n): return 2 * n")
 
 
+def test_a_program_that_the_sandbox_refuses_is_not_called_wrong() -> None:
+    with pytest.raises(ScoringError, match="did not run the program"):
+        worth("python", question(**DOUBLE), "```python\nimport numpy\n\ndef double(n): return 2 * n\n```")
+
+
 # Judges and functions
 
 

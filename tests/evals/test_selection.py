@@ -53,8 +53,14 @@ def test_a_failed_request_had_no_right_candidate() -> None:
 
 def test_without_all_candidates_nothing_is_said() -> None:
     assert selection([result("1", 1, RIGHT), result("2", 1)], {}) is None
-    assert selection([result("1", 1, candidate("4", 1) | {"score": None})], {}) is None
     assert selection([Result("1", "t", error="500: no")], {}) is None
+
+
+def test_a_candidate_that_could_not_be_scored_is_wrong() -> None:
+    results = [result("1", 0, RIGHT | {"score": None}, WRONG)]
+    chosen = selection(results, pooled(results))
+    assert chosen is not None
+    assert (chosen.oracle, chosen.random) == (0, 0)
 
 
 def samples(*candidates: Mapping[str, Any]) -> Samples:

@@ -68,6 +68,8 @@ class Gym:
     entries: list[dict[str, Any]]
 
     def score_answer(self, answer: str, entry: dict[str, Any]) -> float:
+        if not answer:
+            raise ValueError("no answer")
         return 1.0 if answer == entry["answer"] else 0.01
 
 
@@ -99,6 +101,8 @@ def test_reasoning_gyms_own_verifiers_score() -> None:
     assert asyncio.run(marked("4 + 5 = 9, and 9 - 2 = 7. The answer is 7.")) == 1.0
     assert asyncio.run(marked("<answer>8</answer>")) == 0.01
     assert asyncio.run(marked("7")) == 1.0
+    assert asyncio.run(marked("It is\n7")) == 1.0
+    assert asyncio.run(marked("")) == 0.0
 
 
 @pytest.mark.usefixtures("gym")

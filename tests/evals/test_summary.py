@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from optillm.evals.results import Result
-from optillm.evals.summary import Row, sentences, summarised, text
+from optillm.evals.summary import Row, summarised
+from optillm.evals.tables import sentences, text
 
 
 def results(target: str, rights: Sequence[float], **more: Any) -> list[Result]:

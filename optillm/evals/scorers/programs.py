@@ -20,7 +20,7 @@ OUR_FAULT: Final = ("busy", "unavailable")
 class Python:
     """The reply's program passes the question's `tests`: statements that raise unless it is right.
 
-    `seconds` is what program and tests may take together. What the sandbox refuses to run has not passed.
+    `seconds` is what program and tests may take together. What the sandbox refuses to run cannot be scored.
     """
 
     seconds: float = 10.0
@@ -45,8 +45,8 @@ class Python:
         tests = "\n".join(map(str, tests)) if isinstance(tests, list) else tests
         program = f"{_program(question, reply)}\n{tests}\nprint({passed!r})\n"
         solved = await sandbox.solve("sympy", program, sandbox.SandboxLimits(wall=self.seconds))
-        if solved.error is not None and solved.error.kind in OUR_FAULT:
-            raise ScoringError(f"the sandbox ran no program: {solved.error.message}")
+        if solved.error is not None and solved.error.kind in (*OUR_FAULT, "refused"):
+            raise ScoringError(f"the sandbox did not run the program: {solved.error.message}")
         return Mark.of(solved.ok and solved.output.endswith(f"{passed}\n"))
 
 
