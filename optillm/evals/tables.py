@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from optillm.evals.summary import Comparison, Row
 
 UNKNOWN: Final = "–"
+MOST_FAULTS: Final = 3
+"""Reasons of lost answers that are told, the most frequent ones."""
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -105,9 +108,13 @@ def sentences(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows[1:]:
         if row.against_first is not None:
             yield _verdict(row.target, name, row.against_first)
-    lost = sum(row.errors + row.unscored for row in rows)
-    if lost:
-        yield f"Errors and replies that could not be scored count as wrong: {lost} in all."
+    faults = Counter[str]()
+    for row in rows:
+        faults.update(row.faults)
+    if faults:
+        yield f"Errors and replies that could not be scored count as wrong: {faults.total()} in all."
+    for fault, count in faults.most_common(MOST_FAULTS):
+        yield f"  {count} × {fault}"
     judged = sum(row.scoring_tokens for row in rows)
     if judged:
         costs = [row.scoring_cost for row in rows]

@@ -391,3 +391,12 @@ def test_the_rows_are_plain_values(tmp_path: Path) -> None:
     assert (first["target"], first["accuracy"], first["against_first"]) == ("plain", 1.0, None)
     assert second["against_first"]["p"] == 1.0
     assert summarised([], ["plain"]) == []
+
+
+def test_the_reasons_of_lost_answers_are_plain_values(tmp_path: Path) -> None:
+    def refusing(sent: Sent) -> Say:
+        raise failing(400, "too long")
+
+    rows, _ = evaluated(*bench(refusing), ASKED[:3], "plain", tmp_path / "r.jsonl")
+    (row,) = json.loads(json.dumps(wire(rows)))
+    assert row["faults"] == {"400: too long": 3}
