@@ -1,4 +1,4 @@
-"""`make vendor-check`: whether the vendored scripts are what their table says, and with `--online` what npm publishes.
+"""`make vendor-check`: are the vendored scripts what was recorded, and what npm publishes?
 
 Offline, each file's SHA-256 is compared with `VENDORED.toml`, and no file may be missing from that table. Online, the
 packages are fetched as well; their hash must be the recorded one, and the files in them the vendored ones.
@@ -61,7 +61,10 @@ def online(package: dict[str, Any], archive: bytes) -> Iterator[str]:
 
 
 def packed(package: dict[str, Any]) -> bytes:
-    """Return a package as the registry serves it; `npm` checks it against the hash that is published with it."""
+    """Return a package as the registry serves it.
+
+    `npm` checks it against the hash that is published with it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "pack", "--json", f"{package['name']}@{package['version']}"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ its ballot. Rotated ballots cancel the last of these; against the rest see `opti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal, Protocol
@@ -153,7 +153,7 @@ async def merged_by_judges(ctx: Context, texts: Sequence[str], groups: Groups) -
         return merged(groups, await ctx.collect(opinion(order), opinion(order[::-1])))
 
 
-def scores(candidates: Sequence[Candidate], values: Sequence[float]) -> dict[int, float]:
+def scores(candidates: Sequence[Candidate], values: Iterable[float]) -> dict[int, float]:
     """Return the candidates' values by index, for a trace."""
     return {candidate.index: float(value) for candidate, value in zip(candidates, values, strict=True)}
 

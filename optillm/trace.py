@@ -255,16 +255,23 @@ class Trace:
         return max(lengths.values(), default=0)
 
     def critical_path(self) -> list[int]:
-        """Return the ids of the chain of calls that took the longest, first call first."""
-        import networkx
+        """Return the ids of the chain of calls that took the longest, first call first.
 
-        graph = self.graph()
-        source = -1  # a start before all calls, so that the first call's own seconds count
-        graph.add_edges_from(
-            (source, first, {"seconds": graph.nodes[first]["seconds"]})
-            for first in [node for node in graph if graph.in_degree(node) == 0]
-        )
-        return [node for node in networkx.dag_longest_path(graph, weight="seconds") if node != source]
+        Found without the graph, since every stored trace needs it: a call only waits for earlier ones.
+        """
+        ends: dict[int, float] = {}  # the seconds of the longest chain that ends with a call
+        before: dict[int, int | None] = {}
+        for call in self.calls:
+            if call.status in ENDED:
+                before[call.id] = max(call.after, key=lambda earlier: (ends[earlier], -earlier), default=None)
+                latest = before[call.id]
+                ends[call.id] = call.seconds + (0.0 if latest is None else ends[latest])
+        chain: list[int] = []
+        last = max(ends, key=lambda call_id: (ends[call_id], -call_id), default=None)
+        while last is not None:
+            chain.append(last)
+            last = before[last]
+        return chain[::-1]
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON form, which holds no content of any message."""

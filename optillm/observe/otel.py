@@ -1,4 +1,4 @@
-"""Traces for OpenTelemetry: one span per request, and below it one per step and per upstream call.
+"""Traces for OpenTelemetry: one span per request, and per step and call below it.
 
 Spans are made when the request has ended. The record already holds everything, so serving only pays for a place in
 a queue; a thread makes the spans, of the same document that stored traces are, and the SDK's own thread sends them.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -94,25 +95,31 @@ class Spans:
         made: list[Span] = []
         for each in described:
             inside = parent if each.parent is None else set_span_in_context(made[each.parent], Context())
-            span = self._tracer.start_span(
-                each.name,
-                inside,
-                KINDS[each.kind],
-                attributes=self._attributes(each),
-                links=[Link(made[earlier].get_span_context()) for earlier in each.after],
-                start_time=at(each.start),
-            )
-            for event in each.events:
-                span.add_event(event.name, event.attributes, at(event.at))
-            if each.failed:
-                span.set_status(Status(StatusCode.ERROR, each.error))
-            made.append(span)
+            made.append(self._begin(each, inside, [made[earlier] for earlier in each.after], at))
         request, *parts = zip(made, described, strict=True)
         for span, each in (*parts, request):
             span.end(at(each.end))
 
+    def _begin(
+        self, data: SpanData, inside: Context, after: Iterable[Span], at: Callable[[float], int]
+    ) -> Span:
+        """Return a span that has all but its end; `at` turns its times into dates."""
+        span = self._tracer.start_span(
+            data.name,
+            inside,
+            KINDS[data.kind],
+            attributes=self._attributes(data),
+            links=[Link(earlier.get_span_context()) for earlier in after],
+            start_time=at(data.start),
+        )
+        for event in data.events:
+            span.add_event(event.name, event.attributes, at(event.at))
+        if data.failed:
+            span.set_status(Status(StatusCode.ERROR, data.error))
+        return span
+
     def _attributes(self, span: SpanData) -> Attributes:
-        """Return a span's attributes with those that all calls have; of a request, these only correct its own."""
+        """Return a span's attributes with those of all calls, which only correct a request's own."""
         common = {
             name: value
             for name, value in self._common.items()

@@ -155,18 +155,20 @@ async def first_round(ctx: Context, options: Options) -> tuple[list[Candidate], 
             direct.extend(candidates)
         return []
 
-    tasks = [(FORMALISE, PROGRAM)[in_python(options, index)] for index in range(options.formalizations)]
-    prompts = [task.format(conversation=ctx.transcript) for task in tasks]
-    _, formalised = await ctx.gather(answer(), formalise(ctx, prompts, options))
+    python = [in_python(options, index) for index in range(options.formalizations)]
+    prompts = [(PROGRAM if each else FORMALISE).format(conversation=ctx.transcript) for each in python]
+    _, formalised = await ctx.gather(answer(), formalise(ctx, prompts, python, options))
     return direct, formalised
 
 
-async def formalise(ctx: Context, prompts: Sequence[str], options: Options) -> list[Formalisation]:
+async def formalise(
+    ctx: Context, prompts: Sequence[str], python: Sequence[bool], options: Options
+) -> list[Formalisation]:
     """Return the applicable formalisations of these prompts, the first at temperature 0."""
 
     async def one(index: int, prompt: str) -> Formalisation | None:
         temperature = options.temperature if index else 0.0
-        if not in_python(options, index):
+        if not python[index]:
             return await ctx.ask(prompt, verdict=Formalisation, temperature=temperature)
         _, blocks = fences(await ctx.ask(prompt, temperature=temperature) or "")
         return Formalisation(applicable=True, program=blocks[-1].content) if blocks else None
@@ -193,7 +195,8 @@ async def repair(ctx: Context, faulty: Sequence[Result], options: Options) -> li
         )
 
     ctx.say(f"repairing {len(faulty)} formalisations")
-    return await formalise(ctx, [*map(prompt, faulty)], options)
+    python = [bool(result.formalisation.program) for result in faulty]
+    return await formalise(ctx, [*map(prompt, faulty)], python, options)
 
 
 async def solve_all(ctx: Context, formalised: Sequence[Formalisation], options: Options) -> list[Result]:

@@ -167,6 +167,33 @@ def test_settings_are_read_again_and_a_running_model_of_ours_is_kept(
         launch.reread()
 
 
+def test_one_worker_keeps_traces_in_memory(launch: Launch) -> None:
+    assert started(launch).traces == "memory"
+
+
+def test_several_workers_share_a_private_file_of_traces_that_goes_with_the_server(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+
+    def announced(settings: Settings, *_: object, **__: object) -> None:
+        folders.append(Path(settings.traces).parent)
+        assert folders[0].stat().st_mode & 0o077 == 0
+
+    monkeypatch.setattr("optillm.commands.serve.announce", announced)
+    settings = started(launch, "--workers", "2")
+    assert Path(settings.traces).parent == folders[0]
+    assert not folders[0].exists()
+    assert launch.reread is not None
+    assert launch.reread().traces == settings.traces
+
+
+@pytest.mark.parametrize("location", ["off", "traces.sqlite3"])
+def test_several_workers_keep_traces_where_they_are_told_to(location: str, launch: Launch) -> None:
+    settings = started(launch, "--workers", "2", "--traces", location)
+    assert settings.traces == (location if location == "off" else str(Path(location).absolute()))
+
+
 @pytest.mark.parametrize(
     ("flags", "shown"),
     [

@@ -332,3 +332,35 @@ def test_refuses_a_local_model_beside_the_demo_model() -> None:
     Path("model.gguf").write_bytes(b"GGUF\3")
     assert refusal(local="model.gguf", demo="on") == "local and demo exclude each other: keep one"
     assert load(Model, {"local": "model.gguf", "demo": "auto"}).demo == "auto"
+
+
+@pytest.mark.parametrize(
+    ("flags", "kept"),
+    [
+        ({}, True),
+        ({"optillm_api_key": "sk-1"}, True),
+        ({"host": "0.0.0.0", "insecure": True}, False),  # noqa: S104
+        ({"keys": "keys.toml"}, False),
+        ({"keys": "keys.toml", "trace_content": True}, True),
+        ({"host": "0.0.0.0", "insecure": True, "trace_content": True}, True),  # noqa: S104
+    ],
+)
+def test_traces_hold_texts_where_these_stay_on_the_users_machine_or_if_it_is_wanted(
+    flags: dict[str, Any], kept: bool
+) -> None:
+    Path("keys.toml").write_text(f'[keys.alice]\nkey = "sha256:{"0" * 64}"', encoding="utf-8")
+    assert load(Model, flags).keeps_trace_content is kept
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("off", "off"), ("OFF", "off"), ("Memory", "memory"), ("traces.db", str(Path("traces.db")))],
+)
+def test_traces_are_off_in_memory_or_in_a_file(written: str, read: str) -> None:
+    traces = load(Model, {"traces": written}).traces
+    assert traces == read or traces == str(Path(read).absolute())
+
+
+def test_a_store_of_traces_is_no_url() -> None:
+    with pytest.raises(SettingsError, match="write off, memory or the path of a file"):
+        load(Model, {"traces": "redis://host"})

@@ -92,7 +92,8 @@ def test_a_plain_request_that_the_server_ends_is_noted_with_the_status_its_clien
     world = World(lambda sent: ANSWER)
 
     async def hang(*_: Any, **__: Any) -> Relay:
-        return await asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Relay] = asyncio.get_running_loop().create_future()
+        return await future
 
     world.relay = hang  # type: ignore[method-assign]
 

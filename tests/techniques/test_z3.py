@@ -247,6 +247,16 @@ def test_auto_asks_for_one_of_each_language(solver: Any) -> None:
     assert [("SMT-LIB" in prompt, "Python" in prompt) for prompt in prompts] == [(True, False), (False, True)]
 
 
+def test_a_program_is_repaired_as_a_program_whatever_the_others_are(solver: Any) -> None:
+    outcomes = iter([Solved(True, "", None, 5), Solved(True, "7", None, 5)])
+    solver(lambda formalisation: found(), lambda program: next(outcomes))
+    code = "```python\nprint(y)\n```"
+    scene = world("The answer is 6.", formalised(), code, repaired=code)
+    scene.complete("z3(lang=auto)-m", QUESTION)
+    assert next(outcomes, None) is None
+    assert scene.seconds == 3.0
+
+
 def test_without_a_direct_answer_the_result_is_put_into_words(solver: Any) -> None:
     solver(lambda formalisation: found())
 

@@ -160,8 +160,9 @@ def test_an_answer_leads_to_its_trace_while_it_comes(opened: Opened) -> None:
     expect(link).to_have_attribute("href", re.compile("^/traces/trace_[0-9a-f]{24}$"))
     go_on.set()
     expect(page.locator(".status", has_text="done")).to_be_visible()
-    link.click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("What is 2 + 2?")
+    with page.context.expect_page() as opening:  # beside this one, which would lose its answers
+        link.click()
+    expect(opening.value.get_by_role("heading", level=1)).to_contain_text("What is 2 + 2?")
 
 
 def test_words_and_progress_are_shown_as_they_come(opened: Opened, stub: Stub) -> None:

@@ -154,6 +154,21 @@ def test_keys_alone_reach_a_call_and_close_its_panel(url: str, open_page: OpenPa
     expect(page.locator("[data-key=call-6]")).to_be_focused()
 
 
+def test_what_was_clicked_on_stays_where_it_was_while_the_panel_takes_room(
+    url: str, open_page: OpenPage
+) -> None:
+    page = open_page(f"{url}/{path_of(TREE)}", viewport={"width": 1280, "height": 800})
+    node = page.locator(".tree .vertex.best").last
+    node.scroll_into_view_if_needed()
+    before = node.bounding_box()
+    node.click()
+    expect(page.get_by_role("complementary", name="Details")).to_be_visible()
+    after = node.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["y"] == pytest.approx(before["y"], abs=3)
+
+
 def test_the_panel_of_a_candidate_says_why_it_counts_and_leads_to_its_call(
     url: str, open_page: OpenPage
 ) -> None:

@@ -1,4 +1,4 @@
-"""`optillm traces [show|export|delete] [ID] [flags]`: list the kept traces of requests, or draw one."""
+"""`optillm traces [ACTION] [ID] [flags]`: list the kept traces of requests, or draw one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What judges made of the candidates: a matrix of ballots and candidates, and search trees as outlines."""
+"""Ballots as a matrix of judges and candidates, and search trees as outlines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def placed(ballot: Ballot) -> str:
 
 
 def ballots(document: Mapping[str, Any], width: int) -> list[Line]:
-    """Return one line per ballot: the rank or score of each candidate, and why some do not count."""
+    """Return one line per ballot: each candidate's rank or score, and why some do not count."""
     listed: Sequence[Ballot] = document["ballots"]
     if not listed:
         return []

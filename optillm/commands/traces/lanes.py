@@ -1,4 +1,4 @@
-"""Where the time of a request went: one bar per upstream call, in lanes by round, with time to the right."""
+"""Where the time of a request went: one bar per upstream call, in lanes by round."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def lanes(document: Mapping[str, Any], width: int) -> list[Line]:
 
 @dataclass(frozen=True, slots=True)
 class _Chart:
-    """What the lines of a chart have in common: the widths of their parts, and the colours of roles."""
+    """What the lines of a chart share: the widths of their parts, and the colours of roles."""
 
     document: Mapping[str, Any]
     scale: Scale
@@ -128,7 +128,7 @@ def bar(call: Call, scale: Scale, *, unread: bool) -> str:
 
 
 def _mark_moments(drawn: list[str], call: Call, scale: Scale, first: int) -> None:
-    """Put the wait, the first token and the present into a bar that begins in the column `first`."""
+    """Put the wait, the first token and the present into a bar; it begins in column `first`."""
 
     def index(seconds: float | None) -> int:
         column = first if seconds is None else int(scale.at(seconds))
@@ -143,7 +143,7 @@ def _mark_moments(drawn: list[str], call: Call, scale: Scale, first: int) -> Non
 
 
 def result(call: Call, document: Mapping[str, Any], room: int = RESULT) -> str:
-    """Return in a few words what came of a call; a ranking that has not the room goes without spaces."""
+    """Return in a few words what came of a call; a ranking without room loses its spaces."""
     words = safe(", ".join(_results(call, document)))
     return words if len(words) <= room or " > " not in words else words.replace(" ", "")
 

@@ -1,4 +1,4 @@
-"""One request as sections of text: what it was, why this answer, its calls, its candidates and their judges."""
+"""One request as sections of text: why this answer, its calls, its candidates, their judges."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from optillm.commands.traces.terminal import (
     safe,
 )
 from optillm.config.sources import SettingsError
+from optillm.observe.traces.messages import messages_in
 
 Document = Mapping[str, Any]
 METER: Final = 20
@@ -134,34 +135,28 @@ def call_sections(document: Document, number: int, width: int) -> list[Section]:
 
     Raises `SettingsError` if there is no such call.
     """
-    calls = document["calls"]
-    if not 0 <= number < len(calls):
-        last = len(calls) - 1
-        raise SettingsError(
-            f"the request has no call {number}: its calls are 0 to {last}"
-            if calls
-            else "the request made no call"
-        )
-    call = calls[number]
+    call = _call(document, number)
     ballot = None if call["ballot"] is None else document["ballots"][call["ballot"]]
+    head = Piece(f"call {number}, {safe(call['role'])}: ", "bold")
     return [
-        Section(
-            None,
-            [
-                line(
-                    Piece(f"call {number}, {safe(call['role'])}: ", "bold"),
-                    result(call, document) or call["status"],
-                )
-            ],
-        ),
+        Section(None, [line(head, result(call, document) or call["status"])]),
         Section("Numbers", [line(fit(name, 16), safe(value)) for name, value in _numbers(call)]),
         *(
             Section(f"Prompt: {safe(message['role'])}", paragraphs(content_text(message), width))
-            for message in call["prompt"] or ()
+            for message in messages_in(call["prompt"])
         ),
         *(Section("Reply", _reply(reply, width)) for reply in call["replies"] or ()),
         *([Section("Verdict", [*_verdict(ballot, width)])] if ballot else []),
     ]
+
+
+def _call(document: Document, number: int) -> Mapping[str, Any]:
+    calls: Sequence[Mapping[str, Any]] = document["calls"]
+    if not calls:
+        raise SettingsError("the request made no call")
+    if not 0 <= number < len(calls):
+        raise SettingsError(f"the request has no call {number}: its calls are 0 to {len(calls) - 1}")
+    return calls[number]
 
 
 def _numbers(call: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

@@ -1,4 +1,4 @@
-"""Where traces are read: a running server, by its API, or the file that servers keep them in."""
+"""Where traces are read: a running server, by its API, or the file that servers write."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Server:
 
 
 class File:
-    """The file in which servers with these settings keep their traces; whoever can read it may see them all."""
+    """The file of servers with these settings; whoever can read it may see all traces."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

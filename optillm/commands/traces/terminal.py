@@ -1,4 +1,4 @@
-"""Text for a terminal: boxes and colours where `rich` is installed and somebody looks, else plain lines.
+"""Text for a terminal: in boxes and colours where `rich` is installed, else plain.
 
 What models wrote may try to control the terminal or to reorder what is read. Whatever is shown goes through `safe` or
 `paragraphs`, which escape unprintable characters.
@@ -88,7 +88,7 @@ def safe(text: object) -> str:
 
 
 def paragraphs(text: str, width: int, most: int | None = None) -> list[Line]:
-    """Return text wrapped at a width, its line breaks kept; of more than `most` lines, the first and the last."""
+    """Return text wrapped at a width; of more than `most` lines, the first and the last."""
     wrapped = [
         part
         for paragraph in text.strip().splitlines()

@@ -24,11 +24,13 @@ class Times:
         return None if moment is None else round(max(0.0, moment - self._started), 4)
 
 
-def calls_of(trace: Trace, times: Times, roster: Roster, *, content: bool) -> list[dict[str, Any]]:
+def calls_of(
+    trace: Trace, times: Times, roster: Roster, critical_path: Sequence[int], *, content: bool
+) -> list[dict[str, Any]]:
     """Return the calls of a trace in the order in which they began."""
     calls = list(trace.calls)
     steps = {id(step): number for number, step in enumerate(list(trace.spans))}
-    critical, rounds = set(trace.critical_path()), dict[int, int]()
+    critical, rounds = set(critical_path), dict[int, int]()
     for call in calls:
         rounds[call.id] = 1 + max((rounds[earlier] for earlier in call.after), default=0)
     return [

@@ -1,4 +1,4 @@
-"""The names of spans and of their attributes: one table for the live exporter and for exported traces.
+"""The names of spans and attributes, in one table for live spans and exported traces.
 
 They are those of OpenTelemetry's conventions for generative AI (repository semantic-conventions-genai, v0.1.0), and of
 OpenInference, by which Phoenix tells a model's calls from the rest; what neither names begins with `optillm.`.
@@ -127,15 +127,16 @@ def parameters(body: Mapping[str, Any]) -> Attributes:
     """Return the attributes of what a request's body says beside its messages."""
     attributes: Attributes = dict(named(body, PARAMETERS))
     stop, choices = body.get("stop"), body.get("n")
-    if stop:
-        attributes["gen_ai.request.stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
+    words = [each for each in (stop if isinstance(stop, list) else [stop]) if isinstance(each, str)]
+    if words:
+        attributes["gen_ai.request.stop_sequences"] = words
     if isinstance(choices, int) and choices != 1:
         attributes["gen_ai.request.choice.count"] = choices
     return attributes
 
 
 def call_attributes(call: Mapping[str, Any], step: str | None) -> Attributes:
-    """Return the attributes of a call's span, without any content; `step` is the name of its step."""
+    """Return the attributes of a call's span, without any content; `step` names its step."""
     upstream = call.get("upstream")
     attributes: Attributes = {
         "gen_ai.operation.name": "chat",
@@ -180,7 +181,7 @@ def evaluation_attributes(ballot: Mapping[str, Any], candidate: int) -> Attribut
 
 
 def _standing(order: Iterable[Iterable[int]], candidate: int) -> tuple[int | None, float]:
-    """Return a candidate's rank, if it has one, and the share of the others that it is above; a tie is half."""
+    """Return a candidate's rank, if any, and the share of others that it beats; a tie is half."""
     groups = [list(group) for group in order]
     others = sum(map(len, groups)) - 1
     above = 0

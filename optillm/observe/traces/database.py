@@ -36,6 +36,8 @@ CLOSE_SECONDS: Final = 10.0
 """Seconds that the end of the process waits for traces to be written."""
 LEVEL: Final = 1
 """How hard documents are compressed: the fastest level, which makes a fifth of them."""
+SWEEP: Final = 8
+"""The first of so many writes, the file is looked through for what is old or too much."""
 DROPPED: Final = 16
 """Each time the file is too large, one in so many traces goes, the oldest."""
 DAY: Final = 86_400.0
@@ -48,7 +50,7 @@ CREATE TABLE IF NOT EXISTS traces (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_age ON traces (created, id);
 """
-_COLUMNS: Final = 12
+_INSERT: Final = f"INSERT OR REPLACE INTO traces VALUES ({', '.join('?' * 12)})"  # noqa: S608 - as many marks
 _FITTING: Final = (
     ("model = ?", "model"),
     ("status = ?", "status"),
@@ -89,6 +91,7 @@ class DatabaseTraces:
         self._content = content
         self._clock = clock
         self._warnings = RareWarnings(log)
+        self._written = 0
         self._unwritten = MemoryTraces(0, content=content, most=MOST_UNWRITTEN)
         self._ended: queue.Queue[Recording | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._write_all, name="traces", daemon=True)
@@ -126,8 +129,12 @@ class DatabaseTraces:
     def _write(self, recording: Recording) -> None:
         row = _row(document(recording, content=self._content))
         with self._database.connection() as database:
-            database.execute(f"INSERT OR REPLACE INTO traces VALUES ({', '.join('?' * _COLUMNS)})", row)  # noqa: S608 - a number of marks
-            self._sweep(database)
+            database.execute(_INSERT, row)
+            if not self._unwritten.delete(recording.id, None):  # deleted while it was being written
+                database.execute("DELETE FROM traces WHERE id = ?", (recording.id,))
+            self._written += 1
+            if self._written % SWEEP == 1:
+                self._sweep(database)
 
     def _sweep(self, database: sqlite3.Connection) -> None:
         """Drop what is too old, then the oldest for as long as the file holds too much."""

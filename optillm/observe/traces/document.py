@@ -185,7 +185,8 @@ def _run(recording: Recording, trace: Trace, *, content: bool) -> dict[str, Any]
     roster = Roster(trace, recording.returned)
     ballots = ballots_of(roster, content=content)
     groups = roster.groups(content=content)
-    calls = calls_of(trace, times, roster, content=content)
+    critical_path = trace.critical_path()
+    calls = calls_of(trace, times, roster, critical_path, content=content)
     for ballot in ballots:
         ballot["step"] = calls[ballot["call"]]["step"]
     trees = trees_of(trace, roster, content=content)
@@ -206,7 +207,7 @@ def _run(recording: Recording, trace: Trace, *, content: bool) -> dict[str, Any]
             "text": candidates[chosen[0]]["text"] if chosen else None,
             "why": [],
         },
-        "critical_path": trace.critical_path(),
+        "critical_path": critical_path,
     }
 
 

@@ -53,10 +53,12 @@ class MemoryTraces:
     def end(self, recording: Recording) -> None:
         """See `Recorder`."""
         kept: Recording | Shelved = recording
-        if self._content:
-            kept.kept_size = recording.size
-        else:
-            kept = _shelved(recording)
+        if not self._content:
+            recording.forget()
+            if recording.trace is not None:
+                kept = _shelved(recording)
+        if isinstance(kept, Recording):
+            kept.kept_size = kept.size
         with self._lock:
             if recording.id not in self._kept:  # deleted while it ran, or pushed out by newer ones
                 return

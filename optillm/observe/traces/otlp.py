@@ -14,9 +14,10 @@ FAILED: Final = 2
 
 
 def otlp(document: Document) -> dict[str, Any]:
-    """Return a document's spans as an OTLP export request in JSON, with content where the document has it.
+    """Return a document's spans as an OTLP export request in JSON.
 
-    The ids follow from the document's, so that a trace that is imported twice is one trace.
+    They have content where the document has it. The ids follow from the document's, so that a trace that is imported
+    twice is one trace.
     """
     request = _Request(document)
     resource = {"attributes": _attributes({"service.name": "optillm"})}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from optillm.chat import Message, content_text
+from optillm.chat import Message, Reply, content_text
 from optillm.observe.record import Record
 from optillm.trace import Shown, Trace
 
@@ -19,6 +19,8 @@ LONGEST_REPLY: Final = 2**18
 """Bytes up to which a reply that was only passed on is kept."""
 CALL_SIZE: Final = 3072
 """Bytes that a call takes beside its texts, with its step, its candidates and its judgement."""
+TOKEN_SIZE: Final = 500
+"""Bytes that the log probability of a token takes, and that of each alternative."""
 RECORDING_SIZE: Final = 8192
 """Bytes that a recording takes beside its calls and its texts."""
 
@@ -57,6 +59,10 @@ class Passed:
         self.size += len(part)
         if self.size <= LONGEST_REPLY:
             self.parts.append(part)
+
+    def forget(self) -> None:
+        """Let go of the bytes."""
+        self.parts, self.size = [], 0
 
     @property
     def whole(self) -> bytes | None:
@@ -101,17 +107,25 @@ class Recording:
     kept_size: int = 0
     summary: dict[str, Any] | None = None
 
+    def forget(self) -> None:
+        """Let go of what the client sent, and of a reply that was passed on."""
+        self.body = self.error = None
+        if self.passed is not None:
+            self.passed.forget()
+
     @property
     def size(self) -> int:
         """Return roughly how many bytes it keeps from being freed."""
-        total = RECORDING_SIZE + (len(self.body) if isinstance(self.body, bytes) else 0)
+        content = len(self.body) if isinstance(self.body, bytes) else 0
+        total = RECORDING_SIZE + content
         if self.passed is not None:
             total += min(self.passed.size, LONGEST_REPLY)
         if self.trace is None:
             return total
+        total += content  # the body as objects, images included
         conversations: dict[int, Sequence[Message]] = {}  # most calls share the client's own
         for call in self.trace.calls:
-            total += CALL_SIZE + sum(len(reply.text) for reply in call.replies)
+            total += CALL_SIZE + sum(map(_size, call.replies))
             if call.payload is not None:
                 total += len(call.payload.instruction or "")
                 conversations[id(call.payload.messages)] = call.payload.messages
@@ -132,3 +146,14 @@ class Recording:
         return (events + len(self.trace.candidates) + len(self.trace.decisions) + len(self.trace.spans)) + (
             self.record is not None
         )
+
+
+def _size(reply: Reply) -> int:
+    """Return roughly how many bytes a reply takes: texts, thoughts and log probabilities."""
+    texts = sum(len(value) for value in reply.message.values() if isinstance(value, str))
+    actions = sum(len(str(action)) for action in reply.actions) if reply.actions else 0
+    if not isinstance(reply.logprobs, Mapping):
+        return texts + actions
+    tokens = [token for part in reply.logprobs.values() if isinstance(part, list) for token in part]
+    alternatives = (token.get("top_logprobs") for token in tokens if isinstance(token, Mapping))
+    return texts + actions + TOKEN_SIZE * (len(tokens) + sum(len(each or ()) for each in alternatives))

@@ -1,4 +1,4 @@
-"""The spans of a trace document: the request, its steps, and its calls with what judges made of them."""
+"""The spans of a trace document: the request, its steps, and its calls with their results."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SpanData:
 
 
 def spans(document: Document, *, content: bool = True) -> list[SpanData]:
-    """Return the spans of a request, itself first; parents and what a span waited for come before it.
+    """Return a request's spans; parents and what a span waited for come before it.
 
     `content` says whether the texts that the document holds become attributes.
     """
@@ -121,7 +121,7 @@ def _call(
 
 
 def _evaluations(document: Document) -> Mapping[int, list[Event]]:
-    """Return by call what the ballots say of its candidates, and on the judge's own call that it says nothing."""
+    """Return by call what ballots say of its candidates, or that its own ballot says nothing."""
     events: defaultdict[int, list[Event]] = defaultdict(list)
     for ballot in document["ballots"]:
         judge = document["calls"][ballot["call"]]

@@ -93,8 +93,8 @@ class Attempts:
 def source(remote: str, forwarded: str, proxies: Sequence[Network]) -> str:
     """Return where a request comes from: the last address that is no trusted proxy's.
 
-    Proxies tell it. `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its whole /64: a client
-    has all of it.
+    Only trusted proxies are believed. `forwarded` is the value of `X-Forwarded-For`. One IPv6 address stands for its
+    whole /64: a client has all of it.
     """
     last: Address | None = None
     for hop in (remote, *reversed(forwarded.split(","))):

@@ -1,6 +1,6 @@
 """Tell browsers which web pages may use this server.
 
-A reply that is shown as a page may do nothing.
+Replies also say what they may do if one is shown as a page.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A trace as one HTML file that opens from disk: the same modules as the request page, linked into one script."""
+"""A trace as one HTML file that opens from disk.
+
+Its script is made of the same modules as the request page.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +50,10 @@ PAGE: Final = """<!doctype html>
 
 
 def self_contained(document: dict[str, Any]) -> str:
-    """Return a trace document as a page without a server; it reads files, so call it in a thread.
+    """Return a trace document as a page that needs no server.
 
-    Its Content-Security-Policy allows the scripts and the style in it by their hashes, and nothing else.
+    It reads files, so call it in a thread. The page's Content-Security-Policy allows the scripts and the style in it
+    by their hashes, and nothing else.
     """
     style = _read("style.css")
     scripts = list(_scripts(document))
@@ -64,7 +68,10 @@ def self_contained(document: dict[str, Any]) -> str:
 
 
 def data_block(document: dict[str, Any]) -> str:
-    """Return JSON that can stand in a script element: nothing in it ends the element or begins a comment."""
+    """Return JSON that can stand in a script element.
+
+    Nothing in it ends the element or begins a comment.
+    """
     text = orjson.dumps(document).decode()
     for character, escape in _ESCAPED.items():
         text = text.replace(character, escape)

@@ -1,14 +1,16 @@
-"""The home page: what this is, a first request that works here, and what there is to choose from."""
+"""The home page: what this is, a first request that works here, what there is to choose."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from werkzeug.exceptions import NotFound
 
 from optillm.config.values import is_loopback, masked
 from optillm.server.access.guard import owner
+from optillm.server.access.origins import own_url
 from optillm.server.access.policy import PAGE, VERSION
 from optillm.server.api.views import allowed_techniques
 from optillm.server.first_request import SOME_MODEL, FirstRequest
@@ -16,9 +18,6 @@ from optillm.server.state import here
 from optillm.server.web.blueprint import views
 from optillm.server.web.negotiation import wants_page
 from optillm.server.web.rendering import page
-
-FAMILIAR = "bon"
-"""The technique that the first request shows if the reader may use it: it is quick, and easy to explain."""
 
 
 @views.get("/")
@@ -28,8 +27,8 @@ def home() -> Response:
     if not wants_page():
         raise NotFound
     settings, techniques = here().settings, allowed_techniques()
-    base_url = f"{request.host_url.rstrip('/')}{VERSION}"
-    first = FirstRequest.of(settings, familiar_first([technique["slug"] for technique in techniques]))
+    base_url = own_url(VERSION) or VERSION
+    first = FirstRequest.of(settings, [technique["slug"] for technique in techniques])
     return page(
         "home.html",
         base_url=base_url,
@@ -44,16 +43,21 @@ def home() -> Response:
         demo=settings.demo == "on",
         upstreams=described_upstreams(),
         techniques=techniques,
+        example=example(techniques),
     )
 
 
-def familiar_first(slugs: list[str]) -> list[str]:
-    """Return the slugs with the familiar technique in front."""
-    return sorted(slugs, key=lambda slug: slug != FAMILIAR)
+def example(techniques: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return an expression that sets an option; `None` if no technique has a number to set."""
+    for technique in techniques:
+        for name, schema in technique["options"].items():
+            if schema.get("type") == "integer":
+                return f"{technique['slug']}({name}={2 * schema['default']})"
+    return None
 
 
 def described_upstreams() -> list[dict[str, Any]]:
-    """Return the upstreams by name; their addresses and keys are nobody's business but the operator's."""
+    """Return the upstreams by name; their addresses and keys only for the operator."""
     settings = here().settings
     open_to_all = not (settings.wants_key or is_loopback(settings.host))
     private = owner() is not None or open_to_all

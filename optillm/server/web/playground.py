@@ -1,4 +1,7 @@
-"""The playground: one question, several techniques side by side. All of it happens in the browser, by the API."""
+"""The playground: one question, several techniques side by side.
+
+All of it happens in the browser, by the API.
+"""
 
 from __future__ import annotations
 

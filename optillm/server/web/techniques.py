@@ -12,6 +12,7 @@ from optillm.server.access.policy import PAGE
 from optillm.server.api.views import allowed_techniques
 from optillm.server.state import here
 from optillm.server.web.blueprint import views
+from optillm.server.web.home import example
 from optillm.server.web.rendering import page
 
 
@@ -19,19 +20,19 @@ from optillm.server.web.rendering import page
 @PAGE
 def techniques() -> Response:
     """Every technique that the reader may use, in full."""
-    settings = here().settings
+    settings, allowed_here = here().settings, allowed_techniques()
     described = [
         {
             **technique,
             "options": option_rows(technique["options"], settings.technique_options(technique["slug"])),
         }
-        for technique in allowed_techniques()
+        for technique in allowed_here
     ]
-    return page("techniques.html", techniques=described)
+    return page("techniques.html", techniques=described, example=example(allowed_here))
 
 
 def option_rows(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the options of a technique as words: name, the default that this server has, values, meaning."""
+    """Return the options of a technique in words, with the defaults that hold on this server."""
     return [
         {
             "name": name,

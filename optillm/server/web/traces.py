@@ -82,7 +82,7 @@ def trace(trace_id: str) -> Response:
 
 
 def _page(store: Traces, chosen: Mapping[str, str], after: str | None) -> Page:
-    """Return the summaries to show; raises `InvalidRequest` that says what is wrong with a filter."""
+    """Return the summaries to show; raises `InvalidRequest` for a wrong filter."""
     filters = filters_of({name: value for name, value in chosen.items() if name != "within"})
     within = chosen.get("within")
     if within in PERIODS:

@@ -363,7 +363,7 @@ def test_the_command_examines_the_first_upstream_or_the_one_named() -> None:
     assert ended.stdout.startswith(f"m at {spare.base_url}\n")
 
 
-def test_json_is_for_doctor_and_usage_only() -> None:
+def test_json_is_for_commands_that_print_tables_only() -> None:
     ended = command("settings", "--json")
     assert (ended.returncode, ended.stderr) == (
         2,

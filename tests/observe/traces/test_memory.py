@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
+from typing import Any
 
 from optillm.observe.traces.filters import Filters
 from optillm.observe.traces.memory import MemoryTraces
 from optillm.observe.traces.recording import RECORDING_SIZE, Recording
+from tests.fakes import Sent
 from tests.observe.traces.fakes import QUESTION, answer, in_turn, made, recorded, running, texts_in
 
 EVERYTHING = Filters()
@@ -31,10 +34,10 @@ def test_only_so_many_traces_are_kept_the_newest_ones() -> None:
 
 
 def test_traces_take_only_so_many_bytes() -> None:
-    size = 4 * RECORDING_SIZE
+    size = 7 * RECORDING_SIZE
     traces = MemoryTraces(size, content=True)
     for number in range(30):
-        keep(traces, made(1000.0 + number, body=b"x" * RECORDING_SIZE))
+        keep(traces, made(1000.0 + number, body=b"x" * RECORDING_SIZE))  # which is also there as objects
     assert count(traces) == 2
 
 
@@ -89,3 +92,22 @@ def test_without_content_nothing_can_be_searched_for_in_texts() -> None:
     traces = MemoryTraces(2**26, content=False)
     keep(traces, made(1000.0))
     assert traces.page(Filters(text="marbles"), None, 5, None).data == []
+
+
+def test_images_thoughts_and_log_probabilities_have_a_size() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
+    body = json.dumps({"model": "bon-m", "messages": [{"role": "user", "content": [image]}]}).encode()
+    assert made(body=body).size > 200_000
+
+    def script(sent: Sent) -> dict[str, Any]:
+        message = {"role": "assistant", "content": answer(1), "reasoning_content": "hm " * 10_000}
+        token = {"token": "a", "logprob": -1.0, "top_logprobs": [{"token": "b", "logprob": -2.0}] * 5}
+        choice = {
+            "index": 0,
+            "message": message,
+            "finish_reason": "stop",
+            "logprobs": {"content": [token] * 100},
+        }
+        return {"model": "m", "choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+
+    assert recorded(script, "bon(n=1)-m").size > 30_000 + 100 * 6 * 500

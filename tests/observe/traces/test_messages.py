@@ -6,9 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from optillm.observe.traces.messages import prompt_attributes, reply_attributes
-from tests.observe.traces.documents import reply
+from optillm.observe.traces.otlp import otlp
+from tests.observe.traces.documents import call, document, reply
+from tests.observe.traces.test_otlp import request_of
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 
@@ -78,7 +82,38 @@ def test_a_reply_says_how_it_ended_in_the_conventions_words() -> None:
     assert attributes["llm.output_messages.1.message.content"] == "4"
 
 
+def test_a_reply_that_broke_off_does_not_pretend_to_have_ended() -> None:
+    (output,) = json.loads(str(reply_attributes([reply("4", finish_reason=None)])["gen_ai.output.messages"]))
+    assert output["finish_reason"] == "unknown"
+
+
 def test_viewers_list_the_last_message_and_the_first_reply() -> None:
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
     assert prompt_attributes(turns)["input.value"] == "2 + 2?"
     assert reply_attributes([reply("4"), reply("5")])["output.value"] == "4"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["role", "content", "tool_calls", "function", "type", "text", "image_url", "url"]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_whatever_a_client_sends_in_place_of_messages_can_be_exported(
+    prompt: Any, stop: Any, content: Any
+) -> None:
+    body = {"stop": stop, "messages": prompt}
+    messages = [prompt, {"role": "user", "content": content, "tool_calls": stop}]
+    for sent in (prompt, messages):
+        odd = call(0, prompt=sent)
+        request_of(otlp(document(calls=[odd], request={"body": body, "question": None})))

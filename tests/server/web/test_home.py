@@ -104,7 +104,8 @@ def test_every_option_is_listed_with_its_default_and_its_bounds() -> None:
 
 def test_a_default_is_that_of_this_server() -> None:
     configured = settings_model({slug: technique.Options for slug, technique in registry().items()})
-    app = create_app(configured(base_url="http://upstream.test/v1", best_of_n=7), Described())
+    chosen: dict[str, Any] = {"base_url": "http://upstream.test/v1", "best_of_n": 7}
+    app = create_app(configured(**chosen), Described())
     with visiting(app) as client:
         page = client.get("/techniques", headers=BROWSER).text
     bon = page[page.index('id="bon"') : page.index('id="cot_reflection"')]

@@ -138,7 +138,8 @@ export class Answer {
 
   #traced(id) {
     this.trace = id;
-    this.#actions.prepend(h("a", { class: "button", href: `/traces/${encodeURIComponent(id)}` }, "Trace"));
+    const href = `/traces/${encodeURIComponent(id)}`; // in a tab of its own: answers do not outlive this page
+    this.#actions.prepend(h("a", { class: "button", href, target: "_blank", title: "What happened, in a new tab" }, "Trace"));
   }
 
   #thought(thoughts) {

@@ -81,7 +81,7 @@ export class Turn {
   // Equal final answers get the same colour; which answer is final only the trace knows.
   async #compare() {
     const traces = await Promise.all(this.#answers.map(({ trace }) => trace && finished(trace)));
-    const finals = traces.map((trace) => trace?.groups?.find(({ chosen }) => chosen)?.answer ?? null);
+    const finals = traces.map((trace) => trace && finalAnswer(trace));
     const distinct = [...new Set(finals.filter((final) => final !== null))];
     this.#answers.forEach((answer, index) => {
       if (traces[index]) answer.showTraced(traces[index]);
@@ -94,6 +94,10 @@ export class Turn {
     const names = this.#answers.filter((_, index) => finals[index] === final).map(({ expression }) => name(expression));
     return h("span", {}, h("span", { class: `chip answer-${number % 6}` }, final), ` ${names.join(", ")}`);
   }
+}
+
+function finalAnswer({ candidates, outcome }) {
+  return candidates.find(({ index }) => index === outcome.chosen[0])?.answer ?? null;
 }
 
 // Return a trace that has ended, or null; a trace is a help, so that one which cannot be read is no error.

@@ -25,7 +25,7 @@ export function laneChart(model, view) {
     hatching(), grid(x, total, width, end), turningPoints(model.trace, x, end),
     lanes.rounds.map((round, at) => bars(model, round, { x, top: y[at], height, view })),
     criticalPath(model, lanes, { x, y, height }));
-  return h("div", { class: "lane-chart", style: { "--lanes-axis": `${AXIS}px` } },
+  return h("div", { class: "lane-chart" },
     labels(lanes.rounds, y, height), roving(h("div", { class: "lanes-chart-box" }, axis(x, total, width), chart)));
 }
 
@@ -61,8 +61,9 @@ function spanOf(trace) {
 }
 
 function tops(rounds, height) {
+  const gap = rounds.length > 10 ? GAP / 3 : GAP;
   const tops = [6];
-  for (const round of rounds) tops.push(tops.at(-1) + thickness(round, height) + GAP);
+  for (const round of rounds) tops.push(tops.at(-1) + thickness(round, height) + gap);
   return tops;
 }
 

@@ -71,12 +71,14 @@ export function labelOf(model, call) {
   return call.role;
 }
 
-/** Return a sentence with the answers that it names as chips in their colours; any other word stays as it is. */
+/** Return a sentence with the answer and the runner-up as chips where it names them; any other word stays as it is. */
 export function withChips(model, sentence) {
-  const named = model.groups.filter((group) => group.answer !== null && group.answer.length <= 30);
+  const runnerUp = model.candidates.get(model.trace.outcome.runner_up);
+  const rivals = model.groups.filter((group) => group.chosen || group.id === runnerUp?.group);
+  const named = rivals.filter((group) => group.answer !== null && group.answer.length <= 30);
   if (!named.length) return [sentence];
   const longestFirst = named.map((group) => group.answer).sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(`(?<![\\p{L}\\p{N}.,])(${longestFirst.map(escaped).join("|")})(?![\\p{L}\\p{N}]|[.,]\\p{N})`, "gu");
+  const pattern = new RegExp(`(?<![\\p{L}\\p{N}.,])(${longestFirst.map(escaped).join("|")})(?![\\p{L}\\p{N}]|[.,]\\p{N}| of )`, "gu");
   return sentence.split(pattern).map((part, index) => (index % 2 ? answerChip(model, named.find((group) => group.answer === part)) : part));
 }
 

@@ -14,7 +14,7 @@ const FARTHEST = 16;
 
 /** Show a trace in an element; returns a function that shows a newer document of the same request. */
 export function traceView(root, actions = () => null) {
-  const state = { model: null, zoom: 1, open: null, opener: null };
+  const state = { model: null, zoom: 1, width: 0, open: null, opener: null };
   const panel = h("aside", { class: "inspector", hidden: true, "aria-label": "Details", tabindex: "-1" });
   const body = h("div", { class: "trace" });
   root.replaceChildren(body, panel);
@@ -22,11 +22,30 @@ export function traceView(root, actions = () => null) {
   const view = {
     get zoom() { return state.zoom; },
     get width() { return Math.max(240, body.clientWidth - labelWidth() - 34); },
-    open: (kind, id) => { state.opener ??= document.activeElement; state.open = { kind, id }; drawPanel(); panel.focus({ preventScroll: true }); },
+    open,
     zoomTo: (zoom) => { state.zoom = Math.min(FARTHEST, Math.max(1, zoom)); draw(); },
   };
 
+  function open(kind, id) {
+    const origin = body.contains(document.activeElement) ? document.activeElement.dataset.key : keyOf(kind, id);
+    state.opener ??= origin;
+    state.open = { kind, id };
+    keepInPlace(origin, drawPanel);
+    panel.focus({ preventScroll: true });
+  }
+
+  // The panel takes room from the page, which then is drawn anew; what somebody has clicked on stays where it was.
+  function keepInPlace(key, change) {
+    const top = () => body.querySelector(selector(key))?.getBoundingClientRect().top;
+    const before = top();
+    change();
+    if (body.clientWidth !== state.width) draw();
+    const after = top();
+    if (before !== undefined && after !== undefined) window.scrollBy(0, after - before);
+  }
+
   function draw() {
+    state.width = body.clientWidth;
     const kept = keptState(body);
     body.replaceChildren(...parts(state.model, view, actions));
     restoreState(body, kept);
@@ -53,17 +72,16 @@ export function traceView(root, actions = () => null) {
   }
 
   function close() {
-    state.open = null;
-    panel.hidden = true;
+    const { opener } = state;
+    state.open = state.opener = null;
+    keepInPlace(opener, () => { panel.hidden = true; });
     mark(body, null);
-    const opener = state.opener?.dataset?.key;
-    state.opener = null;
-    body.querySelector(`[data-key="${CSS.escape(opener ?? "")}"]`)?.focus();
+    body.querySelector(selector(opener))?.focus({ preventScroll: true });
   }
 
   panel.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
   body.addEventListener("keydown", (event) => { if (event.key === "Escape" && state.open) close(); });
-  onWidthChange(body, () => { if (state.model) draw(); });
+  new ResizeObserver(() => { if (state.model && Math.abs(body.clientWidth - state.width) > 1) draw(); }).observe(body);
   return (trace) => { state.model = modelOf(trace); draw(); };
 }
 
@@ -119,19 +137,18 @@ function keptState(body) {
 function restoreState(body, { focus, scrolls, unfolded }) {
   for (const name of unfolded) body.querySelector(`details[data-fold="${name}"]`)?.setAttribute("open", "");
   [...body.querySelectorAll(".scroll")].forEach((box, index) => { [box.scrollLeft, box.scrollTop] = scrolls[index] ?? [0, 0]; });
-  if (focus) body.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+  if (focus) body.querySelector(selector(focus))?.focus({ preventScroll: true });
 }
 
 function mark(body, open) {
   for (const element of body.querySelectorAll(".opened")) element.classList.remove("opened");
-  if (open && open.kind !== "node") body.querySelector(`[data-key="${open.kind}-${open.id}"]`)?.classList.add("opened");
+  if (open) body.querySelector(selector(keyOf(open.kind, open.id)))?.classList.add("opened");
 }
 
-function onWidthChange(element, action) {
-  let width = null;
-  new ResizeObserver(([entry]) => {
-    const changed = width !== null && Math.abs(entry.contentRect.width - width) > 1;
-    width = entry.contentRect.width;
-    if (changed) action();
-  }).observe(element);
+function keyOf(kind, id) {
+  return kind === "node" ? `node-${id[0].step}-${id[1].id}` : `${kind}-${id}`;
+}
+
+function selector(key) {
+  return `[data-key="${CSS.escape(key ?? "")}"]`;
 }

@@ -51,7 +51,7 @@ export function whyBox(model) {
   return h("div", { class: `why panel${trace.error ? " error" : ""}` },
     trace.error && !trace.outcome.why.length && h("p", { class: "text" }, h("b", null, trace.error)),
     trace.outcome.why.length > 0 && h("p", { class: "text" }, trace.outcome.why.map((sentence) => [withChips(model, sentence), " "])),
-    trace.status === "running" && h("p", { class: "soft" }, "The request is still running: nothing is decided yet."),
+    trace.status === "running" && !trace.outcome.why.length && h("p", { class: "soft" }, "The request is still running: nothing is decided yet."),
     !trace.content && h("p", { class: "soft" }, "Prompts and replies were not kept: start the server with --trace-content to see them."));
 }
 
