@@ -127,7 +127,8 @@ def _verdict(name: str, first: str, versus: Comparison) -> str:
         better = "more" if versus.difference > 0 else "less"
         return f"{name} is {better} accurate than {first}: {points(versus.difference)} points, p = {versus.p:.3g}."
     if versus.needed is None:
-        return f"The data show no difference between {name} and {first}."
+        low, high = map(points, versus.interval)
+        return f"The data show no difference between {name} and {first}; one of {low} to {high} points may be there."
     return (
         f"The data cannot tell {name} from {first}. If the difference is what it seems, "
         f"about {versus.needed:,} questions would."
