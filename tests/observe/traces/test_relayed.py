@@ -133,6 +133,8 @@ def test_a_reply_with_a_shape_of_its_own_can_be_listed_and_shown(reply: dict[str
 def test_a_body_is_shown_as_deep_as_it_can_be_written() -> None:
     for levels, shown in ((LEVELS, True), (LEVELS + 1, False), (2 * LEVELS, False)):
         body = {"input": "a", "metadata": deep(levels - 2)}
-        plain = document(made(endpoint="/embeddings", body=json.dumps(body).encode(), trace=None), content=True)
+        plain = document(
+            made(endpoint="/embeddings", body=json.dumps(body).encode(), trace=None), content=True
+        )
         assert plain["request"]["body"] == (body if shown else None)
         assert orjson.dumps(plain)
