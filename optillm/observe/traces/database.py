@@ -116,7 +116,7 @@ class DatabaseTraces:
             self._warnings.warn("Traces are lost: they are written more slowly than requests end")
 
     def _queue(self, recording: Recording) -> None:
-        """Have a recording written; raises `queue.Full` if too many of them, or too large ones, wait."""
+        """Have a recording written; raises `queue.Full` if too many or too large ones wait."""
         size = recording.size
         if self._waiting and self._waiting + size > WAITING_SIZE:
             raise queue.Full
