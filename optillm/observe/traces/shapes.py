@@ -1,6 +1,7 @@
 """What a trace shows of JSON that nobody has checked.
 
-That is a reply or a request that was only passed on. One that has a shape of its own must not keep anybody from reading the traces beside it.
+That is a reply or a request that was only passed on. One that has a shape of its own must not keep anybody from reading
+the traces beside it.
 """
 
 from __future__ import annotations
