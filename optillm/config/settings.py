@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     )
     trace_content: bool = _server(
         False,
-        "keep texts in traces even where other machines or client keys are served; without, structure and numbers",
+        "keep texts in traces, or only structure and numbers; unless set, texts on loopback without a keys file",
     )
     traces_mb: int = _server(
         64, "the megabytes that traces may take, the oldest go first", ge=1, le=1_048_576
@@ -284,9 +284,11 @@ class Settings(BaseSettings):
     def keeps_trace_content(self) -> bool:
         """Return whether traces hold what clients and models write.
 
-        They do where that stays on the user's own machine.
+        Unless the operator says, they do where that stays on the user's own machine.
         """
-        return self.trace_content or (is_loopback(self.host) and not self.keys)
+        if "trace_content" in self.model_fields_set:
+            return self.trace_content
+        return is_loopback(self.host) and not self.keys
 
     @cached_property
     def client_keys(self) -> ClientKeys:

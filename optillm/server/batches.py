@@ -15,23 +15,24 @@ from optillm.server.bridge import await_only, current_task, settled
 T = TypeVar("T")
 
 AHEAD: Final = 64
-"""Events that a producer may be ahead of its client."""
+"""Events that a producer may be ahead of its client, unless it says otherwise."""
 
 
 class Batches(Iterator[list[T]]):
     """The events of an async iterator, pulled from now on.
 
-    Each batch is a list of all that have arrived. An empty batch says that `silence` seconds passed without an event
-    (0: never). What the iterator raises is raised after the events before it; otherwise this raises what `await_only`
-    raises. An iterator with `aclose` is closed in the end, however that comes about.
+    At most `ahead` events wait for the client, though the engine's own queues have their own limit. Each batch is a
+    list of all that have arrived. An empty batch says that `silence` seconds passed without an event (0: never). What
+    the iterator raises is raised after the events before it; otherwise this raises what `await_only` raises. An
+    iterator with `aclose` is closed in the end, however that comes about.
     """
 
-    def __init__(self, events: AsyncIterator[T], silence: float = 0) -> None:
+    def __init__(self, events: AsyncIterator[T], silence: float = 0, *, ahead: int = AHEAD) -> None:
         self._silence = silence or None
         if isinstance(events, EventQueue):  # as the engine's own are: a second queue would only be in the way
             self._queue: EventQueue[T] = events
         else:
-            self._queue = EventQueue(partial(_passed_on, events), AHEAD)
+            self._queue = EventQueue(partial(_passed_on, events), ahead)
         self._queue.begin(current_task().spawn)
         self._ended = False
 

@@ -341,6 +341,7 @@ def test_refuses_a_local_model_beside_the_demo_model() -> None:
         ({"optillm_api_key": "sk-1"}, True),
         ({"host": "0.0.0.0", "insecure": True}, False),  # noqa: S104
         ({"keys": "keys.toml"}, False),
+        ({"trace_content": False}, False),
         ({"keys": "keys.toml", "trace_content": True}, True),
         ({"host": "0.0.0.0", "insecure": True, "trace_content": True}, True),  # noqa: S104
     ],

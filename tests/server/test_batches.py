@@ -68,7 +68,8 @@ def test_an_empty_batch_says_that_nothing_came_for_a_while() -> None:
     assert asyncio.run(serve()) == [[], [], [1]]
 
 
-def test_a_slow_reader_holds_the_producer_back() -> None:
+@pytest.mark.parametrize(("limit", "room"), [({}, AHEAD), ({"ahead": 1}, 1)])
+def test_a_slow_reader_holds_the_producer_back(limit: dict[str, int], room: int) -> None:
     made = 0
 
     async def eager() -> AsyncIterator[int]:
@@ -77,12 +78,12 @@ def test_a_slow_reader_holds_the_producer_back() -> None:
             yield made
 
     def code() -> tuple[int, list[int]]:
-        batches = Batches(eager())
+        batches = Batches(eager(), **limit)
         await_only(turns(20 * AHEAD))
         return made, flat(batches)
 
     ahead, events = run_in_greenlet(code)
-    assert ahead == AHEAD + 1  # the one that waits for room included
+    assert ahead == room + 1  # the one that waits for room included
     assert events == list(range(1, 10 * AHEAD + 1))
 
 

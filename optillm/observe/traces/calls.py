@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from optillm.chat import THOUGHTS, Message, Reply
 from optillm.observe.traces.roster import Roster
+from optillm.observe.traces.shapes import deeper
 from optillm.trace import CallSpan, Span, Trace
 
 LONGEST_TEXT: Final = 2000
@@ -110,10 +111,11 @@ def _content(call: CallSpan, *, content: bool) -> dict[str, Any]:
 def reply_json(reply: Reply) -> dict[str, Any]:
     """Return a choice as a document shows it."""
     thoughts = next((reply.message[name] for name in THOUGHTS if reply.message.get(name)), None)
+    actions = [dict(action) for action in reply.actions]
     return {
         "text": reply.text,
         "thoughts": thoughts if thoughts is None or isinstance(thoughts, str) else str(thoughts),
-        "tool_calls": [dict(action) for action in reply.actions] or None,
+        "tool_calls": None if deeper(actions) else actions or None,
         "finish_reason": reply.finish_reason,
     }
 

@@ -30,6 +30,8 @@ from optillm.stores import Database
 
 WAITING: Final = 1000
 """Ended requests that may wait to be written down; further ones are lost."""
+WAITING_SIZE: Final = 64 * 2**20
+"""Bytes of several of them that may wait."""
 MOST_UNWRITTEN: Final = 10_000
 """Requests that run or wait to be written; of more than that, the oldest are lost."""
 CLOSE_SECONDS: Final = 10.0
@@ -93,7 +95,9 @@ class DatabaseTraces:
         self._warnings = RareWarnings(log)
         self._written = 0
         self._unwritten = MemoryTraces(0, content=content, most=MOST_UNWRITTEN)
-        self._ended: queue.Queue[Recording | None] = queue.Queue(WAITING)
+        self._ended: queue.Queue[tuple[Recording, int] | None] = queue.Queue(WAITING)
+        self._waiting = 0  # bytes
+        self._waiting_lock = threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="traces", daemon=True)
         self._thread.start()
 
@@ -106,15 +110,28 @@ class DatabaseTraces:
     def end(self, recording: Recording) -> None:
         """See `Recorder`."""
         try:
-            self._ended.put_nowait(recording)
+            self._queue(recording)
         except queue.Full:
             self._unwritten.delete(recording.id, None)
             self._warnings.warn("Traces are lost: they are written more slowly than requests end")
 
+    def _queue(self, recording: Recording) -> None:
+        """Have a recording written; raises `queue.Full` if too many or too large ones wait."""
+        size = recording.size
+        if self._waiting and self._waiting + size > WAITING_SIZE:
+            raise queue.Full
+        self._ended.put_nowait((recording, size))
+        self._wait(size)
+
+    def _wait(self, size: int) -> None:
+        """Account for bytes that wait to be written, or with a minus for those that do no longer."""
+        with self._waiting_lock:
+            self._waiting += size
+
     # The thread that writes.
 
     def _write_all(self) -> None:
-        for recording in iter(self._ended.get, None):
+        for recording, size in iter(self._ended.get, None):
             try:
                 if self._unwritten.changes(recording.id):  # else it has been deleted
                     self._write(recording)
@@ -124,6 +141,7 @@ class DatabaseTraces:
                 log.exception("The trace of request %s cannot be written", recording.request_id)
             finally:
                 self._unwritten.delete(recording.id, None)
+                self._wait(-size)
                 self._ended.task_done()
 
     def _write(self, recording: Recording) -> None:
@@ -167,7 +185,7 @@ class DatabaseTraces:
         query = f"SELECT summary FROM traces WHERE {conditions} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608 - ours
         with self._reading() as database:
             rows = database.execute(query, (*values, limit + 1)).fetchall()
-        written = [summary for (row,) in rows if (summary := orjson.loads(row))["id"] not in names]
+            written = [summary for (row,) in rows if (summary := orjson.loads(row))["id"] not in names]
         both = sorted(
             [*fresh, *written], key=lambda summary: (summary["created"], summary["id"]), reverse=True
         )

@@ -20,6 +20,7 @@ from optillm.observe.traces.explain import why
 from optillm.observe.traces.recording import Recording
 from optillm.observe.traces.relayed import relayed, relayed_text
 from optillm.observe.traces.roster import LONGEST_ANSWER, Roster, shortened
+from optillm.observe.traces.shapes import LEVELS, deeper
 from optillm.observe.traces.trees import scores_of, trees_of
 from optillm.trace import Trace
 
@@ -82,7 +83,7 @@ def _summary(head: Mapping[str, Any], question: str | None, answer: str | None) 
         "calls": sum(head["call_counts"].values()),
         "total_tokens": None if usage is None else usage["total_tokens"],
         "question": question,
-        "answer": None if answer is None else shortened(" ".join(answer.split()), SUMMARY_ANSWER),
+        "answer": shortened(" ".join(answer.split()), SUMMARY_ANSWER) if answer else None,
     }
 
 
@@ -96,12 +97,18 @@ def _answer_of(recording: Recording) -> str | None:
 
 
 def client_body(recording: Recording) -> dict[str, Any] | None:
-    """Return the client's request as it can be sent again, `None` if it is no JSON object."""
+    """Return the client's request as it can be sent again.
+
+    It is `None` if it is no JSON object, or one that nests too deep to be written.
+    """
     body = recording.body
     if isinstance(body, bytes):
+        may_be_deep = body.count(b"[") + body.count(b"{") > LEVELS
         try:
             body = orjson.loads(body)
         except orjson.JSONDecodeError:
+            return None
+        if may_be_deep and deeper(body):
             return None
     return dict(body) if isinstance(body, Mapping) else None
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from optillm.chat import Message, Reply, content_text
 from optillm.observe.record import Record
+from optillm.observe.traces.shapes import list_of
 from optillm.trace import Shown, Trace
 
 LONGEST_REPLY: Final = 2**18
@@ -155,5 +156,5 @@ def _size(reply: Reply) -> int:
     if not isinstance(reply.logprobs, Mapping):
         return texts + actions
     tokens = [token for part in reply.logprobs.values() if isinstance(part, list) for token in part]
-    alternatives = (token.get("top_logprobs") for token in tokens if isinstance(token, Mapping))
-    return texts + actions + TOKEN_SIZE * (len(tokens) + sum(len(each or ()) for each in alternatives))
+    alternatives = (list_of(token.get("top_logprobs")) for token in tokens if isinstance(token, Mapping))
+    return texts + actions + TOKEN_SIZE * (len(tokens) + sum(map(len, alternatives)))

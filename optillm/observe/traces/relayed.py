@@ -11,6 +11,7 @@ from optillm.chat import CHAT, THOUGHTS
 from optillm.observe.record import CLIENT_CLOSED
 from optillm.observe.traces.calls import Times
 from optillm.observe.traces.recording import Recording
+from optillm.observe.traces.shapes import deeper, list_of
 
 
 def relayed(recording: Recording, body: Mapping[str, Any] | None, *, content: bool) -> dict[str, Any]:
@@ -107,14 +108,14 @@ def _replies(recording: Recording) -> Iterator[dict[str, Any]]:
         return
     choices: dict[int, dict[str, Any]] = {}
     for piece in _objects(content):
-        for choice in piece.get("choices") or ():
+        for choice in list_of(piece.get("choices")):
             if isinstance(choice, Mapping):
                 _add(choices, choice)
     for _, choice in sorted(choices.items()):
         yield {
             "text": "".join(choice["text"]),
             "thoughts": "".join(choice["thoughts"]) or None,
-            "tool_calls": choice["tool_calls"] or None,
+            "tool_calls": None if deeper(choice["tool_calls"]) else choice["tool_calls"] or None,
             "finish_reason": choice["finish_reason"],
         }
 
@@ -143,5 +144,6 @@ def _add(choices: dict[int, dict[str, Any]], choice: Mapping[str, Any]) -> None:
         if isinstance(message.get("content"), str):
             kept["text"].append(message["content"])
         kept["thoughts"] += [message[name] for name in THOUGHTS if isinstance(message.get(name), str)][:1]
-        kept["tool_calls"] += message.get("tool_calls") or []
-    kept["finish_reason"] = choice.get("finish_reason") or kept["finish_reason"]
+        kept["tool_calls"] += list_of(message.get("tool_calls"))
+    if isinstance(choice.get("finish_reason"), str):
+        kept["finish_reason"] = choice["finish_reason"]

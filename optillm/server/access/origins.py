@@ -30,8 +30,11 @@ def own_url(path: str) -> str | None:
 
 def same_origin() -> bool:
     """Whether a browser says that a page of this server sends the request."""
-    origin = request.headers.get("Origin")
-    return bool(origin and request.host) and urlsplit(origin).netloc == request.host
+    try:
+        origin = urlsplit(request.headers.get("Origin", ""))
+    except ValueError:  # as for a bracket without its other
+        return False
+    return bool(request.host) and origin.netloc == request.host
 
 
 def refuse_forgeries() -> None:

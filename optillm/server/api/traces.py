@@ -88,7 +88,8 @@ def events(trace_id: str) -> Response:
     """One trace again and again while its request runs."""
     read, store = reader(trace_id), traces()
     in_thread(read)  # or it is not there
-    batches = Batches(_changing(store, trace_id, read), here().settings.keep_alive)
+    # One ahead: each event is a whole trace, and a client that does not read would have many of them wait.
+    batches = Batches(_changing(store, trace_id, read), here().settings.keep_alive, ahead=1)
     response = Response(_followed(batches), headers=sse.HEADERS | PRIVATE, content_type=sse.MEDIA_TYPE)
     response.call_on_close(batches.close)
     return response

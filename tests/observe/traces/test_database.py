@@ -12,7 +12,7 @@ import pytest
 
 from optillm.observe.traces.database import DatabaseTraces, TracesDown
 from optillm.observe.traces.filters import Filters
-from optillm.observe.traces.recording import Recording
+from optillm.observe.traces.recording import RECORDING_SIZE, Recording
 from tests.observe.traces.fakes import QUESTION, answer, in_turn, made, recorded
 
 EVERYTHING = Filters()
@@ -131,6 +131,28 @@ def test_a_file_that_breaks_later_costs_the_traces_too(path: Path) -> None:
     traces.close()
 
 
+def test_what_was_written_makes_room_for_what_ends_next(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optillm.observe.traces.database.WAITING_SIZE", 1)
+    traces = opened(path)
+    for number in range(3):
+        keep(traces, made(NOW + number))
+    assert count(traces) == 3
+    traces.close()
+
+
+def test_a_summary_that_breaks_later_is_a_file_that_cannot_be_read(path: Path) -> None:
+    traces = opened(path)
+    keep(traces, made(NOW))
+    traces.close()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE traces SET summary = x'ff'")
+    database.close()
+    traces = opened(path)
+    with pytest.raises(TracesDown):
+        traces.page(EVERYTHING, None, 5, None)
+    traces.close()
+
+
 def test_a_full_disk_costs_the_traces_and_nothing_else(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     traces = opened(path)
     keep(traces, made(NOW))
@@ -171,10 +193,11 @@ def test_a_recording_of_which_no_document_can_be_made_is_no_reason_to_write_no_o
     traces.close()
 
 
+@pytest.mark.parametrize(("limit", "most"), [("WAITING", 3), ("WAITING_SIZE", 3 * RECORDING_SIZE + 1000)])
 def test_more_than_can_wait_is_lost(
-    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr("optillm.observe.traces.database.WAITING", 3)
+    monkeypatch.setattr(f"optillm.observe.traces.database.{limit}", most)
     monkeypatch.setattr(DatabaseTraces, "_write_all", lambda self: None)
     traces = opened(path)
     for number in range(10):

@@ -7,6 +7,8 @@ import json
 import weakref
 from typing import Any
 
+import pytest
+
 from optillm.observe.traces.filters import Filters
 from optillm.observe.traces.memory import MemoryTraces
 from optillm.observe.traces.recording import RECORDING_SIZE, Recording
@@ -111,3 +113,17 @@ def test_images_thoughts_and_log_probabilities_have_a_size() -> None:
         return {"model": "m", "choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
 
     assert recorded(script, "bon(n=1)-m").size > 30_000 + 100 * 6 * 500
+
+
+@pytest.mark.parametrize("alternatives", [5, "a", {"token": "b"}, [5]], ids=repr)
+def test_log_probabilities_with_a_shape_of_their_own_have_a_size(alternatives: Any) -> None:
+    def script(sent: Sent) -> dict[str, Any]:
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": answer(1)},
+            "finish_reason": "stop",
+            "logprobs": {"content": [{"token": "a", "logprob": -1.0, "top_logprobs": alternatives}, 5]},
+        }
+        return {"model": "m", "choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+
+    assert recorded(script, "bon(n=1)-m").size > 1000

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
+import pytest
+
 from optillm.engine.call.cache import Cache
 from optillm.observe.traces.document import document, summary, summary_of
 from optillm.observe.traces.recording import LONGEST_REPLY
+from optillm.observe.traces.shapes import LEVELS
 from tests.engine.call.test_cached import Memory
-from tests.observe.traces.fakes import QUESTION, Passing, Recorded, answer, recorded
+from tests.observe.traces.fakes import QUESTION, Passing, Recorded, answer, made, recorded
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 
@@ -97,3 +101,40 @@ def test_a_reply_from_the_cache_says_so() -> None:
     plain = document(recordings[1], content=True)
     assert plain["calls"][0]["cached"] == 1
     assert plain["outcome"]["why"] == ["The reply came from the cache: no call was made."]
+
+
+def deep(levels: int) -> Any:
+    nest: Any = []
+    for _ in range(levels):
+        nest = [nest]
+    return nest
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"choices": 5},
+        {"choices": {"0": "a"}},
+        {"choices": [5, {"message": 5}]},
+        {"choices": [{"message": {"tool_calls": 5}}]},
+        {"choices": [{"message": {"tool_calls": {"0": "a"}}}]},
+        {"choices": [{"message": {"content": "a"}, "finish_reason": {"b": deep(2 * LEVELS)}}]},
+        {"choices": [{"message": {"content": "a", "tool_calls": [deep(2 * LEVELS)]}}]},
+    ],
+    ids=repr,
+)
+def test_a_reply_with_a_shape_of_its_own_can_be_listed_and_shown(reply: dict[str, Any]) -> None:
+    recording = recorded(unasked, "m", world=passing(json.dumps(reply).encode()))
+    plain = document(recording, content=True)
+    assert orjson.loads(orjson.dumps(plain)) == plain
+    assert summary(plain) == summary_of(recording, content=True)
+
+
+def test_a_body_is_shown_as_deep_as_it_can_be_written() -> None:
+    for levels, shown in ((LEVELS, True), (LEVELS + 1, False), (2 * LEVELS, False)):
+        body = {"input": "a", "metadata": deep(levels - 2)}
+        plain = document(
+            made(endpoint="/embeddings", body=json.dumps(body).encode(), trace=None), content=True
+        )
+        assert plain["request"]["body"] == (body if shown else None)
+        assert orjson.dumps(plain)

@@ -55,6 +55,8 @@ ORIGINS = [
     ("http://proxy.test:81.evil.test", False),
     ("http://proxy.test:81@evil.test", False),
     ("http://evil.test/proxy.test:81", False),
+    ("http://[proxy.test:81", False),
+    ("http://[", False),
     ("null", False),
     ("", False),
 ]

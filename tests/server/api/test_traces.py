@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from optillm.observe.traces.filters import Filters
 from optillm.server.api import traces
+from optillm.server.bridge import in_thread
 from tests.server.access.test_auth import bearer
 from tests.server.access.test_budgets import sealed
 from tests.server.fakes import FakeEngine, FakeTraces, served
@@ -264,6 +265,30 @@ def test_a_quiet_request_gives_signs_of_life(store: FakeTraces) -> None:
             response.close()
 
         client.visit(look)
+
+
+def test_a_client_that_does_not_read_has_no_more_than_two_traces_waiting(
+    store: FakeTraces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    async def sleep(_: float) -> None:
+        looks.append(len(looks))
+        store.counts[MINE] += 1
+        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+
+    store.documents[MINE]["status"] = "running"
+    monkeypatch.setattr(traces, "sleep", sleep)
+    with served(FakeEngine(), traces=store) as client:
+
+        def ignore() -> int:
+            response = client.get(f"{LIST}/{MINE}/events", buffered=False)
+            for _ in range(20):
+                in_thread(lambda: None)
+            response.close()
+            return len(looks)
+
+        assert client.visit(ignore) <= 2
 
 
 def test_who_leaves_is_not_followed_any_further(store: FakeTraces, monkeypatch: pytest.MonkeyPatch) -> None:
