@@ -34,7 +34,7 @@ def test_the_facts_come_first() -> None:
 
 
 def test_the_reasons_are_told_in_words() -> None:
-    assert lines_of(shown(bon())["Why"]) == ["86 was chosen.", "Two of four samples say so."]
+    assert lines_of(shown(bon())["Why"]) == ["86 was chosen.", "Two of four samples give this answer."]
 
 
 def test_answers_have_their_votes_and_the_chosen_one_is_marked() -> None:

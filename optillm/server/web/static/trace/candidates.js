@@ -1,4 +1,4 @@
-// The candidates, grouped by their answer: who said it, how many votes it has, what one of them says.
+// The candidates, grouped by their answer: who gave it, how many votes it has, how one of them ends.
 
 import { h } from "../dom.js";
 import { opens, roving } from "./keys.js";
@@ -38,7 +38,7 @@ function chip(group, members) {
 
 function tally(model, group, best) {
   const votes = `${group.votes} of ${plural(model.trace.candidates.length, "vote")}`;
-  return best === null ? votes : `${votes} · mark ${score(best)}`;
+  return best === null ? votes : `${votes} · score ${score(best)}`;
 }
 
 function meter(share) {
@@ -53,7 +53,7 @@ function memberButton(candidate, view) {
 
 function looseCard(candidates, view) {
   return h("article", { class: "card" },
-    h("div", { class: "card-head" }, h("span", { class: "soft" }, "in no group"), candidates.map((candidate) => memberButton(candidate, view))));
+    h("div", { class: "card-head" }, h("span", { class: "soft" }, "without an answer"), candidates.map((candidate) => memberButton(candidate, view))));
 }
 
 // An answer stands at the end more often than at the beginning.

@@ -51,7 +51,7 @@ export function whyBox(model) {
   return h("div", { class: `why panel${trace.error ? " error" : ""}` },
     trace.error && !trace.outcome.why.length && h("p", { class: "text" }, h("b", null, trace.error)),
     trace.outcome.why.length > 0 && h("p", { class: "text" }, trace.outcome.why.map((sentence) => [withChips(model, sentence), " "])),
-    trace.status === "running" && !trace.outcome.why.length && h("p", { class: "soft" }, "The request is still running: nothing is decided yet."),
+    trace.status === "running" && !trace.outcome.why.length && h("p", { class: "soft" }, "The request is still running: nothing has been decided yet."),
     !trace.content && h("p", { class: "soft" }, "Prompts and replies were not kept: start the server with --trace-content to see them."));
 }
 
@@ -88,8 +88,8 @@ function dataOf(decision) {
 export function fineprint(model) {
   const { trace } = model;
   const rows = [["id", trace.id], ["endpoint", trace.endpoint], ["HTTP status", trace.http_status], ["calls by role", words(trace.call_counts)], ["options", words(trace.options)],
-    ["options asked for", words(trace.requested_options)], ["losses", words(trace.losses)], ["tokens", trace.usage && `${plural(trace.usage.prompt_tokens ?? 0, "token")} in, ${count(trace.usage.completion_tokens)} out`]];
-  return h("details", { "data-fold": "fineprint" }, h("summary", null, "Options, losses and the rest"),
+    ["options requested", words(trace.requested_options)], ["losses", words(trace.losses)], ["tokens", trace.usage && `${plural(trace.usage.prompt_tokens ?? 0, "token")} in, ${count(trace.usage.completion_tokens)} out`]];
+  return h("details", { "data-fold": "fineprint" }, h("summary", null, "Options, losses and other details"),
     h("dl", { class: "details panel" }, rows.filter(([, value]) => value !== null && value !== "").map(([name, value]) => [h("dt", null, name), h("dd", null, h("bdi", null, String(value)))])));
 }
 
