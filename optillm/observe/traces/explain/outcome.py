@@ -90,7 +90,7 @@ def early(document: Document) -> list[str]:
         ]
     if not document["ballots"] and not document["steps"]:
         return ["that is clear enough, so no more calls were made"]
-    return ["it stopped early: more calls would hardly have changed the answer"]
+    return ["the technique stopped early: more calls would hardly have changed the answer"]
 
 
 def runner_up(document: Document) -> list[str]:

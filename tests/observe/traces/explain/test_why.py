@@ -226,7 +226,7 @@ def test_a_search_that_settles_at_once() -> None:
     assert why(in_turn(answer(1)), "mcts-m")[:3] == [
         "1 was chosen.",
         "All four samples give this answer.",
-        "It stopped early: more calls would hardly have changed the answer.",
+        "The technique stopped early: more calls would hardly have changed the answer.",
     ]
 
 
@@ -303,7 +303,7 @@ def _solver(monkeypatch: pytest.MonkeyPatch, *outcomes: Checked) -> None:
 def test_a_solver_that_confirms_the_direct_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     _solver(monkeypatch, found("7"), found("7"))
     assert why(in_turn(answer(7), judges=formalised()), "z3-m", question="Which number?")[1:] == [
-        "It stopped early: more calls would hardly have changed the answer.",
+        "The technique stopped early: more calls would hardly have changed the answer.",
         "The solver found a result for both formalisations.",
         "It confirms the direct answer.",
     ]

@@ -7,7 +7,7 @@ import { brief, letter, listed, plural, score } from "./words.js";
 
 const SHOWN = 6;
 const EXCERPT = 280;
-const LINES = 4;
+const LINES = 3;
 
 /** Return one card per answer, the chosen one first; those after the first few wait behind a fold. */
 export function candidateCards(model, view, wide) {
@@ -37,7 +37,7 @@ function chip(group, members) {
 }
 
 function tally(model, group, best) {
-  const votes = `${group.votes} of ${plural(model.trace.candidates.length, "vote")}`;
+  const votes = `${group.votes} of ${plural(model.trace.candidates.length, "candidate")}`;
   return best === null ? votes : `${votes} · score ${score(best)}`;
 }
 

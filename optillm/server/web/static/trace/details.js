@@ -75,7 +75,8 @@ function standing(model, candidate) {
   const name = `Candidate ${nameOf(candidate)}`;
   if (!group) return `${name} gives no answer that could be compared.`;
   const verdict = group.chosen ? "its answer was chosen" : "another answer was chosen";
-  return `${name} is one of ${plural(group.votes, "vote")} for its answer; ${verdict}.`;
+  const others = group.candidates.length - 1;
+  return `${name} ${others ? `shares its answer with ${plural(others, "other")}` : "is alone with its answer"}; ${verdict}.`;
 }
 
 function ballotSection(ballot) {

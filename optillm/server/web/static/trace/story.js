@@ -6,6 +6,7 @@ import { sideBySide } from "./compare.js";
 import { brief, count, duration, letter, money, plural } from "./words.js";
 
 const STATES = { running: "running …", ok: "answered", failed: "failed", cancelled: "cancelled" };
+const MOSTLY = 0.5; // the share of the time that calls must take for it to be told in rounds
 const SIGNS = { running: "◌", ok: "✓", failed: "✕", cancelled: "–" };
 
 /** Return the head of the page: when and whose, the question, the facts in numbers. */
@@ -40,6 +41,8 @@ function numbers(trace) {
 // Latency is rounds × one call: the sum that everything here is built on.
 function perRound(trace) {
   if (!trace.rounds || !trace.seconds) return "";
+  const calling = trace.critical_path.map((id) => trace.calls[id]).reduce((total, call) => total + ((call?.end ?? call?.start ?? 0) - (call?.start ?? 0)), 0);
+  if (calling < MOSTLY * trace.seconds) return `, ${plural(trace.rounds, "round")}, ${duration(trace.seconds - calling)} of it outside calls`;
   if (trace.rounds === 1) return ", 1 round";
   return ` = ${trace.rounds} rounds × ${duration(trace.seconds / trace.rounds)}`;
 }
@@ -80,7 +83,7 @@ export function decisionList(model) {
 }
 
 function dataOf(decision) {
-  const entries = Object.entries(decision.data ?? {});
+  const entries = Object.entries(decision.data ?? {}).filter(([, value]) => !decision.text.includes(String(value)));
   return entries.length > 0 && h("span", { class: "soft text" }, entries.map(([name, value]) => `${name} ${brief(typeof value === "object" ? JSON.stringify(value) : value, 80)}`).join(" · "));
 }
 
