@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from itertools import count
 from random import Random
 from typing import Any, Final
 
@@ -97,7 +98,7 @@ class Answerer:
         self._records = records
         self._fields = dict(fields or {})
         self._retries = retries
-        self._numbers = iter(range(2**63))
+        self._numbers = count()
 
     def request(self, target: Target, question: Question) -> ChatRequest:
         """Return the request that puts a question to a target."""
@@ -132,35 +133,35 @@ class Answerer:
         return replace(_with_records(outcome, records, clock() - started), trace=trace)
 
     async def _answered(self, request: ChatRequest) -> Outcome:
-        reply = await self._repeated(request)
+        plain = request.approach == NONE  # the calls of techniques are repeated by the engine
+        reply = await (self._repeated(request) if plain else self._reply(request))
         if isinstance(reply, Completion):
             return Outcome(reply.replies[0].text, stop=reply.report.stop_reason)
         return _relayed(reply)
 
     async def _repeated(self, request: ChatRequest) -> Completion | Relay:
-        """Return the reply to a request; a plain one that fails for a passing reason is made again.
-
-        The calls of techniques are repeated by the engine already.
-        """
-        plain = request.approach == NONE
+        """Return the reply to a request, which is made again if it fails for a passing reason."""
         chance = Random(request.request_id)  # noqa: S311 - jitter, not secrecy
-        for repetition in range(self._retries * plain + 1):
-            last = repetition == self._retries * plain
-            pause = chance.uniform(0, BACKOFF * 2**repetition)
+        for repetition in range(self._retries):
             try:
-                reply = await self.engine.complete(request)
+                reply = await self._reply(request)
             except UpstreamError as error:
-                if last or not error.retryable:
+                if not error.retryable:
                     raise
-                pause = min(error.retry_after or pause, LONGEST_PAUSE)
+                retry_after = error.retry_after
             else:
-                if not isinstance(reply, Completion | Relay):
-                    raise TypeError("evaluations do not stream")
-                if last or isinstance(reply, Completion) or reply.status not in PASSING:
+                if isinstance(reply, Completion) or reply.status not in PASSING:
                     return reply
-                pause = min(_seconds(reply.headers.get("retry-after")) or pause, LONGEST_PAUSE)
-            await asyncio.sleep(pause)
-        raise AssertionError("the last repetition returns or raises")
+                retry_after = _seconds(reply.headers.get("retry-after"))
+            pause = retry_after or chance.uniform(0, BACKOFF * 2**repetition)
+            await asyncio.sleep(min(pause, LONGEST_PAUSE))
+        return await self._reply(request)
+
+    async def _reply(self, request: ChatRequest) -> Completion | Relay:
+        reply = await self.engine.complete(request)
+        if not isinstance(reply, Completion | Relay):
+            raise TypeError("evaluations do not stream")
+        return reply
 
 
 def _with_records(outcome: Outcome, records: Sequence[Record], seconds: float) -> Outcome:
@@ -169,21 +170,23 @@ def _with_records(outcome: Outcome, records: Sequence[Record], seconds: float) -
     What a server says of its own calls and cost counts more than what is known of it here.
     """
     usages = [record.usage for record in records if record.usage is not None]
-    costs = [record.cost for record in records]
     calls = sum(sum(record.calls.values()) or 1 for record in records)
     rounds = max((record.rounds for record in records), default=0) or 1
-    known_costs = [cost for cost in costs if cost is not None]
-    unpriced = any(record.cost is None and record.usage is not None for record in records)
     return replace(
         outcome,
         calls=outcome.calls or calls,
         rounds=outcome.rounds or rounds,
         usage=sum(usages[1:], usages[0]) if usages else None,
-        cost=(None if unpriced or not known_costs else sum(known_costs))
-        if outcome.cost is None
-        else outcome.cost,
+        cost=_cost(records) if outcome.cost is None else outcome.cost,
         seconds=seconds,
     )
+
+
+def _cost(records: Sequence[Record]) -> float | None:
+    """Return what requests cost; `None` if that is not known of one that used tokens."""
+    costs = [record.cost for record in records if record.usage is not None]
+    known_costs = [cost for cost in costs if cost is not None]
+    return sum(known_costs) if known_costs and len(known_costs) == len(costs) else None
 
 
 def _relayed(relay: Relay) -> Outcome:

@@ -18,7 +18,7 @@ from optillm import sandbox
 from optillm.config.sources import SettingsError
 from optillm.engine.engine import Engine
 from optillm.evals.answering import Answerer, Records
-from optillm.evals.forecast import Forecast, foreseen
+from optillm.evals.forecast import Forecast, foreseen, of_judge
 from optillm.evals.progress import Progress, Tally, shown
 from optillm.evals.questions import Question, refuse
 from optillm.evals.results import Header, Result, ResultsFile
@@ -66,8 +66,8 @@ class Evaluation:
         try:
             results = self._own(stored)
             pending = items(self.questions, self.targets, results, retry_errors=self.retry_errors)
-            forecasts = list(self._forecasts(answerer, pending, results))
-            self._check_prices(forecasts, scorers, engine)
+            forecasts = [*self._forecasts(answerer, pending, results), *_judging(answerer, scorers, pending)]
+            self._check_prices(forecasts)
             if pending and not confirm(forecasts):
                 return [], "nothing was sent"
             store = Collected(results, file)
@@ -116,12 +116,11 @@ class Evaluation:
             own = [result for result in results if result.target == target.name]
             yield foreseen(answerer, target, unanswered, own)
 
-    def _check_prices(self, forecasts: Sequence[Forecast], scorers: Scorers, engine: Engine) -> None:
+    def _check_prices(self, forecasts: Sequence[Forecast]) -> None:
         """Refuse a limit in dollars where a model's price is not known."""
         if self.limits.cost is None:
             return
         unpriced = [forecast.target.name for forecast in forecasts if forecast.probable.cost is None]
-        unpriced += [model for model in scorers.judges() if engine.routes.price(model, engine.prices) is None]
         if unpriced:
             raise SettingsError(
                 f"--max-cost cannot be kept: no price is known for {', '.join(unpriced)}; add one with --prices"
@@ -134,6 +133,16 @@ class Evaluation:
             if result.key not in again:
                 tallies[result.target].note(result)
         return Progress(tallies, asyncio.get_running_loop().time)
+
+
+def _judging(answerer: Answerer, scorers: Scorers, pending: Sequence[Item]) -> Iterator[Forecast]:
+    """Yield what judges will take to score what is pending."""
+    questions: dict[str, list[Question]] = {}
+    for item in pending:
+        if (model := scorers.judge_of(item.question)) is not None:
+            questions.setdefault(model, []).append(item.question)
+    for model, judged in questions.items():
+        yield of_judge(answerer, model, judged)
 
 
 def _tools(engine: Engine, answerer: Answerer) -> Callable[[], Tools]:

@@ -17,6 +17,7 @@ from optillm.errors import InvalidRequest
 from optillm.evals.answering import Answerer
 from optillm.evals.questions import Question
 from optillm.evals.results import Result
+from optillm.evals.scorers.judged import ATTEMPTS, PROMPT
 from optillm.evals.tables import UNKNOWN, table
 from optillm.evals.targets import Target
 
@@ -109,6 +110,17 @@ def foreseen(
         total(most).times(share),
         measured.times(count) if measured else total(probable).times(share),
     )
+
+
+def of_judge(answerer: Answerer, model: str, questions: Sequence[Question]) -> Forecast:
+    """Return what a judge will take that scores one reply to each of these questions."""
+    count = len(questions)
+    longest = max((question.text for question in questions), key=len, default="")
+    prompt = PROMPT + longest + REPLY * "text "  # a reply to read
+    body = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": REPLY}
+    each = _planned(answerer, ChatRequest(body, approach=NONE))
+    most = Need(ATTEMPTS * count, None, None, ATTEMPTS * count * SECONDS)
+    return Forecast(Target(f"judge {model}", NONE, model), count, most, each.times(count))
 
 
 def _planned(answerer: Answerer, request: ChatRequest) -> Need:

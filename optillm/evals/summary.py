@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean
@@ -47,7 +48,7 @@ class Row:
     """What came of one target; means are per question, `None` where nothing is known.
 
     `right` has full marks; errors and what could not be scored are wrong. `mean_score` is the mean of all marks;
-    `groups` says how many of each group of questions are right, and of how many.
+    `groups` says how many of each group of questions are right, and of how many. `faults` counts why answers were lost.
     """
 
     target: str
@@ -69,6 +70,7 @@ class Row:
     settled: float
     scoring_tokens: int
     scoring_cost: float | None
+    faults: Mapping[str, int]
     groups: Mapping[str, tuple[int, int]]
     selection: Selection | None
 
@@ -117,6 +119,7 @@ def _row(name: str, results: Sequence[Result], first: Sequence[Result], pool: Ma
         settled=mean(result.stop == SETTLED for result in results),
         scoring_tokens=sum(result.scoring_tokens for result in results),
         scoring_cost=_sum([result.scoring_cost for result in results]),
+        faults=dict(Counter(fault for result in results if (fault := result.error or result.unscored))),
         groups=_groups(results),
         selection=selection(results, pool),
     )

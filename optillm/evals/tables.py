@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from optillm.evals.summary import Comparison, Row
 
 UNKNOWN: Final = "–"
+MOST_FAULTS: Final = 3
+"""Reasons of lost answers that are told, the most frequent ones."""
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -105,9 +108,13 @@ def sentences(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows[1:]:
         if row.against_first is not None:
             yield _verdict(row.target, name, row.against_first)
-    lost = sum(row.errors + row.unscored for row in rows)
-    if lost:
-        yield f"Errors and replies that could not be scored count as wrong: {lost} in all."
+    faults = Counter[str]()
+    for row in rows:
+        faults.update(row.faults)
+    if faults:
+        yield f"Errors and replies that could not be scored count as wrong: {faults.total()} in all."
+    for fault, count in faults.most_common(MOST_FAULTS):
+        yield f"  {count} × {fault}"
     judged = sum(row.scoring_tokens for row in rows)
     if judged:
         costs = [row.scoring_cost for row in rows]
@@ -120,7 +127,8 @@ def _verdict(name: str, first: str, versus: Comparison) -> str:
         better = "more" if versus.difference > 0 else "less"
         return f"{name} is {better} accurate than {first}: {points(versus.difference)} points, p = {versus.p:.3g}."
     if versus.needed is None:
-        return f"The data show no difference between {name} and {first}."
+        low, high = map(points, versus.interval)
+        return f"The data show no difference between {name} and {first}; one of {low} to {high} points may be there."
     return (
         f"The data cannot tell {name} from {first}. If the difference is what it seems, "
         f"about {versus.needed:,} questions would."

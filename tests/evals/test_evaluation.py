@@ -178,7 +178,7 @@ def test_a_limit_in_dollars_needs_prices(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no price is known for plain"):
         evaluated(*bench(right), ASKED, "plain", path, limits=Limits(cost=1.0))
     judged = partial(evaluated, score='judge("j")', limits=Limits(cost=1.0))
-    with pytest.raises(SettingsError, match="no price is known for j;"):
+    with pytest.raises(SettingsError, match="no price is known for judge j;"):
         judged(*bench(right, prices=PRICES), ASKED, "plain", path)
     assert not path.exists()
 
@@ -344,6 +344,28 @@ def test_without_a_limit_of_replies_there_is_none_of_tokens(tmp_path: Path) -> N
     ]
 
 
+def test_judges_are_in_the_forecast(tmp_path: Path) -> None:
+    shown: list[Forecast] = []
+
+    def refuse(forecasts: Sequence[Forecast]) -> bool:
+        shown.extend(forecasts)
+        return False
+
+    evaluated(
+        *bench(right, prices=PRICES), ASKED, "plain", tmp_path / "r.jsonl", score='judge("m")', confirm=refuse
+    )
+    row, judge = shown
+    assert (judge.target.name, judge.questions, judge.probable.calls, judge.most.calls) == (
+        "judge m",
+        40,
+        40,
+        80,
+    )
+    assert judge.probable.cost is not None
+    assert row.probable.cost is not None
+    assert judge.probable.cost > row.probable.cost
+
+
 def test_wrong_options_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
     world, records = bench(right)
     with pytest.raises(SettingsError, match=r"--with bon\(n=99\): option 'n' of 'bon'"):
@@ -369,3 +391,12 @@ def test_the_rows_are_plain_values(tmp_path: Path) -> None:
     assert (first["target"], first["accuracy"], first["against_first"]) == ("plain", 1.0, None)
     assert second["against_first"]["p"] == 1.0
     assert summarised([], ["plain"]) == []
+
+
+def test_the_reasons_of_lost_answers_are_plain_values(tmp_path: Path) -> None:
+    def refusing(sent: Sent) -> Say:
+        raise failing(400, "too long")
+
+    rows, _ = evaluated(*bench(refusing), ASKED[:3], "plain", tmp_path / "r.jsonl")
+    (row,) = json.loads(json.dumps(wire(rows)))
+    assert row["faults"] == {"400: too long": 3}

@@ -275,4 +275,4 @@ def test_a_question_may_name_its_own_scorer() -> None:
     asked = questions({"question": "q", "score": 'judge("large")'}, {"question": "p", "answer": "1"})
     scorers = Scorers("exact", asked)
     assert [str(scorers.of(each)).partition("(")[0] for each in asked] == ["Judge", "Exact"]
-    assert scorers.judges() == {"large"}
+    assert [scorers.judge_of(each) for each in asked] == ["large", None]

@@ -56,7 +56,11 @@ def test_errors_and_degraded_answers_are_counted() -> None:
     (row,) = summarised(lost, ["plain"])
     assert (row.right, row.questions, row.errors, row.unscored, row.degraded) == (2, 4, 1, 1, 1)
     assert row.settled == 0.25
-    assert list(sentences([row])) == ["Errors and replies that could not be scored count as wrong: 2 in all."]
+    assert list(sentences([row])) == [
+        "Errors and replies that could not be scored count as wrong: 2 in all.",
+        "  1 × 500: no",
+        "  1 × no verdict",
+    ]
 
 
 def test_a_row_that_is_better_is_called_so() -> None:
@@ -77,7 +81,9 @@ def test_rows_that_cannot_be_told_apart_are_called_so() -> None:
     assert sentence.startswith("The data cannot tell bon from plain. ")
     assert sentence.endswith("about 312 questions would.")
     (sentence,) = sentences(rows(plain=HALF, bon=HALF))
-    assert sentence == "The data show no difference between bon and plain."
+    assert sentence.startswith(
+        "The data show no difference between bon and plain; one of -4.7 to +4.7 points"
+    )
 
 
 def test_only_common_questions_are_compared() -> None:

@@ -94,9 +94,10 @@ class Scorers:
         """Return the scorer of a question."""
         return self._default if question.score is None else self._named[question.score]
 
-    def judges(self) -> set[str]:
-        """Return the models that judge."""
-        return {used.model for used in self._used if isinstance(used, Judge)}
+    def judge_of(self, question: Question) -> str | None:
+        """Return the model that judges replies to a question, `None` if none does."""
+        used = self.of(question)
+        return used.model if isinstance(used, Judge) else None
 
     @property
     def run_programs(self) -> bool:

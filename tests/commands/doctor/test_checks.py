@@ -367,5 +367,5 @@ def test_json_is_for_commands_that_print_tables_only() -> None:
     ended = command("settings", "--json")
     assert (ended.returncode, ended.stderr) == (
         2,
-        "optillm: --json works only with optillm doctor, traces and usage\n",
+        "optillm: --json works only with optillm doctor, eval, traces and usage\n",
     )
