@@ -1,4 +1,4 @@
-"""`optillm eval FILE [flags]`: compare techniques and models on questions with known answers."""
+"""`optillm eval FILE [flags]`: compare techniques and models on questions with answers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,10 @@ def _number(text: str) -> float:
 
 
 def run(invocation: Invocation) -> None:
-    """Evaluate, and print the table; exit with 1 if a row could not be used, with 130 after Ctrl-C."""
+    """Evaluate, and print the table.
+
+    Exits with 1 if a row could not be used, with 130 after Ctrl-C.
+    """
     from optillm.evals.evaluation import INTERRUPTED
 
     arguments = invocation.arguments

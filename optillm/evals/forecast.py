@@ -75,7 +75,10 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a row will take for the `questions` that it still has to answer; `each` is the probable mean."""
+    """What a row will take for the `questions` that it still has to answer.
+
+    `each` is the probable mean.
+    """
 
     target: Target
     questions: int
@@ -132,7 +135,7 @@ def _planned(answerer: Answerer, request: ChatRequest) -> Need:
 
 
 def _usual(answerer: Answerer, target: Target, question: Question, most: Need) -> Need:
-    """Return what a question usually takes: some of the calls that it takes at most, each like a plain one."""
+    """Return what a question usually takes: some of its most calls, each like a plain one."""
     request = answerer.request(replace(target, approach=NONE), question)
     limited = {
         name: min(REPLY, request.body[name]) for name in LIMITS if isinstance(request.body.get(name), int)

@@ -103,7 +103,7 @@ class ResultsFile:
 
     @classmethod
     def open(cls, path: str, header: Header, *, resume: bool) -> tuple[Self, list[Result]]:
-        """Open a file and return it with its results, of which there are none unless a run is resumed.
+        """Open a file and return it with its results; without `resume` it has none.
 
         Raises `SettingsError` if it has results and none are expected, if they are of another evaluation, or if it is
         broken other than by a torn last line.

@@ -103,7 +103,7 @@ def _selections(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
 
 
 def sentences(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what the data say of each row against the first one, and what is to be known of errors."""
+    """Yield what the data say of each row against the first one, and notes on errors."""
     name = rows[0].target
     for row in rows[1:]:
         if row.against_first is not None:
