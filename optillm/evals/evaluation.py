@@ -92,7 +92,7 @@ class Evaluation:
         refuse(
             [
                 f"{questions[result.question].where}: {self.output} has a result of question {result.question}, "
-                "which was another one then"
+                "but the question has changed since"
                 for result in own
                 if result.digest != questions[result.question].digest
             ]
@@ -108,7 +108,7 @@ class Evaluation:
             error = (await sandbox.solve("sympy", "print(1)")).error
             if error is not None and error.kind in OUR_FAULT:
                 raise SettingsError(
-                    f"the scorer python needs the sandbox, which runs nothing: {error.message}"
+                    f"the scorer python needs the sandbox, which cannot run here: {error.message}"
                 )
         return scorers
 

@@ -161,7 +161,7 @@ def described(forecasts: Sequence[Forecast], concurrency: int) -> str:
     """Return the forecasts as a table with their sum."""
     pending = [forecast for forecast in forecasts if forecast.questions]
     if not pending:
-        return "Everything has a result already."
+        return "All questions already have results."
     rows = [
         _cells(each.target.name, each.questions, each.most, each.probable, concurrency) for each in pending
     ]
@@ -169,15 +169,15 @@ def described(forecasts: Sequence[Forecast], concurrency: int) -> str:
         most = total([forecast.most for forecast in pending])
         probable = total([forecast.probable for forecast in pending])
         questions = sum(forecast.questions for forecast in pending)
-        rows.append(_cells("together", questions, most, probable, concurrency))
+        rows.append(_cells("total", questions, most, probable, concurrency))
     head = (
         "",
         "questions",
         "calls at most",
         "tokens at most",
-        "probably",
+        "expected",
         "dollars at most",
-        "probably",
+        "expected",
         "minutes",
     )
     return table(iter([head, *rows]))

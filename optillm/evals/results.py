@@ -126,7 +126,7 @@ class ResultsFile:
             raise SettingsError(f"{self.path} is being written by another run") from None
         if self._size and not resume:
             raise SettingsError(
-                f"{self.path} exists: go on with it by --resume, or name another file with -o"
+                f"{self.path} exists: continue it with --resume, or name another file with -o"
             )
         lines = list(self._repaired())
         if not lines:
@@ -179,7 +179,7 @@ class ResultsFile:
             self._file.seek(0, os.SEEK_END)
         for number, line in enumerate(whole.split(b"\n") if whole else (), start=1):
             if not _is_json(line):
-                raise SettingsError(f"{self.path}:{number}: not JSON; remove this line to go on")
+                raise SettingsError(f"{self.path}:{number}: not JSON; remove this line to continue")
             yield orjson.loads(line)
 
 

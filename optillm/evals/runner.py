@@ -209,11 +209,11 @@ class Run:
         _, tokens, cost, _ = map(sum, zip(*map(_values, [self._spent, *needs]), strict=True))
         limits = self._limits
         if limits.cost is not None and cost > limits.cost:
-            self.end(f"the next request would go beyond ${limits.cost:g} (--max-cost)")
+            self.end(f"the next request would exceed ${limits.cost:g} (--max-cost)")
         elif limits.tokens is not None and tokens > limits.tokens:
-            self.end(f"the next request would go beyond {limits.tokens:,} tokens (--max-tokens)")
+            self.end(f"the next request would exceed {limits.tokens:,} tokens (--max-tokens)")
         elif asyncio.get_running_loop().time() >= self._deadline:
-            self.end(f"{(limits.seconds or 0) / 60:g} minutes are over (--max-minutes)")
+            self.end(f"{(limits.seconds or 0) / 60:g} minutes are up (--max-minutes)")
         return self.ended is not None
 
 

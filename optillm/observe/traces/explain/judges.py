@@ -46,7 +46,14 @@ def _placed(document: Document, ballots: Sequence[Mapping[str, Any]]) -> list[st
     if any(ballot["unread"] and not _released(ballot) for ballot in shown):
         who += " that could be read"
     ranks = "ranks" if singular_share(first, len(read)) else "rank"
-    return [f"{who} {ranks} it first"]
+    split = ["they are split, and more samples give it than the runner-up"]
+    return [f"{who} {ranks} it first", *(split if 2 * first == len(read) and _leads(document) else [])]
+
+
+def _leads(document: Document) -> bool:
+    """Return whether more candidates give the chosen answer than the runner-up."""
+    rival = document["outcome"]["runner_up"]
+    return rival is not None and len(_group(document)) > len(_members(document, rival))
 
 
 def ratings(document: Document) -> list[str]:

@@ -101,6 +101,19 @@ def test_one_judge_left_of_two() -> None:
     assert "The only judge with a verdict ranks it first." in sentences
 
 
+def test_judges_who_are_split() -> None:
+    numbers = count()
+
+    def judges(sent: Sent) -> str:
+        return ranked(*(("86", "69") if next(numbers) % 2 else ("69", "86")))(sent)
+
+    sentences = why(in_turn(answer(86), answer(69), answer(86), judges=judges), "bon(n=3)-m")
+    assert sentences[2:4] == [
+        "One of two judges ranks it first.",
+        "They are split, and more samples give it than the runner-up.",
+    ]
+
+
 def test_without_a_judge_that_can_be_read() -> None:
     sentences = why(in_turn(answer(86), answer(69), answer(86), judges="Hard to say."), "bon(n=3)-m")
     assert "No judge gave a verdict that could be read." in sentences
