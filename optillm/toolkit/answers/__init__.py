@@ -4,9 +4,32 @@
     >>> answer.kind, answer.value, answer.unit
     ('number', '1234', 'apple')
 
-A value is read only if every word and sign of its statement is accounted for; anything else stays a text, which costs
-one judge call. 50% equals 0.5 and one half, not 50, unless the question asks for a percentage. Units and subjects are
-compared only where both answers state one. Order matters in lists, not in sets.
+A reply is read in these steps; the first that finds an answer, or finds that there is none, decides (`reading`):
+
+1. **Take the reply apart** (`extraction`). Reasoning, closing courtesies and fenced blocks leave the prose.
+   "<think>…</think>4. Hope this helps!" is "4".
+2. **A program, if one is asked for** (`programs`). "Write a function" is answered by the longest block.
+3. **A statement** (`statements`): a box, "the answer is …", a marker such as "####". The last one counts, unless a
+   correction follows. "Answer: 8. Wait, no. Answer: 9" is 9.
+4. **A conclusion, relative to the question** (`relative`). `questions` and `expected` say what kind of answer is asked
+   for; only that kind is looked for, in the last sentence and in earlier ones that repeat the question:
+   - yes or no (`polarity`): "So 91 is not prime." is no;
+   - an option (`chosen`, `choices`) or one of the alternatives named (`alternatives`): "It must be (B)." is B;
+   - an amount (`asked_amounts`): "Tom has 18 marbles, so Anna has 12." is 12 if Anna's are asked for (`subjects`);
+   - a date or time (`moments`), code (`snippets`), a formula or solutions (`formulas`);
+   - what the last verb says of the question's subject (`predicates`): "The GCD of 20 and 5 is 5." is 5;
+   - a name or a few words that the question lacks (`remainders`): "It was painted by Manet." is "Manet".
+5. **A short last line**, if nothing was concluded (`reading`, `sentences`). "**Paris**" is "Paris".
+
+What was found is brought into a canonical form (`forms`): a number with its unit (`quantities`, `units`), a bound, a
+date (`dates`), a list or set (`lists`), an interval (`intervals`), algebra (`algebra`), or words (`texts`).
+
+One rule holds in every step: **a value is read only if every word and sign around it is accounted for**, because it is
+the question's or adds nothing (`accounting`, `question_words`, `vocabulary`, `languages`). Anything else stays words,
+which costs one judge call; a word passed over would let different answers share a vote, which is far worse.
+
+50% equals 0.5 and one half, not 50, unless the question asks for a percentage. Units and subjects are compared only
+where both answers state one. Order matters in lists, not in sets.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ _CHANGING: Final = (
     squared cubed reciprocal opposite eighth inverse initially originally first second third fourth fifth
 """)
 """Words that change an amount beside them, or say that it is another one, unless they are the question's."""
+_ALL: Final = words_of("total altogether combined")
 PER: Final = words_of("each per every apiece")
 _BEFORE_IT: Final = (BOUNDS - words_of("minimum maximum min max")) | words_of(
     "than from between nearly almost under not minus plus half twice times without to or by since exceeding"
@@ -88,7 +89,7 @@ def changes(folded: str, question: Question) -> bool:
     """Return whether a word changes an amount near it; one that the question has changes nothing more."""
     if folded in question.words.limits:
         return True
-    if folded in PER and question.tokens & (PER | {"one", "single"}):
+    if folded in PER and question.tokens & (PER | {"one", "single"}) and not question.tokens & _ALL:
         return False
     return (folded in _CHANGING or folded in question.words.disputed) and not (
         (question.words.mention(folded) or folded in question.tokens)
@@ -123,7 +124,7 @@ _RANGE = re.compile(rf"\s*(?:to|or|-|–)\s(?:\d|(?:{'|'.join(NUMERALS)})\b)", r
 
 
 _CHANGE = re.compile(
-    r"\bby how much\b|\bpercent(?:age)?\b"
+    r"\bby how (?:much|many)\b|\bpercent(?:age)?\b"
     r"|\bhow much (?:did|does|has)\b[^?]*\b(?:increase|decrease|rise|fall|drop|grow|change)",
     re.IGNORECASE,
 )

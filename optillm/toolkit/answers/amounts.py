@@ -42,7 +42,7 @@ def is_of_another_kind(other: Quantity, stated: Quantity, question: Question) ->
 
 def is_given(read: Form, question: Question) -> bool:
     """Return whether the question has this amount itself."""
-    return any(amount.value == quantity_of(read) for amount in amounts_in(question.text, question))
+    return any(amount.value == quantity_of(read) for amount in amounts_in(question.matter, question))
 
 
 def quantity_of(read: Form) -> Quantity:
@@ -77,7 +77,7 @@ def _amounts(text: str, question: Question) -> Iterator[Amount]:
 
 def new_in(amounts: Sequence[Amount], question: Question, unit: str | None = None) -> list[Amount]:
     """Return the amounts that the question does not have, each value once."""
-    in_question = [amount.value for amount in amounts_in(question.text, question)]
+    in_question = [amount.value for amount in amounts_in(question.matter, question)]
     new: list[Amount] = []
     for amount in amounts:
         repeated = any(

@@ -37,6 +37,7 @@ _IDENTIFIER = re.compile(r"\d\s?\(\d+\)|\(\d+\)\s?\d|\d{2,}-\d{3,}")
 """Digits of a telephone or serial number, whose parts are no amounts."""
 _LABELLED = re.compile(r"[A-Za-z]\**:\**\s?\**[$€£]?\d")
 """An amount with its label; of two the question may ask for either: "Girls: 25, boys: 15"."""
+_JOINED = re.compile(r",\s(?:and|while|whereas)\s(?=[A-Z])")
 _PRECISION = re.compile(r"\s?\((?:rounded|to the nearest|approximately|approx)[^()]{0,60}\)", re.IGNORECASE)
 
 
@@ -46,7 +47,10 @@ def amount_in(sentence: str, question: Question) -> Reading | None:
         len(_LABELLED.findall(sentence)) > 1
         or _is_aside(sentence, question)
         or _IDENTIFIER.search(sentence)
-        or is_about_another(sentence, question)
+        or any(
+            is_about_another(part, question) and new_in(amounts_in(part, question), question)
+            for part in (sentence, *_JOINED.split(sentence)[1:])
+        )
     ):
         return None
     for clause in clauses(_PRECISION.sub("", question.language.in_digits(sentence))):
@@ -155,7 +159,7 @@ def _computed(clause: str, question: Question) -> Reading | None:
         if (read := form(stated, question)).kind != "number":
             continue
         # The question's own amount is the end of a check.
-        is_other = _limits(addition, read, question) or is_given(read, question)
+        is_other = limits(addition, read, question) or is_given(read, question)
         return None if is_other else _reading(stated, question)
     return None
 
@@ -183,19 +187,21 @@ def _left(clause: str, question: Question) -> Reading | None:
         before, behind = (
             without_given(part, question) for part in (head[: amount.start], head[amount.end :])
         )
-        if is_changed(before, behind, question):
+        if is_changed(before, "", question):
             return None
+        if is_changed("", behind, question):
+            continue
         words = [*WORD.findall(TENSE.sub(" ", before)), *WORD.findall(behind)]
         signs = WORD.sub("", _without_known(f"{before} {behind}", question))
         if not all_accounted(words, question) or not _NO_SIGNS.fullmatch(signs):
             continue
         read = form(amount.text, question)
-        if read.kind == "number" and not _limits(addition, read, question):
+        if read.kind == "number" and not limits(addition, read, question):
             return _reading(amount.text, question)
     return None
 
 
-_NO_SIGNS = re.compile(r"[\s,.:;*\"—–]*")
+_NO_SIGNS = re.compile(r"[\s,.:;*\"—–、，]*")
 
 
 def _without_known(text: str, question: Question) -> str:
@@ -214,7 +220,7 @@ def _reading(text: str, question: Question) -> Reading:
     return Reading(peel(text), read._replace(subject=None))
 
 
-def _limits(addition: str, read: Form, question: Question) -> bool:
+def limits(addition: str, read: Form, question: Question) -> bool:
     """Return whether an addition changes the value before it, or gives another that may be meant."""
     words = {word.casefold() for word in WORD.findall(addition)}
     limiting = words_of("""
@@ -224,6 +230,8 @@ def _limits(addition: str, read: Form, question: Question) -> bool:
     in_brackets = addition.strip().startswith("(")
     if words & (limiting - words_of("or if") if in_brackets else limiting):
         return True
+    if _REASON.match(addition):
+        return False
     if not in_brackets and any(changes(word, question) for word in words):
         return True
     stated = quantity_of(read)
@@ -235,6 +243,9 @@ def _limits(addition: str, read: Form, question: Question) -> bool:
     if concluding or addition.startswith(" and "):
         return bool(others)
     return any(_may_be_meant(other, stated, in_brackets=in_brackets) for other in others)
+
+
+_REASON = re.compile(r",?\s(?:because|since|as (?:it|he|she|they)|is (?:the|your|our))\b")
 
 
 def _may_be_meant(other: Quantity, stated: Quantity, *, in_brackets: bool) -> bool:

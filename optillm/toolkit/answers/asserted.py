@@ -31,7 +31,6 @@ _UNSETTLED: Final = words_of("""
     former formerly until mistake misconception
 """)
 """Words beside an alternative that leave open whether it is asserted, or how much of it."""
-_SETTLING: Final = words_of("although though while whereas but however")
 _REACH: Final = 3
 _NEAR = re.compile(r"(?:\b(?:[\w'-]+)[\s,*\"'`(]+){0,3}$")
 
@@ -60,6 +59,7 @@ def is_qualified(text: str, pattern: re.Pattern[str], question: Question) -> boo
         words = WORD.findall(text[: match.start()])
         if (
             words
+            and len(words[-1]) > 1
             and words[-1].isascii()
             and words[-1].casefold() not in ("a", "an", "the")
             and not question.words.account_for(words[-1], LEADING | _INTRODUCING)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
 
 from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned, form
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.texts import text_key
-from optillm.toolkit.answers.vocabulary import LEADING, LIMITING, NEVER_ACCOUNTED, words_of
+from optillm.toolkit.answers.vocabulary import LIMITING
 
 _LABELLED = re.compile(
     r"(?:(?:the\s)?(?:correct\s)?(?:option|choice|answer|letter)s?\s(?:is\s)?)?"
@@ -28,13 +27,6 @@ _ALL_RIGHT = re.compile(
 _EXPLAINED = re.compile(r"\s*[,;]?\s*(?:\(?because\b|since\s\D|[,;]\s*(?:as|so|which)\b)", re.IGNORECASE)
 _NEXT_SENTENCE = re.compile(r"\s+([A-Z][\w']*)(?:\s+\S+){2,}", re.DOTALL)
 _JOINED = re.compile(r"\s*(?:,\s*(?:and\s)?|;\s*|\b(?:and|und|et|y|e|en|и)\b|[&、和与と]|\n)\s*(?:[-*•]\s+)?")
-_LONGEST_SENTENCE: Final = 300
-
-CHOOSING = LEADING | words_of("""
-    option options choice choices letter best correct right true only one two three four five six i'd i'll pick
-    picks choose chosen select selected must be therefore i'm among given out both statement statements
-""")
-"""Words around an option that add nothing to it."""
 
 
 def choice(stated: str, question: Question) -> Form | None:
@@ -84,11 +76,6 @@ def _label(text: str, question: Question) -> str | None:
     return labels_with_text[0] if len(labels_with_text) == 1 else None
 
 
-def _says_another(label: str, question: Question) -> bool:
-    """Return whether a label is the text of another option, so that one cannot tell which is meant."""
-    return any(other != label and _same(label, option) for other, option in question.options.items())
-
-
 def _confirms(rest: str, option: str, others: Sequence[str], *, marked: bool) -> bool:
     """Return whether what follows a label says which option it is, that it is right, or why."""
     separator = _SEPARATOR.match(rest)
@@ -98,8 +85,6 @@ def _confirms(rest: str, option: str, others: Sequence[str], *, marked: bool) ->
         return marked or separator is not None
     if any(_same(content, other) for other in others):
         return False
-    if marked and _says_why(rest, others):
-        return True
     if _EXPLAINED.match(rest) and not re.match(r"\s*\(?(?:but|only|if|unless)\b", rest, re.IGNORECASE):
         return True
     if marked and (sentence := _NEXT_SENTENCE.fullmatch(rest)):
@@ -125,18 +110,6 @@ def _names_another(rest: str, option: str, others: Sequence[str]) -> bool:
     return any(len(other) > 2 and other.casefold() in text for other in others)
 
 
-_CLAUSE = re.compile(r"[:—–-]\s(?P<clause>[a-z][^.!?\n]{8,200})[.!]?")
-
-
-def _says_why(rest: str, others: Sequence[str]) -> bool:
-    """Return whether what follows a label and a colon is a clause that neither limits it nor names another option."""
-    match = _CLAUSE.fullmatch(rest.lstrip(" *")) or _CLAUSE.fullmatch(f": {rest.lstrip(' *:')}")
-    words = {word.casefold() for word in _WORD.findall(match["clause"])} if match else set[str]()
-    if not words or words & (NEVER_ACCOUNTED | LIMITING - {"and", "as", "also"}):
-        return False
-    return not any(other.casefold() in rest.casefold() for other in others)
-
-
 def _same(text: str, option: str) -> bool:
     if not text.strip() or not option.strip():
         return False
@@ -147,45 +120,3 @@ def _same(text: str, option: str) -> bool:
     return left[:2] == right[:2] and not units_differ
 
 
-_BRACKETED = re.compile(r"(?<![\w(])[(\[]([A-Za-z]|\d{1,2})[)\]](?!\w)")
-_NAMED = re.compile(
-    r"\b(?i:options?|choices?|answer|letter)\s(?:is\s)?[*_]{0,3}[(\[]?([A-Za-z]|\d{1,2})(?![\w'])[)\]]?"
-)
-_CAPITAL = re.compile(
-    r"(?<![\w'(.])[*_]{0,3}([B-HJ-Z])[*_]{0,3}(?![\w'+#])[).]?|(?<![\w'(.])([AI])(?=[*_]{0,3}(?:[.,;)]|$|\sis\sthe\b|\sis\scorrect\b))"
-)
-_CONTRAST = re.compile(
-    r"(?:,\s|\s\(|;\s|,?\sand\s)(?:not|rather than|instead of)\s[^,;.]{1,60}|,?\srather than\s[^,;.]{1,60}"
-    r"|,\s(?:while|whereas)\s[^.;]{1,120}",
-    re.IGNORECASE,
-)
-_WORD = re.compile(r"[^\W_][\w'-]*")
-
-
-def chosen_in(sentence: str, question: Question) -> Form | None:
-    """Return the one option that a sentence mentions, when all its other words are accounted for."""
-    listed = question.options
-    if not listed or len(sentence) > _LONGEST_SENTENCE:
-        return None
-    bare = _CONTRAST.sub("", sentence)
-    labels = set[str]()
-    for pattern in (_NAMED, _BRACKETED, _CAPITAL):
-        for match in pattern.finditer(bare):
-            label = next(group for group in match.groups() if group).upper()
-            if label in listed:
-                if pattern is not _BRACKETED and _says_another(label, question):
-                    return None
-                labels.add(label)
-                bare = bare.replace(match[0], " ", 1)
-    for label, option in listed.items():
-        words = cleaned(option[:MAX_STATED])
-        pattern = re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.IGNORECASE)
-        if len(words) > 1 and pattern.search(bare):
-            labels.add(label)
-            bare = pattern.sub(" ", bare)
-    if re.search(r"[?/&+=<>|]", bare):
-        return None  # "A/B", "B?"
-    words_left = [word.casefold() for word in _WORD.findall(bare)]
-    denied = NEVER_ACCOUNTED - {"only"}
-    accounted = all(word not in denied and question.words.account_for(word, CHOOSING) for word in words_left)
-    return Form("choice", labels.pop()) if len(labels) == 1 and accounted else None

@@ -16,6 +16,7 @@ from optillm.toolkit.answers.asserted import (
 from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.concluding import bare, closing
 from optillm.toolkit.answers.forms import MAX_STATED, Form, cleaned
+from optillm.toolkit.answers.predicates import predicates
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.sentences import Reading
 from optillm.toolkit.answers.vocabulary import words_of
@@ -37,6 +38,10 @@ def option_of(prose: str, question: Question) -> Reading | None:
     whole = bare(closing(prose)).strip(" .!")
     if (several := choice(whole, question)) and several.kind == "collection":
         return Reading(whole, several)
+    lines = prose.strip().splitlines()
+    for line in (lines[-1], lines[0]) if lines else ():
+        if read := choice(line, question):
+            return Reading(line, read)
     patterns = _patterns(question.options)
     negated = _asks_for_false(question)
     for text, is_emphasised in units(prose):
@@ -44,6 +49,10 @@ def option_of(prose: str, question: Question) -> Reading | None:
         if is_emphasised and _MISTAKEN.search(closing(prose)):
             continue
         read = choice(text, question)
+        read = read or next(
+            filter(None, (choice(predicate.stated, question) for predicate in predicates(text, question))),
+            None,
+        )
         if read and (read.kind == "choice" or not is_emphasised):
             return Reading(text, read)
         if is_emphasised:
@@ -128,9 +137,9 @@ def _patterns(options: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
     for label, option in options.items():
         letter = re.escape(label)
         loose = (
-            ""
+            rf"|(?<=\bnot\s){letter}(?=[.,;)]|\s*$)"
             if label in "AI" or label.isdigit()
-            else rf"|(?<![\w'.(+/°-])\**{letter}\**(?=[.,;:)]|\s*$|\s(?:because|since|as|is)\b)"
+            else rf"|(?<![\w'.(+/°-])\**{letter}\**(?=[.,;:)]|\s*$|\s(?:because|since|as|is)\b|\s[—–-]\s)"
         )
         patterns[f"{label} label"] = re.compile(
             rf"(?<![\w(])[(\[]\**(?:{letter}|{letter.lower()})\**[)\]](?!\w)"

@@ -35,7 +35,7 @@ def unmarked(text: str) -> str:
 
 def closing(prose: str) -> str:
     """Return the last sentence of a text; empty if it is too long, a question, or ends with a block of code."""
-    every = _sentences(prose.rstrip().rpartition("\n\n")[2] or prose)
+    every = sentences_of(prose.rstrip().rpartition("\n\n")[2] or prose)
     while len(every) > 1 and (every[-1].startswith("(") or every[-1].endswith("?")):
         every.pop()
     return every[-1] if every and len(every[-1]) <= LONGEST and FENCED not in every[-1] else ""
@@ -43,11 +43,12 @@ def closing(prose: str) -> str:
 
 def opening(prose: str) -> str:
     """Return the first sentence of a text; empty if it is too long, or only announces something."""
-    every = _sentences(prose.lstrip().partition("\n\n")[0])
+    every = sentences_of(prose.lstrip().partition("\n\n")[0])
     return every[0] if every and len(every[0]) <= LONGEST and not every[0].endswith((":", "?")) else ""
 
 
-def _sentences(paragraph: str) -> list[str]:
+def sentences_of(paragraph: str) -> list[str]:
+    """Return the sentences of a text without the marks of its lists."""
     lines = [_LINE_MARK.sub("", line.strip()) for line in unmarked(paragraph[-6_000:]).splitlines()]
     lines = [
         part
@@ -60,8 +61,10 @@ def _sentences(paragraph: str) -> list[str]:
 
 _FULL_STOP = re.compile(r"(?<=[。！])")
 _CONCLUDING = re.compile(
-    r"(?:^|[,;.:—–]\s+|\s)(?:and\s)?(?:(?:so|therefore|thus|hence|consequently|accordingly)\b(?!\s(?:many|much|far|as)\b),?\s+(?:that\s)?"
-    r"|(?:which|this|that|it) (?:means|shows|implies|follows) (?:that )?)|(?<=\w):\s+|;\s+(?=[a-z\d*])",
+    r"(?:^|[,;.:—–]\s+|\s)(?:and\s)?(?:(?:so|therefore|thus|hence|consequently|accordingly)\b"
+    r"(?!\s(?:many|much|far|as)\b),?\s+(?:that\s)?|(?:which|this|that|it) (?:means|shows|implies|follows) (?:that )?)"
+    r"|,\s(?:for a total of|leaving|which (?:equals|gives|makes|leaves|results in|leads to)(?:\sus|\syou)?)\s(?=\W*\d)"
+    r"|(?<=\w):\s+|;\s+(?=[a-z\d*])",
     re.IGNORECASE,
 )
 
@@ -90,9 +93,10 @@ _INTRODUCED = re.compile(
 """A reason or a way of working out before what follows from it."""
 _EXCEPTING: Final = words_of("without excluding except not ignoring disregarding besides")
 _ADDITION = re.compile(
-    r",\s|\s(?=\()|;\s|:\s|\s[—–-]\s|\s(?=(?:because|since|as (?:it|he|she|they|the)"
+    r",\s|\s(?=\()|;\s|:\s|\s[—–-]\s|\s(?=(?:because|since|as (?:it|he|she|they)"
     r"|due to|and (?:it|was|is|has|they|he|she)"
-    r"|and \w+ed (?:it|in|the)|and (?=\d|two|three|four|five|six|seven|eight|nine|ten)|which|who|whereas|while)\b)"
+    r"|is (?:the|your|our) (?:result|answer|sum|product)|and \w+ed (?:it|in|the)"
+    r"|and (?=\d|two|three|four|five|six|seven|eight|nine|ten)|which|who|whereas|while)\b)"
 )
 
 

@@ -105,7 +105,7 @@ def expected_of(question: Question) -> Expected:
     return Expected(
         truth=truth and not named and not question.options,
         amount=amount and not truth and not moment and not several,
-        moment=moment and not truth,
+        moment=moment and not truth and not several,
         code=bool(_CODE.search(question.text)),
         formula=formula and not truth,
         name=bool(question.asks_for_fact or _NAMING.search(question.text))
@@ -132,7 +132,7 @@ _CONDITION = re.compile(r"\b(?:if|when|given|among|with|after|before|from|for|th
 def _several(last: str) -> bool:
     """Return whether a question with an "and" asks for several things; "between 3 and 5" is one."""
     asking = _INTERROGATIVE.search(last)
-    phrase = last[asking.start() :] if asking else last
+    phrase = last[asking.end() :] if asking else last
     first, *rest = _CONDITION.split(_JOINED.sub(" ", _QUOTED.sub(" ", phrase)))
     return " and " in first or any(_INTERROGATIVE.search(part) and " and " in part for part in rest)
 

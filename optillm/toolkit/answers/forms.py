@@ -13,7 +13,9 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Final, Literal, NamedTuple
 
+from optillm.toolkit.answers.algebra import GROWTH, expression_source, growth_of, is_expression
 from optillm.toolkit.answers.dates import iso_date, time_of_day, year_of_era
+from optillm.toolkit.answers.explanations import EXPLANATION, head_of, limits_answer
 from optillm.toolkit.answers.extraction import sentences
 from optillm.toolkit.answers.frames import without_kind
 from optillm.toolkit.answers.intervals import intervals_of
@@ -28,14 +30,10 @@ from optillm.toolkit.answers.units import conversion, unit_of
 from optillm.toolkit.answers.vocabulary import (
     BOUND_PHRASES,
     BOUNDS,
-    FUNCTIONS,
     LEADING,
-    LIMITING,
     NEVER_ACCOUNTED,
-    SHORT_WORDS,
     TRAILING,
     TRAILING_BOUNDS,
-    stem,
 )
 
 Kind = Literal[
@@ -67,21 +65,13 @@ def form(stated: str, question: Question = NO_QUESTION) -> Form:
     if code := inline_code(stated):
         return code
     text = cleaned(stated)
-    if based := _base_of(text, question):
-        text = based
+    if (based := _BASED.fullmatch(text)) and f"to {_BASES[based[2]]}" in question.text.casefold():
+        text = based[1]  # "1101_2"
     return _Reader(question).read(text) or Form("text", text_key(without_kind(text, question)))
 
 
 _BASED = re.compile(r"([0-9A-Fa-f]+)_\{?(2|8|16)\}?")
 _BASES: Final = {"2": "binary", "8": "octal", "16": "hexadecimal"}
-
-
-def _base_of(text: str, question: Question) -> str | None:
-    """Return "1101" for "1101_2" where the question asks for a binary number."""
-    match = _BASED.fullmatch(text)
-    return match[1] if match and f"to {_BASES[match[2]]}" in question.text.casefold() else None
-
-
 _INLINE_CODE = re.compile(r"\**(`{1,2})(?!`)([^`\n]+)\1\**[.,;:]?")
 
 
@@ -131,7 +121,6 @@ class _Reader:
         for reader in (
             self._truth,
             _date,
-            self._none,
             self._number,
             _ratio,
             _remainder,
@@ -149,11 +138,11 @@ class _Reader:
             return Form("expression", r"\infty")
         if text.casefold() in ("∅", "empty set", "the empty set"):
             return Form("collection", "{}")
-        if growth := _GROWTH.fullmatch(text):
-            return Form("collection", f"{growth[1]}({_growth(growth[2])})")
+        if growth := GROWTH.fullmatch(text):
+            return Form("collection", f"{growth[1]}({growth_of(growth[2])})")
         if is_expression(text):
-            return Form("expression", _expression(text))
-        head = _head(text)
+            return Form("expression", expression_source(text))
+        head = head_of(text)
         if head is None:
             return None
         read = self.read(peel(head), depth + 1)
@@ -173,7 +162,7 @@ class _Reader:
         explained = EXPLANATION.match(f", {rest.lstrip(' ,.;:!—–-(')}")
         pieces = sentences(rest.strip(" ,;:!—–-()"))
         rest = pieces[0] if pieces and not explained else ""
-        if len(pieces) > 1 and _limits(pieces[1]):
+        if len(pieces) > 1 and limits_answer(pieces[1]):
             return False
         if "=" in rest and not re.search(r"[^\W\d_]", rest):
             return True  # "No, 91 = 7 × 13."
@@ -213,17 +202,6 @@ class _Reader:
         in_pounds = amount.unit == "pound" and self._question.pays_in_pounds
         read = Form("number", str(amount.value), "pound-sterling" if in_pounds else amount.unit)
         return _as_percentage(read, text) if self._question.asks_for_percentage else read
-
-    def _none(self, text: str) -> Form | None:
-        """Return zero for "none" and for "no real roots" if the question asks how many real roots there are."""
-        counted = self._words.counted
-        if not counted or text[:2].casefold() != "no" or re.search(r"[^\w\s.]", text):
-            return None
-        first, *rest = [word.casefold() for word in _WORD.findall(text)]
-        if first == "none" and (not rest or rest == ["of", "them"]):
-            return Form("number", "0")
-        same = first == "no" and bool(rest) and {stem(word) for word in rest} == counted
-        return Form("number", "0") if same else None
 
     def _bound(self, text: str) -> Form | None:
         """Return "≥18" for "at least 18" and "18 or more", with the unit."""
@@ -363,12 +341,6 @@ _SHORT_CLAUSE = re.compile(
 )
 
 
-def _limits(sentence: str) -> bool:
-    """Return whether a sentence changes or limits the one before it."""
-    words = _WORD.findall(sentence)
-    return bool(words) and words[0].casefold() in LIMITING
-
-
 def _date(text: str) -> Form | None:
     date = iso_date(text) or time_of_day(text) or year_of_era(text)
     return Form("date", date) if date else None
@@ -452,100 +424,6 @@ _DERIVATIVE = re.compile(
 _VARIABLES = re.compile(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?){1,5}\s*\)")
 _RELATION = re.compile(r"(?<![<>!=:\\])=(?!=)|≈|∈|\\approx(?![a-z])|\\in(?![a-z])")
 _INEQUALITY = re.compile(r"[<>≤≥≠](?!=)|[<>!]=|==")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
-_RUN = re.compile(r"[A-Za-z]{2,}")
-_GROWTH = re.compile(r"(?:\\mathcal\s?\{)?(\\?(?:O|o|Θ|Ω|Theta|Omega))\}?\s?\((.{1,40})\)")
-
-
-def _growth(argument: str) -> str:
-    """Return the argument of an order of growth in one spelling: "n log n"."""
-    text = argument.replace("\\", "").replace("·", "").replace("cdot", "").replace("*", "")
-    return "".join(re.sub(r"log\s?\(([a-z])\)", r"log\1", text).split())
-
-
-_FOREIGN_RUN = re.compile(r"[^\W\d_A-Za-z\u0370-\u03ff]{2,}")
-_ION = re.compile(r"(?:[A-Z][a-z]?_?\d{0,2})+\^\{?\d?[+-]\}?")
-_OPERATOR = re.compile(r"[\\^+*/=<>√π≤≥≠±!|()-]|\d[A-Za-z]\b")
-_FORMULA = re.compile(
-    r"(?<![A-Za-z\\])[A-Za-z]{1,3}\d"
-)  # "H2O", "x2": a name or a formula of chemistry, no product
-
-
-def is_expression(text: str) -> bool:
-    """Return whether `text` is algebra: operators and at most single-letter names, functions aside."""
-    if not _OPERATOR.search(text) or not re.search(r"[A-Za-z0-9π]", text):
-        return False
-    if (text[-1] in "+-" and len(text) > 1) or _ION.fullmatch(text) or _FOREIGN_RUN.search(text):
-        return False  # "Fe3+", "A-"
-    bare = _COMMAND.sub(" ", text)
-    runs = _RUN.findall(bare)
-    if any((len(run) > 2 or run.casefold() in SHORT_WORDS) and run not in FUNCTIONS for run in runs):
-        return False
-    return all(match[0][:-1] in FUNCTIONS for match in _FORMULA.finditer(bare))
-
-
-def _expression(text: str) -> str:
-    """Return the source with only the blanks that end a LaTeX command, inequalities from small to large."""
-    text = re.sub(
-        r"(\\[A-Za-z]+)\s+(?=[A-Za-z])|(?<=\d)\s+(?=\d)|(?<=_\w)\s+(?=\w)",
-        lambda match: (match[1] or "") + "\0",
-        text,
-    )
-    text = "".join(text.split()).replace("\0", " ").replace(">=", "≥").replace("<=", "≤").replace("!=", "≠")
-    if re.search("[>≥]", text) and not re.search("[<≤≠=]", text):
-        pieces = re.split("([>≥])", text)
-        text = "".join({">": "<", "≥": "≤"}.get(piece, piece) for piece in reversed(pieces))
-    return text
-
-
-EXPLANATION = re.compile(
-    r"(?:,?\s(?=because\b)|,\s(?=(?:as(?!\s(?:long|far|soon|if)\b)|so(?!\slong\b)|which|where|hence|thus|therefore|meaning"
-    r"|also known|also called|officially|formerly)\b)|,?\s(?=since\s(?!\d{4}\b)))"
-    r"(?:\w+\s){1,2}\S",
-    re.IGNORECASE,
-)
-
-
-def _head(text: str) -> str | None:
-    """Return what precedes the first full stop or explaining clause; `None` if nothing may be cut.
-
-    A sentence that limits or takes back the first one is part of the answer.
-    """
-    explanation = EXPLANATION.search(text)
-    pieces = sentences(text)
-    end = len(pieces[0]) if len(pieces) > 1 else len(text)
-    if explanation and 0 < explanation.start() < end:
-        head = text[: explanation.start()]
-        return None if _gives_another(head, text[explanation.start() : end]) else head
-    if end == len(text) or _limits(pieces[1]):
-        return None
-    if text[end - 1] == "!":  # no factorial, if a sentence ends there
-        return None if pieces[1][:1].islower() else text[: end - 1]
-    return text[:end]
-
-
-def unexplained(text: str) -> str:
-    """Return a text without the clause that explains it, unless that gives another amount."""
-    explanation = EXPLANATION.search(text)
-    if explanation is None or not explanation.start():
-        return text
-    head = text[: explanation.start()]
-    return text if _gives_another(head, text[explanation.start() :]) else head
-
-
-_CONVERTED = re.compile(r",?\swhich\s(?:is|equals|makes|gives|means)\s(?:about\s)?(?P<amount>[\d$€£][^,;]*)")
-
-
-_LAST_AMOUNT = re.compile(r"[$€£]?\d[\d.,]*(?:\s[^\d\s]+){0,3}$")
-
-
-def _gives_another(head: str, explanation: str) -> bool:
-    """Return whether an explanation of an amount gives another one: "300 cm, which is 30 m"."""
-    converted = _CONVERTED.match(explanation)
-    amount = quantity(peel(converted["amount"])) if converted else None
-    last = _LAST_AMOUNT.search(head) if amount else None
-    stated = quantity(peel(last[0])) if last else None
-    return amount is not None and stated is not None and not same_amount(stated, amount)
 
 
 LONGEST_JSON: Final = 32_000

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from optillm.toolkit.answers.languages import denying
+from optillm.toolkit.answers.question_words import QuestionWords
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.vocabulary import (
     BOUNDS,
     NEVER_ACCOUNTED,
-    QuestionWords,
     stem,
     words_of,
 )
@@ -47,9 +47,6 @@ def framed(text: str, question: Question) -> Frame | None:
     """Return what a sentence adds to its question's subject and verb; `None` if it lacks either."""
     if len(text) > _MAX_SENTENCE or not question or question.words.coordinated:
         return None  # if the question is about several things, each word may say which of them is meant
-    cleft = _CLEFT.fullmatch(text)
-    if cleft and _repeats(cleft["clause"], question):
-        return Frame(cleft["rest"], None)
     words = list(_WORD.finditer(text))
     if question.words.limits:
         return _framed_foreign(text, words, question.words)
@@ -112,29 +109,6 @@ def without_kind(text: str, question: Question) -> str:
     return (named[1] or named[2]) if named else text
 
 
-_COMPARED = re.compile(
-    r"(?P<one>[A-Z]\w*|the\s\w+)\s(?:is|was|has|are)\s(?P<how>\w+|more \w+)\sthan\s(?P<other>[A-Z]\w*|the\s\w+)",
-    re.IGNORECASE,
-)
-
-
-def compared(text: str, question: Question) -> str | None:
-    """Return "Ann" for "Ann is taller than Jim" if the question asks which of the two is taller."""
-    match = _COMPARED.fullmatch(text)
-    if match is None or match["how"].casefold() not in question.last.casefold():
-        return None
-    alternatives = {_named(word) for word in _ALTERNATIVES.findall(question.last) for word in word}
-    both = {_named(match["one"]), _named(match["other"])}
-    return match["one"] if len(both) == 2 and both == alternatives else None
-
-
-_ALTERNATIVES = re.compile(r"((?:the\s)?\w+)\sor\s((?:the\s)?\w+)", re.IGNORECASE)
-
-
-def _named(phrase: str) -> str:
-    return phrase.casefold().removeprefix("the ").strip()
-
-
 _WHO = re.compile(r"(?:by )?who\b", re.IGNORECASE)
 _BY = re.compile(r"by\s(?=[A-ZÀ-Þ])")
 
@@ -188,22 +162,6 @@ def _only_gaps(text: str, words: Sequence[re.Match[str]]) -> bool:
             return False
         at = match.end()
     return True
-
-
-_CLEFT = re.compile(
-    r"(?:so |therefore,? |thus,? )?(?:it (?:is|was)|it's|c'est) (?P<rest>[^,.]{1,60}) "
-    r"(?:who|that|qui) (?P<clause>[^,.]{2,80})",
-    re.IGNORECASE,
-)
-
-
-def _repeats(clause: str, question: Question) -> bool:
-    """Return whether a clause has only words of the question."""
-    words = [match[0].casefold() for match in _WORD.finditer(clause)]
-    return all(
-        word not in NEVER_ACCOUNTED | BOUNDS and question.words.account_for(word, _DETERMINERS)
-        for word in words
-    )
 
 
 _DENIALS: Final = words_of("not isn't aren't wasn't weren't doesn't don't didn't cannot can't won't no")

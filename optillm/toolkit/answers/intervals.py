@@ -34,16 +34,9 @@ _IN_WORDS: Final = (
 )
 _BETWEEN_WORDS = re.compile(r"(?<=[\d)])\s(?:or)\s(?=[A-Za-z-]|\d)|\s?∪\s?|\s?\\cup\s?|\s?\bU\b\s?")
 _INTERVAL = re.compile(r"([(\[\]])\s*([^,;()\[\]]{1,30})\s*[,;]\s*([^,;()\[\]]{1,30})\s*([)\]\[])")
-_INFINITE: Final = {
-    "∞": 1,
-    "\\infty": 1,
-    "+∞": 1,
-    "+\\infty": 1,
-    "infinity": 1,
-    "-∞": -1,
-    "-\\infty": -1,
-    "-infinity": -1,
-}
+_INFINITE: Final = dict.fromkeys(("∞", r"\infty", "+∞", r"+\infty", "infinity"), 1) | dict.fromkeys(
+    ("-∞", r"-\infty", "-infinity"), -1
+)
 _MAX_LENGTH: Final = 120
 _MAX_INTERVALS: Final = 4
 

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
+from optillm.toolkit.answers.vocabulary import words_of
+
 _DATA: Final = "languages.toml"
 _MAX_PARTICLES: Final = 4
 """Words on each side of a value that are removed one after the other."""
@@ -107,6 +109,9 @@ def bounds() -> Mapping[str, str]:
     }
 
 
+_GLUED: Final = re.compile(r"(?<=[^\W\d_a-zA-Z])(?=-?\d)")  # "一共25元"
+
+
 class Language(NamedTuple):
     """Words of one language that matter in answers to its questions.
 
@@ -123,7 +128,9 @@ class Language(NamedTuple):
     numerals: tuple[str, ...] = ()
 
     def in_digits(self, text: str) -> str:
-        """Return a text with the words for two and more as digits."""
+        """Return a text with the words for two and more as digits, and a space before a number behind letters."""
+        if not self.spaced:
+            return _GLUED.sub(" ", without_particles(text))
         if not self.numerals:
             return text
         values = {word: str(value) for value, word in enumerate(self.numerals, start=2)}
@@ -150,31 +157,8 @@ _SCRIPTS: Final = (
     ("Arabic", re.compile("[\u0600-\u06ff]")),
     ("Hindi", re.compile("[\u0900-\u097f]")),
 )
-_ENGLISH: Final = frozenset(
-    [
-        "how",
-        "what",
-        "which",
-        "who",
-        "when",
-        "where",
-        "why",
-        "is",
-        "are",
-        "does",
-        "did",
-        "do",
-        "the",
-        "of",
-        "a",
-        "an",
-        "and",
-        "write",
-        "find",
-        "list",
-        "name",
-        "order",
-    ]
+_ENGLISH: Final = words_of(
+    "how what which who when where why is are does did do the of a an and write find list name order"
 )
 _ASKING: Final = frozenset(["how", "what", "which", "who", "when", "where", "why", "does", "did", "the"])
 
@@ -240,8 +224,3 @@ def reason() -> re.Pattern[str]:
     return re.compile(
         rf"[,，;]?\s?(?:{'|'.join(map(_bounded, _listed('reasons')))})\b.*", re.DOTALL | re.IGNORECASE
     )
-
-
-def corrections() -> Iterator[str]:
-    """Yield the words that begin a correction."""
-    yield from _listed("corrections")

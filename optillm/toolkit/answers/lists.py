@@ -66,9 +66,11 @@ _THEN = re.compile(r",?\s+(?:and then|then|followed by)\s+", re.IGNORECASE)
 _NUMBERING = re.compile(
     r"^(?:(\d{1,2})\s?[.):](?!\d)\s?|(\d{1,2})(?:st|nd|rd|th)\s?(?:place)?\s?[:–-]\s?)(?=\S)"
 )
-_INLINE_NUMBER = re.compile(r"(?:^|(?<=[\s,;]))\(?(\d{1,2})[.):]\s")
 _CLAIM = re.compile(r"\w{1,20} (?:is|are|was|were) ")
 _ASSIGNMENT = re.compile(r"\s?([A-Za-z](?:_\{?\w\}?)?)\s?=([^=]+)")
+
+
+_INLINE_NUMBER = re.compile(r"(?:^|(?<=[\s,;]))\(?(\d{1,2})[.):]\s")
 
 
 class Items(NamedTuple):

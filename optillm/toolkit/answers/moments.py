@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from optillm.toolkit.answers.amounts import amounts_in, new_in
 from optillm.toolkit.answers.concluding import WORD, bare, clauses
 from optillm.toolkit.answers.forms import form
+from optillm.toolkit.answers.languages import denying
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.sentences import Reading
 from optillm.toolkit.answers.vocabulary import MONTHS, NEVER_ACCOUNTED, stem, words_of
@@ -61,6 +63,7 @@ def moment_in(sentence: str, question: Question) -> Reading | None:
     return None
 
 
+_ZONE = re.compile(r"\s[A-Z]")
 _IN_BRACKETS = re.compile(r"\s?\([^()]*\d[^()]*\)")
 
 
@@ -74,11 +77,19 @@ _NO_EVENTS: Final = words_of("""
 """Words in "ed" that say nothing of what happens."""
 
 
+_STAGE = re.compile(
+    r"(?:After|Within|In)\s(?:[\w-]+\s){1,3}?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b"
+)
+
+
 def is_of_another_event(text: str, question: Question) -> bool:
     """Return whether what stands before a moment says that something else happens than the question asks about.
 
     "It was ratified on May 3." does not say when it was signed.
     """
+    stage = _STAGE.match(text)
+    if stage and new_in(amounts_in(stage[0], question), question):
+        return True  # "After one hour it is 3:00 PM."
     words = {word.casefold() for word in WORD.findall(re.split(r"\d", text, maxsplit=1)[0])}
     events = {word for word in words if word in _EVENTS or word.endswith("ed")} - _NO_EVENTS
     stems = {other[:5] for other in question.words.stems}
@@ -92,14 +103,24 @@ def _only(clause: str, pattern: re.Pattern[str], question: Question) -> Reading 
         return None
     words = [word.casefold() for word in WORD.findall(clause[: matches[0].start()])]
     behind = [word.casefold() for word in WORD.findall(clause[matches[0].end() :])][:4]
+    if any(word in denying() or not word.isascii() for word in words):
+        return None  # "It nicht starts on May 3."
     if set(words) & (NEVER_ACCOUNTED - words_of("when")) or set(words[-2:]) & _CHANGING:
         return None
-    if words and words[-1] not in _LEADING and not question.words.mention(words[-1]):
+    if (
+        words
+        and words[-1] not in _LEADING
+        and not words[-1].isdigit()
+        and words[-1] not in MONTHS
+        and not question.words.mention(words[-1])
+    ):
         return None  # "the eve of May 3"
     if set(behind) & words_of("or if unless bc bce but earliest latest later earlier ago"):
         return None
     if is_of_another_event(clause[: matches[0].start()], question):
         return None
+    if pattern is _TIME and _ZONE.match(clause, matches[0].end()):
+        return None  # "9:00 a.m. Eastern time"
     if _IN_BRACKETS.match(clause, matches[0].end()):
         return None  # "May 3 (1815)"
     stated = matches[0][0]

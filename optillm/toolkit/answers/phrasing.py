@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from optillm.toolkit.answers.questions import Question
-from optillm.toolkit.answers.vocabulary import NUMERALS
+from optillm.toolkit.answers.vocabulary import LEADING, NEUTRAL_VERBS, NUMERALS, stem, words_of
 
 _WORD = re.compile(r"[^\W_][\w'.-]*(?<![.'-])")
 _MARKUP = re.compile(r"\*\*|\\[()\[\]]|\$(?!\s?\d)")
@@ -17,7 +17,7 @@ _OPENING = re.compile(
     r"|we can (?:see|say|conclude) that),?\s",
     re.IGNORECASE,
 )
-_PARENTHESIS = re.compile(r",\s(?:as of (?:\d{4}|now|today)|of course|indeed),\s")
+_PARENTHESIS = re.compile(r",\s(?:as of (?:\d{4}|now|today)|of course|indeed),\s|\sin English(?=[.!]?$)")
 _ABBREVIATION = re.compile(r"\s?\(([A-Z]{2,5})\)|\b[A-Z]{2,5}\b")
 _QUOTED = re.compile(r"(?<!\w)([\"'`])[\w ]{1,40}\1(?!\w)|(?<!\w)\"[\w ]{1,40}[.,]\"")
 _OFTEN: Final = {"once": "1 time", "twice": "2 times", "thrice": "3 times"}
@@ -82,3 +82,35 @@ def _written(number: str) -> str:
     """Return the pattern of a number in digits or, if it is one word, in words."""
     words = [word for word, value in NUMERALS.items() if str(value) == number]
     return "|".join([re.escape(number), *words])
+
+
+_STOP_WORDS: Final = (
+    LEADING
+    | words_of(
+        "how many much far long old often or what which who whom whose when where by from does do did it there"
+    )
+    | {verb for verb in NEUTRAL_VERBS if len(verb) < 5}
+)
+_SYNONYMS: Final = {stem("appears"): stem("occurs")}
+
+
+def stems(text: str) -> frozenset[str]:
+    """Return the stems of the words of a text."""
+    return frozenset(_SYNONYMS.get(word, word) for word in map(stem, _WORD.findall(text)))
+
+
+@lru_cache(maxsize=64)
+def content_of(question: Question) -> frozenset[str]:
+    """Return the stems of the question's content words."""
+    # Of "Which is larger, 2 or 3?" an answer repeats only "larger".
+    omitted = _STOP_WORDS | question.words.disputed
+    return stems(" ".join(word for word in _WORD.findall(question.last) if word.casefold() not in omitted))
+
+
+def repeats(sentence: str, question: Question, share: float = 1) -> bool:
+    """Return whether a sentence has its question's content words, or at least a share of them."""
+    text = phrased(sentence, question)
+    if subject := subject_of(question):
+        return subject.search(text) is not None
+    content = content_of(question)
+    return bool(content) and len(content & stems(text)) >= share * len(content)

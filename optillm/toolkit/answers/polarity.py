@@ -6,10 +6,11 @@ import re
 from functools import cache
 from typing import Final
 
-from optillm.toolkit.answers.concluding import WORD, bare, clauses, closing
+from optillm.toolkit.answers.accounting import is_accounted
+from optillm.toolkit.answers.concluding import WORD, bare, clauses, closing, opening
 from optillm.toolkit.answers.extraction import sentences
 from optillm.toolkit.answers.forms import Form
-from optillm.toolkit.answers.frames import restated
+from optillm.toolkit.answers.frames import framed, restated
 from optillm.toolkit.answers.languages import truths
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.sentences import Reading
@@ -76,12 +77,20 @@ def _led_with(prose: str, question: Question) -> Reading | None:
     if match is None or correction(prose, match.end()) is not None:
         return None
     value = _words()[match["word"].casefold()]
+    again = _leading().match(prose, match.end())
+    if again and _words()[again["word"].casefold()] != value:
+        return None
     rest = [part for line in plain(prose[match.end() :]).splitlines() for part in sentences(line)]
     ends_there = "." in match["end"] or "!" in match["end"] or "\n" in match["end"]
     first, later = ("", rest) if ends_there else ((rest or [""])[0], rest[1:])
     contradicting = _CONTRADICTED if value == "false" else _DENIED
     contradicts = contradicting.fullmatch(first.strip(" .!*"))
-    if _is_limited(first, value) or contradicts or any(map(takes_back, later[:_MOST_SENTENCES])):
+    if (
+        _is_limited(first, value)
+        or contradicts
+        or _has_another_number(first, question)
+        or any(map(takes_back, later[:_MOST_SENTENCES]))
+    ):
         return None
     concluding = [*rest[:2], *(clause for part in rest[-1:] for clause in clauses(part))]
     contradicted = {restated(bare(part).rstrip(".! "), question) for part in concluding}
@@ -90,6 +99,17 @@ def _led_with(prose: str, question: Question) -> Reading | None:
     if any(_is_contrary(part, value, question) for part in concluding):
         return None
     return Reading(match["word"], Form("truth", value))
+
+
+def _has_another_number(clause: str, question: Question) -> bool:
+    """Return whether a clause repeats the question with another number: "Yes, it is divisible by 4."."""
+    words = WORD.findall(clause)
+    numbers = {word for word in words if word[0].isdigit()}
+    return (
+        bool(numbers - question.tokens)
+        and "≈" not in clause
+        and all(word in numbers or is_accounted(word, question) for word in words)
+    )
 
 
 _PREDICATED = re.compile(
@@ -136,18 +156,22 @@ _AFFIRMING: Final = words_of("true correct right")
 
 
 def _concluded(prose: str, question: Question) -> Reading | None:
-    """Return the verdict of the last sentence: "…, so 2024 is a leap year.", "The statement is false."."""
-    sentence = closing(prose)
-    for clause in clauses(sentence):
-        text = bare(clause).rstrip(".! ")
+    """Return the verdict of the last sentence or the first: "…, so 2024 is a leap year.", "The statement is false."."""
+    for clause in (*clauses(closing(prose)), opening(prose)):
+        text = _ADVERB.sub("", bare(clause)).rstrip(".! ")
         verdict = _VERDICT.fullmatch(text)
         if verdict and not question.asks_whether_right:
             affirmed = (verdict["word"].casefold() in _AFFIRMING) is not bool(verdict["denied"])
             return Reading(text, Form("truth", str(affirmed).casefold()))
+        if question.words.limits and (frame := framed(text, question)) and frame.rest.casefold() in truths():
+            return Reading(text, Form("truth", truths()[frame.rest.casefold()]))
         for part in (text, text.rpartition(", ")[2]):
             if (truth := restated(part, question)) is not None:
                 return Reading(part, Form("truth", str(truth).casefold()))
     return None
+
+
+_ADVERB = re.compile(r"\b(?:actually|really|indeed|definitely)\s")
 
 
 def leads_with_truth(prose: str) -> bool:

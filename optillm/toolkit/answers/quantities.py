@@ -8,20 +8,16 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from optillm.toolkit.answers.languages import counter as _counter
+from optillm.toolkit.answers.numerals import number_at_start
+from optillm.toolkit.answers.question_words import NO_WORDS, QuestionWords
 from optillm.toolkit.answers.units import ARCS, CENTS, Unit, conversion, currency, unit_of
 from optillm.toolkit.answers.vocabulary import (
     EXTREMES,
     NEVER_ACCOUNTED,
-    NO_WORDS,
-    NUMERALS,
-    PARTS,
     SCALES,
     TRAILING,
-    QuestionWords,
     stem,
 )
-
-_MAX_EXPONENT = 1000  # a larger one would fill the memory with the digits of one number
 
 
 class Quantity(NamedTuple):
@@ -31,17 +27,6 @@ class Quantity(NamedTuple):
     unit: str | None
 
 
-_GROUPED = r"\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,3}(?: \d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
-_DECIMAL = rf"(?:(?:{_GROUPED})(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
-_ARGUMENT = rf"\{{\s*([-+]?{_DECIMAL})\s*\}}"
-_MIXED = re.compile(
-    r"(\d+)\s*\\frac\s?(?:\{\s*(\d+)\s*\}\s?\{\s*(\d+)\s*\}|\s?(\d)\s?(\d))|(\d+)[ -](\d+)\s?/\s?(\d+)"
-)
-_FRAC = re.compile(rf"\\frac\s?(?:{_ARGUMENT}\s?{_ARGUMENT}|\s?(\d)\s?(\d))")
-_RATIO = re.compile(rf"({_DECIMAL})\s?/\s?({_DECIMAL})")
-_TIMES_TEN = r"\s?(?:[×*·x]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?(?:\{\s?([-+]?\d+)\s?\}|([-+]?\d+))"
-_SCIENTIFIC = re.compile(rf"({_DECIMAL})(?:{_TIMES_TEN}|[eE]([-+]?\d+))")
-_PLAIN = re.compile(_DECIMAL)
 _NO_AMOUNT = re.compile(r"(?:\d+0s|[\d.,]+-?[ABCFK]|0\d+)\b(?!\.\d)|'\d")
 """Decades, thousands, rooms and codes that would pass for seconds, kelvins, amperes and numbers."""
 _ABOUT = re.compile(
@@ -88,7 +73,7 @@ def quantity(text: str, words: QuestionWords = NO_WORDS) -> Quantity | None:
         sign *= inner
     if comma := _DECIMAL_COMMA.match(rest) or (symbol and _CENTS_AFTER_COMMA.fullmatch(rest)):
         rest = comma[1].replace(".", "") + "." + comma[2] + rest[comma.end() :]
-    number = _number(rest) or _spoken(rest)
+    number = number_at_start(rest)
     if number is None:
         return None
     value, end = number
@@ -176,7 +161,7 @@ def _part(rest: str, before: Unit, words: QuestionWords) -> tuple[Fraction, Unit
     """Return the next part of a compound measure, in a smaller unit of the same kind, and what follows it."""
     separator = _BETWEEN.match(rest)
     start = separator.end() if separator else 0
-    number = _number(rest[start:]) or _spoken(rest[start:])
+    number = number_at_start(rest[start:])
     if number is None:
         return None
     value, end = number
@@ -226,83 +211,6 @@ def _sign(text: str) -> tuple[int, str]:
         if text.casefold().startswith(word):
             return -1, text[len(word) :]
     return 1, text
-
-
-def _number(text: str) -> tuple[Fraction, int] | None:
-    """Return the number in digits at the start of `text`, and where it ends."""
-    try:
-        if match := _MIXED.match(text):
-            whole, over, under = (int(part) for part in match.groups() if part is not None)
-            return whole + Fraction(over, under), match.end()
-        if match := _FRAC.match(text) or _RATIO.match(text):
-            over_text, under_text = (part for part in match.groups() if part is not None)
-            return _decimal(over_text) / _decimal(under_text), match.end()
-        if match := _SCIENTIFIC.match(text):
-            power = int(next(part for part in match.groups()[1:] if part is not None))
-            if abs(power) > _MAX_EXPONENT:
-                return None
-            return _decimal(match[1]) * Fraction(10) ** power, match.end()
-        if match := _PLAIN.match(text):
-            return _decimal(match[0]), match.end()
-    except ZeroDivisionError:
-        return None
-    return None
-
-
-def _decimal(digits: str) -> Fraction:
-    return Fraction(digits.replace(",", "").replace(" ", "").rstrip(".") or "0")
-
-
-_WORD = re.compile(r"[\s-]*([A-Za-z]+)")
-_SHARE = re.compile(r"(?:an?\s)?(half)\b|an?\s(third|quarter|fifth|tenth)\b", re.IGNORECASE)
-_PART = re.compile(rf"[\s-]({'|'.join(sorted(PARTS, key=len, reverse=True))})\b", re.IGNORECASE)
-_SPOKEN = "|".join(sorted(NUMERALS, key=len, reverse=True))
-_MIXED_WORDS = re.compile(
-    rf"(?P<whole>(?:{_SPOKEN})(?:[ -](?:{_SPOKEN}|hundred|thousand)){{0,4}})\s+and\s+(?P<over>{_SPOKEN})"
-    rf"[\s-](?P<under>{'|'.join(sorted(PARTS, key=len, reverse=True))})\b",
-    re.IGNORECASE,
-)
-_AND_PART = re.compile(r"\s+and\s+(?:an?|one)\s+(half|third|quarter|fourth|fifth)\b", re.IGNORECASE)
-
-
-def _spoken(text: str) -> tuple[Fraction, int] | None:
-    """Return the number in English words at the start of `text`, and where it ends."""
-    if mixed := _MIXED_WORDS.match(text):
-        whole = _spoken(mixed["whole"])
-        over_under = Fraction(NUMERALS[mixed["over"].casefold()], PARTS[mixed["under"].casefold()])
-        return (whole[0] + over_under, mixed.end()) if whole else None
-    total = group = end = 0
-    has_numeral = False
-    while word := _WORD.match(text, end):
-        name = word[1].casefold()
-        if name in NUMERALS and _extends(group, NUMERALS[name]):
-            group += NUMERALS[name]
-        elif name == "hundred" and has_numeral:
-            group *= 100
-        elif name in SCALES and has_numeral and name != "dozen":
-            total, group = total + group * SCALES[name], 0
-        elif not (name == "and" and has_numeral and _next_is_numeral(text, word.end())):
-            break
-        has_numeral, end = True, word.end()
-    if not has_numeral:
-        share = _SHARE.match(text)
-        return (Fraction(1, PARTS[(share[1] or share[2]).casefold()]), share.end()) if share else None
-    if half := _AND_PART.match(text, end):
-        return total + group + Fraction(1, PARTS[half[1].casefold()]), half.end()
-    part = _PART.match(text, end)
-    if part:
-        return Fraction(total + group, PARTS[part[1].casefold()]), part.end()
-    return Fraction(total + group), end
-
-
-def _extends(group: int, numeral: int) -> bool:
-    """Return whether a numeral continues a number ("twenty one") rather than starts one ("one two")."""
-    return group % 100 == 0 or (group % 10 == 0 and group % 100 >= 20 and numeral < 10)
-
-
-def _next_is_numeral(text: str, at: int) -> bool:
-    word = _WORD.match(text, at)
-    return word is not None and word[1].casefold() in NUMERALS
 
 
 def _links(word: str, behind: str) -> bool:

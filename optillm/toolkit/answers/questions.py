@@ -9,8 +9,8 @@ from typing import Final
 
 from optillm.toolkit.answers.extraction import ends, sentences
 from optillm.toolkit.answers.languages import ENGLISH, Language, language_of
+from optillm.toolkit.answers.question_words import QuestionWords
 from optillm.toolkit.answers.typography import plain
-from optillm.toolkit.answers.vocabulary import QuestionWords
 
 _LABEL = re.compile(r"(?:(?<=[\s?？:：。])|^)[(\[]?\**([A-Za-z])\**[)\].:]\**(?=\s)", re.MULTILINE)
 _NUMBER = re.compile(r"^[ \t]{0,4}[(\[]?\**(\d{1,2})\**[)\].:]\**(?=\s)", re.MULTILINE)
@@ -140,7 +140,7 @@ class Question:
     @cached_property
     def words(self) -> QuestionWords:
         """Return what the words of the question account for in its answers."""
-        text = _HOW_TO_ANSWER.sub("", plain(self.text))
+        text = self.matter
         every, last = (
             [word.casefold() for word in _WORD.findall(part)] for part in (text, _last_question(text))
         )
@@ -150,6 +150,11 @@ class Question:
             return words
         unspaced = "" if language.spaced else text
         return words.in_language(language.empty, language.limits, unspaced, last)
+
+    @cached_property
+    def matter(self) -> str:
+        """Return it as plain text without what it says of how to answer."""
+        return _HOW_TO_ANSWER.sub("", plain(self.text))
 
     @cached_property
     def last(self) -> str:

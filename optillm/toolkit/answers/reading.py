@@ -5,33 +5,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from optillm.toolkit.answers.accounting import all_accounted
 from optillm.toolkit.answers.choices import choice
 from optillm.toolkit.answers.chosen import is_no_choice
-from optillm.toolkit.answers.claims import claimed, year_in
 from optillm.toolkit.answers.concluding import closing
 from optillm.toolkit.answers.expected import expected_of
 from optillm.toolkit.answers.extraction import ends, fences, last_line, sentences
 from optillm.toolkit.answers.forms import form, json_form
-from optillm.toolkit.answers.languages import ENGLISH, reason, without_particles
+from optillm.toolkit.answers.languages import reason, without_particles
 from optillm.toolkit.answers.moments import is_of_another_event
 from optillm.toolkit.answers.polarity import leads_with_truth
 from optillm.toolkit.answers.programs import read_program
 from optillm.toolkit.answers.questions import Question
 from optillm.toolkit.answers.relative import relative
-from optillm.toolkit.answers.sentences import (
-    LONGEST_SENTENCE,
-    Reading,
-    concluded,
-    concluding_clause,
-    in_words,
-    names_in,
-    ordered,
-    result,
-    solid_value,
-    unexcited,
-    value_in,
-    worded,
-)
+from optillm.toolkit.answers.sentences import LONGEST_SENTENCE, Reading, in_words, solid_value, unexcited
 from optillm.toolkit.answers.statements import Statement, correction, retracts, statements
 from optillm.toolkit.answers.subjects import compares, is_about_another
 from optillm.toolkit.answers.typography import plain
@@ -83,7 +70,7 @@ def read_answer(text: str, question: Question, *, cut: bool = False) -> Reading 
         # Several options on lines of their own: those chosen, unless it is the whole list again.
         read = choice("\n".join(listed), question) if len(listed) < len(question.options) else None
         return Reading(", ".join(listed), read) if read else None
-    reading = _chosen(prose, question) or _last(prose, question)
+    reading = _last(prose, question)
     return None if reading and _only_repeats(reading, question) else reading
 
 
@@ -177,9 +164,7 @@ def _unless_corrected(
     later = prose[start:].lstrip(" ,.:;!-—–")
     if not later:
         return None
-    line, _ = last_line(later)
-    clause = re.split(r"[:;,]\s", line)[-1]
-    return _last(later, question) or (_last_sentence(clause, question) if clause != line else None)
+    return relative(later, (), question) or _last(later, question)
 
 
 _LIMIT = re.compile(r"[\s*_.]*\n?[\s*_>]*(?:but|however|only|unless|except|provided)\b", re.IGNORECASE)
@@ -191,7 +176,7 @@ def _limited(following: str) -> bool:
 
 
 _CONCLUSION = re.compile(
-    r"(?:so|thus|therefore|hence|now|finally|then|in total|this leaves|that leaves)\b", re.IGNORECASE
+    r"(?:so|thus|therefore|hence|now|finally|then|in total|this leaves|that leaves)\b,?", re.IGNORECASE
 )
 _NUMBERED = re.compile(r"1[.)]\s.{1,200}\s2[.)]\s", re.DOTALL)
 
@@ -211,14 +196,8 @@ def _stated(statement: Statement, question: Question) -> Reading | None:
     if len(pieces) > 1 and _limited(pieces[1]):
         return in_words(text, question, _MOST_WORDS) if statement.firm else None
     if any(map(_CONCLUSION.match, pieces[1:])):
-        return _last_sentence(unexcited(pieces[-1]), question)
-    if (
-        reading := solid_value(sentence, question)
-        or concluded(sentence, question)
-        or (concluding_clause(sentence, question) if question.asks_for_quantity else None)
-        or (value_in(sentence, question) if question.asks_for_quantity else None)
-        or worded(sentence, question, values_too=True)
-    ):
+        return relative(pieces[-1], (), question)
+    if reading := solid_value(sentence, question) or relative(sentence, (), question):
         return reading
     if not statement.firm or (question.asks_for_quantity and _DESCRIPTION.match(sentence)):
         return None
@@ -233,28 +212,6 @@ _DESCRIPTION = re.compile(r"an?\s[^\W\d_][\w-]*\s", re.IGNORECASE)
 _LETTER_AND_TEXT = re.compile(
     r"(?:[-*•]\s+)?[(\[*_]{0,4}([A-Z]|\d{1,2})(?:[*_]{0,3}[)\].:][*_]{0,3}|[*_]{0,3}\s[-–—])\s+\S.*"
 )
-
-
-def _chosen(prose: str, question: Question) -> Reading | None:
-    """Return the option in an answer position: the last line, or failing that the first."""
-    if not question.options:
-        return None
-    line, before = last_line(prose)
-    first, _, rest = prose.lstrip().partition("\n")
-    after = rest.lstrip().partition("\n")[0]
-    for text, neighbour in ((line, before), (first.strip(), after)):
-        # Two options on two lines are a list of them, not a choice.
-        listing = _LETTER_AND_TEXT.fullmatch(plain(text)) and _LETTER_AND_TEXT.fullmatch(plain(neighbour))
-        if not listing and (read := choice(text, question)):
-            return Reading(text, read)
-        sentence = (sentences(plain(text)[-_LONGEST_LINE:]) or [""])[-1]
-        if (
-            not listing
-            and (reading := concluded(sentence, question))
-            and reading.form.kind in ("choice", "collection")
-        ):
-            return reading
-    return None
 
 
 def _trailing(prose: str, pattern: re.Pattern[str]) -> list[str]:
@@ -280,22 +237,13 @@ def _last(prose: str, question: Question) -> Reading | None:
         line = _ONLY_ITEM.sub("", line, count=1)
     cut = _CUT.search(line) or (_ITEM_NUMBER.fullmatch(line) and _FIRST_ITEM.search(prose))
     if not line or cut or _NO_ANSWER_LINE.match(line) or "\\boxed" in line:
-        return claimed(prose, question)
+        return None
     if not line.isascii():
         line = without_particles(line)
+    line = line[conclusion.end() :].strip() if (conclusion := _CONCLUSION.match(line)) else line
     if len(line) <= LONGEST_SENTENCE and (reading := _whole_line(line, question)):
         return reading
-    pieces = sentences(plain(line[-_LONGEST_LINE:]))
-    while len(pieces) > 1 and (pieces[-1].startswith("(") or pieces[-1].endswith("?")):
-        pieces.pop()  # an aside, or an offer
-    if pieces and (reading := _last_sentence(unexcited(pieces[-1]), question)):
-        checked = "=" in pieces[-1] and len(pieces) > 1 and value_in(pieces[-2], question)
-        if checked and checked.form != reading.form:
-            return None
-        return (claimed(prose, question) if reading.form.kind == "text" else None) or reading
-    if reading := claimed(prose, question):
-        return reading
-    if len(pieces) == 1 and line[-1] not in "!?:," and _may_be_words(line, before, question):
+    if line[-1] not in "!?:," and len(sentences(line)) == 1 and _may_be_words(line, before, question):
         in_few = question.asks_for_quantity or not (question.asks_for_fact or question.asks_for_order)
         most_words = _FEW_WORDS if in_few else _MOST_WORDS_ALONE
         whole = not question.asks_for_quantity or len(line.split()) <= most_words
@@ -324,7 +272,7 @@ def _whole_line(line: str, question: Question) -> Reading | None:
     reading = solid_value(line, question)
     if reading is None:
         labelled = _LABELLED.fullmatch(line)
-        announced = labelled and names_in(labelled["label"], question) == ""
+        announced = labelled and all_accounted(labelled["label"].split(), question)
         reading = solid_value(labelled["value"], question) if labelled and announced else None
         return reading if reading and reading.form.kind in ("number", "date", "choice") else None
     kind = reading.form.kind
@@ -335,23 +283,6 @@ def _whole_line(line: str, question: Question) -> Reading | None:
     if kind == "expression" and question and not (question.asks_for_quantity or line[0] in "$\\"):
         return None
     return reading
-
-
-def _last_sentence(sentence: str, question: Question) -> Reading | None:
-    if len(sentence) > LONGEST_SENTENCE or sentence.startswith("("):
-        return None
-    if year := year_in(sentence, question):
-        return Reading(year, form(year, question))
-    if reading := result(sentence, question):
-        return reading
-    if question.asks_for_quantity and (reading := concluding_clause(sentence, question)):
-        return reading
-    reads_values = question.asks_for_quantity or question.language is not ENGLISH
-    if reads_values and (reading := value_in(sentence, question)):
-        return reading
-    if question.asks_for_order and (reading := ordered(sentence, question)):
-        return reading
-    return concluded(sentence, question) or worded(sentence, question)
 
 
 def _may_be_words(line: str, before: str, question: Question) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from optillm.toolkit.answers.concluding import WORD, bare, clauses, emphasised, heads, unmarked, within
+from optillm.toolkit.answers.concluding import WORD, bare, clauses, emphasised, heads, within
 from optillm.toolkit.answers.forms import Form
 from optillm.toolkit.answers.languages import without_particles
 from optillm.toolkit.answers.questions import Question, question_of
@@ -116,7 +116,7 @@ def _left(clause: str, question: Question) -> Reading | None:
     text = text.rstrip(".! ")
     dated = _DATED.search(text)
     cuts = [*heads(text), *([(text[: dated.start()], text[dated.start() :])] if dated else [])]
-    every = [(head, addition) for head, addition in cuts if _adds_nothing(addition, head)]
+    every = [(head, addition) for head, addition in cuts if adds_nothing(addition, head)]
     for head, _ in sorted(every, key=lambda pair: len(pair[0])):
         for asking in dict.fromkeys((question, question_of(question.last))):
             remainder = _remainder(head, asking)
@@ -158,23 +158,6 @@ def names_of(sentence: str, question: Question) -> Reading | None:
     return _set_of(re.split(r",\s(?:and\s)?|\sand\s", stated))
 
 
-_ITEM = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+(?P<name>[^,;:=<>.?(]{1,40}?)(?:\s?\([^()]{1,40}\))?\.?")
-_MOST_ITEMS: Final = 12
-
-
-def listed_names(prose: str) -> Reading | None:
-    """Return the names that stand on the last lines of a reply, each as an item of a list, as a set."""
-    names: list[str] = []
-    for line in reversed(
-        [line.strip() for line in unmarked(prose).splitlines() if line.strip()][-_MOST_ITEMS:]
-    ):
-        item = _ITEM.fullmatch(line.replace("**", ""))
-        if item is None:
-            break
-        names.append(item["name"])
-    return _set_of(names) if len(names) > 1 else None
-
-
 def _set_of(names: Sequence[str]) -> Reading:
     keys = sorted({text_key(name) for name in names})
     return Reading(", ".join(names), Form("collection", "{" + "; ".join(keys) + "}"))
@@ -183,10 +166,10 @@ def _set_of(names: Sequence[str]) -> Reading:
 def _without_aside(match: re.Match[str], question: Question) -> str:
     """Return a subject without the aside between it and its verb: "Insulin, made by the pancreas, lowers …"."""
     is_verb = match["verb"] in _VERBS or _mentions(match["verb"], question)
-    return f"{match['name']} " if is_verb and _adds_nothing(match["aside"]) else match[0]
+    return f"{match['name']} " if is_verb and adds_nothing(match["aside"]) else match[0]
 
 
-def _adds_nothing(addition: str, head: str = "") -> bool:
+def adds_nothing(addition: str, head: str = "") -> bool:
     """Return whether an addition behind a name leaves it that name."""
     if _ANOTHER_NAME.match(addition) and not any(word in head for word in WORD.findall(addition)):
         return False  # "Springfield (Illinois)"
@@ -322,7 +305,9 @@ def foreign_name_in(sentence: str, question: Question) -> Reading | None:
             word.casefold() in question.words.limits and word.casefold() not in in_question for word in words
         ):
             return None
-        stated = " ".join(words[kept[0] : kept[-1] + 1]).strip(" —–-") if len(kept) < len(words) else ""
+        dropped = {*words[: kept[0]], *words[kept[-1] + 1 :]}
+        repeats = any(word in question.last.split() or word.casefold() in question.tokens for word in dropped)
+        stated = " ".join(words[kept[0] : kept[-1] + 1]).strip(" —–-") if repeats else ""
     if not stated or len(stated.split()) > _MOST_WORDS or re.search(r"[\d,，、:：;=]", stated):
         return None
     return Reading(stated, Form("text", text_key(stated)))

@@ -73,11 +73,12 @@ def _has_another_subject(sentence: str, question: Question) -> bool:
     is_joint = match["name"] and re.search(r"\band\b", lead)
     if (is_joint or _stems(sentence) & _TOGETHER) and not question.tokens & _ALL:
         return True  # "Alice and Bob have 15 apples."
-    if _stems(phrase[0] if phrase else subject) & _stems(sentence):
+    if _stems(phrase[0] if phrase else subject) & _stems(_RELATIVE_CLAUSE.sub("", sentence)):
         return False
     return not _OPERATION.search(lead) and any(_is_only_stated(word, question) for word in WORD.findall(lead))
 
 
+_RELATIVE_CLAUSE = re.compile(r",\s(?:which|who|whose)\b.*")
 _PHRASE = re.compile(r"(?:[\w-]+\s?){1,3}")
 
 

@@ -13,13 +13,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from optillm.toolkit.answers.question_words import NO_WORDS, QuestionWords
 from optillm.toolkit.answers.vocabulary import (
     BOUNDS,
     LEADING,
     NEVER_ACCOUNTED,
-    NO_WORDS,
     TRAILING,
-    QuestionWords,
     stem,
     words_of,
 )
@@ -281,21 +280,17 @@ def _counted(words: list[str], question: QuestionWords) -> Counter[_Base] | None
 
 
 _PHRASES: Final = {
-    "degrees celsius": "celsius",
-    "degree celsius": "celsius",
-    "degrees centigrade": "celsius",
-    "degrees fahrenheit": "fahrenheit",
-    "degree fahrenheit": "fahrenheit",
-    "us dollars": "dollar",
-    "us dollar": "dollar",
-    "fluid ounces": "fluid-ounce",
-    "fluid ounce": "fluid-ounce",
-    "pounds sterling": "pound-sterling",
-    "swiss francs": "swiss-franc",
-    "swiss franc": "swiss-franc",
-    "canadian dollars": "canadian-dollar",
-    "australian dollars": "australian-dollar",
-}
+    "degrees centigrade": "celsius", "pounds sterling": "pound-sterling",
+    **{f"{noun} {name}": name for noun in ("degree", "degrees") for name in ("celsius", "fahrenheit")},
+    **{
+        phrase + ending: name
+        for phrase, name in (
+            ("us dollar", "dollar"), ("fluid ounce", "fluid-ounce"), ("swiss franc", "swiss-franc"),
+            ("canadian dollar", "canadian-dollar"), ("australian dollar", "australian-dollar"),
+        )
+        for ending in ("", "s")
+    },
+}  # fmt: skip
 
 
 _NO_NOUN: Final = words_of("""

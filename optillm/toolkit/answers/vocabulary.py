@@ -7,10 +7,8 @@ missing word costs one judge call, a wrong one merges different answers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from itertools import pairwise
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -19,58 +17,29 @@ def words_of(text: str) -> frozenset[str]:
 
 
 def _aliases(table: str) -> dict[str, str]:
-    """Map every spelling to its canonical form; each line is a form, a colon, and other ways to write it."""
-    lines = (line.partition(":") for line in table.strip().splitlines())
+    """Map every spelling to its canonical form; each entry is a form, a colon, and other ways to write it."""
+    lines = (line.partition(":") for line in table.replace(";", "\n").strip().splitlines())
     return {alias: name.strip() for name, _, aliases in lines for alias in aliases.split()}
 
 
-MONTHS: Final[Mapping[str, str]] = _aliases("""
-    1: january jan
-    2: february feb
-    3: march mar
-    4: april apr
-    5: may
-    6: june jun
-    7: july jul
-    8: august aug
-    9: september sep sept
-    10: october oct
-    11: november nov
-    12: december dec
-""")
+def _in_order(text: str) -> list[str]:
+    return text.split()
 
-NUMERALS: Final[Mapping[str, int]] = {
-    word: int(number)
-    for word, number in _aliases("""
-    0: zero
-    1: one
-    2: two
-    3: three
-    4: four
-    5: five
-    6: six
-    7: seven
-    8: eight
-    9: nine
-    10: ten
-    11: eleven
-    12: twelve
-    13: thirteen
-    14: fourteen
-    15: fifteen
-    16: sixteen
-    17: seventeen
-    18: eighteen
-    19: nineteen
-    20: twenty
-    30: thirty
-    40: forty
-    50: fifty
-    60: sixty
-    70: seventy
-    80: eighty
-    90: ninety
-""").items()
+
+_MONTHS: Final = _in_order("""
+    january february march april may june july august september october november december
+""")
+MONTHS: Final[Mapping[str, str]] = {
+    name: str(number) for number, month in enumerate(_MONTHS, start=1) for name in (month, month[:3])
+} | {"sept": "9"}
+
+_UNITS: Final = _in_order("""
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen
+""")
+_TENS: Final = _in_order("twenty thirty forty fifty sixty seventy eighty ninety")
+NUMERALS: Final[Mapping[str, int]] = {word: value for value, word in enumerate(_UNITS)} | {
+    word: 10 * tens for tens, word in enumerate(_TENS, start=2)
 }
 
 SCALES: Final[Mapping[str, int]] = {
@@ -95,29 +64,14 @@ PARTS: Final[Mapping[str, int]] = {
 """).items()
 }
 
-ORDINALS: Final[Mapping[str, str]] = _aliases("""
-    1st: first
-    2nd: second
-    3rd: third
-    4th: fourth
-    5th: fifth
-    6th: sixth
-    7th: seventh
-    8th: eighth
-    9th: ninth
-    10th: tenth
-    11th: eleventh
-    12th: twelfth
-    13th: thirteenth
-    14th: fourteenth
-    15th: fifteenth
-    16th: sixteenth
-    17th: seventeenth
-    18th: eighteenth
-    19th: nineteenth
-    20th: twentieth
-    21st: twenty-first
+_ORDINALS: Final = _in_order("""
+    first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
+    sixteenth seventeenth eighteenth nineteenth twentieth twenty-first
 """)
+ORDINALS: Final[Mapping[str, str]] = {
+    word: f"{number}{'th' if 3 < number < 21 else ('st', 'nd', 'rd')[number % 10 - 1]}"
+    for number, word in enumerate(_ORDINALS, start=1)
+}
 
 LEADING: Final = words_of("""
     so thus therefore hence finally then in conclusion overall altogether now well okay indeed clearly this that
@@ -269,31 +223,11 @@ NO_ANSWER: Final = words_of("""
 
 
 _IRREGULAR: Final = _aliases("""
-    fall: fell fallen
-    win: won
-    take: took taken
-    go: went
-    grow: grew grown
-    rise: rose risen
-    write: wrote written
-    break: broke broken
-    begin: began begun
-    come: came
-    become: became
-    run: ran
-    buy: bought
-    make: made
-    build: built
-    meet: met
-    give: gave given
-    draw: drew drawn
-    speak: spoke spoken
-    lose: lost loss losses
-    sing: sang sung
-    drive: drove driven
-    lead: led
-    find: found
-    fly: flew flown
+    fall: fell fallen; win: won; take: took taken; go: went; grow: grew grown; rise: rose risen
+    write: wrote written; break: broke broken; begin: began begun; come: came; become: became; run: ran
+    buy: bought; make: made; build: built; meet: met; give: gave given; draw: drew drawn
+    speak: spoke spoken; lose: lost loss losses; sing: sang sung; drive: drove driven; lead: led
+    find: found; fly: flew flown
 """)
 """Irregular forms of verbs."""
 
@@ -307,151 +241,3 @@ def stem(word: str) -> str:
             word = word[: -len(ending)]
             break
     return word[:-1] if len(word) > 3 and word[-1] in "ey" else word
-
-
-class QuestionWords(NamedTuple):
-    """What the words of a question account for in its answers.
-
-    `stems` are those of its last sentence, which an answer may repeat without saying anything new; `nouns` those of
-    all of it, which may name what is counted. `disputed` are words that say the opposite of something in the
-    question, or one of its alternatives, and so are never ignored. `counted` are the stems of what the question
-    asks the number of, empty if it does not say. `coordinated` are the stems of what it joins by "and": answers may
-    be about either. `empty` and `limits` are words of a language other than English (see `languages`); `unspaced`
-    is the text of the question if its language does not separate words by spaces.
-    """
-
-    stems: frozenset[str] = frozenset()
-    nouns: frozenset[str] = frozenset()
-    disputed: frozenset[str] = frozenset()
-    counted: frozenset[str] = frozenset()
-    coordinated: frozenset[str] = frozenset()
-    empty: frozenset[str] = frozenset()
-    limits: frozenset[str] = frozenset()
-    unspaced: str = ""
-
-    @classmethod
-    def of(cls, words: Sequence[str], final: Sequence[str]) -> QuestionWords:
-        """Return those of a question's words and of its last sentence's, in lower case and in order."""
-        triples = zip(words, words[1:], words[2:], strict=False)
-        disputed = {word for before, middle, after in triples if middle == "or" for word in (before, after)}
-        everywhere, last = set(words), set(final)
-        for one, other in OPPOSITES:
-            if bool(last & one) != bool(last & other):
-                disputed |= other if last & one else one
-            elif everywhere & one and everywhere & other:
-                disputed |= one | other
-        if last & _PRESENT and not last & _OTHER_TENSES:
-            disputed |= _OTHER_TENSES
-        disputed |= _set_apart(final)
-        open_stems = frozenset(map(stem, disputed))
-        return cls(
-            _stems(last) - open_stems,
-            _stems(everywhere) - open_stems,
-            frozenset(disputed),
-            _counted(words),
-            _coordinated(final, ("and",)),
-        )
-
-    def in_language(
-        self, empty: frozenset[str], limits: frozenset[str], unspaced: str, final: Sequence[str]
-    ) -> QuestionWords:
-        """Return these words for a question in a language other than English."""
-        joined = frozenset(unspaced) & frozenset("和与與跟とや、")
-        coordinated = joined or _coordinated(final, _AND_WORDS)
-        return self._replace(empty=empty, limits=limits, unspaced=unspaced, coordinated=coordinated)
-
-    def tells_apart(self, word: str) -> bool:
-        """Return whether a word may say which of several things in the question an answer is about."""
-        return bool(self.coordinated) and word not in LEADING | NEUTRAL_VERBS | self.empty
-
-    def mention(self, word: str) -> bool:
-        """Return whether the question has this word anywhere."""
-        return stem(word) in self.nouns
-
-    def account_for(self, word: str, harmless: AbstractSet[str]) -> bool:
-        """Return whether a word adds nothing: it is harmless, or a word of the last sentence."""
-        word = word.casefold().removesuffix("'s")
-        if self.limits:
-            return self._accounts_for_foreign(word)
-        return (word in harmless and word not in self.disputed) or stem(word) in self.stems
-
-    def _accounts_for_foreign(self, word: str) -> bool:
-        """Return whether a word of the question's language adds nothing; "l'eau" counts as two words."""
-        if word in self.limits:
-            return False
-        if word in self.empty or stem(word) in self.stems:
-            return True
-        if self.unspaced:
-            return self._spells(word)
-        head, apostrophe, tail = word.partition("'")
-        return bool(apostrophe and tail) and all(
-            self._accounts_for_foreign(part) for part in (head + apostrophe, tail)
-        )
-
-    def _spells(self, run: str) -> bool:
-        """Return whether a run of characters consists of empty words and of pieces of the question in order."""
-        start = reached = 0
-        while start < len(run):
-            for end in range(len(run), start, -1):
-                piece = run[start:end]
-                position = self.unspaced.find(piece, reached) if end - start > 1 or len(run) == 1 else -1
-                if position >= 0 and not any(limit in piece for limit in self.limits):
-                    reached, start = position + len(piece), end
-                    break
-                if piece in self.empty:
-                    start = end
-                    break
-            else:
-                return False
-        return True
-
-
-def _stems(words: AbstractSet[str]) -> frozenset[str]:
-    """Return the stems of words long enough to be no variable and no label, those that only ask aside."""
-    return frozenset(stem(word) for word in words - _ASKING if len(word) > 1 or word.isdigit())
-
-
-def _set_apart(words: Sequence[str]) -> set[str]:
-    """Return the words of a question behind a negation: of what is not red, "red" says something else."""
-    asking = max((i for i, word in enumerate(words) if word in _ASKING), default=0)
-    starts = [
-        i for i, word in enumerate(words) if i > asking and (word in _SETTING_APART or word.endswith("n't"))
-    ]
-    return {word for word in words[starts[0] + 1 :] if word not in LEADING} if starts else set()
-
-
-def _coordinated(words: Sequence[str], and_words: Sequence[str]) -> frozenset[str]:
-    """Return the stems of the words on both sides of "and", except words that add nothing, and numbers."""
-    joints = [i for i, word in enumerate(words) if word in and_words]
-    return frozenset(
-        stem(word)
-        for i in joints
-        for word in (*words[max(0, i - 2) : i], *words[i + 1 : i + 6])
-        if word not in LEADING | _ASKING | _AUXILIARIES and len(word) > 2 and word.isalpha()
-    )
-
-
-_AND_WORDS: Final = ("und", "et", "y", "e", "en", "и", "ve", "i")
-
-
-def _counted(words: Sequence[str]) -> frozenset[str]:
-    """Return the stems of the noun phrase after the last "how many"."""
-    starts = [i + 2 for i, pair in enumerate(pairwise(words)) if pair == ("how", "many")]
-    phrase: list[str] = []
-    for word in words[starts[-1] : starts[-1] + 6] if starts else ():
-        if word in _AUXILIARIES:
-            break
-        phrase.append(word)
-    return frozenset(stem(word) for word in phrase if word not in LEADING and len(word) > 2)
-
-
-_ASKING: Final = words_of("how many much what which who whom whose when where why whether if")
-_SETTING_APART: Final = words_of("""
-    not never no neither nor without except cannot false incorrect wrong untrue unlike excluding minus
-""")
-_PRESENT: Final = words_of("is are has have does do now")
-_OTHER_TENSES: Final = words_of("was were had did took will would")
-_AUXILIARIES: Final = words_of(
-    "are is was were do does did can could has have had will would should must may might"
-)
-NO_WORDS: Final = QuestionWords()

@@ -21,6 +21,8 @@ from optillm.toolkit.answers.expressions import canonical_expression
 HERE = Path(__file__).parent
 STATING = ("answer", "boxed", "antwort", "答案", "正解", "respuesta", "ответ", "الجواب")
 NOT_SEEN = {
+    "The trip takes 2 hours and 30 minutes.",
+    "Tom has 42 apples left, since 40 + 2 = 42.",
     "Emma was written by Jane Austen.",
     "In conclusion, after eating 3 of the 45 apples, Tom has 42 left.",
 }

@@ -193,6 +193,7 @@ BALL = "A bat and a ball cost $1.10. The bat costs $1.00 more than the ball. How
 MARBLES = "Tom and Anna have 30 marbles together. Tom has 6 more than Anna. How many marbles does Anna have?"
 WAGES = "Peter earns $20 an hour and Paul $15. Both work 8 hours. How much more does Peter earn than Paul?"
 BROTHER = "Lisa is 8 years old. Her brother is 4 years older. How old will her brother be in 10 years?"
+SON = "Sara is three times as old as her son. In 12 years she will be twice as old. How old is her son?"
 FARM = "A farm has chickens and cows, with 30 heads and 74 legs. How many chickens are there?"
 MAMMALS = "Which of these are mammals?\nA) Whale\nB) Shark\nC) Bat\nD) Eagle"
 CAPITAL = "What is the capital of Brazil?\nA) Rio de Janeiro\nB) Brasília\nC) São Paulo"
@@ -213,6 +214,11 @@ NOT_CONCLUDED = [
     ("another time", BROTHER, "Her brother is 12 now.", "12"),
     ("one unit", "How many grams are in 3 kilograms?", "There are 1000 grams in a kilogram.", "1000"),
     ("one unit", "How many minutes are in 2.5 hours?", "An hour has **60 minutes**.", "60"),
+    ("another subject", MARBLES, "So Tom has **18** marbles, which leaves Anna the rest.", "18"),
+    ("another subject", SON, "Her son is 12 years old now, and Sara is 36.", "36"),
+    ("another stage", "A train leaves at 2:00 PM and takes 3 hours. What time does it arrive?",
+     "After one hour it is 3:00 PM.", "3:00 PM"),
+    ("another stage", "Eggs cost $3 a dozen. How much do three dozen cost?", "A dozen costs $3, so two cost $6.", "$3"),
     ("no difference", WAGES, "Peter earns $160.", "$160"),
     ("no difference", WAGES, "Peter earns $160, which is $40 more than Paul.", "$160"),
     ("no difference", WAGES, "Together they earn $280.", "$280"),

@@ -1,4 +1,4 @@
-"""Answers in running text: sentences that repeat their question, courtesies behind the answer, cut replies."""
+"""Sentences that say something of what their question asks for; courtesies behind the answer; cut replies."""
 
 from __future__ import annotations
 
