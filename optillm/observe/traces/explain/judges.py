@@ -46,7 +46,7 @@ def _placed(document: Document, ballots: Sequence[Mapping[str, Any]]) -> list[st
     if any(ballot["unread"] and not _released(ballot) for ballot in shown):
         who += " that could be read"
     ranks = "ranks" if singular_share(first, len(read)) else "rank"
-    split = ["they are split, and more samples give it than the runner-up"]
+    split = ["they are split, and more candidates give it than the runner-up"]
     return [f"{who} {ranks} it first", *(split if 2 * first == len(read) and _leads(document) else [])]
 
 

@@ -110,7 +110,7 @@ def test_judges_who_are_split() -> None:
     sentences = why(in_turn(answer(86), answer(69), answer(86), judges=judges), "bon(n=3)-m")
     assert sentences[2:4] == [
         "One of two judges ranks it first.",
-        "They are split, and more samples give it than the runner-up.",
+        "They are split, and more candidates give it than the runner-up.",
     ]
 
 
