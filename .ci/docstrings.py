@@ -15,7 +15,7 @@ from pathlib import Path
 LONGEST = 90
 """The most characters of a first line."""
 ROOMS = ("optillm", ".ci")
-NOT_YET = ("optillm/toolkit/answers/", "optillm/evals/", "optillm/commands/eval.py")
+NOT_YET = ("optillm/toolkit/answers/",)
 """What is not checked until its docstrings have been mended."""
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

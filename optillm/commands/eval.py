@@ -1,4 +1,4 @@
-"""`optillm eval FILE [flags]`: compare techniques and models on questions with known answers."""
+"""`optillm eval FILE [flags]`: compare techniques and models on questions with answers."""
 
 from __future__ import annotations
 
@@ -36,12 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the questions: JSON lines or CSV, see docs/evaluation.md",
     )
-    add("--suite", metavar="NAMES", help="suites of installed packages in place of a file, with commas")
+    add(
+        "--suite",
+        metavar="NAMES",
+        help="suites from installed packages instead of a file, separated by commas",
+    )
     add(
         "--n",
         type=_positive,
         metavar="N",
-        help=f"questions of each suite (default {SUITE_SIZE}) or of the file",
+        help=f"questions to take from each suite (default {SUITE_SIZE}) or from the file",
     )
     add("--seed", type=int, default=0, metavar="N", help="the seed of a suite's questions (default 0)")
     add(
@@ -49,18 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="targets",
         metavar="LIST",
         default="plain,self_consistency,bon",
-        help="techniques, plain, or names of models that the server gets as they are (default %(default)s)",
+        help="techniques, plain, or model names sent to the server unchanged (default %(default)s)",
     )
     add("--score", default="auto", metavar="SCORER", help="how replies are scored (default %(default)s)")
     add(
         "--fields",
         default="{}",
         metavar="JSON",
-        help="fields of all requests, such as '{\"temperature\": 0}'",
+        help="fields to add to every request, such as '{\"temperature\": 0}'",
     )
-    add("-o", "--output", metavar="FILE", help="where results go, by default FILE.results.jsonl")
-    add("--resume", action="store_true", help="go on with the results that are there")
-    add("--retry-errors", action="store_true", help="with --resume, try again what ended in an error")
+    add("-o", "--output", metavar="FILE", help="the file for results, by default FILE.results.jsonl")
+    add("--resume", action="store_true", help="continue from the results that are already there")
+    add("--retry-errors", action="store_true", help="with --resume, retry what ended in an error")
     add(
         "--concurrency",
         type=_positive,
@@ -68,16 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="requests at a time (default %(default)s)",
     )
-    add("--max-cost", type=_number, metavar="DOLLARS", help="end before more is spent")
-    add("--max-tokens", type=_positive, metavar="N", help="end before more tokens are used")
-    add("--max-minutes", type=_number, metavar="N", help="begin nothing after this time")
-    add("--yes", action="store_true", help="begin without asking")
+    add("--max-cost", type=_number, metavar="DOLLARS", help="stop before spending more than this")
+    add("--max-tokens", type=_positive, metavar="N", help="stop before using more tokens than this")
+    add("--max-minutes", type=_number, metavar="N", help="start no requests after this time")
+    add("--yes", action="store_true", help="start without asking for confirmation")
     add("--json", action="store_true", help="print JSON, for scripts")
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return int(text)
 
 
@@ -92,7 +96,10 @@ def _number(text: str) -> float:
 
 
 def run(invocation: Invocation) -> None:
-    """Evaluate, and print the table; exit with 1 if a row could not be used, with 130 after Ctrl-C."""
+    """Evaluate, and print the table.
+
+    Exits with 1 if a row could not be used, with 130 after Ctrl-C.
+    """
     from optillm.evals.evaluation import INTERRUPTED
 
     arguments = invocation.arguments
@@ -176,9 +183,9 @@ def _fields(text: str) -> dict[str, Any]:
     try:
         fields = json.loads(text)
     except ValueError as error:
-        raise SettingsError(f"--fields is no JSON: {error}") from None
+        raise SettingsError(f"--fields is not JSON: {error}") from None
     if not isinstance(fields, dict):
-        raise SettingsError('--fields is no JSON object such as {"temperature": 0}')
+        raise SettingsError('--fields is not a JSON object such as {"temperature": 0}')
     return fields
 
 
@@ -190,7 +197,7 @@ def _confirmed(arguments: argparse.Namespace, forecasts: Sequence[Forecast]) -> 
     if arguments.yes:
         return True
     if not sys.stdin.isatty():
-        raise SettingsError("nobody is there to ask: add --yes to begin")
+        raise SettingsError("there is no terminal to confirm at: add --yes to start")
     print("\nBegin? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

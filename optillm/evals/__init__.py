@@ -1,4 +1,4 @@
-"""Evaluations: questions with known answers, put to techniques and models, scored and compared.
+"""Evaluations: techniques and models compared on questions with known answers.
 
 A run goes through the modules in this order: `files`, `shapes`, `questions` and `suites` say what is asked, `targets`
 who answers, `scorers` what an answer is worth, `forecast` what all of it will take; `runner` does it through

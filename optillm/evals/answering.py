@@ -55,7 +55,10 @@ class Outcome:
 
 
 class Records:
-    """What running requests took, and how they went, by id: an observer and a recorder of the engine."""
+    """Keep what running requests took and how they went, by id.
+
+    It is an observer and a recorder of the engine.
+    """
 
     def __init__(self) -> None:
         self._records: dict[str, list[Record]] = {}
@@ -190,7 +193,10 @@ def _cost(records: Sequence[Record]) -> float | None:
 
 
 def _relayed(relay: Relay) -> Outcome:
-    """Return the outcome of a reply that was passed on; an optillm server says in it what it did."""
+    """Return the outcome of a reply that was passed through.
+
+    A reply of an optillm server says what that did.
+    """
     if relay.status >= HTTPStatus.BAD_REQUEST:
         message = str(as_error(relay).body()["error"]["message"])
         return Outcome(error=_line(message), status=relay.status)

@@ -1,4 +1,7 @@
-"""The candidates of an answer: what a technique chose among, from its trace, each scored like the answer itself."""
+"""The candidates that a technique chose among, each scored like its answer.
+
+They come from the trace of the request.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ NO_CHOICE: Final = ("decoy", "seed", "mended", "shown")
 async def scored(
     trace: Mapping[str, Any], question: Question, scorer: Scorer, tools: Tools
 ) -> list[Mapping[str, Any]]:
-    """Return the candidates of a trace: the origin, the score, the final answer and the tokens of each.
+    """Return each candidate's origin, score, final answer and tokens, from a trace.
 
     A score is `None` if it cannot be said. The tokens are those of the call's prompt, and a part of those of its reply.
     """
@@ -58,7 +61,7 @@ async def _score(text: str, question: Question, scorer: Scorer, tools: Tools) ->
 
 
 async def _answer(text: str, question: Question, tools: Tools) -> list[str | None] | None:
-    """Return the final answer as the values of `FinalAnswer`, its text aside; `None` for a free-form text."""
+    """Return the fields of a `FinalAnswer` but its text; `None` for a free-form text."""
     answer = extract(text, question.text)
     if answer is None:
         return None

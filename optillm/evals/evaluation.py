@@ -55,9 +55,10 @@ class Evaluation:
     async def run(
         self, engine: Engine, records: Records, confirm: Callable[[Sequence[Forecast]], bool]
     ) -> tuple[list[Row], str | None]:
-        """Ask, run, and return the rows of the table, and why the run ended early (`None`: it did not).
+        """Confirm, run, and return the rows of the table, and why the run ended early.
 
-        Raises `SettingsError` for whatever is wrong, before anything is sent.
+        The reason is `None` if it did not end early. Raises `SettingsError` for whatever is wrong, before anything is
+        sent.
         """
         scorers = await self._checked_scorers()
         answerer = Answerer(engine, records, self.fields)
@@ -81,14 +82,17 @@ class Evaluation:
         return summarised(store.latest(), [target.name for target in self.targets]), run.ended
 
     def _own(self, stored: Sequence[Result]) -> list[Result]:
-        """Return the results of our questions and rows; raises `SettingsError` for a question that has changed."""
+        """Return the stored results of these questions and rows.
+
+        Raises `SettingsError` for a question that has changed.
+        """
         questions = {question.id: question for question in self.questions}
         names = {target.name for target in self.targets}
         own = [result for result in stored if result.question in questions and result.target in names]
         refuse(
             [
                 f"{questions[result.question].where}: {self.output} has a result of question {result.question}, "
-                "which was another one then"
+                "but the question has changed since"
                 for result in own
                 if result.digest != questions[result.question].digest
             ]
@@ -104,7 +108,7 @@ class Evaluation:
             error = (await sandbox.solve("sympy", "print(1)")).error
             if error is not None and error.kind in OUR_FAULT:
                 raise SettingsError(
-                    f"the scorer python needs the sandbox, which runs nothing: {error.message}"
+                    f"the scorer python needs the sandbox, which cannot run here: {error.message}"
                 )
         return scorers
 
@@ -146,7 +150,10 @@ def _judging(answerer: Answerer, scorers: Scorers, pending: Sequence[Item]) -> I
 
 
 def _tools(engine: Engine, answerer: Answerer) -> Callable[[], Tools]:
-    """Return what makes the tools to score one answer: the time for algebra is limited, and that of each its own."""
+    """Return a factory of the tools that score one answer.
+
+    The time for algebra is limited, for each answer by itself.
+    """
     return lambda: Tools(engine.runs.offload.share(), answerer.ask)
 
 
@@ -169,7 +176,7 @@ class Collected:
 
 @contextmanager
 def _interruptible(run: Run) -> Iterator[None]:
-    """Let the first Ctrl-C end the run after the requests that are running, and the second at once."""
+    """Let the first Ctrl-C end the run after its running requests, the second at once."""
 
     def interrupt() -> None:
         if run.ended == INTERRUPTED:

@@ -23,7 +23,10 @@ class BadRow(ValueError):
 
 
 def rows_of(path: str) -> Iterator[tuple[str, Row | BadRow]]:
-    """Yield the rows of a file, each with the file and line that it begins at; raises `SettingsError` without one."""
+    """Yield the rows of a file, each with the file and line where it begins.
+
+    Raises `SettingsError` if the file cannot be read.
+    """
     try:
         content = Path(path).read_bytes()
     except OSError as error:

@@ -75,7 +75,10 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a row will take for the `questions` that it still has to answer; `each` is the probable mean."""
+    """What a row will take for the `questions` that it still has to answer.
+
+    `each` is the probable mean.
+    """
 
     target: Target
     questions: int
@@ -132,7 +135,7 @@ def _planned(answerer: Answerer, request: ChatRequest) -> Need:
 
 
 def _usual(answerer: Answerer, target: Target, question: Question, most: Need) -> Need:
-    """Return what a question usually takes: some of the calls that it takes at most, each like a plain one."""
+    """Return what a question usually takes: some of its most calls, each like a plain one."""
     request = answerer.request(replace(target, approach=NONE), question)
     limited = {
         name: min(REPLY, request.body[name]) for name in LIMITS if isinstance(request.body.get(name), int)
@@ -158,7 +161,7 @@ def described(forecasts: Sequence[Forecast], concurrency: int) -> str:
     """Return the forecasts as a table with their sum."""
     pending = [forecast for forecast in forecasts if forecast.questions]
     if not pending:
-        return "Everything has a result already."
+        return "All questions already have results."
     rows = [
         _cells(each.target.name, each.questions, each.most, each.probable, concurrency) for each in pending
     ]
@@ -166,15 +169,15 @@ def described(forecasts: Sequence[Forecast], concurrency: int) -> str:
         most = total([forecast.most for forecast in pending])
         probable = total([forecast.probable for forecast in pending])
         questions = sum(forecast.questions for forecast in pending)
-        rows.append(_cells("together", questions, most, probable, concurrency))
+        rows.append(_cells("total", questions, most, probable, concurrency))
     head = (
         "",
         "questions",
         "calls at most",
         "tokens at most",
-        "probably",
+        "expected",
         "dollars at most",
-        "probably",
+        "expected",
         "minutes",
     )
     return table(iter([head, *rows]))

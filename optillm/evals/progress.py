@@ -1,4 +1,7 @@
-"""The progress of a run: a table that is drawn anew with rich, plain lines where it is missing or nobody watches."""
+"""The progress of a run: a live table with `rich`, else plain lines.
+
+Lines are plain, too, where the output is not a terminal.
+"""
 
 from __future__ import annotations
 

@@ -64,7 +64,10 @@ def load(path: str) -> list[Question]:
 
 
 def questions_of(rows: Iterable[tuple[str, Row | BadRow]]) -> list[Question]:
-    """Return the questions of rows, each with the place it is from. Raises `SettingsError` as `load` does."""
+    """Return the questions of rows, each of which comes with its place in a file.
+
+    Raises `SettingsError` as `load` does.
+    """
     questions: list[Question] = []
     faults: list[str] = []
     places: dict[str, str] = {}
@@ -171,7 +174,10 @@ def _word(fields: Row, name: str) -> str | None:
 
 
 def _letter(answer: Any, choices: Sequence[str]) -> str:
-    """Return the letter of the right option: it is given as an index from 0, as a letter or as the option itself."""
+    """Return the letter of the right option.
+
+    The answer is an index from 0, a letter, or the option itself.
+    """
     letters = OPTIONS[: len(choices)]
     if type(answer) is int and 0 <= answer < len(choices):
         return letters[answer]
@@ -186,7 +192,10 @@ def _letter(answer: Any, choices: Sequence[str]) -> str:
 
 
 def _with_options(messages: list[Message], choices: Sequence[str]) -> list[Message]:
-    """Return the conversation with the options below its last turn, unless that lists them already."""
+    """Return the conversation with the options below its last turn.
+
+    A turn that lists them already stays as it is.
+    """
     last = messages[-1]
     content = content_text(last)
     listed = [(letter, choice) for letter, choice in zip(OPTIONS, choices, strict=False)]

@@ -103,7 +103,7 @@ class ResultsFile:
 
     @classmethod
     def open(cls, path: str, header: Header, *, resume: bool) -> tuple[Self, list[Result]]:
-        """Open a file and return it with its results, of which there are none unless a run is resumed.
+        """Open a file and return it with its results; without `resume` it has none.
 
         Raises `SettingsError` if it has results and none are expected, if they are of another evaluation, or if it is
         broken other than by a torn last line.
@@ -126,7 +126,7 @@ class ResultsFile:
             raise SettingsError(f"{self.path} is being written by another run") from None
         if self._size and not resume:
             raise SettingsError(
-                f"{self.path} exists: go on with it by --resume, or name another file with -o"
+                f"{self.path} exists: continue it with --resume, or name another file with -o"
             )
         lines = list(self._repaired())
         if not lines:
@@ -179,7 +179,7 @@ class ResultsFile:
             self._file.seek(0, os.SEEK_END)
         for number, line in enumerate(whole.split(b"\n") if whole else (), start=1):
             if not _is_json(line):
-                raise SettingsError(f"{self.path}:{number}: not JSON; remove this line to go on")
+                raise SettingsError(f"{self.path}:{number}: not JSON; remove this line to continue")
             yield orjson.loads(line)
 
 

@@ -1,6 +1,7 @@
-"""The run of an evaluation: questions to targets, several at a time, until all is done or a limit is reached.
+"""The run of an evaluation: all questions to all targets, several requests at a time.
 
-All rows get a question before any row gets the next one, so that a run that ends early has pairs to compare.
+It ends when all is done or a limit is reached. All rows get a question before any row gets the next one, so that a
+run that ends early has pairs to compare.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ DOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What ends a run: dollars, tokens, seconds; `None` is no limit. `concurrency` is how many requests run at a time.
+    """What ends a run: dollars, tokens, seconds; `None` is no limit.
 
-    No request is begun whose row usually takes more than is left beside those that run. These come to their end, so a
-    limit can be passed by what they take beyond the usual.
+    `concurrency` is how many requests run at a time. No request is begun whose row usually takes more than is left
+    beside those that run. These come to their end, so a limit can be passed by what they take beyond the usual.
     """
 
     cost: float | None = None
@@ -65,7 +66,7 @@ class Watcher(Protocol):
 def items(
     questions: Sequence[Question], targets: Sequence[Target], results: Sequence[Result], *, retry_errors: bool
 ) -> list[Item]:
-    """Return what is still to be done: not what has a result, but what has one that could not be scored.
+    """Return what is still to be done, including results that could not be scored.
 
     With `retry_errors`, errors are no results.
     """
@@ -139,7 +140,10 @@ class Run:
                 self._keep(item, result)
 
     async def _result(self, item: Item) -> Result | None:
-        """Return the scored result; `None` for a target that cannot be used at all, which ends the run."""
+        """Return the scored result, or `None` for a target that cannot be used at all.
+
+        Such a target ends the run.
+        """
         if item.reply is not None:
             return await self._scored(item.question, replace(item.reply, unscored=None))
         outcome = await self._answerer.answer(item.target, item.question)
@@ -152,7 +156,7 @@ class Run:
         return await self._scored(item.question, await self._with_candidates(item.question, result, outcome))
 
     async def _with_candidates(self, question: Question, result: Result, outcome: Outcome) -> Result:
-        """Return a result with what its technique chose among, unless scoring that would have to be paid for."""
+        """Return a result with its candidates, unless scoring them would cost calls."""
         scorer = self._scorers.of(question)
         if outcome.trace is None or isinstance(scorer, Judge):
             return result
@@ -205,11 +209,11 @@ class Run:
         _, tokens, cost, _ = map(sum, zip(*map(_values, [self._spent, *needs]), strict=True))
         limits = self._limits
         if limits.cost is not None and cost > limits.cost:
-            self.end(f"the next request would go beyond ${limits.cost:g} (--max-cost)")
+            self.end(f"the next request would exceed ${limits.cost:g} (--max-cost)")
         elif limits.tokens is not None and tokens > limits.tokens:
-            self.end(f"the next request would go beyond {limits.tokens:,} tokens (--max-tokens)")
+            self.end(f"the next request would exceed {limits.tokens:,} tokens (--max-tokens)")
         elif asyncio.get_running_loop().time() >= self._deadline:
-            self.end(f"{(limits.seconds or 0) / 60:g} minutes are over (--max-minutes)")
+            self.end(f"{(limits.seconds or 0) / 60:g} minutes are up (--max-minutes)")
         return self.ended is not None
 
 

@@ -1,4 +1,4 @@
-"""What tells selection from luck: how good the candidates were, and what the same tokens buy without any technique.
+"""What tells selection from luck: the candidates, and what plain samples would give.
 
 The oracle would have returned a right candidate wherever there was one, and chance any of them. Regret is the share of
 questions where a right candidate was there and another answer was returned. The vote at equal tokens is the plurality
@@ -28,7 +28,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """The vote at equal tokens: how often it is right, of how many samples, and how many the tokens would have paid."""
+    """The vote at equal tokens: how often it is right.
+
+    Also how many samples vote, and how many the tokens would have paid for.
+    """
 
     accuracy: float
     samples: float
@@ -37,7 +40,7 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The candidates of a row: how often some candidate was right, a random one was, a right one was not returned."""
+    """The candidates of a row: how often any, a random or a rejected one was right."""
 
     oracle: float
     random: float
@@ -46,7 +49,7 @@ class Selection:
 
 
 def selection(results: Sequence[Result], pool: Mapping[str, Samples]) -> Selection | None:
-    """Return the selection of a row; `None` if the candidates of any of its answers are not known.
+    """Return the selection of a row; `None` if any answer's candidates are unknown.
 
     A request that failed had no right candidate, and a candidate that could not be scored is wrong.
     """
@@ -70,7 +73,10 @@ def _is_right(candidate: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The samples of a question: which answer each gives (-1: none), which answers are right, the mean tokens."""
+    """The samples of a question, and their mean tokens.
+
+    `votes` has the answer that each gives (-1: none), `right` which answers are right.
+    """
 
     votes: npt.NDArray[np.int64]
     right: Floats
@@ -88,7 +94,10 @@ class Samples:
         return cls(votes, np.array(right, dtype=np.float64), mean(each["tokens"] for each in candidates))
 
     def accuracy(self, size: int, chance: np.random.Generator) -> float:
-        """Return how often the plurality of `size` of the samples is right; of a tie, the share that is."""
+        """Return how often the plurality of `size` of the samples is right.
+
+        A tie counts by the share of its answers that are right.
+        """
         if not self.right.size:
             return 0.0
         draws = 1 if size >= len(self.votes) else DRAWS
@@ -99,7 +108,10 @@ class Samples:
 
 
 def pooled(results: Sequence[Result]) -> dict[str, Samples]:
-    """Return the samples of each question, those of the row that drew the most: equal seeds would give equal ones."""
+    """Return the samples of each question, from the row that drew the most.
+
+    Rows are not pooled, since equal seeds would give equal samples.
+    """
     most: dict[str, Sequence[Mapping[str, Any]]] = {}
     for result in results:
         samples = [each for each in result.candidates if each["origin"] == SAMPLE]

@@ -63,7 +63,10 @@ def math(row: Row) -> Row | None:
 
 
 def boxed(solution: str) -> str | None:
-    r"""Return what is in the last `\boxed{…}` of a solution, braces inside included; `None` if there is none."""
+    r"""Return what is in the last `\boxed{…}` of a solution, or `None`.
+
+    It may have braces inside.
+    """
     boxes = list(_BOX.finditer(solution))
     if not boxes:
         return None
@@ -84,7 +87,7 @@ def lettered(row: Row) -> Row | None:
 
 
 def labelled(row: Row) -> Row | None:
-    """ARC: `choices` with a `text` and a `label` each, and the label that is right as `answerKey`."""
+    """ARC: `choices` with a `text` and a `label` each, and the right label as `answerKey`."""
     choices, key = row.get("choices"), row.get("answerKey")
     if not isinstance(choices, Mapping) or key is None:
         return None
@@ -102,7 +105,7 @@ def mmlu(row: Row) -> Row | None:
 
 
 def humaneval(row: Row) -> Row | None:
-    """HumanEval: a `prompt` to complete, and a `test` that checks the function named `entry_point`."""
+    """HumanEval: a `prompt` to complete, and a `test` of the function `entry_point`."""
     prompt, test, name = row.get("prompt"), row.get("test"), row.get("entry_point")
     if not (isinstance(prompt, str) and isinstance(test, str) and isinstance(name, str)):
         return None

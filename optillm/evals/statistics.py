@@ -1,4 +1,4 @@
-"""The statistics of an evaluation: intervals of proportions, paired differences, and how many questions decide.
+"""The statistics of an evaluation: proportions, paired differences, sample sizes.
 
 All are exact or closed formulas; each names its source. A confidence level is 95 % throughout.
 """
@@ -40,7 +40,7 @@ def wilson(successes: int, total: int) -> Interval:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Questions that two rows answered: how many both, only the first, only the second, and neither got right."""
+    """Questions that two rows answered, by which of them got it right."""
 
     both: int
     first: int
@@ -128,10 +128,10 @@ def questions_needed(pairs: Pairs) -> int | None:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return the value below which this share of some values lies: 0.5 is the median. Needs at least one value.
+    """Return the value below which this share of some values lies; 0.5 is the median.
 
-    Between two values it is interpolated: definition 7 of Hyndman and Fan, Sample Quantiles in Statistical Packages
-    (1996), The American Statistician 50, 361-365.
+    Needs at least one value. Between two values it is interpolated: definition 7 of Hyndman and Fan, Sample Quantiles
+    in Statistical Packages (1996), The American Statistician 50, 361-365.
     """
     ordered = sorted(values)
     position = share * (len(ordered) - 1)

@@ -82,9 +82,10 @@ def _gym_rows(name: str, count: int, seed: int) -> Iterator[Row]:
 
 
 def verified(reply: str, row: Mapping[str, Any]) -> float:
-    """Return what reasoning-gym's own verifier thinks of a reply: of the answer that it states, its last line, or all.
+    """Return the score of reasoning-gym's own verifier for a reply.
 
-    Its verifiers take an answer with nothing around it, and some fail at what is none.
+    The best of the stated answer, the last line and the whole reply counts. Its verifiers take an answer with nothing
+    around it, and some fail at what is none.
     """
     text = strip_reasoning(reply).strip()
     answer = extract(text, row["question"])

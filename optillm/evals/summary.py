@@ -29,7 +29,10 @@ SETTLED: Final = "settled"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A row beside the first one, on the questions that both have: `needed` would tell them apart, `None` if none."""
+    """A row beside the first one, on the questions that both have.
+
+    `needed` questions would tell them apart, `None` if no number would.
+    """
 
     questions: int
     difference: float
@@ -135,7 +138,10 @@ def _groups(results: Sequence[Result]) -> dict[str, tuple[int, int]]:
 
 
 def compared(results: Sequence[Result], first: Sequence[Result]) -> Comparison | None:
-    """Return how results compare with those of the first row, question by question; `None` without a common one."""
+    """Return how results compare with those of the first row, question by question.
+
+    Without a question in common it is `None`.
+    """
     rights = {result.question: result.right for result in first}
     pairs = Pairs.of(
         (result.right, rights[result.question]) for result in results if result.question in rights

@@ -84,7 +84,7 @@ def _costs(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
 
 
 def _selections(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
-    yield ["of its candidates", "oracle", "random", "returned", "regret", "vote at equal tokens", "samples"]
+    yield ["candidates", "oracle", "random", "returned", "regret", "vote at equal tokens", "samples"]
     for row in rows:
         if row.selection is not None:
             chosen, vote = row.selection, row.selection.vote
@@ -103,7 +103,7 @@ def _selections(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
 
 
 def sentences(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what the data say of each row against the first one, and what is to be known of errors."""
+    """Yield what the data say of each row against the first one, and notes on errors."""
     name = rows[0].target
     for row in rows[1:]:
         if row.against_first is not None:
@@ -119,7 +119,7 @@ def sentences(rows: Sequence[Row]) -> Iterator[str]:
     if judged:
         costs = [row.scoring_cost for row in rows]
         dollars = None if None in costs else sum(cost or 0.0 for cost in costs)
-        yield f"Scoring took {judged:,} tokens{'' if dollars is None else f' (${dollars:.4f})'} beside these."
+        yield f"Scoring took {judged:,} tokens{'' if dollars is None else f' (${dollars:.4f})'} on top of this."
 
 
 def _verdict(name: str, first: str, versus: Comparison) -> str:
@@ -128,7 +128,7 @@ def _verdict(name: str, first: str, versus: Comparison) -> str:
         return f"{name} is {better} accurate than {first}: {points(versus.difference)} points, p = {versus.p:.3g}."
     if versus.needed is None:
         low, high = map(points, versus.interval)
-        return f"The data show no difference between {name} and {first}; one of {low} to {high} points may be there."
+        return f"The data show no difference between {name} and {first}; there may still be one of {low} to {high} points."
     return (
         f"The data cannot tell {name} from {first}. If the difference is what it seems, "
         f"about {versus.needed:,} questions would."

@@ -1,4 +1,4 @@
-"""Who answers: technique expressions run in this process, or models of any OpenAI-compatible server."""
+"""Who answers: techniques in this process, or models of an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -76,9 +76,10 @@ def _target(name: str, slugs: Collection[str], model: str) -> Target:
 
 
 def _is_model(name: str, slugs: Collection[str]) -> bool:
-    """Return whether a name may be a model's; raises `SettingsError` for one that is almost a technique's.
+    """Return whether a name may be a model's.
 
-    A technique in front of a model's name is one for the server.
+    Raises `SettingsError` for one that is almost a technique's. A technique in front of a model's name is one for the
+    server.
     """
     try:
         if split(name, slugs)[0] is not None:

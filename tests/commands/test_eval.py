@@ -123,7 +123,7 @@ def test_one_command_leads_from_questions_to_a_table(
     assert Path("questions.results.jsonl").exists()
     with pytest.raises(SystemExit):
         cli.main(arguments(questions, demo_url, "--with", "plain,re2", "--n", "5"))
-    assert "go on with it by --resume" in capsys.readouterr().err
+    assert "continue it with --resume" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("bare_machine")
@@ -142,10 +142,10 @@ def test_an_optillm_server_is_a_black_box(
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
-        (("--fields", "[1]"), "--fields is no JSON object"),
-        (("--fields", "{"), "--fields is no JSON"),
+        (("--fields", "[1]"), "--fields is not a JSON object"),
+        (("--fields", "{"), "--fields is not JSON"),
         (("--suite", "x"), "name a file of questions, or suites"),
-        (("--n", "0"), "argument --n: 0 is not a whole number from 1 up"),
+        (("--n", "0"), "argument --n: 0 is not a whole number of at least 1"),
         (("--max-cost", "-1"), "argument --max-cost: -1 is not a number above 0"),
         (("--with", "self_consistancy"), "did you mean self_consistency"),
         (("--with", "bon(n=99)"), "option 'n' of 'bon'"),
@@ -172,7 +172,7 @@ def test_nobody_is_asked_where_nobody_answers(
     unanswered = [word for word in arguments(questions, "http://127.0.0.1:9/v1") if word != "--yes"]
     with pytest.raises(SystemExit):
         cli.main(unanswered)
-    assert "add --yes to begin" in capsys.readouterr().err
+    assert "add --yes to start" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdin.readline", lambda: "n\n", raising=False)
     with pytest.raises(SystemExit) as exit_status:

@@ -154,7 +154,7 @@ def test_the_run_ends_before_more_is_spent(tmp_path: Path) -> None:
     (row,), ended = evaluated(
         world, records, ASKED, "plain", tmp_path / "r.jsonl", limits=limits, fields={"max_tokens": 5}
     )
-    assert ended == "the next request would go beyond $0.000205 (--max-cost)"
+    assert ended == "the next request would exceed $0.000205 (--max-cost)"
     assert 0 < row.questions <= 10
 
 
@@ -164,13 +164,13 @@ def test_the_run_ends_before_more_tokens_are_used(tmp_path: Path) -> None:
         *bench(right), ASKED, "plain", tmp_path / "r.jsonl", limits=limits, fields={"max_tokens": 5}
     )
     assert row.questions == 10
-    assert ended == "the next request would go beyond 150 tokens (--max-tokens)"
+    assert ended == "the next request would exceed 150 tokens (--max-tokens)"
 
 
 def test_the_run_ends_when_its_minutes_are_over(tmp_path: Path) -> None:
     limits = Limits(seconds=6, concurrency=2)
     (row,), ended = evaluated(*bench(right), ASKED, "plain", tmp_path / "r.jsonl", limits=limits)
-    assert (row.questions, ended) == (12, "0.1 minutes are over (--max-minutes)")
+    assert (row.questions, ended) == (12, "0.1 minutes are up (--max-minutes)")
 
 
 def test_a_limit_in_dollars_needs_prices(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_question_that_has_changed_since_is_named(tmp_path: Path) -> None:
     evaluated(*bench(right), ASKED[:3], "plain", path)
     changed = [ASKED[0], replace(ASKED[1], answers=("7",)), ASKED[2]]
     with pytest.raises(
-        SettingsError, match=r"row 2: .* has a result of question 2, which was another one then"
+        SettingsError, match=r"row 2: .* has a result of question 2, but the question has changed since"
     ):
         evaluated(*bench(right), changed, "plain", path, resume=True)
 
@@ -329,7 +329,7 @@ def test_without_a_limit_of_replies_there_is_none_of_tokens(tmp_path: Path) -> N
     evaluated(*bench(right, prices=PRICES), ASKED, "plain,re2", path, confirm=lambda _: False, resume=True)
     first, second = texts
     assert first.count("no limit") == 6
-    assert first.splitlines()[-1].startswith("together")
+    assert first.splitlines()[-1].startswith("total")
     assert second.splitlines()[1].split() == [
         "plain",
         "32",

@@ -74,7 +74,7 @@ def test_a_file_that_got_no_result_is_removed(path: Path) -> None:
 
 def test_a_file_with_results_is_not_written_unless_a_run_is_resumed(path: Path) -> None:
     write(path, FIRST)
-    with pytest.raises(SettingsError, match="exists: go on with it by --resume"):
+    with pytest.raises(SettingsError, match="exists: continue it with --resume"):
         ResultsFile.open(str(path), HEADER, resume=False)
     assert read(path) == [FIRST]
 

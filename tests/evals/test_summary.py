@@ -82,7 +82,7 @@ def test_rows_that_cannot_be_told_apart_are_called_so() -> None:
     assert sentence.endswith("about 312 questions would.")
     (sentence,) = sentences(rows(plain=HALF, bon=HALF))
     assert sentence.startswith(
-        "The data show no difference between bon and plain; one of -4.7 to +4.7 points"
+        "The data show no difference between bon and plain; there may still be one of -4.7 to +4.7 points"
     )
 
 
@@ -111,7 +111,7 @@ def test_the_text_has_a_line_for_each_row() -> None:
 def test_what_judges_took_is_said_apart() -> None:
     judged = results("plain", [1.0], scoring_tokens=1200, scoring_cost=0.5)
     assert list(sentences(summarised(judged, ["plain"]))) == [
-        "Scoring took 1,200 tokens ($0.5000) beside these."
+        "Scoring took 1,200 tokens ($0.5000) on top of this."
     ]
 
 

@@ -53,7 +53,7 @@ def test_the_models_and_the_state_of_the_upstream_are_shown(demo: Proxy, open_pa
     page = open_page(demo.url)
     expect(page.locator("#models-list")).to_contain_text("demo-small")
     expect(page.locator("#models-list")).not_to_contain_text("bon-demo-small")
-    expect(page.locator("#ready")).to_contain_text("An upstream answers")
+    expect(page.locator("#ready")).to_contain_text("An upstream responds")
 
 
 def test_the_page_is_there_while_the_upstream_is_silent(open_page: OpenPage) -> None:
@@ -66,7 +66,7 @@ def test_the_page_is_there_while_the_upstream_is_silent(open_page: OpenPage) -> 
     with Stub(respond) as stub, serving("--base-url", stub.base_url) as proxy:
         page = open_page(proxy.url, expected_errors=["status of 503"])
         expect(page.get_by_role("heading", name="A first request")).to_be_visible()
-        expect(page.locator("#models-status")).to_have_text("Asking for the models…")
+        expect(page.locator("#models-status")).to_have_text("Loading the models…")
         released.set()
         expect(page.locator("#models-list")).to_have_text("m")
 

@@ -97,7 +97,7 @@ def test_the_four_columns_of_a_first_visit_are_ready_to_send(demo: Proxy, open_p
         "self_consistency(samples=16)"
     )
     expect(page.get_by_role("button", name="Add a column")).to_be_disabled()
-    expect(page.locator("#total")).to_contain_text("Together at most")
+    expect(page.locator("#total")).to_contain_text("In total at most")
 
 
 def test_an_option_of_the_form_is_written_into_the_expression_and_planned(opened: Opened) -> None:
@@ -180,7 +180,7 @@ def test_words_and_progress_are_shown_as_they_come(opened: Opened, stub: Stub) -
     answer = page.get_by_label("Answer of plain")
     expect(answer.locator(".text").last).to_have_text("half an ")
     expect(answer).to_contain_text("thinking hard")
-    expect(page.get_by_role("status").last).to_have_text("0 of 1 answer have ended")
+    expect(page.get_by_role("status").last).to_have_text("0 of 1 answer finished")
     go_on.set()
     expect(answer.locator(".text").last).to_have_text("half an answer")
     expect(answer.locator(".status")).to_have_text("done")
@@ -251,7 +251,7 @@ def test_each_column_goes_on_from_its_own_answer_or_all_from_the_chosen_one(
         call.answer("from bon" if call.method == "POST" and call.sent.get("temperature") else "from plain")
 
     page = opened("none", "bon", respond=respond)
-    page.get_by_text("System message and limit").click()
+    page.get_by_text("System message and length limit").click()
     page.get_by_label("System message").fill("Be brief.")
     ask(page, "first")
     expect(page.locator(".status", has_text="done")).to_have_count(2)
@@ -261,7 +261,7 @@ def test_each_column_goes_on_from_its_own_answer_or_all_from_the_chosen_one(
     histories = {tuple(message["content"] for message in body["messages"]) for body in chats(stub)}
     assert ("Be brief.", "first", "from plain", "second") in histories
     assert ("Be brief.", "first", "from bon", "second") in histories
-    page.get_by_label("Answer of bon").last.get_by_role("button", name="Go on from this one").click()
+    page.get_by_label("Answer of bon").last.get_by_role("button", name="Continue from this answer").click()
     expect(page.locator("#continuation")).to_contain_text("bon")
     stub.calls.clear()
     ask(page, "third")
@@ -376,7 +376,7 @@ def test_a_server_that_is_gone_is_named(stub: Stub, open_page: OpenPage) -> None
 def test_an_empty_question_is_not_sent(opened: Opened, stub: Stub) -> None:
     page = opened("none")
     ask(page, " ")
-    expect(page.get_by_role("alert")).to_have_text("Write a question first.")
+    expect(page.get_by_role("alert")).to_have_text("Enter a question first.")
     assert not chats(stub)
 
 

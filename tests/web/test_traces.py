@@ -117,7 +117,7 @@ def test_the_page_of_a_trace_fits_a_phone(url: str, open_page: OpenPage, number:
 def test_the_page_says_first_why_the_answer_was_chosen(url: str, open_page: OpenPage) -> None:
     page = open_page(f"{url}/{path_of(0)}")
     box = page.locator(".why")
-    expect(box).to_contain_text("86 was chosen. Two of four samples say so")
+    expect(box).to_contain_text("86 was chosen. Two of four samples give this answer")
     expect(box.locator(".chip")).to_have_text(["86", "69"])
     expect(page.get_by_text("0.61 s = 2 rounds × 0.30 s")).to_be_visible()
 
@@ -137,7 +137,7 @@ def test_ballots_are_a_matrix_with_abstentions(url: str, open_page: OpenPage) ->
     rows = page.locator(".matrix tbody tr")
     expect(rows.nth(0).locator("td")).to_have_text(["1st", "2nd", "3rd"])
     expect(rows.nth(1).locator("td")).to_have_text(["1st", "3rd", "2nd"])
-    expect(rows.nth(2).locator("td")).to_have_text(["abstained: no ranking in the reply"])
+    expect(rows.nth(2).locator("td")).to_have_text(["no verdict: no ranking in the reply"])
     expect(page.locator(".matrix tfoot td")).to_have_text(["0.94", "0.31", "0.19"])
 
 

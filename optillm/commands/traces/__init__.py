@@ -34,7 +34,7 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument(
-        "action", nargs="?", default="list", metavar="list|show|export|delete", help="list if not said"
+        "action", nargs="?", default="list", metavar="list|show|export|delete", help="list by default"
     )
     parser.add_argument("id", nargs="?", metavar="ID", help="a trace; `last` is the newest")
     listed = parser.add_argument_group("Which traces to list")
@@ -42,13 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed.add_argument("--model", metavar="NAME", help="of this model")
     listed.add_argument("--status", choices=STATUSES, help="of requests with this status")
     listed.add_argument(
-        "--slow", type=float, metavar="SECONDS", help="of requests that took at least so long"
+        "--slow", type=float, metavar="SECONDS", help="of requests that took at least this long"
     )
     listed.add_argument(
-        "--since", metavar="WHEN", help="of an age like 30m, 2h or 7d at most, or since a date"
+        "--since", metavar="WHEN", help="no older than an age like 30m, 2h or 7d, or since a date"
     )
-    listed.add_argument("--text", metavar="WORDS", help="with these words in question or answer")
-    listed.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many, 20 by default")
+    listed.add_argument("--text", metavar="WORDS", help="with this text in the question or answer")
+    listed.add_argument("--limit", type=int, default=20, metavar="N", help="at most this many (default 20)")
     shown = parser.add_argument_group("How to show them")
     shown.add_argument(
         "--call", type=int, metavar="N", help="with show: one upstream call, with prompt and reply"
@@ -62,10 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     shown.add_argument("-o", "--output", metavar="FILE", help="with export: the file to write")
     server = parser.add_argument_group(
-        "Where they are: with the server of these settings, if it runs, else in its file"
+        "Where to read them: from the server that these settings describe, if it is running, else from its file"
     )
-    server.add_argument("--server", metavar="URL", help="another server")
-    server.add_argument("--key", help="the key to send to it; OPTILLM_API_KEY is not visible to other users")
+    server.add_argument("--server", metavar="URL", help="read from this server instead")
+    server.add_argument(
+        "--key", help="the key for the server; other users can see it here, but not in OPTILLM_API_KEY"
+    )
     add_flags_of(server, Settings, ("config", "host", "port", "traces"))
 
 
@@ -146,11 +148,11 @@ def _list(source: Source, arguments: argparse.Namespace) -> None:
         print(json.dumps(page.data, indent=2))
         return
     if not page.data:
-        print("There are no such traces." if _filters(arguments, now) else "There are no traces yet.")
+        print("No trace matches." if _filters(arguments, now) else "There are no traces yet.")
         return
     write([listing(page.data, columns(), now)])
     if page.more:
-        print(f"\nThere are more than these {arguments.limit}: raise --limit, or choose with flags.")
+        print(f"\nThere are more than these {arguments.limit}: raise --limit, or filter with flags.")
 
 
 def _show(source: Source, arguments: argparse.Namespace) -> None:

@@ -64,19 +64,19 @@ def _mark(ballot: Ballot, candidate: int) -> str:
     rank = 1
     for group in ballot["order"] or ():
         if candidate in group:
-            return f"{rank}." + "=" * (len(group) > 1)
+            return f"#{rank}" + "=" * (len(group) > 1)
         rank += len(group)
     return "?"
 
 
 def _remark(ballot: Ballot, judge: Mapping[str, Any]) -> Iterator[Piece]:
-    """Yield why a ballot says nothing; `judge` is its call."""
+    """Yield why a ballot is not counted; `judge` is its call."""
     if judge["status"] == "cancelled":
         yield Piece("not waited for", "dim")
     elif ballot["unread"] is not None:
         yield Piece(f"not readable: {safe(ballot['unread'])}", "bold yellow")
     elif not ballot["counted"]:
-        yield Piece(f"does not count: {safe(ballot['note'] or 'no reason on record')}", "yellow")
+        yield Piece(f"not counted: {safe(ballot['note'] or 'no reason on record')}", "yellow")
 
 
 def tree(searched: Mapping[str, Any]) -> list[Line]:

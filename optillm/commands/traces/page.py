@@ -76,7 +76,7 @@ def _effort(document: Document) -> Iterator[str]:
     total = sum(document["call_counts"].values())
     yield counted(total, "call") + (f" ({counts})" if counts else "")
     if losses:
-        yield f"of no use: {losses}"
+        yield f"unusable: {losses}"
     yield counted(document["rounds"], "round")
     if document["usage"]:
         yield counted(document["usage"]["total_tokens"], "token")
@@ -91,7 +91,7 @@ def _origin(document: Document) -> Iterator[str]:
     if document["client"] is not None:
         yield f"key {safe(document['client'])}"
     if not document["content"]:
-        yield "without content"
+        yield "texts not kept"
 
 
 def _answers(document: Document) -> Iterator[Line]:
@@ -110,7 +110,7 @@ def _answers(document: Document) -> Iterator[Line]:
             Piece(fit(answer, ANSWER), f"bold {colour}" if group["chosen"] else colour),
             Piece(f" {FULL * filled}".ljust(METER + 2), colour),
             f"{group['votes']:g} of {votes:g}"
-            + (f"  mark {max(marks):.3g}" if marks else "")
+            + (f"  score {max(marks):.3g}" if marks else "")
             + f"  {members}",
         )
 

@@ -88,7 +88,7 @@ class Server:
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             reason = safe(error) or type(error).__name__
             raise NoServer(
-                f"no server answers at {masked(self._url)} ({reason}): name another one with --server"
+                f"no server answers at {masked(self._url)} ({reason}): give another one with --server"
             ) from None
         return self._read(response)
 
@@ -97,9 +97,9 @@ class Server:
             content = response.json()
             error = content.get("error")
         except (ValueError, AttributeError):
-            raise SettingsError(f"what answers at {masked(self._url)} is no optillm server") from None
+            raise SettingsError(f"what answers at {masked(self._url)} is not an optillm server") from None
         if response.status_code == HTTPStatus.UNAUTHORIZED:
-            fault = "does not know this key" if self._headers else "wants one of its keys"
+            fault = "does not know this key" if self._headers else "requires a key"
             raise SettingsError(f"the server {fault}: set OPTILLM_API_KEY, or give --key")
         if response.is_error:
             message = error.get("message") if isinstance(error, dict) else None
@@ -165,6 +165,6 @@ def address(settings: Settings) -> str:
     Raises `SettingsError` if it has taken a port that only it knows.
     """
     if settings.port == 0:
-        raise SettingsError("port is 0, so the server has a port of its own choice: name it with --server")
+        raise SettingsError("port is 0, so the server chose a free port: give its address with --server")
     host = ANY_ADDRESS.get(settings.host, settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"

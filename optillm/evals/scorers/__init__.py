@@ -73,7 +73,10 @@ class Scorers:
     """The scorers of an evaluation: one for all questions, unless a question names its own."""
 
     def __init__(self, default: str, questions: Sequence[Question]) -> None:
-        """Read all scorers that are named; raises `SettingsError` for what cannot be used, by its line."""
+        """Read all scorers that are named.
+
+        Raises `SettingsError`, with the line, for one that cannot be used.
+        """
         try:
             self._default = scorer(default)
         except ValueError as error:

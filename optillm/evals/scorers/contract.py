@@ -13,7 +13,10 @@ NO_ANSWER = "it has no answer to compare with: add one, or choose a scorer that 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a reply is worth, from 0 to 1; `tokens` and `cost` are what a judge took, `None` if that is not known."""
+    """The score of a reply, from 0 to 1.
+
+    `tokens` and `cost` are what a judge took, `None` if that is not known.
+    """
 
     value: float
     tokens: int = 0

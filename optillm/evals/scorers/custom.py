@@ -14,9 +14,10 @@ from optillm.evals.scorers.contract import Mark, ScoringError, Tools
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """A function of the reply and of the question's row: it returns true or false, or a number from 0 to 1.
+    """A function of the reply and the question's row that returns a score.
 
-    It may be a coroutine function. What it raises is no verdict on the reply.
+    The score is true or false, or a number from 0 to 1. It may be a coroutine function. What it raises is no verdict
+    on the reply.
     """
 
     name: str
@@ -24,7 +25,10 @@ class Custom:
 
     @classmethod
     def imported(cls, name: str) -> Custom:
-        """Return the scorer `package.module:function`; raises `ValueError` if there is no such function."""
+        """Return the scorer `package.module:function`.
+
+        Raises `ValueError` if there is no such function.
+        """
         module, _, path = name.partition(":")
         try:
             function: Any = import_module(module)

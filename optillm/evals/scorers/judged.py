@@ -42,7 +42,10 @@ _VERDICT: Final = re.compile(r"verdict\W{1,8}(right|wrong)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A model finds the reply right: `rubric` says what to judge, by default whether it is correct."""
+    """A model finds the reply right.
+
+    `rubric` says what to judge, by default whether the reply is correct.
+    """
 
     model: str
     rubric: str = RUBRIC

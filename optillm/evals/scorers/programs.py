@@ -18,9 +18,10 @@ OUR_FAULT: Final = ("busy", "unavailable")
 
 @dataclass(frozen=True, slots=True)
 class Python:
-    """The reply's program passes the question's `tests`: statements that raise unless it is right.
+    """The reply's program passes the question's `tests`.
 
-    `seconds` is what program and tests may take together. What the sandbox refuses to run cannot be scored.
+    Tests are statements that raise unless the program is right. `seconds` is what program and tests may take
+    together. What the sandbox refuses to run cannot be scored.
     """
 
     seconds: float = 10.0
@@ -51,7 +52,10 @@ class Python:
 
 
 def _program(question: Question, reply: str) -> str:
-    """Return a reply's program; one that only goes on where a prompt of code ends is put behind it."""
+    """Return a reply's program.
+
+    If it only continues a prompt of code, the prompt is put in front of it.
+    """
     blocks = [block.content for block in programs(strip_reasoning(reply))]
     program = "\n\n".join(blocks) if blocks else strip_reasoning(reply)
     prompt, name = question.row.get("prompt"), question.row.get("entry_point")

@@ -1,4 +1,7 @@
-"""Scorers that compare what a reply states with the answers of its question. Any of several answers will do."""
+"""Scorers that compare what a reply states with the answers of its question.
+
+Any of several answers will do.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,10 @@ def _plain(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """The final answer means the same: numbers in any notation, expressions, choices, lists, words.
+    """The final answer means the same as one of the question's answers.
 
-    Where a number is asked for and the reply states none as its answer, its last number counts.
+    It may be a number in any notation, an expression, a choice, a list or words. Where a number is asked for and the
+    reply states none as its answer, its last number counts.
     """
 
     def problem(self, question: Question) -> str | None:
@@ -119,7 +123,7 @@ class Numeric:
 
 
 def number(text: str, question: str) -> Fraction | None:
-    """Return the number that a text states as its answer, else its last number; `None` if it has none."""
+    """Return the number that a text states as its answer, else its last number, else `None`."""
     stated = extract(text, question) or canonical(text, question)
     if stated.kind == "number":
         return Fraction(stated.value)

@@ -1,4 +1,4 @@
-"""The ballots of a trace document: what judges were shown, and what they said."""
+"""The ballots of a trace document: what judges were shown, and their verdicts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SOURCES: Final = {
     "answered": "The judge answered the question instead of judging, which counts as a vote for that answer.",
 }
 """How a verdict was given."""
-NOBODY: Final = "It counts for nobody."
+NOT_COUNTED: Final = "The ballot was not counted."
 
 
 def ballots_of(roster: Roster, *, content: bool) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ def _ballot(judgement: Judgement, call: CallSpan, roster: Roster, *, content: bo
         "source": judgement.source,
         "unread": unread,
         "counted": verdict is not None,
-        "note": NOBODY if verdict is None else SOURCES.get(judgement.source or ""),
+        "note": NOT_COUNTED if verdict is None else SOURCES.get(judgement.source or ""),
     }
 
 
@@ -72,11 +72,11 @@ def _unread(judgement: Judgement, call: CallSpan) -> str:
     if call.status == "running":
         return "the judge has not answered yet"
     if call.status == "cancelled":
-        return "the call was ended before its verdict, since it was no longer needed"
+        return "the call was cancelled before its verdict, since it was no longer needed"
     if not call.replies or judgement.unread == "no reply":
         return "the call failed"
     if judgement.unread == "other answer":
-        return "the judge gave an answer of its own, which is that of no single candidate"
+        return "the judge gave an answer of its own, which matches no single candidate"
     reply = call.replies[0]
     if is_endless(reply.text):
         return "the reply only repeats itself"

@@ -27,21 +27,21 @@ def test_the_facts_come_first() -> None:
     facts = shown(bon(), width=120)[""].splitlines()
     assert facts[0].startswith("Tom has 5 bags")
     assert facts[1] == "bon(n=4) · gpt-4o-mini · complete in 0.61 s"
-    counts = "8 calls (4 generate, 4 judge) · of no use: 1 abstained, 1 cancelled"
+    counts = "8 calls (4 generate, 4 judge) · unusable: 1 abstained, 1 cancelled"
     assert facts[2] == f"{counts} · 2 rounds · 1,124 tokens · $0.0009"
     assert facts[3].startswith("trace_0123456789abcdef01234567 · ")
     assert facts[3].endswith("request req_313ea6b5")
 
 
 def test_the_reasons_are_told_in_words() -> None:
-    assert lines_of(shown(bon())["Why"]) == ["86 was chosen.", "Two of four samples say so."]
+    assert lines_of(shown(bon())["Why"]) == ["86 was chosen.", "Two of four samples give this answer."]
 
 
 def test_answers_have_their_votes_and_the_chosen_one_is_marked() -> None:
     assert lines_of(shown(bon())["Answers"]) == [
-        "* 86 ██████████ 2 of 4 mark 0.94 A C",
-        "69 █████ 1 of 4 mark 0.31 B",
-        "103 █████ 1 of 4 mark 0.19 D",
+        "* 86 ██████████ 2 of 4 score 0.94 A C",
+        "69 █████ 1 of 4 score 0.31 B",
+        "103 █████ 1 of 4 score 0.19 D",
     ]
 
 
@@ -74,7 +74,7 @@ def test_a_request_that_runs_shows_what_there_is() -> None:
     texts = shown(running())
     assert set(texts) == {"", "Where the time went"}
     assert texts[""].splitlines()[0] == "none · gpt-4o-mini · running"
-    assert "without content" in texts[""]
+    assert "texts not kept" in texts[""]
 
 
 def test_a_failure_says_what_it_was() -> None:

@@ -61,7 +61,7 @@ def test_a_key_is_sent_and_a_missing_or_wrong_one_is_told_in_a_line() -> None:
     with archive(key="secret") as (_, url):
         assert Server(url, "secret").document("trace_bon")
         end = ": set OPTILLM_API_KEY, or give --key"
-        assert refusal(lambda: Server(url, None).page({}, 1)) == f"the server wants one of its keys{end}"
+        assert refusal(lambda: Server(url, None).page({}, 1)) == f"the server requires a key{end}"
         assert refusal(lambda: Server(url, "guess").page({}, 1)) == f"the server does not know this key{end}"
 
 
@@ -82,7 +82,7 @@ def test_something_else_that_answers_is_named(answer: Callable[[Call], None]) ->
     with Stub(answer) as stub:
         words = refusal(lambda: Server(stub.base_url, None).page({}, 1))
     assert words.startswith("what answers at http://127.0.0.1:")
-    assert words.endswith("is no optillm server")
+    assert words.endswith("is not an optillm server")
 
 
 def test_a_refusal_is_told_in_the_servers_words_on_one_line() -> None:
@@ -99,7 +99,9 @@ def test_a_refusal_is_told_in_the_servers_words_on_one_line() -> None:
 def test_where_no_server_is_the_line_says_so() -> None:
     with Stub(lambda call: None) as stub:
         url = stub.base_url
-    with pytest.raises(NoServer, match=r"^no server answers at http://127\.0\.0\.1:\d+ \(.+\): name another"):
+    with pytest.raises(
+        NoServer, match=r"^no server answers at http://127\.0\.0\.1:\d+ \(.+\): give another one"
+    ):
         Server(url, None).page({}, 1)
     with pytest.raises(NoServer, match=r"^no server answers at "):
         Server("no address", None).page({}, 1)
@@ -126,7 +128,7 @@ def test_the_address_is_where_a_server_of_these_settings_can_be_reached(host: st
 
 
 def test_a_port_that_only_the_server_knows_has_to_be_named() -> None:
-    assert refusal(lambda: address(Settings(port=0))).endswith("name it with --server")
+    assert refusal(lambda: address(Settings(port=0))).endswith("give its address with --server")
 
 
 # The file

@@ -28,7 +28,7 @@ def test_traces_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with archive() as (server, url):
         lines = printed(capsys, "--server", url, "--limit", "2").splitlines()
         assert [text.split()[0] for text in lines[1:3]] == ["trace_running", "trace_bon"]
-        assert lines[-1] == "There are more than these 2: raise --limit, or choose with flags."
+        assert lines[-1] == "There are more than these 2: raise --limit, or filter with flags."
         flags = [
             "--technique",
             "bon",
@@ -119,7 +119,7 @@ def test_no_traces_are_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     with archive() as (server, url):
         server.kept.clear()
         assert printed(capsys, "--server", url) == "There are no traces yet.\n"
-        assert printed(capsys, "--slow", "9", "--server", url) == "There are no such traces.\n"
+        assert printed(capsys, "--slow", "9", "--server", url) == "No trace matches.\n"
         assert refusal("traces", "show", "last", "--server", url) == "there are no traces yet"
 
 
@@ -135,7 +135,7 @@ def test_no_traces_are_no_table(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (("--slow", "much"), "argument --slow: invalid float value: 'much'"),
         (("--format", "xml"), "argument --format: invalid choice: 'xml'"),
-        (("--port", "0"), "port is 0, so the server has a port of its own choice: name it with --server"),
+        (("--port", "0"), "port is 0, so the server chose a free port: give its address with --server"),
         (("--server", "http://127.0.0.1:9"), "no server answers at http://127.0.0.1:9 ("),
     ],
 )

@@ -169,9 +169,7 @@ def bon() -> dict[str, Any]:
         ballots=[
             ballot(4, [0, 3, 1]),
             ballot(5, [0, 1, 3], order=[[0], [1, 3]]),
-            ballot(
-                6, [3, 0, 1], order=None, source=None, unread=unread, counted=False, note="counts for nobody"
-            ),
+            ballot(6, [3, 0, 1], order=None, source=None, unread=unread, counted=False, note="not counted"),
         ],
         decisions=[
             {"at": 0.6, "step": 0, "kind": "cut", "text": "One judge was no longer needed.", "data": {}}
@@ -180,7 +178,7 @@ def bon() -> dict[str, Any]:
             "chosen": [0],
             "runner_up": 1,
             "text": "So the answer is 86.",
-            "why": ["86 was chosen.", "Two of four samples say so."],
+            "why": ["86 was chosen.", "Two of four samples give this answer."],
         },
         critical_path=[3, 5],
     )

@@ -239,8 +239,8 @@ def test_ratings_are_scores_of_the_candidate_that_is_shown() -> None:
         ("Both have their merits.", "the reply states no verdict"),
         (failing(400), "the call failed"),
         (Say("I think that", "length"), "the reply was cut off before its verdict"),
-        ("The answer is 12.", "the judge gave an answer of its own, which is that of no single candidate"),
-        (Say(HANG), "the call was ended before its verdict, since it was no longer needed"),
+        ("The answer is 12.", "the judge gave an answer of its own, which matches no single candidate"),
+        (Say(HANG), "the call was cancelled before its verdict, since it was no longer needed"),
     ],
 )
 def test_a_ballot_that_could_not_be_read_says_why(said: Any, reason: str) -> None:

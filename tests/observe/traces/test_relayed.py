@@ -47,7 +47,7 @@ def test_a_plain_request_is_one_call_with_its_prompt_and_its_reply() -> None:
     assert call["replies"][0]["text"] == answer(86)
     assert (call["input_tokens"], call["output_tokens"], call["end"]) == (7, 5, 1.0)
     assert plain["outcome"]["text"] == answer(86)
-    assert plain["outcome"]["why"] == ["One call, passed on as it came."]
+    assert plain["outcome"]["why"] == ["One call, passed through unchanged."]
     assert summary(plain) == summary_of(recording, content=True)
 
 

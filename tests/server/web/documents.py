@@ -220,9 +220,9 @@ def bon() -> dict[str, Any]:
             "text": TEXTS["86"],
             "why": [
                 "86 was chosen.",
-                "Two of four samples say so, and both judges that could be read rank it first.",
+                "Two of four samples give this answer, and both judges that could be read rank it first.",
                 "The runner-up, 69, was one sample.",
-                "One judge could not be read and counts for nobody.",
+                "One judge could not be read and was not counted.",
             ],
         },
         critical_path=[3, 5],

@@ -1,4 +1,4 @@
-"""How a request ended: without an answer, passed on, or before its time."""
+"""How a request ended: without an answer, passed through, or cut short."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from optillm.chat import NONE
 from optillm.observe.traces.explain.words import Document, counted, listed, none_or, number, share, verb
 
 STOPS: Final = {
-    "budget": "the budget allowed no further call: this is the best answer until then",
-    "deadline": "the time was up before all was done: this is the best answer until then",
-    "degraded": "a part of the work was lost: this is the best answer that the rest gave",
+    "budget": "the budget allowed no further calls: this is the best answer found by then",
+    "deadline": "time ran out before all the work was done: this is the best answer found by then",
+    "degraded": "part of the work was lost: this is the best answer from the rest",
 }
-"""What is sentences of work that did not come to its end."""
+"""Sentences for work that was cut short, by stop reason."""
 LOSSES: Final = {
     "truncated": ("reply was cut off at its length limit", "replies were cut off at their length limits"),
     "refusal": ("reply declined to answer", "replies declined to answer"),
-    "empty": ("reply sentences nothing", "replies sentences nothing"),
-    "invalid": ("reply lacked the form that was demanded", "replies lacked the form that was demanded"),
+    "empty": ("reply was empty", "replies were empty"),
+    "invalid": ("reply lacked the required format", "replies lacked the required format"),
 }
-"""What is sentences of replies that could not be used, one or several of them."""
+"""Phrases for replies that could not be used, singular and plural."""
 
 
 def without_answer(document: Document) -> list[str]:
-    """Explain a request that runs, or ended without an answer."""
+    """Explain a request that is still running, or ended without an answer."""
     status, calls = document["status"], document["calls"]
     if status == "running":
         ended = sum(call["status"] != "running" for call in calls)
-        until_now = f"{counted(len(calls), 'call')} until now, of which {none_or(ended)} {_has(ended)} ended"
-        return [f"the request is running: {until_now}" if calls else "the request is running"]
+        so_far = f"{counted(len(calls), 'call')} so far, of which {none_or(ended)} {_has(ended)} ended"
+        return [f"the request is running: {so_far}" if calls else "the request is running"]
     if status == "cancelled":
         return [
-            f"the client left, or the request was cancelled, after {counted(len(calls), 'call')}: "
+            f"the client disconnected, or the request was cancelled, after {counted(len(calls), 'call')}: "
             "there is no answer"
         ]
     if status == "ok":
@@ -57,10 +57,10 @@ def passed_on(document: Document) -> list[str]:
     if document["steps"] or (document["candidates"] and document["candidates"][0]["origin"] != "answer"):
         if _acts(document):
             return [
-                f"{counted(calls, 'plain call')}: the reply calls a tool, which is passed on without a technique"
+                f"{counted(calls, 'plain call')}: the reply is a tool call, passed through without a technique"
             ]
         return [f"{counted(calls, 'plain call')}, without a technique"]
-    return [f"{counted(calls, 'call')}, passed on as {verb(calls, 'it', 'they')} came"]
+    return [f"{counted(calls, 'call')}, passed through unchanged"]
 
 
 def _acts(document: Document) -> bool:
@@ -69,7 +69,7 @@ def _acts(document: Document) -> bool:
 
 
 def limits(document: Document) -> list[str]:
-    """Explain what cut the work short, and what was made smaller from the start."""
+    """Explain what cut the work short, and which options were reduced from the start."""
     sentences = []
     smaller = _smaller(document["requested_options"], document["options"])
     if smaller:
@@ -84,7 +84,7 @@ def limits(document: Document) -> list[str]:
         if ended and document["stop"] == "deadline":
             was = verb(ended, "was", "were")
             sentences.append(
-                f"{counted(ended, 'call')} {was} ended before {verb(ended, 'its', 'their')} reply"
+                f"{counted(ended, 'call')} {was} cancelled before {verb(ended, 'it', 'they')} replied"
             )
     return sentences
 

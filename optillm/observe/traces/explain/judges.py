@@ -1,4 +1,4 @@
-"""What judges say: rankings, ratings, groups, comparisons, and who could not be read."""
+"""What judges say: rankings, ratings, groups, comparisons, and unreadable verdicts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any, Final
 
+from optillm.observe.traces.explain.ends import STOPS
 from optillm.observe.traces.explain.outcome import winner
 from optillm.observe.traces.explain.words import (
     Document,
@@ -37,13 +38,22 @@ def _placed(document: Document, ballots: Sequence[Mapping[str, Any]]) -> list[st
     if not shown:
         return []
     if not read:
-        return ["no judge came to a verdict that could be read"]
+        return ["no judge gave a verdict that could be read"]
     first = sum(bool(ballot["order"]) and bool(group & set(ballot["order"][0])) for ballot in read)
+    if len(read) == 1 < len(shown):
+        return [f"the only judge with a verdict ranks {'it' if first else 'another answer'} first"]
     who = share(first, len(read), "judge")
     if any(ballot["unread"] and not _released(ballot) for ballot in shown):
         who += " that could be read"
     ranks = "ranks" if singular_share(first, len(read)) else "rank"
-    return [f"{who} {ranks} it first"]
+    split = ["they are split, and more candidates give it than the runner-up"]
+    return [f"{who} {ranks} it first", *(split if 2 * first == len(read) and _leads(document) else [])]
+
+
+def _leads(document: Document) -> bool:
+    """Return whether more candidates give the chosen answer than the runner-up."""
+    rival = document["outcome"]["runner_up"]
+    return rival is not None and len(_group(document)) > len(_members(document, rival))
 
 
 def ratings(document: Document) -> list[str]:
@@ -52,7 +62,7 @@ def ratings(document: Document) -> list[str]:
     own = _scores(rated, _group(document))
     if not own:
         return []
-    average = f"judges give it {mark(mean(own))} of 1 on average"
+    average = f"judges rate it {mark(mean(own))} out of 1 on average"
     rival = document["outcome"]["runner_up"]
     theirs = [] if rival is None else _scores(rated, _members(document, rival))
     return [f"{average}, and the runner-up {mark(mean(theirs))}" if theirs else average]
@@ -68,7 +78,7 @@ def _scores(ballots: Sequence[Mapping[str, Any]], members: set[int]) -> list[flo
 
 
 def sorting(document: Document) -> list[str]:
-    """Explain a judge's groups of texts that say the same."""
+    """Explain how a judge grouped texts with the same meaning."""
     sentences = []
     for ballot in document["ballots"]:
         if ballot["kind"] != "groups" or not ballot["shown"] or ballot["verdict"] is None:
@@ -78,15 +88,15 @@ def sorting(document: Document) -> list[str]:
         picked = ballot["labels"].find(ballot["verdict"]["pick"])
         sentences.append(
             f"a judge sorted {counted(len(ballot['shown']), 'text')} into {counted(len(groups), 'group')} "
-            f"that say the same; the largest has {counted(largest, 'text')}"
+            f"by meaning; the largest has {counted(largest, 'text')}"
         )
         if 0 <= picked < len(ballot["shown"]) and ballot["shown"][picked] in _group(document):
-            sentences.append("the judge picked this one to speak for it")
+            sentences.append("the judge picked this text to represent it")
     return sentences
 
 
 def proof(document: Document) -> list[str]:
-    """Explain how an answer that judges prefer fared against the one that most samples give."""
+    """Explain how the judges' favourite fared against the answer that most samples give."""
     return [
         each
         for step in document["steps"]
@@ -123,16 +133,18 @@ def _times(count: int) -> str:
 
 
 def unread(document: Document) -> list[str]:
-    """Explain which judges count for nobody."""
+    """Explain which judges were not counted."""
     lost = [b for b in document["ballots"] if b["unread"] and b["kind"] != "other"]
     released = sum(_released(ballot) for ballot in lost)
     unreadable = len(lost) - released
     sentences = []
     if unreadable:
-        counts = verb(unreadable, "counts", "count")
-        sentences.append(f"{counted(unreadable, 'judge')} could not be read and {counts} for nobody")
+        were = verb(unreadable, "was", "were")
+        sentences.append(f"{counted(unreadable, 'judge')} could not be read and {were} not counted")
     if released:
-        sentences.append(f"{counted(released, 'judge')} {verb(released, 'was', 'were')} not waited for")
+        result = "" if document["stop"] in STOPS else ": the result could no longer change"
+        were = verb(released, "was", "were")
+        sentences.append(f"{counted(released, 'judge')} {were} not waited for{result}")
     return sentences
 
 

@@ -1,6 +1,6 @@
-"""What techniques find out in their own ways: searches, verifiers, round trips, solvers.
+"""What single techniques add: searches, verifiers, round trips, solvers.
 
-A technique says so in the attributes of its steps; here is what these mean. None of them is there for another one.
+Techniques record these in the attributes of their steps; each function reads those of one kind.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ def search(document: Document) -> list[str]:
 
 
 def _completions(document: Document, attributes: Mapping[str, Any]) -> list[str]:
-    """Explain how often finished beginnings of solutions led to the chosen answer."""
+    """Explain how often completed partial solutions led to the chosen answer."""
     candidate = winner(document)
     if "completions" not in attributes or candidate is None:
         return []
     completions = attributes["completions"]
     if not completions:
-        return ["no beginning of a solution could be finished by the discriminator"]
+        return ["the discriminator could not complete any partial solution"]
     by_candidate = attributes["votes"].items()
     supporting = max(
         (
@@ -64,41 +64,38 @@ def _completions(document: Document, attributes: Mapping[str, Any]) -> list[str]
     )
     lead = "leads" if singular_share(supporting, completions) else "lead"
     who = share(supporting, completions, "completion")
-    return [f"{who}, in which the discriminator finished the beginning of a solution, {lead} to it"]
+    return [f"the discriminator completed partial solutions: {who} {lead} to it"]
 
 
 def verifier(document: Document) -> list[str]:
-    """Explain how far a verifier that was tested on decoys is believed."""
+    """Explain how far a verifier that was tested on decoys is trusted."""
     verified = [step["attributes"] for step in document["steps"] if "belief" in step["attributes"]]
     if not verified:
         return []
     latest, candidate = verified[-1], winner(document)
     sentences = []
     if candidate is not None and candidate["score"] is not None:
-        sentences.append(f"the verifier gives it {mark(candidate['score'])} of 1 on average")
+        sentences.append(f"the verifier scores it {mark(candidate['score'])} out of 1 on average")
     if latest.get("decoys"):
         decoys = latest["decoys"]
-        scored = f", to which it gives {mark(latest['decoy_score'])}" if "decoy_score" in latest else ""
-        sentences.append(
-            f"the verifier was tested on {counted(decoys, 'decoy')} that {verb(decoys, 'is', 'are')} wrong "
-            f"on purpose{scored}"
-        )
+        scored = f", scored {mark(latest['decoy_score'])}" if "decoy_score" in latest else ""
+        sentences.append(f"the verifier was tested on {counted(decoys, 'deliberately wrong decoy')}{scored}")
     belief = latest["belief"]
     if not belief:
-        return [*sentences, "it could not tell right from wrong, so its scores count for nothing"]
-    return [*sentences, f"its scores count for {round(100 * belief)} percent"]
+        return [*sentences, "it could not tell right from wrong, so its scores are ignored"]
+    return [*sentences, f"its scores carry {round(100 * belief)} percent of their full weight"]
 
 
 def round_trips(document: Document) -> list[str]:
-    """Explain which draft came back when it was written again from its description."""
+    """Explain which drafts came back when they were rewritten from their descriptions."""
     trips = [step["attributes"] for step in document["steps"] if "came_back" in step["attributes"]]
     if not trips:
         return []
     drafts, back = trips[-1]["drafts"], trips[-1]["came_back"]
     versions = trips[-1].get("versions", 0)
     sentences = [
-        f"{counted(drafts, 'different draft')} {verb(drafts, 'was', 'were')} described and written again from "
-        f"that alone, in {counted(versions, 'version')}"
+        f"{counted(drafts, 'different draft')} {verb(drafts, 'was', 'were')} described and rewritten from "
+        f"the description alone, in {counted(versions, 'version')}"
     ]
     if back:
         return [*sentences, f"{share(back, drafts, 'draft')} came back the same"]
@@ -113,13 +110,13 @@ def guard(document: Document) -> list[str]:
     was = verb(rejected, "it was", "they were")
     gives = verb(rejected, "gives", "give")
     return [
-        f"{counted(rejected, 'answer')} written from the drafts {gives} a result that no draft gives, against a "
-        f"majority of them, so {was} rejected"
+        f"{counted(rejected, 'answer')} written from the drafts {gives} a result that no draft gives and that "
+        f"contradicts most of them, so {was} rejected"
     ]
 
 
 def solver(document: Document) -> list[str]:
-    """Explain what an exact solver made of formalisations of the task."""
+    """Explain what an exact solver concluded from formalisations of the task."""
     solved = [step["attributes"] for step in document["steps"] if "solved" in step["attributes"]]
     if not solved:
         return []
@@ -130,17 +127,15 @@ def solver(document: Document) -> list[str]:
         sentences.append("the task could not be formalised, so the direct answer stands")
     elif not results:
         was = verb(formalised, "formalisation", "formalisations")
-        sentences.append(
-            f"the solver came to no result with {number(formalised)} {was}, so it decided nothing"
-        )
+        sentences.append(f"the solver found no result for {number(formalised)} {was}, so it decided nothing")
     else:
-        sentences.append(f"the solver came to a result with {share(results, formalised, 'formalisation')}")
+        sentences.append(f"the solver found a result for {share(results, formalised, 'formalisation')}")
     if latest.get("confirmed"):
-        sentences.append("it is that of the direct answer, which is thereby confirmed")
+        sentences.append("it confirms the direct answer")
     elif results:
         sentences.append(
-            "it is not that of the direct answer, so the answer was written from the solver's result"
+            "it differs from the direct answer, so the final answer was written from the solver's result"
         )
     if len(solved) > 1:
-        sentences.append(f"{counted(len(solved) - 1, 'round')} of repair came before")
+        sentences.append(f"this took {counted(len(solved) - 1, 'round')} of repair")
     return sentences

@@ -1,4 +1,4 @@
-"""Which answer was chosen, how many say so, and which answer came next."""
+"""Which answer was chosen, how many candidates give it, and which answer came next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optillm.observe.traces.explain.words import (
     answer_name,
     counted,
     mark,
-    number,
+    none_or,
     share,
     singular_share,
     verb,
@@ -33,11 +33,11 @@ def voters(document: Document) -> list[Mapping[str, Any]]:
 
 def noun_of(candidates: list[Mapping[str, Any]]) -> str:
     """Return what these candidates are called."""
-    return "sample" if all(candidate["origin"] == "sample" for candidate in candidates) else "answer"
+    return "sample" if all(candidate["origin"] == "sample" for candidate in candidates) else "candidate"
 
 
 def chosen(document: Document) -> list[str]:
-    """Explain which answer was chosen, and who says so."""
+    """Explain which answer was chosen, and how many candidates give it."""
     candidate = winner(document)
     if candidate is None:
         return ["no answer was chosen"]
@@ -45,11 +45,11 @@ def chosen(document: Document) -> list[str]:
     if candidate["origin"] == "synthesis":
         return _written(document, candidate, name)
     if candidate["origin"] == "mended":
-        return [f"{name} was chosen, after one more call had brought it into the form that was demanded"]
+        return [f"{name} was chosen, after one more call brought it into the required format"]
     if candidate["origin"] == "shown":
-        return ["the answer is what the client had been shown until then"]
+        return ["the answer is what had already been streamed to the client"]
     if candidate["origin"] == "answer" or len(document["candidates"]) == 1:
-        return [f"{name} is the only answer: there was nothing to choose from"]
+        return [f"{name} was the only candidate"]
     return [f"{name} was chosen", *_votes(document, candidate)]
 
 
@@ -61,8 +61,8 @@ def _votes(document: Document, candidate: Mapping[str, Any]) -> list[str]:
     if len(agreeing) == 1 and len(document["groups"]) == len(electorate):
         return [f"no two of {counted(len(electorate), noun_of(electorate))} give the same answer"]
     who = share(len(agreeing), len(electorate), noun_of(electorate))
-    say = "says so" if singular_share(len(agreeing), len(electorate)) else "say so"
-    return [f"{who} {say}"]
+    give = "gives" if singular_share(len(agreeing), len(electorate)) else "give"
+    return [f"{who} {give} this answer"]
 
 
 def _written(document: Document, candidate: Mapping[str, Any], name: str) -> list[str]:
@@ -70,11 +70,10 @@ def _written(document: Document, candidate: Mapping[str, Any], name: str) -> lis
     if not drafts:
         return [f"{name} was written for the client at the end"]
     agreeing = sum(draft["group"] == candidate["group"] for draft in drafts)
-    origin = f"{name} was written from {counted(len(drafts), 'earlier answer')}"
-    if agreeing:
-        give = "gives" if singular_share(agreeing, len(drafts)) else "give"
-        return [f"{origin}, of which {number(agreeing)} {give} the same answer"]
-    return [f"{origin}, of which none gives the same answer"]
+    origin = f"{name} was written from {counted(len(drafts), 'draft')}"
+    if len(drafts) == 1:
+        return [f"{origin}, which gives {'the same' if agreeing else 'another'} answer"]
+    return [f"{origin}, {none_or(agreeing)} of which {verb(agreeing or 1, 'gives', 'give')} the same answer"]
 
 
 def early(document: Document) -> list[str]:
@@ -86,12 +85,12 @@ def early(document: Document) -> list[str]:
     if open_calls:
         was = verb(open_calls, "was", "were")
         return [
-            "the outcome was settled: what was still to come would hardly have changed it",
+            "the outcome was settled: the remaining samples would hardly have changed it",
             f"{counted(open_calls, 'other sample')} {was} not waited for",
         ]
     if not document["ballots"] and not document["steps"]:
-        return ["that is clear enough, so nothing more was asked"]
-    return ["it stopped early: more calls would hardly have changed the answer"]
+        return ["that is clear enough, so no more calls were made"]
+    return ["the technique stopped early: more calls would hardly have changed the answer"]
 
 
 def runner_up(document: Document) -> list[str]:
@@ -110,5 +109,7 @@ def runner_up(document: Document) -> list[str]:
     else:
         fate += "had no votes"
     if candidate["score"] is not None and rival["score"] is not None and candidate["origin"] in VOTERS:
-        fate += f"; its mark is {mark(rival['score'])}, that of the chosen one {mark(candidate['score'])}"
+        fate += (
+            f" and scored {mark(rival['score'])}, against {mark(candidate['score'])} for the chosen answer"
+        )
     return [fate]

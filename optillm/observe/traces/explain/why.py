@@ -28,7 +28,7 @@ PARTS: Final[Sequence[Explanation]] = (
     ends.limits,
     ends.losses,
 )
-"""What there is to say of an answer; a part that has nothing to say of a document says nothing."""
+"""The parts of an explanation; each returns nothing for documents that it does not apply to."""
 
 
 def why(document: Document) -> list[str]:

@@ -11,7 +11,7 @@ NUMBERS: Final = (
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
 )
 LONGEST_NAME: Final = 60
-"""Characters of an answer that stands in a sentence."""
+"""Characters that an answer quoted in a sentence has at most."""
 
 Document = Mapping[str, Any]
 
@@ -67,7 +67,7 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def answer_name(document: Document, group_id: int | None) -> str:
-    """Return the words of an answer if they are few, else a letter for its group."""
+    """Return an answer if it is short, else a letter for its group."""
     if group_id is None:
         return "an answer"
     answer = document["groups"][group_id]["answer"]

@@ -48,11 +48,11 @@ async function showModels(list) {
     const reply = await response.json();
     if (!response.ok) throw new Error(reply.error?.message ?? response.statusText);
     const names = reply.data.filter(({ owned_by: owner }) => owner !== OWNER).map(({ id }) => id);
-    status.textContent = names.length ? `${names.length} model${names.length === 1 ? "" : "s"}` : "The upstream keeps no list of its models.";
+    status.textContent = names.length ? `${names.length} model${names.length === 1 ? "" : "s"}` : "The upstream does not list its models.";
     if (names.length) replaceInPrograms(list, list.dataset.someModel, names[0]);
     listModels(names);
   } catch (error) {
-    status.textContent = `The models cannot be listed: ${error.message}`;
+    status.textContent = `Could not list the models: ${error.message}`;
     status.classList.add("bad");
   }
 }
@@ -72,7 +72,7 @@ async function showReadiness() {
   const line = document.getElementById("ready");
   try {
     const { ok } = await fetch("/health?ready=1");
-    line.textContent = ok ? "✓ An upstream answers." : "✗ No upstream answers at the moment.";
+    line.textContent = ok ? "✓ An upstream responds." : "✗ No upstream responds at the moment.";
     line.className = ok ? "good" : "bad";
   } catch {
     line.textContent = "This server cannot be reached.";

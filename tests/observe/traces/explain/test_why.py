@@ -64,8 +64,8 @@ def why(script: Script, model: str, **more: Any) -> list[str]:
 def test_samples_that_agree_need_no_judge() -> None:
     assert why(in_turn(answer(86)), "bon(n=4)-m") == [
         "86 was chosen.",
-        "All four samples say so.",
-        "That is clear enough, so nothing more was asked.",
+        "All four samples give this answer.",
+        "That is clear enough, so no more calls were made.",
     ]
 
 
@@ -73,9 +73,9 @@ def test_judges_who_agree_with_most_samples() -> None:
     script = in_turn(answer(86), answer(69), answer(86), answer(103), judges=ranked("86", "69", "103"))
     assert why(script, "bon(n=4)-m") == [
         "86 was chosen.",
-        "Two of four samples say so.",
+        "Two of four samples give this answer.",
         "All three judges rank it first.",
-        "The runner-up, 69, was given by one sample; its mark is 0.50, that of the chosen one 0.87.",
+        "The runner-up, 69, was given by one sample and scored 0.50, against 0.87 for the chosen answer.",
     ]
 
 
@@ -88,13 +88,36 @@ def test_a_judge_that_cannot_be_read_counts_for_nobody() -> None:
     script = in_turn(answer(86), answer(69), answer(86), answer(103), judges=judges)
     sentences = why(script, "bon(n=4)-m")
     assert "Both judges that could be read rank it first." in sentences
-    assert "One judge could not be read and counts for nobody." in sentences
+    assert "One judge could not be read and was not counted." in sentences
+
+
+def test_one_judge_left_of_two() -> None:
+    numbers = count()
+
+    def judges(sent: Sent) -> str:
+        return "Hard to say." if next(numbers) == 0 else ranked("86", "69")(sent)
+
+    sentences = why(in_turn(answer(86), answer(69), answer(86), judges=judges), "bon(n=3)-m")
+    assert "The only judge with a verdict ranks it first." in sentences
+
+
+def test_judges_who_are_split() -> None:
+    numbers = count()
+
+    def judges(sent: Sent) -> str:
+        return ranked(*(("86", "69") if next(numbers) % 2 else ("69", "86")))(sent)
+
+    sentences = why(in_turn(answer(86), answer(69), answer(86), judges=judges), "bon(n=3)-m")
+    assert sentences[2:4] == [
+        "One of two judges ranks it first.",
+        "They are split, and more candidates give it than the runner-up.",
+    ]
 
 
 def test_without_a_judge_that_can_be_read() -> None:
     sentences = why(in_turn(answer(86), answer(69), answer(86), judges="Hard to say."), "bon(n=3)-m")
-    assert "No judge came to a verdict that could be read." in sentences
-    assert "Two judges could not be read and count for nobody." in sentences
+    assert "No judge gave a verdict that could be read." in sentences
+    assert "Two judges could not be read and were not counted." in sentences
 
 
 def test_samples_that_all_differ() -> None:
@@ -107,7 +130,7 @@ def test_ratings_are_compared_with_those_of_the_runner_up() -> None:
         return json.dumps({"score": 9 if "is 1." in sent.prompt else 4})
 
     sentences = why(in_turn(answer(1), answer(2), judges=judges), "bon(n=2,judge=rate)-m")
-    assert "Judges give it 0.90 of 1 on average, and the runner-up 0.40." in sentences
+    assert "Judges rate it 0.90 out of 1 on average, and the runner-up 0.40." in sentences
 
 
 def test_a_favourite_that_does_not_prove_itself() -> None:
@@ -146,8 +169,8 @@ def test_a_vote_that_closes_early() -> None:
 
     assert why(script, "self_consistency(samples=8)-m") == [
         "42 was chosen.",
-        "All four samples say so.",
-        "The outcome was settled: what was still to come would hardly have changed it.",
+        "All four samples give this answer.",
+        "The outcome was settled: the remaining samples would hardly have changed it.",
         "Four other samples were not waited for.",
     ]
 
@@ -156,9 +179,9 @@ def test_a_tie_that_judges_break() -> None:
     script = in_turn(answer(1), answer(2), judges=ranked("2", "1"))
     assert why(script, "self_consistency(samples=4)-m") == [
         "2 was chosen.",
-        "Two of four samples say so.",
+        "Two of four samples give this answer.",
         "Both judges rank it first.",
-        "The runner-up, 1, was given by two samples; its mark is 0.00, that of the chosen one 1.00.",
+        "The runner-up, 1, was given by two samples and scored 0.00, against 1.00 for the chosen answer.",
     ]
 
 
@@ -168,11 +191,8 @@ def test_texts_that_a_judge_sorts_into_groups() -> None:
         in_turn(POEM, SONG, POEM.upper(), judges=verdict), "self_consistency(samples=3)-m", question="A poem!"
     )
     assert sentences[0] == "Answer A was chosen."
-    assert (
-        "A judge sorted three texts into two groups that say the same; the largest has two texts."
-        in sentences
-    )
-    assert "The judge picked this one to speak for it." in sentences
+    assert "A judge sorted three texts into two groups by meaning; the largest has two texts." in sentences
+    assert "The judge picked this text to represent it." in sentences
 
 
 # Texts that are written from others.
@@ -181,7 +201,7 @@ def test_texts_that_a_judge_sorts_into_groups() -> None:
 def test_an_answer_written_from_drafts() -> None:
     script = in_turn(answer(1), answer(2), answer(1), writes=answer(1))
     assert why(script, "moa(proposers=3)-m") == [
-        "1 was written from three earlier answers, of which two give the same answer.",
+        "1 was written from three drafts, two of which give the same answer.",
         "The runner-up, 2, was given by one sample.",
     ]
 
@@ -191,22 +211,17 @@ def test_an_answer_that_no_draft_gives_is_rejected() -> None:
     sentences = why(script, "moa(proposers=3)-m")
     assert sentences[0] == "1 was chosen."
     assert (
-        "One answer written from the drafts gives a result that no draft gives, against a majority of them, "
-        "so it was rejected."
+        "One answer written from the drafts gives a result that no draft gives and that "
+        "contradicts most of them, so it was rejected."
     ) in sentences
 
 
 def test_notes_and_answer_in_one_reply() -> None:
-    assert why(in_turn(writes=answer(4)), "cot_reflection-m") == [
-        "4 is the only answer: there was nothing to choose from."
-    ]
+    assert why(in_turn(writes=answer(4)), "cot_reflection-m") == ["4 was the only candidate."]
 
 
 def test_a_question_put_twice() -> None:
-    assert (
-        why(in_turn(answer(4), writes=answer(4)), "re2-m")[0]
-        == "4 is the only answer: there was nothing to choose from."
-    )
+    assert why(in_turn(answer(4), writes=answer(4)), "re2-m")[0] == "4 was the only candidate."
 
 
 # Searches, verifiers, round trips, solvers.
@@ -215,7 +230,7 @@ def test_a_question_put_twice() -> None:
 def test_a_search_says_how_its_winner_is_valued() -> None:
     script = in_turn(answer(1), answer(2), answer(1), answer(3), judges=ranked("1", "2", "3"))
     sentences = why(script, "mcts(simulations=1)-m")
-    assert sentences[:2] == ["1 was chosen.", "Two of four samples say so."]
+    assert sentences[:2] == ["1 was chosen.", "Two of four samples give this answer."]
     assert "The search grew a tree of four nodes." in sentences
     assert any(each.startswith("The chosen node has the value 0.") for each in sentences)
 
@@ -223,8 +238,8 @@ def test_a_search_says_how_its_winner_is_valued() -> None:
 def test_a_search_that_settles_at_once() -> None:
     assert why(in_turn(answer(1)), "mcts-m")[:3] == [
         "1 was chosen.",
-        "All four samples say so.",
-        "It stopped early: more calls would hardly have changed the answer.",
+        "All four samples give this answer.",
+        "The technique stopped early: more calls would hardly have changed the answer.",
     ]
 
 
@@ -236,10 +251,7 @@ def test_completions_of_a_discriminator() -> None:
     script = in_turn(*(answer(value, after=steps) for value in (1, 2, 1, 3)), judges=judges)
     sentences = why(script, "rstar(max_depth=2)-m")
     assert sentences[0] == "1 was chosen."
-    assert any(
-        "completions, in which the discriminator finished the beginning of a solution, lead to it" in each
-        for each in sentences
-    )
+    assert any("completions lead to it" in each for each in sentences)
 
 
 def test_a_verifier_that_knows_decoys_is_believed() -> None:
@@ -250,12 +262,10 @@ def test_a_verifier_that_knows_decoys_is_believed() -> None:
 
     script = in_turn(answer(86), answer(69), answer(86), judges=judges)
     sentences = why(script, "pvg-m")
-    assert sentences[:2] == ["86 was chosen.", "Two of three samples say so."]
-    assert "The verifier gives it 0.90 of 1 on average." in sentences
-    assert (
-        "The verifier was tested on one decoy that is wrong on purpose, to which it gives 0.10." in sentences
-    )
-    assert any(each.startswith("Its scores count for ") for each in sentences)
+    assert sentences[:2] == ["86 was chosen.", "Two of three samples give this answer."]
+    assert "The verifier scores it 0.90 out of 1 on average." in sentences
+    assert "The verifier was tested on one deliberately wrong decoy, scored 0.10." in sentences
+    assert any(each.startswith("Its scores carry ") for each in sentences)
 
 
 def test_a_verifier_that_likes_decoys_is_not_believed() -> None:
@@ -265,7 +275,7 @@ def test_a_verifier_that_likes_decoys_is_not_believed() -> None:
         return json.dumps({"errors": [], "score": 9 if "is 12." in sent.prompt else 1})
 
     sentences = why(in_turn(answer(86), answer(69), answer(86), judges=judges), "pvg(votes=5)-m")
-    assert "It could not tell right from wrong, so its scores count for nothing." in sentences
+    assert "It could not tell right from wrong, so its scores are ignored." in sentences
 
 
 @pytest.mark.parametrize(
@@ -288,7 +298,8 @@ def test_drafts_that_come_back_and_drafts_that_do_not(version: str, sentence: st
     sentences = why(script, "rto(equivalence=ast)-m", question=question)
     assert sentence in sentences
     assert any(
-        "were described and written again from that alone, in three versions" in each for each in sentences
+        "were described and rewritten from the description alone, in three versions" in each
+        for each in sentences
     )
 
 
@@ -305,9 +316,9 @@ def _solver(monkeypatch: pytest.MonkeyPatch, *outcomes: Checked) -> None:
 def test_a_solver_that_confirms_the_direct_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     _solver(monkeypatch, found("7"), found("7"))
     assert why(in_turn(answer(7), judges=formalised()), "z3-m", question="Which number?")[1:] == [
-        "It stopped early: more calls would hardly have changed the answer.",
-        "The solver came to a result with both formalisations.",
-        "It is that of the direct answer, which is thereby confirmed.",
+        "The technique stopped early: more calls would hardly have changed the answer.",
+        "The solver found a result for both formalisations.",
+        "It confirms the direct answer.",
     ]
 
 
@@ -316,9 +327,9 @@ def test_a_solver_that_contradicts_the_direct_answer_after_a_repair(monkeypatch:
     _solver(monkeypatch, refused, refused, found("7"), found("7"))
     script = in_turn(answer(6), judges=formalised(), writes=answer(7))
     sentences = why(script, "z3-m", question="Which number?")
-    assert sentences[0] == "7 was written from one earlier answer, of which none gives the same answer."
-    assert "The solver came to a result with two of four formalisations." in sentences
-    assert "One round of repair came before." in sentences
+    assert sentences[0] == "7 was written from one draft, which gives another answer."
+    assert "The solver found a result for two of four formalisations." in sentences
+    assert "This took one round of repair." in sentences
 
 
 def test_a_task_that_cannot_be_formalised() -> None:
@@ -346,7 +357,7 @@ def test_a_request_that_runs() -> None:
 def test_a_request_that_its_client_left() -> None:
     cancelled = document(made(record={"status": 499}), content=True)
     assert cancelled["outcome"]["why"] == [
-        "The client left, or the request was cancelled, after no calls: there is no answer."
+        "The client disconnected, or the request was cancelled, after no calls: there is no answer."
     ]
 
 
@@ -366,8 +377,8 @@ def test_a_deadline_names_what_was_ended() -> None:
 
     script = in_turn(answer(86), answer(69), answer(86), judges=judges)
     sentences = why(script, "bon(n=3)-m", budget=Budget(seconds=3))
-    assert "The time was up before all was done: this is the best answer until then." in sentences
-    assert "Two calls were ended before their reply." in sentences
+    assert "Time ran out before all the work was done: this is the best answer found by then." in sentences
+    assert "Two calls were cancelled before they replied." in sentences
     assert "Two judges were not waited for." in sentences
 
 
@@ -380,7 +391,7 @@ def test_a_budget_that_made_the_work_smaller_and_then_ended_it() -> None:
 def test_a_budget_of_tokens_that_ends_the_work() -> None:
     script = in_turn(answer(1), answer(2), answer(3), judges=ranked("1"))
     sentences = why(script, "bon(n=3)-m", budget=Budget(max_tokens=150), max_tokens=20)
-    assert "The budget allowed no further call: this is the best answer until then." in sentences
+    assert "The budget allowed no further calls: this is the best answer found by then." in sentences
 
 
 def test_work_of_which_a_part_was_lost() -> None:
@@ -390,7 +401,7 @@ def test_work_of_which_a_part_was_lost() -> None:
         return answer(1)
 
     sentences = why(script, "bon(n=4)-m")
-    assert "A part of the work was lost: this is the best answer that the rest gave." in sentences
+    assert "Part of the work was lost: this is the best answer from the rest." in sentences
 
 
 def test_replies_that_could_not_be_used() -> None:
@@ -415,5 +426,5 @@ def test_a_reply_that_calls_a_tool() -> None:
         return Say(None, "tool_calls", {"tool_calls": [call]})
 
     assert why(script, "bon-m", tools=tools) == [
-        "One plain call: the reply calls a tool, which is passed on without a technique."
+        "One plain call: the reply is a tool call, passed through without a technique."
     ]

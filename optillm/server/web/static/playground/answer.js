@@ -32,7 +32,7 @@ export class Answer {
   #error = h("p", { class: "bad", role: "alert", hidden: true });
   #facts = h("p", { class: "facts" });
   #actions = h("div", { class: "row actions" });
-  #choose = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.#chosen(this) }, "Go on from this one");
+  #choose = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.#chosen(this) }, "Continue from this answer");
 
   constructor(column, expression, chosen) {
     this.column = column;
@@ -127,7 +127,7 @@ export class Answer {
     const total = calls && Object.values(calls).reduce((sum, count) => sum + count, 0);
     const lost = losses && Object.values(losses).reduce((sum, count) => sum + count, 0);
     const facts = [
-      [seconds(this.took), first !== null && `first word after ${seconds(first)}`],
+      [seconds(this.took), first !== null && `first token after ${seconds(first)}`],
       [total && counted(total, "call"), rounds && `in ${counted(rounds, "round")}`, lost > 0 && `(${lost} lost)`],
       [this.#usage && counted(this.#usage.total_tokens, "token"), this.#usage?.estimated && "(estimated)"],
       [typeof cost === "number" && dollars(cost)],
@@ -139,7 +139,7 @@ export class Answer {
   #traced(id) {
     this.trace = id;
     const href = `/traces/${encodeURIComponent(id)}`; // in a tab of its own: answers do not outlive this page
-    this.#actions.prepend(h("a", { class: "button", href, target: "_blank", title: "What happened, in a new tab" }, "Trace"));
+    this.#actions.prepend(h("a", { class: "button", href, target: "_blank", title: "How this answer came about, in a new tab" }, "Trace"));
   }
 
   #thought(thoughts) {

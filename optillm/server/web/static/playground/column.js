@@ -101,8 +101,8 @@ export class Column {
 }
 
 function remarks(plan) {
-  const bypassed = plan.bypassed && `It would get one plain call: ${plan.bypassed}.`;
-  const smaller = plan.asked && "Made smaller to fit the budget.";
+  const bypassed = plan.bypassed && `It would be a single plain call: ${plan.bypassed}.`;
+  const smaller = plan.asked && "Options were reduced to fit the budget.";
   const tight = !plan.fits && Object.values(plan.budget).some((bound) => bound !== null) && over(plan);
   return [bypassed, smaller, tight].filter(Boolean);
 }
@@ -115,5 +115,5 @@ function over({ worst_case: worst, budget }) {
     tokens !== null && tokens > (budget.max_tokens ?? Infinity) && `${whole(budget.max_tokens)} tokens`,
     worst.cost !== null && worst.cost > (budget.max_cost ?? Infinity) && dollars(budget.max_cost),
   ].filter(Boolean);
-  return beyond.length ? `The budget may end it: ${beyond.join(", ")}.` : null;
+  return beyond.length ? `The budget may cut it short: ${beyond.join(", ")}.` : null;
 }

@@ -129,7 +129,7 @@ function total() {
   const assumed = tokens !== null && !limit.value;
   const takes = [counted(calls, "call"), tokens !== null && `${whole(tokens)} tokens${assumed ? "*" : ""}`, cost === null ? "price unknown" : dollars(cost)];
   const note = assumed ? ` (*if no reply is longer than ${whole(ASSUMED)} tokens)` : "";
-  at("total").textContent = `Together at most ${takes.filter(Boolean).join(" · ")}${note}`;
+  at("total").textContent = `In total at most ${takes.filter(Boolean).join(" · ")}${note}`;
 }
 
 // Requests.
@@ -161,8 +161,8 @@ async function send() {
 }
 
 function missing() {
-  if (!model.value.trim()) return "Which model? Write its name at the top.";
-  if (!question.value.trim() && !images.urls.length) return "Write a question first.";
+  if (!model.value.trim()) return "Enter the name of a model first.";
+  if (!question.value.trim() && !images.urls.length) return "Enter a question first.";
   return "";
 }
 
@@ -193,11 +193,11 @@ function progress() {
   at("send").disabled = left > 0;
   at("stop").disabled = left === 0;
   at("restart").hidden = !turn;
-  at("status").textContent = !turn ? "" : left ? `${all - left} of ${counted(all, "answer")} have ended` : "All answers have ended";
+  at("status").textContent = !turn ? "" : left ? `${all - left} of ${counted(all, "answer")} finished` : "All answers are finished";
   at("continuation").hidden = !turn;
   at("continuation").textContent = turn?.chosenName
-    ? `The next question goes on from the answer of ${turn.chosenName}, in all columns.`
-    : "The next question goes on from each column’s own answer.";
+    ? `The next question continues from the answer of ${turn.chosenName} in all columns.`
+    : "The next question continues from each column’s own answer.";
 }
 
 // What is kept, and what is wrong.

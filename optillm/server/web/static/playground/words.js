@@ -24,10 +24,10 @@ export function seconds(time) {
 }
 
 const STOPS = {
-  complete: "ran its course",
+  complete: "complete",
   settled: "settled early: more calls would hardly change the answer",
-  budget: "ended by the budget, with the best answer so far",
-  deadline: "ended by the deadline, with the best answer so far",
+  budget: "cut short by the budget, with the best answer so far",
+  deadline: "cut short by the deadline, with the best answer so far",
   degraded: "degraded: calls failed or could not be read",
 };
 

@@ -22,7 +22,7 @@ export function curl(trace) {
 }
 
 async function remove(address) {
-  if (!confirm("Delete this trace? It cannot be brought back.")) return;
+  if (!confirm("Delete this trace? This cannot be undone.")) return;
   const reply = await fetch(address, { method: "DELETE" });
   if (reply.ok) location.assign("/traces");
   else alert("The trace could not be deleted.");

@@ -11,8 +11,8 @@ export function runAgainDialog(trace) {
   const dialog = h("dialog", { class: "again", "aria-labelledby": "again-title" },
     h("div", { class: "inspector-head" }, h("h2", { id: "again-title" }, "Run again with…"), h("button", { type: "button", "aria-label": "Close", onclick: () => dialog.close() }, "✕")),
     h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); run(trace, event.currentTarget, send, results, dialog); } },
-      field("Technique", "technique", trace.technique, "techniques", "none, or for example bon(n=8)"), field("Model", "model", trace.model, "models"), send),
-    h("p", { class: "soft" }, "The same messages and parameters are sent to /v1/chat/completions. Options stand in brackets: ", h("code", null, "bon(n=8)"), ", ", h("code", null, "self_consistency(samples=16)"), "; ", h("code", null, "none"), " passes the request on."),
+      field("Technique", "technique", trace.technique, "techniques", "for example bon(n=8), or none"), field("Model", "model", trace.model, "models"), send),
+    h("p", { class: "soft" }, "The same messages and parameters are sent to /v1/chat/completions. Options go in parentheses: ", h("code", null, "bon(n=8)"), ", ", h("code", null, "self_consistency(samples=16)"), "; ", h("code", null, "none"), " sends a plain request."),
     results);
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);

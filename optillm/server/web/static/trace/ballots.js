@@ -54,8 +54,8 @@ function judge(model, ballot, view) {
 
 function cells(ballot, columns, call) {
   const whole = (text, kind) => h("td", { colspan: Math.max(1, columns.length), class: kind }, text);
-  if (call?.status === "cancelled") return whole("called off before its verdict", "abstained off");
-  if (ballot.unread) return whole(`abstained: ${brief(ballot.unread, 120)}`, "abstained");
+  if (call?.status === "cancelled") return whole("cancelled before its verdict", "abstained off");
+  if (ballot.unread) return whole(`no verdict: ${brief(ballot.unread, 120)}`, "abstained");
   if (ballot.kind === "groups") return whole(groupWords(ballot.verdict), "grouped");
   return columns.map((candidate) => cell(ballot, candidate));
 }
@@ -86,5 +86,5 @@ export function rankIn(order, index) {
 
 function sums(columns) {
   if (!columns.some((candidate) => candidate.score !== null)) return null;
-  return h("tfoot", null, h("tr", null, h("th", { scope: "row" }, "mark in the end"), columns.map((candidate) => h("td", null, score(candidate.score)))));
+  return h("tfoot", null, h("tr", null, h("th", { scope: "row" }, "final score"), columns.map((candidate) => h("td", null, score(candidate.score)))));
 }

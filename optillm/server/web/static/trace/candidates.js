@@ -1,4 +1,4 @@
-// The candidates, grouped by their answer: who said it, how many votes it has, what one of them says.
+// The candidates, grouped by their answer: who gave it, how many votes it has, how one of them ends.
 
 import { h } from "../dom.js";
 import { opens, roving } from "./keys.js";
@@ -7,7 +7,7 @@ import { brief, letter, listed, plural, score } from "./words.js";
 
 const SHOWN = 6;
 const EXCERPT = 280;
-const LINES = 4;
+const LINES = 3;
 
 /** Return one card per answer, the chosen one first; those after the first few wait behind a fold. */
 export function candidateCards(model, view, wide) {
@@ -37,8 +37,8 @@ function chip(group, members) {
 }
 
 function tally(model, group, best) {
-  const votes = `${group.votes} of ${plural(model.trace.candidates.length, "vote")}`;
-  return best === null ? votes : `${votes} · mark ${score(best)}`;
+  const votes = `${group.votes} of ${plural(model.trace.candidates.length, "candidate")}`;
+  return best === null ? votes : `${votes} · score ${score(best)}`;
 }
 
 function meter(share) {
@@ -53,7 +53,7 @@ function memberButton(candidate, view) {
 
 function looseCard(candidates, view) {
   return h("article", { class: "card" },
-    h("div", { class: "card-head" }, h("span", { class: "soft" }, "in no group"), candidates.map((candidate) => memberButton(candidate, view))));
+    h("div", { class: "card-head" }, h("span", { class: "soft" }, "without an answer"), candidates.map((candidate) => memberButton(candidate, view))));
 }
 
 // An answer stands at the end more often than at the beginning.

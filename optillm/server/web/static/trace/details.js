@@ -40,12 +40,12 @@ function callFacts(model, call) {
     ["state", [call.status, flaw(model, call) === call.status ? null : flaw(model, call)].filter(Boolean).join(", ")],
     ["step", step], ["round", call.round === null ? null : String(call.round)],
     ["after", call.after.length ? `call ${listed(call.after.map(String))}` : null],
-    ["began, ended", `${duration(call.start)}, ${duration(call.end)}${call.end === null ? "" : ` (took ${duration(call.end - call.start)})`}`],
-    ["waited", call.queued ? duration(call.queued) : null],
+    ["started, ended", `${duration(call.start)}, ${duration(call.end)}${call.end === null ? "" : ` (took ${duration(call.end - call.start)})`}`],
+    ["queued for", call.queued ? duration(call.queued) : null],
     ["first token", call.first_token === null ? null : duration(call.first_token)],
     ["tokens", tokens(call)], ["cost", call.cost === null ? null : money(call.cost)],
     ["cache", call.cached ? "answered from the cache" : null],
-    ["repeated", [call.retries && plural(call.retries, "retry", "retries"), call.repetitions && `${plural(call.repetitions, "time")} beside itself, since it was silent`].filter(Boolean).join(", ")],
+    ["repeats", [call.retries && plural(call.retries, "retry", "retries"), call.repetitions && `hedged by ${plural(call.repetitions, "second request")}`].filter(Boolean).join(", ")],
     ["error", call.error],
   ];
 }
@@ -62,7 +62,7 @@ function section(title, content) {
 
 function reasons(model, call, ballot) {
   const lines = [];
-  if (ballot) lines.push(ballot.note ?? (ballot.unread ? `Counts for nobody: ${ballot.unread}` : ballot.counted ? "This ballot was counted." : "This ballot was not counted."));
+  if (ballot) lines.push(ballot.note ?? (ballot.unread ? `Not counted: ${ballot.unread}` : ballot.counted ? "This ballot was counted." : "This ballot was not counted."));
   for (const candidate of candidatesOf(model, call)) lines.push(standing(model, candidate));
   if (call.status === "cancelled") lines.push("It was cancelled before it ended, so nothing of it was used.");
   if (call.status === "failed") lines.push("It failed, so nothing of it was used.");
@@ -73,9 +73,10 @@ function reasons(model, call, ballot) {
 function standing(model, candidate) {
   const group = model.groups.find((one) => one.id === candidate.group);
   const name = `Candidate ${nameOf(candidate)}`;
-  if (!group) return `${name} belongs to no group of answers.`;
+  if (!group) return `${name} gives no answer that could be compared.`;
   const verdict = group.chosen ? "its answer was chosen" : "another answer was chosen";
-  return `${name} is one of ${plural(group.votes, "vote")} for its answer; ${verdict}.`;
+  const others = group.candidates.length - 1;
+  return `${name} ${others ? `shares its answer with ${plural(others, "other")}` : "is alone with its answer"}; ${verdict}.`;
 }
 
 function ballotSection(ballot) {
@@ -148,7 +149,7 @@ function candidateDetails(model, candidate, open) {
   return {
     title: `Candidate ${letter(candidate.index)}`,
     content: [
-      facts([["answer", candidate.answer], ["comes from", candidate.origin], ["mark", candidate.score === null ? null : score(candidate.score)], ["complete", candidate.complete ? "yes" : "no"]]),
+      facts([["answer", candidate.answer], ["origin", candidate.origin], ["score", candidate.score === null ? null : score(candidate.score)], ["complete", candidate.complete ? "yes" : "no"]]),
       section("Why it counts", [h("p", { class: "text" }, standing(model, candidate)), ranks.length > 0 && h("ul", null, ranks.map((line) => h("li", null, line)))]),
       candidate.call !== null && h("p", null, h("button", { type: "button", onclick: () => open("call", candidate.call) }, `Call ${candidate.call}: its prompt and times`)),
       candidate.text === null ? notKept("Text") : section("Text", longText(candidate.text)),
@@ -162,7 +163,7 @@ function rankLine(ballot, index, candidate) {
   const rank = rankIn(ballot.order, candidate.index);
   const mark = ballot.scores?.[candidate.index];
   if (!rank && mark === undefined) return null;
-  const words = [rank && `${ordinal(rank.position)}${rank.tied ? ", shared" : ""}`, mark !== undefined && `mark ${score(mark)}`].filter(Boolean).join(", ");
+  const words = [rank && `${ordinal(rank.position)}${rank.tied ? ", shared" : ""}`, mark !== undefined && `score ${score(mark)}`].filter(Boolean).join(", ");
   return `Ballot ${index + 1}: ${words}${ballot.counted ? "" : " (not counted)"}`;
 }
 

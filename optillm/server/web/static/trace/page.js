@@ -96,7 +96,7 @@ function parts(model, view, actions) {
     h("div", { class: ballots ? "columns" : "" }, titledSection("Candidates", trace.candidates.length + trace.groups.length > 1 && candidateCards(model, view, !ballots)), titledSection("Ballots", ballots)),
     ...trees.flatMap((tree) => titled(trees.length > 1 ? `Search tree ${trees.indexOf(tree) + 1}` : "Search tree", treeChart(model, tree, view))),
     ...titled(trace.outcome.runner_up === null ? "The answer" : "The answer and its runner-up", answerSection(model)),
-    ...titled("What happened on the way", decisionList(model)),
+    ...titled("What happened along the way", decisionList(model)),
     fineprint(model),
   ].filter(Boolean);
 }

@@ -6,6 +6,7 @@ import { sideBySide } from "./compare.js";
 import { brief, count, duration, letter, money, plural } from "./words.js";
 
 const STATES = { running: "running …", ok: "answered", failed: "failed", cancelled: "cancelled" };
+const MOSTLY = 0.5; // the share of the time that calls must take for it to be told in rounds
 const SIGNS = { running: "◌", ok: "✓", failed: "✕", cancelled: "–" };
 
 /** Return the head of the page: when and whose, the question, the facts in numbers. */
@@ -40,6 +41,8 @@ function numbers(trace) {
 // Latency is rounds × one call: the sum that everything here is built on.
 function perRound(trace) {
   if (!trace.rounds || !trace.seconds) return "";
+  const calling = trace.critical_path.map((id) => trace.calls[id]).reduce((total, call) => total + ((call?.end ?? call?.start ?? 0) - (call?.start ?? 0)), 0);
+  if (calling < MOSTLY * trace.seconds) return `, ${plural(trace.rounds, "round")}, ${duration(trace.seconds - calling)} of it outside calls`;
   if (trace.rounds === 1) return ", 1 round";
   return ` = ${trace.rounds} rounds × ${duration(trace.seconds / trace.rounds)}`;
 }
@@ -51,7 +54,7 @@ export function whyBox(model) {
   return h("div", { class: `why panel${trace.error ? " error" : ""}` },
     trace.error && !trace.outcome.why.length && h("p", { class: "text" }, h("b", null, trace.error)),
     trace.outcome.why.length > 0 && h("p", { class: "text" }, trace.outcome.why.map((sentence) => [withChips(model, sentence), " "])),
-    trace.status === "running" && !trace.outcome.why.length && h("p", { class: "soft" }, "The request is still running: nothing is decided yet."),
+    trace.status === "running" && !trace.outcome.why.length && h("p", { class: "soft" }, "The request is still running: nothing has been decided yet."),
     !trace.content && h("p", { class: "soft" }, "Prompts and replies were not kept: start the server with --trace-content to see them."));
 }
 
@@ -80,7 +83,7 @@ export function decisionList(model) {
 }
 
 function dataOf(decision) {
-  const entries = Object.entries(decision.data ?? {});
+  const entries = Object.entries(decision.data ?? {}).filter(([, value]) => !decision.text.includes(String(value)));
   return entries.length > 0 && h("span", { class: "soft text" }, entries.map(([name, value]) => `${name} ${brief(typeof value === "object" ? JSON.stringify(value) : value, 80)}`).join(" · "));
 }
 
@@ -88,8 +91,8 @@ function dataOf(decision) {
 export function fineprint(model) {
   const { trace } = model;
   const rows = [["id", trace.id], ["endpoint", trace.endpoint], ["HTTP status", trace.http_status], ["calls by role", words(trace.call_counts)], ["options", words(trace.options)],
-    ["options asked for", words(trace.requested_options)], ["losses", words(trace.losses)], ["tokens", trace.usage && `${plural(trace.usage.prompt_tokens ?? 0, "token")} in, ${count(trace.usage.completion_tokens)} out`]];
-  return h("details", { "data-fold": "fineprint" }, h("summary", null, "Options, losses and the rest"),
+    ["options requested", words(trace.requested_options)], ["losses", words(trace.losses)], ["tokens", trace.usage && `${plural(trace.usage.prompt_tokens ?? 0, "token")} in, ${count(trace.usage.completion_tokens)} out`]];
+  return h("details", { "data-fold": "fineprint" }, h("summary", null, "Options, losses and other details"),
     h("dl", { class: "details panel" }, rows.filter(([, value]) => value !== null && value !== "").map(([name, value]) => [h("dt", null, name), h("dd", null, h("bdi", null, String(value)))])));
 }
 
