@@ -128,7 +128,10 @@ def _verdict(name: str, first: str, versus: Comparison) -> str:
         return f"{name} is {better} accurate than {first}: {points(versus.difference)} points, p = {versus.p:.3g}."
     if versus.needed is None:
         low, high = map(points, versus.interval)
-        return f"The data show no difference between {name} and {first}; there may still be one of {low} to {high} points."
+        return (
+            f"The data show no difference between {name} and {first}; "
+            f"there may still be one of {low} to {high} points."
+        )
     return (
         f"The data cannot tell {name} from {first}. If the difference is what it seems, "
         f"about {versus.needed:,} questions would."

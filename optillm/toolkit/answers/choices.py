@@ -118,5 +118,3 @@ def _same(text: str, option: str) -> bool:
         return text_key(cleaned(text)).casefold() == text_key(cleaned(option[:MAX_STATED])).casefold()
     units_differ = left.unit is not None and right.unit is not None and left.unit != right.unit
     return left[:2] == right[:2] and not units_differ
-
-
