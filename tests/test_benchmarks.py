@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from benchmarks import bench, peers, real, slots, upstream, verdicts
+from benchmarks import bench, peers, real, slots, tracing, upstream, verdicts
 from benchmarks.bench import BARE, Effort, Server
 from benchmarks.clients import Request, ask
 from benchmarks.machine import cpu, memory
@@ -161,3 +161,13 @@ def test_verdicts_are_measured_in_place_of_a_technique() -> None:
     trial = verdicts.Trial(answers=2)
     engine = verdicts.judged_by(trial, "http://127.0.0.1:9/v1", "direct")
     assert engine.planner.techniques[verdicts.REPLACED].run == trial.run
+
+
+def test_the_cost_of_traces_is_measured_beside_a_server_without_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "AT_ONCE", 2)
+    tracing.main(["--turns", "1", "--requests", "2", "--checkout", str(ROOT)])
+    rows = table(capsys)
+    assert rows.keys() == {"server", tracing.OFF, "--traces memory", "--traces FILE", ROOT.name}
+    assert all(row[1].startswith("1.00 ") for name, row in rows.items() if name == tracing.OFF)
