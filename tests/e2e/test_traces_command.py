@@ -35,7 +35,7 @@ def test_a_trace_is_listed_drawn_exported_and_deleted(
         reply = httpx2.post(f"{proxy.base_url}/chat/completions", json=body, timeout=30)
         name = reply.headers["x-optillm-trace"]
         assert re.search(rf"^{name} .* bon.*What is 2", printed("--technique", "bon"), re.MULTILINE)
-        assert printed("--technique", "moa") == "There are no such traces.\n"
+        assert printed("--technique", "moa") == "No trace matches.\n"
         drawn = printed("show", "last") + printed("show", name, "--call", "3")
         assert "What is 2 + 2?" in drawn
         assert "round 1" in drawn
