@@ -164,7 +164,7 @@ def test_groups_hold_equal_answers_the_largest_first_and_mark_the_chosen_one() -
 
 
 def test_the_runner_up_is_the_best_of_the_others_though_no_other_answer_is_returned() -> None:
-    candidates = [
+    candidates: list[dict[str, Any]] = [
         {"group": 0, "score": 0.5},
         {"group": 1, "score": 0.3},
         {"group": 2, "score": 0.7},
