@@ -243,7 +243,7 @@ def test_a_function_that_fails_says_nothing_of_the_reply(reply: str) -> None:
         ("python(900)", "limits out of range"),
         ("tests.evals.test_scorers:nothing", "AttributeError"),
         ("no.such.module:f", "ModuleNotFoundError"),
-        ("tests.evals.test_scorers:DOUBLE", "is no function"),
+        ("tests.evals.test_scorers:DOUBLE", "is not a function"),
     ],
 )
 def test_a_scorer_that_does_not_exist_is_refused(name: str, problem: str) -> None:

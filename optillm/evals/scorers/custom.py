@@ -37,7 +37,7 @@ class Custom:
         except Exception as error:  # noqa: BLE001 - foreign code may raise anything
             raise ValueError(f"{name}: {type(error).__name__}: {error}") from None
         if not callable(function):
-            raise ValueError(f"{name} is no function")
+            raise ValueError(f"{name} is not a function")
         return cls(name, function)
 
     def problem(self, question: Question) -> str | None:  # noqa: ARG002

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.observe.traces import documents
+from tests.observe.traces.documents import reply
+
 QUESTION = (
     "Tom has 5 bags with 12 marbles each. He gives away 17 marbles and then doubles what he has. "
     "How many marbles does he have?"
@@ -60,73 +63,22 @@ def document(**changes: Any) -> dict[str, Any]:
 
 
 def call(index: int, **changes: Any) -> dict[str, Any]:
-    """A call that succeeded."""
-    plain: dict[str, Any] = {
-        "id": index,
-        "role": "generate",
-        "step": None,
-        "after": [],
-        "round": 1,
-        "status": "ok",
-        "start": 0.0,
-        "queued": 0.002,
-        "sent": 0.002,
-        "first_token": 0.11,
-        "end": 0.29,
-        "model": "gpt-4o-mini",
-        "upstream": "openai",
-        "cached": 0,
-        "retries": 0,
-        "repetitions": 0,
-        "input_tokens": 299,
-        "cached_tokens": 212,
-        "output_tokens": 54,
-        "cost": 0.0001,
-        "error": None,
-        "prompt": [{"role": "user", "content": QUESTION}],
-        "replies": [reply("…")],
-        "candidates": [],
-        "ballot": None,
-        "critical": False,
-    }
-    return plain | changes
-
-
-def reply(text: str) -> dict[str, Any]:
-    return {"text": text, "thoughts": None, "tool_calls": None, "finish_reason": "stop"}
+    """A call that succeeded, and whose first token is known."""
+    times = {"first_token": 0.11, "end": 0.29}
+    tokens = {"input_tokens": 299, "cached_tokens": 212, "output_tokens": 54}
+    own = {"prompt": [{"role": "user", "content": QUESTION}], "replies": [reply("…")]}
+    return documents.call(index, **(times | tokens | own | changes))
 
 
 def candidate(index: int, answer: str | None, group: int | None, **changes: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = {
-        "index": index,
-        "call": index,
-        "choice": 0,
-        "answer": answer,
-        "group": group,
-        "complete": True,
-        "text": TEXTS.get(answer or "", answer),
-        "origin": "sample",
-        "score": None,
-    }
-    return plain | changes
+    """A candidate, with its text where there is one for its answer."""
+    return documents.candidate(index, answer, group, **({"text": TEXTS.get(answer or "", answer)} | changes))
 
 
 def ballot(call_id: int, shown: list[int], **changes: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = {
-        "call": call_id,
-        "step": 0,
-        "kind": "ranking",
-        "shown": shown,
-        "labels": "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[index % 26] for index in shown),
-        "verdict": None,
-        "order": None,
-        "scores": None,
-        "source": "reasoned",
-        "unread": None,
-        "counted": True,
-        "note": None,
-    }
-    return plain | changes
+    """A ballot whose labels are those of its candidates, and whose order is still to be said."""
+    labels = "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[index % 26] for index in shown)
+    return documents.ballot(call_id, shown, **({"labels": labels, "order": None, "note": None} | changes))
 
 
 def bon() -> dict[str, Any]:
