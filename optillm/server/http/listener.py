@@ -56,7 +56,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 def first_steps(settings: Settings, url: str) -> Iterator[str]:
-    """Yield lines for a newcomer: a first request to copy, and the base URL for clients."""
+    """Yield lines for a newcomer: a first request to copy, and the addresses to use."""
     for wildcard, loopback in _ANY.items():
         url = url.replace(wildcard, loopback)
     first = FirstRequest.of(settings, settings.option_models)
@@ -69,7 +69,7 @@ def first_steps(settings: Settings, url: str) -> Iterator[str]:
         command += [f"{url}/v1/chat/completions", "-H", "'Content-Type: application/json'"]
         command += ["-d", shlex.quote(json.dumps(first.body))]
     yield f"A first request: {' '.join(command)}"
-    yield f"The base URL for clients: {url}/v1"
+    yield f"The base URL for clients: {url}/v1; in a browser: {url}/"
 
 
 def _passed_sockets() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import Any
 
@@ -19,7 +20,7 @@ Settings = settings_model({slug: technique.Options for slug, technique in regist
 def request(url: str = URL, **changes: Any) -> list[str]:
     """The words of the command that is shown."""
     first, second = first_steps(Settings(**{"base_url": None, "openai_api_key": None} | changes), url)
-    assert second.startswith("The base URL for clients: http://")
+    assert re.fullmatch(r"The base URL for clients: (http://\S+)/v1; in a browser: \1/", second)
     return shlex.split(first.removeprefix("A first request: "))
 
 
