@@ -45,7 +45,7 @@ def _generated(name: str, count: int, seed: int) -> Iterable[Row]:
         if entry.name == name:
             try:
                 return list(entry.load()(count, seed))
-            except Exception as error:
+            except Exception as error:  # a plugin may raise anything
                 reason = f"{type(error).__name__}: {error}"
                 raise SettingsError(f"the suite {name} ({entry.value}) cannot be used: {reason}") from error
     if find_spec(GYM) is not None and name in _gym_names():

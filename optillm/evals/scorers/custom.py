@@ -51,7 +51,7 @@ class Custom:
             if inspect.isawaitable(value):
                 value = await value
             value = float(value)
-        except Exception as error:
+        except Exception as error:  # foreign code may raise anything
             raise ScoringError(f"{self.name} raised {type(error).__name__}: {error}") from error
         if not 0 <= value <= 1:
             raise ScoringError(f"{self.name} returned {value}, which is not between 0 and 1")
